@@ -1,0 +1,82 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let systemLibraries: [Target] = [
+  .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-serial", providers: [.apt(["libhdf5-dev"])]),
+  .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+  .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+  .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+  .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+]
+
+// Dependencies point down this list only: a module may use what stands above it.
+let libraries: [Target] = [
+  .target(name: "CRingKernels", cSettings: [.unsafeFlags(["-O3"])]),
+  .target(name: "Bytes"),
+  .target(name: "Rings", dependencies: ["CRingKernels"]),
+  .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
+  .target(name: "Checkpoints", dependencies: ["Bytes"]),
+  .target(name: "Models", dependencies: ["Bytes", "Checkpoints", "COpenBLAS"]),
+  .target(name: "Approximation", dependencies: ["Bytes", "Models"]),
+  .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
+  .target(name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd"]),
+  .target(
+    name: "Sharing",
+    dependencies: [
+      "Bytes", "Rings", "Randomness", "Models", "Approximation", "Program", "Containers",
+    ]),
+  .target(
+    name: "Correlations",
+    dependencies: [
+      "Bytes", "Rings", "Randomness", "CRingKernels", "Program", "Containers", "Sharing",
+    ]),
+  .target(
+    name: "OnlineRuntime",
+    dependencies: [
+      "Bytes", "Rings", "Randomness", "Program", "Containers", "Sharing", "Correlations",
+      "CSQLite",
+    ]),
+  .target(
+    name: "Validation",
+    dependencies: [
+      "Bytes", "Rings", "Randomness", "Models", "Approximation", "Program", "Sharing",
+      "Correlations", "OnlineRuntime",
+    ]),
+  .target(name: "Arguments", dependencies: ["Bytes"]),
+]
+
+let toolModules: [Target.Dependency] = [
+  "Bytes", "Rings", "Randomness", "Checkpoints", "Models", "Approximation", "Program",
+  "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation", "Arguments",
+]
+
+let tools = [
+  "lodge-model", "lodge-deal", "lodge-party", "lodge-client", "lodge-check", "lodge-bench",
+]
+
+let package = Package(
+  name: "lodge",
+  products: tools.map { .executable(name: $0, targets: [$0]) },
+  targets: systemLibraries + libraries
+    + tools.map { .executableTarget(name: $0, dependencies: toolModules) }
+    + [.target(name: "TestSupport", dependencies: toolModules, path: "Tests/TestSupport")]
+    + [
+      "Bytes", "Rings", "Randomness", "Checkpoints", "Models", "Approximation", "Program",
+      "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation", "Arguments", "Tool",
+    ].map {
+      .testTarget(name: "\($0)Tests", dependencies: toolModules + ["TestSupport", "CRingKernels"])
+    }
+)
+
+let strictSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+for target in package.targets where target.type != .system && target.name != "CRingKernels" {
+  target.swiftSettings = strictSettings
+}

@@ -1,0 +1,217 @@
+// A strict JSON reader for untrusted bytes: RFC 8259, one value, no duplicate keys, bounded depth.
+
+extension JSON {
+  /// Deepest nesting of arrays and objects that is read.
+  public static let maximumDepth = 64
+
+  /// Parses exactly one JSON value; `source` names the file in errors, `offset` is where it starts.
+  ///
+  /// Numbers without fraction and exponent that fit `Int` become `.integer`, all others `.number`.
+  /// - Throws: `InputError` with the byte offset for anything RFC 8259 does not allow, for a
+  ///   duplicate key, and for nesting beyond `maximumDepth`.
+  public static func parse(_ bytes: [UInt8], source: String, offset: Int = 0) throws(InputError)
+    -> JSON
+  {
+    var parser = JSONParser(bytes: bytes, source: source, base: offset)
+    parser.skipWhiteSpace()
+    let value = try parser.value(depth: 0)
+    parser.skipWhiteSpace()
+    guard parser.position == bytes.count else { throw parser.failure("text after the JSON value") }
+    return value
+  }
+
+  public static func parse(_ text: String, source: String) throws(InputError) -> JSON {
+    try parse(Array(text.utf8), source: source)
+  }
+}
+
+private struct JSONParser {
+  let bytes: [UInt8]
+  let source: String
+  let base: Int
+  var position = 0
+
+  init(bytes: [UInt8], source: String, base: Int) {
+    self.bytes = bytes
+    self.source = source
+    self.base = base
+  }
+
+  func failure(_ cause: String, at place: Int? = nil) -> InputError {
+    InputError(source, offset: base + (place ?? position), cause)
+  }
+
+  var next: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+  mutating func skipWhiteSpace() {
+    while let byte = next, byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09 {
+      position += 1
+    }
+  }
+
+  mutating func expect(_ literal: StaticString, _ value: JSON) throws(InputError) -> JSON {
+    for byte in literal.description.utf8 {
+      guard next == byte else { throw failure("invalid JSON literal") }
+      position += 1
+    }
+    return value
+  }
+
+  mutating func value(depth: Int) throws(InputError) -> JSON {
+    guard depth <= JSON.maximumDepth else { throw failure("JSON nested too deeply") }
+    switch next {
+    case nil: throw failure("JSON text ends too early")
+    case UInt8(ascii: "{"): return try object(depth: depth)
+    case UInt8(ascii: "["): return try array(depth: depth)
+    case UInt8(ascii: "\""): return .string(try string())
+    case UInt8(ascii: "t"): return try expect("true", .bool(true))
+    case UInt8(ascii: "f"): return try expect("false", .bool(false))
+    case UInt8(ascii: "n"): return try expect("null", .null)
+    default: return try number()
+    }
+  }
+
+  mutating func object(depth: Int) throws(InputError) -> JSON {
+    position += 1
+    var members: [String: JSON] = [:]
+    skipWhiteSpace()
+    if next == UInt8(ascii: "}") {
+      position += 1
+      return .object(members)
+    }
+    while true {
+      skipWhiteSpace()
+      let start = position
+      guard next == UInt8(ascii: "\"") else { throw failure("expected a key in quotes") }
+      let key = try string()
+      guard members[key] == nil else { throw failure("duplicate key \"\(key)\"", at: start) }
+      skipWhiteSpace()
+      guard next == UInt8(ascii: ":") else { throw failure("expected ':' after a key") }
+      position += 1
+      skipWhiteSpace()
+      members[key] = try value(depth: depth + 1)
+      skipWhiteSpace()
+      switch next {
+      case UInt8(ascii: ","): position += 1
+      case UInt8(ascii: "}"):
+        position += 1
+        return .object(members)
+      default: throw failure("expected ',' or '}' in an object")
+      }
+    }
+  }
+
+  mutating func array(depth: Int) throws(InputError) -> JSON {
+    position += 1
+    var elements: [JSON] = []
+    skipWhiteSpace()
+    if next == UInt8(ascii: "]") {
+      position += 1
+      return .array(elements)
+    }
+    while true {
+      skipWhiteSpace()
+      elements.append(try value(depth: depth + 1))
+      skipWhiteSpace()
+      switch next {
+      case UInt8(ascii: ","): position += 1
+      case UInt8(ascii: "]"):
+        position += 1
+        return .array(elements)
+      default: throw failure("expected ',' or ']' in an array")
+      }
+    }
+  }
+
+  mutating func number() throws(InputError) -> JSON {
+    let start = position
+    var isInteger = true
+    func isDigit(_ byte: UInt8?) -> Bool { byte.map { $0 >= 0x30 && $0 <= 0x39 } ?? false }
+    if next == UInt8(ascii: "-") { position += 1 }
+    guard isDigit(next) else { throw failure("expected a JSON value") }
+    if next == UInt8(ascii: "0") {
+      position += 1
+    } else {
+      while isDigit(next) { position += 1 }
+    }
+    if next == UInt8(ascii: ".") {
+      isInteger = false
+      position += 1
+      guard isDigit(next) else { throw failure("expected a digit after the decimal point") }
+      while isDigit(next) { position += 1 }
+    }
+    if next == UInt8(ascii: "e") || next == UInt8(ascii: "E") {
+      isInteger = false
+      position += 1
+      if next == UInt8(ascii: "+") || next == UInt8(ascii: "-") { position += 1 }
+      guard isDigit(next) else { throw failure("expected a digit in the exponent") }
+      while isDigit(next) { position += 1 }
+    }
+    let text = String(decoding: bytes[start..<position], as: UTF8.self)
+    if isInteger, let value = Int(text) { return .integer(value) }
+    guard let value = Double(text), value.isFinite else {
+      throw failure("number out of range", at: start)
+    }
+    return .number(value)
+  }
+
+  mutating func string() throws(InputError) -> String {
+    let start = position
+    position += 1
+    var content: [UInt8] = []
+    while true {
+      guard let byte = next else { throw failure("string without end", at: start) }
+      position += 1
+      switch byte {
+      case UInt8(ascii: "\""):
+        guard let text = String(validating: content, as: UTF8.self) else {
+          throw failure("string is not valid UTF-8", at: start)
+        }
+        return text
+      case UInt8(ascii: "\\"): try escape(into: &content)
+      case 0..<0x20: throw failure("control character in a string", at: position - 1)
+      default: content.append(byte)
+      }
+    }
+  }
+
+  mutating func escape(into content: inout [UInt8]) throws(InputError) {
+    guard let byte = next else { throw failure("string without end") }
+    position += 1
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): content.append(byte)
+    case UInt8(ascii: "b"): content.append(0x08)
+    case UInt8(ascii: "f"): content.append(0x0c)
+    case UInt8(ascii: "n"): content.append(0x0a)
+    case UInt8(ascii: "r"): content.append(0x0d)
+    case UInt8(ascii: "t"): content.append(0x09)
+    case UInt8(ascii: "u"):
+      let start = position - 2
+      var code = try hexadecimal()
+      if (0xd800..<0xdc00).contains(code) {
+        guard next == UInt8(ascii: "\\") else { throw failure("lone surrogate", at: start) }
+        position += 1
+        guard next == UInt8(ascii: "u") else { throw failure("lone surrogate", at: start) }
+        position += 1
+        let low = try hexadecimal()
+        guard (0xdc00..<0xe000).contains(low) else { throw failure("lone surrogate", at: start) }
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00)
+      }
+      guard let scalar = Unicode.Scalar(code) else { throw failure("lone surrogate", at: start) }
+      content.append(contentsOf: String(scalar).utf8)
+    default: throw failure("unknown escape in a string", at: position - 2)
+    }
+  }
+
+  mutating func hexadecimal() throws(InputError) -> UInt32 {
+    var code: UInt32 = 0
+    for _ in 0..<4 {
+      guard let byte = next, let digit = Character(Unicode.Scalar(byte)).hexDigitValue,
+        byte < 0x80
+      else { throw failure("expected four hexadecimal digits") }
+      code = code << 4 | UInt32(digit)
+      position += 1
+    }
+    return code
+  }
+}
