@@ -69,7 +69,9 @@ extension JSON {
       result += "]"
     case .object(let members):
       result += "{"
-      let keys = members.keys.sorted { Array($0.unicodeScalars).lexicographicallyPrecedes($1.unicodeScalars) }
+      let keys = members.keys.sorted {
+        Array($0.unicodeScalars).lexicographicallyPrecedes($1.unicodeScalars)
+      }
       for (index, key) in keys.enumerated() {
         if index > 0 { result += "," }
         newLine(depth + 1)
@@ -94,7 +96,8 @@ extension JSON {
       case "\t": result += "\\t"
       default:
         if scalar.value < 0x20 || scalar.value == 0x7f {
-          result += "\\u00" + String(digits[Int(scalar.value >> 4)])
+          result +=
+            "\\u00" + String(digits[Int(scalar.value >> 4)])
             + String(digits[Int(scalar.value & 15)])
         } else {
           result.unicodeScalars.append(scalar)

@@ -56,7 +56,9 @@ public struct JSONReader {
   }
 
   public mutating func bool(_ key: String) throws(InputError) -> Bool {
-    guard case .bool(let value) = try value(key) else { throw failure(key, "expected true or false") }
+    guard case .bool(let value) = try value(key) else {
+      throw failure(key, "expected true or false")
+    }
     return value
   }
 
