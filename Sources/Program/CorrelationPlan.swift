@@ -1,0 +1,78 @@
+// Which correlated randomness each operation needs; dealer, party and cost all read it here.
+
+/// One array of correlated randomness of an operation, as additive shares modulo 2^64.
+///
+/// One party derives its share from its seed, the other's share is stored; the stored side
+/// alternates, so that neither file carries more than about half.
+public struct CorrelationComponent: Hashable, Sendable {
+  /// What the shares add up to.
+  public enum Meaning: Hashable, Sendable {
+    /// r >> shift, r the mask of the opened value.
+    case shiftedMask(shift: Int)
+    /// r >> 63.
+    case topBit
+    /// The product of the operation's static weight or opened operands, applied to the masks.
+    case maskProduct
+    /// Product of mask part `left` of the first operand and `right` of the second.
+    case partProduct(left: Int, right: Int)
+    /// The mask part 0 (r, or t of a view) to this power.
+    case maskPower(Int)
+    /// h times t to this power, (t, h) the mask parts of a view.
+    case topBitTimesPower(Int)
+    /// The top bit of the compared window of r, times mask part `part - 1` (0: the bit alone).
+    case windowBit(part: Int)
+  }
+
+  public var meaning: Meaning
+  public var shape: ValueShape
+}
+
+extension SecureProgram {
+  /// Number of mask parts of an opened value (r) or a view (t, h).
+  public func maskPartCount(_ value: ValueID) -> Int {
+    if case .view = values[value].form { return 2 }
+    return 1
+  }
+
+  /// The arrays of correlated words that node `index` consumes, in order.
+  public func correlationComponents(_ index: Int) -> [CorrelationComponent] {
+    let node = nodes[index]
+    func all(_ meanings: [CorrelationComponent.Meaning], like value: ValueID)
+      -> [CorrelationComponent]
+    {
+      meanings.map { CorrelationComponent(meaning: $0, shape: values[value].shape) }
+    }
+    switch node.operation {
+    case .view(let x, let shift):
+      return all([.shiftedMask(shift: shift), .topBit], like: x)
+    case .linear, .scale, .scores, .mix:
+      return all([.maskProduct], like: node.outputs.lowerBound)
+    case .multiply(let x, let y):
+      return all(
+        (0..<maskPartCount(x)).flatMap { left in
+          (0..<maskPartCount(y)).map { .partProduct(left: left, right: $0) }
+        }, like: x)
+    case .polynomial(let x, let coefficients):
+      let degree = (coefficients.map(\.count).max() ?? 1) - 1
+      var meanings = (2..<degree + 1).map { CorrelationComponent.Meaning.maskPower($0) }
+      if maskPartCount(x) == 2 { meanings += (1..<degree).map { .topBitTimesPower($0) } }
+      return all(meanings, like: x)
+    case .piecewiseLinear(let x, let function):
+      return all((0..<function.payload).map { .windowBit(part: $0) }, like: x)
+    case .input, .open, .truncate, .combine, .addWeight, .sum, .pairDifference, .pairMerge,
+      .padKeys, .padRows, .lastRow, .output:
+      return []
+    }
+  }
+
+  /// Bytes of one comparison key of node `index`, or nil where it needs none.
+  public func comparisonKeyByteCount(_ index: Int) -> Int? {
+    if case .piecewiseLinear(_, let function) = nodes[index].operation {
+      return function.keyByteCount
+    }
+    return nil
+  }
+
+  /// The party whose file stores component `component` of node `index`.
+  public static func holder(node index: Int, component: Int) -> Int { (index + component) % 2 }
+}

@@ -1,0 +1,98 @@
+// The cost interpreter: rounds, bytes and correlation sizes from shapes alone.
+
+/// What one step costs online.
+public struct StepCost: Equatable, Sendable {
+  /// Exchanges between the parties; empty ones are not made.
+  public var roundCount = 0
+  /// Ring elements that each party sends to the other.
+  public var openedWordCount = 0
+  /// Comparison key evaluations of one party.
+  public var comparisonCount = 0
+  /// Multiply-accumulates modulo 2^64 of one party, in products with weights and between secrets.
+  public var productCount = 0
+
+  public init() {}
+
+  /// Bytes that each party sends, with `frameByteCount` bytes around each message.
+  public func byteCount(frameByteCount: Int) -> Int {
+    openedWordCount * 8 + roundCount * frameByteCount
+  }
+}
+
+/// Correlated randomness of one session.
+public struct CorrelationCost: Equatable, Sendable {
+  /// Words stored in the file of party 0 and party 1.
+  public var storedWordCount = [0, 0]
+  /// Bytes of comparison keys, stored in both files.
+  public var keyByteCount = 0
+  /// Number of comparison keys.
+  public var keyCount = 0
+  /// Masks and shares that are never stored because a seed gives them.
+  public var seededWordCount = 0
+
+  /// Bytes of arrays in the file of `party`.
+  public func byteCount(party: Int) -> Int { storedWordCount[party] * 8 + keyByteCount }
+}
+
+extension SecureProgram {
+  /// The cost of one step; `nodes` limits it to those that satisfy the predicate.
+  public func cost(of step: SessionStep, where included: (ProgramNode) -> Bool = { _ in true })
+    -> StepCost
+  {
+    var cost = StepCost()
+    var busyRounds = Set<Int>()
+    let rounds = rounds()
+    for node in nodes where included(node) {
+      func count(_ value: ValueID) -> Int { step.elementCount(values[value].shape) }
+      switch node.operation {
+      case .open(let x):
+        let words = count(x)
+        cost.openedWordCount += words
+        if words > 0 { busyRounds.insert(rounds[node.outputs.lowerBound]) }
+      case .linear(let x, let weight):
+        cost.productCount += step.rowCount(values[x].shape.rows) * weights[weight].elementCount
+      case .scores(let query, _, let heads), .mix(_, let query, let heads):
+        let width = (values[query].shape.width ?? 0) / heads
+        cost.productCount += 2 * width * count(node.reads(in: self, heads: heads))
+      case .piecewiseLinear(let x, let function):
+        cost.comparisonCount += count(x) * function.knots.count
+      case .input, .view, .truncate, .scale, .multiply, .polynomial, .combine, .addWeight, .sum,
+        .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
+        break
+      }
+    }
+    cost.roundCount = busyRounds.count
+    return cost
+  }
+
+  /// The correlated randomness of one session.
+  public func correlationCost(
+    of session: SessionShape, where included: (ProgramNode) -> Bool = { _ in true }
+  ) -> CorrelationCost {
+    var cost = CorrelationCost()
+    for (index, node) in nodes.enumerated() where included(node) {
+      for (number, component) in correlationComponents(index).enumerated() {
+        let count = session.dealtCount(component.shape)
+        cost.storedWordCount[SecureProgram.holder(node: index, component: number)] += count
+        cost.seededWordCount += count
+      }
+      if case .open(let x) = node.operation {
+        cost.seededWordCount += 2 * session.dealtCount(values[x].shape)
+      }
+      if case .piecewiseLinear(let x, let function) = node.operation {
+        let count = session.dealtCount(values[x].shape)
+        cost.keyCount += count
+        cost.keyByteCount += count * function.keyByteCount
+      }
+    }
+    return cost
+  }
+}
+
+extension ProgramNode {
+  /// The value whose elements are attention weights or scores of this node.
+  fileprivate func reads(in program: SecureProgram, heads: Int) -> ValueID {
+    if case .mix(let weights, _, _) = operation { return weights }
+    return outputs.lowerBound
+  }
+}

@@ -1,0 +1,272 @@
+// Lowers a Model graph with a recipe and calibrated ranges to a secure program.
+
+public import Approximation
+public import Bytes
+public import Models
+
+extension SecureProgram {
+  /// The secure program of `model` under `recipe`, with scales chosen from `calibration`.
+  ///
+  /// - Throws: `InputError` naming the tensor whose range does not fit the ring, or the node that
+  ///   the calibration does not cover.
+  public static func lower(_ model: Model, recipe: Recipe, calibration: Calibration)
+    throws(InputError) -> SecureProgram
+  {
+    var lowering = Lowering(model: model, recipe: recipe, calibration: calibration)
+    for index in model.nodes.indices { try lowering.lower(index) }
+    try lowering.finish()
+    let program = lowering.builder.program
+    try program.validate(source: "lowering")
+    return program
+  }
+}
+
+/// A model value in the course of lowering.
+enum LoweredValue {
+  case plain(FixedValue)
+  /// gamma * x + beta, not yet multiplied: linear layers take gamma and beta into their weights.
+  case normalised(FixedValue, gamma: String, beta: String)
+}
+
+/// Walks the graph once, node by node.
+struct Lowering {
+  let model: Model
+  let recipe: Recipe
+  let calibration: Calibration
+  var builder: ProgramBuilder
+  var lowered: [LoweredValue] = []
+  /// Values as the rest of the graph sees them: after the last attention only the last row counts.
+  private var lastRows: [ValueID: FixedValue] = [:]
+  private let lastAttention: Int?
+
+  init(model: Model, recipe: Recipe, calibration: Calibration) {
+    self.model = model
+    self.recipe = recipe
+    self.calibration = calibration
+    builder = ProgramBuilder(
+      program: SecureProgram(
+        family: model.family, kind: model.kind,
+        clientInput: recipe.embedding == .secret ? .oneHot : .embedding,
+        vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions))
+    lastAttention =
+      model.kind == .encoder
+      ? nil
+      : model.nodes.lastIndex {
+        if case .attention = $0.operation { return true }
+        return false
+      }
+  }
+
+  /// Fractional bits of weights and of truncated activations.
+  var bits: Int { recipe.fractionalBits }
+
+  /// Calibrated bound of a node's output, widened by the recipe's headroom.
+  func outputBound(_ index: Int) throws(InputError) -> Double {
+    try calibration.bound(model.nodes[index].name) * recipe.headroom
+  }
+
+  func weightShape(_ name: String) -> [Int] {
+    model.weights.first { $0.name == name }?.shape ?? []
+  }
+
+  /// Indices of the nodes that read the value of node `index`.
+  func consumers(of index: Int) -> [Int] {
+    model.nodes.indices.filter { model.nodes[$0].operation.inputs.contains(index) }
+  }
+
+  mutating func lower(_ index: Int) throws(InputError) {
+    let node = model.nodes[index]
+    builder.label = node.name
+    switch node.operation {
+    case .embed(let tokens, let positions, let offset, let segments):
+      lowered.append(
+        .plain(
+          try embed(
+            index, tokens: tokens, positions: positions, offset: offset, segments: segments)))
+    case .layerNorm(let input, let gamma, let beta, let epsilon):
+      let value = try layerNorm(index, plain(input), gamma: gamma, epsilon: epsilon)
+      lowered.append(.normalised(value, gamma: gamma, beta: beta))
+    case .linear(let input, let weight, let bias):
+      lowered.append(.plain(try linear(index, input, weight: weight, bias: bias)))
+    case .attention(let query, let key, let value, let headCount, _):
+      let result = try attention(
+        index, query: plain(query), key: plain(key), value: plain(value), heads: headCount)
+      lowered.append(.plain(result))
+    case .activation(let input, let activation):
+      lowered.append(.plain(try self.activation(index, plain(input), activation)))
+    case .add(let left, let right):
+      lowered.append(.plain(try residual(index, plain(left), plain(right))))
+    }
+  }
+
+  /// Materialises and reveals the last value.
+  mutating func finish() throws(InputError) {
+    builder.label = "output"
+    let value = try plain(model.nodes.count - 1)
+    _ = try builder.emit(.output(value.id), bits: [])
+  }
+
+  // MARK: Operands
+
+  /// The value of a node as a shared value, with gamma and beta applied where they are pending.
+  mutating func plain(_ index: Int) throws(InputError) -> FixedValue {
+    switch lowered[index] {
+    case .plain(let value):
+      return try cut(value)
+    case .normalised(let value, let gamma, let beta):
+      let bound = try outputBound(index)
+      let opened = try builder.open(cut(value))
+      let name = model.nodes[index].name
+      let width = model.nodes[index].width
+      let scale = builder.weight(
+        ProgramWeight(
+          name: "\(name).scale", rowCount: 1, columnCount: width, fractionalBits: bits,
+          source: WeightSource(tensor: gamma)))
+      let scaled = try builder.emit(
+        .scale(opened.id, weight: scale), bits: opened.bits + bits, bound: bound)
+      let result = try addBias(
+        scaled, name: "\(name).shift", source: WeightSource(tensor: beta), width: width)
+      lowered[index] = .plain(result)
+      return result
+    }
+  }
+
+  /// The last row of `value` once only the last row counts.
+  mutating func cut(_ value: FixedValue) throws(InputError) -> FixedValue {
+    guard let lastAttention, lowered.count > lastAttention,
+      builder.shape(value.id).rows == .step
+    else { return value }
+    if let row = lastRows[value.id] { return row }
+    let row = try builder.emit(.lastRow(value.id), bits: value.bits, bound: value.bound)
+    lastRows[value.id] = row
+    return row
+  }
+
+  mutating func addBias(_ value: FixedValue, name: String, source: WeightSource, width: Int)
+    throws(InputError) -> FixedValue
+  {
+    let weight = builder.weight(
+      ProgramWeight(
+        name: name, rowCount: 1, columnCount: width, fractionalBits: value.bits, source: source))
+    return try builder.emit(
+      .addWeight(value.id, weight: weight, rows: .bias), bits: value.bits, bound: value.bound)
+  }
+
+  // MARK: Nodes
+
+  mutating func embed(
+    _ index: Int, tokens: String, positions: String, offset: Int, segments: String?
+  ) throws(InputError) -> FixedValue {
+    let bound = try outputBound(index)
+    let width = model.nodes[index].width
+    if recipe.embedding == .client {
+      builder.program.values.append(
+        ProgramValue(shape: .fixed(width), form: .shared, fractionalBits: bits))
+      builder.program.nodes.append(
+        ProgramNode(operation: .input, outputs: 0..<1, label: builder.label))
+      return FixedValue(id: 0, bits: bits, bound: bound)
+    }
+    builder.program.values.append(
+      ProgramValue(shape: .fixed(model.vocabularySize), form: .shared, fractionalBits: 0))
+    builder.program.nodes.append(
+      ProgramNode(operation: .input, outputs: 0..<1, label: builder.label))
+    let table = builder.weight(
+      ProgramWeight(
+        name: tokens, rowCount: model.vocabularySize, columnCount: width, fractionalBits: bits,
+        isTransposed: true, source: WeightSource(tensor: tokens)))
+    let opened = try builder.open(FixedValue(id: 0, bits: 0, bound: 1))
+    let rows = try builder.emit(.linear(opened.id, weight: table), bits: bits, bound: bound)
+    let positionTable = builder.weight(
+      ProgramWeight(
+        name: positions, rowCount: weightShape(positions)[0], columnCount: width,
+        fractionalBits: bits, source: WeightSource(tensor: positions, addedRow: segments)))
+    return try builder.emit(
+      .addWeight(rows.id, weight: positionTable, rows: .positions(offset: offset)), bits: bits,
+      bound: bound)
+  }
+
+  mutating func linear(_ index: Int, _ input: ModelValue, weight: String, bias: String?)
+    throws(InputError) -> FixedValue
+  {
+    let node = model.nodes[index]
+    let factor = queryScale(index)
+    let bound = try outputBound(index) * factor
+    var source = WeightSource(tensor: weight, factor: factor)
+    var biasSource: WeightSource?
+    if let bias { biasSource = WeightSource(tensor: bias, factor: factor) }
+    var value: FixedValue
+    if case .normalised(let normalised, let gamma, let beta) = lowered[input] {
+      value = try cut(normalised)
+      source.columnScale = gamma
+      biasSource = WeightSource(tensor: bias, matrix: weight, vector: beta, factor: factor)
+    } else {
+      value = try plain(input)
+    }
+    let inputWidth = model.nodes[input].width
+    // A wide input is better truncated after the layer, when it has become narrow.
+    let truncatesFirst =
+      value.bits > bits
+      && (!builder.fits(bits: value.bits + bits, bound: bound)
+        || (inputWidth <= node.width && consumers(of: index).contains(where: isResidual)))
+    if truncatesFirst { value = try builder.rescale(value, to: bits) }
+    let matrix = builder.weight(
+      ProgramWeight(
+        name: "\(node.name).weight", rowCount: node.width, columnCount: inputWidth,
+        fractionalBits: bits, source: source))
+    let opened = try builder.open(value)
+    let product = try builder.emit(
+      .linear(opened.id, weight: matrix), bits: value.bits + bits, bound: bound)
+    guard let biasSource else { return product }
+    return try addBias(
+      product, name: "\(node.name).bias", source: biasSource, width: node.width)
+  }
+
+  func isResidual(_ index: Int) -> Bool {
+    if case .add = model.nodes[index].operation { return true }
+    return false
+  }
+
+  /// The attention scale, where node `index` is a query projection; else 1.
+  func queryScale(_ index: Int) -> Double {
+    for consumer in consumers(of: index) {
+      if case .attention(let query, _, _, _, let scale) = model.nodes[consumer].operation,
+        query == index
+      {
+        return scale
+      }
+    }
+    return 1
+  }
+
+  /// The residual stream keeps twice the usual fractional bits, so that it is never truncated.
+  mutating func residual(_ index: Int, _ left: FixedValue, _ right: FixedValue)
+    throws(InputError) -> FixedValue
+  {
+    let bound = try outputBound(index)
+    func narrowed(_ value: FixedValue) throws(InputError) -> FixedValue {
+      value.bits > 2 * bits ? try builder.rescale(value, to: 2 * bits) : value
+    }
+    return try builder.add(narrowed(left), narrowed(right), bound: bound)
+  }
+
+  mutating func activation(_ index: Int, _ input: FixedValue, _ activation: Activation)
+    throws(InputError) -> FixedValue
+  {
+    switch activation {
+    case .relu: return try relu(input)
+    case .gelu: return try gelu(input)
+    }
+  }
+}
+
+extension ModelOperation {
+  /// The values this operation reads, in order.
+  var inputs: [ModelValue] {
+    switch self {
+    case .embed: []
+    case .layerNorm(let x, _, _, _), .linear(let x, _, _), .activation(let x, _): [x]
+    case .attention(let query, let key, let value, _, _): [query, key, value]
+    case .add(let x, let y): [x, y]
+    }
+  }
+}

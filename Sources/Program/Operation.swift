@@ -1,0 +1,203 @@
+// The closed set of primitive secure operations that every interpreter switches over.
+
+/// Index of a value in `SecureProgram.values`.
+public typealias ValueID = Int
+
+/// Index of a weight in `SecureProgram.weights`.
+public typealias WeightID = Int
+
+/// One primitive operation on ring values modulo 2^64.
+///
+/// `open` is the only operation that communicates; all others are local, with or without
+/// correlated randomness. A value is *shared* (x = x_0 + x_1), *opened* (X = x + r is public and
+/// r = r_0 + r_1 is dealt) or a *view* of an opened value: shifted right by s bits, it is
+/// y = A - t + B h with public A, B and dealt t = r >> s, h = r >> 63, and equals floor(x / 2^s)
+/// or that plus one for |x| < 2^62.
+public enum Operation: Equatable, Sendable {
+  /// The client's shares of the input rows.
+  case input
+  /// Opens a shared value under a fresh mask: 8 bytes an element each way, one round.
+  case open(ValueID)
+  /// The view of an opened value shifted right by `shift` in 1...62 bits.
+  case view(ValueID, shift: Int)
+  /// The shared value of a view.
+  case truncate(ValueID)
+  /// x W^T for an opened x and a static secret weight.
+  case linear(ValueID, weight: WeightID)
+  /// x * w column by column, for an opened x and a static secret vector.
+  case scale(ValueID, weight: WeightID)
+  /// For each head and row, the products of an opened query row with all opened key rows so far.
+  case scores(query: ValueID, key: ValueID, heads: Int)
+  /// For each head and row, the sum of opened value rows weighted by an opened row over the keys.
+  case mix(weights: ValueID, value: ValueID, heads: Int)
+  /// Product of two opened values or views; the second may have fewer columns (see `combine`).
+  case multiply(ValueID, ValueID)
+  /// For each output o, the sum over i of coefficients[o][i] * y^i, y an opened value or view.
+  case polynomial(ValueID, coefficients: [[UInt64]])
+  /// Piecewise linear functions of an opened value by one comparison key (see `PiecewiseLinear`).
+  case piecewiseLinear(ValueID, PiecewiseLinear)
+  /// Sum of coefficient * value, plus a public constant. The first term gives the shape; another
+  /// may have fewer columns, each then serving an equal run of the first's columns.
+  case combine([Term], constant: UInt64)
+  /// Adds a static secret vector to every row, or row `position + offset` of a static table.
+  case addWeight(ValueID, weight: WeightID, rows: WeightRows)
+  /// Sums each of `runs` equal runs of a row to one column.
+  case sum(ValueID, runs: Int)
+  /// Differences of neighbouring columns 2j and 2j + 1 of each run of keys.
+  case pairDifference(ValueID)
+  /// Column 2j + 1 of the first plus column j of the second; a last column without a pair stays.
+  case pairMerge(ValueID, ValueID)
+  /// Appends zero columns until each run has as many as the session has rows.
+  case padKeys(ValueID)
+  /// Appends zero rows until there are as many as the session has.
+  case padRows(ValueID)
+  /// The last row of the step.
+  case lastRow(ValueID)
+  /// Reveals a shared value to the client.
+  case output(ValueID)
+}
+
+/// One term of `Operation.combine`.
+public struct Term: Equatable, Sendable {
+  public var value: ValueID
+  /// Ring element; negative numbers are two's complement.
+  public var coefficient: UInt64
+
+  public init(_ value: ValueID, _ coefficient: Int) {
+    self.value = value
+    self.coefficient = UInt64(bitPattern: Int64(coefficient))
+  }
+
+  public init(value: ValueID, coefficient: UInt64) {
+    self.value = value
+    self.coefficient = coefficient
+  }
+}
+
+/// Which row of a static table `Operation.addWeight` adds to a row of the value.
+public enum WeightRows: Equatable, Sendable {
+  /// The weight is a vector, added to every row.
+  case bias
+  /// Row `position + offset` of the weight.
+  case positions(offset: Int)
+}
+
+/// Piecewise linear functions of x, evaluated in one round with one comparison key per element.
+///
+/// Output o is slope * y + intercept on each piece, y = x or its view shifted by `shift`. Pieces
+/// are separated by `knots`: piece k holds knots[k-1] <= x < knots[k]. Comparisons look at bits
+/// droppedBits ..< droppedBits + comparedBits of x - knot, so |x - knot| must stay below
+/// 2^(droppedBits + comparedBits - 1), and may fall on the wrong side of a knot when x is within
+/// 2^droppedBits of it.
+public struct PiecewiseLinear: Equatable, Sendable {
+  public var shift: Int
+  public var droppedBits: Int
+  public var comparedBits: Int
+  /// Ascending; in units of x.
+  public var knots: [Int]
+  public var outputs: [Output]
+
+  /// One function: `knots.count + 1` pieces.
+  public struct Output: Equatable, Sendable {
+    public var slopes: [Int]
+    public var intercepts: [Int]
+    public var fractionalBits: Int
+
+    public init(slopes: [Int], intercepts: [Int], fractionalBits: Int) {
+      self.slopes = slopes
+      self.intercepts = intercepts
+      self.fractionalBits = fractionalBits
+    }
+  }
+
+  public init(
+    shift: Int, droppedBits: Int, comparedBits: Int, knots: [Int], outputs: [Output]
+  ) {
+    self.shift = shift
+    self.droppedBits = droppedBits
+    self.comparedBits = comparedBits
+    self.knots = knots
+    self.outputs = outputs
+  }
+
+  /// Levels of the comparison key: all compared bits but the sign.
+  public var levels: Int { comparedBits - 1 }
+
+  /// Words of payload: the bit and the bit times the mask (or times both mask parts of a view).
+  public var payload: Int { shift == 0 ? 2 : 3 }
+
+  /// Bytes of one key: control word, corrections of each level, leaf correction.
+  public var keyByteCount: Int { 8 + levels * (16 + 8 * payload) + 8 * payload }
+
+  /// The window of compared bits of a ring element, as an integer below 2^comparedBits.
+  @inlinable
+  public func window(_ word: UInt64) -> UInt64 {
+    (word &>> UInt64(droppedBits)) & (UInt64.max &>> UInt64(64 - comparedBits))
+  }
+}
+
+/// An operation and the values it writes.
+public struct ProgramNode: Equatable, Sendable {
+  public var operation: Operation
+  /// First value written; `open` and most others write one, some several in sequence.
+  public var outputs: Range<ValueID>
+  /// Where the operation comes from, such as "layers.0.attention.softmax.max".
+  public var label: String
+
+  public init(operation: Operation, outputs: Range<ValueID>, label: String) {
+    self.operation = operation
+    self.outputs = outputs
+    self.label = label
+  }
+}
+
+extension Operation {
+  /// The values this operation reads, in order.
+  public var inputs: [ValueID] {
+    switch self {
+    case .input: []
+    case .open(let x), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
+      .polynomial(let x, _), .piecewiseLinear(let x, _), .addWeight(let x, _, _), .sum(let x, _),
+      .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x), .output(let x):
+      [x]
+    case .scores(let x, let y, _), .mix(let x, let y, _), .multiply(let x, let y),
+      .pairMerge(let x, let y):
+      [x, y]
+    case .combine(let terms, _): terms.map(\.value)
+    }
+  }
+
+  /// The static weight this operation reads, or nil.
+  public var weight: WeightID? {
+    switch self {
+    case .linear(_, let weight), .scale(_, let weight), .addWeight(_, let weight, _): weight
+    default: nil
+    }
+  }
+
+  /// Name of the primitive in printed programs and files.
+  public var name: String {
+    switch self {
+    case .input: "input"
+    case .open: "open"
+    case .view: "view"
+    case .truncate: "truncate"
+    case .linear: "linear"
+    case .scale: "scale"
+    case .scores: "scores"
+    case .mix: "mix"
+    case .multiply: "multiply"
+    case .polynomial: "polynomial"
+    case .piecewiseLinear: "piecewiseLinear"
+    case .combine: "combine"
+    case .addWeight: "addWeight"
+    case .sum: "sum"
+    case .pairDifference: "pairDifference"
+    case .pairMerge: "pairMerge"
+    case .padKeys: "padKeys"
+    case .padRows: "padRows"
+    case .lastRow: "lastRow"
+    case .output: "output"
+    }
+  }
+}

@@ -1,0 +1,127 @@
+// The stored form of one operation: its name, what it reads, and its parameters.
+
+import Bytes
+
+extension ProgramNode {
+  var json: JSON {
+    var members: [String: JSON] = [
+      "name": .string(operation.name), "label": .string(label),
+      "reads": .array(operation.inputs.map(JSON.integer)), "writes": .integer(outputs.count),
+    ]
+    if let weight = operation.weight { members["weight"] = .integer(weight) }
+    func integers(_ values: [Int]) -> JSON { .array(values.map(JSON.integer)) }
+    func signed(_ value: UInt64) -> Int { Int(Int64(bitPattern: value)) }
+    switch operation {
+    case .view(_, let shift): members["shift"] = .integer(shift)
+    case .scores(_, _, let heads), .mix(_, _, let heads): members["heads"] = .integer(heads)
+    case .sum(_, let runs): members["runs"] = .integer(runs)
+    case .addWeight(_, _, .positions(let offset)): members["positionOffset"] = .integer(offset)
+    case .polynomial(_, let coefficients):
+      members["coefficients"] = .array(coefficients.map { integers($0.map(signed)) })
+    case .combine(let terms, let constant):
+      members["coefficients"] = integers(terms.map { signed($0.coefficient) })
+      members["constant"] = .integer(signed(constant))
+    case .piecewiseLinear(_, let function):
+      members["shift"] = .integer(function.shift)
+      members["droppedBits"] = .integer(function.droppedBits)
+      members["comparedBits"] = .integer(function.comparedBits)
+      members["knots"] = integers(function.knots)
+      members["slopes"] = .array(function.outputs.map { integers($0.slopes) })
+      members["intercepts"] = .array(function.outputs.map { integers($0.intercepts) })
+      members["outputFractionalBits"] = integers(function.outputs.map(\.fractionalBits))
+    case .input, .open, .truncate, .linear, .scale, .multiply, .addWeight(_, _, .bias),
+      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
+      break
+    }
+    return .object(members)
+  }
+
+  init(_ json: JSONReader, first: ValueID) throws(InputError) {
+    var reader = json
+    let name = try reader.string("name")
+    let label = try reader.string("label")
+    let reads = try reader.integers("reads")
+    let writes = try reader.integer("writes", in: 0...64)
+    let operation = try Operation(name: name, reads: reads, reader: &reader)
+    try reader.finish()
+    self.init(operation: operation, outputs: first..<first + writes, label: label)
+  }
+}
+
+extension Operation {
+  /// Reads the parameters of the operation called `name`.
+  init(name: String, reads: [ValueID], reader: inout JSONReader) throws(InputError) {
+    let count =
+      switch name {
+      case "input": 0
+      case "scores", "mix", "multiply", "pairMerge": 2
+      case "combine": reads.count
+      default: 1
+      }
+    guard reads.count == count else {
+      throw reader.failure("reads", "\(name) reads \(count) values, not \(reads.count)")
+    }
+    func signed(_ value: Int) -> UInt64 { UInt64(bitPattern: Int64(value)) }
+    switch name {
+    case "input": self = .input
+    case "open": self = .open(reads[0])
+    case "view": self = .view(reads[0], shift: try reader.integer("shift", in: 1...62))
+    case "truncate": self = .truncate(reads[0])
+    case "linear": self = .linear(reads[0], weight: try reader.integer("weight"))
+    case "scale": self = .scale(reads[0], weight: try reader.integer("weight"))
+    case "scores":
+      self = .scores(query: reads[0], key: reads[1], heads: try reader.integer("heads"))
+    case "mix": self = .mix(weights: reads[0], value: reads[1], heads: try reader.integer("heads"))
+    case "multiply": self = .multiply(reads[0], reads[1])
+    case "polynomial":
+      self = .polynomial(
+        reads[0], coefficients: try reader.integerRows("coefficients").map { $0.map(signed) })
+    case "piecewiseLinear": self = .piecewiseLinear(reads[0], try PiecewiseLinear(&reader))
+    case "combine":
+      let coefficients = try reader.integers("coefficients")
+      guard coefficients.count == reads.count else {
+        throw reader.failure("coefficients", "one coefficient a value is needed")
+      }
+      self = .combine(
+        zip(reads, coefficients).map { Term($0, $1) },
+        constant: signed(try reader.integer("constant", in: Int.min...Int.max)))
+    case "addWeight":
+      let weight = try reader.integer("weight")
+      guard let offset = reader.optional("positionOffset") else {
+        self = .addWeight(reads[0], weight: weight, rows: .bias)
+        return
+      }
+      guard case .integer(let value) = offset, (0...1 << 24).contains(value) else {
+        throw reader.failure("positionOffset", "expected an integer from 0")
+      }
+      self = .addWeight(reads[0], weight: weight, rows: .positions(offset: value))
+    case "sum": self = .sum(reads[0], runs: try reader.integer("runs"))
+    case "pairDifference": self = .pairDifference(reads[0])
+    case "pairMerge": self = .pairMerge(reads[0], reads[1])
+    case "padKeys": self = .padKeys(reads[0])
+    case "padRows": self = .padRows(reads[0])
+    case "lastRow": self = .lastRow(reads[0])
+    case "output": self = .output(reads[0])
+    default: throw reader.failure("name", "unknown operation \"\(name)\"")
+    }
+  }
+}
+
+extension PiecewiseLinear {
+  init(_ reader: inout JSONReader) throws(InputError) {
+    let slopes = try reader.integerRows("slopes")
+    let intercepts = try reader.integerRows("intercepts")
+    let bits = try reader.integers("outputFractionalBits")
+    guard slopes.count == intercepts.count, slopes.count == bits.count else {
+      throw reader.failure("slopes", "slopes, intercepts and outputFractionalBits differ in number")
+    }
+    self.init(
+      shift: try reader.integer("shift", in: 0...62),
+      droppedBits: try reader.integer("droppedBits", in: 0...62),
+      comparedBits: try reader.integer("comparedBits", in: 2...64),
+      knots: try reader.integers("knots"),
+      outputs: zip(zip(slopes, intercepts), bits).map {
+        Output(slopes: $0.0, intercepts: $0.1, fractionalBits: $1)
+      })
+  }
+}

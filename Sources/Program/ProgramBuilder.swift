@@ -1,0 +1,210 @@
+// Appends operations to a program, tracking scales and bounds so that nothing can overflow.
+
+import Approximation
+import Bytes
+import Foundation
+
+/// A shared value with its scale and the largest real magnitude it may have.
+struct FixedValue {
+  var id: ValueID
+  var bits: Int
+  var bound: Double
+}
+
+/// An opened value or a view, with its scale and bound.
+struct MaskedValue {
+  var id: ValueID
+  var bits: Int
+  var bound: Double
+}
+
+/// Emits operations; every shape comes from the same inference that checks programs from files.
+struct ProgramBuilder {
+  var program: SecureProgram
+  var label = ""
+  private var openings: [ValueID: ValueID] = [:]
+  private var views: [[Int]: ValueID] = [:]
+  private var weightIDs: [String: WeightID] = [:]
+
+  init(program: SecureProgram) { self.program = program }
+
+  /// Appends `operation`; the results carry `bits` fractional bits each.
+  mutating func emit(_ operation: Operation, bits: [Int]) throws(InputError) -> [ValueID] {
+    let shapes: [(ValueShape, ValueForm)]
+    do throws(ShapeError) {
+      shapes = try program.inferOutputs(operation, isFirst: program.nodes.isEmpty)
+    } catch {
+      throw InputError("lowering", place: label, error.cause)
+    }
+    let first = program.values.count
+    for (shape, bits) in zip(shapes, bits) {
+      program.values.append(ProgramValue(shape: shape.0, form: shape.1, fractionalBits: bits))
+    }
+    program.nodes.append(
+      ProgramNode(operation: operation, outputs: first..<program.values.count, label: label))
+    return Array(first..<program.values.count)
+  }
+
+  mutating func emit(_ operation: Operation, bits: Int, bound: Double) throws(InputError)
+    -> FixedValue
+  {
+    try check(bits: bits, bound: bound)
+    return FixedValue(id: try emit(operation, bits: [bits])[0], bits: bits, bound: bound)
+  }
+
+  /// Refuses a value that could leave (-2^62, 2^62).
+  func check(bits: Int, bound: Double) throws(InputError) {
+    guard fits(bits: bits, bound: bound) else {
+      throw InputError(
+        "lowering", place: label,
+        "a value up to \(bound) with \(bits) fractional bits does not fit the 64-bit ring",
+        hint: "lower the recipe's headroom or fractionalBits")
+    }
+  }
+
+  func fits(bits: Int, bound: Double) -> Bool { bound * pow(2, Double(bits)) < 0x1p62 }
+
+  func shape(_ value: ValueID) -> ValueShape { program.values[value].shape }
+
+  // MARK: Openings and scales
+
+  /// The opening of `value`; a value is opened once however many operations read it.
+  mutating func open(_ value: FixedValue) throws(InputError) -> MaskedValue {
+    if let id = openings[value.id] {
+      return MaskedValue(id: id, bits: value.bits, bound: value.bound)
+    }
+    let id = try emit(.open(value.id), bits: [value.bits])[0]
+    openings[value.id] = id
+    return MaskedValue(id: id, bits: value.bits, bound: value.bound)
+  }
+
+  /// `value` opened and seen with `bits` fractional bits: the opening itself where it has no more.
+  mutating func open(_ value: FixedValue, bits: Int) throws(InputError) -> MaskedValue {
+    let opened = try open(value)
+    let shift = value.bits - bits
+    guard shift > 0 else { return opened }
+    let key = [opened.id, shift]
+    if let id = views[key] { return MaskedValue(id: id, bits: bits, bound: value.bound) }
+    let id = try emit(.view(opened.id, shift: shift), bits: [bits])[0]
+    views[key] = id
+    return MaskedValue(id: id, bits: bits, bound: value.bound)
+  }
+
+  /// `value` with `bits` fractional bits: shifted up locally, or truncated (one round).
+  mutating func rescale(_ value: FixedValue, to bits: Int) throws(InputError) -> FixedValue {
+    if value.bits == bits { return value }
+    if value.bits < bits {
+      return try emit(
+        .combine([Term(value.id, 1 << (bits - value.bits))], constant: 0), bits: bits,
+        bound: value.bound)
+    }
+    let view = try open(value, bits: bits)
+    return try emit(.truncate(view.id), bits: bits, bound: value.bound)
+  }
+
+  /// a + b at the larger of their scales.
+  mutating func add(_ a: FixedValue, _ b: FixedValue, bound: Double) throws(InputError)
+    -> FixedValue
+  {
+    let bits = max(a.bits, b.bits)
+    return try emit(
+      .combine([Term(a.id, 1 << (bits - a.bits)), Term(b.id, 1 << (bits - b.bits))], constant: 0),
+      bits: bits, bound: bound)
+  }
+
+  // MARK: Weights
+
+  /// The weight called `weight.name`, added to the program when it is new.
+  mutating func weight(_ weight: ProgramWeight) -> WeightID {
+    if let id = weightIDs[weight.name] { return id }
+    program.weights.append(weight)
+    weightIDs[weight.name] = program.weights.count - 1
+    return program.weights.count - 1
+  }
+
+  // MARK: Piecewise linear functions
+
+  /// Piecewise linear functions whose pieces are given exactly, in real numbers.
+  ///
+  /// Values below `resolution` from a knot may fall on its other side. `bits` are the fractional
+  /// bits of the (truncated) argument on which slopes act; slopes must be multiples of
+  /// 2^-extraBits of each output, whose scale is bits + extraBits.
+  mutating func piecewise(
+    _ value: FixedValue, bits: Int, resolution: Double, knots: [Double],
+    outputs: [(slopes: [Double], intercepts: [Double], extraBits: Int, bound: Double)]
+  ) throws(InputError) -> [FixedValue] {
+    let shift = max(value.bits - bits, 0)
+    let argumentBits = value.bits - shift
+    let reach = value.bound + knots.reduce(0) { max($0, abs($1)) }
+    let scale = pow(2, Double(value.bits))
+    let dropped = max(0, value.bits + Int(log2(resolution).rounded(.down)))
+    let top = Int(log2(reach * scale).rounded(.up))
+    guard top < 63 else { throw InputError("lowering", place: label, "\(reach) leaves the ring") }
+    let function = PiecewiseLinear(
+      shift: shift, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
+      knots: knots.map { Int(($0 * scale).rounded()) },
+      outputs: outputs.map { output in
+        let outputBits = argumentBits + output.extraBits
+        return PiecewiseLinear.Output(
+          slopes: output.slopes.map { Int(($0 * pow(2, Double(output.extraBits))).rounded()) },
+          intercepts: output.intercepts.map { Int(($0 * pow(2, Double(outputBits))).rounded()) },
+          fractionalBits: outputBits)
+      })
+    for output in outputs { try check(bits: argumentBits + output.extraBits, bound: output.bound) }
+    let opened = try open(value)
+    let ids = try emit(
+      .piecewiseLinear(opened.id, function), bits: function.outputs.map(\.fractionalBits))
+    return zip(ids, outputs).map {
+      FixedValue(id: $0, bits: argumentBits + $1.extraBits, bound: $1.bound)
+    }
+  }
+
+  /// A fitted table of a decreasing convex function g(x), x = ring element of `value` * unit.
+  ///
+  /// The result has as many fractional bits as fit, and the argument is truncated only as far as
+  /// slopes need it to be precise to a quarter of the fit's own error.
+  mutating func table(
+    _ value: FixedValue, unit: Double, range: ClosedRange<Double>, tolerance: Double,
+    _ function: (Double) -> Double
+  ) throws(InputError) -> FixedValue {
+    let fit = PiecewiseLinearFit.fit(on: range, tolerance: tolerance, function)
+    let largest = function(range.lowerBound)
+    let resultBits = 60 - max(Int(log2(largest * 1.01).rounded(.up)), 0)
+    let borders = [range.lowerBound] + fit.knots + [range.upperBound]
+    let halfWidths = zip(borders, borders.dropFirst()).map { ($1 - $0) / unit / 2 }
+    var shift = 0
+    while zip(halfWidths, borders.dropFirst()).contains(where: { halfWidth, right in
+      halfWidth / pow(2, Double(shift)) / 2
+        > tolerance / 4 * function(right) * pow(2, Double(resultBits))
+    }) { shift += 1 }
+    guard range.lowerBound / unit / pow(2, Double(shift)) > 1 / tolerance else {
+      throw InputError(
+        "lowering", place: label, "the range \(range) is too wide for a table with this tolerance",
+        hint: "raise the recipe's tableTolerance")
+    }
+    let argumentUnit = unit * pow(2, Double(shift))
+    let resultScale = pow(2, Double(resultBits))
+    var output = PiecewiseLinear.Output(slopes: [], intercepts: [], fractionalBits: resultBits)
+    for piece in fit.slopes.indices {
+      // The intercept makes up for the rounding of the slope in the middle of the piece.
+      let middle = (borders[piece] + borders[piece + 1]) / 2
+      let slope = (fit.slopes[piece] * argumentUnit * resultScale).rounded()
+      let exact = (fit.slopes[piece] * middle + fit.intercepts[piece]) * resultScale
+      output.slopes.append(Int(slope))
+      output.intercepts.append(Int((exact - slope * (middle / argumentUnit)).rounded()))
+    }
+    let spacing = (borders[1] - borders[0]) / unit
+    let dropped = max(0, Int(log2(spacing / 16).rounded(.down)))
+    let top = Int(log2(range.upperBound / unit).rounded(.up))
+    guard top < 63 else { throw InputError("lowering", place: label, "\(range) leaves the ring") }
+    let opened = try open(value)
+    let id = try emit(
+      .piecewiseLinear(
+        opened.id,
+        PiecewiseLinear(
+          shift: shift, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
+          knots: fit.knots.map { Int(($0 / unit).rounded()) }, outputs: [output])),
+      bits: [resultBits])[0]
+    return FixedValue(id: id, bits: resultBits, bound: largest * 1.01)
+  }
+}

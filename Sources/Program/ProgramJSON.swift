@@ -1,0 +1,176 @@
+// The stored form of a program; `formats/program.md` specifies it.
+
+public import Bytes
+import Models
+
+extension SecureProgram {
+  /// Version of the stored form.
+  public static let formatVersion = 1
+
+  public var json: JSON {
+    [
+      "version": .integer(SecureProgram.formatVersion), "family": .string(family),
+      "kind": .string(kind.rawValue), "clientInput": .string(clientInput.rawValue),
+      "vocabularySize": .integer(vocabularySize), "maximumPositions": .integer(maximumPositions),
+      "values": .array(values.map(\.json)), "weights": .array(weights.map(\.json)),
+      "operations": .array(nodes.map(\.json)),
+    ]
+  }
+
+  /// Reads and validates a stored program.
+  public init(json: JSON, source: String) throws(InputError) {
+    var reader = try JSONReader(json, source: source, place: "program")
+    let version = try reader.integer("version")
+    guard version == SecureProgram.formatVersion else {
+      throw reader.failure("version", "\(version) is not \(SecureProgram.formatVersion)")
+    }
+    self.init(
+      family: try reader.string("family"),
+      kind: try reader.choice("kind", ModelKind.init(rawValue:)),
+      clientInput: try reader.choice("clientInput", ClientInput.init(rawValue:)),
+      vocabularySize: try reader.integer("vocabularySize", in: 1...1 << 24),
+      maximumPositions: try reader.integer("maximumPositions", in: 1...1 << 24))
+    for value in try reader.objects("values") { values.append(try ProgramValue(value)) }
+    for weight in try reader.objects("weights") { weights.append(try ProgramWeight(weight)) }
+    for node in try reader.objects("operations") {
+      nodes.append(try ProgramNode(node, first: nodes.last?.outputs.upperBound ?? 0))
+    }
+    try reader.finish()
+    try validate(source: source)
+  }
+}
+
+extension JSONReader {
+  mutating func choice<Value>(_ key: String, _ parse: (String) -> Value?) throws(InputError)
+    -> Value
+  {
+    let text = try string(key)
+    guard let value = parse(text) else { throw failure(key, "unknown value \"\(text)\"") }
+    return value
+  }
+
+  mutating func objects(_ key: String) throws(InputError) -> [JSONReader] {
+    var result: [JSONReader] = []
+    for (index, element) in try array(key).enumerated() {
+      result.append(try JSONReader(element, source: source, place: "\(path(key))[\(index)]"))
+    }
+    return result
+  }
+
+  /// Rows of integers, each of which fits `Int`.
+  mutating func integerRows(_ key: String) throws(InputError) -> [[Int]] {
+    var rows: [[Int]] = []
+    for (index, row) in try array(key).enumerated() {
+      guard case .array(let elements) = row else {
+        throw failure("\(key)[\(index)]", "expected an array")
+      }
+      var values: [Int] = []
+      for element in elements {
+        guard case .integer(let value) = element else {
+          throw failure("\(key)[\(index)]", "expected integers")
+        }
+        values.append(value)
+      }
+      rows.append(values)
+    }
+    return rows
+  }
+}
+
+extension ProgramValue {
+  var json: JSON {
+    var members: [String: JSON] = [
+      "rows": .string(shape.rows.rawValue), "fractionalBits": .integer(fractionalBits),
+    ]
+    switch shape.columns {
+    case .fixed(let width): members["columns"] = ["fixed", .integer(width)]
+    case .keys(let heads, let halvings):
+      members["columns"] = ["keys", .integer(heads), .integer(halvings)]
+    case .pairs(let heads, let halvings):
+      members["columns"] = ["pairs", .integer(heads), .integer(halvings)]
+    case .sessionKeys(let heads): members["columns"] = ["sessionKeys", .integer(heads)]
+    }
+    switch form {
+    case .shared: members["form"] = "shared"
+    case .opened: members["form"] = "opened"
+    case .view(let shift):
+      members["form"] = "view"
+      members["shift"] = .integer(shift)
+    }
+    return .object(members)
+  }
+
+  init(_ json: JSONReader) throws(InputError) {
+    var reader = json
+    let rows = try reader.choice("rows", RowExtent.init(rawValue:))
+    let bits = try reader.integer("fractionalBits", in: -8...62)
+    let columnPath = reader.failure("columns", "expected a kind of columns and its numbers")
+    let elements = try reader.array("columns")
+    var numbers: [Int] = []
+    for element in elements.dropFirst() {
+      guard case .integer(let number) = element, (0...1 << 24).contains(number) else {
+        throw columnPath
+      }
+      numbers.append(number)
+    }
+    let columns: ColumnExtent
+    switch (elements.first, numbers.count) {
+    case ("fixed", 1) where numbers[0] > 0: columns = .fixed(numbers[0])
+    case ("keys", 2) where numbers[0] > 0 && numbers[1] <= 40:
+      columns = .keys(heads: numbers[0], halvings: numbers[1])
+    case ("pairs", 2) where numbers[0] > 0 && numbers[1] <= 40:
+      columns = .pairs(heads: numbers[0], halvings: numbers[1])
+    case ("sessionKeys", 1) where numbers[0] > 0: columns = .sessionKeys(heads: numbers[0])
+    default: throw columnPath
+    }
+    let form: ValueForm
+    let formName = try reader.string("form")
+    switch formName {
+    case "shared": form = .shared
+    case "opened": form = .opened
+    case "view": form = .view(shift: try reader.integer("shift", in: 1...62))
+    default: throw reader.failure("form", "unknown form \"\(formName)\"")
+    }
+    try reader.finish()
+    self.init(shape: ValueShape(rows, columns), form: form, fractionalBits: bits)
+  }
+}
+
+extension ProgramWeight {
+  var json: JSON {
+    var sourceMembers: [String: JSON] = ["factor": .number(source.factor)]
+    if let tensor = source.tensor { sourceMembers["tensor"] = .string(tensor) }
+    if let scale = source.columnScale { sourceMembers["columnScale"] = .string(scale) }
+    if let matrix = source.matrix { sourceMembers["matrix"] = .string(matrix) }
+    if let vector = source.vector { sourceMembers["vector"] = .string(vector) }
+    if let row = source.addedRow { sourceMembers["addedRow"] = .string(row) }
+    return [
+      "name": .string(name), "rowCount": .integer(rowCount), "columnCount": .integer(columnCount),
+      "fractionalBits": .integer(fractionalBits), "isTransposed": .bool(isTransposed),
+      "source": .object(sourceMembers),
+    ]
+  }
+
+  init(_ json: JSONReader) throws(InputError) {
+    var reader = json
+    var source = try reader.object("source")
+    var weightSource = WeightSource(factor: try source.number("factor"))
+    func name(_ key: String) throws(InputError) -> String? {
+      guard let value = source.optional(key) else { return nil }
+      guard case .string(let text) = value else { throw source.failure(key, "expected a string") }
+      return text
+    }
+    weightSource.tensor = try name("tensor")
+    weightSource.columnScale = try name("columnScale")
+    weightSource.matrix = try name("matrix")
+    weightSource.vector = try name("vector")
+    weightSource.addedRow = try name("addedRow")
+    try source.finish()
+    self.init(
+      name: try reader.string("name"), rowCount: try reader.integer("rowCount", in: 1...1 << 28),
+      columnCount: try reader.integer("columnCount", in: 1...1 << 28),
+      fractionalBits: try reader.integer("fractionalBits", in: 0...62),
+      isTransposed: try reader.bool("isTransposed"), source: weightSource)
+    try reader.finish()
+  }
+}

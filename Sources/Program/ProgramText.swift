@@ -1,0 +1,55 @@
+// The printed form of a program, one operation a line.
+
+extension SecureProgram {
+  /// One line per operation: `v12 = linear v11, layers.0.attention.wq   # [rows, 256] shared f32`.
+  public func lines() -> [String] {
+    let rounds = rounds()
+    var result: [String] = []
+    for node in nodes {
+      let written = node.outputs.map { "v\($0)" }.joined(separator: ", ")
+      let left = written.isEmpty ? "" : written + " = "
+      var notes = node.label
+      if let first = node.outputs.first {
+        let value = values[first]
+        let form: String =
+          switch value.form {
+          case .shared: "shared"
+          case .opened: "opened"
+          case .view(let shift): "view>>\(shift)"
+          }
+        notes =
+          "round \(rounds[first]) \(value.shape) \(form) f\(value.fractionalBits)  \(node.label)"
+      }
+      result.append("\(left)\(text(node.operation))  # \(notes)")
+    }
+    return result
+  }
+
+  private func text(_ operation: Operation) -> String {
+    let reads = operation.inputs.map { "v\($0)" }.joined(separator: ", ")
+    let name = operation.name
+    switch operation {
+    case .view(_, let shift): return "\(name) \(reads) >> \(shift)"
+    case .linear(_, let weight), .scale(_, let weight): return "\(name) \(reads), \(weights[weight].name)"
+    case .scores(_, _, let heads), .mix(_, _, let heads): return "\(name) \(reads), heads \(heads)"
+    case .polynomial(_, let coefficients):
+      let degrees = coefficients.map { "\($0.count - 1)" }.joined(separator: ", ")
+      return "\(name) \(reads), degree \(degrees)"
+    case .piecewiseLinear(_, let function):
+      return "\(name) \(reads), \(function.knots.count) knots, \(function.comparedBits) bits from "
+        + "\(function.droppedBits), shift \(function.shift)"
+    case .combine(let terms, let constant):
+      var parts = terms.map { "\(Int64(bitPattern: $0.coefficient)) v\($0.value)" }
+      if constant != 0 { parts.append("\(Int64(bitPattern: constant))") }
+      return "\(name) " + parts.joined(separator: " + ")
+    case .addWeight(_, let weight, .bias): return "\(name) \(reads), \(weights[weight].name)"
+    case .addWeight(_, let weight, .positions(let offset)):
+      return "\(name) \(reads), \(weights[weight].name)[position + \(offset)]"
+    case .sum(_, let runs): return "\(name) \(reads), \(runs) runs"
+    case .input: return name
+    case .open, .truncate, .multiply, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
+      .output:
+      return "\(name) \(reads)"
+    }
+  }
+}

@@ -1,0 +1,155 @@
+// A model lowered to primitive secure operations: what dealer, parties, simulator and cost share.
+
+public import Models
+
+/// Whether a value is shared, opened under a mask, or a shifted view of an opened value.
+public enum ValueForm: Hashable, Sendable {
+  case shared
+  case opened
+  case view(shift: Int)
+}
+
+/// A value of the program: its shape, form, and fixed-point scale.
+public struct ProgramValue: Hashable, Sendable {
+  public var shape: ValueShape
+  public var form: ValueForm
+  /// The real value is the ring element (two's complement) divided by 2^fractionalBits.
+  public var fractionalBits: Int
+
+  public init(shape: ValueShape, form: ValueForm, fractionalBits: Int) {
+    self.shape = shape
+    self.form = form
+    self.fractionalBits = fractionalBits
+  }
+}
+
+/// How a static secret weight is computed from the model's tensors.
+///
+/// weight = factor * (tensor * columnScale + matrix vector + first row of addedRow), each part
+/// where present: `columnScale` multiplies columns, `matrix vector` is a matrix-vector product.
+public struct WeightSource: Equatable, Sendable {
+  public var tensor: String?
+  public var columnScale: String?
+  public var matrix: String?
+  public var vector: String?
+  public var addedRow: String?
+  public var factor: Double
+
+  public init(
+    tensor: String? = nil, columnScale: String? = nil, matrix: String? = nil,
+    vector: String? = nil, addedRow: String? = nil, factor: Double = 1
+  ) {
+    self.tensor = tensor
+    self.columnScale = columnScale
+    self.matrix = matrix
+    self.vector = vector
+    self.addedRow = addedRow
+    self.factor = factor
+  }
+}
+
+/// A static secret weight of the program, row-major [rowCount, columnCount] ring elements.
+public struct ProgramWeight: Equatable, Sendable {
+  public var name: String
+  public var rowCount: Int
+  public var columnCount: Int
+  public var fractionalBits: Int
+  /// A matrix stored as [inputs, outputs] (an embedding table) instead of [outputs, inputs].
+  public var isTransposed: Bool
+  public var source: WeightSource
+
+  public init(
+    name: String, rowCount: Int, columnCount: Int, fractionalBits: Int, isTransposed: Bool = false,
+    source: WeightSource
+  ) {
+    self.name = name
+    self.rowCount = rowCount
+    self.columnCount = columnCount
+    self.fractionalBits = fractionalBits
+    self.isTransposed = isTransposed
+    self.source = source
+  }
+
+  public var elementCount: Int { rowCount * columnCount }
+  /// Columns of x W^T.
+  public var outputCount: Int { isTransposed ? columnCount : rowCount }
+  /// Columns of x in x W^T.
+  public var inputCount: Int { isTransposed ? rowCount : columnCount }
+}
+
+/// What the client feeds to the program.
+public enum ClientInput: String, Sendable, CaseIterable {
+  /// One row of zeros with a one at the token, 0 fractional bits; the embedding table is secret.
+  case oneHot
+  /// Rows of the embedding table, which the client holds.
+  case embedding
+}
+
+/// An ordered list of primitive operations on shares modulo 2^64.
+public struct SecureProgram: Equatable, Sendable {
+  /// `model_type` of the checkpoint, for people.
+  public var family: String
+  public var kind: ModelKind
+  public var clientInput: ClientInput
+  public var vocabularySize: Int
+  public var maximumPositions: Int
+  public var values: [ProgramValue]
+  public var weights: [ProgramWeight]
+  public var nodes: [ProgramNode]
+
+  public init(
+    family: String, kind: ModelKind, clientInput: ClientInput, vocabularySize: Int,
+    maximumPositions: Int, values: [ProgramValue] = [], weights: [ProgramWeight] = [],
+    nodes: [ProgramNode] = []
+  ) {
+    self.family = family
+    self.kind = kind
+    self.clientInput = clientInput
+    self.vocabularySize = vocabularySize
+    self.maximumPositions = maximumPositions
+    self.values = values
+    self.weights = weights
+    self.nodes = nodes
+  }
+}
+
+extension SecureProgram {
+  /// The value that the client receives.
+  public var outputValue: ProgramValue? {
+    for node in nodes.reversed() {
+      if case .output(let value) = node.operation { return values[value] }
+    }
+    return nil
+  }
+
+  /// The value that the client shares.
+  public var inputValue: ProgramValue? {
+    for node in nodes { if case .input = node.operation { return values[node.outputs.lowerBound] } }
+    return nil
+  }
+
+  /// Weights of `linear` and `scale`, whose products with masks the dealer computes.
+  public var multipliedWeights: [WeightID] {
+    var used = Set<WeightID>()
+    for node in nodes {
+      switch node.operation {
+      case .linear(_, let weight), .scale(_, let weight): used.insert(weight)
+      default: break
+      }
+    }
+    return used.sorted()
+  }
+
+  /// Round after which each value is known: 0 for the input, then 1 more with every `open`.
+  ///
+  /// All opens of one round travel in one message each way.
+  public func rounds() -> [Int] {
+    var rounds = [Int](repeating: 0, count: values.count)
+    for node in nodes {
+      var round = node.operation.inputs.reduce(0) { max($0, rounds[$1]) }
+      if case .open = node.operation { round += 1 }
+      for output in node.outputs { rounds[output] = round }
+    }
+    return rounds
+  }
+}

@@ -1,0 +1,131 @@
+// Sessions and steps: how many rows are dealt, which of them a step uses, and where they lie.
+
+public import Models
+
+/// The size of one unit of correlated randomness: the longest prompt and the most new tokens.
+public struct SessionShape: Hashable, Sendable {
+  public var kind: ModelKind
+  /// Most tokens of the prompt (decoder) or of the text (encoder).
+  public var promptCapacity: Int
+  /// Most tokens that are generated; 0 for an encoder.
+  public var newCapacity: Int
+
+  public init(kind: ModelKind, promptCapacity: Int, newCapacity: Int) {
+    precondition(promptCapacity > 0 && (kind == .encoder) == (newCapacity == 0))
+    self.kind = kind
+    self.promptCapacity = promptCapacity
+    self.newCapacity = newCapacity
+  }
+
+  /// Rows that are ever evaluated; the last generated token is not fed back.
+  public var rowCapacity: Int { promptCapacity + max(newCapacity - 1, 0) }
+
+  /// Keys that the row `row` attends to in the dealt layout.
+  public func dealtKeyCount(row: Int) -> Int { kind == .decoder ? row + 1 : rowCapacity }
+
+  /// Number of rows of a value with the extent `rows` in the dealt layout.
+  public func dealtRowCount(_ rows: RowExtent) -> Int {
+    switch rows {
+    case .step, .session: rowCapacity
+    case .last: max(newCapacity, 1)
+    }
+  }
+
+  /// Elements before row `row` in the dealt layout (row-major, runs of a row in order of heads).
+  public func dealtOffset(_ shape: ValueShape, row: Int) -> Int {
+    let columns = shape.columns
+    if case .fixed(let width) = columns { return row * width }
+    if kind == .encoder {
+      return row * columns.runCount
+        * columns.runLength(keyCount: rowCapacity, sessionRows: rowCapacity)
+    }
+    var sum = 0
+    for earlier in 0..<row {
+      sum += columns.runLength(keyCount: earlier + 1, sessionRows: rowCapacity)
+    }
+    return sum * columns.runCount
+  }
+
+  /// Number of elements that are dealt for a value of this shape.
+  public func dealtCount(_ shape: ValueShape) -> Int {
+    dealtOffset(shape, row: dealtRowCount(shape.rows))
+  }
+}
+
+/// One step of a session: a range of rows evaluated together.
+public struct SessionStep: Hashable, Sendable {
+  public var session: SessionShape
+  /// Absolute positions evaluated in this step.
+  public var rows: Range<Int>
+  /// 0 for the prompt, then 1, 2, ...: which `.last` row this step uses.
+  public var index: Int
+
+  public init(session: SessionShape, rows: Range<Int>, index: Int) {
+    precondition(!rows.isEmpty && rows.upperBound <= session.rowCapacity)
+    precondition(session.kind == .decoder || (rows.lowerBound == 0 && index == 0))
+    precondition(index < session.dealtRowCount(.last))
+    self.session = session
+    self.rows = rows
+    self.index = index
+  }
+
+  /// Keys that the row at absolute position `row` attends to now.
+  public func keyCount(row: Int) -> Int {
+    session.kind == .decoder ? row + 1 : rows.upperBound
+  }
+
+  /// Number of rows that a value with this extent has in this step.
+  public func rowCount(_ extent: RowExtent) -> Int {
+    switch extent {
+    case .step: rows.count
+    case .last: 1
+    case .session: session.rowCapacity
+    }
+  }
+
+  /// Absolute position of row `index` of a value with this extent.
+  public func position(_ extent: RowExtent, _ index: Int) -> Int {
+    switch extent {
+    case .step: rows.lowerBound + index
+    case .last: rows.upperBound - 1
+    case .session: index
+    }
+  }
+
+  /// Columns in each run of row `index`.
+  public func runLength(_ shape: ValueShape, _ index: Int) -> Int {
+    shape.columns.runLength(
+      keyCount: keyCount(row: position(shape.rows, index)), sessionRows: session.rowCapacity)
+  }
+
+  /// Number of elements of a value of this shape in this step.
+  public func elementCount(_ shape: ValueShape) -> Int {
+    let count = rowCount(shape.rows)
+    if case .fixed(let width) = shape.columns { return count * width }
+    return (0..<count).reduce(0) { $0 + runLength(shape, $1) } * shape.columns.runCount
+  }
+
+  /// Where the elements of a value lie in the dealt layout: ranges in the order of the elements.
+  ///
+  /// Neighbouring ranges are merged, so a decoder's value is always a single range.
+  public func dealtRanges(_ shape: ValueShape) -> [Range<Int>] {
+    let firstRow = shape.rows == .last ? index : position(shape.rows, 0)
+    let count = elementCount(shape)
+    let start = session.dealtOffset(shape, row: firstRow)
+    let dense: Bool
+    switch shape.columns {
+    case .fixed, .sessionKeys: dense = true
+    case .keys, .pairs: dense = session.kind == .decoder || rows.count == session.rowCapacity
+    }
+    if dense { return count == 0 ? [] : [start..<start + count] }
+    let dealtLength = shape.columns.runLength(
+      keyCount: session.rowCapacity, sessionRows: session.rowCapacity)
+    var ranges: [Range<Int>] = []
+    for run in 0..<rowCount(shape.rows) * shape.columns.runCount {
+      let length = runLength(shape, run / shape.columns.runCount)
+      let offset = start + run * dealtLength
+      if length > 0 { ranges.append(offset..<offset + length) }
+    }
+    return ranges
+  }
+}

@@ -1,0 +1,225 @@
+// What each operation demands of its inputs and gives as outputs; the one place that knows it.
+
+public import Bytes
+import Models
+
+/// A rule of an operation that its inputs break.
+struct ShapeError: Error {
+  var cause: String
+}
+
+extension SecureProgram {
+  /// Shapes and forms of the values that `operation` writes.
+  /// - Throws: `ShapeError` when an index, form or shape is not what the operation needs.
+  func inferOutputs(_ operation: Operation, isFirst: Bool) throws(ShapeError) -> [(
+    ValueShape, ValueForm
+  )] {
+    func shape(_ value: ValueID, _ form: ValueForm) throws(ShapeError) -> ValueShape {
+      guard values.indices.contains(value) else { throw ShapeError(cause: "unknown value \(value)") }
+      guard values[value].form == form else {
+        throw ShapeError(cause: "value \(value) is \(values[value].form), not \(form)")
+      }
+      return values[value].shape
+    }
+    func shared(_ value: ValueID) throws(ShapeError) -> ValueShape { try shape(value, .shared) }
+    func opened(_ value: ValueID) throws(ShapeError) -> ValueShape { try shape(value, .opened) }
+    func masked(_ value: ValueID) throws(ShapeError) -> ValueShape {
+      guard values.indices.contains(value) else { throw ShapeError(cause: "unknown value \(value)") }
+      guard values[value].form != .shared else {
+        throw ShapeError(cause: "value \(value) is not opened")
+      }
+      return values[value].shape
+    }
+    func need(_ condition: Bool, _ cause: @autoclosure () -> String) throws(ShapeError) {
+      if !condition { throw ShapeError(cause: cause()) }
+    }
+    func weight(_ id: WeightID) throws(ShapeError) -> ProgramWeight {
+      try need(weights.indices.contains(id), "unknown weight \(id)")
+      return weights[id]
+    }
+    func width(_ shape: ValueShape) throws(ShapeError) -> Int {
+      guard let width = shape.width else { throw ShapeError(cause: "expected a fixed width") }
+      return width
+    }
+
+    switch operation {
+    case .input:
+      try need(isFirst, "input must be the first operation")
+      guard let first = values.first else { throw ShapeError(cause: "no value for the input") }
+      try need((first.shape.width ?? 0) > 0 && first.shape.rows == .step, "input must be rows")
+      return [(first.shape, .shared)]
+    case .open(let x): return [(try shared(x), .opened)]
+    case .view(let x, let shift):
+      try need((1...62).contains(shift), "shift \(shift) is outside 1...62")
+      return [(try opened(x), .view(shift: shift))]
+    case .truncate(let x):
+      let shape = try masked(x)
+      try need(values[x].form != .opened, "value \(x) is not a view")
+      return [(shape, .shared)]
+    case .linear(let x, let id):
+      let shape = try opened(x)
+      let weight = try weight(id)
+      try need(shape.width == weight.inputCount, "weight \(weight.name) does not fit \(shape)")
+      return [(ValueShape(shape.rows, .fixed(weight.outputCount)), .shared)]
+    case .scale(let x, let id):
+      let shape = try opened(x)
+      let weight = try weight(id)
+      try need(
+        weight.rowCount == 1 && shape.width == weight.columnCount,
+        "weight \(weight.name) does not fit \(shape)")
+      return [(shape, .shared)]
+    case .scores(let query, let key, let heads):
+      let queryWidth = try width(opened(query))
+      let keyShape = try opened(key)
+      try need(
+        heads > 0 && queryWidth == keyShape.width && queryWidth % heads == 0
+          && keyShape.rows == .step && values[query].shape.rows == .step,
+        "queries and keys do not fit \(heads) heads")
+      return [(ValueShape(.step, .keys(heads: heads, halvings: 0)), .shared)]
+    case .mix(let weights, let value, let heads):
+      let weightShape = try opened(weights)
+      let valueShape = try opened(value)
+      let valueWidth = try width(valueShape)
+      try need(heads > 0 && valueWidth % heads == 0, "values do not fit \(heads) heads")
+      let expected: (ColumnExtent, RowExtent) =
+        kind == .decoder
+        ? (.keys(heads: heads, halvings: 0), .step) : (.sessionKeys(heads: heads), .session)
+      try need(
+        weightShape == ValueShape(.step, expected.0) && valueShape.rows == expected.1,
+        "attention weights \(weightShape) do not fit values \(valueShape)")
+      return [(.fixed(valueWidth), .shared)]
+    case .multiply(let x, let y):
+      let left = try masked(x)
+      try need(serves(left, try masked(y)), "columns of \(values[y].shape) do not serve \(left)")
+      return [(left, .shared)]
+    case .polynomial(let x, let coefficients):
+      let shape = try masked(x)
+      try need(
+        !coefficients.isEmpty && coefficients.allSatisfy { (2...9).contains($0.count) },
+        "a polynomial needs degree 1 to 8")
+      return coefficients.map { _ in (shape, .shared) }
+    case .piecewiseLinear(let x, let function):
+      let shape = try opened(x)
+      try need((0...62).contains(function.shift), "shift \(function.shift) is outside 0...62")
+      try need(
+        function.droppedBits >= 0 && (2...64).contains(function.comparedBits)
+          && function.droppedBits + function.comparedBits <= 64, "compared bits outside the ring")
+      try need(
+        !function.knots.isEmpty && zip(function.knots, function.knots.dropFirst()).allSatisfy { $0 < $1 },
+        "knots must ascend")
+      try need(!function.outputs.isEmpty, "no output")
+      for output in function.outputs {
+        try need(
+          output.slopes.count == function.knots.count + 1
+            && output.intercepts.count == output.slopes.count, "one slope and intercept a piece")
+      }
+      return function.outputs.map { _ in (shape, .shared) }
+    case .combine(let terms, _):
+      guard let first = terms.first else { throw ShapeError(cause: "no term") }
+      let shape = try shared(first.value)
+      for term in terms {
+        try need(serves(shape, try shared(term.value)), "terms of different shapes")
+      }
+      return [(shape, .shared)]
+    case .addWeight(let x, let id, let rows):
+      let shape = try shared(x)
+      let weight = try weight(id)
+      try need(shape.width == weight.columnCount, "weight \(weight.name) does not fit \(shape)")
+      switch rows {
+      case .bias: try need(weight.rowCount == 1, "a bias has one row")
+      case .positions(let offset):
+        try need(
+          offset >= 0 && weight.rowCount - offset >= maximumPositions,
+          "table \(weight.name) is too short")
+      }
+      return [(shape, .shared)]
+    case .sum(let x, let runs):
+      let shape = try shared(x)
+      switch shape.columns {
+      case .fixed(let width): try need(runs > 0 && width % runs == 0, "\(width) columns in \(runs) runs")
+      default: try need(runs == shape.columns.runCount, "\(shape) has no \(runs) runs")
+      }
+      return [(ValueShape(shape.rows, .fixed(runs)), .shared)]
+    case .pairDifference(let x):
+      let shape = try shared(x)
+      guard case .keys(let heads, let halvings) = shape.columns, halvings < 40 else {
+        throw ShapeError(cause: "\(shape) has no pairs")
+      }
+      return [(ValueShape(shape.rows, .pairs(heads: heads, halvings: halvings)), .shared)]
+    case .pairMerge(let x, let y):
+      let shape = try shared(x)
+      guard case .keys(let heads, let halvings) = shape.columns,
+        try shared(y) == ValueShape(shape.rows, .pairs(heads: heads, halvings: halvings))
+      else { throw ShapeError(cause: "\(shape) has no pairs \(values[y].shape)") }
+      return [(ValueShape(shape.rows, .keys(heads: heads, halvings: halvings + 1)), .shared)]
+    case .padKeys(let x):
+      let shape = try shared(x)
+      guard kind == .encoder, case .keys(let heads, 0) = shape.columns else {
+        throw ShapeError(cause: "\(shape) cannot be padded")
+      }
+      return [(ValueShape(shape.rows, .sessionKeys(heads: heads)), .shared)]
+    case .padRows(let x):
+      let shape = try shared(x)
+      try need(
+        kind == .encoder && shape.rows == .step && shape.width != nil, "\(shape) cannot be padded")
+      return [(ValueShape(.session, shape.columns), .shared)]
+    case .lastRow(let x):
+      let shape = try shared(x)
+      try need(
+        kind == .decoder && shape.rows == .step && shape.width != nil, "\(shape) has no last row")
+      return [(ValueShape(.last, shape.columns), .shared)]
+    case .output(let x):
+      _ = try shared(x)
+      return []
+    }
+  }
+
+  /// Whether each column of `narrow` serves an equal run of columns of `wide`.
+  func serves(_ wide: ValueShape, _ narrow: ValueShape) -> Bool {
+    if wide == narrow { return true }
+    guard wide.rows == narrow.rows, let count = narrow.width, count > 0 else { return false }
+    switch wide.columns {
+    case .fixed(let width): return width % count == 0
+    case .keys(let heads, _), .pairs(let heads, _), .sessionKeys(let heads): return heads == count
+    }
+  }
+
+  /// Checks every node against the rules of its operation, and that values are written once.
+  /// - Throws: `InputError` naming the node; `source` names the file that held the program.
+  public func validate(source: String) throws(InputError) {
+    var written = 0
+    var outputCount = 0
+    for (index, node) in nodes.enumerated() {
+      func failure(_ cause: String) -> InputError {
+        InputError(source, place: "operation \(index) (\(node.operation.name))", cause)
+      }
+      for input in node.operation.inputs where input >= written || input < 0 {
+        throw failure("reads value \(input) before it is written")
+      }
+      guard node.outputs.lowerBound == written, node.outputs.upperBound <= values.count else {
+        throw failure("writes values \(node.outputs), expected \(written)...")
+      }
+      do throws(ShapeError) {
+        let inferred = try inferOutputs(node.operation, isFirst: index == 0)
+        guard inferred.count == node.outputs.count else {
+          throw ShapeError(cause: "writes \(node.outputs.count) values, not \(inferred.count)")
+        }
+        for (value, expected) in zip(node.outputs, inferred)
+        where values[value].shape != expected.0 || values[value].form != expected.1 {
+          throw ShapeError(cause: "value \(value) must be \(expected.1) \(expected.0)")
+        }
+      } catch { throw failure(error.cause) }
+      if case .output = node.operation { outputCount += 1 }
+      written = node.outputs.upperBound
+    }
+    guard written == values.count else {
+      throw InputError(source, "\(values.count - written) values are never written")
+    }
+    guard case .input? = nodes.first?.operation, case .output? = nodes.last?.operation,
+      outputCount == 1
+    else { throw InputError(source, "a program starts with its input and ends with one output") }
+    for (index, value) in values.enumerated() where !(-8...62).contains(value.fractionalBits) {
+      throw InputError(source, place: "value \(index)", "fractional bits out of range")
+    }
+  }
+}

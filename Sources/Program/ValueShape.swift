@@ -1,0 +1,81 @@
+// Shapes of program values: how many rows and columns a value has in a step and in a session.
+
+/// Which rows of a session a value has.
+public enum RowExtent: String, Sendable, CaseIterable {
+  /// The rows of the current step: the prompt, then one row a new token.
+  case step
+  /// The last row of the current step only (the one whose logits are wanted).
+  case last
+  /// All rows of the session, zero beyond the text (encoders only).
+  case session
+}
+
+/// How many columns a row has; a row of attention scores has one column per head and key.
+public enum ColumnExtent: Hashable, Sendable {
+  /// The same number in every row.
+  case fixed(Int)
+  /// `heads` runs of ceil(K / 2^halvings) columns, K the number of keys that the row attends to.
+  case keys(heads: Int, halvings: Int)
+  /// `heads` runs of floor(ceil(K / 2^halvings) / 2) columns: the pairs of `.keys`.
+  case pairs(heads: Int, halvings: Int)
+  /// `heads` runs of as many columns as the session has rows (encoders only).
+  case sessionKeys(heads: Int)
+
+  /// Number of equal runs in a row: the heads, or 1 for `.fixed`.
+  public var runCount: Int {
+    switch self {
+    case .fixed: 1
+    case .keys(let heads, _), .pairs(let heads, _), .sessionKeys(let heads): heads
+    }
+  }
+
+  /// Columns in one run of a row that attends to `keyCount` keys in a session of `sessionRows`.
+  public func runLength(keyCount: Int, sessionRows: Int) -> Int {
+    switch self {
+    case .fixed(let width): width
+    case .keys(_, let halvings): (keyCount + (1 << halvings) - 1) >> halvings
+    case .pairs(_, let halvings): ((keyCount + (1 << halvings) - 1) >> halvings) / 2
+    case .sessionKeys: sessionRows
+    }
+  }
+}
+
+/// Shape of a program value.
+public struct ValueShape: Hashable, Sendable {
+  public var rows: RowExtent
+  public var columns: ColumnExtent
+
+  public init(_ rows: RowExtent, _ columns: ColumnExtent) {
+    self.rows = rows
+    self.columns = columns
+  }
+
+  public static func fixed(_ width: Int, rows: RowExtent = .step) -> ValueShape {
+    ValueShape(rows, .fixed(width))
+  }
+
+  /// The width of a `.fixed` value, or nil.
+  public var width: Int? {
+    if case .fixed(let width) = columns { return width }
+    return nil
+  }
+}
+
+extension ValueShape: CustomStringConvertible {
+  public var description: String {
+    let rowText: String =
+      switch rows {
+      case .step: "rows"
+      case .last: "last"
+      case .session: "session"
+      }
+    let columnText: String =
+      switch columns {
+      case .fixed(let width): "\(width)"
+      case .keys(let heads, let halvings): halvings == 0 ? "\(heads)xkeys" : "\(heads)xkeys/\(1 << halvings)"
+      case .pairs(let heads, let halvings): "\(heads)xpairs/\(2 << halvings)"
+      case .sessionKeys(let heads): "\(heads)xsession"
+      }
+    return "[\(rowText), \(columnText)]"
+  }
+}
