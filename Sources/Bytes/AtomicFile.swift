@@ -1,0 +1,58 @@
+// Writing a file so that it is there completely or not at all, even across a crash.
+
+import Glibc
+
+/// Writes through a temporary name in the same folder, fsync, rename, fsync of the folder.
+public struct AtomicFile {
+  /// Replaces the file at `path` by `bytes`; on failure nothing new remains in the folder.
+  ///
+  /// - Parameter mode: permissions of the new file, less those the process's umask withholds.
+  /// - Throws: `InputError` naming `path` and the system's reason, such as a full disk.
+  public static func write(_ bytes: [UInt8], to path: String, mode: UInt32 = 0o600)
+    throws(InputError)
+  {
+    let folder = FilePaths.folder(of: path)
+    let name = FilePaths.lastComponent(of: path)
+    guard !name.isEmpty, name != ".", name != ".." else {
+      throw InputError(path, "not the name of a file")
+    }
+    let temporary = "\(folder)/.\(name).\(String(UInt64.random(in: 0...UInt64.max), radix: 36)).tmp"
+    let descriptor = unsafe open(
+      temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
+    guard descriptor >= 0 else {
+      throw InputError(path, "cannot create: \(SystemError.message(errno))")
+    }
+    let failure = fill(descriptor, with: bytes, path: path)
+    let closed = close(descriptor) == 0 ? nil : InputError(path, systemCause("cannot close"))
+    if let error = failure ?? closed {
+      unsafe unlink(temporary)
+      throw error
+    }
+    guard unsafe rename(temporary, path) == 0 else {
+      let error = InputError(path, systemCause("cannot rename"))
+      unsafe unlink(temporary)
+      throw error
+    }
+    try FilePaths.synchronizeFolder(folder)
+  }
+
+  private static func fill(_ descriptor: Int32, with bytes: [UInt8], path: String) -> InputError? {
+    var written = 0
+    while written < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes { buffer in
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[written...])
+        return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+      }
+      if count < 0 {
+        if errno == EINTR { continue }
+        return InputError(path, systemCause("cannot write"))
+      }
+      written += count
+    }
+    return fsync(descriptor) == 0 ? nil : InputError(path, systemCause("cannot write to disk"))
+  }
+
+  private static func systemCause(_ action: String) -> String {
+    "\(action): \(SystemError.message(errno))"
+  }
+}

@@ -1,0 +1,37 @@
+// Parts of file paths, and the durability of folder entries.
+
+import Glibc
+
+/// Paths as POSIX splits them.
+public enum FilePaths {
+  /// The folder that holds `path`: "." for a bare name, "/" for a name in the root.
+  public static func folder(of path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.utf8.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// What follows the last slash.
+  public static func lastComponent(of path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return path }
+    return String(path[path.utf8.index(after: slash)...])
+  }
+
+  /// Whether `path` names a folder that exists.
+  public static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Makes renames inside `folder` durable.
+  /// - Throws: `InputError` where the folder cannot be opened or synchronized.
+  public static func synchronizeFolder(_ folder: String) throws(InputError) {
+    let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw InputError(folder, "cannot open the folder: \(SystemError.message(errno))")
+    }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else {
+      throw InputError(folder, "cannot write the folder to disk: \(SystemError.message(errno))")
+    }
+  }
+}

@@ -1,0 +1,75 @@
+// A file mapped read-only into memory, so that large checkpoints are read in place.
+
+import Glibc
+
+/// A regular file mapped read-only; unmapped when the last reference goes.
+///
+/// The bytes are those of the file as it was when it was opened. Shrinking a file while it is mapped
+/// is outside what a process can guard against; writers here replace files by renaming.
+public final class MappedFile: Sendable {
+  public let path: String
+  public let byteCount: Int
+  /// Address of the mapping, zero for an empty file; read through `withBytes` alone.
+  private let address: UInt
+
+  /// Maps the whole of the regular file at `path`.
+  /// - Throws: `InputError` where it cannot be opened, is not a regular file, or cannot be mapped.
+  public init(path: String) throws(InputError) {
+    // Without blocking, so that a pipe given by mistake is an error and not a hang.
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else {
+      throw InputError(path, "cannot open: \(SystemError.message(errno))")
+    }
+    defer { close(descriptor) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else {
+      throw InputError(path, "cannot read its size: \(SystemError.message(errno))")
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw InputError(path, "not a regular file")
+    }
+    self.path = path
+    self.byteCount = Int(status.st_size)
+    guard byteCount > 0 else {
+      self.address = 0
+      return
+    }
+    let mapping = unsafe mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0)
+    guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else {
+      throw InputError(path, "cannot map into memory: \(SystemError.message(errno))")
+    }
+    self.address = UInt(bitPattern: mapping)
+  }
+
+  deinit {
+    if address != 0 { unsafe munmap(UnsafeMutableRawPointer(bitPattern: address), byteCount) }
+  }
+
+  /// Calls `body` with all bytes of the file; the span must not leave the closure.
+  public func withBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+    let buffer = unsafe UnsafeRawBufferPointer(
+      start: UnsafeRawPointer(bitPattern: address), count: byteCount)
+    return try body(unsafe buffer.bytes)
+  }
+
+  /// A copy of the bytes in `range`.
+  /// - Throws: `InputError` where the range does not lie inside the file.
+  public func bytes(in range: Range<Int>) throws(InputError) -> [UInt8] {
+    guard range.lowerBound >= 0, range.upperBound <= byteCount else {
+      throw InputError(
+        path, offset: range.lowerBound,
+        "bytes up to \(range.upperBound) are needed, the file has \(byteCount)")
+    }
+    return withBytes { all in
+      unsafe all.extracting(range).withUnsafeBytes { unsafe Array($0) }
+    }
+  }
+
+  /// A copy of the whole file, refused before any memory is taken where it is too long.
+  public func allBytes(atMost limit: Int) throws(InputError) -> [UInt8] {
+    guard byteCount <= limit else {
+      throw InputError(path, "has \(byteCount) bytes, at most \(limit) are read")
+    }
+    return try bytes(in: 0..<byteCount)
+  }
+}

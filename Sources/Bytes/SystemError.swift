@@ -1,0 +1,13 @@
+// Texts of operating system errors.
+
+import Glibc
+
+/// Turns `errno` values into text.
+public enum SystemError {
+  /// The system's description of `code`, such as "No such file or directory".
+  public static func message(_ code: Int32) -> String {
+    // glibc keeps this text per thread.
+    guard let text = unsafe strerror(code) else { return "error \(code)" }
+    return unsafe String(cString: text)
+  }
+}

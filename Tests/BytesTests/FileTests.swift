@@ -1,0 +1,95 @@
+// Mapped files and atomic writes, with every failure a file system readily gives.
+
+import Bytes
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct FileTests {
+  private let folder: ScratchFolder
+
+  init() throws { folder = try ScratchFolder() }
+
+  @Test func mapsWhatIsThere() throws {
+    let bytes = (0..<10_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    let file = try MappedFile(path: folder.write(bytes, to: "a"))
+    #expect(file.byteCount == 10_000)
+    #expect(try file.bytes(in: 4090..<4110) == Array(bytes[4090..<4110]))
+    #expect(try file.bytes(in: 10_000..<10_000).isEmpty)
+    #expect(try file.allBytes(atMost: 10_000) == bytes)
+    #expect(file.withBytes { $0.byteCount } == 10_000)
+  }
+
+  @Test func mapsAnEmptyFile() throws {
+    let file = try MappedFile(path: folder.write([], to: "empty"))
+    #expect(file.byteCount == 0)
+    #expect(try file.bytes(in: 0..<0).isEmpty)
+    #expect(file.withBytes { $0.byteCount } == 0)
+  }
+
+  @Test func refusesRangesOutside() throws {
+    let file = try MappedFile(path: folder.write([1, 2, 3], to: "a"))
+    #expect(throws: InputError.self) { try file.bytes(in: 2..<4) }
+    #expect(throws: InputError.self) { try file.bytes(in: -1..<2) }
+    #expect(throws: InputError.self) { try file.allBytes(atMost: 2) }
+  }
+
+  @Test func refusesWhatIsNotARegularFile() throws {
+    let absent = folder.file("none")
+    #expect(throws: InputError(absent, "cannot open: No such file or directory")) {
+      try MappedFile(path: absent)
+    }
+    #expect(throws: InputError(folder.path, "not a regular file")) {
+      try MappedFile(path: folder.path)
+    }
+    #expect(throws: InputError("/dev/null", "not a regular file")) {
+      try MappedFile(path: "/dev/null")
+    }
+    let pipe = folder.file("pipe")
+    let made = unsafe mkfifo(pipe, 0o600)
+    try #require(made == 0)
+    #expect(throws: InputError(pipe, "not a regular file")) { try MappedFile(path: pipe) }
+  }
+
+  @Test func writesWithModeAndReplaces() throws {
+    let path = folder.file("out")
+    try AtomicFile.write([1, 2, 3], to: path)
+    let attributes = try FileManager.default.attributesOfItem(atPath: path)
+    #expect(attributes[.posixPermissions] as? Int == 0o600)
+    let large = [UInt8](repeating: 7, count: 3_000_000)
+    try AtomicFile.write(large, to: path, mode: 0o644)
+    #expect(try MappedFile(path: path).allBytes(atMost: Int.max) == large)
+    #expect(try folder.names() == ["out"])
+  }
+
+  @Test func aMappedFileOutlivesItsReplacement() throws {
+    let path = try folder.write([1, 1, 1], to: "a")
+    let file = try MappedFile(path: path)
+    try AtomicFile.write([2], to: path)
+    #expect(try file.bytes(in: 0..<3) == [1, 1, 1])
+  }
+
+  @Test func failedWritesLeaveNothing() throws {
+    #expect(throws: InputError.self) { try AtomicFile.write([1], to: folder.file("no/such/place")) }
+    #expect(throws: InputError.self) { try AtomicFile.write([1], to: folder.file("")) }
+    #expect(throws: InputError.self) { try AtomicFile.write([1], to: folder.file("..")) }
+    // A folder in the way of the rename.
+    try FileManager.default.createDirectory(
+      atPath: folder.file("taken/x"), withIntermediateDirectories: true)
+    let error = #expect(throws: InputError.self) {
+      try AtomicFile.write([1], to: folder.file("taken"))
+    }
+    #expect(error?.cause.hasPrefix("cannot rename: ") == true)
+    #expect(try folder.names() == ["taken"])
+  }
+
+  @Test func splitsPaths() {
+    #expect(FilePaths.folder(of: "a") == ".")
+    #expect(FilePaths.folder(of: "/a") == "/")
+    #expect(FilePaths.folder(of: "x/y/z") == "x/y")
+    #expect(FilePaths.lastComponent(of: "x/y/z") == "z")
+    #expect(FilePaths.lastComponent(of: "x/") == "")
+    #expect(FilePaths.isFolder(folder.path))
+    #expect(!FilePaths.isFolder(folder.file("none")))
+  }
+}
