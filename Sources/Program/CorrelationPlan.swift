@@ -58,7 +58,9 @@ extension SecureProgram {
       if maskPartCount(x) == 2 { meanings += (1..<degree).map { .topBitTimesPower($0) } }
       return all(meanings, like: x)
     case .piecewiseLinear(let x, let function):
-      return all((0..<function.payload).map { .windowBit(part: $0) }, like: x)
+      var meanings = (0..<function.payload).map { CorrelationComponent.Meaning.windowBit(part: $0) }
+      if function.shift > 0 { meanings += [.shiftedMask(shift: function.shift), .topBit] }
+      return all(meanings, like: x)
     case .input, .open, .truncate, .combine, .addWeight, .sum, .pairDifference, .pairMerge,
       .padKeys, .padRows, .lastRow, .output:
       return []

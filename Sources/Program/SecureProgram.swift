@@ -153,3 +153,18 @@ extension SecureProgram {
     return rounds
   }
 }
+
+extension SecureProgram {
+  /// Opened keys and values of attention, which a decoder keeps for later rows.
+  public var cachedValues: Set<ValueID> {
+    var cached = Set<ValueID>()
+    for node in nodes {
+      switch node.operation {
+      case .scores(_, let key, _): cached.insert(key)
+      case .mix(_, let value, _): cached.insert(value)
+      default: break
+      }
+    }
+    return cached
+  }
+}

@@ -59,6 +59,15 @@ public struct SessionStep: Hashable, Sendable {
   public var rows: Range<Int>
   /// 0 for the prompt, then 1, 2, ...: which `.last` row this step uses.
   public var index: Int
+  /// The dealer's step: all rows of the session at once, `.last` rows of every step included.
+  public private(set) var isDealing = false
+
+  /// All rows of `session`; a value then has all its dealt elements.
+  public static func dealing(_ session: SessionShape) -> SessionStep {
+    var step = SessionStep(session: session, rows: 0..<session.rowCapacity, index: 0)
+    step.isDealing = true
+    return step
+  }
 
   public init(session: SessionShape, rows: Range<Int>, index: Int) {
     precondition(!rows.isEmpty && rows.upperBound <= session.rowCapacity)
@@ -78,7 +87,7 @@ public struct SessionStep: Hashable, Sendable {
   public func rowCount(_ extent: RowExtent) -> Int {
     switch extent {
     case .step: rows.count
-    case .last: 1
+    case .last: isDealing ? session.dealtRowCount(.last) : 1
     case .session: session.rowCapacity
     }
   }

@@ -1,0 +1,29 @@
+// What one party needs for a session besides its weights: masks, correlations, comparison keys.
+
+public import Program
+public import Sharing
+
+/// One party's correlated randomness of one session, wherever it is stored.
+public protocol SessionMaterial {
+  var session: SessionShape { get }
+  var streams: SessionStreams { get }
+  /// Public key of the permutation behind the comparison keys, 16 bytes.
+  var comparisonKey: [UInt8] { get }
+  /// This party's stored shares of component `component` of node `node` at `ranges`.
+  func storedWords(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64]
+  /// The comparison keys of node `node` at `ranges` of its elements.
+  func withComparisonKeys<Result>(
+    node: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
+  ) -> Result
+}
+
+extension SessionMaterial {
+  var party: Int { Int(streams.party) }
+
+  /// This party's shares of a correlated array, stored or from its seed.
+  func words(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64] {
+    SecureProgram.holder(node: node, component: component) == party
+      ? storedWords(node: node, component: component, ranges: ranges)
+      : streams.correlation(node: node, component: component).words(in: ranges)
+  }
+}

@@ -1,0 +1,122 @@
+// Linear operations that act on shares and on plaintext ring elements alike.
+
+extension SessionStep {
+  /// The elements of `shape` as `runs` equal runs a row, in order.
+  public func runs(_ shape: ValueShape, count runs: Int) -> [Range<Int>] {
+    var result: [Range<Int>] = []
+    result.reserveCapacity(rowCount(shape.rows) * runs)
+    var start = 0
+    for row in 0..<rowCount(shape.rows) {
+      let length: Int =
+        if case .fixed(let width) = shape.columns { width / runs } else { runLength(shape, row) }
+      for _ in 0..<runs {
+        result.append(start..<start + length)
+        start += length
+      }
+    }
+    return result
+  }
+
+  /// `words` of shape `narrow` repeated so that each column serves its run of `wide`.
+  public func broadcast(_ words: [UInt64], _ narrow: ValueShape, to wide: ValueShape) -> [UInt64] {
+    if narrow == wide { return words }
+    var result = [UInt64](repeating: 0, count: elementCount(wide))
+    for (index, run) in runs(wide, count: narrow.width ?? 1).enumerated() {
+      let word = words[index]
+      for element in run { result[element] = word }
+    }
+    return result
+  }
+
+  /// Sum of coefficient * value plus `constant`; the first value gives the shape.
+  public func combine(
+    _ terms: [(words: [UInt64], shape: ValueShape, coefficient: UInt64)], constant: UInt64
+  ) -> [UInt64] {
+    guard let first = terms.first else { return [] }
+    var result = first.words
+    for index in result.indices {
+      result[index] = result[index] &* first.coefficient &+ constant
+    }
+    for term in terms.dropFirst() {
+      let words = broadcast(term.words, term.shape, to: first.shape)
+      for index in result.indices { result[index] &+= words[index] &* term.coefficient }
+    }
+    return result
+  }
+
+  /// One column for each of `runs` equal runs of a row.
+  public func sum(_ words: [UInt64], _ shape: ValueShape, runs: Int) -> [UInt64] {
+    self.runs(shape, count: runs).map { run in
+      words[run].reduce(0, &+)
+    }
+  }
+
+  /// Columns 2j minus columns 2j + 1 of each run of keys.
+  public func pairDifference(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
+    var result: [UInt64] = []
+    result.reserveCapacity(words.count / 2)
+    for run in runs(shape, count: shape.columns.runCount) {
+      for pair in 0..<run.count / 2 {
+        let left = run.lowerBound + 2 * pair
+        result.append(words[left] &- words[left + 1])
+      }
+    }
+    return result
+  }
+
+  /// Columns 2j + 1 of each run of keys plus columns j of the pairs; a last odd column stays.
+  public func pairMerge(_ words: [UInt64], _ shape: ValueShape, pairs: [UInt64]) -> [UInt64] {
+    var result: [UInt64] = []
+    result.reserveCapacity(words.count / 2 + shape.columns.runCount)
+    var next = 0
+    for run in runs(shape, count: shape.columns.runCount) {
+      for pair in 0..<run.count / 2 {
+        result.append(words[run.lowerBound + 2 * pair + 1] &+ pairs[next])
+        next += 1
+      }
+      if run.count % 2 == 1 { result.append(words[run.upperBound - 1]) }
+    }
+    return result
+  }
+
+  /// Zero columns appended to each run, up to the rows of the session.
+  public func padKeys(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
+    let wide = ValueShape(shape.rows, .sessionKeys(heads: shape.columns.runCount))
+    var result = [UInt64](repeating: 0, count: elementCount(wide))
+    for (run, padded) in zip(
+      runs(shape, count: shape.columns.runCount), runs(wide, count: shape.columns.runCount))
+    {
+      for (offset, element) in run.enumerated() {
+        result[padded.lowerBound + offset] = words[element]
+      }
+    }
+    return result
+  }
+
+  /// Zero rows appended up to the rows of the session.
+  public func padRows(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
+    let padded = elementCount(ValueShape(.session, shape.columns))
+    return words + [UInt64](repeating: 0, count: padded - words.count)
+  }
+
+  /// The last row of a value of fixed width.
+  public func lastRow(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
+    Array(words.suffix(shape.width ?? 0))
+  }
+
+  /// Runs of keys of one head as a dense matrix [rows, keyCapacity], zero where a row has none.
+  public func dense(
+    _ words: [UInt64], _ shape: ValueShape, head: Int, keyCapacity: Int
+  ) -> [UInt64] {
+    let heads = shape.columns.runCount
+    let all = runs(shape, count: heads)
+    var result = [UInt64](repeating: 0, count: rowCount(shape.rows) * keyCapacity)
+    for row in 0..<rowCount(shape.rows) {
+      let run = all[row * heads + head]
+      for (offset, element) in run.enumerated() {
+        result[row * keyCapacity + offset] = words[element]
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,53 @@
+// How an opened word becomes a view, and what a view is worth; shared by all interpreters.
+
+/// Public parts of a view: y = base - t + lift * h (see `Operation.view`).
+public struct ViewParts: Sendable {
+  public var base: [UInt64]
+  public var lift: [UInt64]
+
+  /// The parts of X = x + r shifted right by `shift` bits, |x| < 2^62.
+  ///
+  /// c = X + 2^62; base = (c >> shift) - (2^62 >> shift); lift = (1 - (c >> 63)) << (64 - shift).
+  public init(opened: [UInt64], shift: Int) {
+    let offset: UInt64 = 1 << 62
+    base = []
+    lift = []
+    base.reserveCapacity(opened.count)
+    lift.reserveCapacity(opened.count)
+    for word in opened {
+      let shifted = word &+ offset
+      base.append((shifted &>> UInt64(shift)) &- (offset &>> UInt64(shift)))
+      lift.append((1 &- (shifted &>> 63)) &<< UInt64(64 - shift))
+    }
+  }
+}
+
+extension PiecewiseLinear {
+  /// The public point of a knot: the window of X - knot, split into its top bit and the rest.
+  @inlinable
+  public func point(_ opened: UInt64, knot: Int) -> (topBit: UInt64, low: UInt64) {
+    let window = window(opened &- UInt64(bitPattern: Int64(knot)))
+    let topBit = window &>> UInt64(comparedBits - 1)
+    return (topBit, window & (UInt64.max &>> UInt64(65 - comparedBits)))
+  }
+
+  /// Steps of the slope and the intercept of output `output` where x falls below each knot.
+  public func steps(_ output: Int) -> [(slope: UInt64, intercept: UInt64)] {
+    let function = outputs[output]
+    return knots.indices.map { piece in
+      (
+        UInt64(bitPattern: Int64(function.slopes[piece] - function.slopes[piece + 1])),
+        UInt64(bitPattern: Int64(function.intercepts[piece] - function.intercepts[piece + 1]))
+      )
+    }
+  }
+
+  /// The last piece of output `output`, which the steps are added to.
+  public func lastPiece(_ output: Int) -> (slope: UInt64, intercept: UInt64) {
+    let function = outputs[output]
+    return (
+      UInt64(bitPattern: Int64(function.slopes[knots.count])),
+      UInt64(bitPattern: Int64(function.intercepts[knots.count]))
+    )
+  }
+}

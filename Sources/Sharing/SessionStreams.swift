@@ -1,0 +1,85 @@
+// The labelled random streams of one party in one session; `formats/randomness.md` lists them.
+
+public import Randomness
+
+/// What a stream is for; the `kind` of its label.
+public enum StreamKind: UInt8, Sendable {
+  /// A party's share of the mask of an opened value.
+  case mask = 0
+  /// A party's share of a correlated array that the other party's file stores.
+  case correlation = 1
+  /// A party's root seeds of comparison keys, two words each.
+  case comparisonRoot = 2
+  /// A party's share of a static weight that the other party's bundle stores.
+  case weight = 3
+  /// Party 1's share of the client's input rows.
+  case clientInput = 4
+}
+
+/// The streams of one party in one session, from that party's session seed.
+public struct SessionStreams: Sendable {
+  public let seed: Seed
+  public let session: UInt32
+  public let party: UInt8
+
+  public init(seed: Seed, session: Int, party: Int) {
+    self.seed = seed
+    self.session = UInt32(session)
+    self.party = UInt8(party)
+  }
+
+  private func stream(_ kind: StreamKind, _ operation: Int, _ index: Int = 0) -> RandomStream {
+    RandomStream(
+      seed: seed,
+      label: StreamLabel(
+        session: session, party: party, operation: UInt32(operation), kind: kind.rawValue,
+        index: UInt32(index)))
+  }
+
+  /// Share of the mask of the value that node `node` opens.
+  public func mask(node: Int) -> RandomStream { stream(.mask, node) }
+
+  /// Share of component `component` of the correlations of node `node`.
+  public func correlation(node: Int, component: Int) -> RandomStream {
+    stream(.correlation, node, component)
+  }
+
+  /// Root seeds of the comparison keys of node `node`.
+  public func comparisonRoots(node: Int) -> RandomStream { stream(.comparisonRoot, node) }
+}
+
+extension RandomStream {
+  /// Words at `ranges` of the stream, one after the other.
+  public func words(in ranges: [Range<Int>]) -> [UInt64] {
+    if ranges.count == 1 { return words(at: ranges[0].lowerBound, count: ranges[0].count) }
+    var result: [UInt64] = []
+    result.reserveCapacity(ranges.reduce(0) { $0 + $1.count })
+    for range in ranges {
+      result.append(contentsOf: words(at: range.lowerBound, count: range.count))
+    }
+    return result
+  }
+}
+
+/// What a batch of sessions derives from its 32-byte seed.
+public struct BatchSeeds: Sendable {
+  /// Known to the dealer only.
+  public let seed: Seed
+
+  public init(seed: Seed) { self.seed = seed }
+
+  /// Names the batch in file headers and ledgers; reveals nothing of the seed.
+  public var identifier: [UInt8] { Array(seed.derived(label: "lodge/1/batch").bytes.prefix(16)) }
+
+  /// The streams of `party` in `session`; each session file carries only its own party's seed.
+  public func streams(session: Int, party: Int) -> SessionStreams {
+    SessionStreams(
+      seed: seed.derived(label: "lodge/1/session/\(session)/party/\(party)"), session: session,
+      party: party)
+  }
+
+  /// The public key of the permutation behind the comparison keys of `session`.
+  public static func comparisonKey(batch: [UInt8], session: Int) -> [UInt8] {
+    Array(SHA256.digest(Array("lodge/1/comparison/\(session)/".utf8) + batch).prefix(16))
+  }
+}

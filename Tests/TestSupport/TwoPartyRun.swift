@@ -1,0 +1,206 @@
+// Runs a program in two parties on two threads of this process, with everything in memory.
+
+public import Bytes
+import Foundation
+public import OnlineRuntime
+public import Program
+public import Randomness
+public import Sharing
+import Correlations
+import Synchronization
+
+/// Dealt arrays of one session in memory, by party.
+public final class MemoryCorrelations: CorrelationSink {
+  private struct Key: Hashable {
+    var party: Int
+    var node: Int
+    var component: Int
+  }
+  private let words = Mutex<[Key: [UInt64]]>([:])
+  private let keys = Mutex<[Int: [UInt8]]>([:])
+
+  public init() {}
+
+  public func store(_ new: [UInt64], party: Int, node: Int, component: Int, at offset: Int) {
+    words.withLock {
+      let old = $0[Key(party: party, node: node, component: component), default: []]
+      precondition(old.count == offset)
+      $0[Key(party: party, node: node, component: component)] = old + new
+    }
+  }
+
+  public func storeKeys(_ bytes: [UInt8], node: Int, at offset: Int) {
+    keys.withLock {
+      precondition($0[node, default: []].count == offset)
+      $0[node, default: []] += bytes
+    }
+  }
+
+  public func stored(party: Int, node: Int, component: Int) -> [UInt64] {
+    words.withLock { $0[Key(party: party, node: node, component: component)] ?? [] }
+  }
+
+  public func storedKeys(node: Int) -> [UInt8] { keys.withLock { $0[node] ?? [] } }
+
+  /// All stored words of one party, in no particular order.
+  public func allWords(party: Int) -> [UInt64] {
+    words.withLock { $0.filter { $0.key.party == party }.flatMap(\.value) }
+  }
+}
+
+/// One party's view of `MemoryCorrelations`.
+public struct MemoryMaterial: SessionMaterial {
+  public let session: SessionShape
+  public let streams: SessionStreams
+  public let comparisonKey: [UInt8]
+  let store: MemoryCorrelations
+  let keyByteCounts: [Int: Int]
+
+  public init(
+    program: SecureProgram, session: SessionShape, batch: BatchSeeds, number: Int, party: Int,
+    store: MemoryCorrelations
+  ) {
+    self.session = session
+    self.store = store
+    streams = batch.streams(session: number, party: party)
+    comparisonKey = BatchSeeds.comparisonKey(batch: batch.identifier, session: number)
+    keyByteCounts = Dictionary(
+      uniqueKeysWithValues: program.nodes.indices.compactMap { index in
+        program.comparisonKeyByteCount(index).map { (index, $0) }
+      })
+  }
+
+  public func storedWords(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64] {
+    let words = store.stored(party: Int(streams.party), node: node, component: component)
+    return ranges.flatMap { words[$0] }
+  }
+
+  public func withComparisonKeys<Result>(
+    node: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
+  ) -> Result {
+    let size = keyByteCounts[node] ?? 0
+    let all = store.storedKeys(node: node)
+    let bytes = ranges.flatMap { all[$0.lowerBound * size..<$0.upperBound * size] }
+    return body(bytes.span.bytes)
+  }
+}
+
+/// Runs closures that wait for each other, each on a thread of its own.
+public enum Threads {
+  public static func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    let group = DispatchGroup()
+    for index in 0..<count {
+      group.enter()
+      let thread = Thread {
+        body(index)
+        group.leave()
+      }
+      thread.stackSize = 8 << 20
+      thread.start()
+    }
+    group.wait()
+  }
+}
+
+/// A value that several threads change under a lock.
+public final class Shared<Value: ~Copyable & Sendable>: Sendable {
+  private let value: Mutex<Value>
+
+  public init(_ value: consuming sending Value) { self.value = Mutex(value) }
+
+  public func withLock<Result>(_ body: (inout sending Value) -> sending Result) -> Result {
+    unsafe value.withLock(body)
+  }
+}
+
+/// Two in-process ends that swap the words of a round.
+public final class PairedChannel: OpeningChannel, Sendable {
+  private final class Mailbox: Sendable {
+    let slot = Mutex<[[UInt64]]>([])
+    let ready = DispatchSemaphore(value: 0)
+  }
+  private let outgoing: Mailbox
+  private let incoming: Mailbox
+  private let sent = Mutex<[[UInt64]]>([])
+
+  private init(outgoing: Mailbox, incoming: Mailbox) {
+    self.outgoing = outgoing
+    self.incoming = incoming
+  }
+
+  public static func pair() -> [PairedChannel] {
+    let (a, b) = (Mailbox(), Mailbox())
+    return [PairedChannel(outgoing: a, incoming: b), PairedChannel(outgoing: b, incoming: a)]
+  }
+
+  public func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64] {
+    sent.withLock { $0.append(words) }
+    outgoing.slot.withLock { $0.append(words) }
+    outgoing.ready.signal()
+    incoming.ready.wait()
+    return incoming.slot.withLock { $0.removeFirst() }
+  }
+
+  /// What this end sent, one array a round.
+  public var rounds: [[UInt64]] { sent.withLock { $0 } }
+}
+
+/// A session of a program in two parties.
+public struct TwoPartyRun {
+  public let program: SecureProgram
+  public let session: SessionShape
+  public let batch: BatchSeeds
+  public let correlations = MemoryCorrelations()
+  public let channels = PairedChannel.pair()
+  private let weights: [[UInt64]]
+
+  /// Deals session 0 of the batch with this `seed`; `weights` are plaintext ring elements.
+  public init(program: SecureProgram, weights: [[UInt64]], session: SessionShape, seed: Seed)
+    throws
+  {
+    self.program = program
+    self.session = session
+    self.weights = weights
+    batch = BatchSeeds(seed: seed)
+    try Dealer(program: program, weights: weights, batch: batch)
+      .deal(session: 0, shape: session, into: correlations)
+  }
+
+  /// Runs the steps one after the other and returns the reconstructed output of each.
+  public func run(_ inputs: [(words: [UInt64], rowCount: Int)]) throws -> [[UInt64]] {
+    let shareSeed = batch.seed.derived(label: "test shares")
+    func share(_ words: [UInt64], party: Int, salt: Int, label: String) -> [UInt64] {
+      let mask = RandomStream(
+        seed: shareSeed.derived(label: label),
+        label: StreamLabel(session: 0, party: 0, operation: UInt32(salt), kind: 9, index: 0)
+      ).words(at: 0, count: words.count)
+      return party == 0 ? zip(words, mask).map { $0 &- $1 } : mask
+    }
+    let results = Shared<[Int: [[UInt64]]]>([:])
+    let failures = Shared<[any Error]>([])
+    Threads.run(2) { [program, weights, session, batch, correlations, channels] party in
+      do {
+        var interpreter = PartyInterpreter(
+          program: program,
+          weights: weights.enumerated().map {
+            share($0.element, party: party, salt: $0.offset, label: "weight")
+          },
+          material: MemoryMaterial(
+            program: program, session: session, batch: batch, number: 0, party: party,
+            store: correlations))
+        var outputs: [[UInt64]] = []
+        for (index, input) in inputs.enumerated() {
+          outputs.append(
+            try interpreter.step(
+              inputShare: share(input.words, party: party, salt: index, label: "input"),
+              rowCount: input.rowCount, through: channels[party]))
+        }
+        results.withLock { [outputs] in $0[party] = outputs }
+      } catch { failures.withLock { $0.append(error) } }
+    }
+    if let failure = failures.withLock({ $0.first }) { throw failure }
+    return results.withLock { results in
+      zip(results[0] ?? [], results[1] ?? []).map { zip($0, $1).map { $0 &+ $1 } }
+    }
+  }
+}
