@@ -22,6 +22,12 @@ public enum FilePaths {
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Whether there is anything at `path`, following links.
+  public static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0
+  }
+
   /// Makes renames inside `folder` durable.
   /// - Throws: `InputError` where the folder cannot be opened or synchronized.
   public static func synchronizeFolder(_ folder: String) throws(InputError) {

@@ -1,0 +1,49 @@
+// Reader of the safetensors format: a length, a JSON header, and the tensors' bytes without gaps.
+
+public import Bytes
+
+/// A memory-mapped safetensors file whose header obeys every rule of the format.
+public struct Safetensors: TensorSource {
+  /// Longest header that is read, as in the reference implementation.
+  public static let maximumHeaderByteCount = 100_000_000
+
+  public let tensors: [TensorDescription]
+  /// The texts under `__metadata__`, such as "format": "pt".
+  public let metadata: [String: String]
+  private let file: MappedFile
+  private let indices: [String: Int]
+
+  public var path: String { file.path }
+  public var formatName: String { "safetensors" }
+
+  /// Maps the file and checks its header before anything else of it is used.
+  /// - Throws: `InputError` naming the tensor or the byte at fault.
+  public init(path: String) throws(InputError) {
+    let file = try MappedFile(path: path)
+    let header = try SafetensorsHeader(file)
+    self.file = file
+    self.tensors = header.tensors.sorted { $0.name < $1.name }
+    self.metadata = header.metadata
+    self.indices = Dictionary(
+      uniqueKeysWithValues: tensors.enumerated().map { ($0.element.name, $0.offset) })
+  }
+
+  public func floats(_ name: String) throws(InputError) -> [Float] {
+    guard let index = indices[name] else {
+      throw InputError(path, place: name, "there is no such tensor")
+    }
+    let tensor = tensors[index]
+    let values = file.withBytes { bytes in
+      FloatConversion.floats(
+        bytes.extracting(tensor.byteRange), type: tensor.type, count: tensor.elementCount)
+    }
+    guard let values else {
+      throw InputError(
+        path, place: name, "elements of type \(tensor.type.rawValue) are not read as weights")
+    }
+    if let index = FloatConversion.firstNonFiniteIndex(values) {
+      throw InputError(path, place: name, "element \(index) is not a finite number")
+    }
+    return values
+  }
+}

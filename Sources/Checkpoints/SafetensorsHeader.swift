@@ -1,0 +1,144 @@
+// The checked header of a safetensors file. Rules: formats of the safetensors reference reader.
+
+import Bytes
+
+/// Reads length and JSON, then makes sure that the tensors tile the data exactly.
+struct SafetensorsHeader {
+  private(set) var tensors: [TensorDescription] = []
+  private(set) var metadata: [String: String] = [:]
+
+  private static let lengthByteCount = 8
+  private static let metadataKey = "__metadata__"
+
+  /// - Throws: `InputError` for the first rule that `file` breaks.
+  init(_ file: MappedFile) throws(InputError) {
+    let json = try SafetensorsHeader.json(of: file)
+    let dataStart = SafetensorsHeader.lengthByteCount + json.count
+    guard json.first == UInt8(ascii: "{") else {
+      throw InputError(
+        file.path, offset: SafetensorsHeader.lengthByteCount, "header does not begin with '{'")
+    }
+    let value = try JSON.parse(
+      json, source: file.path, offset: SafetensorsHeader.lengthByteCount)
+    guard case .object(var members) = value else {
+      throw InputError(
+        file.path, offset: SafetensorsHeader.lengthByteCount, "header is not a JSON object")
+    }
+    if let value = members.removeValue(forKey: SafetensorsHeader.metadataKey) {
+      metadata = try SafetensorsHeader.metadata(value, path: file.path)
+    }
+    let data = dataStart..<file.byteCount
+    for (name, value) in members.sorted(by: { $0.key < $1.key }) {
+      tensors.append(
+        try SafetensorsHeader.tensor(name, value, path: file.path, data: data))
+    }
+    try checkTiling(of: data, path: file.path)
+  }
+
+  /// The bytes of the JSON header, after its length was compared with the limit and the file.
+  private static func json(of file: MappedFile) throws(InputError) -> [UInt8] {
+    guard file.byteCount >= lengthByteCount else {
+      throw InputError(
+        file.path,
+        "too short for a safetensors file: \(file.byteCount) bytes, its header length "
+          + "alone takes \(lengthByteCount)")
+    }
+    let declared = try file.bytes(in: 0..<lengthByteCount).reversed()
+      .reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard declared <= UInt64(Safetensors.maximumHeaderByteCount) else {
+      throw InputError(
+        file.path, offset: 0,
+        "header length \(declared) exceeds the limit of "
+          + "\(Safetensors.maximumHeaderByteCount) bytes")
+    }
+    guard Int(declared) <= file.byteCount - lengthByteCount else {
+      throw InputError(
+        file.path, offset: 0,
+        "header length \(declared) goes beyond the end of the file, "
+          + "\(file.byteCount - lengthByteCount) bytes follow")
+    }
+    return try file.bytes(in: lengthByteCount..<lengthByteCount + Int(declared))
+  }
+
+  private static func metadata(_ value: JSON, path: String) throws(InputError) -> [String: String] {
+    guard case .object(let members) = value else {
+      throw InputError(path, place: metadataKey, "expected a JSON object of strings")
+    }
+    var result: [String: String] = [:]
+    for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+      guard case .string(let text) = value else {
+        throw InputError(path, place: "\(metadataKey).\(key)", "expected a string")
+      }
+      result[key] = text
+    }
+    return result
+  }
+
+  private static func tensor(_ name: String, _ value: JSON, path: String, data: Range<Int>)
+    throws(InputError) -> TensorDescription
+  {
+    func failure(_ cause: String) -> InputError { InputError(path, place: name, cause) }
+    var reader = try JSONReader(value, source: path, place: name)
+    let typeName = try reader.string("dtype")
+    guard let type = ElementType(rawValue: typeName) else {
+      throw failure("unknown dtype \"\(typeName)\"")
+    }
+    let shape = try reader.integers("shape")
+    let offsets = try reader.integers("data_offsets")
+    try reader.finish()
+
+    var byteCount = type.byteCount
+    for length in shape {
+      guard length >= 0 else { throw failure("negative length in shape \(shape)") }
+      let (product, overflow) = byteCount.multipliedReportingOverflow(by: length)
+      guard !overflow else { throw failure("byte count of shape \(shape) overflows") }
+      byteCount = product
+    }
+    guard offsets.count == 2 else {
+      throw failure("data_offsets has \(offsets.count) numbers, expected begin and end")
+    }
+    let (begin, end) = (offsets[0], offsets[1])
+    guard 0 <= begin, begin <= end else {
+      throw failure("data_offsets \(offsets) are not an ascending range")
+    }
+    guard end <= data.count else {
+      throw failure("data_offsets \(offsets) go beyond the \(data.count) bytes of data")
+    }
+    guard end - begin == byteCount else {
+      throw failure(
+        "shape \(shape) of \(typeName) needs \(byteCount) bytes, data_offsets \(offsets) span "
+          + "\(end - begin)")
+    }
+    return TensorDescription(
+      name: name, shape: shape, type: type,
+      byteRange: data.lowerBound + begin..<data.lowerBound + end)
+  }
+
+  /// Sorted by place, the tensors must follow each other without gap or overlap up to the last byte.
+  private func checkTiling(of data: Range<Int>, path: String) throws(InputError) {
+    let ordered = tensors.sorted {
+      ($0.byteRange.lowerBound, $0.byteRange.upperBound)
+        < ($1.byteRange.lowerBound, $1.byteRange.upperBound)
+    }
+    var position = data.lowerBound
+    for tensor in ordered {
+      guard tensor.byteRange.lowerBound >= position else {
+        throw InputError(
+          path, place: tensor.name,
+          "begins at byte \(tensor.byteRange.lowerBound) inside another tensor, which ends at "
+            + "byte \(position)")
+      }
+      guard tensor.byteRange.lowerBound == position else {
+        throw InputError(
+          path, place: tensor.name,
+          "begins at byte \(tensor.byteRange.lowerBound), bytes from \(position) on belong to no "
+            + "tensor")
+      }
+      position = tensor.byteRange.upperBound
+    }
+    guard position == data.upperBound else {
+      throw InputError(
+        path, offset: position, "\(data.upperBound - position) bytes after the last tensor")
+    }
+  }
+}

@@ -1,0 +1,60 @@
+// Opening checkpoints by folder and by file, and what is said where something is missing.
+
+import Bytes
+import Checkpoints
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct CheckpointTests {
+  private let folder: ScratchFolder
+
+  init() throws { folder = try ScratchFolder() }
+
+  private func failure(_ path: String) -> String? {
+    let error = #expect(throws: InputError.self) { try Checkpoint(path: path) }
+    return error?.description
+  }
+
+  private func writeTensors() throws -> String {
+    var builder = SafetensorsBuilder()
+    builder.add("w", shape: [2], values: [1, 2])
+    return try folder.write(builder.bytes, to: "model.safetensors")
+  }
+
+  @Test func opensFolderAndFile() throws {
+    let file = try writeTensors()
+    _ = try folder.write(#"{"model_type":"opt"}"#.utf8, to: "config.json")
+    for path in [folder.path, file] {
+      let checkpoint = try Checkpoint(path: path)
+      #expect(checkpoint.configuration == ["model_type": "opt"])
+      #expect(checkpoint.configurationPath == folder.file("config.json"))
+      #expect(checkpoint.tensors.map(\.name) == ["w"])
+      #expect(try checkpoint.floats("w") == [1, 2])
+    }
+  }
+
+  @Test func opensTheFixture() throws {
+    let path = Repository.fixtures.appending(path: "opt-dickens-5m").path
+    let checkpoint = try Checkpoint(path: path)
+    #expect(checkpoint.tensors.reduce(0) { $0 + $1.elementCount } == 5_329_408)
+    #expect(checkpoint.tensors.allSatisfy { $0.type == .bfloat16 })
+  }
+
+  @Test func namesWhatIsMissing() throws {
+    #expect(failure(folder.path) == "\(folder.path): holds no model.safetensors")
+    #expect(failure(folder.file("x")) == "\(folder.file("x")): no such file or folder")
+    let other = try folder.write([1], to: "model.bin")
+    #expect(failure(other)?.contains("expected a .safetensors file, or a folder") == true)
+    _ = try folder.write("{}".utf8, to: "model.safetensors.index.json")
+    #expect(failure(folder.path)?.contains("in several files") == true)
+    _ = try writeTensors()
+    #expect(
+      failure(folder.path)
+        == "\(folder.file("config.json")): cannot open: No such file or directory")
+    _ = try folder.write("[]".utf8, to: "config.json")
+    #expect(failure(folder.path) == "\(folder.file("config.json")): expected a JSON object")
+    _ = try folder.write(#"{"a":1,"a":2}"#.utf8, to: "config.json")
+    #expect(failure(folder.path)?.contains("byte 7: duplicate key") == true)
+  }
+}
