@@ -160,21 +160,14 @@ struct Lowering {
     let bound = try outputBound(index)
     let width = model.nodes[index].width
     if recipe.embedding == .client {
-      builder.program.values.append(
-        ProgramValue(shape: .fixed(width), form: .shared, fractionalBits: bits))
-      builder.program.nodes.append(
-        ProgramNode(operation: .input, outputs: 0..<1, label: builder.label))
-      return FixedValue(id: 0, bits: bits, bound: bound)
+      return builder.input(width: width, bits: bits, bound: bound)
     }
-    builder.program.values.append(
-      ProgramValue(shape: .fixed(model.vocabularySize), form: .shared, fractionalBits: 0))
-    builder.program.nodes.append(
-      ProgramNode(operation: .input, outputs: 0..<1, label: builder.label))
+    let oneHot = builder.input(width: model.vocabularySize, bits: 0, bound: 1)
     let table = builder.weight(
       ProgramWeight(
         name: tokens, rowCount: model.vocabularySize, columnCount: width, fractionalBits: bits,
         isTransposed: true, source: WeightSource(tensor: tokens)))
-    let opened = try builder.open(FixedValue(id: 0, bits: 0, bound: 1))
+    let opened = try builder.open(oneHot)
     let rows = try builder.emit(.linear(opened.id, weight: table), bits: bits, bound: bound)
     let positionTable = builder.weight(
       ProgramWeight(

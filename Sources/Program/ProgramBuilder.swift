@@ -1,35 +1,55 @@
 // Appends operations to a program, tracking scales and bounds so that nothing can overflow.
 
 import Approximation
-import Bytes
+package import Bytes
 import Foundation
 
 /// A shared value with its scale and the largest real magnitude it may have.
-struct FixedValue {
-  var id: ValueID
-  var bits: Int
-  var bound: Double
+package struct FixedValue {
+  package var id: ValueID
+  package var bits: Int
+  package var bound: Double
+
+  package init(id: ValueID, bits: Int, bound: Double) {
+    self.id = id
+    self.bits = bits
+    self.bound = bound
+  }
 }
 
 /// An opened value or a view, with its scale and bound.
-struct MaskedValue {
-  var id: ValueID
-  var bits: Int
-  var bound: Double
+package struct MaskedValue {
+  package var id: ValueID
+  package var bits: Int
+  package var bound: Double
+
+  package init(id: ValueID, bits: Int, bound: Double) {
+    self.id = id
+    self.bits = bits
+    self.bound = bound
+  }
 }
 
 /// Emits operations; every shape comes from the same inference that checks programs from files.
-struct ProgramBuilder {
-  var program: SecureProgram
-  var label = ""
+package struct ProgramBuilder {
+  package var program: SecureProgram
+  package var label = ""
   private var openings: [ValueID: ValueID] = [:]
   private var views: [[Int]: ValueID] = [:]
   private var weightIDs: [String: WeightID] = [:]
 
-  init(program: SecureProgram) { self.program = program }
+  package init(program: SecureProgram) { self.program = program }
+
+  /// Starts the program: the client's rows of `width` columns.
+  package mutating func input(width: Int, bits: Int, bound: Double) -> FixedValue {
+    program.values.append(
+      ProgramValue(shape: .fixed(width), form: .shared, fractionalBits: bits))
+    program.nodes.append(ProgramNode(operation: .input, outputs: 0..<1, label: label))
+    return FixedValue(id: 0, bits: bits, bound: bound)
+  }
 
   /// Appends `operation`; the results carry `bits` fractional bits each.
-  mutating func emit(_ operation: Operation, bits: [Int]) throws(InputError) -> [ValueID] {
+  package mutating func emit(_ operation: Operation, bits: [Int]) throws(InputError) -> [ValueID] {
     let shapes: [(ValueShape, ValueForm)]
     do throws(ShapeError) {
       shapes = try program.inferOutputs(operation, isFirst: program.nodes.isEmpty)
@@ -45,7 +65,7 @@ struct ProgramBuilder {
     return Array(first..<program.values.count)
   }
 
-  mutating func emit(_ operation: Operation, bits: Int, bound: Double) throws(InputError)
+  package mutating func emit(_ operation: Operation, bits: Int, bound: Double) throws(InputError)
     -> FixedValue
   {
     try check(bits: bits, bound: bound)
@@ -53,7 +73,7 @@ struct ProgramBuilder {
   }
 
   /// Refuses a value that could leave (-2^62, 2^62).
-  func check(bits: Int, bound: Double) throws(InputError) {
+  package func check(bits: Int, bound: Double) throws(InputError) {
     guard fits(bits: bits, bound: bound) else {
       throw InputError(
         "lowering", place: label,
@@ -62,14 +82,14 @@ struct ProgramBuilder {
     }
   }
 
-  func fits(bits: Int, bound: Double) -> Bool { bound * pow(2, Double(bits)) < 0x1p62 }
+  package func fits(bits: Int, bound: Double) -> Bool { bound * pow(2, Double(bits)) < 0x1p62 }
 
-  func shape(_ value: ValueID) -> ValueShape { program.values[value].shape }
+  package func shape(_ value: ValueID) -> ValueShape { program.values[value].shape }
 
   // MARK: Openings and scales
 
   /// The opening of `value`; a value is opened once however many operations read it.
-  mutating func open(_ value: FixedValue) throws(InputError) -> MaskedValue {
+  package mutating func open(_ value: FixedValue) throws(InputError) -> MaskedValue {
     if let id = openings[value.id] {
       return MaskedValue(id: id, bits: value.bits, bound: value.bound)
     }
@@ -79,7 +99,7 @@ struct ProgramBuilder {
   }
 
   /// `value` opened and seen with `bits` fractional bits: the opening itself where it has no more.
-  mutating func open(_ value: FixedValue, bits: Int) throws(InputError) -> MaskedValue {
+  package mutating func open(_ value: FixedValue, bits: Int) throws(InputError) -> MaskedValue {
     let opened = try open(value)
     let shift = value.bits - bits
     guard shift > 0 else { return opened }
@@ -91,7 +111,7 @@ struct ProgramBuilder {
   }
 
   /// `value` with `bits` fractional bits: shifted up locally, or truncated (one round).
-  mutating func rescale(_ value: FixedValue, to bits: Int) throws(InputError) -> FixedValue {
+  package mutating func rescale(_ value: FixedValue, to bits: Int) throws(InputError) -> FixedValue {
     if value.bits == bits { return value }
     if value.bits < bits {
       return try emit(
@@ -103,7 +123,7 @@ struct ProgramBuilder {
   }
 
   /// a + b at the larger of their scales.
-  mutating func add(_ a: FixedValue, _ b: FixedValue, bound: Double) throws(InputError)
+  package mutating func add(_ a: FixedValue, _ b: FixedValue, bound: Double) throws(InputError)
     -> FixedValue
   {
     let bits = max(a.bits, b.bits)
@@ -115,7 +135,7 @@ struct ProgramBuilder {
   // MARK: Weights
 
   /// The weight called `weight.name`, added to the program when it is new.
-  mutating func weight(_ weight: ProgramWeight) -> WeightID {
+  package mutating func weight(_ weight: ProgramWeight) -> WeightID {
     if let id = weightIDs[weight.name] { return id }
     program.weights.append(weight)
     weightIDs[weight.name] = program.weights.count - 1
@@ -129,7 +149,7 @@ struct ProgramBuilder {
   /// Values below `resolution` from a knot may fall on its other side. `bits` are the fractional
   /// bits of the (truncated) argument on which slopes act; slopes must be multiples of
   /// 2^-extraBits of each output, whose scale is bits + extraBits.
-  mutating func piecewise(
+  package mutating func piecewise(
     _ value: FixedValue, bits: Int, resolution: Double, knots: [Double],
     outputs: [(slopes: [Double], intercepts: [Double], extraBits: Int, bound: Double)]
   ) throws(InputError) -> [FixedValue] {
@@ -163,7 +183,7 @@ struct ProgramBuilder {
   ///
   /// The result has as many fractional bits as fit, and the argument is truncated only as far as
   /// slopes need it to be precise to a quarter of the fit's own error.
-  mutating func table(
+  package mutating func table(
     _ value: FixedValue, unit: Double, range: ClosedRange<Double>, tolerance: Double,
     _ function: (Double) -> Double
   ) throws(InputError) -> FixedValue {

@@ -13,22 +13,18 @@ public struct MatrixSlice: Sendable {
   }
 }
 
+/// `RingMatrixProduct` on slices of arrays.
 public enum RingProduct {
   /// a b^T, row-major [rows, columns]: a is [rows, inner], b is [columns, inner].
   public static func transposed(
     _ a: MatrixSlice, _ b: MatrixSlice, rows: Int, columns: Int, inner: Int
   ) -> [UInt64] {
     var result = [UInt64](repeating: 0, count: rows * columns)
-    for row in 0..<rows {
-      for column in 0..<columns {
-        var sum: UInt64 = 0
-        for index in 0..<inner {
-          sum &+= a.words[a.offset + row * a.stride + index]
-            &* b.words[b.offset + column * b.stride + index]
-        }
-        result[row * columns + column] = sum
-      }
-    }
+    var span = result.mutableSpan
+    RingMatrixProduct.multiplyTransposed(
+      rows: rows, columns: columns, inner: inner, a.words.span.extracting(droppingFirst: a.offset),
+      aStride: a.stride, b.words.span.extracting(droppingFirst: b.offset), bStride: b.stride,
+      into: &span, cStride: columns)
     return result
   }
 
@@ -37,16 +33,11 @@ public enum RingProduct {
     _ a: MatrixSlice, _ b: MatrixSlice, rows: Int, columns: Int, inner: Int
   ) -> [UInt64] {
     var result = [UInt64](repeating: 0, count: rows * columns)
-    for row in 0..<rows {
-      for index in 0..<inner {
-        let factor = a.words[a.offset + row * a.stride + index]
-        if factor == 0 { continue }
-        for column in 0..<columns {
-          result[row * columns + column] &+= factor
-            &* b.words[b.offset + index * b.stride + column]
-        }
-      }
-    }
+    var span = result.mutableSpan
+    RingMatrixProduct.multiply(
+      rows: rows, columns: columns, inner: inner, a.words.span.extracting(droppingFirst: a.offset),
+      aStride: a.stride, b.words.span.extracting(droppingFirst: b.offset), bStride: b.stride,
+      into: &span, cStride: columns)
     return result
   }
 }

@@ -1,16 +1,16 @@
 // Runs a program in two parties on two threads of this process, with everything in memory.
 
 public import Bytes
+public import Correlations
 import Foundation
 public import OnlineRuntime
 public import Program
 public import Randomness
 public import Sharing
-import Correlations
 import Synchronization
 
 /// Dealt arrays of one session in memory, by party.
-public final class MemoryCorrelations: CorrelationSink {
+public final class MemoryCorrelations: CorrelationSink, Sendable {
   private struct Key: Hashable {
     var party: Int
     var node: Int
@@ -81,7 +81,7 @@ public struct MemoryMaterial: SessionMaterial {
     let size = keyByteCounts[node] ?? 0
     let all = store.storedKeys(node: node)
     let bytes = ranges.flatMap { all[$0.lowerBound * size..<$0.upperBound * size] }
-    return body(bytes.span.bytes)
+    return unsafe body(bytes.span.bytes)
   }
 }
 
@@ -109,7 +109,7 @@ public final class Shared<Value: ~Copyable & Sendable>: Sendable {
   public init(_ value: consuming sending Value) { self.value = Mutex(value) }
 
   public func withLock<Result>(_ body: (inout sending Value) -> sending Result) -> Result {
-    unsafe value.withLock(body)
+    value.withLock(body)
   }
 }
 
@@ -169,7 +169,7 @@ public struct TwoPartyRun {
   /// Runs the steps one after the other and returns the reconstructed output of each.
   public func run(_ inputs: [(words: [UInt64], rowCount: Int)]) throws -> [[UInt64]] {
     let shareSeed = batch.seed.derived(label: "test shares")
-    func share(_ words: [UInt64], party: Int, salt: Int, label: String) -> [UInt64] {
+    @Sendable func share(_ words: [UInt64], party: Int, salt: Int, label: String) -> [UInt64] {
       let mask = RandomStream(
         seed: shareSeed.derived(label: label),
         label: StreamLabel(session: 0, party: 0, operation: UInt32(salt), kind: 9, index: 0)

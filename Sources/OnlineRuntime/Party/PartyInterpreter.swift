@@ -99,7 +99,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       for index in indices {
         let node = program.nodes[index]
         switch node.operation {
-        case .open: break
+        case .open: continue  // in one exchange, at the start of the next round
         case .input: shared[node.outputs.lowerBound] = inputShare
         case .output(let x): output = shared[x]
         default: evaluate(index, node, step)
