@@ -1,2 +1,249 @@
+// What Swift cannot import from libhdf5: macros, versioned structs, and the Zstandard filter.
 #pragma once
 #include <hdf5.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#define LODGE_HDF5_ZSTD_FILTER 32015
+
+/// The stored types, in the order of `ElementType.allCases`.
+static inline hid_t lodge_hdf5_stored_type(int index) {
+  switch (index) {
+    case 0: return H5T_STD_U8LE;
+    case 1: return H5T_STD_U16LE;
+    case 2: return H5T_STD_U32LE;
+    case 3: return H5T_STD_U64LE;
+    case 4: return H5T_STD_I8LE;
+    case 5: return H5T_STD_I16LE;
+    case 6: return H5T_STD_I32LE;
+    case 7: return H5T_STD_I64LE;
+    case 8: return H5T_IEEE_F32LE;
+    case 9: return H5T_IEEE_F64LE;
+    default: return H5I_INVALID_HID;
+  }
+}
+
+/// A fixed-length UTF-8 string of `byte_count` bytes, padded with NUL.
+static inline hid_t lodge_hdf5_string_type(size_t byte_count) {
+  hid_t type = H5Tcopy(H5T_C_S1);
+  if (type < 0) return type;
+  if (H5Tset_size(type, byte_count) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0 ||
+      H5Tset_cset(type, H5T_CSET_UTF8) < 0) {
+    H5Tclose(type);
+    return H5I_INVALID_HID;
+  }
+  return type;
+}
+
+static inline hid_t lodge_hdf5_file_creation_list(void) {
+  hid_t list = H5Pcreate(H5P_FILE_CREATE);
+  if (list >= 0 && H5Pset_obj_track_times(list, 0) < 0) {
+    H5Pclose(list);
+    return H5I_INVALID_HID;
+  }
+  return list;
+}
+
+/// Version 1.10 structures only (all metadata carries checksums), no file locks.
+static inline hid_t lodge_hdf5_file_access_list(hsize_t alignment) {
+  hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+  if (list < 0) return list;
+  if (H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110) < 0 ||
+      H5Pset_fclose_degree(list, H5F_CLOSE_STRONG) < 0 ||
+      H5Pset_file_locking(list, 0, 1) < 0 || H5Pset_alignment(list, 1, alignment) < 0) {
+    H5Pclose(list);
+    return H5I_INVALID_HID;
+  }
+  return list;
+}
+
+static inline hid_t lodge_hdf5_link_creation_list(void) {
+  hid_t list = H5Pcreate(H5P_LINK_CREATE);
+  if (list < 0) return list;
+  if (H5Pset_create_intermediate_group(list, 1) < 0) {
+    H5Pclose(list);
+    return H5I_INVALID_HID;
+  }
+  return list;
+}
+
+static inline hid_t lodge_hdf5_dataset_creation_list(void) {
+  hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+  if (list < 0) return list;
+  if (H5Pset_obj_track_times(list, 0) < 0 || H5Pset_fill_time(list, H5D_FILL_TIME_NEVER) < 0) {
+    H5Pclose(list);
+    return H5I_INVALID_HID;
+  }
+  return list;
+}
+
+static inline herr_t lodge_hdf5_set_contiguous(hid_t list) {
+  if (H5Pset_layout(list, H5D_CONTIGUOUS) < 0) return -1;
+  return H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY);
+}
+
+static inline herr_t lodge_hdf5_set_zstd_chunks(
+    hid_t list, int rank, const hsize_t *chunk_shape, unsigned level) {
+  if (H5Pset_chunk(list, rank, chunk_shape) < 0) return -1;
+  if (H5Pset_alloc_time(list, H5D_ALLOC_TIME_INCR) < 0) return -1;
+  return H5Pset_filter(list, LODGE_HDF5_ZSTD_FILTER, H5Z_FLAG_MANDATORY, 1, &level);
+}
+
+static inline hid_t lodge_hdf5_create_file(const char *path, hid_t creation, hid_t access) {
+  return H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+}
+
+static inline hid_t lodge_hdf5_open_file(const char *path, hid_t access) {
+  return H5Fopen(path, H5F_ACC_RDONLY, access);
+}
+
+static inline hid_t lodge_hdf5_create_dataset(
+    hid_t file, const char *name, hid_t type, hid_t space, hid_t link, hid_t creation) {
+  return H5Dcreate2(file, name, type, space, link, creation, H5P_DEFAULT);
+}
+
+static inline hid_t lodge_hdf5_open_object(hid_t place, const char *name) {
+  return H5Oopen(place, name, H5P_DEFAULT);
+}
+
+static inline hid_t lodge_hdf5_create_attribute(
+    hid_t object, const char *name, hid_t type, hid_t space) {
+  return H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+}
+
+static inline hid_t lodge_hdf5_open_attribute(hid_t object, const char *name) {
+  return H5Aopen(object, name, H5P_DEFAULT);
+}
+
+static inline herr_t lodge_hdf5_write_chunk(
+    hid_t dataset, const hsize_t *offset, size_t byte_count, const void *bytes) {
+  return H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, offset, byte_count, bytes);
+}
+
+/// Address and stored size of chunk `index`; `has_address` is 0 for a chunk that is not there.
+static inline herr_t lodge_hdf5_chunk_info(
+    hid_t dataset, hid_t space, hsize_t index, hsize_t *offset, unsigned *filter_mask,
+    uint64_t *address, uint64_t *byte_count, int *has_address) {
+  haddr_t place = HADDR_UNDEF;
+  hsize_t size = 0;
+  if (H5Dget_chunk_info(dataset, space, index, offset, filter_mask, &place, &size) < 0) return -1;
+  *address = place;
+  *byte_count = size;
+  *has_address = place != HADDR_UNDEF;
+  return 0;
+}
+
+/// Byte offset of a contiguous dataset in the file; 0 where nothing is allocated.
+static inline uint64_t lodge_hdf5_contiguous_offset(hid_t dataset) {
+  haddr_t place = H5Dget_offset(dataset);
+  return place == HADDR_UNDEF ? 0 : (uint64_t)place;
+}
+
+/// Descriptor of the open file, or -1.
+static inline int lodge_hdf5_descriptor(hid_t file) {
+  void *handle = NULL;
+  if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || handle == NULL) return -1;
+  return *(int *)handle;
+}
+
+/// Closes a file whose content is not wanted, even when its disk is full: libhdf5 keeps a file
+/// open for ever when it cannot write it back, so it gets an anonymous one in memory instead.
+static inline void lodge_hdf5_abandon_file(hid_t file) {
+  int descriptor = lodge_hdf5_descriptor(file);
+  int memory = (int)syscall(SYS_memfd_create, "abandoned", 1u);
+  if (descriptor >= 0 && memory >= 0) dup2(memory, descriptor);
+  H5Fclose(file);
+  if (memory >= 0) close(memory);
+  H5Eclear2(H5E_DEFAULT);
+}
+
+/// Where an object header lies and how many attributes it has.
+static inline herr_t lodge_hdf5_object_info(
+    hid_t object, uint64_t *address, uint64_t *attribute_count) {
+  H5O_info_t info;
+  if (H5Oget_info2(object, &info, H5O_INFO_BASIC | H5O_INFO_NUM_ATTRS) < 0) return -1;
+  *address = info.addr;
+  *attribute_count = info.num_attrs;
+  return 0;
+}
+
+typedef int (*lodge_hdf5_link_visitor)(void *context, const char *name, int is_hard);
+
+struct lodge_hdf5_link_visit {
+  lodge_hdf5_link_visitor visit;
+  void *context;
+};
+
+static inline herr_t lodge_hdf5_visit_link(
+    hid_t group, const char *name, const H5L_info_t *info, void *data) {
+  (void)group;
+  struct lodge_hdf5_link_visit *call = (struct lodge_hdf5_link_visit *)data;
+  return call->visit(call->context, name, info->type == H5L_TYPE_HARD);
+}
+
+/// Calls `visit` for every link of a group until it returns something other than 0.
+static inline herr_t lodge_hdf5_visit_links(
+    hid_t group, lodge_hdf5_link_visitor visit, void *context) {
+  struct lodge_hdf5_link_visit call = {visit, context};
+  hsize_t index = 0;
+  return H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, &index, lodge_hdf5_visit_link, &call);
+}
+
+static inline herr_t lodge_hdf5_find_innermost(unsigned n, const H5E_error2_t *error, void *data) {
+  (void)n;
+  if (error->desc != NULL) strncpy((char *)data, error->desc, 511);
+  return 1;
+}
+
+/// Copies the innermost message of the error stack into `text` (512 bytes) and clears the stack.
+static inline void lodge_hdf5_take_error(char *text) {
+  memset(text, 0, 512);
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, lodge_hdf5_find_innermost, text);
+  H5Eclear2(H5E_DEFAULT);
+}
+
+/// Registered filter 32015: each chunk is one Zstandard frame that states its content size.
+static inline size_t lodge_hdf5_zstd_filter(
+    unsigned flags, size_t count, const unsigned *parameters, size_t byte_count,
+    size_t *capacity, void **buffer) {
+  size_t limit = 0, produced = 0;
+  if (flags & H5Z_FLAG_REVERSE) {
+    unsigned long long size = ZSTD_getFrameContentSize(*buffer, byte_count);
+    if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > *capacity * 65536ULL)
+      return 0;
+    limit = (size_t)size;
+  } else {
+    limit = ZSTD_compressBound(byte_count);
+  }
+  void *result = malloc(limit > 0 ? limit : 1);
+  if (result == NULL) return 0;
+  if (flags & H5Z_FLAG_REVERSE) {
+    produced = ZSTD_decompress(result, limit, *buffer, byte_count);
+  } else {
+    int level = count > 0 ? (int)parameters[0] : ZSTD_CLEVEL_DEFAULT;
+    produced = ZSTD_compress(result, limit, *buffer, byte_count, level);
+  }
+  if (ZSTD_isError(produced)) {
+    free(result);
+    return 0;
+  }
+  free(*buffer);
+  *buffer = result;
+  *capacity = limit;
+  return produced;
+}
+
+/// Prepares libhdf5 once: no error printing, no work at exit, no plugins, the filter registered.
+static inline herr_t lodge_hdf5_start(void) {
+  static const H5Z_class2_t filter = {
+      H5Z_CLASS_T_VERS, LODGE_HDF5_ZSTD_FILTER, 1, 1, "zstd", NULL, NULL, lodge_hdf5_zstd_filter};
+  // No result: it fails when someone has started the library before, and that is as good.
+  H5dont_atexit();
+  if (H5open() < 0 || H5Eset_auto2(H5E_DEFAULT, NULL, NULL) < 0) return -1;
+  if (H5PLset_loading_state(0) < 0) return -1;
+  return H5Zregister(&filter);
+}

@@ -1,0 +1,156 @@
+// Opens a container: everything in it is checked before it is believed.
+
+public import Bytes
+
+/// An open container. All methods may be called from several threads at once.
+///
+/// Opening reads the structure through libhdf5 and closes it again; data is read with positioned
+/// reads and libzstd, without a lock. The file must not be changed while it is open: a mapped
+/// region of a file that someone truncates ends the process.
+public final class ContainerReader: Sendable {
+  public let path: String
+  public let kind: String
+  /// The attributes of this kind of file; may hold secrets such as seeds.
+  public let header: JSON
+  /// SHA-256 over format, version, kind, header and the digest of every dataset: 32 bytes.
+  public let digest: [UInt8]
+  /// All datasets, by name in byte order.
+  public var datasets: [DatasetDescription] { stored.map(\.description) }
+
+  let file: OpenFile
+  let stored: [StoredDataset]
+  private let places: [String: Int]
+
+  /// Opens `path` and checks its structure and root digest.
+  /// - Parameters:
+  ///   - kind: the kind that is expected, or nil to accept any.
+  ///   - verifying: whether the content of every dataset is compared with its digest, too.
+  /// - Throws: `InputError` that names the dataset or attribute and what is wrong with it.
+  public init(path: String, kind: String?, verifying: Bool) throws(InputError) {
+    let file = try OpenFile(reading: path)
+    let content = try ContainerContent(file)
+    if let kind, kind != content.kind {
+      throw InputError(path, place: "kind", "is a \(content.kind), a \(kind) is expected")
+    }
+    self.path = path
+    self.file = file
+    self.kind = content.kind
+    self.header = content.header
+    self.digest = content.digest
+    self.stored = content.datasets
+    self.places = Dictionary(
+      uniqueKeysWithValues: content.datasets.enumerated().map { ($1.description.name, $0) })
+    if verifying { try verify() }
+  }
+
+  /// Compares the content of every dataset with its digest, several datasets at a time.
+  /// - Throws: `InputError` that names the first dataset, by name, that is damaged.
+  public func verify() throws(InputError) {
+    // The longest first, so that no thread starts it when the others are done.
+    let order = stored.indices.sorted {
+      stored[$0].description.byteCount > stored[$1].description.byteCount
+    }
+    let failures = try ConcurrentTasks.map(order.count) {
+      (task) throws(InputError) -> InputError? in
+      let dataset = stored[order[task]]
+      do throws(InputError) {
+        guard try dataset.computeSHA256(from: file) != dataset.sha256 else { return nil }
+        return InputError(
+          path, place: dataset.description.name, "its content does not match its sha256")
+      } catch {
+        return error
+      }
+    }
+    if let first = zip(order, failures).filter({ $1 != nil }).min(by: { $0.0 < $1.0 })?.1 {
+      throw first
+    }
+  }
+
+  /// The description of dataset `name`; throws where there is none.
+  public func description(of name: String) throws(InputError) -> DatasetDescription {
+    try dataset(name).description
+  }
+
+  /// All elements of a dataset, row-major.
+  /// - Parameter shape: the extents that are expected, or nil to accept any.
+  /// - Throws: `InputError` where the dataset is missing, has another type or shape, or is damaged.
+  public func read<T: ContainerElement>(
+    _ name: String, as type: T.Type, shape: [Int]? = nil
+  ) throws(InputError) -> [T] {
+    let dataset = try dataset(name)
+    if let shape, shape != dataset.description.shape {
+      throw InputError(
+        path, place: name, "has shape \(dataset.description.shape), \(shape) is expected")
+    }
+    return try elements(of: name, in: 0..<dataset.description.elementCount, as: type)
+  }
+
+  /// Elements `range` of a dataset of either storage, counted row-major.
+  public func elements<T: ContainerElement>(
+    of name: String, in range: Range<Int>, as type: T.Type
+  ) throws(InputError) -> [T] {
+    let dataset = try dataset(name)
+    let bytes = try byteRange(of: range, dataset, elementType: T.elementType)
+    var failure: InputError?
+    let result = unsafe [T](unsafeUninitializedCapacity: range.count) { buffer, count in
+      do throws(InputError) {
+        let output = unsafe UnsafeMutableRawBufferPointer(
+          rebasing: UnsafeMutableRawBufferPointer(buffer)[..<bytes.count])
+        try unsafe dataset.read(bytes, from: file, into: output)
+        count = range.count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return result
+  }
+
+  /// Elements `range` of a u64 dataset, counted row-major.
+  public func words(of name: String, range: Range<Int>) throws(InputError) -> [UInt64] {
+    try elements(of: name, in: range, as: UInt64.self)
+  }
+
+  /// Calls `body` with the mapped bytes of elements `range` (of all where nil) of a raw dataset.
+  public func withBytes<R>(
+    of name: String, range: Range<Int>? = nil, _ body: (RawSpan) throws(InputError) -> R
+  ) throws(InputError) -> R {
+    let dataset = try dataset(name)
+    guard case .raw(let offset) = dataset.location else {
+      throw InputError(path, place: name, "is compressed and cannot be mapped")
+    }
+    let bytes = try byteRange(
+      of: range ?? 0..<dataset.description.elementCount, dataset,
+      elementType: dataset.description.elementType)
+    let place = offset + bytes.lowerBound..<offset + bytes.upperBound
+    return try unsafe file.withMapping(of: place, isWritable: false) {
+      (buffer) throws(InputError) in
+      try unsafe body(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(buffer)))
+    }
+  }
+
+  private func dataset(_ name: String) throws(InputError) -> StoredDataset {
+    guard let place = places[name] else {
+      throw InputError(path, place: DatasetDescription.printable(name), "missing dataset")
+    }
+    return stored[place]
+  }
+
+  private func byteRange(
+    of elements: Range<Int>, _ dataset: StoredDataset, elementType: ElementType
+  ) throws(InputError) -> Range<Int> {
+    let description = dataset.description
+    guard elementType == description.elementType else {
+      throw InputError(
+        path, place: description.name,
+        "holds \(description.elementType.rawValue), \(elementType.rawValue) is expected")
+    }
+    guard elements.lowerBound >= 0, elements.upperBound <= description.elementCount else {
+      throw InputError(
+        path, place: description.name,
+        "elements \(elements) are outside its \(description.elementCount)")
+    }
+    let size = elementType.byteCount
+    return elements.lowerBound * size..<elements.upperBound * size
+  }
+}

@@ -1,0 +1,115 @@
+// A file descriptor with checked, positioned reads and writes, and mapped windows.
+
+import Bytes
+import Glibc
+
+/// An open regular file; all transfers name their offset, so threads do not disturb each other.
+final class OpenFile: Sendable {
+  let descriptor: Int32
+  /// The name used in errors.
+  let path: String
+
+  /// Opens `path` for reading; throws where it is absent or not a regular file.
+  init(reading path: String) throws(InputError) {
+    // Without O_NONBLOCK opening a pipe would wait for its other end.
+    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    self.path = path
+    guard descriptor >= 0 else { throw InputError(path, OpenFile.message(errno)) }
+    guard try status().st_mode & S_IFMT == S_IFREG else {
+      throw InputError(path, "is not a regular file")
+    }
+  }
+
+  /// Creates `path`, which must not exist, readable by its owner alone; errors name `finalPath`.
+  init(creating path: String, for finalPath: String) throws(InputError) {
+    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    self.path = finalPath
+    guard descriptor >= 0 else {
+      throw InputError(finalPath, "cannot be created: \(OpenFile.message(errno))")
+    }
+  }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// The text of a system error, in lower case as our own messages are.
+  static func message(_ number: Int32) -> String {
+    guard let text = unsafe strerror(number) else { return "error \(number)" }
+    let message = unsafe String(cString: text)
+    return message.prefix(1).lowercased() + message.dropFirst()
+  }
+
+  func status() throws(InputError) -> stat {
+    var result = stat()
+    guard unsafe fstat(descriptor, &result) == 0 else {
+      throw InputError(path, OpenFile.message(errno))
+    }
+    return result
+  }
+
+  func byteCount() throws(InputError) -> Int { Int(try status().st_size) }
+
+  /// Fills `buffer` from `offset`; a file that ends earlier is an error.
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(InputError) {
+    var done = 0
+    while done < buffer.count {
+      let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+      let count = unsafe pread(descriptor, rest.baseAddress, rest.count, offset + done)
+      if count < 0 && errno == EINTR { continue }
+      guard count >= 0 else { throw InputError(path, OpenFile.message(errno)) }
+      guard count > 0 else { throw InputError(path, offset: offset + done, "the file ends here") }
+      done += count
+    }
+  }
+
+  /// Writes `buffer` at `offset`.
+  func write(_ buffer: UnsafeRawBufferPointer, at offset: Int) throws(InputError) {
+    var done = 0
+    while done < buffer.count {
+      let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
+      let count = unsafe pwrite(descriptor, rest.baseAddress, rest.count, offset + done)
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { throw InputError(path, OpenFile.message(errno)) }
+      done += count
+    }
+  }
+
+  /// Takes disk space for the first `byteCount` bytes, so that filling them cannot fail for want
+  /// of it, not even through a mapping.
+  func reserve(byteCount: Int) throws(InputError) {
+    guard byteCount > 0 else { return }
+    var system = statvfs()
+    let isKnown = unsafe fstatvfs(descriptor, &system) == 0
+    var number: Int32
+    repeat { number = posix_fallocate(descriptor, 0, byteCount) } while number == EINTR
+    guard number == 0 else {
+      let available = Int(system.f_bavail) * Int(system.f_frsize)
+      throw InputError(
+        path,
+        "\(OpenFile.message(number)): \(byteCount) bytes needed"
+          + (isKnown ? ", \(available) available" : ""),
+        hint: "free disk space, or write to another folder")
+    }
+  }
+
+  /// Calls `body` with a mapping of `range`, which lies in the file; writable where `isWritable`.
+  func withMapping<R>(
+    of range: Range<Int>, isWritable: Bool,
+    _ body: (UnsafeMutableRawBufferPointer) throws(InputError) -> R
+  ) throws(InputError) -> R {
+    guard !range.isEmpty else {
+      return try unsafe body(UnsafeMutableRawBufferPointer(start: nil, count: 0))
+    }
+    let page = sysconf(Int32(_SC_PAGESIZE))
+    let start = range.lowerBound / page * page
+    let byteCount = range.upperBound - start
+    let protection = isWritable ? PROT_READ | PROT_WRITE : PROT_READ
+    let address = unsafe mmap(nil, byteCount, protection, MAP_SHARED, descriptor, start)
+    guard let address = unsafe address, unsafe address != MAP_FAILED else {
+      throw InputError(path, "cannot be mapped: \(OpenFile.message(errno))")
+    }
+    defer { unsafe munmap(address, byteCount) }
+    return try unsafe body(
+      UnsafeMutableRawBufferPointer(
+        start: address + (range.lowerBound - start), count: range.count))
+  }
+}
