@@ -1,0 +1,53 @@
+// Runs a command: parses, calls, and turns errors into messages and exit statuses.
+
+import Bytes
+import Glibc
+
+extension Command {
+  /// Runs the command line of this process and exits: 0, 1 for a failure, 64 for wrong usage.
+  public func main() -> Never {
+    // A reader that leaves a pipe must not kill a conversion half way; see Console.checkOutput.
+    _ = signal(SIGPIPE, SIG_IGN)
+    exit(execute(Array(CommandLine.arguments.dropFirst()), console: .standard))
+  }
+
+  /// Runs the command with `words` (without the tool's name) and returns the exit status.
+  public func execute(_ words: [String], console: Console) -> Int32 {
+    do throws(UsageError) {
+      switch try invocation(words, path: name, console: console) {
+      case .help(let command, let path): console.write(command.helpText(path: path))
+      case .run(let command, let arguments):
+        do {
+          try command.run?(arguments)
+        } catch let error as UsageError {
+          return report(error.cause, hint: error.hint, status: 64, console)
+        } catch let error as InputError {
+          return report(error.description, hint: error.hint, status: 1, console)
+        } catch {
+          return report("\(error)", hint: "", status: 1, console)
+        }
+      }
+    } catch {
+      return report(error.cause, hint: error.hint, status: 64, console)
+    }
+    do throws(InputError) {
+      try console.checkOutput()
+    } catch {
+      return report(error.description, hint: error.hint, status: 1, console)
+    }
+    return 0
+  }
+
+  private func report(_ cause: String, hint: String, status: Int32, _ console: Console) -> Int32 {
+    console.report("\(name): error: \(oneLine(cause))")
+    if !hint.isEmpty { console.report("\(name): hint: \(oneLine(hint))") }
+    return status
+  }
+
+  /// Line breaks and control characters of file names must not forge further lines.
+  private func oneLine(_ text: String) -> String {
+    String(
+      String.UnicodeScalarView(
+        text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? " " : $0 }))
+  }
+}

@@ -1,0 +1,82 @@
+// The resolved configuration of a run, so that its output records the defaults it used.
+
+public import Bytes
+
+extension ParsedArguments {
+  /// Every argument with its value or default, by name; absent optional ones are null.
+  public var configuration: JSON {
+    var members: [String: JSON] = [:]
+    for row in resolvedRows { members[row.name] = row.json }
+    return .object(members)
+  }
+
+  /// Prints the configuration to standard error: an aligned table, or one JSON line under `--json`.
+  public func printConfiguration() {
+    let wantsJSON = command.options.contains { $0.name == "json" } && flag("json")
+    if wantsJSON {
+      let document: JSON = ["command": .string(commandPath), "configuration": configuration]
+      console.report(document.text)
+      return
+    }
+    var table = TextTable([.left, .left, .left])
+    for row in resolvedRows where !row.isHidden {
+      table.addRow(["  " + row.label, row.text, row.isDefault ? "(default)" : ""])
+    }
+    console.report("\(commandPath): configuration")
+    if table.rowCount > 0 { console.report(table.text) }
+  }
+
+  private struct ResolvedRow {
+    var name: String
+    var label: String
+    var text: String
+    var json: JSON
+    var isDefault: Bool
+    var isHidden: Bool
+  }
+
+  private var resolvedRows: [ResolvedRow] {
+    var rows: [ResolvedRow] = []
+    for positional in command.positionals {
+      let texts = givenTexts[positional.name] ?? []
+      let values = (given[positional.name] ?? []).map(\.json)
+      rows.append(
+        ResolvedRow(
+          name: positional.name, label: positional.name, text: texts.joined(separator: " "),
+          json: positional.isRepeated ? .array(values) : values.first ?? .null,
+          isDefault: texts.isEmpty, isHidden: texts.isEmpty))
+    }
+    for option in command.options {
+      let isGiven = given[option.name] != nil
+      let text: String
+      let value: JSON
+      if option.kind == .flag {
+        text = isGiven ? "yes" : "no"
+        value = .bool(isGiven)
+      } else {
+        text = givenTexts[option.name]?.first ?? option.defaultText ?? "none"
+        let parsed =
+          given[option.name]?.first
+          ?? option.defaultText.flatMap { try? option.kind.value(of: $0).get() }
+        value = parsed?.json ?? .null
+      }
+      rows.append(
+        ResolvedRow(
+          name: option.name, label: "--\(option.name)", text: text, json: value,
+          isDefault: !isGiven, isHidden: option.name == "json"))
+    }
+    return rows
+  }
+}
+
+extension ArgumentValue {
+  fileprivate var json: JSON {
+    switch self {
+    case .flag: .bool(true)
+    case .string(let text): .string(text)
+    case .integer(let number): .integer(number)
+    case .number(let number): .number(number)
+    case .range(let range): .string("\(range.lowerBound)..<\(range.upperBound)")
+    }
+  }
+}

@@ -1,0 +1,85 @@
+// Where a tool prints: results to standard output, everything else to standard error.
+
+public import Bytes
+import Glibc
+import Synchronization
+
+/// Standard output and standard error of a tool, or what a test puts in their place.
+public struct Console: Sendable {
+  private let output: @Sendable (String) -> Void
+  private let error: @Sendable (String) -> Void
+  private let failure: @Sendable () -> InputError?
+  /// True when a person watches standard error, so that progress may be drawn there.
+  public let errorIsTerminal: Bool
+
+  /// A console for tests; nothing reaches the process's own streams.
+  public init(
+    errorIsTerminal: Bool = false, output: @escaping @Sendable (String) -> Void,
+    error: @escaping @Sendable (String) -> Void
+  ) {
+    self.output = output
+    self.error = error
+    self.failure = { nil }
+    self.errorIsTerminal = errorIsTerminal
+  }
+
+  private init(stream: StandardOutput) {
+    output = { stream.write($0) }
+    error = { text in _ = writeAll(text, to: STDERR_FILENO) }
+    failure = { stream.failure }
+    errorIsTerminal = isatty(STDERR_FILENO) == 1
+  }
+
+  /// The streams of this process.
+  public static let standard = Console(stream: StandardOutput())
+
+  /// Prints one line of the result.
+  public func print(_ line: String) { output(line + "\n") }
+
+  /// Prints `text` of the result as it is.
+  public func write(_ text: String) { output(text) }
+
+  /// Prints one line for the person at the terminal.
+  public func report(_ line: String) { error(line + "\n") }
+
+  /// Writes to standard error as it is.
+  func writeError(_ text: String) { error(text) }
+
+  /// Throws when standard output could not take what was printed (a full disk, say).
+  ///
+  /// A reader that closed its end of a pipe is no failure: the tool finishes its work silently.
+  public func checkOutput() throws(InputError) {
+    if let failure = failure() { throw failure }
+  }
+}
+
+/// Standard output; remembers the first failure and stays silent from then on.
+private final class StandardOutput: Sendable {
+  private let firstError = Mutex<Int32>(0)
+
+  func write(_ text: String) {
+    firstError.withLock { code in
+      if code == 0 { code = writeAll(text, to: STDOUT_FILENO) }
+    }
+  }
+
+  var failure: InputError? {
+    let code = firstError.withLock { $0 }
+    if code == 0 || code == EPIPE { return nil }
+    return InputError("standard output", unsafe String(cString: strerror(code)))
+  }
+}
+
+/// Writes all bytes of `text`; returns 0 or the error number.
+private func writeAll(_ text: String, to descriptor: Int32) -> Int32 {
+  var rest = ArraySlice(text.utf8)
+  while !rest.isEmpty {
+    let count = unsafe rest.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
+    if count < 0 {
+      if errno == EINTR { continue }
+      return errno
+    }
+    rest.removeFirst(count)
+  }
+  return 0
+}

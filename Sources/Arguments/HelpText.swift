@@ -1,0 +1,51 @@
+// Help texts, made from the declaration so that they cannot go stale.
+
+extension Command {
+  /// The help text of this command, which the user reaches as `path`.
+  public func helpText(path: String) -> String {
+    var sections = ["\(path): \(summary)"]
+    sections.append("usage: \(usageLine(path: path))")
+    if !details.isEmpty { sections.append(details) }
+    if !subcommands.isEmpty {
+      sections.append(section("subcommands:", subcommands.map { ($0.name, $0.summary) }))
+    }
+    if !positionals.isEmpty {
+      sections.append(section("arguments:", positionals.map { ($0.name, $0.help) }))
+    }
+    if subcommands.isEmpty {
+      var rows = options.map { option in (option.usage, option.helpWithDefault) }
+      rows.append(("--help", "show this help"))
+      sections.append(section("options:", rows))
+    }
+    let lines = example.split(separator: "\n").map { "  \($0)" }.joined(separator: "\n")
+    sections.append((example.contains("\n") ? "examples:\n" : "example:\n") + lines)
+    if !subcommands.isEmpty {
+      sections.append("'\(path) SUBCOMMAND --help' says more about each.")
+    }
+    return sections.joined(separator: "\n\n") + "\n"
+  }
+
+  private func usageLine(path: String) -> String {
+    if !subcommands.isEmpty { return "\(path) SUBCOMMAND ..." }
+    var words = [path] + positionals.map(\.usage)
+    words += options.filter(\.isRequired).map(\.usage)
+    if options.contains(where: { !$0.isRequired }) { words.append("[options]") }
+    return words.joined(separator: " ")
+  }
+
+  private func section(_ title: String, _ rows: [(String, String)]) -> String {
+    var table = TextTable([.left, .left])
+    for row in rows { table.addRow(["  " + row.0, row.1]) }
+    return "\(title)\n\(table.text)"
+  }
+}
+
+extension Option {
+  fileprivate var usage: String { kind == .flag ? "--\(name)" : "--\(name) \(placeholder)" }
+
+  fileprivate var helpWithDefault: String {
+    if isRequired { return "\(help) (required)" }
+    guard let defaultText else { return help }
+    return "\(help) (default: \(defaultText))"
+  }
+}

@@ -1,0 +1,132 @@
+// The durable record of the sessions that one party has used; what makes masks single use.
+
+public import Bytes
+import CSQLite
+import Glibc
+
+/// A SQLite database in which every session is claimed before its first byte is used.
+///
+/// A claim is on the disk before `claim` returns and is never removed: a session whose process died
+/// is shown as burned when the ledger is opened again. The file belongs beside the correlations, not
+/// among them, so that copying correlations back does not make them usable again.
+public final class SessionLedger {
+  /// What became of a claimed session.
+  public enum State: String, Sendable {
+    /// In use by the process that holds the ledger open.
+    case claimed
+    /// Used to its end.
+    case finished
+    /// Given up half way; as unusable as a finished one.
+    case burned
+  }
+
+  public let path: String
+  private let database: SQLiteDatabase
+
+  private static let applicationIdentifier = 0x4c6f_4c67  // "LoLg"
+  private static let formatVersion = 1
+
+  /// Opens or creates the ledger of `party` and locks it for this process.
+  ///
+  /// - Throws: `InputError` when another process holds it, when it belongs to the other party, or
+  ///   when the file is no intact ledger.
+  public init(path: String, party: Int) throws(InputError) {
+    self.path = path
+    database = try SQLiteDatabase(path: path)
+    try database.run("PRAGMA locking_mode = EXCLUSIVE")
+    // EXTRA also flushes the folder after the journal is unlinked: with FULL, a power cut right
+    // after a commit could bring the journal back and undo the claim.
+    try database.run("PRAGMA synchronous = EXTRA")
+    try database.run("PRAGMA journal_mode = DELETE")
+    try database.run("BEGIN EXCLUSIVE")
+    try prepare(party: party)
+    try database.run("COMMIT")
+  }
+
+  private func prepare(party: Int) throws(InputError) {
+    let identifier = try database.integer("PRAGMA application_id") ?? 0
+    let tableCount = try database.integer("SELECT count(*) FROM sqlite_schema") ?? 0
+    if identifier == 0, tableCount == 0 {
+      try database.run("PRAGMA application_id = \(SessionLedger.applicationIdentifier)")
+      try database.run("PRAGMA user_version = \(SessionLedger.formatVersion)")
+      try database.run("CREATE TABLE owner (party INTEGER NOT NULL)")
+      try database.run("INSERT INTO owner VALUES (?)", [.integer(party)])
+      try database.run(
+        """
+        CREATE TABLE sessions (
+          batch TEXT NOT NULL, session INTEGER NOT NULL,
+          state TEXT NOT NULL CHECK (state IN ('claimed', 'finished', 'burned')),
+          claimed_at TEXT NOT NULL, ended_at TEXT,
+          PRIMARY KEY (batch, session)) WITHOUT ROWID
+        """)
+      return
+    }
+    guard identifier == SessionLedger.applicationIdentifier else {
+      throw InputError(path, "is a database but not a session ledger")
+    }
+    let version = try database.integer("PRAGMA user_version") ?? 0
+    guard version == SessionLedger.formatVersion else {
+      throw InputError(
+        path, "ledger format \(version), this reads format \(SessionLedger.formatVersion)")
+    }
+    guard try database.text("PRAGMA quick_check") == "ok" else {
+      throw InputError(path, "the ledger is damaged", hint: SessionLedger.damageHint)
+    }
+    let owner = try database.integer("SELECT party FROM owner")
+    guard owner == party else {
+      throw InputError(path, "is the ledger of party \(owner ?? -1), not of party \(party)")
+    }
+    try database.run(
+      """
+      UPDATE sessions SET state = 'burned', ended_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+      WHERE state = 'claimed'
+      """)
+  }
+
+  static let damageHint =
+    "deal a new batch: without its ledger nobody can tell which sessions are used"
+
+  /// Claims `key` durably; after that it can never be claimed again.
+  ///
+  /// - Throws: `InputError` "already used" when it was claimed before, in whatever way it ended.
+  public func claim(_ key: SessionKey) throws(InputError) {
+    precondition(key.isWellFormed, "a session key comes checked")
+    let inserted = try database.run(
+      """
+      INSERT INTO sessions (batch, session, state, claimed_at)
+      VALUES (?, ?, 'claimed', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) ON CONFLICT DO NOTHING
+      """, [.text(key.batch), .integer(key.session)])
+    guard inserted == 1 else {
+      let state = try state(of: key)
+      throw InputError(
+        path, "\(key) is already used (\(state?.rawValue ?? "claimed"))",
+        hint: "every session runs once; deal more with lodge-deal")
+    }
+  }
+
+  /// Records how a claimed session ended.
+  public func end(_ key: SessionKey, as state: State) throws(InputError) {
+    precondition(state != .claimed, "a session ends finished or burned")
+    let changed = try database.run(
+      """
+      UPDATE sessions SET state = ?, ended_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+      WHERE batch = ? AND session = ? AND state = 'claimed'
+      """, [.text(state.rawValue), .text(key.batch), .integer(key.session)])
+    guard changed == 1 else { throw InputError(path, "\(key) is not claimed") }
+  }
+
+  /// What became of `key`; nil when it was never claimed.
+  public func state(of key: SessionKey) throws(InputError) -> State? {
+    let text = try database.text(
+      "SELECT state FROM sessions WHERE batch = ? AND session = ?",
+      [.text(key.batch), .integer(key.session)])
+    return text.flatMap(State.init)
+  }
+
+  /// Those of `keys` that were never claimed, in the same order.
+  public func unclaimed(among keys: [SessionKey]) throws(InputError) -> [SessionKey] {
+    var result: [SessionKey] = []
+    for key in keys where try state(of: key) == nil { result.append(key) }
+    return result
+  }
+}

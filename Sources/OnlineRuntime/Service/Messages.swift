@@ -1,0 +1,258 @@
+// The messages that parties and clients send each other, apart from the data; see formats/wire.md.
+
+import Bytes
+
+/// Who speaks; the first frame in each direction of every connection.
+enum Hello: Equatable, Sendable {
+  case client
+  case party(PartyIdentity)
+
+  var payload: [UInt8] {
+    switch self {
+    case .client: return Array(JSON.object(["role": "client"]).text.utf8)
+    case .party(let identity):
+      let json: JSON = [
+        "role": "party", "party": .integer(identity.party),
+        "program": .string(Hexadecimal.text(identity.programDigest)),
+        "conversion": .string(Hexadecimal.text(identity.conversionDigest)),
+        "inputWidth": .integer(identity.inputWidth),
+        "outputWidth": .integer(identity.outputWidth), "decoder": .bool(identity.isDecoder),
+      ]
+      return Array(json.text.utf8)
+    }
+  }
+
+  init(_ frame: Frame, source: String) throws(InputError) {
+    var reader = try frame.reader(.hello, source: source)
+    switch try reader.string("role") {
+    case "client": self = .client
+    case "party":
+      self = .party(
+        PartyIdentity(
+          party: try reader.integer("party", in: 0...1),
+          programDigest: try reader.hexadecimal("program", byteCounts: 1...64),
+          conversionDigest: try reader.hexadecimal("conversion", byteCounts: 1...64),
+          inputWidth: try reader.integer("inputWidth", in: 1...1 << 24),
+          outputWidth: try reader.integer("outputWidth", in: 1...1 << 24),
+          isDecoder: try reader.bool("decoder")))
+    default: throw reader.failure("role", "neither party nor client")
+    }
+    try reader.finish()
+  }
+}
+
+/// A client's wish for a session.
+struct BeginMessage: Equatable, Sendable {
+  static let requestByteCount = 16
+
+  /// Random name under which both parties find the same client.
+  var request: [UInt8]
+  var promptCount: Int
+  var newCount: Int
+
+  var payload: [UInt8] {
+    let json: JSON = [
+      "request": .string(Hexadecimal.text(request)), "prompt": .integer(promptCount),
+      "new": .integer(newCount),
+    ]
+    return Array(json.text.utf8)
+  }
+}
+
+extension BeginMessage {
+  init(_ frame: Frame, source: String) throws(InputError) {
+    var reader = try frame.reader(.begin, source: source)
+    try self.init(&reader)
+    try reader.finish()
+  }
+
+  init(_ reader: inout JSONReader) throws(InputError) {
+    let count = BeginMessage.requestByteCount
+    request = try reader.hexadecimal("request", byteCounts: count...count)
+    promptCount = try reader.integer("prompt", in: 1...1 << 20)
+    newCount = try reader.integer("new", in: 0...1 << 20)
+  }
+}
+
+/// Party 0's choice of a session for a client's request.
+struct ProposalMessage: Equatable, Sendable {
+  var begin: BeginMessage
+  var key: SessionKey
+
+  var payload: [UInt8] {
+    let json: JSON = [
+      "request": .string(Hexadecimal.text(begin.request)), "prompt": .integer(begin.promptCount),
+      "new": .integer(begin.newCount), "batch": .string(key.batch),
+      "session": .integer(key.session),
+    ]
+    return Array(json.text.utf8)
+  }
+}
+
+extension ProposalMessage {
+  init(_ frame: Frame, source: String) throws(InputError) {
+    var reader = try frame.reader(.proposal, source: source)
+    begin = try BeginMessage(&reader)
+    key = try SessionKey(&reader)
+    try reader.finish()
+  }
+}
+
+extension SessionKey {
+  /// Payload of `ready` and `acceptance`.
+  var payload: [UInt8] {
+    Array(JSON.object(["batch": .string(batch), "session": .integer(session)]).text.utf8)
+  }
+
+  init(_ frame: Frame, type: FrameType, source: String) throws(InputError) {
+    var reader = try frame.reader(type, source: source)
+    try self.init(&reader)
+    try reader.finish()
+  }
+
+  fileprivate init(_ reader: inout JSONReader) throws(InputError) {
+    self.init(batch: try reader.string("batch"), session: try reader.integer("session"))
+    guard isWellFormed else { throw reader.failure("batch", "not a session's name") }
+  }
+}
+
+/// Why something does not happen.
+struct Refusal: Equatable, Sendable {
+  var reason: String
+  var hint = ""
+  /// True when the same may work with another session, or a moment later.
+  var mayRetry = false
+
+  var payload: [UInt8] {
+    let json: JSON = [
+      "reason": .string(PlainText.line(reason)), "hint": .string(PlainText.line(hint)),
+      "retry": .bool(mayRetry),
+    ]
+    return Array(json.text.utf8)
+  }
+
+  func error(source: String) -> InputError { InputError(source, reason, hint: hint) }
+}
+
+extension Refusal {
+  init(_ error: InputError, mayRetry: Bool = false) {
+    self.init(reason: error.description, hint: error.hint, mayRetry: mayRetry)
+  }
+
+  init(_ frame: Frame, source: String) throws(InputError) {
+    var reader = try frame.reader(.refusal, source: source)
+    reason = PlainText.line(try reader.string("reason"))
+    hint = PlainText.line(try reader.string("hint"))
+    mayRetry = try reader.bool("retry")
+    try reader.finish()
+  }
+}
+
+/// The end of a session, sent once in each direction.
+struct SessionEnd: Equatable, Sendable {
+  var isFinished: Bool
+  /// Why it ended early; empty for a finished session.
+  var reason: String
+
+  var payload: [UInt8] {
+    let json: JSON = [
+      "finished": .bool(isFinished), "reason": .string(PlainText.line(reason)),
+    ]
+    return Array(json.text.utf8)
+  }
+}
+
+extension SessionEnd {
+  init(_ frame: Frame, source: String) throws(InputError) {
+    var reader = try frame.reader(.end, source: source)
+    isFinished = try reader.bool("finished")
+    reason = PlainText.line(try reader.string("reason"))
+    try reader.finish()
+  }
+
+  /// What to say when `frame` came in place of an opening.
+  static func interruptionText(_ frame: Frame) -> String {
+    guard let end = try? SessionEnd(frame, source: "peer") else {
+      return "sent a \(frame.type) frame in the middle of a step"
+    }
+    return "ended the session: \(end.reason.isEmpty ? "no reason given" : end.reason)"
+  }
+}
+
+/// The notice to a client that has to wait.
+enum WaitingNotice {
+  static func payload(_ reason: String) -> [UInt8] {
+    Array(JSON.object(["reason": .string(PlainText.line(reason))]).text.utf8)
+  }
+
+  static func reason(_ frame: Frame, source: String) throws(InputError) -> String {
+    var reader = try frame.reader(.waiting, source: source)
+    let reason = PlainText.line(try reader.string("reason"))
+    try reader.finish()
+    return reason
+  }
+}
+
+extension Frame {
+  /// The members of a JSON payload, once the frame is of the expected type.
+  ///
+  /// A refusal in place of what was expected is thrown as the error that it carries.
+  fileprivate func reader(_ expected: FrameType, source: String) throws(InputError) -> JSONReader {
+    if type == .refusal, expected != .refusal {
+      throw try Refusal(self, source: source).error(source: source)
+    }
+    guard type == expected else {
+      throw InputError(source, "sent a \(type) frame where a \(expected) frame was expected")
+    }
+    return try JSONReader(JSON.parse(payload, source: source), source: source, place: "\(type)")
+  }
+}
+
+/// Text of the other side on its way to a log or a terminal.
+enum PlainText {
+  /// At most 500 characters, without line breaks and other control characters.
+  static func line(_ text: String) -> String {
+    var scalars = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars.prefix(500) {
+      let isControl = scalar.properties.generalCategory == .control
+      scalars.append(isControl ? " " : scalar)
+    }
+    return String(scalars)
+  }
+}
+
+/// Lower-case hexadecimal text of bytes.
+enum Hexadecimal {
+  static func text(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef")
+    var text = ""
+    for byte in bytes {
+      text.append(digits[Int(byte >> 4)])
+      text.append(digits[Int(byte & 15)])
+    }
+    return text
+  }
+
+  static func bytes(_ text: String) -> [UInt8]? {
+    let values = text.utf8.map { byte -> UInt8? in
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+      case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+      default: nil
+      }
+    }.compactMap { $0 }
+    guard values.count == text.utf8.count, values.count.isMultiple(of: 2) else { return nil }
+    return stride(from: 0, to: values.count, by: 2).map { values[$0] << 4 | values[$0 + 1] }
+  }
+}
+
+extension JSONReader {
+  fileprivate mutating func hexadecimal(
+    _ key: String, byteCounts: ClosedRange<Int>
+  ) throws(InputError) -> [UInt8] {
+    guard let bytes = Hexadecimal.bytes(try string(key)), byteCounts.contains(bytes.count) else {
+      throw failure(key, "expected hexadecimal text of \(byteCounts.lowerBound) bytes or more")
+    }
+    return bytes
+  }
+}

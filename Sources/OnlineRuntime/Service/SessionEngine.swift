@@ -1,0 +1,68 @@
+// What the party service needs of the part that computes: sessions on disk and one step of one.
+
+public import Bytes
+
+/// What two parties must agree on, and what a client must know, before anything runs.
+public struct PartyIdentity: Equatable, Sendable {
+  /// 0 or 1.
+  public var party: Int
+  /// SHA-256 of the program.
+  public var programDigest: [UInt8]
+  /// Digest of the conversion that made both bundles.
+  public var conversionDigest: [UInt8]
+  /// Ring elements of one input row.
+  public var inputWidth: Int
+  /// Ring elements of one output row.
+  public var outputWidth: Int
+  /// True when the model generates token after token.
+  public var isDecoder: Bool
+
+  public init(
+    party: Int, programDigest: [UInt8], conversionDigest: [UInt8], inputWidth: Int,
+    outputWidth: Int, isDecoder: Bool
+  ) {
+    self.party = party
+    self.programDigest = programDigest
+    self.conversionDigest = conversionDigest
+    self.inputWidth = inputWidth
+    self.outputWidth = outputWidth
+    self.isDecoder = isDecoder
+  }
+}
+
+/// One session of correlated randomness in a party's folder.
+public struct SessionDescription: Equatable, Sendable {
+  public var key: SessionKey
+  /// Longest prompt, in tokens.
+  public var promptCapacity: Int
+  /// Most new tokens.
+  public var newCapacity: Int
+
+  public init(key: SessionKey, promptCapacity: Int, newCapacity: Int) {
+    self.key = key
+    self.promptCapacity = promptCapacity
+    self.newCapacity = newCapacity
+  }
+}
+
+/// One party's side of one session.
+public protocol SessionEngine {
+  /// Runs one step and returns this party's share of the output words.
+  ///
+  /// - Parameters:
+  ///   - inputShare: Share of the new input rows, row-major [rowCount, inputWidth].
+  ///   - peer: Carries the openings; every `exchange` on it is one round.
+  mutating func step(inputShare: [UInt64], rowCount: Int, peer: Connection) throws(InputError)
+    -> [UInt64]
+}
+
+/// What a party process has on disk.
+public protocol SessionProvider {
+  var identity: PartyIdentity { get }
+  /// The sessions in the correlations folder, used ones included.
+  func availableSessions() throws(InputError) -> [SessionDescription]
+  /// Opens a session after checking that its file is intact and belongs to this program and party.
+  ///
+  /// Called before the session is claimed: it must not use any of the randomness.
+  func openSession(_ session: SessionDescription) throws(InputError) -> any SessionEngine
+}

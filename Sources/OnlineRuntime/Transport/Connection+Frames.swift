@@ -1,0 +1,104 @@
+// Sending, receiving and exchanging frames on a connection.
+
+public import Bytes
+import Synchronization
+
+extension Connection {
+  /// Sends one frame.
+  func send(_ type: FrameType, _ payload: [UInt8], deadline: Deadline = .none) throws(InputError) {
+    precondition(
+      type.isData || payload.count <= FrameHeader.maximumControlByteCount, "control frame too long")
+    _ = try state.withLock { state throws(InputError) -> Received in
+      try unsafe payload.span.bytes.withUnsafeBytes { bytes throws(InputError) -> Received in
+        try unsafe transfer(
+          &state, sending: (type, bytes), receiving: .nothing, deadline: deadline)
+      }
+    }
+  }
+
+  /// Sends one data frame: `head` and then `words`, little-endian.
+  func send(
+    _ type: FrameType, head: [UInt8], words: [UInt64], deadline: Deadline = .none
+  ) throws(InputError) {
+    var payload = head
+    payload.reserveCapacity(head.count + 8 * words.count)
+    unsafe words.withUnsafeBytes { unsafe payload.append(contentsOf: $0) }
+    try send(type, payload, deadline: deadline)
+  }
+
+  /// Receives one frame; a data frame may have `limit` bytes.
+  func receive(limit: Int = 0, deadline: Deadline = .none) throws(InputError) -> Frame {
+    let received = try state.withLock { state throws(InputError) -> Received in
+      try unsafe transfer(&state, sending: nil, receiving: .frame(limit: limit), deadline: deadline)
+    }
+    guard case .frame(let frame) = received else {
+      preconditionFailure("a frame was asked for")
+    }
+    return frame
+  }
+
+  /// The type of the next frame, which stays to be received.
+  func peekType(deadline: Deadline = .none) throws(InputError) -> FrameType {
+    try state.withLock { state throws(InputError) -> FrameType in
+      if let header = state.pendingHeader { return header.type }
+      _ = try unsafe transfer(&state, sending: nil, receiving: .header, deadline: deadline)
+      guard let header = state.pendingHeader else { preconditionFailure("a header was read") }
+      return header.type
+    }
+  }
+
+  /// True when the header of the next frame has been read by `peekType`.
+  var hasPendingFrame: Bool { state.withLock { $0.pendingHeader != nil } }
+
+  /// Sends `words` and receives `incomingCount` words of the peer at the same time: one round.
+  ///
+  /// Both directions move together, so two parties that exchange megabytes cannot block each other.
+  /// - Parameter words: Ring elements; each travels as 8 little-endian bytes.
+  /// - Throws: `InputError` naming the peer when it is lost, silent for longer than
+  ///   `progressTimeout`, ended the session, or sent another number of words.
+  public func exchange(_ words: [UInt64], incomingCount: Int) throws(InputError) -> [UInt64] {
+    let received = try state.withLock { state throws(InputError) -> Received in
+      let received = try unsafe words.span.bytes.withUnsafeBytes {
+        bytes throws(InputError) -> Received in
+        try unsafe transfer(
+          &state, sending: (.words, bytes), receiving: .words(count: incomingCount),
+          deadline: .none)
+      }
+      if case .frame(let frame) = received {
+        state.interruption = frame
+        throw InputError(state.label, SessionEnd.interruptionText(frame))
+      }
+      state.counters.rounds += 1
+      return received
+    }
+    guard case .words(let result) = received else { preconditionFailure("words were asked for") }
+    return result
+  }
+
+  /// The frame that ended an exchange early, once.
+  func takeInterruption() -> Frame? {
+    state.withLock { state in
+      defer { state.interruption = nil }
+      return state.interruption
+    }
+  }
+}
+
+/// The moment at which a wait is given up.
+struct Deadline: Sendable {
+  var instant: ContinuousClock.Instant?
+
+  static let none = Deadline(instant: nil)
+  static func after(_ duration: Duration) -> Deadline {
+    Deadline(instant: ContinuousClock.now + duration)
+  }
+
+  var hasPassed: Bool { instant.map { ContinuousClock.now >= $0 } ?? false }
+
+  /// Milliseconds left, at most `limit`.
+  func milliseconds(limit: Int) -> Int {
+    guard let instant else { return limit }
+    let left = (instant - ContinuousClock.now) / .milliseconds(1)
+    return max(0, min(limit, Int(left.rounded(.up))))
+  }
+}

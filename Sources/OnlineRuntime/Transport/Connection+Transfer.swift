@@ -1,0 +1,248 @@
+// The loop that moves the bytes of one outgoing and one incoming frame at the same time.
+
+import Bytes
+
+#if _endian(big)
+  #error("frames carry the memory of ring elements, which must be little-endian")
+#endif
+
+/// What a transfer waits for.
+enum Awaited {
+  case nothing
+  case header
+  case frame(limit: Int)
+  /// A words frame of exactly `count` words, or a control frame in its place.
+  case words(count: Int)
+}
+
+/// What a transfer received.
+enum Received: Sendable {
+  case nothing
+  case frame(Frame)
+  case words([UInt64])
+}
+
+extension Connection {
+  /// Sends one frame, receives what is awaited, both as fast as the socket allows.
+  func transfer(
+    _ state: inout State, sending: (type: FrameType, payload: UnsafeRawBufferPointer)?,
+    receiving awaited: Awaited, deadline: Deadline
+  ) throws(InputError) -> Received {
+    if let failure = state.failure { throw failure }
+    var sender = unsafe sending.map { unsafe FrameSender($0.type, state.sendSequence, $0.payload) }
+    var receiver = FrameReceiver(awaited: awaited)
+    var lastProgress = ContinuousClock.now
+    while true {
+      var moved = false
+      if sender?.isDone == false {
+        moved = try sender?.move(socket, &state) ?? false
+      }
+      if !receiver.isDone { moved = try receiver.move(socket, &state) || moved }
+      let isSent = sender?.isDone ?? true
+      if isSent && receiver.isDone { return receiver.result }
+      if moved {
+        lastProgress = ContinuousClock.now
+        continue
+      }
+      let events =
+        (isSent ? 0 : Readiness.writable) | (receiver.isDone ? 0 : Readiness.readable)
+      let ready = Readiness.wait(
+        [(socket, events)], milliseconds: deadline.milliseconds(limit: 1000))
+      if ready[0] != 0 { continue }
+      let silence = ContinuousClock.now - lastProgress
+      if deadline.hasPassed {
+        // Nothing of a frame was moved: the connection can still be used.
+        let isWhole = sender == nil && state.partialHeader.isEmpty && !receiver.hasBytes
+        let error = InputError(state.label, "no answer in time")
+        if !isWhole { state.failure = error }
+        throw error
+      }
+      if silence >= .seconds(Connection.unansweredSeconds),
+        socket.isUnanswered(seconds: Connection.unansweredSeconds)
+      {
+        throw state.fail("vanished: nothing acknowledged for \(Connection.unansweredSeconds) s")
+      }
+      if silence >= state.progressTimeout {
+        throw state.fail("silent for \(state.progressTimeout.components.seconds) s")
+      }
+    }
+  }
+}
+
+extension Connection.State {
+  /// Breaks the connection and returns the error to throw.
+  mutating func fail(_ cause: String) -> InputError {
+    let error = InputError(label, cause)
+    failure = error
+    return error
+  }
+}
+
+/// The outgoing half of a transfer.
+@safe private struct FrameSender {
+  private let header: [UInt8]
+  private let payload: UnsafeRawBufferPointer
+  private var sent = 0
+
+  init(_ type: FrameType, _ sequence: UInt32, _ payload: UnsafeRawBufferPointer) {
+    header = FrameHeader(type: type, sequence: sequence, length: UInt64(payload.count)).bytes
+    unsafe self.payload = unsafe payload
+  }
+
+  var isDone: Bool { unsafe sent == header.count + payload.count }
+
+  /// Sends what the socket takes now; returns whether it took anything.
+  mutating func move(_ socket: Socket, _ state: inout Connection.State) throws(InputError) -> Bool {
+    let outcome: Socket.Outcome
+    if sent < header.count {
+      outcome = unsafe header.withUnsafeBytes { bytes in
+        unsafe socket.send(
+          UnsafeRawBufferPointer(rebasing: bytes[sent...]), more: !payload.isEmpty)
+      }
+    } else {
+      outcome = unsafe socket.send(
+        UnsafeRawBufferPointer(rebasing: payload[(sent - header.count)...]), more: false)
+    }
+    switch outcome {
+    case .moved(let count):
+      sent += count
+      if isDone {
+        state.sendSequence &+= 1
+        state.counters.framesSent += 1
+        unsafe state.counters.bytesSent += header.count + payload.count
+      }
+      return count > 0
+    case .wouldBlock: return false
+    case .endOfStream: throw state.fail("closed the connection")
+    case .failed(let cause): throw state.fail(cause)
+    }
+  }
+}
+
+/// The incoming half of a transfer.
+private struct FrameReceiver {
+  private let awaited: Awaited
+  private var bytes: [UInt8] = []
+  private var words: [UInt64] = []
+  private var receivedCount = 0
+  private var hasTarget = false
+  private(set) var isDone = false
+  private(set) var result = Received.nothing
+
+  /// Memory grows by what has arrived: a short frame that claims to be long costs nothing.
+  private static let firstByteCount = 65_536
+
+  init(awaited: Awaited) {
+    self.awaited = awaited
+    if case .nothing = awaited { isDone = true }
+  }
+
+  var hasBytes: Bool { receivedCount > 0 }
+
+  /// Receives what is there now; returns whether anything was.
+  mutating func move(_ socket: Socket, _ state: inout Connection.State) throws(InputError) -> Bool {
+    guard let header = state.pendingHeader else { return try moveHeader(socket, &state) }
+    if case .header = awaited {
+      isDone = true
+      return true
+    }
+    if !hasTarget { try chooseTarget(header, &state) }
+    let length = Int(header.length)
+    if receivedCount < length {
+      guard let count = try moved(receive(socket, length: length), &state) else { return false }
+      receivedCount += count
+    }
+    if receivedCount == length { finish(header, &state) }
+    return true
+  }
+
+  private mutating func moveHeader(
+    _ socket: Socket, _ state: inout Connection.State
+  ) throws(InputError) -> Bool {
+    var buffer = [UInt8](repeating: 0, count: FrameHeader.byteCount - state.partialHeader.count)
+    let outcome = unsafe buffer.withUnsafeMutableBytes { unsafe socket.receive(into: $0) }
+    guard let count = try moved(outcome, &state) else { return false }
+    state.partialHeader += buffer[..<count]
+    if state.partialHeader.count == FrameHeader.byteCount {
+      let header: FrameHeader
+      do throws(InputError) {
+        header = try FrameHeader(state.partialHeader, source: state.label)
+      } catch {
+        state.failure = error
+        throw error
+      }
+      guard header.sequence == state.receiveSequence else {
+        throw state.fail(
+          "sent frame number \(header.sequence), expected \(state.receiveSequence)")
+      }
+      if !header.type.isData, header.length > UInt64(FrameHeader.maximumControlByteCount) {
+        throw state.fail("announced a control frame of \(header.length) bytes")
+      }
+      state.partialHeader = []
+      state.pendingHeader = header
+    }
+    return true
+  }
+
+  private mutating func chooseTarget(
+    _ header: FrameHeader, _ state: inout Connection.State
+  ) throws(InputError) {
+    hasTarget = true
+    switch awaited {
+    case .words(let count) where header.type == .words:
+      guard header.length == UInt64(count) * 8 else {
+        throw state.fail("sent \(header.length / 8) words where \(count) were expected")
+      }
+      words = [UInt64](repeating: 0, count: count)
+    case .frame(let limit) where header.type.isData:
+      guard header.length <= UInt64(limit) else {
+        throw state.fail("announced a frame of \(header.length) bytes, at most \(limit) fit here")
+      }
+    case .words where header.type.isData:
+      throw state.fail("sent a frame of type \(header.type) in the middle of a step")
+    default: break
+    }
+  }
+
+  private var takesWords: Bool { if case .words = awaited { !words.isEmpty } else { false } }
+
+  private mutating func receive(_ socket: Socket, length: Int) -> Socket.Outcome {
+    let start = receivedCount
+    if takesWords {
+      return unsafe words.withUnsafeMutableBytes { buffer in
+        unsafe socket.receive(into: UnsafeMutableRawBufferPointer(rebasing: buffer[start...]))
+      }
+    }
+    if start == bytes.count {
+      let target = min(length, max(FrameReceiver.firstByteCount, 2 * bytes.count))
+      bytes.append(contentsOf: repeatElement(0, count: target - bytes.count))
+    }
+    return unsafe bytes.withUnsafeMutableBytes { buffer in
+      unsafe socket.receive(into: UnsafeMutableRawBufferPointer(rebasing: buffer[start...]))
+    }
+  }
+
+  private mutating func finish(_ header: FrameHeader, _ state: inout Connection.State) {
+    if case .words = awaited, header.type == .words {
+      result = .words(words)
+    } else {
+      result = .frame(Frame(type: header.type, payload: bytes))
+    }
+    state.pendingHeader = nil
+    state.receiveSequence &+= 1
+    state.counters.framesReceived += 1
+    state.counters.bytesReceived += FrameHeader.byteCount + receivedCount
+    isDone = true
+  }
+
+  private func moved(
+    _ outcome: Socket.Outcome, _ state: inout Connection.State
+  ) throws(InputError) -> Int? {
+    switch outcome {
+    case .moved(let count): return count
+    case .wouldBlock: return nil
+    case .endOfStream: throw state.fail("closed the connection")
+    case .failed(let cause): throw state.fail(cause)
+    }
+  }
+}

@@ -1,0 +1,128 @@
+// A TCP connection that carries frames, with counters and with deadlines on every wait.
+
+public import Bytes
+import Glibc
+import Synchronization
+
+/// A framed, counted TCP connection between two parties, or between a client and a party.
+///
+/// One thread uses it at a time (calls from several are serialised); `close` may come from any. An
+/// error in the middle of a frame breaks the connection: every later call throws the same error.
+public final class Connection: Sendable {
+  /// Longest wait without a single byte moving before the other side is given up.
+  public static let defaultProgressTimeout = Duration.seconds(60)
+  /// Seconds without any acknowledgement after which a host counts as vanished.
+  static let unansweredSeconds = 8
+
+  struct State {
+    var label: String
+    var sendSequence: UInt32 = 0
+    var receiveSequence: UInt32 = 0
+    /// Bytes of a header that has not arrived completely.
+    var partialHeader: [UInt8] = []
+    /// A header whose payload has not been read.
+    var pendingHeader: FrameHeader?
+    var counters = TransportCounters()
+    var failure: InputError?
+    /// The frame with which the peer ended the session in the middle of an exchange.
+    var interruption: Frame?
+    var progressTimeout = Connection.defaultProgressTimeout
+  }
+
+  let socket: Socket
+  let state: Mutex<State>
+
+  init(_ socket: Socket, label: String) {
+    socket.configureForSession()
+    self.socket = socket
+    self.state = Mutex(State(label: label))
+  }
+
+  /// Who is at the other end, as errors name it: an address, with the role once it is known.
+  public var label: String {
+    get { state.withLock { $0.label } }
+    set { state.withLock { $0.label = newValue } }
+  }
+
+  /// Longest wait without a single byte moving before the other side is given up.
+  public var progressTimeout: Duration {
+    get { state.withLock { $0.progressTimeout } }
+    set { state.withLock { $0.progressTimeout = newValue } }
+  }
+
+  public var counters: TransportCounters { state.withLock { $0.counters } }
+
+  /// True after an error from which the frames cannot be told apart any more.
+  public var isBroken: Bool { state.withLock { $0.failure != nil } }
+
+  /// True when the other side has closed or the connection is lost; does not wait.
+  public var isClosedByPeer: Bool {
+    Readiness.wait([(socket, Readiness.closed)], milliseconds: 0)[0] != 0
+  }
+
+  /// Ends the connection; calls that wait on it throw. Safe from any thread.
+  public func close() { socket.shutDown() }
+
+  /// Ends sending and reads away what still comes, so that the last frame is not lost to a reset.
+  func closeGently(seconds: Int = 2) {
+    socket.shutDownSending()
+    let end = ContinuousClock.now + .seconds(seconds)
+    var waste = [UInt8](repeating: 0, count: 65_536)
+    while ContinuousClock.now < end {
+      _ = Readiness.wait([(socket, Readiness.readable)], milliseconds: 100)
+      let outcome = unsafe waste.withUnsafeMutableBytes { unsafe socket.receive(into: $0) }
+      switch outcome {
+      case .moved, .wouldBlock: continue
+      case .endOfStream, .failed:
+        close()
+        return
+      }
+    }
+    close()
+  }
+
+  /// Connects to `address`.
+  ///
+  /// - Parameter seconds: Longest wait for each address that the name stands for.
+  /// - Throws: `InputError` naming the address and the cause.
+  public static func dial(_ address: Address, seconds: Double = 5) throws(InputError) -> Connection
+  {
+    var failure = InputError(address.description, "no address to connect to")
+    for candidate in try SocketAddress.resolve(address, listening: false) {
+      let descriptor = Glibc.socket(
+        candidate.family,
+        Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+          | Int32(SOCK_NONBLOCK.rawValue), 0)
+      guard descriptor >= 0 else {
+        failure = InputError(address.description, Socket.text(errno))
+        continue
+      }
+      let socket = Socket(owning: descriptor)
+      var code: Int32 = 0
+      let status = unsafe candidate.withPointer { pointer, length in
+        unsafe connect(descriptor, pointer, length)
+      }
+      if status != 0 {
+        code = errno
+        if code == EINPROGRESS {
+          let events = Readiness.wait(
+            [(socket, Readiness.writable)], milliseconds: Int(seconds * 1000))
+          code = events[0] == 0 ? ETIMEDOUT : socket.pendingError
+        }
+      }
+      if code == 0 { return Connection(socket, label: address.description) }
+      failure = InputError(address.description, "cannot connect: \(Socket.text(code))")
+    }
+    throw failure
+  }
+}
+
+extension Socket {
+  /// The error of a finished connection attempt, 0 for none.
+  fileprivate var pendingError: Int32 {
+    var code: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    let status = unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size)
+    return status == 0 ? code : errno
+  }
+}

@@ -1,0 +1,79 @@
+// Frames, the unit of every message between parties and clients; specified in formats/wire.md.
+
+import Bytes
+
+/// What a frame carries.
+enum FrameType: UInt8, Sendable {
+  case hello = 1
+  case begin = 2
+  case seed = 3
+  case waiting = 4
+  case ready = 5
+  case refusal = 6
+  case step = 7
+  case output = 8
+  case end = 9
+  case proposal = 10
+  case acceptance = 11
+  case words = 12
+
+  /// Data frames are as long as their receiver allows; all others are short.
+  var isData: Bool { self == .step || self == .output || self == .words }
+}
+
+/// One received frame.
+struct Frame: Sendable {
+  var type: FrameType
+  var payload: [UInt8]
+}
+
+/// The sixteen bytes before every payload: "LW", version, type, sequence (u32), length (u64).
+struct FrameHeader: Equatable, Sendable {
+  static let byteCount = 16
+  static let version: UInt8 = 1
+  /// Longest payload of a frame that carries no data.
+  static let maximumControlByteCount = 65_536
+
+  var type: FrameType
+  /// Number of the frame in its direction of the connection, from 0, modulo 2^32.
+  var sequence: UInt32
+  /// Bytes of payload.
+  var length: UInt64
+
+  init(type: FrameType, sequence: UInt32, length: UInt64) {
+    self.type = type
+    self.sequence = sequence
+    self.length = length
+  }
+
+  /// - Throws: `InputError` naming `source` when the bytes are no header of this version.
+  init(_ bytes: [UInt8], source: String) throws(InputError) {
+    precondition(bytes.count == FrameHeader.byteCount, "a header has 16 bytes")
+    guard bytes[0] == UInt8(ascii: "L"), bytes[1] == UInt8(ascii: "W") else {
+      throw InputError(source, "does not speak Lodge's protocol")
+    }
+    guard bytes[2] == FrameHeader.version else {
+      throw InputError(
+        source, "speaks protocol version \(bytes[2]), this is version \(FrameHeader.version)")
+    }
+    guard let type = FrameType(rawValue: bytes[3]) else {
+      throw InputError(source, "sent a frame of unknown type \(bytes[3])")
+    }
+    self.type = type
+    sequence = bytes[4..<8].reversed().reduce(0) { $0 << 8 | UInt32($1) }
+    length = bytes[8..<16].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  var bytes: [UInt8] {
+    var result: [UInt8] = [
+      UInt8(ascii: "L"), UInt8(ascii: "W"), FrameHeader.version, type.rawValue,
+    ]
+    for shift in stride(from: UInt32(0), to: 32, by: 8) {
+      result.append(UInt8(truncatingIfNeeded: sequence >> shift))
+    }
+    for shift in stride(from: UInt64(0), to: 64, by: 8) {
+      result.append(UInt8(truncatingIfNeeded: length >> shift))
+    }
+    return result
+  }
+}
