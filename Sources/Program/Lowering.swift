@@ -121,11 +121,11 @@ struct Lowering {
       let scale = builder.weight(
         ProgramWeight(
           name: "\(name).scale", rowCount: 1, columnCount: width, fractionalBits: bits,
-          source: WeightSource(tensor: gamma)))
+          source: WeightFormula(tensor: gamma)))
       let scaled = try builder.emit(
         .scale(opened.id, weight: scale), bits: opened.bits + bits, bound: bound)
       let result = try addBias(
-        scaled, name: "\(name).shift", source: WeightSource(tensor: beta), width: width)
+        scaled, name: "\(name).shift", source: WeightFormula(tensor: beta), width: width)
       lowered[index] = .plain(result)
       return result
     }
@@ -142,7 +142,7 @@ struct Lowering {
     return row
   }
 
-  mutating func addBias(_ value: FixedValue, name: String, source: WeightSource, width: Int)
+  mutating func addBias(_ value: FixedValue, name: String, source: WeightFormula, width: Int)
     throws(InputError) -> FixedValue
   {
     let weight = builder.weight(
@@ -166,13 +166,13 @@ struct Lowering {
     let table = builder.weight(
       ProgramWeight(
         name: tokens, rowCount: model.vocabularySize, columnCount: width, fractionalBits: bits,
-        isTransposed: true, source: WeightSource(tensor: tokens)))
+        isTransposed: true, source: WeightFormula(tensor: tokens)))
     let opened = try builder.open(oneHot)
     let rows = try builder.emit(.linear(opened.id, weight: table), bits: bits, bound: bound)
     let positionTable = builder.weight(
       ProgramWeight(
         name: positions, rowCount: weightShape(positions)[0], columnCount: width,
-        fractionalBits: bits, source: WeightSource(tensor: positions, addedRow: segments)))
+        fractionalBits: bits, source: WeightFormula(tensor: positions, addedRow: segments)))
     return try builder.emit(
       .addWeight(rows.id, weight: positionTable, rows: .positions(offset: offset)), bits: bits,
       bound: bound)
@@ -184,14 +184,14 @@ struct Lowering {
     let node = model.nodes[index]
     let factor = queryScale(index)
     let bound = try outputBound(index) * factor
-    var source = WeightSource(tensor: weight, factor: factor)
-    var biasSource: WeightSource?
-    if let bias { biasSource = WeightSource(tensor: bias, factor: factor) }
+    var source = WeightFormula(tensor: weight, factor: factor)
+    var biasSource: WeightFormula?
+    if let bias { biasSource = WeightFormula(tensor: bias, factor: factor) }
     var value: FixedValue
     if case .normalised(let normalised, let gamma, let beta) = lowered[input] {
       value = try cut(normalised)
       source.columnScale = gamma
-      biasSource = WeightSource(tensor: bias, matrix: weight, vector: beta, factor: factor)
+      biasSource = WeightFormula(tensor: bias, matrix: weight, vector: beta, factor: factor)
     } else {
       value = try plain(input)
     }
@@ -248,18 +248,6 @@ struct Lowering {
     switch activation {
     case .relu: return try relu(input)
     case .gelu: return try gelu(input)
-    }
-  }
-}
-
-extension ModelOperation {
-  /// The values this operation reads, in order.
-  var inputs: [ModelValue] {
-    switch self {
-    case .embed: []
-    case .layerNorm(let x, _, _, _), .linear(let x, _, _), .activation(let x, _): [x]
-    case .attention(let query, let key, let value, _, _): [query, key, value]
-    case .add(let x, let y): [x, y]
     }
   }
 }

@@ -154,7 +154,7 @@ extension ProgramWeight {
   init(_ json: JSONReader) throws(InputError) {
     var reader = json
     var source = try reader.object("source")
-    var weightSource = WeightSource(factor: try source.number("factor"))
+    var weightSource = WeightFormula(factor: try source.number("factor"))
     func name(_ key: String) throws(InputError) -> String? {
       guard let value = source.optional(key) else { return nil }
       guard case .string(let text) = value else { throw source.failure(key, "expected a string") }

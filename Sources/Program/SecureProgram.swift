@@ -27,7 +27,7 @@ public struct ProgramValue: Hashable, Sendable {
 ///
 /// weight = factor * (tensor * columnScale + matrix vector + first row of addedRow), each part
 /// where present: `columnScale` multiplies columns, `matrix vector` is a matrix-vector product.
-public struct WeightSource: Equatable, Sendable {
+public struct WeightFormula: Equatable, Sendable {
   public var tensor: String?
   public var columnScale: String?
   public var matrix: String?
@@ -56,11 +56,11 @@ public struct ProgramWeight: Equatable, Sendable {
   public var fractionalBits: Int
   /// A matrix stored as [inputs, outputs] (an embedding table) instead of [outputs, inputs].
   public var isTransposed: Bool
-  public var source: WeightSource
+  public var source: WeightFormula
 
   public init(
     name: String, rowCount: Int, columnCount: Int, fractionalBits: Int, isTransposed: Bool = false,
-    source: WeightSource
+    source: WeightFormula
   ) {
     self.name = name
     self.rowCount = rowCount

@@ -47,7 +47,7 @@ struct AttentionPrimitiveTests {
       let id = builder.weight(
         ProgramWeight(
           name: name, rowCount: width, columnCount: width, fractionalBits: 0,
-          source: WeightSource()))
+          source: WeightFormula()))
       return try builder.emit(.linear(builder.open(x).id, weight: id), bits: 0, bound: 1)
     }
     let (query, key, value) = (try project("q"), try project("k"), try project("v"))

@@ -95,7 +95,7 @@ struct PrimitiveTests {
       let id = builder.weight(
         ProgramWeight(
           name: "w", rowCount: isTransposed ? 12 : 20, columnCount: isTransposed ? 20 : 12,
-          fractionalBits: 0, isTransposed: isTransposed, source: WeightSource(tensor: "w")))
+          fractionalBits: 0, isTransposed: isTransposed, source: WeightFormula(tensor: "w")))
       return try builder.emit(.linear(builder.open(x).id, weight: id), bits: 0, bound: 1)
     }
     #expect(outcome.parties == outcome.simulator)
@@ -120,10 +120,10 @@ struct PrimitiveTests {
       builder, x in
       let scale = builder.weight(
         ProgramWeight(
-          name: "s", rowCount: 1, columnCount: 8, fractionalBits: 0, source: WeightSource()))
+          name: "s", rowCount: 1, columnCount: 8, fractionalBits: 0, source: WeightFormula()))
       let rows = builder.weight(
         ProgramWeight(
-          name: "t", rowCount: 66, columnCount: 8, fractionalBits: 0, source: WeightSource()))
+          name: "t", rowCount: 66, columnCount: 8, fractionalBits: 0, source: WeightFormula()))
       let scaled = try builder.emit(
         .scale(builder.open(x).id, weight: scale), bits: 0, bound: 1)
       return try builder.emit(

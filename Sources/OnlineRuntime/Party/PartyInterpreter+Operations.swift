@@ -1,17 +1,25 @@
 // The local part of every primitive, on one party's shares.
 
+import Bytes
 import Program
 import Rings
 
 extension PartyInterpreter {
   /// Evaluates a node that does not communicate.
-  mutating func evaluate(_ index: Int, _ node: ProgramNode, _ step: SessionStep) {
+  mutating func evaluate(_ index: Int, _ node: ProgramNode, _ step: SessionStep)
+    throws(InputError)
+  {
     let first = node.outputs.lowerBound
     func shape(_ value: ValueID) -> ValueShape { program.values[value].shape }
-    func component(_ number: Int) -> [UInt64] {
+    func component(_ number: Int) throws(InputError) -> [UInt64] {
       let component = program.correlationComponents(index)[number]
-      return material.words(
+      return try material.words(
         node: index, component: number, ranges: step.dealtRanges(component.shape))
+    }
+    func components(_ indices: Range<Int>) throws(InputError) -> [[UInt64]] {
+      var result: [[UInt64]] = []
+      for index in indices { result.append(try component(index)) }
+      return result
     }
     switch node.operation {
     case .input, .open, .output: break  // handled by `step`
@@ -19,17 +27,17 @@ extension PartyInterpreter {
       guard let opened = masked[x] else { break }
       let parts = ViewParts(opened: opened.base, shift: shift)
       masked[first] = MaskedWords(
-        base: parts.base, parts: [component(0), component(1)], lift: parts.lift)
+        base: parts.base, parts: try components(0..<2), lift: parts.lift)
     case .truncate(let x):
       guard let view = masked[x] else { break }
       shared[first] = share(of: view)
     case .linear(let x, let id):
       guard let opened = masked[x] else { break }
-      shared[first] = linear(opened, shape(x), step, id, product: component(0))
+      shared[first] = linear(opened, shape(x), step, id, product: try component(0))
     case .scale(let x, let id):
       guard let opened = masked[x] else { break }
       let weight = weights[id]
-      let product = component(0)
+      let product = try component(0)
       shared[first] = product.indices.map {
         opened.base[$0] &* weight[$0 % weight.count] &- product[$0]
       }
@@ -37,31 +45,31 @@ extension PartyInterpreter {
       guard let queries = masked[query], let keys = caches[key] ?? masked[key] else { break }
       shared[first] = scores(
         queries, keys, step, shape(first), heads: heads, width: shape(query).width ?? 0,
-        product: component(0))
+        product: try component(0))
     case .mix(let weights, let value, let heads):
       guard let left = masked[weights], let rows = caches[value] ?? masked[value] else { break }
       shared[first] = mix(
         left, shape(weights), rows, step, heads: heads, width: shape(value).width ?? 0,
-        product: component(0))
+        product: try component(0))
     case .multiply(let x, let y):
       guard let left = masked[x], var right = masked[y] else { break }
       right.base = step.broadcast(right.base, shape(y), to: shape(x))
       right.parts = right.parts.map { step.broadcast($0, shape(y), to: shape(x)) }
       right.lift = right.lift.map { step.broadcast($0, shape(y), to: shape(x)) }
-      let products = (0..<left.parts.count * right.parts.count).map(component)
+      let products = try components(0..<left.parts.count * right.parts.count)
       shared[first] = multiply(left, right, products: products)
     case .polynomial(let x, let coefficients):
       guard let value = masked[x] else { break }
-      let powers = program.correlationComponents(index).indices.map(component)
+      let powers = try components(program.correlationComponents(index).indices)
       for (output, polynomial) in zip(node.outputs, coefficients) {
         shared[output] = self.polynomial(
           polynomial, of: value, powers: powers, degree: (coefficients.map(\.count).max() ?? 1) - 1)
       }
     case .piecewiseLinear(let x, let function):
       guard let opened = masked[x] else { break }
-      let components = program.correlationComponents(index).indices.map(component)
-      let results = piecewise(
-        index, function, opened, step.dealtRanges(shape(x)), components: components)
+      let shares = try components(program.correlationComponents(index).indices)
+      let results = try piecewise(
+        index, function, opened, step.dealtRanges(shape(x)), components: shares)
       for (output, result) in zip(node.outputs, results) { shared[output] = result }
     case .combine(let terms, let constant):
       shared[first] = step.combine(

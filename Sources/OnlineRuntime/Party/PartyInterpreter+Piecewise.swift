@@ -1,5 +1,6 @@
 // Piecewise linear functions by one comparison key per element, on one party's shares.
 
+import Bytes
 import Program
 import Rings
 import Sharing
@@ -16,7 +17,7 @@ extension PartyInterpreter {
   func piecewise(
     _ node: Int, _ function: PiecewiseLinear, _ opened: MaskedWords, _ ranges: [Range<Int>],
     components: [[UInt64]]
-  ) -> [[UInt64]] {
+  ) throws(InputError) -> [[UInt64]] {
     var value = opened
     if function.shift > 0 {
       let parts = ViewParts(opened: opened.base, shift: function.shift)
@@ -39,7 +40,7 @@ extension PartyInterpreter {
       in: ranges.map { 2 * $0.lowerBound..<2 * $0.upperBound })
     let comparison = ComparisonFunction(
       fixedKey: material.comparisonKey, levels: function.levels, payload: payload)
-    material.withComparisonKeys(node: node, ranges: ranges) { keys in
+    try material.withComparisonKeys(node: node, ranges: ranges) { keys in
       let chunk = max(1, Self.chunkPointCount / knotCount)
       for start in stride(from: 0, to: count, by: chunk) {
         let elements = start..<min(start + chunk, count)

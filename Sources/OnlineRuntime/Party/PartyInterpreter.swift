@@ -102,7 +102,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
         case .open: continue  // in one exchange, at the start of the next round
         case .input: shared[node.outputs.lowerBound] = inputShare
         case .output(let x): output = shared[x]
-        default: evaluate(index, node, step)
+        default: try evaluate(index, node, step)
         }
         release(after: index, node)
       }

@@ -1,5 +1,6 @@
 // What one party needs for a session besides its weights: masks, correlations, comparison keys.
 
+public import Bytes
 public import Program
 public import Sharing
 
@@ -10,20 +11,20 @@ public protocol SessionMaterial {
   /// Public key of the permutation behind the comparison keys, 16 bytes.
   var comparisonKey: [UInt8] { get }
   /// This party's stored shares of component `component` of node `node` at `ranges`.
-  func storedWords(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64]
+  func storedWords(node: Int, component: Int, ranges: [Range<Int>]) throws(InputError) -> [UInt64]
   /// The comparison keys of node `node` at `ranges` of its elements.
   func withComparisonKeys<Result>(
     node: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
-  ) -> Result
+  ) throws(InputError) -> Result
 }
 
 extension SessionMaterial {
   var party: Int { Int(streams.party) }
 
   /// This party's shares of a correlated array, stored or from its seed.
-  func words(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64] {
+  func words(node: Int, component: Int, ranges: [Range<Int>]) throws(InputError) -> [UInt64] {
     SecureProgram.holder(node: node, component: component) == party
-      ? storedWords(node: node, component: component, ranges: ranges)
+      ? try storedWords(node: node, component: component, ranges: ranges)
       : streams.correlation(node: node, component: component).words(in: ranges)
   }
 }

@@ -1,0 +1,82 @@
+// party0.bundle and party1.bundle: the program and one party's weight shares or seeds.
+
+public import Bytes
+public import Containers
+public import Program
+public import Randomness
+
+/// How a party holds its share of a weight.
+public enum ShareStorage: String, Sendable {
+  /// Expanded from the party's weight seed.
+  case seed
+  /// Written out.
+  case full
+}
+
+/// One party's half of a conversion.
+public struct PartyBundle: Sendable {
+  public let path: String
+  public let party: Int
+  public let conversion: Conversion
+  public let program: SecureProgram
+  public let storages: [ShareStorage]
+  private let seed: Seed
+  private let reader: ContainerReader
+
+  /// Streams of weight shares do not belong to a session; their labels carry this number.
+  static let weightSession: UInt32 = .max
+
+  /// Share of weight `id` that the seed of `party` gives.
+  static func seedShare(_ seed: Seed, party: Int, weight id: WeightID) -> RandomStream {
+    RandomStream(
+      seed: seed,
+      label: StreamLabel(
+        session: weightSession, party: UInt8(party), operation: UInt32(id),
+        kind: StreamKind.weight.rawValue, index: 0))
+  }
+
+  /// Opens a bundle and verifies all its digests.
+  public init(path: String) throws(InputError) {
+    let reader = try ContainerReader(path: path, kind: "bundle", verifying: true)
+    var header = try JSONReader(reader.header, source: path)
+    self.path = path
+    party = try header.integer("party", in: 0...1)
+    conversion = try Conversion(&header)
+    let deployment = try header.string("deployment")
+    guard deployment == "two-server" else {
+      throw header.failure("deployment", "\"\(deployment)\" is not \"two-server\"")
+    }
+    program = try SecureProgram(json: header.value("program"), source: path)
+    guard program.digest == conversion.programDigest else {
+      throw header.failure("programDigest", "is not the digest of the program")
+    }
+    var storages: [ShareStorage] = []
+    for element in try header.array("storages") {
+      guard case .string(let text) = element, let storage = ShareStorage(rawValue: text) else {
+        throw header.failure("storages", "expected \"seed\" or \"full\" for each weight")
+      }
+      storages.append(storage)
+    }
+    try header.finish()
+    guard storages.count == program.weights.count else {
+      throw header.failure(
+        "storages", "\(storages.count) entries for \(program.weights.count) weights")
+    }
+    self.storages = storages
+    seed = Seed(bytes: try reader.read("weightSeed", as: UInt8.self, shape: [Seed.byteCount]))
+    self.reader = reader
+  }
+
+  /// This party's share of weight `id`, row-major ring elements.
+  public func share(_ id: WeightID) throws(InputError) -> [UInt64] {
+    let weight = program.weights[id]
+    switch storages[id] {
+    case .full:
+      return try reader.read(
+        "weights/\(id)", as: UInt64.self, shape: [weight.rowCount, weight.columnCount])
+    case .seed:
+      return PartyBundle.seedShare(seed, party: party, weight: id)
+        .words(at: 0, count: weight.elementCount)
+    }
+  }
+}

@@ -1,0 +1,132 @@
+// Splits a converted model into the files of its parties and its dealer.
+
+public import Bytes
+import Containers
+import Foundation
+public import Program
+import Randomness
+
+/// Writes party0.bundle, party1.bundle, dealer.bundle and manifest.json into a folder.
+public enum ShareWriter {
+  /// What was written.
+  public struct Result: Sendable {
+    public var conversion: Conversion
+    public var program: SecureProgram
+    public var manifest: Manifest
+    /// Ring elements of all shared weights.
+    public var weightElementCount: Int
+  }
+
+  /// Shares the weights of `file` for the two-server deployment.
+  ///
+  /// W = W_0 + W_1 mod 2^64; of each weight one share comes from a party's seed and the other is
+  /// written, for the party that has the smaller file so far. `progress` is told how many of the
+  /// weights are done.
+  public static func share(
+    _ file: ModelFile, into folder: String, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws(InputError) -> Result {
+    let program = try file.program()
+    let encoder = WeightEncoder(source: "model") { name throws(InputError) in
+      try file.weight(name)
+    }
+    let conversion = Conversion(
+      identifier: Array(Seed.random().bytes.prefix(16)), programDigest: program.digest)
+    let plan = SharePlan(program: program, conversion: conversion)
+    let seeds = [Seed.random(), Seed.random()]
+    try Folder.make(folder)
+    let party0 = try plan.partyWriter("\(folder)/party0.bundle", party: 0)
+    let party1 = try plan.partyWriter("\(folder)/party1.bundle", party: 1)
+    let dealer = try plan.dealerWriter("\(folder)/dealer.bundle")
+    try party0.write("weightSeed", values: seeds[0].bytes)
+    try party1.write("weightSeed", values: seeds[1].bytes)
+    for (id, weight) in program.weights.enumerated() {
+      let words = try encoder.encode(weight)
+      let holder = plan.holders[id]
+      var share = PartyBundle.seedShare(seeds[1 - holder], party: 1 - holder, weight: id)
+        .words(at: 0, count: words.count)
+      for index in words.indices { share[index] = words[index] &- share[index] }
+      if holder == 0 {
+        try party0.write("weights/\(id)", values: share)
+      } else {
+        try party1.write("weights/\(id)", values: share)
+      }
+      if plan.multiplied.contains(id) {
+        try dealer.write("weights/\(id)", values: words.map { Int64(bitPattern: $0) })
+      }
+      progress(id + 1, program.weights.count)
+    }
+    var manifest = Manifest(
+      conversion: conversion, deployment: "two-server", files: [:],
+      leakage: LeakageEntry.report(program))
+    // The files of an unfinished conversion must not look like a finished one.
+    manifest.files["party0.bundle"] = try party0.finish()
+    manifest.files["party1.bundle"] = try party1.finish()
+    manifest.files["dealer.bundle"] = try dealer.finish()
+    if program.clientInput == .embedding {
+      manifest.files["client.bundle"] = try ClientBundle.write(
+        to: "\(folder)/client.bundle", file: file, conversion: conversion)
+    }
+    try AtomicFile.write(
+      Array((manifest.json.indentedText + "\n").utf8), to: "\(folder)/manifest.json")
+    return Result(
+      conversion: conversion, program: program, manifest: manifest,
+      weightElementCount: program.weights.reduce(0) { $0 + $1.elementCount })
+  }
+}
+
+/// Who writes which share, and the writers of the files.
+private struct SharePlan {
+  let program: SecureProgram
+  let conversion: Conversion
+  /// The party that holds the written share of each weight.
+  let holders: [Int]
+  let multiplied: Set<WeightID>
+
+  init(program: SecureProgram, conversion: Conversion) {
+    self.program = program
+    self.conversion = conversion
+    multiplied = Set(program.multipliedWeights)
+    var holders: [Int] = []
+    var written = [0, 0]
+    for weight in program.weights {
+      let holder = written[0] <= written[1] ? 0 : 1
+      holders.append(holder)
+      written[holder] += weight.elementCount
+    }
+    self.holders = holders
+  }
+
+  private func dataset(_ id: WeightID, _ type: ElementType, _ storage: DatasetStorage)
+    -> DatasetDescription
+  {
+    let weight = program.weights[id]
+    return DatasetDescription(
+      name: "weights/\(id)", elementType: type, shape: [weight.rowCount, weight.columnCount],
+      storage: storage)
+  }
+
+  func partyWriter(_ path: String, party: Int) throws(InputError) -> ContainerWriter {
+    let own = program.weights.indices.filter { holders[$0] == party }
+    let storages = holders.map { holder -> JSON in
+      .string((holder == party ? ShareStorage.full : .seed).rawValue)
+    }
+    let header: JSON = .object(
+      conversion.members.merging([
+        "party": .integer(party), "deployment": "two-server", "program": program.json,
+        "storages": .array(storages),
+      ]) { first, _ in first })
+    return try ContainerWriter(
+      path: path, kind: "bundle", header: header,
+      datasets: [
+        DatasetDescription(
+          name: "weightSeed", elementType: .u8, shape: [Seed.byteCount], storage: .raw)
+      ] + own.map { dataset($0, .u64, .raw) })
+  }
+
+  func dealerWriter(_ path: String) throws(InputError) -> ContainerWriter {
+    try ContainerWriter(
+      path: path, kind: "dealer",
+      header: .object(conversion.members.merging(["program": program.json]) { first, _ in first }),
+      datasets: multiplied.sorted().map { dataset($0, .i64, .zstd) })
+  }
+}
