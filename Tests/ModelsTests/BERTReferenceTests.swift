@@ -7,9 +7,9 @@ import Models
 import TestSupport
 import Testing
 
-@Suite struct BERTReferenceTests {
+@Suite(.needsSharedModels) struct BERTReferenceTests {
   @Test func embeddingsOfEverySentence() throws {
-    guard let reference = ReferenceModel.miniLM else { return }
+    let reference = try ReferenceModel.miniLM
     let interpreter = try FloatInterpreter(reference.load())
     let expected = try reference.array("embeddings.npy")
     let prompts = try reference.prompts()
@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test func hiddenStatesOfEveryLayer() throws {
-    guard let reference = ReferenceModel.miniLM else { return }
+    let reference = try ReferenceModel.miniLM
     let loaded = try reference.load()
     let expected = try reference.array("hidden_0.npy")
     let names = ["embedLayerNorm"] + (0..<6).map { "layers.\($0).feedForwardLayerNorm" }
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test func inspectionCountsWhatIsUsed() throws {
-    guard let reference = ReferenceModel.miniLM else { return }
+    let reference = try ReferenceModel.miniLM
     let inspection = try ModelInspection(path: reference.folder.path)
     #expect(inspection.parameterCount == 22_713_216)
     #expect(inspection.usedParameterCount == 22_713_216 - 384 * 385)

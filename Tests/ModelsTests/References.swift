@@ -12,13 +12,12 @@ struct ReferenceModel {
 
   static let opt = ReferenceModel(folder: Repository.fixtures.appending(path: "opt-dickens-5m"))
 
-  /// all-MiniLM-L6-v2, or nil with a message where the shared models are absent.
-  static var miniLM: ReferenceModel? {
-    guard let shared = Repository.sharedModels else {
-      print("skipped: the shared models are not beside the repository")
-      return nil
+  /// all-MiniLM-L6-v2, for tests that need the shared models.
+  static var miniLM: ReferenceModel {
+    get throws {
+      ReferenceModel(
+        folder: try #require(Repository.sharedModels).appending(path: "minilm-l6-v2"))
     }
-    return ReferenceModel(folder: shared.appending(path: "minilm-l6-v2"))
   }
 
   func load() throws -> LoadedModel { try ModelLoader.load(path: folder.path) }
