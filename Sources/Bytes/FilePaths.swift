@@ -16,6 +16,13 @@ public enum FilePaths {
     return String(path[path.utf8.index(after: slash)...])
   }
 
+  /// "x/y" for "x/y/"; the root stays "/".
+  public static func withoutTrailingSlashes(_ path: String) -> String {
+    var path = path
+    while path.utf8.count > 1, path.utf8.last == UInt8(ascii: "/") { path.removeLast() }
+    return path
+  }
+
   /// Whether `path` names a folder that exists.
   public static func isFolder(_ path: String) -> Bool {
     var status = stat()

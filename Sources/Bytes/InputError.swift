@@ -25,8 +25,27 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     self.init(source, place: "byte \(offset)", cause, hint: hint)
   }
 
+  /// The whole error on one line; control characters, which names in hostile files may hold, are
+  /// written as escapes and never reach a terminal.
   public var description: String {
-    let head = place.isEmpty ? "\(source): \(cause)" : "\(source): \(place): \(cause)"
-    return head
+    let text = place.isEmpty ? "\(source): \(cause)" : "\(source): \(place): \(cause)"
+    guard text.unicodeScalars.contains(where: \.properties.isControl) else { return text }
+    return text.unicodeScalars.reduce(into: "") { result, scalar in
+      if scalar.properties.isControl {
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+  }
+}
+
+extension Unicode.Scalar.Properties {
+  /// Control characters, line and paragraph separators, and marks that reorder text.
+  fileprivate var isControl: Bool {
+    switch generalCategory {
+    case .control, .lineSeparator, .paragraphSeparator, .format: true
+    default: false
+    }
   }
 }

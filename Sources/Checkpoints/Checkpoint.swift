@@ -25,8 +25,8 @@ public struct Checkpoint: Sendable {
   /// - Throws: `InputError` where a file is absent, of a format that is not read, or malformed.
   public init(path: String) throws(InputError) {
     let isFolder = FilePaths.isFolder(path)
-    let folder = isFolder ? path : FilePaths.folder(of: path)
-    let source = try Checkpoint.openTensors(isFolder ? Checkpoint.tensorFile(in: path) : path)
+    let folder = isFolder ? FilePaths.withoutTrailingSlashes(path) : FilePaths.folder(of: path)
+    let source = try Checkpoint.openTensors(isFolder ? Checkpoint.tensorFile(in: folder) : path)
     configurationPath = "\(folder)/\(Checkpoint.configurationFileName)"
     configuration = try JSON.read(configurationPath)
     guard case .object = configuration else {

@@ -89,6 +89,8 @@ import Testing
     #expect(FilePaths.folder(of: "x/y/z") == "x/y")
     #expect(FilePaths.lastComponent(of: "x/y/z") == "z")
     #expect(FilePaths.lastComponent(of: "x/") == "")
+    #expect(FilePaths.withoutTrailingSlashes("x/y//") == "x/y")
+    #expect(FilePaths.withoutTrailingSlashes("//") == "/")
     #expect(FilePaths.isFolder(folder.path))
     #expect(!FilePaths.isFolder(folder.file("none")))
   }

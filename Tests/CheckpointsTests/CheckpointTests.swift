@@ -25,7 +25,7 @@ import Testing
   @Test func opensFolderAndFile() throws {
     let file = try writeTensors()
     _ = try folder.write(#"{"model_type":"opt"}"#.utf8, to: "config.json")
-    for path in [folder.path, file] {
+    for path in [folder.path, folder.path + "/", file] {
       let checkpoint = try Checkpoint(path: path)
       #expect(checkpoint.configuration == ["model_type": "opt"])
       #expect(checkpoint.configurationPath == folder.file("config.json"))

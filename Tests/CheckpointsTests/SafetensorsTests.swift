@@ -218,11 +218,8 @@ import Testing
     }
   }
 
-  @Test func readsFilesOfOtherWriters() throws {
-    guard let shared = Repository.sharedModels else {
-      print("skipped: the shared models are not beside the repository")
-      return
-    }
+  @Test(.needsSharedModels) func readsFilesOfOtherWriters() throws {
+    let shared = try #require(Repository.sharedModels)
     func source(_ name: String) throws -> Safetensors {
       try Safetensors(path: shared.appending(path: "format-fixtures/\(name).safetensors").path)
     }

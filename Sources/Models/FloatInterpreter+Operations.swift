@@ -1,0 +1,134 @@
+// The operations of the float interpreter: products in Float, sums of rows in Double.
+
+import Glibc
+
+/// Sizes of one attention operation; q, k, v and the result are [positionCount, width].
+struct AttentionShape {
+  var positionCount: Int
+  var width: Int
+  var headCount: Int
+  var isCausal: Bool
+  var scale: Double
+
+  var headWidth: Int { width / headCount }
+
+  /// Number of key positions that query position `row` attends to: the first ones.
+  func keyCount(of row: Int) -> Int { isCausal ? row + 1 : positionCount }
+
+  /// All positions of head `head` in a [positionCount, width] array.
+  func view(of head: Int) -> MatrixView {
+    MatrixView(
+      offset: head * headWidth, rowCount: positionCount, columnCount: headWidth, stride: width)
+  }
+}
+
+extension FloatInterpreter {
+  func embed(
+    _ tokens: [Int], width: Int, tokenTable: [Float], positionTable: [Float], offset: Int,
+    segments: [Float]?
+  ) -> [Float] {
+    var result: [Float] = []
+    result.reserveCapacity(tokens.count * width)
+    for (position, token) in tokens.enumerated() {
+      for column in 0..<width {
+        var value = tokenTable[token * width + column]
+        if let segments { value += segments[column] }
+        result.append(value + positionTable[(position + offset) * width + column])
+      }
+    }
+    return result
+  }
+
+  func layerNorm(
+    _ input: [Float], name: String, gamma: [Float], beta: [Float], epsilon: Double,
+    observeVariances: (([Float]) -> Void)?
+  ) -> [Float] {
+    let width = gamma.count
+    let inverseRoot = functions.reciprocalSquareRoots[name]
+    var result = [Float](repeating: 0, count: input.count)
+    var variances: [Float] = []
+    for start in stride(from: 0, to: input.count, by: width) {
+      var sum = 0.0
+      for column in 0..<width { sum += Double(input[start + column]) }
+      let mean = sum / Double(width)
+      var squares = 0.0
+      for column in 0..<width {
+        let centred = Double(input[start + column]) - mean
+        squares += centred * centred
+      }
+      let variance = squares / Double(width)
+      variances.append(Float(variance))
+      let factor = inverseRoot?(variance + epsilon) ?? 1 / (variance + epsilon).squareRoot()
+      for column in 0..<width {
+        let normalised = (Double(input[start + column]) - mean) * factor
+        result[start + column] = Float(normalised) * gamma[column] + beta[column]
+      }
+    }
+    observeVariances?(variances)
+    return result
+  }
+
+  func linear(
+    _ input: [Float], rowCount: Int, weight: [Float], bias: [Float]?, inputs: Int, outputs: Int
+  ) -> [Float] {
+    var result: [Float] = []
+    if let bias {
+      result.reserveCapacity(rowCount * outputs)
+      for _ in 0..<rowCount { result += bias }
+    } else {
+      result = [Float](repeating: 0, count: rowCount * outputs)
+    }
+    MatrixProduct.multiply(
+      input, MatrixView(offset: 0, rowCount: rowCount, columnCount: inputs, stride: inputs),
+      weight, MatrixView(offset: 0, rowCount: outputs, columnCount: inputs, stride: inputs),
+      transposed: true, keep: 1, into: &result,
+      MatrixView(offset: 0, rowCount: rowCount, columnCount: outputs, stride: outputs))
+    return result
+  }
+
+  func attention(
+    query: [Float], key: [Float], value: [Float], name: String, shape: AttentionShape,
+    observe: ((Observation, [Float]) -> Void)?
+  ) -> [Float] {
+    let count = shape.positionCount
+    let square = MatrixView(offset: 0, rowCount: count, columnCount: count, stride: count)
+    var scores = [Float](repeating: 0, count: count * count)
+    var result = [Float](repeating: 0, count: query.count)
+    var seenScores: [Float] = []
+    var seenCentred: [Float] = []
+    for head in 0..<shape.headCount {
+      let view = shape.view(of: head)
+      MatrixProduct.multiply(
+        query, view, key, view, transposed: true, scale: Float(shape.scale), into: &scores, square)
+      for row in 0..<count {
+        let allowed = row * count..<row * count + shape.keyCount(of: row)
+        if observe != nil { seenScores += scores[allowed] }
+        let largest = scores[allowed].max() ?? 0
+        if observe != nil { seenCentred += scores[allowed].lazy.map { $0 - largest } }
+        softmax(&scores, allowed, largest: largest, name: name)
+        for masked in allowed.upperBound..<(row + 1) * count { scores[masked] = 0 }
+      }
+      MatrixProduct.multiply(
+        scores, square, value, view, transposed: false, into: &result, view)
+    }
+    observe?(.scores, seenScores)
+    observe?(.centredScores, seenCentred)
+    return result
+  }
+
+  /// Replaces the values in `range` by exp(value - largest) divided by the sum of these.
+  private func softmax(
+    _ values: inout [Float], _ range: Range<Int>, largest: Float, name: String
+  ) {
+    let exponential = functions.exponentials[name]
+    var sum = 0.0
+    for index in range {
+      let centred = Double(values[index]) - Double(largest)
+      let power = exponential?(centred) ?? exp(centred)
+      values[index] = Float(power)
+      sum += power
+    }
+    let factor = functions.reciprocals[name]?(sum) ?? 1 / sum
+    for index in range { values[index] = Float(Double(values[index]) * factor) }
+  }
+}

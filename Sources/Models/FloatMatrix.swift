@@ -1,0 +1,20 @@
+// A plain matrix of floats: what the float interpreter returns.
+
+/// Row-major values of shape [rowCount, columnCount].
+public struct FloatMatrix: Equatable, Sendable {
+  public var rowCount: Int
+  public var columnCount: Int
+  public var values: [Float]
+
+  public init(rowCount: Int, columnCount: Int, values: [Float]) {
+    precondition(values.count == rowCount * columnCount, "the shape must describe the values")
+    self.rowCount = rowCount
+    self.columnCount = columnCount
+    self.values = values
+  }
+
+  /// The values of row `index`.
+  public func row(_ index: Int) -> ArraySlice<Float> {
+    values[index * columnCount..<(index + 1) * columnCount]
+  }
+}

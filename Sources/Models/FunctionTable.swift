@@ -1,0 +1,19 @@
+// Replacements for the non-linear functions of a graph, so that approximations run in float.
+
+/// Functions that the interpreter calls instead of the exact ones, by node name.
+///
+/// All are element-wise on Double; what is not replaced stays exact.
+public struct FunctionTable: Sendable {
+  public typealias Function = @Sendable (Double) -> Double
+
+  /// For activation nodes: the function of the node's input.
+  public var activations: [String: Function] = [:]
+  /// For attention nodes: exp of a score less the largest of its row, so of values up to zero.
+  public var exponentials: [String: Function] = [:]
+  /// For attention nodes: the reciprocal of the sum of a row's exponentials.
+  public var reciprocals: [String: Function] = [:]
+  /// For layerNorm nodes: the reciprocal square root of variance plus epsilon.
+  public var reciprocalSquareRoots: [String: Function] = [:]
+
+  public init() {}
+}

@@ -1,0 +1,38 @@
+// A model graph together with the checkpoint that its weights are read from.
+
+public import Bytes
+public import Checkpoints
+
+/// A graph whose weights are all present, with the right shapes, in an open checkpoint.
+public struct LoadedModel: WeightSource {
+  public let model: Model
+  public let checkpoint: Checkpoint
+  /// Keys of tensors that the family is known to have and that inference does not use.
+  public let unusedKeys: [String]
+  private let bindings: [String: WeightBinding]
+
+  init(
+    model: Model, checkpoint: Checkpoint, unusedKeys: [String], bindings: [String: WeightBinding]
+  ) {
+    self.model = model
+    self.checkpoint = checkpoint
+    self.unusedKeys = unusedKeys
+    self.bindings = bindings
+  }
+
+  /// Path of the file that holds the weights.
+  public var path: String { checkpoint.source.path }
+
+  /// The checkpoint's key of the weight `name`, or nil where the graph has no such weight.
+  public func checkpointKey(of name: String) -> String? { bindings[name]?.key }
+
+  /// Reads and converts the weight `name` from the mapped file, anew at each call.
+  /// - Throws: `InputError` for a name that the graph does not have, and for weights that are not
+  ///   finite or not of a type that is read.
+  public func weight(_ name: String) throws(InputError) -> [Float] {
+    guard let key = checkpointKey(of: name) else {
+      throw InputError(path, place: name, "the model has no such weight")
+    }
+    return try checkpoint.floats(key)
+  }
+}

@@ -1,0 +1,49 @@
+// Single-precision matrix products by OpenBLAS; the only file that calls it.
+
+import COpenBLAS
+
+/// A matrix inside a row-major array: `rowCount` rows of `columnCount`, `stride` elements apart.
+struct MatrixView {
+  var offset: Int
+  var rowCount: Int
+  var columnCount: Int
+  var stride: Int
+
+  /// Elements of an array that the view needs.
+  fileprivate var end: Int {
+    rowCount == 0 ? offset : offset + (rowCount - 1) * stride + columnCount
+  }
+}
+
+enum MatrixProduct {
+  /// target = scale * left * op(right) + keep * target, op being transposition where asked for.
+  static func multiply(
+    _ left: [Float], _ leftView: MatrixView, _ right: [Float], _ rightView: MatrixView,
+    transposed: Bool, scale: Float = 1, keep: Float = 0,
+    into target: inout [Float], _ targetView: MatrixView
+  ) {
+    let inner = leftView.columnCount
+    precondition(inner == (transposed ? rightView.columnCount : rightView.rowCount))
+    precondition(targetView.rowCount == leftView.rowCount)
+    precondition(
+      targetView.columnCount == (transposed ? rightView.rowCount : rightView.columnCount))
+    precondition(
+      leftView.end <= left.count && rightView.end <= right.count && targetView.end <= target.count)
+    guard targetView.rowCount > 0, targetView.columnCount > 0, inner > 0 else { return }
+    unsafe left.withUnsafeBufferPointer { left in
+      unsafe right.withUnsafeBufferPointer { right in
+        unsafe target.withUnsafeMutableBufferPointer { target in
+          guard let leftBase = left.baseAddress, let rightBase = right.baseAddress,
+            let targetBase = target.baseAddress
+          else { return }
+          unsafe cblas_sgemm(
+            CblasRowMajor, CblasNoTrans, transposed ? CblasTrans : CblasNoTrans,
+            Int32(targetView.rowCount), Int32(targetView.columnCount), Int32(inner), scale,
+            leftBase + leftView.offset, Int32(leftView.stride), rightBase + rightView.offset,
+            Int32(rightView.stride), keep, targetBase + targetView.offset,
+            Int32(targetView.stride))
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,128 @@
+// What `lodge-model inspect` reports; made from headers alone.
+
+public import Bytes
+public import Checkpoints
+
+/// Architecture, sizes, non-linear operations and tensors of a checkpoint.
+public struct ModelInspection: Sendable {
+  /// One tensor of the checkpoint and what the graph calls it; nil where inference does not use it.
+  public struct Tensor: Equatable, Sendable {
+    public var description: TensorDescription
+    public var weightName: String?
+  }
+
+  /// Path of the tensor file.
+  public let path: String
+  public let formatName: String
+  public let family: String
+  public let kind: ModelKind
+  public let vocabularySize: Int
+  public let maximumPositions: Int
+  /// Width of the output of the last node.
+  public let outputWidth: Int
+  public let nodeCount: Int
+  /// Elements of all floating-point tensors of the file.
+  public let parameterCount: Int
+  /// Elements of those that the graph uses; tied ones count once.
+  public let usedParameterCount: Int
+  public let nonLinearOperations: [NonLinearOperations]
+  /// Sorted by the checkpoint's key.
+  public let tensors: [Tensor]
+
+  /// Inspects the checkpoint at `path`.
+  /// - Throws: one `InputError` with all that is not supported, as `ModelLoader.load` does.
+  public init(path: String) throws(InputError) {
+    self.init(try ModelLoader.load(path: path))
+  }
+
+  public init(_ loaded: LoadedModel) {
+    let model = loaded.model
+    path = loaded.path
+    formatName = loaded.checkpoint.source.formatName
+    family = model.family
+    kind = model.kind
+    vocabularySize = model.vocabularySize
+    maximumPositions = model.maximumPositions
+    outputWidth = model.nodes.last?.width ?? 0
+    nodeCount = model.nodes.count
+    usedParameterCount = model.weights.reduce(0) { $0 + $1.elementCount }
+    nonLinearOperations = model.nonLinearOperations
+    var weightNames: [String: String] = [:]
+    for weight in model.weights {
+      if let key = loaded.checkpointKey(of: weight.name) { weightNames[key] = weight.name }
+    }
+    tensors = loaded.checkpoint.tensors.map {
+      Tensor(description: $0, weightName: weightNames[$0.name])
+    }
+    parameterCount = tensors.map(\.description)
+      .filter { $0.type.isReadableAsFloat || $0.type == .float64 }
+      .reduce(0) { $0 + $1.elementCount }
+  }
+}
+
+extension ModelInspection {
+  /// The same for machines.
+  public var json: JSON {
+    [
+      "file": .string(path), "format": .string(formatName), "family": .string(family),
+      "kind": .string(kind.rawValue), "vocabularySize": .integer(vocabularySize),
+      "maximumPositions": .integer(maximumPositions), "outputWidth": .integer(outputWidth),
+      "nodeCount": .integer(nodeCount), "parameterCount": .integer(parameterCount),
+      "usedParameterCount": .integer(usedParameterCount),
+      "nonLinearOperations": .array(
+        nonLinearOperations.map { operations in
+          [
+            "kind": .string(operations.kind), "nodeCount": .integer(operations.nodeCount),
+            "rowsPerPosition": .integer(operations.rowsPerPosition),
+            "rowWidth": .integer(operations.rowWidth),
+          ]
+        }),
+      "tensors": .array(
+        tensors.map { tensor in
+          [
+            "name": .string(tensor.description.name),
+            "shape": .array(tensor.description.shape.map { .integer($0) }),
+            "dtype": .string(tensor.description.type.rawValue),
+            "byteCount": .integer(tensor.description.byteRange.count),
+            "weight": tensor.weightName.map { .string($0) } ?? .null,
+          ]
+        }),
+    ]
+  }
+
+  /// The same for people: sizes, then non-linear operations, then tensors, in aligned columns.
+  public var table: String {
+    var sizes = TextTable(heading: [])
+    sizes.add(["file", path])
+    sizes.add(["format", formatName])
+    sizes.add(["model", "\(family), \(kind.rawValue)"])
+    sizes.add([
+      "parameters",
+      TextTable.grouped(parameterCount)
+        + (parameterCount == usedParameterCount
+          ? "" : ", of which \(TextTable.grouped(usedParameterCount)) are used"),
+    ])
+    sizes.add(["vocabulary", TextTable.grouped(vocabularySize)])
+    sizes.add(["positions", TextTable.grouped(maximumPositions)])
+    sizes.add(["output width", TextTable.grouped(outputWidth)])
+
+    var operations = TextTable(
+      heading: ["non-linear", "nodes", "rows per position", "row width"], rightAligned: [1, 2, 3])
+    for entry in nonLinearOperations {
+      operations.add([
+        entry.kind, String(entry.nodeCount), String(entry.rowsPerPosition),
+        (entry.kind == "softmax" ? "up to " : "") + String(entry.rowWidth),
+      ])
+    }
+
+    var list = TextTable(heading: ["tensor", "shape", "dtype", "weight"])
+    for tensor in tensors {
+      list.add([
+        tensor.description.name,
+        tensor.description.shape.map(String.init).joined(separator: " x "),
+        tensor.description.type.rawValue, tensor.weightName ?? "(not used)",
+      ])
+    }
+    return "\(sizes.text)\n\(operations.text)\n\(list.text)"
+  }
+}

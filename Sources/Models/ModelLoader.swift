@@ -1,0 +1,68 @@
+// From a checkpoint to a model graph; everything that does not fit is told in one error.
+
+public import Bytes
+public import Checkpoints
+
+public enum ModelLoader {
+  /// Opens the checkpoint at `path` and builds its graph; reads headers only.
+  ///
+  /// - Parameter path: a folder with config.json and model.safetensors, or the latter's path.
+  /// - Throws: one `InputError` with every unsupported setting, absent tensor, tensor of a wrong
+  ///   shape or type, and tensor that the family does not have.
+  public static func load(path: String) throws(InputError) -> LoadedModel {
+    try load(Checkpoint(path: path))
+  }
+
+  /// Builds the graph of an open checkpoint; throws as `load(path:)` does.
+  public static func load(_ checkpoint: Checkpoint) throws(InputError) -> LoadedModel {
+    let family = try family(of: checkpoint)
+    var configuration = try Configuration(
+      checkpoint.configuration, source: checkpoint.configurationPath)
+    let built = family.build(
+      &configuration, tensorNames: Set(checkpoint.tensors.map(\.name)))
+    var problems = configuration.problems
+    guard let built else {
+      throw problems.error(source: checkpoint.source.path)
+        ?? InputError(checkpoint.configurationPath, "describes no model")
+    }
+    check(checkpoint.tensors, against: built, problems: &problems)
+    if let error = problems.error(source: checkpoint.source.path) { throw error }
+    return LoadedModel(
+      model: built.model, checkpoint: checkpoint,
+      unusedKeys: checkpoint.tensors.map(\.name).filter(built.unusedKeys.contains),
+      bindings: built.bindings)
+  }
+
+  private static func family(of checkpoint: Checkpoint) throws(InputError) -> Family {
+    var reader = try JSONReader(checkpoint.configuration, source: checkpoint.configurationPath)
+    let name = try reader.string("model_type")
+    guard let family = Family(rawValue: name) else {
+      let known = Family.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " and ")
+      throw reader.failure(
+        "model_type", "\(JSON.string(name).text) is not implemented, only \(known) are")
+    }
+    return family
+  }
+
+  private static func check(
+    _ tensors: [TensorDescription], against built: BuiltModel, problems: inout ProblemList
+  ) {
+    let present = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    for binding in built.bindings.values.sorted(by: { $0.key < $1.key }) {
+      guard let tensor = present[binding.key] else {
+        problems.add("\(binding.key) is missing")
+        continue
+      }
+      if tensor.shape != binding.shape {
+        problems.add("\(tensor.name) has shape \(tensor.shape), expected \(binding.shape)")
+      }
+      if !tensor.type.isReadableAsFloat {
+        problems.add("\(tensor.name) is of type \(tensor.type.rawValue), expected F32, F16 or BF16")
+      }
+    }
+    let known = Set(built.bindings.values.map(\.key)).union(built.unusedKeys)
+    for tensor in tensors where !known.contains(tensor.name) {
+      problems.add("\(tensor.name) is not a tensor of this family")
+    }
+  }
+}

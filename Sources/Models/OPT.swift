@@ -1,0 +1,101 @@
+// OPT (Zhang et al. 2022): causal decoder, normalisation before each sub-layer, ReLU, tied output.
+
+import Bytes
+
+enum OPT {
+  /// Rows of the position table before that of position 0.
+  static let positionOffset = 2
+  /// Epsilon of every normalisation; the configuration does not hold it.
+  static let epsilon = 1e-5
+
+  static func build(_ configuration: inout Configuration, tensorNames: Set<String>) -> BuiltModel? {
+    let width = configuration.integer("hidden_size", in: Limits.width)
+    let inner = configuration.integer("ffn_dim", in: Limits.width)
+    let heads = configuration.integer("num_attention_heads", in: Limits.width)
+    let layers = configuration.integer("num_hidden_layers", in: Limits.layerCount)
+    let vocabulary = configuration.integer("vocab_size", in: Limits.vocabulary)
+    let positions = configuration.integer("max_position_embeddings", in: Limits.positions)
+    configuration.require("activation_function", oneOf: ["relu"], fallback: "relu")
+    configuration.require("do_layer_norm_before", oneOf: [true], fallback: true)
+    configuration.require("_remove_final_layer_norm", oneOf: [false], fallback: false)
+    configuration.require("enable_bias", oneOf: [true], fallback: true)
+    configuration.require("layer_norm_elementwise_affine", oneOf: [true], fallback: true)
+    configuration.require("tie_word_embeddings", oneOf: [true], fallback: true)
+    configuration.requireAbsent("quantization_config")
+    guard let width, let inner, let heads, let layers, let vocabulary, let positions else {
+      return nil
+    }
+    configuration.require(
+      "word_embed_proj_dim", oneOf: [.integer(width)], fallback: .integer(width))
+    guard width.isMultiple(of: heads) else {
+      configuration.fail(
+        "num_attention_heads", "\(heads) heads do not divide the hidden size \(width)")
+      return nil
+    }
+
+    let prefix = Family.prefix(
+      of: "embed_tokens.weight", among: ["model.decoder.", "decoder."], in: tensorNames)
+    var graph = GraphBuilder()
+    let tokens = graph.weight(
+      "embedTokens", [vocabulary, width], key: prefix + "embed_tokens.weight")
+    let positionTable = graph.weight(
+      "embedPositions", [positions + positionOffset, width], key: prefix + "embed_positions.weight")
+    var stream = graph.append(
+      "embed", width: width,
+      .embed(
+        tokens: tokens, positions: positionTable, positionOffset: positionOffset, segments: nil))
+
+    for index in 0..<layers {
+      let layer = "layers.\(index)"
+      let key = "\(prefix)layers.\(index)."
+      let normalised = graph.layerNorm(
+        "\(layer).inputLayerNorm", stream, epsilon: epsilon, key: key + "self_attn_layer_norm")
+      let query = graph.linear(
+        "\(layer).attention.query", normalised, outputs: width,
+        weight: "\(layer).attention.wq", bias: "\(layer).attention.bq",
+        key: key + "self_attn.q_proj")
+      let keys = graph.linear(
+        "\(layer).attention.key", normalised, outputs: width,
+        weight: "\(layer).attention.wk", bias: "\(layer).attention.bk",
+        key: key + "self_attn.k_proj")
+      let values = graph.linear(
+        "\(layer).attention.value", normalised, outputs: width,
+        weight: "\(layer).attention.wv", bias: "\(layer).attention.bv",
+        key: key + "self_attn.v_proj")
+      let attention = graph.append(
+        "\(layer).attention", width: width,
+        .attention(
+          query: query, key: keys, value: values, headCount: heads,
+          scale: 1 / Double(width / heads).squareRoot()))
+      let attended = graph.linear(
+        "\(layer).attention.output", attention, outputs: width,
+        weight: "\(layer).attention.wo", bias: "\(layer).attention.bo",
+        key: key + "self_attn.out_proj")
+      stream = graph.append("\(layer).attentionResidual", width: width, .add(stream, attended))
+
+      let normalisedAgain = graph.layerNorm(
+        "\(layer).postAttentionLayerNorm", stream, epsilon: epsilon, key: key + "final_layer_norm")
+      let up = graph.linear(
+        "\(layer).feedForward.up", normalisedAgain, outputs: inner,
+        weight: "\(layer).feedForward.wUp", bias: "\(layer).feedForward.bUp", key: key + "fc1")
+      let active = graph.append(
+        "\(layer).feedForward.activation", width: inner, .activation(up, .relu))
+      let down = graph.linear(
+        "\(layer).feedForward.down", active, outputs: width,
+        weight: "\(layer).feedForward.wDown", bias: "\(layer).feedForward.bDown", key: key + "fc2")
+      stream = graph.append("\(layer).feedForwardResidual", width: width, .add(stream, down))
+    }
+
+    stream = graph.layerNorm(
+      "finalLayerNorm", stream, epsilon: epsilon, key: prefix + "final_layer_norm")
+    _ = graph.append(
+      "logits", width: vocabulary, .linear(stream, weight: tokens, bias: nil))
+    return BuiltModel(
+      model: Model(
+        family: Family.opt.rawValue, kind: .decoder, vocabularySize: vocabulary,
+        maximumPositions: positions, nodes: graph.nodes, weights: graph.weightShapes),
+      bindings: graph.bindings,
+      // Some writers store the tied output matrix a second time.
+      unusedKeys: ["lm_head.weight"])
+  }
+}

@@ -1,0 +1,13 @@
+// What an observer of the float interpreter is shown of a node.
+
+/// The quantity that the values passed to an observer are.
+public enum Observation: String, Sendable, CaseIterable {
+  /// Every node: what it writes, row-major [positions, width].
+  case output
+  /// layerNorm: variance of each row of its input, without epsilon, [positions].
+  case variance
+  /// attention: scaled scores of the allowed pairs only, by head, query position, key position.
+  case scores
+  /// attention: the same less the largest score of their head and query position.
+  case centredScores
+}
