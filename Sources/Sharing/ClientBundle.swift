@@ -1,8 +1,10 @@
 // client.bundle: the embedding tables, where the recipe hands them to the client.
 
+import Approximation
 public import Bytes
 import Containers
-public import Program
+import Models
+import Program
 
 /// Turns token identifiers into the input rows of a program.
 public struct ClientBundle: Sendable {

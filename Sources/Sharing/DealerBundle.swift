@@ -1,7 +1,7 @@
 // dealer.bundle: the program and, where the owner is the dealer, the weights it multiplies.
 
 public import Bytes
-public import Containers
+import Containers
 public import Program
 
 /// What the dealer of a two-server conversion needs. It holds the owner's plaintext weights.

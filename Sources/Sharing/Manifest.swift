@@ -1,6 +1,7 @@
 // manifest.json: the digests of a conversion's files and what each role learns.
 
 public import Bytes
+import Models
 public import Program
 
 /// What one role learns, beyond its own input and output, from one class of operations.

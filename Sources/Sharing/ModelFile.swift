@@ -2,7 +2,7 @@
 
 public import Approximation
 public import Bytes
-public import Containers
+import Containers
 public import Models
 public import Program
 

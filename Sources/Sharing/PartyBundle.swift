@@ -1,9 +1,9 @@
 // party0.bundle and party1.bundle: the program and one party's weight shares or seeds.
 
 public import Bytes
-public import Containers
+import Containers
 public import Program
-public import Randomness
+import Randomness
 
 /// How a party holds its share of a weight.
 public enum ShareStorage: String, Sendable {

@@ -1,0 +1,62 @@
+// A model converted in memory: graph, program, encoded weights; from a checkpoint on disk.
+
+public import Approximation
+import Bytes
+import Foundation
+public import Models
+public import Program
+import Sharing
+
+/// What `lodge-model approximate` and `share` compute, without files.
+public struct ConvertedModel: Sendable {
+  public let loaded: LoadedModel
+  public let interpreter: FloatInterpreter
+  public let calibration: Calibration
+  public let program: SecureProgram
+  /// Plaintext ring elements of every weight.
+  public let weights: [[UInt64]]
+
+  public init(path: String, calibrationTexts: [[Int]], recipe: Recipe = .accurate) throws {
+    loaded = try ModelLoader.load(path: path)
+    interpreter = try FloatInterpreter(loaded)
+    calibration = try Calibration.observe(
+      interpreter, texts: calibrationTexts, source: "calibration texts")
+    program = try SecureProgram.lower(loaded.model, recipe: recipe, calibration: calibration)
+    let encoder = WeightEncoder(source: path) { [loaded] name throws(InputError) in
+      try loaded.weight(name)
+    }
+    weights = try program.weights.map { try encoder.encode($0) }
+  }
+
+  /// One-hot rows of `tokens`.
+  public func oneHot(_ tokens: [Int]) -> [UInt64] {
+    var rows = [UInt64](repeating: 0, count: tokens.count * program.vocabularySize)
+    for (row, token) in tokens.enumerated() { rows[row * program.vocabularySize + token] = 1 }
+    return rows
+  }
+
+  /// Output words as real numbers.
+  public func decoded(_ words: [UInt64]) -> [Float] {
+    let bits = program.outputValue?.fractionalBits ?? 0
+    let scale = pow(0.5, Double(bits))
+    return words.map { Float(Double(Int64(bitPattern: $0)) * scale) }
+  }
+}
+
+/// A prompt of a model's reference set.
+public struct ReferencePrompt: Sendable {
+  public var name: String
+  public var tokens: [Int]
+  /// The greedy continuation; empty for encoders and full contexts.
+  public var greedy: [Int]
+
+  public static func read(_ path: String) throws -> [ReferencePrompt] {
+    guard case .array(let elements) = try JSON.read(path) else { return [] }
+    return try elements.map { element in
+      var reader = try JSONReader(element, source: path)
+      return ReferencePrompt(
+        name: try reader.string("name"), tokens: try reader.integers("ids"),
+        greedy: (try? reader.integers("greedy")) ?? [])
+    }
+  }
+}
