@@ -7,7 +7,7 @@ import Rings
 public import Sharing
 
 /// Where dealt arrays go: two session files, or memory in tests.
-public protocol CorrelationSink {
+public protocol CorrelationSink: ~Copyable {
   /// Stores shares for `party` from element `offset` of component `component` of node `node`.
   func store(_ words: [UInt64], party: Int, node: Int, component: Int, at offset: Int)
     throws(InputError)
@@ -45,7 +45,7 @@ public struct Dealer: Sendable {
 
   /// Computes all correlations of session `number` and stores them in `sink`.
   public func deal(
-    session number: Int, shape session: SessionShape, into sink: some CorrelationSink,
+    session number: Int, shape session: SessionShape, into sink: borrowing some CorrelationSink & ~Copyable,
     progress: (Int) -> Void = { _ in }
   ) throws(InputError) {
     let masks = SessionMasks(
@@ -69,7 +69,7 @@ public struct Dealer: Sendable {
   /// Splits `words` and stores the share that no seed gives.
   private func store(
     _ words: [UInt64], node: Int, component: Int, _ masks: SessionMasks,
-    _ sink: some CorrelationSink
+    _ sink: borrowing some CorrelationSink & ~Copyable
   ) throws(InputError) {
     let holder = SecureProgram.holder(node: node, component: component)
     var share = masks.streams[1 - holder].correlation(node: node, component: component)
@@ -241,7 +241,7 @@ public struct Dealer: Sendable {
 
   private func dealKeys(
     _ node: Int, _ function: PiecewiseLinear, masks mask: [UInt64], _ masks: SessionMasks,
-    sessionNumber: Int, _ sink: some CorrelationSink
+    sessionNumber: Int, _ sink: borrowing some CorrelationSink & ~Copyable
   ) throws(InputError) {
     let comparison = ComparisonFunction(
       fixedKey: BatchSeeds.comparisonKey(batch: batch.identifier, session: sessionNumber),

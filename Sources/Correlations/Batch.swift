@@ -1,0 +1,102 @@
+// A folder of dealt sessions: the dealer's seed and one file a party and session.
+
+public import Bytes
+import Containers
+import Foundation
+import Models
+public import Program
+import Randomness
+public import Sharing
+
+/// A batch on disk: `dealer.batch`, `party0/<session>.corr`, `party1/<session>.corr`.
+///
+/// dealer.batch holds the seed of everything in the batch and stays with the dealer.
+public struct Batch: Sendable {
+  public let folder: String
+  public let seeds: BatchSeeds
+  public let conversion: Conversion
+  public let shape: SessionShape
+
+  /// Opens the batch in `folder`, or starts one with a fresh seed where there is none.
+  ///
+  /// - Throws: `InputError` when the batch there is of another conversion or session shape.
+  public init(folder: String, conversion: Conversion, shape: SessionShape) throws(InputError) {
+    let path = "\(folder)/dealer.batch"
+    self.folder = folder
+    self.conversion = conversion
+    self.shape = shape
+    guard FileManager.default.fileExists(atPath: path) else {
+      let seed = Seed.random()
+      seeds = BatchSeeds(seed: seed)
+      try Folder.make(folder)
+      for party in 0...1 { try Folder.make("\(folder)/party\(party)") }
+      let header = CorrelationHeader(
+        batch: seeds.identifier, session: 0, party: 0, shape: shape, conversion: conversion)
+      let writer = try ContainerWriter(
+        path: path, kind: "batch", header: header.json,
+        datasets: [
+          DatasetDescription(
+            name: "seed", elementType: .u8, shape: [Seed.byteCount], storage: .raw)
+        ])
+      try writer.write("seed", values: seed.bytes)
+      _ = try writer.finish()
+      return
+    }
+    let reader = try ContainerReader(path: path, kind: "batch", verifying: true)
+    let header = try CorrelationHeader(reader.header, source: path)
+    guard header.conversion == conversion else {
+      throw InputError(
+        path, place: "conversion", "the batch in this folder is of another conversion",
+        hint: "choose another --out folder")
+    }
+    guard header.shape == shape else {
+      throw InputError(
+        path, place: "promptCapacity",
+        "the batch in this folder has sessions of \(header.shape.promptCapacity) prompt and "
+          + "\(header.shape.newCapacity) new tokens", hint: "choose another --out folder")
+    }
+    seeds = BatchSeeds(
+      seed: Seed(bytes: try reader.read("seed", as: UInt8.self, shape: [Seed.byteCount])))
+    guard seeds.identifier == header.batch else {
+      throw InputError(path, place: "batch", "is not the identifier of this seed")
+    }
+  }
+
+  /// Where the file of `party` for `session` stands.
+  public func path(party: Int, session: Int) -> String {
+    let digits = String(session)
+    let padded = String(repeating: "0", count: max(0, 6 - digits.count)) + digits
+    return "\(folder)/party\(party)/\(padded).corr"
+  }
+
+  /// Deals one session, unless both its files are there already.
+  ///
+  /// - Returns: whether the session was dealt now.
+  public func deal(
+    session: Int, program: SecureProgram, weights: [[UInt64]],
+    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+  ) throws(InputError) -> Bool {
+    let paths = (0...1).map { path(party: $0, session: session) }
+    if paths.allSatisfy({ FileManager.default.fileExists(atPath: $0) }) {
+      for (party, path) in paths.enumerated() {
+        let file = try CorrelationFile(path: path, verifying: false)
+        guard file.header.batch == seeds.identifier, file.header.session == session else {
+          throw InputError(path, place: "batch", "belongs to another batch or session")
+        }
+        try file.check(party: party, conversion: conversion, program: program)
+      }
+      return false
+    }
+    let streams = (0...1).map { seeds.streams(session: session, party: $0) }
+    let writer = try SessionFileWriter(
+      paths: paths,
+      header: CorrelationHeader(
+        batch: seeds.identifier, session: session, party: 0, shape: shape, conversion: conversion),
+      program: program, streams: streams)
+    try Dealer(program: program, weights: weights, batch: seeds).deal(
+      session: session, shape: shape, into: writer
+    ) { progress($0, program.nodes.count) }
+    try writer.finish()
+    return true
+  }
+}
