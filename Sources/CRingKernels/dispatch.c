@@ -2,17 +2,12 @@
 
 #include "kernels.h"
 
-static const lodge_kernels table[LODGE_ARM_COUNT] = {
-    [LODGE_ARM_PORTABLE] = {"portable", lodge_multiply_transposed_portable,
-                            lodge_multiply_portable},
 #if LODGE_X86
-    [LODGE_ARM_AVX2] = {"avx2", lodge_multiply_transposed_avx2, lodge_multiply_avx2},
-    [LODGE_ARM_AVX512] = {"avx512", lodge_multiply_transposed_avx512, lodge_multiply_avx512},
-#else
-    [LODGE_ARM_AVX2] = {"avx2", 0, 0},
-    [LODGE_ARM_AVX512] = {"avx512", 0, 0},
+static int has_vaes(void) {
+  return __builtin_cpu_supports("vaes") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512bw");
+}
 #endif
-};
 
 int lodge_arm_available(int arm) {
   switch (arm) {
@@ -20,28 +15,44 @@ int lodge_arm_available(int arm) {
     return 1;
 #if LODGE_X86
   case LODGE_ARM_AVX2:
-    return __builtin_cpu_supports("avx2") != 0;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("aes");
   case LODGE_ARM_AVX512:
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+    return lodge_arm_available(LODGE_ARM_AVX2) && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512dq");
 #endif
   default:
     return 0;
   }
 }
 
-const char *lodge_arm_name(int arm) {
-  return arm >= 0 && arm < LODGE_ARM_COUNT ? table[arm].name : "unknown";
-}
-
-void lodge_multiply_transposed(int arm, size_t rows, size_t columns, size_t inner,
-                               const uint64_t *a, size_t a_stride, const uint64_t *b,
-                               size_t b_stride, uint64_t *c, size_t c_stride, int accumulate) {
-  table[arm].multiply_transposed(rows, columns, inner, a, a_stride, b, b_stride, c, c_stride,
-                                 accumulate);
-}
-
-void lodge_multiply(int arm, size_t rows, size_t columns, size_t inner, const uint64_t *a,
-                    size_t a_stride, const uint64_t *b, size_t b_stride, uint64_t *c,
-                    size_t c_stride, int accumulate) {
-  table[arm].multiply(rows, columns, inner, a, a_stride, b, b_stride, c, c_stride, accumulate);
+lodge_kernels lodge_kernels_of(int arm) {
+  lodge_kernels result = {
+      .multiply_transposed = lodge_multiply_transposed_portable,
+      .multiply = lodge_multiply_portable,
+      .aes128_encrypt = lodge_aes128_encrypt_portable,
+      .dcf_generate = lodge_dcf_generate_portable,
+      .dcf_evaluate = lodge_dcf_evaluate_portable,
+  };
+#if LODGE_X86
+  if (arm >= LODGE_ARM_AVX2) {
+    result.multiply_transposed = lodge_multiply_transposed_avx2;
+    result.multiply = lodge_multiply_avx2;
+    result.aes128_encrypt = lodge_aes128_encrypt_aesni;
+    result.dcf_generate = lodge_dcf_generate_aesni;
+    result.dcf_evaluate = lodge_dcf_evaluate_aesni;
+  }
+  if (arm >= LODGE_ARM_AVX512) {
+    result.multiply_transposed = lodge_multiply_transposed_avx512;
+    result.multiply = lodge_multiply_avx512;
+  }
+  // The first processors with AVX-512 have no VAES; they keep AES-NI.
+  if (arm >= LODGE_ARM_AVX512 && has_vaes()) {
+    result.aes128_encrypt = lodge_aes128_encrypt_vaes;
+    result.dcf_generate = lodge_dcf_generate_vaes;
+    result.dcf_evaluate = lodge_dcf_evaluate_vaes;
+  }
+#else
+  (void)arm;
+#endif
+  return result;
 }

@@ -1,7 +1,8 @@
 // Register and cache blocking of the matrix products, shared by the vector arms.
 //
-// The including file defines INLINE (always inlined, with the arm's target), TARGET, LANES, ROWS and
-// VECTORS (tile of the plain product), the types vector, operand and accumulator, and
+// The including file defines INLINE (always inlined, with the arm's target), TARGET, LANES, ROWS
+// and VECTORS (tile of the plain product), TRANSPOSED_ROWS and TRANSPOSED_COLUMNS (tile of the
+// other), the types vector, operand and accumulator, and
 //   load, load_first, store_first     all or the first `count` lanes
 //   prepare, broadcast                an operand from a vector or from one element
 //   multiply_add, value, sum          accumulator += x * y; its vector; the sum of all lanes

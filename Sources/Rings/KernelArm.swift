@@ -28,7 +28,7 @@ public enum KernelArm: Int, CaseIterable, Comparable, Sendable, CustomStringConv
   }
 
   /// The arm's number in C.
-  var code: CInt {
+  private var code: CInt {
     switch self {
     case .portable: CInt(LODGE_ARM_PORTABLE)
     case .avx2: CInt(LODGE_ARM_AVX2)
@@ -36,9 +36,9 @@ public enum KernelArm: Int, CaseIterable, Comparable, Sendable, CustomStringConv
     }
   }
 
-  /// The arm's number in C, after checking that this processor can run it.
-  var checkedCode: CInt {
+  /// The kernels of this arm, after checking that this processor can run them.
+  var kernels: lodge_kernels {
     precondition(KernelArm.available.contains(self), "this processor cannot run the \(self) arm")
-    return code
+    return lodge_kernels_of(code)
   }
 }

@@ -20,10 +20,10 @@ public enum RingMatrixProduct {
     parallel: Bool = true, arm: KernelArm = .best
   ) {
     check(rows: columns, columns: inner, stride: bStride, count: b.count)
-    unsafe run(
+    run(
       rows: rows, columns: columns, inner: inner, a, aStride: aStride, b, bStride: bStride,
-      into: &c, cStride: cStride, accumulate: accumulate, parallel: parallel, arm: arm,
-      columnStep: bStride, lodge_multiply_transposed)
+      into: &c, cStride: cStride, accumulate: accumulate, parallel: parallel,
+      arm: arm, isTransposed: true)
   }
 
   /// c = a b, or c += a b where `accumulate`; a is [rows, inner], b is [inner, columns] and c is
@@ -36,10 +36,10 @@ public enum RingMatrixProduct {
     parallel: Bool = true, arm: KernelArm = .best
   ) {
     check(rows: inner, columns: columns, stride: bStride, count: b.count)
-    unsafe run(
+    run(
       rows: rows, columns: columns, inner: inner, a, aStride: aStride, b, bStride: bStride,
-      into: &c, cStride: cStride, accumulate: accumulate, parallel: parallel, arm: arm,
-      columnStep: 1, lodge_multiply)
+      into: &c, cStride: cStride, accumulate: accumulate, parallel: parallel,
+      arm: arm, isTransposed: false)
   }
 
   /// Traps unless a matrix of this shape lies inside a span of `count` elements.
@@ -50,20 +50,17 @@ public enum RingMatrixProduct {
     precondition((rows - 1) * stride + columns <= count, "the matrix is larger than its span")
   }
 
-  private typealias Kernel = (
-    CInt, Int, Int, Int, UnsafePointer<UInt64>?, Int, UnsafePointer<UInt64>?, Int,
-    UnsafeMutablePointer<UInt64>?, Int, CInt
-  ) -> Void
-
-  /// `columnStep` is how far one column of c moves in b.
   private static func run(
     rows: Int, columns: Int, inner: Int, _ a: Span<UInt64>, aStride: Int, _ b: Span<UInt64>,
     bStride: Int, into c: inout MutableSpan<UInt64>, cStride: Int, accumulate: Bool,
-    parallel: Bool, arm: KernelArm, columnStep: Int, _ kernel: Kernel
+    parallel: Bool, arm: KernelArm, isTransposed: Bool
   ) {
     check(rows: rows, columns: inner, stride: aStride, count: a.count)
     check(rows: rows, columns: columns, stride: cStride, count: c.count)
-    let code = arm.checkedCode
+    let kernels = arm.kernels
+    let kernel = unsafe isTransposed ? kernels.multiply_transposed : kernels.multiply
+    // How far one column of c moves in b.
+    let columnStep = isTransposed ? bStride : 1
     guard rows > 0, columns > 0 else { return }
     let isSplit =
       parallel && Double(rows) * Double(columns) * Double(inner) > Double(parallelThreshold)
@@ -80,7 +77,7 @@ public enum RingMatrixProduct {
             let row = piece.lowerBound / columnPieces * rowChunk
             let column = piece.lowerBound % columnPieces * columnChunk
             unsafe kernel(
-              code, min(rowChunk, rows - row), min(columnChunk, columns - column), inner,
+              min(rowChunk, rows - row), min(columnChunk, columns - column), inner,
               offset(a.baseAddress, row * aStride), aStride,
               offset(b.baseAddress, column * columnStep), bStride,
               c.baseAddress.map { unsafe $0 + (row * cStride + column) }, cStride,

@@ -1,0 +1,27 @@
+// Comparison functions with bit-sliced AES in plain C.
+
+#include "kernels.h"
+
+#define TARGET
+#define INLINE __attribute__((always_inline)) static inline
+#define BATCH 32
+#define encrypt(schedule, blocks, count)                                                           \
+  lodge_aes128_encrypt_portable(schedule, (uint64_t *)(blocks), (size_t)(count))
+
+#include "dcf_template.h"
+
+TARGET void lodge_dcf_generate_portable(const lodge_aes128_schedule *schedule, size_t count,
+                                        int levels, int payload, const uint64_t *alphas,
+                                        const uint64_t *betas, const uint64_t *roots0,
+                                        const uint64_t *roots1, uint8_t *keys) {
+  generate(schedule, count, levels, payload, alphas, betas, roots0, roots1, keys);
+}
+
+TARGET void lodge_dcf_evaluate_portable(const lodge_aes128_schedule *schedule, int party,
+                                        size_t first, size_t count, size_t points_per_key,
+                                        int levels, int payload, const uint8_t *keys,
+                                        const uint64_t *roots, const uint64_t *points,
+                                        uint64_t *out) {
+  evaluate(schedule, party, first, count, points_per_key, levels, payload, keys, roots, points,
+           out);
+}

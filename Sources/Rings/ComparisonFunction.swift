@@ -1,0 +1,126 @@
+// Distributed comparison functions: keys for x < alpha that two parties evaluate on public points.
+
+internal import CRingKernels
+
+/// Distributed comparison functions f(x) = beta if x < alpha, else 0, with x and alpha of `levels`
+/// bits (unsigned) and beta a vector of `payload` ring elements.
+///
+/// Boyle et al., "Function secret sharing for mixed-mode and fixed-point secure computation" (2021),
+/// section 3, over AES-128 under a public fixed key with 127-bit seeds. Both parties hold the same
+/// key bytes; each has its own 16-byte root, which must be fresh, uniform and unknown to the other.
+/// A key and one root say nothing about alpha and beta.
+public struct ComparisonFunction: Sendable {
+  /// Bits of x and alpha that are compared, 1 to 63; higher bits are ignored.
+  public let levels: Int
+  /// Ring elements in beta, 1 to 3.
+  public let payload: Int
+  private let schedule: lodge_aes128_schedule
+
+  /// `fixedKey`: 16 public bytes, the same for dealer and parties.
+  public init(fixedKey: [UInt8], levels: Int, payload: Int) {
+    precondition(fixedKey.count == 16, "the fixed key has 16 bytes")
+    precondition((1...63).contains(levels), "1 to 63 levels")
+    precondition((1...3).contains(payload), "a payload of 1 to 3 ring elements")
+    self.levels = levels
+    self.payload = payload
+    var schedule = lodge_aes128_schedule()
+    unsafe lodge_aes128_expand(fixedKey, &schedule)
+    self.schedule = schedule
+  }
+
+  /// Bytes of one key: 8 + levels (16 + 8 payload) + 8 payload.
+  public var keyByteCount: Int {
+    ComparisonFunction.keyByteCount(levels: levels, payload: payload)
+  }
+
+  /// Bytes of one key: 8 + levels (16 + 8 payload) + 8 payload.
+  public static func keyByteCount(levels: Int, payload: Int) -> Int {
+    8 + levels * (16 + 8 * payload) + 8 * payload
+  }
+
+  /// Makes one key for every element of `alphas`.
+  ///
+  /// `betas` has `payload` elements a key. `roots0` and `roots1` have two words a key: 16
+  /// random bytes of each party, of which bit 0 of the first word is ignored. `keys` has `keyByteCount` bytes a key. The
+  /// result depends on neither `parallel` nor `arm`.
+  public func generate(
+    alphas: Span<UInt64>, betas: Span<UInt64>, roots0: Span<UInt64>, roots1: Span<UInt64>,
+    into keys: inout MutableSpan<UInt8>, parallel: Bool = true, arm: KernelArm = .best
+  ) {
+    let count = alphas.count
+    precondition(betas.count == count * payload, "`payload` elements of beta a key")
+    precondition(roots0.count == 2 * count && roots1.count == 2 * count, "two root words a key")
+    precondition(keys.count == count * keyByteCount, "`keyByteCount` bytes a key")
+    let kernel = unsafe arm.kernels.dcf_generate
+    let keysPerPiece = parallel ? 256 : max(count, 1)
+    Parallel.forEachChunk(of: &keys, chunk: keysPerPiece * keyByteCount) { range, piece in
+      let keyRange = (range.lowerBound / keyByteCount)..<(range.upperBound / keyByteCount)
+      var schedule = schedule
+      unsafe alphas.extracting(keyRange).withUnsafeBufferPointer { alphas in
+        unsafe betas.extracting(scaled(keyRange, payload)).withUnsafeBufferPointer { betas in
+          unsafe roots0.extracting(scaled(keyRange, 2)).withUnsafeBufferPointer { roots0 in
+            unsafe roots1.extracting(scaled(keyRange, 2)).withUnsafeBufferPointer { roots1 in
+              unsafe piece.withUnsafeMutableBufferPointer { keys in
+                unsafe kernel(
+                  &schedule, keyRange.count, CInt(levels), CInt(payload), alphas.baseAddress,
+                  betas.baseAddress, roots0.baseAddress,
+                  roots1.baseAddress, keys.baseAddress)
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// One party's additive shares of f at public points, `pointsPerKey` of them for each key.
+  ///
+  /// `keys` has `keyByteCount` bytes a key, `roots` this party's two words a key, `points` is
+  /// [keys, pointsPerKey] and `shares` [keys, pointsPerKey, payload]. Party 0's and party 1's shares
+  /// add up to beta where point < alpha and to 0 elsewhere.
+  public func evaluate(
+    party: Int, keys: RawSpan, roots: Span<UInt64>, pointsPerKey: Int = 1, points: Span<UInt64>,
+    into shares: inout MutableSpan<UInt64>, parallel: Bool = true, arm: KernelArm = .best
+  ) {
+    precondition(party == 0 || party == 1, "party 0 or party 1")
+    precondition(pointsPerKey >= 0 && roots.count % 2 == 0, "two root words a key")
+    let keyCount = roots.count / 2
+    precondition(keys.byteCount == keyCount * keyByteCount, "`keyByteCount` bytes a key")
+    precondition(points.count == keyCount * pointsPerKey, "`pointsPerKey` points a key")
+    precondition(shares.count == points.count * payload, "`payload` shares a point")
+    let kernel = unsafe arm.kernels.dcf_evaluate
+    let pointsPerPiece = parallel ? 1024 : max(points.count, 1)
+    Parallel.forEachChunk(of: &shares, chunk: pointsPerPiece * payload) { range, piece in
+      var schedule = schedule
+      unsafe keys.withUnsafeBytes { keys in
+        unsafe roots.withUnsafeBufferPointer { roots in
+          unsafe points.withUnsafeBufferPointer { points in
+            unsafe piece.withUnsafeMutableBufferPointer { shares in
+              unsafe kernel(
+                &schedule, CInt(party), range.lowerBound / payload, range.count / payload,
+                pointsPerKey, CInt(levels), CInt(payload),
+                keys.bindMemory(to: UInt8.self).baseAddress,
+                roots.baseAddress, points.baseAddress,
+                shares.baseAddress)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// The same with keys in a span of bytes.
+  public func evaluate(
+    party: Int, keys: Span<UInt8>, roots: Span<UInt64>, pointsPerKey: Int = 1,
+    points: Span<UInt64>, into shares: inout MutableSpan<UInt64>, parallel: Bool = true,
+    arm: KernelArm = .best
+  ) {
+    unsafe evaluate(
+      party: party, keys: keys.bytes, roots: roots, pointsPerKey: pointsPerKey, points: points,
+      into: &shares, parallel: parallel, arm: arm)
+  }
+}
+
+private func scaled(_ range: Range<Int>, _ factor: Int) -> Range<Int> {
+  (range.lowerBound * factor)..<(range.upperBound * factor)
+}
