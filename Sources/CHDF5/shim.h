@@ -237,13 +237,16 @@ static inline size_t lodge_hdf5_zstd_filter(
   return produced;
 }
 
-/// Prepares libhdf5 once: no error printing, no work at exit, no plugins, the filter registered.
+/// No printing of errors by libhdf5 itself on this thread.
+static inline void lodge_hdf5_silence(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
+
+/// Prepares libhdf5 once: no work at exit, no plugins, the filter registered.
 static inline herr_t lodge_hdf5_start(void) {
   static const H5Z_class2_t filter = {
       H5Z_CLASS_T_VERS, LODGE_HDF5_ZSTD_FILTER, 1, 1, "zstd", NULL, NULL, lodge_hdf5_zstd_filter};
   // No result: it fails when someone has started the library before, and that is as good.
   H5dont_atexit();
-  if (H5open() < 0 || H5Eset_auto2(H5E_DEFAULT, NULL, NULL) < 0) return -1;
+  if (H5open() < 0) return -1;
   if (H5PLset_loading_state(0) < 0) return -1;
   return H5Zregister(&filter);
 }

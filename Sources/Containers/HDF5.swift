@@ -1,16 +1,16 @@
-// libhdf5 behind one lock: Debian's serial build must never be entered by two threads.
+// libhdf5 behind one lock, because whether it can be entered by two threads is up to its build.
 
-import Bytes
+package import Bytes
 import CHDF5
 import Glibc
 import Synchronization
 
 /// The only way into libhdf5.
-enum HDF5 {
+package enum HDF5 {
   private static let isStarted = Mutex(false)
 
   /// Runs `body` as the only thread inside libhdf5; must not be nested.
-  static func locked<R: Sendable>(
+  package static func locked<R: Sendable>(
     source: String, _ body: () throws(InputError) -> R
   ) throws(InputError) -> R {
     try isStarted.withLock { (isStarted) throws(InputError) -> R in
@@ -20,6 +20,8 @@ enum HDF5 {
         }
         isStarted = true
       }
+      // Thread-safe builds have one such setting per thread.
+      lodge_hdf5_silence()
       return try body()
     }
   }
