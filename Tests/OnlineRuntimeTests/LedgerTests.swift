@@ -6,7 +6,7 @@ import OnlineRuntime
 import Testing
 
 /// A folder of its own for one test, removed at the end.
-final class TemporaryFolder {
+final class TemporaryFolder: Sendable {
   let url: URL
 
   init() throws {

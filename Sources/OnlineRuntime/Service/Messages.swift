@@ -135,8 +135,11 @@ struct Refusal: Equatable, Sendable {
 }
 
 extension Refusal {
-  init(_ error: InputError, mayRetry: Bool = false) {
-    self.init(reason: error.description, hint: error.hint, mayRetry: mayRetry)
+  /// - Parameter sender: Who refuses; the receiver knows and need not be told.
+  init(_ error: InputError, from sender: String, mayRetry: Bool = false) {
+    self.init(
+      reason: error.source == sender ? error.cause : error.description, hint: error.hint,
+      mayRetry: mayRetry)
   }
 
   init(_ frame: Frame, source: String) throws(InputError) {

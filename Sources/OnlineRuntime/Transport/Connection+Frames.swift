@@ -75,11 +75,29 @@ extension Connection {
     return result
   }
 
-  /// The frame that ended an exchange early, once.
+  /// Keeps the peer's end of the session for `takeInterruption`.
+  func keepInterruption(_ frame: Frame) { state.withLock { $0.interruption = frame } }
+
+  /// The frame with which the peer ended the session early, once.
   func takeInterruption() -> Frame? {
     state.withLock { state in
       defer { state.interruption = nil }
       return state.interruption
+    }
+  }
+}
+
+extension Connection {
+  /// A control frame that arrived before sending failed; nil when there is none.
+  func lastWords() -> Frame? {
+    state.withLock { state in
+      // Sending is over, but what was received before is intact.
+      state.failure = nil
+      defer { state.failure = InputError(state.label, "closed the connection") }
+      let received = try? unsafe transfer(
+        &state, sending: nil, receiving: .frame(limit: 0), deadline: .after(.seconds(1)))
+      guard case .frame(let frame) = received else { return nil }
+      return frame
     }
   }
 }

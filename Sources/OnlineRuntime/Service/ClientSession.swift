@@ -1,0 +1,198 @@
+// The client's side: one session with both parties.
+
+public import Bytes
+import Randomness
+
+/// A session that a client runs: it shares input rows and puts the output shares together.
+///
+///     let session = try ClientSession.begin(
+///       party0: address0, party1: address1, promptCount: 12, newCount: 32)
+///     let logits = try session.step(rows: words, rowCount: 12)
+///     try session.end()
+public final class ClientSession {
+  /// What both parties say about themselves (party 0's is kept).
+  public let identity: PartyIdentity
+  /// The session that the parties chose.
+  public let key: SessionKey
+  /// What each party has counted on its connection to the other, after the last step.
+  public private(set) var counters: (party0: StepCounters, party1: StepCounters)
+
+  private let connections: [Connection]
+  private let seed: Seed
+  private var stepCount = 0
+
+  private init(
+    identity: PartyIdentity, key: SessionKey, connections: [Connection], seed: Seed
+  ) {
+    self.identity = identity
+    self.key = key
+    self.connections = connections
+    self.seed = seed
+    counters = (StepCounters(), StepCounters())
+  }
+
+  deinit { for connection in connections { connection.close() } }
+
+  /// Connects to both parties and waits for them to agree on a session.
+  ///
+  /// - Parameters:
+  ///   - promptCount: Rows of the first step at most.
+  ///   - newCount: Tokens to generate; 0 for an encoder.
+  ///   - timeout: Longest wait for a turn while other clients are served.
+  ///   - waiting: Is told about once a second why there is no session yet.
+  /// - Throws: `InputError` naming the party that refuses or cannot be reached, with the reason.
+  public static func begin(
+    party0: Address, party1: Address, promptCount: Int, newCount: Int,
+    timeout: Duration = .seconds(120), waiting: (String) -> Void = { _ in }
+  ) throws(InputError) -> ClientSession {
+    precondition(promptCount >= 1 && newCount >= 0, "a session has at least one prompt row")
+    let limit = Deadline.after(timeout)
+    var connections: [Connection] = []
+    var identities: [PartyIdentity] = []
+    for (party, address) in [party0, party1].enumerated() {
+      let connection = try Connection.dial(address)
+      connection.label = "party \(party) at \(address)"
+      connections.append(connection)
+      identities.append(try greet(connection, party: party, limit))
+    }
+    try identities[0].check(clientSees: identities[1], source: connections[1].label)
+    var generator = SystemRandomNumberGenerator()
+    let request = (0..<BeginMessage.requestByteCount).map { _ in
+      UInt8.random(in: 0...255, using: &generator)
+    }
+    let begin = BeginMessage(request: request, promptCount: promptCount, newCount: newCount)
+    let seed = Seed.random()
+    for connection in connections { try connection.send(.begin, begin.payload, deadline: limit) }
+    try connections[1].send(.seed, seed.bytes, deadline: limit)
+    let keys = try awaitReady(connections, limit, waiting)
+    guard keys[0] == keys[1] else {
+      throw InputError(connections[1].label, "offers \(keys[1]), party 0 offers \(keys[0])")
+    }
+    for connection in connections { connection.progressTimeout = .seconds(600) }
+    return ClientSession(
+      identity: identities[0], key: keys[0], connections: connections, seed: seed)
+  }
+
+  private static func greet(
+    _ connection: Connection, party: Int, _ limit: Deadline
+  ) throws(InputError) -> PartyIdentity {
+    try connection.send(.hello, Hello.client.payload, deadline: limit)
+    let hello = try Hello(connection.receive(deadline: limit), source: connection.label)
+    guard case .party(let identity) = hello else {
+      throw InputError(connection.label, "is a client, not a party")
+    }
+    guard identity.party == party else {
+      throw InputError(
+        connection.label, "this is party \(identity.party)",
+        hint: "--party0 and --party1 may be exchanged")
+    }
+    return identity
+  }
+
+  /// Waits for `ready` of both, whichever speaks first; a refusal by one ends the wait.
+  private static func awaitReady(
+    _ connections: [Connection], _ limit: Deadline, _ waiting: (String) -> Void
+  ) throws(InputError) -> [SessionKey] {
+    var keys: [SessionKey?] = [nil, nil]
+    var reasons = ["no answer", "no answer"]
+    while true {
+      if let first = keys[0], let second = keys[1] { return [first, second] }
+      let open = connections.indices.filter { keys[$0] == nil }
+      let events = Readiness.wait(
+        open.map { (connections[$0].socket, Readiness.readable) },
+        milliseconds: limit.milliseconds(limit: 1000))
+      for (party, event) in zip(open, events) where event != 0 {
+        let connection = connections[party]
+        let frame = try connection.receive(deadline: limit)
+        if frame.type == .waiting {
+          reasons[party] = try WaitingNotice.reason(frame, source: connection.label)
+          if party == 0 { waiting(reasons[0]) }
+        } else {
+          keys[party] = try SessionKey(frame, type: .ready, source: connection.label)
+        }
+      }
+      if limit.hasPassed {
+        let late = open.first ?? 0
+        throw InputError(connections[late].label, "no session in time: \(reasons[late])")
+      }
+    }
+  }
+
+  /// Runs one step and returns the reconstructed output words, row-major [rows, outputWidth].
+  ///
+  /// - Parameter rows: Ring elements, row-major [rowCount, inputWidth].
+  /// - Throws: `InputError` naming the party that failed, with the reason; the session is over.
+  public func step(rows: [UInt64], rowCount: Int) throws(InputError) -> [UInt64] {
+    precondition(rows.count == rowCount * identity.inputWidth, "rows do not have the input width")
+    let share = InputShares.partyZeroShare(of: rows, seed: seed, step: stepCount)
+    // Party 1 needs a few bytes only: it goes first and can begin.
+    try send(StepMessage(step: stepCount, rowCount: rowCount, words: []), party: 1)
+    try send(StepMessage(step: stepCount, rowCount: rowCount, words: share), party: 0)
+    let first = try receiveOutput(party: 0, rowCount: rowCount)
+    let second = try receiveOutput(party: 1, rowCount: rowCount)
+    guard first.words.count == second.words.count else {
+      throw InputError(
+        connections[1].label,
+        "sent \(second.words.count) output words, party 0 sent \(first.words.count)")
+    }
+    counters = (first.counters, second.counters)
+    stepCount += 1
+    return reconstruct(first.words, second.words)
+  }
+
+  private func send(_ message: StepMessage, party: Int) throws(InputError) {
+    let connection = connections[party]
+    do throws(InputError) {
+      try connection.send(.step, head: message.head, words: message.words)
+    } catch {
+      throw reasonForLeaving(connection) ?? error
+    }
+  }
+
+  /// What a party said before it closed the connection, if that can still be read.
+  private func reasonForLeaving(_ connection: Connection) -> InputError? {
+    guard let frame = connection.lastWords(), frame.type == .refusal else { return nil }
+    return try? Refusal(frame, source: connection.label).error(source: connection.label)
+  }
+
+  private func receiveOutput(party: Int, rowCount: Int) throws(InputError) -> OutputMessage {
+    let connection = connections[party]
+    let limit = OutputMessage.headByteCount + 8 * rowCount * identity.outputWidth
+    let output = try OutputMessage(connection.receive(limit: limit), source: connection.label)
+    guard output.step == stepCount, output.words.count.isMultiple(of: identity.outputWidth) else {
+      throw InputError(connection.label, "sent the output of another step or width")
+    }
+    return output
+  }
+
+  /// Ends the session and waits until both parties have noted it as finished.
+  public func end() throws(InputError) {
+    let message = SessionEnd(isFinished: true, reason: "").payload
+    for connection in connections { try connection.send(.end, message) }
+    for connection in connections {
+      let frame = try connection.receive(deadline: .after(.seconds(30)))
+      _ = try SessionEnd(frame, source: connection.label)
+    }
+    for connection in connections { connection.close() }
+  }
+}
+
+extension PartyIdentity {
+  /// Throws when party 1 (`other`) runs something else than party 0 (this one).
+  fileprivate func check(clientSees other: PartyIdentity, source: String) throws(InputError) {
+    var expected = self
+    expected.party = 1
+    if other == expected { return }
+    let cause =
+      if other.programDigest != programDigest {
+        "runs program \(PartyIdentity.short(other.programDigest)), "
+          + "party 0 runs \(PartyIdentity.short(programDigest))"
+      } else if other.conversionDigest != conversionDigest {
+        "has conversion \(PartyIdentity.short(other.conversionDigest)), "
+          + "party 0 has \(PartyIdentity.short(conversionDigest))"
+      } else {
+        "has a model of other widths than party 0"
+      }
+    throw InputError(source, cause)
+  }
+}

@@ -1,0 +1,139 @@
+// How two parties find each other: party 1 dials, party 0 accepts, both check what the other is.
+
+import Bytes
+
+extension PartyService {
+  /// The connection to the other party; nil when the service is stopped.
+  ///
+  /// - Parameter isFirst: Only the first meeting has a time limit and ends at a mismatch.
+  func meetPeer(isFirst: Bool) throws(InputError) -> Connection? {
+    let deadline = isFirst ? Deadline.after(configuration.peerTimeout) : .none
+    return try identity.party == 0 ? awaitPeer(deadline, isFirst) : dialPeer(deadline, isFirst)
+  }
+
+  private var peerMissing: String {
+    "party \(1 - identity.party) did not come within "
+      + "\(configuration.peerTimeout.components.seconds) s"
+  }
+
+  /// Party 0: waits to be dialled. After a while it asks at the peer's address who is there, which
+  /// finds a second party 0 that would wait just the same.
+  private func awaitPeer(_ deadline: Deadline, _ isFirst: Bool) throws(InputError) -> Connection? {
+    var nextQuestion = ContinuousClock.now + .seconds(2)
+    while !inbox.isStopped {
+      if let peer = inbox.peer { return peer }
+      if isFirst, let mismatch = inbox.mismatch { throw mismatch }
+      if deadline.hasPassed {
+        throw InputError(
+          configuration.peer.description, peerMissing,
+          hint: "start party 1 with --peer set to an address of this party's port \(address.port)")
+      }
+      if ContinuousClock.now >= nextQuestion, isFirst, configuration.peer.port != 0 {
+        try askPeer()
+        nextQuestion = ContinuousClock.now + .seconds(5)
+      }
+      inbox.wait(milliseconds: 200)
+    }
+    return nil
+  }
+
+  /// Throws when a party that cannot be the peer listens at the peer's address.
+  private func askPeer() throws(InputError) {
+    let hello: Hello
+    let label: String
+    do throws(InputError) {
+      let connection = try Connection.dial(configuration.peer, seconds: 1)
+      label = connection.label
+      try connection.send(.hello, Hello.party(identity).payload, deadline: .after(.seconds(1)))
+      hello = try Hello(connection.receive(deadline: .after(.seconds(1))), source: label)
+    } catch {
+      return  // Nobody there yet, or somebody who is not asked: the waiting goes on.
+    }
+    if case .party(let other) = hello { try identity.check(peer: other, source: label) }
+  }
+
+  /// Party 1: dials with growing pauses until party 0 takes the connection.
+  private func dialPeer(_ deadline: Deadline, _ isFirst: Bool) throws(InputError) -> Connection? {
+    var pause = 50
+    while !inbox.isStopped {
+      if isFirst, let mismatch = inbox.mismatch { throw mismatch }
+      let cause: InputError
+      do throws(InputError) {
+        let connection = try Connection.dial(configuration.peer, seconds: 2)
+        inbox.register(connection)
+        do throws(InputError) {
+          try greetPeer(connection)
+          _ = inbox.offerPeer(connection)
+          return connection
+        } catch {
+          connection.close()
+          inbox.forget(connection)
+          throw error
+        }
+      } catch {
+        if isFirst, error.isMismatch { throw error }
+        if error.isMismatch { log("error: \(error)") }
+        cause = error
+      }
+      if deadline.hasPassed {
+        throw InputError(
+          cause.source, "\(peerMissing): \(cause.cause)",
+          hint: "start party 0 and check that --peer is the address it listens on")
+      }
+      inbox.wait(milliseconds: deadline.milliseconds(limit: pause))
+      pause = min(2 * pause, 2000)
+    }
+    return nil
+  }
+
+  /// Exchanges hellos with party 0; throws when it is another than expected or takes nobody now.
+  private func greetPeer(_ connection: Connection) throws(InputError) {
+    let limit = Deadline.after(configuration.handshakeTimeout)
+    try connection.send(.hello, Hello.party(identity).payload, deadline: limit)
+    let hello = try Hello(connection.receive(deadline: limit), source: connection.label)
+    guard case .party(let other) = hello else {
+      throw InputError(connection.label, "is a client, not a party")
+    }
+    try identity.check(peer: other, source: connection.label)
+    connection.label = "party 0 at \(configuration.peer)"
+  }
+}
+
+extension PartyIdentity {
+  /// Throws an error that names the first thing in which `other` is not this party's counterpart.
+  func check(peer other: PartyIdentity, source: String) throws(InputError) {
+    func refuse(_ cause: String, hint: String) throws(InputError) {
+      throw InputError(source, "\(InputError.mismatchPrefix) \(cause)", hint: hint)
+    }
+    if other.party == party {
+      try refuse("both are party \(party)", hint: "start one with --party 0 and one with --party 1")
+    }
+    if other.conversionDigest != conversionDigest {
+      try refuse(
+        "its bundle is of conversion \(PartyIdentity.short(other.conversionDigest)), "
+          + "this one of \(PartyIdentity.short(conversionDigest))",
+        hint: "use party0.bundle and party1.bundle of one run of lodge-model share")
+    }
+    if other.programDigest != programDigest {
+      try refuse(
+        "it runs program \(PartyIdentity.short(other.programDigest)), "
+          + "this is \(PartyIdentity.short(programDigest))",
+        hint: "use party0.bundle and party1.bundle of one run of lodge-model share")
+    }
+    if other.inputWidth != inputWidth || other.outputWidth != outputWidth
+      || other.isDecoder != isDecoder
+    {
+      try refuse("its model has other widths", hint: "use bundles of one run of lodge-model share")
+    }
+  }
+
+  /// The first six bytes of a digest.
+  static func short(_ digest: [UInt8]) -> String { Hexadecimal.text(Array(digest.prefix(6))) }
+}
+
+extension InputError {
+  static let mismatchPrefix = "wrong peer:"
+
+  /// True when waiting cannot help.
+  var isMismatch: Bool { cause.hasPrefix(InputError.mismatchPrefix) }
+}

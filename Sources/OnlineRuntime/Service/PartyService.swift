@@ -1,0 +1,112 @@
+// One server of the two: accepts connections, keeps the link to the other party, serves sessions.
+
+public import Bytes
+
+/// Serves sessions to clients, one at a time, together with the other party.
+///
+///     let service = try PartyService(identity: provider.identity, configuration: configuration) {
+///       console.report($0)
+///     }
+///     try service.run(provider: provider, ledger: ledger)  // until stop()
+public final class PartyService: Sendable {
+  public let identity: PartyIdentity
+  public let configuration: PartyConfiguration
+  let listener: Listener
+  let inbox = Inbox()
+  private let logLine: @Sendable (String) -> Void
+
+  /// Binds the listening port.
+  ///
+  /// - Parameter log: Receives one line per event; no line holds a secret.
+  /// - Throws: `InputError` when the port cannot be bound.
+  public init(
+    identity: PartyIdentity, configuration: PartyConfiguration,
+    log: @escaping @Sendable (String) -> Void
+  ) throws(InputError) {
+    self.identity = identity
+    self.configuration = configuration
+    self.logLine = log
+    listener = try Listener(configuration.listen)
+  }
+
+  /// The address that clients connect to, with the port that the system chose.
+  public var address: Address { listener.address }
+
+  /// Ends `run`; a session in progress is burned. Safe from any thread.
+  public func stop() {
+    inbox.stop()
+    listener.close()
+  }
+
+  func log(_ event: String) { logLine(PlainText.line(event)) }
+
+  /// Serves until `stop` is called.
+  ///
+  /// - Throws: `InputError` when the other party does not come within `peerTimeout` of the start,
+  ///   or turns out to be the wrong one. Later losses are waited out.
+  public func run(provider: any SessionProvider, ledger: SessionLedger) throws(InputError) {
+    precondition(provider.identity == identity, "the provider belongs to another party")
+    log("party \(identity.party) listens on \(address)")
+    runInBackground { [self] in acceptConnections() }
+    defer { stop() }
+    var server = SessionServer(service: self, provider: provider, ledger: ledger)
+    var hasMet = false
+    while !inbox.isStopped {
+      inbox.status = "waiting for party \(1 - identity.party) at \(configuration.peer)"
+      guard let peer = try meetPeer(isFirst: !hasMet) else { break }
+      hasMet = true
+      peer.progressTimeout = configuration.progressTimeout
+      inbox.register(peer)
+      log("connected to \(peer.label)")
+      inbox.status = "about to be served"
+      if identity.party == 0 {
+        proposeSessions(to: peer, &server)
+      } else {
+        awaitProposals(of: peer, &server)
+      }
+      if !inbox.isStopped { log("lost \(peer.label)") }
+      inbox.dropPeer(peer)
+    }
+    log("stopped")
+  }
+
+  /// Party 0: serves the clients in their order until the peer is lost.
+  private func proposeSessions(to peer: Connection, _ server: inout SessionServer) {
+    while !inbox.isStopped, !peer.isBroken, !peer.isClosedByPeer {
+      guard let client = inbox.nextClient() else {
+        inbox.wait(milliseconds: 200)
+        continue
+      }
+      serve(client) { server.serve(client, peer: peer) }
+    }
+  }
+
+  /// Party 1: serves what party 0 proposes until it is lost.
+  private func awaitProposals(of peer: Connection, _ server: inout SessionServer) {
+    while !inbox.isStopped, !peer.isBroken {
+      let events = Readiness.wait(
+        [(peer.socket, Readiness.readable | Readiness.closed)], milliseconds: 200)
+      if events[0] == 0 { continue }
+      do throws(InputError) {
+        let frame = try peer.receive(deadline: .after(.seconds(10)))
+        let proposal = try ProposalMessage(frame, source: peer.label)
+        if let client = try server.agree(to: proposal, peer: peer) {
+          serve(client) { server.run(client, proposal.key, peer: peer) }
+        }
+      } catch {
+        if !inbox.isStopped { log("error: \(error)") }
+        return
+      }
+    }
+  }
+
+  private func serve(_ client: WaitingClient, _ body: () -> Void) {
+    let connection = client.connection
+    inbox.status = "busy with another client"
+    // A stop is told to this client before its connection goes.
+    inbox.forget(connection)
+    body()
+    inbox.status = "about to be served"
+    runInBackground { connection.closeGently() }
+  }
+}

@@ -1,0 +1,148 @@
+// One session from its first step to its end, at either party.
+
+import Bytes
+
+/// Serves the steps of one client until it ends the session or something fails.
+struct SessionRun {
+  private let service: PartyService
+  private let client: WaitingClient
+  private let peer: Connection
+  private var engine: any SessionEngine
+  private var stepCount = 0
+  private var rowCount = 0
+  private var peerHasEnded = false
+  private(set) var counters = StepCounters()
+
+  init(
+    service: PartyService, client: WaitingClient, peer: Connection, engine: any SessionEngine
+  ) {
+    self.service = service
+    self.client = client
+    self.peer = peer
+    self.engine = engine
+  }
+
+  /// Runs the session and agrees on its end with the peer; the client is told by the caller.
+  mutating func run(_ key: SessionKey) -> SessionEnd {
+    var end: SessionEnd
+    do throws(InputError) {
+      client.connection.progressTimeout = service.configuration.clientIdleTimeout
+      try client.connection.send(.ready, key.payload, deadline: .after(.seconds(10)))
+      while let step = try nextStep() { try serve(step) }
+      end = SessionEnd(isFinished: true, reason: "")
+    } catch {
+      end = SessionEnd(
+        isFinished: false,
+        reason: service.inbox.isStopped
+          ? "party \(service.identity.party) was stopped" : error.description)
+    }
+    let answer = SessionRun.tellPeer(peer, end)
+    if end.isFinished, let answer, !answer.isFinished {
+      end = SessionEnd(isFinished: false, reason: "\(peer.label): \(answer.reason)")
+    }
+    return end
+  }
+
+  /// Sends how the session ended and reads until the peer says so too; nil when it cannot.
+  ///
+  /// Afterwards nothing of the session is left in the connection; where that fails it is closed.
+  @discardableResult
+  static func tellPeer(_ peer: Connection, _ end: SessionEnd) -> SessionEnd? {
+    do throws(InputError) {
+      let limit = Deadline.after(.seconds(10))
+      let interruption = peer.takeInterruption()
+      try peer.send(.end, end.payload, deadline: limit)
+      if let interruption { return try SessionEnd(interruption, source: peer.label) }
+      while true {
+        let frame = try peer.receive(limit: Int.max, deadline: limit)
+        if frame.type != .words { return try SessionEnd(frame, source: peer.label) }
+      }
+    } catch {
+      peer.close()
+      return nil
+    }
+  }
+
+  /// The client's next step; nil when it ends the session.
+  private mutating func nextStep() throws(InputError) -> StepMessage? {
+    var idle = Deadline.after(service.configuration.clientIdleTimeout)
+    while true {
+      // An opening may already be there when the peer got its step first; its end may be as well.
+      let peerEvents = peer.hasPendingFrame ? Readiness.closed : Readiness.readable
+      let ready = Readiness.wait(
+        [(client.connection.socket, Readiness.readable), (peer.socket, peerEvents)],
+        milliseconds: idle.milliseconds(limit: 1000))
+      if ready[0] != 0 { return try receiveStep(idle) }
+      if ready[1] != 0 {
+        try checkPeer(idle)
+        if peerHasEnded { idle = .after(.seconds(5)) }
+      }
+      if service.inbox.isStopped { throw InputError("party", "stopped") }
+      if idle.hasPassed {
+        throw InputError(client.connection.label, "sent no step in time")
+      }
+    }
+  }
+
+  private mutating func checkPeer(_ limit: Deadline) throws(InputError) {
+    if peer.hasPendingFrame {
+      // Nothing more will come; what is left in the connection is not worth reading.
+      peer.close()
+      throw InputError(peer.label, "closed the connection")
+    }
+    if try peer.peekType(deadline: limit) == .words { return }
+    let frame = try peer.receive(deadline: limit)
+    let end = try SessionEnd(frame, source: peer.label)
+    peer.keepInterruption(frame)
+    if end.isFinished {
+      // The client said goodbye there first; its goodbye to this party is on its way.
+      peerHasEnded = true
+      return
+    }
+    throw InputError(peer.label, SessionEnd.interruptionText(frame))
+  }
+
+  private func receiveStep(_ limit: Deadline) throws(InputError) -> StepMessage? {
+    let connection = client.connection
+    let rowLimit = client.begin.promptCount + client.begin.newCount - rowCount
+    let width = service.identity.party == 0 ? service.identity.inputWidth : 0
+    let frame = try connection.receive(
+      limit: StepMessage.headByteCount + 8 * rowLimit * width, deadline: limit)
+    if frame.type == .end {
+      _ = try SessionEnd(frame, source: connection.label)
+      return nil
+    }
+    if peerHasEnded { throw InputError(peer.label, "ended the session") }
+    let step = try StepMessage(frame, source: connection.label)
+    guard step.step == stepCount else {
+      throw InputError(connection.label, "sent step \(step.step), expected \(stepCount)")
+    }
+    let most = stepCount == 0 ? client.begin.promptCount : rowLimit
+    guard step.rowCount >= 1, step.rowCount <= most else {
+      throw InputError(
+        connection.label, "sent \(step.rowCount) rows in step \(stepCount), at most \(most) fit")
+    }
+    guard step.words.count == step.rowCount * width else {
+      throw InputError(
+        connection.label, "sent \(step.words.count) words for \(step.rowCount) rows of \(width)")
+    }
+    return step
+  }
+
+  private mutating func serve(_ step: StepMessage) throws(InputError) {
+    let count = step.rowCount * service.identity.inputWidth
+    let share: [UInt64]
+    if let seed = client.seed {
+      share = InputShares.partyOneShare(seed: seed, step: step.step, count: count)
+    } else {
+      share = step.words
+    }
+    let before = peer.counters
+    let output = try engine.step(inputShare: share, rowCount: step.rowCount, peer: peer)
+    counters.add(peer.counters.since(before))
+    stepCount += 1
+    rowCount += step.rowCount
+    let message = OutputMessage(step: step.step, counters: counters, words: output)
+    try client.connection.send(.output, head: message.head, words: message.words)
+  }
+}

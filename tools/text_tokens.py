@@ -1,0 +1,175 @@
+"""Turns text into token ids and back, with a checkpoint's tokenizer.json.
+
+encode writes the JSON that lodge-model and lodge-client read: a list of ids for one text, a list
+of such lists for several. decode reads either form and prints one line per list.
+"""
+
+import argparse
+import json
+import os
+import sys
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+class InputError(Exception):
+    """Something from outside is wrong; printed as one line."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with the messages and the exit status of Lodge's other tools."""
+
+    def error(self, message):
+        print(f"tokenize: error: {message}", file=sys.stderr)
+        print("tokenize: hint: see 'tools/tokenize --help'", file=sys.stderr)
+        sys.exit(64)
+
+
+def arguments():
+    parser = Parser(
+        prog="tools/tokenize",
+        description="Text to token ids and back.",
+        epilog="example: tools/tokenize encode --tokenizer model/tokenizer.json --start 2 "
+        "'It was the best of times' --out tokens.json",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="encode|decode")
+    encode = commands.add_parser("encode", help="text to ids")
+    encode.add_argument(
+        "texts", metavar="TEXT", nargs="*", help="texts; without any, one per line of standard input"
+    )
+    encode.add_argument(
+        "--start", type=int, metavar="ID",
+        help="id to put before every text, such as OPT's 2 (default: what the tokenizer adds itself)",
+    )
+    encode.add_argument("--max", type=int, metavar="N", help="keep at most N ids of a text")
+    encode.add_argument(
+        "--list", action="store_true", help="write a list of lists even for a single text"
+    )
+    decode = commands.add_parser("decode", help="ids to text")
+    decode.add_argument(
+        "file", metavar="FILE", nargs="?", help="JSON ids (default: standard input)"
+    )
+    decode.add_argument(
+        "--keep-special", action="store_true", help="print special tokens such as </s> as well"
+    )
+    for command in (encode, decode):
+        command.add_argument(
+            "--tokenizer", required=True, metavar="FILE", help="tokenizer.json (or its folder)"
+        )
+        command.add_argument("--out", metavar="FILE", help="file to write (default: standard output)")
+    return parser.parse_args()
+
+
+def load_tokenizer(path):
+    from tokenizers import Tokenizer
+
+    if os.path.isdir(path):
+        path = os.path.join(path, "tokenizer.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or 'is not UTF-8'}") from None
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:  # The package throws plain Exception.
+        raise InputError(f"{path}: is not a tokenizer: {error}") from None
+    # A length that the file asks for would silently cut or pad the texts.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def encode(options):
+    tokenizer = load_tokenizer(options.tokenizer)
+    size = tokenizer.get_vocab_size(with_added_tokens=True)
+    if options.start is not None and not 0 <= options.start < size:
+        raise InputError(f"--start {options.start}: the tokenizer has ids 0 to {size - 1}")
+    if options.max is not None and options.max < 1:
+        raise InputError(f"--max {options.max}: must be positive")
+    texts = options.texts
+    if not texts:
+        try:
+            texts = [line for line in sys.stdin.read().splitlines() if line.strip()]
+        except UnicodeDecodeError:
+            raise InputError("standard input: is not UTF-8") from None
+        if not texts:
+            raise InputError("standard input: holds no text")
+    lists = []
+    for text in texts:
+        # A start id replaces whatever the tokenizer would add by itself.
+        ids = tokenizer.encode(text, add_special_tokens=options.start is None).ids
+        if options.start is not None:
+            ids = [options.start] + ids
+        if not ids:
+            raise InputError(f"text {len(lists)}: has no tokens")
+        lists.append(ids[: options.max])
+    single = len(lists) == 1 and not options.list
+    return json.dumps(lists[0] if single else lists, separators=(",", ":")) + "\n"
+
+
+def decode(options):
+    tokenizer = load_tokenizer(options.tokenizer)
+    size = tokenizer.get_vocab_size(with_added_tokens=True)
+    name = options.file or "standard input"
+    try:
+        if options.file:
+            with open(options.file, encoding="utf-8") as file:
+                value = json.load(file)
+        else:
+            value = json.load(sys.stdin)
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{name}: is not JSON: {error}") from None
+    lists = value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
+    lines = []
+    for index, ids in enumerate(lists):
+        place = f"{name}: list {index}"
+        if not isinstance(ids, list) or not all(type(token) is int for token in ids):
+            raise InputError(f"{place}: expected a list of token ids")
+        wrong = [token for token in ids if not 0 <= token < size]
+        if wrong:
+            raise InputError(f"{place}: id {wrong[0]} is outside 0 to {size - 1}")
+        lines.append(tokenizer.decode(ids, skip_special_tokens=not options.keep_special))
+    return "\n".join(lines) + "\n"
+
+
+def write(text, path):
+    if path is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        raise InputError(f"{path}: {error.strerror}") from None
+
+
+def main():
+    options = arguments()
+    try:
+        text = encode(options) if options.command == "encode" else decode(options)
+        write(text, options.out)
+    except InputError as error:
+        message = str(error).replace("\n", " ")
+        print(f"tokenize: error: {message}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader has what it wanted; keep the interpreter from flushing into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+sys.exit(main())
