@@ -105,14 +105,16 @@ public struct SessionFileWriter: ~Copyable, CorrelationSink {
     func writer(_ party: Int) throws(InputError) -> ContainerWriter {
       var header = header
       header.party = party
-      let writer = try ContainerWriter(
+      return try ContainerWriter(
         path: paths[party], kind: "correlations", header: header.json,
         datasets: CorrelationLayout.datasets(program, header.shape, party: party))
-      try writer.write(CorrelationLayout.seedName, values: streams[party].seed.bytes)
-      return writer
     }
-    writer0 = try writer(0)
-    writer1 = try writer(1)
+    let first = try writer(0)
+    let second = try writer(1)
+    try first.write(CorrelationLayout.seedName, values: streams[0].seed.bytes)
+    try second.write(CorrelationLayout.seedName, values: streams[1].seed.bytes)
+    writer0 = first
+    writer1 = second
   }
 
   public func store(_ words: [UInt64], party: Int, node: Int, component: Int, at offset: Int)

@@ -259,7 +259,8 @@ public struct Dealer: Sendable {
         $0.comparisonRoots(node: node).words(at: 2 * range.lowerBound, count: 2 * range.count)
       }
       let keys = comparison.generated(
-        alphas: mask[range].map { function.window($0) & low }, betas: betas, roots: roots)
+        alphas: mask[range].map { function.window($0) & low }, betas: betas,
+        roots0: roots[0], roots1: roots[1])
       try sink.storeKeys(keys, node: node, at: start * function.keyByteCount)
     }
   }
