@@ -2,6 +2,7 @@
 
 import Bytes
 import Foundation
+import Glibc
 import OnlineRuntime
 import Testing
 
@@ -68,6 +69,19 @@ final class TemporaryFolder: Sendable {
     let reopened = try SessionLedger(path: folder.path("crashed.db"), party: 0)
     #expect(try reopened.state(of: first) == .burned)
     #expect(try reopened.state(of: second) == nil)
+  }
+
+  @Test func aKilledProcessLeavesItsClaimBehind() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path("l.db")
+    await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
+      let ledger = try SessionLedger(path: path, party: 0)
+      try ledger.claim(SessionKey(batch: "00ab", session: 0))
+      kill(getpid(), SIGKILL)
+    }
+    let ledger = try SessionLedger(path: path, party: 0)
+    #expect(try ledger.state(of: first) == .burned)
+    #expect(throws: InputError.self) { try ledger.claim(first) }
   }
 
   @Test func copyingCorrelationsBackDoesNotUnburn() throws {

@@ -61,6 +61,23 @@ func connectedPair() throws -> (Connection, Connection) {
     #expect(left.counters.rounds == 3)
   }
 
+  @Test func manySmallRounds() throws {
+    let (left, right) = try connectedPair()
+    let rounds = 5000
+    let other = Worker {
+      for round in 0..<rounds { _ = try right.exchange([UInt64(round)], incomingCount: 1) }
+    }
+    let start = ContinuousClock.now
+    for round in 0..<rounds {
+      #expect(try left.exchange([0], incomingCount: 1) == [UInt64(round)])
+    }
+    // Delayed acknowledgements or Nagle's algorithm would cost 40 ms a round.
+    let perRound = (ContinuousClock.now - start) / rounds
+    print("one exchange over loopback: \(perRound)")
+    #expect(perRound < .milliseconds(5))
+    try other.value()
+  }
+
   @Test func aDisagreementOnTheLengthIsNamed() throws {
     let (left, right) = try connectedPair()
     let other = Worker { try right.exchange([1, 2, 3], incomingCount: 1) }
