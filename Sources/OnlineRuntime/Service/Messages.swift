@@ -17,6 +17,8 @@ enum Hello: Equatable, Sendable {
         "conversion": .string(Hexadecimal.text(identity.conversionDigest)),
         "inputWidth": .integer(identity.inputWidth),
         "outputWidth": .integer(identity.outputWidth), "decoder": .bool(identity.isDecoder),
+        "embedding": .bool(identity.takesEmbedding),
+        "outputFractionalBits": .integer(identity.outputFractionalBits),
       ]
       return Array(json.text.utf8)
     }
@@ -34,7 +36,9 @@ enum Hello: Equatable, Sendable {
           conversionDigest: try reader.hexadecimal("conversion", byteCounts: 1...64),
           inputWidth: try reader.integer("inputWidth", in: 1...1 << 24),
           outputWidth: try reader.integer("outputWidth", in: 1...1 << 24),
-          isDecoder: try reader.bool("decoder")))
+          isDecoder: try reader.bool("decoder"),
+          takesEmbedding: try reader.bool("embedding"),
+          outputFractionalBits: try reader.integer("outputFractionalBits", in: 0...62)))
     default: throw reader.failure("role", "neither party nor client")
     }
     try reader.finish()

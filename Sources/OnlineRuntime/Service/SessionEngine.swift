@@ -16,11 +16,17 @@ public struct PartyIdentity: Equatable, Sendable {
   public var outputWidth: Int
   /// True when the model generates token after token.
   public var isDecoder: Bool
+  /// True when the client shares rows of an embedding table that it holds, false for one-hot rows.
+  public var takesEmbedding: Bool
+  /// Fractional bits of the output words.
+  public var outputFractionalBits: Int
 
   public init(
     party: Int, programDigest: [UInt8], conversionDigest: [UInt8], inputWidth: Int,
-    outputWidth: Int, isDecoder: Bool
+    outputWidth: Int, isDecoder: Bool, takesEmbedding: Bool = false, outputFractionalBits: Int = 0
   ) {
+    self.takesEmbedding = takesEmbedding
+    self.outputFractionalBits = outputFractionalBits
     self.party = party
     self.programDigest = programDigest
     self.conversionDigest = conversionDigest

@@ -1,0 +1,93 @@
+// The client's work on tokens: rows to share, logits from output words, greedy choice.
+
+public import Bytes
+import Foundation
+import Randomness
+public import Sharing
+
+/// Runs a model with both parties from tokens to logits.
+public struct SecureGeneration {
+  /// What a session gave.
+  public struct Result: Sendable {
+    /// Tokens chosen greedily; empty for encoders.
+    public var newTokens: [Int] = []
+    /// Output rows as real numbers: one a generated token, or one a position for encoders.
+    public var rows: [[Float]] = []
+    /// Seconds of each step as the client sees it.
+    public var stepSeconds: [Double] = []
+    /// Counters of both parties after each step.
+    public var counters: [(party0: StepCounters, party1: StepCounters)] = []
+    public var session: SessionKey
+  }
+
+  private let session: ClientSession
+  private let tables: ClientBundle?
+
+  /// `tables` is needed where the client holds the embedding.
+  public init(session: ClientSession, tables: ClientBundle?) throws(InputError) {
+    let identity = session.identity
+    if identity.takesEmbedding {
+      guard let tables else {
+        throw InputError(
+          "client", "this model's embedding is held by the client",
+          hint: "give --bundle client.bundle")
+      }
+      guard SHA256.digest(tables.conversion.identifier) == identity.conversionDigest else {
+        throw InputError("client.bundle", "is of another conversion than the parties' bundles")
+      }
+    } else if tables != nil {
+      throw InputError("client", "this model's embedding is secret, it needs no client bundle")
+    }
+    self.session = session
+    self.tables = tables
+  }
+
+  /// Ring elements of the input rows of `tokens`, the first of them at position `start`.
+  private func rows(_ tokens: [Int], start: Int) throws(InputError) -> [UInt64] {
+    if let tables { return try tables.rows(tokens, start: start) }
+    let width = session.identity.inputWidth
+    var words = [UInt64](repeating: 0, count: tokens.count * width)
+    for (row, token) in tokens.enumerated() {
+      guard (0..<width).contains(token) else {
+        throw InputError(
+          "tokens", place: "position \(start + row)",
+          "token \(token) is outside the vocabulary of \(width)")
+      }
+      words[row * width + token] = 1
+    }
+    return words
+  }
+
+  /// Evaluates `prompt` and, for a decoder, generates `newCount` tokens greedily.
+  ///
+  /// `chosen` is told every token as it is generated. With `forced`, those tokens are fed instead
+  /// of the chosen ones, so that logits can be compared position by position.
+  public func run(
+    prompt: [Int], newCount: Int, forced: [Int] = [], chosen: (Int) -> Void = { _ in }
+  ) throws(InputError) -> Result {
+    var result = Result(session: session.key)
+    let identity = session.identity
+    let scale = pow(0.5, Double(identity.outputFractionalBits))
+    var next = prompt
+    var position = 0
+    for step in 0..<max(newCount, 1) {
+      let started = Date()
+      let words = try session.step(rows: rows(next, start: position), rowCount: next.count)
+      result.stepSeconds.append(Date().timeIntervalSince(started))
+      result.counters.append(session.counters)
+      position += next.count
+      let values = words.map { Float(Double(Int64(bitPattern: $0)) * scale) }
+      let width = identity.outputWidth
+      for start in stride(from: 0, to: values.count, by: width) {
+        result.rows.append(Array(values[start..<start + width]))
+      }
+      guard identity.isDecoder, let last = result.rows.last else { break }
+      let token = last.indices.max { last[$0] < last[$1] } ?? 0
+      result.newTokens.append(token)
+      chosen(token)
+      next = [step < forced.count ? forced[step] : token]
+    }
+    try session.end()
+    return result
+  }
+}

@@ -1,0 +1,80 @@
+// `lodge-model approximate` and `lodge-model share`.
+
+import Approximation
+import Arguments
+import Bytes
+import Models
+import Program
+import Sharing
+import Validation
+
+let approximateCommand = Command(
+  "approximate", summary: "calibrates a model and replaces its non-linear operations",
+  details: "The result holds the plaintext weights: it stays with the owner.",
+  example: "lodge-model approximate opt-125m --tokens calibration.json --out opt.lodge",
+  positionals: [
+    Positional("CHECKPOINT", .path, help: "folder with config.json and model.safetensors")
+  ],
+  options: [
+    Option("recipe", .string, default: "accurate", help: "a named recipe, or a JSON file"),
+    Option(
+      "tokens", .path, isRequired: true,
+      help: "JSON array of token lists: text as the model will see it"),
+    Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
+    Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
+    Option("out", .path, isRequired: true, help: "file to write, such as model.lodge"),
+    .json,
+  ]
+) { arguments in
+  arguments.printConfiguration()
+  let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
+  var recipe = try Recipe.named(arguments.string("recipe"))
+  if let headroom = arguments.optionalNumber("headroom") { recipe.headroom = headroom }
+  if let text = arguments.optionalString("embedding"), let choice = Recipe.Embedding(rawValue: text)
+  {
+    recipe.embedding = choice
+  }
+  let path = try arguments.string("tokens")
+  let texts = try TokenFile.read(path)
+  let progress = Progress(
+    "calibrating", total: texts.count, unit: .items("texts"), console: arguments.console)
+  let calibration = try Calibration.observe(
+    try FloatInterpreter(loaded), texts: texts, source: path
+  ) { _ in progress.advance() }
+  progress.finish()
+  let program = try SecureProgram.lower(loaded.model, recipe: recipe, calibration: calibration)
+  try ModelFile.write(
+    to: arguments.string("out"), model: loaded.model, recipe: recipe, calibration: calibration,
+    checkpoint: FilePaths.lastComponent(of: loaded.path)
+  ) { name throws(InputError) in try loaded.weight(name) }
+  let report = ConversionReport(
+    model: loaded.model, recipe: recipe, calibration: calibration, program: program)
+  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+}
+
+let shareCommand = Command(
+  "share", summary: "splits a converted model into the files of two parties and a dealer",
+  details: """
+    party0.bundle and party1.bundle go to the two servers, one each. dealer.bundle holds the
+    plaintext weights: the owner is the dealer in this deployment, and keeps it.
+    """,
+  example: "lodge-model share opt.lodge --deployment two-server --out shares",
+  positionals: [Positional("MODEL", .path, help: "file written by `lodge-model approximate`")],
+  options: [
+    Option(
+      "deployment", .choice(["two-server"]), default: "two-server", help: "who holds what"),
+    Option("out", .path, placeholder: "DIR", isRequired: true, help: "folder to write"),
+    .json,
+  ]
+) { arguments in
+  arguments.printConfiguration()
+  let file = try ModelFile(path: arguments.string("MODEL"))
+  let folder = try arguments.string("out")
+  let progress = Progress(
+    "sharing", total: file.model.weights.count, unit: .items("weights"),
+    console: arguments.console)
+  let result = try ShareWriter.share(file, into: folder) { _, _ in progress.advance() }
+  progress.finish()
+  let report = try ShareReport(result, folder: folder)
+  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+}
