@@ -82,3 +82,19 @@ extension Recipe {
     try reader.finish()
   }
 }
+
+extension Recipe {
+  /// Recipes that ship with Lodge.
+  public static let named: [Recipe] = [.accurate]
+
+  /// A shipped recipe by name, or the recipe in a JSON file.
+  public static func named(_ text: String) throws(InputError) -> Recipe {
+    if let recipe = named.first(where: { $0.name == text }) { return recipe }
+    guard text.hasSuffix(".json") else {
+      throw InputError(
+        "--recipe", "there is no recipe \"\(text)\"",
+        hint: "shipped recipes: \(named.map(\.name).joined(separator: ", ")); or give a .json file")
+    }
+    return try Recipe(json: JSON.read(text), source: text)
+  }
+}

@@ -1,5 +1,7 @@
 // Help texts, made from the declaration so that they cannot go stale.
 
+import Bytes
+
 extension Command {
   /// The help text of this command, which the user reaches as `path`.
   public func helpText(path: String) -> String {

@@ -1,5 +1,6 @@
 // Progress of long work: rate and time left, drawn on a terminal only.
 
+import Bytes
 import Synchronization
 
 /// Counts finished units of work and redraws one line of standard error while that takes long.

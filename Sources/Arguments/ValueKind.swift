@@ -1,5 +1,7 @@
 // What an option or positional argument may hold, and how its text is read.
 
+import Bytes
+
 /// The kind of value that an argument takes; it decides the placeholder, the check and the getter.
 public enum ValueKind: Equatable, Sendable {
   /// Present or not; takes no value.

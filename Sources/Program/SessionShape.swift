@@ -1,5 +1,6 @@
 // Sessions and steps: how many rows are dealt, which of them a step uses, and where they lie.
 
+public import Bytes
 public import Models
 
 /// The size of one unit of correlated randomness: the longest prompt and the most new tokens.
@@ -136,5 +137,30 @@ public struct SessionStep: Hashable, Sendable {
       if length > 0 { ranges.append(offset..<offset + length) }
     }
     return ranges
+  }
+}
+
+extension SessionShape {
+  /// The shape that a user asks for, checked against the program.
+  ///
+  /// - Throws: `InputError` when an encoder is asked for new tokens, or the model has too few
+  ///   positions.
+  public static func requested(program: SecureProgram, prompt: Int, new: Int?) throws(InputError)
+    -> SessionShape
+  {
+    if program.kind == .encoder, let new, new > 0 {
+      throw InputError("--new", "an encoder generates no tokens", hint: "leave --new out")
+    }
+    let newCapacity = program.kind == .encoder ? 0 : new ?? 32
+    guard program.kind == .encoder || newCapacity > 0 else {
+      throw InputError("--new", "a decoder's session needs at least one new token")
+    }
+    let shape = SessionShape(
+      kind: program.kind, promptCapacity: prompt, newCapacity: newCapacity)
+    guard shape.rowCapacity <= program.maximumPositions else {
+      throw InputError(
+        "--prompt", "\(shape.rowCapacity) positions, the model has \(program.maximumPositions)")
+    }
+    return shape
   }
 }

@@ -1,1 +1,69 @@
-// Placeholder.
+// lodge-check: what anyone may check: programs, costs and digests of files.
+
+import Arguments
+import Bytes
+import Containers
+import Foundation
+import Program
+import Sharing
+import Validation
+
+let fileArgument = Positional("FILE", .path, help: "a model.lodge, or any bundle")
+
+let programCommand = Command(
+  "program", summary: "prints the secure program of a file",
+  example: "lodge-check program shares/party0.bundle", positionals: [fileArgument],
+  options: [.json]
+) { arguments in
+  let program = try ProgramFile.read(arguments.string("FILE"))
+  arguments.console.print(
+    arguments.flag("json")
+      ? program.json.indentedText : program.lines().joined(separator: "\n"))
+}
+
+let costCommand = Command(
+  "cost", summary: "prints rounds, bytes and correlation sizes from shapes alone",
+  example: "lodge-check cost opt.lodge --prompt 64 --new 32 --rtt 10ms --bandwidth 1Gbps",
+  positionals: [fileArgument],
+  options: [
+    Option("prompt", .integer(1...1 << 20), default: "64", help: "tokens of the prompt"),
+    Option("new", .integer(0...1 << 20), help: "new tokens (default 32; none for an encoder)"),
+    Option("rtt", .duration, default: "10ms", help: "round-trip time between the parties"),
+    Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth between the parties"),
+    .json,
+  ]
+) { arguments in
+  arguments.printConfiguration()
+  let program = try ProgramFile.read(arguments.string("FILE"))
+  let session = try SessionShape.requested(
+    program: program, prompt: arguments.integer("prompt"), new: arguments.optionalInteger("new"))
+  let report = CostReport(
+    program: program, session: session, roundTripSeconds: try arguments.number("rtt"),
+    bitsPerSecond: try arguments.number("bandwidth"))
+  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+}
+
+let verifyCommand = Command(
+  "verify", summary: "checks digests and shows the header of a file of any kind",
+  details: "With manifest.json, checks that the files beside it are those of the conversion.",
+  example: "lodge-check verify shares/manifest.json shares/party0.bundle",
+  positionals: [
+    Positional("FILE", .path, isRepeated: true, help: "containers, or a manifest.json")
+  ],
+  options: [.json]
+) { arguments in
+  for path in arguments.strings("FILE") {
+    let verified = try VerifiedFile(path: path)
+    arguments.console.print(arguments.flag("json") ? verified.json.indentedText : verified.text)
+  }
+}
+
+Command(
+  "lodge-check", summary: "checks programs, costs and files; needs no secret",
+  example: """
+    lodge-check program opt.lodge
+    lodge-check cost opt.lodge --rtt 10ms --bandwidth 1Gbps
+    lodge-check verify shares/manifest.json
+    """,
+  subcommands: [programCommand, costCommand, verifyCommand]
+).main()

@@ -1,1 +1,54 @@
-// Placeholder.
+// lodge-client: shares a prompt with both parties and puts their answers together.
+
+import Arguments
+import Bytes
+import OnlineRuntime
+import Sharing
+
+Command(
+  "lodge-client", summary: "asks two parties: shares tokens, reconstructs the answer",
+  details: "Prints the generated tokens (decoder), or writes the hidden states (encoder).",
+  example: """
+    lodge-client --party0 127.0.0.1:9000 --party1 127.0.0.1:9001 --tokens prompt.json --new 32
+    """,
+  options: [
+    Option("party0", .string, placeholder: "HOST:PORT", isRequired: true, help: "party 0"),
+    Option("party1", .string, placeholder: "HOST:PORT", isRequired: true, help: "party 1"),
+    Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
+    Option("new", .integer(0...1 << 20), default: "32", help: "tokens to generate (decoder)"),
+    Option("bundle", .path, help: "client.bundle, where the client holds the embedding"),
+    Option("logits", .path, help: "NPY file for the reconstructed output rows"),
+    Option("timeout", .duration, default: "120s", help: "longest wait for a turn"),
+    .json,
+  ]
+) { arguments in
+  arguments.printConfiguration()
+  let path = try arguments.string("tokens")
+  let texts = try TokenFile.read(path)
+  guard texts.count == 1, let prompt = texts.first else {
+    throw InputError(path, "holds \(texts.count) token lists, one is expected")
+  }
+  var tables: ClientBundle?
+  if let bundle = arguments.optionalString("bundle") { tables = try ClientBundle(path: bundle) }
+  let console = arguments.console
+  let session = try ClientSession.begin(
+    party0: Address(arguments.string("party0")), party1: Address(arguments.string("party1")),
+    promptCount: prompt.count, newCount: arguments.integer("new"),
+    timeout: .seconds(arguments.number("timeout"))
+  ) { console.report("waiting: \($0)") }
+  let isDecoder = session.identity.isDecoder
+  let newCount = isDecoder ? try arguments.integer("new") : 0
+  let progress = Progress(
+    "generating", total: max(newCount, 1), unit: .items("tokens"), console: console)
+  let result = try SecureGeneration(session: session, tables: tables).run(
+    prompt: prompt, newCount: newCount
+  ) { _ in progress.advance() }
+  progress.finish()
+  if let logits = arguments.optionalString("logits") {
+    let width = result.rows.first?.count ?? 0
+    try NPY.write(
+      NPYArray(shape: [result.rows.count, width], values: result.rows.flatMap { $0 }), to: logits)
+  }
+  let summary = GenerationSummary(result)
+  console.print(arguments.flag("json") ? summary.json.indentedText : summary.text)
+}.main()

@@ -1,1 +1,49 @@
-// Placeholder.
+// lodge-party: one of the two servers.
+
+import Arguments
+import Bytes
+import OnlineRuntime
+
+Command(
+  "lodge-party", summary: "serves sessions of a shared model, together with the other party",
+  details: """
+    Party 1 connects to party 0's listening address; clients connect to both. Runs until it is
+    stopped (SIGTERM or Ctrl-C). A session is used once: the ledger remembers it for good, so keep
+    the ledger when correlations are moved or copied.
+    """,
+  example: """
+    lodge-party --party 0 --bundle shares/party0.bundle --correlations correlations/party0 \\
+      --listen 127.0.0.1:9000 --peer 127.0.0.1:9001
+    """,
+  options: [
+    Option("party", .integer(0...1), isRequired: true, help: "which of the two this is"),
+    Option("bundle", .path, isRequired: true, help: "this party's bundle"),
+    Option(
+      "correlations", .path, placeholder: "DIR", isRequired: true,
+      help: "folder with this party's .corr files"),
+    Option(
+      "listen", .string, placeholder: "HOST:PORT", isRequired: true, help: "address to listen on"),
+    Option(
+      "peer", .string, placeholder: "HOST:PORT", isRequired: true,
+      help: "listening address of the other party"),
+    Option("ledger", .path, help: "database of used sessions (default: BUNDLE.ledger)"),
+    Option("peer-timeout", .duration, default: "60s", help: "longest wait for the other party"),
+  ]
+) { arguments in
+  arguments.printConfiguration()
+  let bundlePath = try arguments.string("bundle")
+  let party = try arguments.integer("party")
+  var configuration = PartyConfiguration(
+    listen: try Address(arguments.string("listen")), peer: try Address(arguments.string("peer")))
+  configuration.peerTimeout = .seconds(try arguments.number("peer-timeout"))
+  let provider = try BundleProvider(
+    party: party, bundlePath: bundlePath, correlationFolder: arguments.string("correlations"))
+  let ledger = try SessionLedger(
+    path: arguments.optionalString("ledger") ?? "\(bundlePath).ledger", party: party)
+  let console = arguments.console
+  let service = try PartyService(identity: provider.identity, configuration: configuration) {
+    console.report("lodge-party \(party): \($0)")
+  }
+  let signals = TerminationSignals { service.stop() }
+  try withExtendedLifetime(signals) { try service.run(provider: provider, ledger: ledger) }
+}.main()

@@ -142,7 +142,7 @@ final class CommandRun: Sendable {
   @Test func failuresOfTheRunAreOneLine() {
     let broken = run("deal broken --out corr")
     #expect(broken.status == 1)
-    let lines = "tool: error: broken: byte 7: bad magic\ntool: hint: make it again\n"
+    let lines = "tool: error: broken: byte 7: bad\\u{a}magic\ntool: hint: make it again\n"
     #expect(broken.error.hasSuffix(lines))
     let usage = run("deal usage --out corr")
     #expect(usage.status == 64)

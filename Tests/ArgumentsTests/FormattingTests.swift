@@ -1,6 +1,7 @@
 // Quantities, tables and progress lines as people read them.
 
 import Arguments
+import Bytes
 import Testing
 
 @Suite struct FormattingTests {

@@ -9,6 +9,8 @@ import Synchronization
 /// One thread uses it at a time (calls from several are serialised); `close` may come from any. An
 /// error in the middle of a frame breaks the connection: every later call throws the same error.
 public final class Connection: Sendable {
+  /// Bytes on the wire around the payload of every frame.
+  public static let frameHeaderByteCount = FrameHeader.byteCount
   /// Longest wait without a single byte moving before the other side is given up.
   public static let defaultProgressTimeout = Duration.seconds(60)
   /// Seconds without any acknowledgement after which a host counts as vanished.

@@ -1,0 +1,138 @@
+// Rounds, bytes and correlation sizes of a program, from shapes alone.
+
+public import Bytes
+import Foundation
+import Models
+import OnlineRuntime
+public import Program
+
+/// The cost of a session under a network's latency and bandwidth.
+public struct CostReport {
+  /// One class of operations: a part of the model that all layers share.
+  struct Row {
+    var name: String
+    var prompt: StepCost
+    var token: StepCost
+    var correlations: CorrelationCost
+  }
+
+  let program: SecureProgram
+  let session: SessionShape
+  let roundTripSeconds: Double
+  let bitsPerSecond: Double
+  let rows: [Row]
+  let total: Row
+
+  /// The step whose cost stands for "one token": the last one of the session.
+  public init(
+    program: SecureProgram, session: SessionShape, roundTripSeconds: Double, bitsPerSecond: Double
+  ) {
+    self.program = program
+    self.session = session
+    self.roundTripSeconds = roundTripSeconds
+    self.bitsPerSecond = bitsPerSecond
+    let prompt = SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0)
+    let last = session.rowCapacity - 1
+    let token =
+      session.newCapacity > 1
+      ? SessionStep(session: session, rows: last..<last + 1, index: session.newCapacity - 1)
+      : prompt
+    func row(_ name: String, _ included: (ProgramNode) -> Bool) -> Row {
+      Row(
+        name: name, prompt: program.cost(of: prompt, where: included),
+        token: program.cost(of: token, where: included),
+        correlations: program.correlationCost(of: session, where: included))
+    }
+    var names: [String] = []
+    for node in program.nodes where !names.contains(CostReport.part(node.label)) {
+      names.append(CostReport.part(node.label))
+    }
+    rows = names.map { name in row(name) { CostReport.part($0.label) == name } }
+    total = row("total") { _ in true }
+  }
+
+  /// "layers.3.attention.scores" as "layers.*.attention.scores".
+  static func part(_ label: String) -> String {
+    label.split(separator: ".").map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
+  }
+
+  static func seconds(_ cost: StepCost, roundTripSeconds: Double, bitsPerSecond: Double) -> Double {
+    let bytes = cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)
+    return Double(cost.roundCount) * roundTripSeconds + Double(bytes) * 8 / bitsPerSecond
+  }
+
+  private var isDecoder: Bool { program.kind == .decoder }
+
+  public var text: String {
+    var columns: [(title: String, alignment: TextTable.Alignment)] = [("part", .left)]
+    for name in isDecoder ? ["prompt", "token"] : ["text"] {
+      columns += [("\(name) rounds", .right), ("\(name) bytes", .right)]
+    }
+    columns += [("comparison keys", .right), ("correlation bytes", .right)]
+    var table = TextTable(columns)
+    for (index, row) in (rows + [total]).enumerated() {
+      if index == rows.count { table.addRule() }
+      var cells = [row.name]
+      for cost in isDecoder ? [row.prompt, row.token] : [row.prompt] {
+        cells += [
+          String(cost.roundCount),
+          String(cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
+        ]
+      }
+      cells += [
+        String(row.correlations.keyCount),
+        String(row.correlations.byteCount(party: 0) + row.correlations.byteCount(party: 1)),
+      ]
+      table.addRow(cells)
+    }
+    let parties = (0...1).map { Quantity.text(byteCount: total.correlations.byteCount(party: $0)) }
+    let promptTime = CostReport.seconds(
+      total.prompt, roundTripSeconds: roundTripSeconds, bitsPerSecond: bitsPerSecond)
+    let tokenTime = CostReport.seconds(
+      total.token, roundTripSeconds: roundTripSeconds, bitsPerSecond: bitsPerSecond)
+    let size =
+      isDecoder
+      ? "a prompt of \(session.promptCapacity) and \(session.newCapacity) new tokens"
+      : "a text of \(session.promptCapacity) tokens"
+    return """
+      \(table.text)
+
+      Bytes are those each party sends in one step; a round of one part may share its messages
+      with other parts, so rounds and framing of parts add up to more than the total.
+      Session for \(size): correlations of \(parties[0]) for party 0, \(parties[1]) for party 1.
+      Network time with a round trip of \(Quantity.text(seconds: roundTripSeconds)) and \
+      \(Quantity.text(bitsPerSecond: bitsPerSecond)): \(Quantity.text(seconds: promptTime)) for \
+      the \(isDecoder ? "prompt, \(Quantity.text(seconds: tokenTime)) for the last token" : "text").
+      """
+  }
+
+  public var json: JSON {
+    func step(_ cost: StepCost) -> JSON {
+      [
+        "rounds": .integer(cost.roundCount),
+        "bytesPerParty": .integer(
+          cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
+        "comparisons": .integer(cost.comparisonCount), "products": .integer(cost.productCount),
+        "networkSeconds": .number(
+          CostReport.seconds(
+            cost, roundTripSeconds: roundTripSeconds, bitsPerSecond: bitsPerSecond)),
+      ]
+    }
+    func object(_ row: Row) -> JSON {
+      [
+        "part": .string(row.name), "prompt": step(row.prompt), "token": step(row.token),
+        "correlations": [
+          "party0Bytes": .integer(row.correlations.byteCount(party: 0)),
+          "party1Bytes": .integer(row.correlations.byteCount(party: 1)),
+          "keys": .integer(row.correlations.keyCount),
+          "seededWords": .integer(row.correlations.seededWordCount),
+        ],
+      ]
+    }
+    return [
+      "promptCapacity": .integer(session.promptCapacity),
+      "newCapacity": .integer(session.newCapacity), "total": object(total),
+      "parts": .array(rows.map(object)),
+    ]
+  }
+}
