@@ -72,7 +72,7 @@ public struct ContainerWriter: ~Copyable, Sendable {
       try unsafe values.bytes.withUnsafeBytes { (bytes) throws(InputError) in
         try progress.writing { () throws(InputError) in
           let digest = try unsafe compress(bytes, description)
-          progress.add(bytes.count, to: index, digest: digest)
+          progress.add(0..<bytes.count, to: index, digest: digest)
         }
       }
     }

@@ -2,12 +2,12 @@
 
 import Synchronization
 
-/// Counts written bytes, keeps the digests that are known, and closes the door at the end.
+/// Remembers which bytes are written, keeps the digests that are known, and closes the door at the end.
 final class FillProgress: Sendable {
   private struct State {
     var isClosed = false
     var activeCount = 0
-    var byteCounts: [Int]
+    var written: [RangeUnion]
     var digests: [[UInt8]?]
   }
 
@@ -16,7 +16,7 @@ final class FillProgress: Sendable {
   init(datasetCount: Int) {
     state = Mutex(
       State(
-        byteCounts: Array(repeating: 0, count: datasetCount),
+        written: Array(repeating: RangeUnion(), count: datasetCount),
         digests: Array(repeating: nil, count: datasetCount)))
   }
 
@@ -30,9 +30,10 @@ final class FillProgress: Sendable {
     return try body()
   }
 
-  func add(_ byteCount: Int, to dataset: Int, digest: [UInt8]? = nil) {
+  /// Bytes `range` of `dataset` are written; their digest is known where they are all of it.
+  func add(_ range: Range<Int>, to dataset: Int, digest: [UInt8]? = nil) {
     state.withLock {
-      $0.byteCounts[dataset] += byteCount
+      $0.written[dataset].insert(range)
       $0.digests[dataset] = digest
     }
   }
@@ -42,7 +43,7 @@ final class FillProgress: Sendable {
     state.withLock {
       precondition($0.activeCount == 0, "finish() is called while a thread still writes")
       $0.isClosed = true
-      return Array(zip($0.byteCounts, $0.digests)).map { (byteCount: $0.0, digest: $0.1) }
+      return zip($0.written, $0.digests).map { (byteCount: $0.count, digest: $1) }
     }
   }
 }

@@ -4,8 +4,7 @@ public import Bytes
 
 /// One raw dataset of a `ContainerWriter`; copies of it may be used by several threads at once.
 ///
-/// Threads write disjoint ranges, each element once: `finish` compares the number of bytes written
-/// with the size of the dataset. Elements outside the dataset, another type than that of the
+/// Threads write disjoint ranges; `finish` throws where an element was never written. Elements outside the dataset, another type than that of the
 /// dataset, and writing after `finish` are misuse and trap.
 ///
 ///     let region = writer.region(of: "shares")
@@ -38,11 +37,11 @@ public struct RawRegion: Sendable {
   public func write(bytes: RawSpan, atElement first: Int) throws(InputError) {
     let size = description.elementType.byteCount
     precondition(bytes.byteCount % size == 0, "bytes end inside an element")
-    let range = fileRange(of: first..<first + bytes.byteCount / size)
+    let range = byteRange(of: first..<first + bytes.byteCount / size)
     try unsafe bytes.withUnsafeBytes { (bytes) throws(InputError) in
       try progress.writing { () throws(InputError) in
-        try unsafe file.write(bytes, at: range.lowerBound)
-        progress.add(bytes.count, to: index)
+        try unsafe file.write(bytes, at: offset + range.lowerBound)
+        progress.add(range, to: index)
       }
     }
   }
@@ -53,14 +52,15 @@ public struct RawRegion: Sendable {
   public func withMutableBytes<R>(
     of elements: Range<Int>? = nil, _ body: (inout MutableRawSpan) throws(InputError) -> R
   ) throws(InputError) -> R {
-    let range = fileRange(of: elements ?? 0..<description.elementCount)
+    let range = byteRange(of: elements ?? 0..<description.elementCount)
+    let place = offset + range.lowerBound..<offset + range.upperBound
     return try progress.writing { () throws(InputError) in
-      let result = try unsafe file.withMapping(of: range, isWritable: true) {
+      let result = try unsafe file.withMapping(of: place, isWritable: true) {
         (buffer) throws(InputError) in
         var span = unsafe MutableRawSpan(_unsafeBytes: buffer)
         return try body(&span)
       }
-      progress.add(range.count, to: index)
+      progress.add(range, to: index)
       return result
     }
   }
@@ -71,11 +71,11 @@ public struct RawRegion: Sendable {
       "dataset \(description.name) is \(description.elementType.rawValue), not \(type.rawValue)")
   }
 
-  private func fileRange(of elements: Range<Int>) -> Range<Int> {
+  private func byteRange(of elements: Range<Int>) -> Range<Int> {
     precondition(
       elements.lowerBound >= 0 && elements.upperBound <= description.elementCount,
       "elements \(elements) are outside dataset \(description.name)")
     let size = description.elementType.byteCount
-    return offset + elements.lowerBound * size..<offset + elements.upperBound * size
+    return elements.lowerBound * size..<elements.upperBound * size
   }
 }

@@ -10,7 +10,12 @@ import Testing
 
   private func open(_ bytes: Data) throws -> InputError? {
     let url = folder.url.appending(path: "hostile")
-    try bytes.write(to: url)
+    // `Data.write` waits for the disk, which is long for ten thousand files.
+    try? FileManager.default.removeItem(at: url)
+    _ = FileManager.default.createFile(atPath: url.path, contents: nil)
+    let handle = try FileHandle(forWritingTo: url)
+    try handle.write(contentsOf: bytes)
+    try handle.close()
     return failure { () throws(InputError) in
       let reader = try ContainerReader(path: url.path, kind: "model", verifying: true)
       // A byte that belongs to nothing may change; content may not.
@@ -25,12 +30,13 @@ import Testing
     return try Data(contentsOf: folder.url.appending(path: "sample"))
   }
 
-  private func expectOneLine(_ error: InputError?, _ comment: Comment) {
-    #expect(error != nil, comment)
-    #expect(error?.source != "test", comment)
-    let text = error?.description ?? ""
-    #expect(!text.contains("\n") && text.utf8.count < 400, comment)
-    #expect(text.contains("hostile"), comment)
+  /// Records an issue unless `error` is there, on one line, and names the file.
+  private func expectOneLine(_ error: InputError?, _ comment: @autoclosure () -> String) {
+    let text = error?.description ?? "no error"
+    // Not with #expect, which is slow when it is asked ten thousand times.
+    if error == nil || text.contains("\n") || text.utf8.count > 400 || !text.contains("hostile") {
+      Issue.record("\(comment()): \(text)")
+    }
   }
 
   @Test func everyTruncationIsRefused() throws {

@@ -19,15 +19,22 @@ import Testing
       #expect(folder.contents.count == 2)
     }
     #expect(folder.contents == ["model"])
-    let writer = try ContainerWriter(
-      path: path, kind: "model", header: [:], datasets: Sample.datasets)
-    try writer.write("public/table", values: Sample.table)
-    try writer.region(of: "shares").write([1, 2, 3] as [UInt64], atElement: 12)
-    do throws(InputError) {
-      _ = try writer.finish()
-      Issue.record("finished without all data")
-    } catch {
-      #expect(error == InputError(path, place: "shares", "only 24 of 120 bytes were written"))
+    // Elements that are missing at the start, in the middle, at the end; written twice elsewhere.
+    for (starts, byteCount) in [
+      ([12], 24), ([0, 3, 9, 12], 96), ([0, 3, 6, 9, 9, 6, 3], 96), ([0, 1, 2, 7, 10], 88),
+    ] as [([Int], Int)] {
+      let writer = try ContainerWriter(
+        path: path, kind: "model", header: [:], datasets: Sample.datasets)
+      try writer.write("public/table", values: Sample.table)
+      let region = writer.region(of: "shares")
+      for start in starts { try region.write([1, 2, 3] as [UInt64], atElement: start) }
+      do throws(InputError) {
+        _ = try writer.finish()
+        Issue.record("finished without all data")
+      } catch {
+        #expect(
+          error == InputError(path, place: "shares", "only \(byteCount) of 120 bytes were written"))
+      }
     }
     #expect(folder.contents == ["model"])
     #expect(try Data(contentsOf: URL(filePath: path)) == Data("old".utf8))
@@ -53,10 +60,14 @@ import Testing
   @Test func impossibleDatasetsAreErrors() throws {
     let cases: [([DatasetDescription], String)] =
       [
-        "", "/a", "a/", "a//b", "a/../b", ".", "a b", "a\n", "é", String(repeating: "a", count: 513),
+        "", "/a", "a/", "a//b", "a/../b", ".", "a b", "a\n", "é",
+        String(repeating: "a", count: 513),
         "1/2/3/4/5/6/7/8/9",
       ].map {
-        ([DatasetDescription(name: $0, elementType: .u8, shape: [1])], "dataset name is not allowed")
+        (
+          [DatasetDescription(name: $0, elementType: .u8, shape: [1])],
+          "dataset name is not allowed"
+        )
       } + [
         ([.init(name: "a", elementType: .u8, shape: [])], "rank 0 is outside 1...3"),
         ([.init(name: "a", elementType: .u8, shape: [1, 1, 1, 1])], "rank 4 is outside 1...3"),
