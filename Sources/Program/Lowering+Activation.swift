@@ -31,14 +31,66 @@ extension Lowering {
           bound: x.bound
         ),
       ])
-    let even = try polynomial(
-      pieces[0], degree: recipe.geluDegree, bound: half * 1.01, on: -half...half) { centred in
+    let even = try splitPolynomial(
+      pieces[0], degree: recipe.geluDegree, bound: half * 1.01, on: -half...half
+    ) { centred in
       let a = centred + half
       return a / 2 * erf(a / 2.0.squareRoot())
     }
     return try builder.add(
-      builder.rescale(even, to: 2 * bits), builder.rescale(pieces[1], to: 2 * bits),
-      bound: x.bound + 1)
+      even, builder.rescale(pieces[1], to: 2 * bits), bound: x.bound + 1)
+  }
+
+  /// A polynomial of a value within `interval` as A(u) + u^3 B(u), with twice the usual bits.
+  ///
+  /// Both halves have half the degree, so that u keeps about 18 fractional bits where the whole
+  /// polynomial in one round would leave it 9. The product takes the round that truncates A.
+  mutating func splitPolynomial(
+    _ value: FixedValue, degree: Int, bound: Double, on interval: ClosedRange<Double>,
+    _ function: (Double) -> Double
+  ) throws(InputError) -> FixedValue {
+    guard degree > 4 else {
+      let whole = try polynomial(
+        value, degree: degree, bound: bound, on: interval, function)
+      return try builder.rescale(whole, to: 2 * bits)
+    }
+    let split = 3
+    let argument = unitArgument(interval)
+    let fit = MinimaxPolynomial.fit(degree: degree, on: argument.interval) {
+      function($0 * argument.scale)
+    }
+    let halves = [Array(fit.coefficients[..<split]), Array(fit.coefficients[split...]), [0, 0, 0, 1]]
+    let reaches = halves.map { half in half.reversed().reduce(0) { $0 + abs($1) } }
+    let longest = halves.map(\.count).max() ?? 1
+    let resultBits = reaches.map { 61 - max(Int(log2($0).rounded(.up)), 0) }
+    let argumentBits = min(
+      ((resultBits.min() ?? 0) - 6) / (longest - 1), value.bits + argument.exponent)
+    let view = try builder.open(value, bits: argumentBits - argument.exponent)
+    let coefficients = zip(halves, resultBits).map { half, bits in
+      half.enumerated().map { power, coefficient in
+        UInt64(
+          bitPattern: Int64((coefficient * pow(2, Double(bits - power * argumentBits))).rounded()))
+      }
+    }
+    let parts = zip(
+      try builder.emit(.polynomial(view.id, coefficients: coefficients), bits: resultBits),
+      zip(resultBits, reaches)
+    ).map { FixedValue(id: $0, bits: $1.0, bound: $1.1) }
+    let product = try builder.emit(
+      .multiply(builder.open(parts[1], bits: bits).id, builder.open(parts[2], bits: bits).id),
+      bits: 2 * bits, bound: reaches[1])
+    return try builder.add(
+      builder.rescale(parts[0], to: 2 * bits), product, bound: bound)
+  }
+
+  /// The interval divided by the power of two that brings it into [-1, 1].
+  private func unitArgument(_ interval: ClosedRange<Double>)
+    -> (exponent: Int, scale: Double, interval: ClosedRange<Double>)
+  {
+    let reach = max(abs(interval.lowerBound), abs(interval.upperBound))
+    let exponent = Int(log2(reach).rounded(.up))
+    let scale = pow(2, Double(exponent))
+    return (exponent, scale, interval.lowerBound / scale...interval.upperBound / scale)
   }
 
   /// A polynomial of a value within `interval`, in one round.
@@ -49,18 +101,16 @@ extension Lowering {
     _ value: FixedValue, degree: Int, bound: Double, on interval: ClosedRange<Double>,
     _ function: (Double) -> Double
   ) throws(InputError) -> FixedValue {
-    let reach = max(abs(interval.lowerBound), abs(interval.upperBound))
-    let exponent = Int(log2(reach).rounded(.up))
-    let scale = pow(2, Double(exponent))
+    let unit = unitArgument(interval)
     let resultBits = 61 - max(Int(log2(bound).rounded(.up)), 0)
     // Lower coefficients make up for the rounding of the highest one, which needs few bits.
-    let argumentBits = min((resultBits - 6) / degree, value.bits + exponent)
+    let argumentBits = min((resultBits - 6) / degree, value.bits + unit.exponent)
     let fit = FixedPointPolynomial.fit(
       degree: degree, argumentBits: argumentBits, resultBits: resultBits,
-      on: interval.lowerBound / scale...interval.upperBound / scale
-    ) { function($0 * scale) }
+      on: unit.interval
+    ) { function($0 * unit.scale) }
     // value / 2^exponent with argumentBits is value with argumentBits - exponent.
-    let argument = try builder.open(value, bits: argumentBits - exponent)
+    let argument = try builder.open(value, bits: argumentBits - unit.exponent)
     let coefficients = fit.coefficients.map { UInt64(bitPattern: Int64($0)) }
     return try builder.emit(
       .polynomial(argument.id, coefficients: [coefficients]), bits: resultBits, bound: bound)
