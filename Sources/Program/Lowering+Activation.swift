@@ -5,10 +5,14 @@ import Bytes
 import Foundation
 
 extension Lowering {
+  /// Activations may take the wrong side of a knot this close to it: both pieces agree there up to
+  /// that much, on a share of inputs about as small.
+  static let activationResolution = 0x1p-8
+
   /// max(x, 0), truncated to the usual scale in the same round.
   mutating func relu(_ x: FixedValue) throws(InputError) -> FixedValue {
     try builder.piecewise(
-      x, bits: bits, resolution: 0x1p-11, knots: [0],
+      x, bits: bits, resolution: Lowering.activationResolution, knots: [0],
       outputs: [(slopes: [0, 1], intercepts: [0, 0], extraBits: 0, bound: x.bound)])[0]
   }
 
@@ -20,7 +24,7 @@ extension Lowering {
     let limit = recipe.geluLimit
     let half = limit / 2
     let pieces = try builder.piecewise(
-      x, bits: bits + 4, resolution: 0x1p-11, knots: [-limit, 0, limit],
+      x, bits: bits + 4, resolution: Lowering.activationResolution, knots: [-limit, 0, limit],
       outputs: [
         (
           slopes: [0, -1, 1, 0], intercepts: [half, -half, -half, half], extraBits: 0,
