@@ -45,7 +45,8 @@ public struct Dealer: Sendable {
 
   /// Computes all correlations of session `number` and stores them in `sink`.
   public func deal(
-    session number: Int, shape session: SessionShape, into sink: borrowing some CorrelationSink & ~Copyable,
+    session number: Int, shape session: SessionShape,
+    into sink: borrowing some CorrelationSink & ~Copyable,
     progress: (Int) -> Void = { _ in }
   ) throws(InputError) {
     let masks = SessionMasks(

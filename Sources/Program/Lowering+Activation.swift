@@ -16,13 +16,19 @@ extension Lowering {
       outputs: [(slopes: [0, 1], intercepts: [0, 0], extraBits: 0, bound: x.bound)])[0]
   }
 
-  /// GeLU(x) = L(x) + P(a) with a = min(|x|, T) and L(x) = x/2 + max(|x| - T, 0)/2.
+  /// GeLU(x) = L(x) + P(a) with a = min(|x|, T), P the minimax fit of GeLU(a) - a/2 (which is
+  /// even), and L(x) = x/2 inside -T ... T and ReLU(x) - P(T) outside, so that ReLU is exact there.
   ///
-  /// P approximates GeLU(a) - a/2 on 0 ... T, an even function; beyond T the sum is ReLU(x) up to
-  /// the error of P at T. One comparison key gives a and L in the first round.
+  /// One comparison key gives a and L in the first round.
   mutating func gelu(_ x: FixedValue) throws(InputError) -> FixedValue {
     let limit = recipe.geluLimit
     let half = limit / 2
+    let argument = unitArgument(-half...half)
+    let fit = MinimaxPolynomial.fit(degree: recipe.geluDegree, on: argument.interval) { unit in
+      let a = unit * argument.scale + half
+      return a / 2 * erf(a / 2.0.squareRoot())
+    }
+    let tail = fit(argument.interval.upperBound)
     let pieces = try builder.piecewise(
       x, bits: bits + 4, resolution: Lowering.activationResolution, knots: [-limit, 0, limit],
       outputs: [
@@ -31,45 +37,33 @@ extension Lowering {
           bound: half * 1.01
         ),
         (
-          slopes: [0, 0.5, 0.5, 1], intercepts: [-half, 0, 0, -half], extraBits: 1,
+          slopes: [0, 0.5, 0.5, 1], intercepts: [-tail, 0, 0, -tail], extraBits: 1,
           bound: x.bound
         ),
       ])
     let even = try splitPolynomial(
-      pieces[0], degree: recipe.geluDegree, bound: half * 1.01, on: -half...half
-    ) { centred in
-      let a = centred + half
-      return a / 2 * erf(a / 2.0.squareRoot())
-    }
+      pieces[0], fit, exponent: argument.exponent, bound: half * 1.01)
     return try builder.add(
       even, builder.rescale(pieces[1], to: 2 * bits), bound: x.bound + 1)
   }
 
-  /// A polynomial of a value within `interval` as A(u) + u^3 B(u), with twice the usual bits.
+  /// p(u) = A(u) + u^3 B(u) for u = value / 2^exponent in [-1, 1], with twice the usual bits.
   ///
-  /// Both halves have half the degree, so that u keeps about 18 fractional bits where the whole
-  /// polynomial in one round would leave it 9. The product takes the round that truncates A.
-  mutating func splitPolynomial(
-    _ value: FixedValue, degree: Int, bound: Double, on interval: ClosedRange<Double>,
-    _ function: (Double) -> Double
+  /// Both halves have half the degree, so that u keeps 15 fractional bits and coefficients as many,
+  /// where the whole polynomial in one round would leave u 9 bits. The product takes the round
+  /// that truncates A.
+  private mutating func splitPolynomial(
+    _ value: FixedValue, _ fit: MinimaxPolynomial, exponent: Int, bound: Double
   ) throws(InputError) -> FixedValue {
-    guard degree > 4 else {
-      let whole = try polynomial(
-        value, degree: degree, bound: bound, on: interval, function)
-      return try builder.rescale(whole, to: 2 * bits)
-    }
     let split = 3
-    let argument = unitArgument(interval)
-    let fit = MinimaxPolynomial.fit(degree: degree, on: argument.interval) {
-      function($0 * argument.scale)
-    }
-    let halves = [Array(fit.coefficients[..<split]), Array(fit.coefficients[split...]), [0, 0, 0, 1]]
+    let halves = [
+      Array(fit.coefficients[..<split]), Array(fit.coefficients[split...]), [0, 0, 0, 1],
+    ]
     let reaches = halves.map { half in half.reversed().reduce(0) { $0 + abs($1) } }
     let longest = halves.map(\.count).max() ?? 1
     let resultBits = reaches.map { 61 - max(Int(log2($0).rounded(.up)), 0) }
-    let argumentBits = min(
-      ((resultBits.min() ?? 0) - 6) / (longest - 1), value.bits + argument.exponent)
-    let view = try builder.open(value, bits: argumentBits - argument.exponent)
+    let argumentBits = min((resultBits.min() ?? 0) / longest, value.bits + exponent)
+    let view = try builder.open(value, bits: argumentBits - exponent)
     let coefficients = zip(halves, resultBits).map { half, bits in
       half.enumerated().map { power, coefficient in
         UInt64(
@@ -107,12 +101,24 @@ extension Lowering {
   ) throws(InputError) -> FixedValue {
     let unit = unitArgument(interval)
     let resultBits = 61 - max(Int(log2(bound).rounded(.up)), 0)
-    // Lower coefficients make up for the rounding of the highest one, which needs few bits.
-    let argumentBits = min((resultBits - 6) / degree, value.bits + unit.exponent)
-    let fit = FixedPointPolynomial.fit(
-      degree: degree, argumentBits: argumentBits, resultBits: resultBits,
-      on: unit.interval
-    ) { function($0 * unit.scale) }
+    // More bits for the argument leave fewer for the highest coefficients: take the best of both.
+    let most = min((resultBits - 2) / degree, value.bits + unit.exponent)
+    let steepness =
+      (0...64).map { index -> Double in
+        let t =
+          interval.lowerBound + (interval.upperBound - interval.lowerBound) * Double(index) / 64
+        return abs(function(t + 1e-6) - function(t - 1e-6)) / 2e-6 * unit.scale
+      }.max() ?? 1
+    let fits = (max(most - 4, 1)...most).map { argumentBits in
+      FixedPointPolynomial.fit(
+        degree: degree, argumentBits: argumentBits, resultBits: resultBits, on: unit.interval
+      ) { function($0 * unit.scale) }
+    }
+    func error(_ fit: FixedPointPolynomial) -> Double {
+      fit.maximumError + steepness * pow(2, Double(-fit.argumentBits - 1))
+    }
+    guard let fit = fits.min(by: { error($0) < error($1) }) else { return value }
+    let argumentBits = fit.argumentBits
     // value / 2^exponent with argumentBits is value with argumentBits - exponent.
     let argument = try builder.open(value, bits: argumentBits - unit.exponent)
     let coefficients = fit.coefficients.map { UInt64(bitPattern: Int64($0)) }

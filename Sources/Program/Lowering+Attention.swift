@@ -38,7 +38,8 @@ extension Lowering {
 
     builder.label = "\(name).softmax.reciprocal"
     let sum = try builder.emit(
-      .sum(exponentials.id, runs: heads), bits: exponentials.bits, bound: keyCount * exponentials.bound)
+      .sum(exponentials.id, runs: heads), bits: exponentials.bits,
+      bound: keyCount * exponentials.bound)
     // The largest term is 1, or more where the maximum was missed.
     let reciprocal = try builder.table(
       sum, unit: pow(2, Double(-sum.bits)), range: 0.75...keyCount * exponentials.bound,
@@ -112,7 +113,8 @@ extension Lowering {
     for _ in 0..<squarings {
       let view = try builder.open(power, bits: bits)
       power = try builder.emit(
-        .polynomial(view.id, coefficients: [[0, 0, 1]]), bits: 2 * view.bits, bound: exp(slack) * 1.1)
+        .polynomial(view.id, coefficients: [[0, 0, 1]]), bits: 2 * view.bits,
+        bound: exp(slack) * 1.1)
     }
     return power
   }

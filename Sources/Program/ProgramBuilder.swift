@@ -111,7 +111,8 @@ package struct ProgramBuilder {
   }
 
   /// `value` with `bits` fractional bits: shifted up locally, or truncated (one round).
-  package mutating func rescale(_ value: FixedValue, to bits: Int) throws(InputError) -> FixedValue {
+  package mutating func rescale(_ value: FixedValue, to bits: Int) throws(InputError) -> FixedValue
+  {
     if value.bits == bits { return value }
     if value.bits < bits {
       return try emit(

@@ -37,7 +37,7 @@ extension SecureProgram {
 extension [UInt8] {
   /// Lower-case hexadecimal digits.
   public var hexadecimal: String {
-    let digits = Array<Character>("0123456789abcdef")
+    let digits = [Character]("0123456789abcdef")
     return String(flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
   }
 }
@@ -51,7 +51,9 @@ extension JSONReader {
     }
     var bytes: [UInt8] = []
     for index in 0..<byteCount {
-      guard let byte = UInt8(String(decoding: text[2 * index..<2 * index + 2], as: UTF8.self), radix: 16)
+      guard
+        let byte = UInt8(
+          String(decoding: text[2 * index..<2 * index + 2], as: UTF8.self), radix: 16)
       else { throw failure(key, "expected \(2 * byteCount) hexadecimal digits") }
       bytes.append(byte)
     }

@@ -22,6 +22,9 @@ public struct CostReport {
   let bitsPerSecond: Double
   let rows: [Row]
   let total: Row
+  /// All layers together, and how many they are.
+  let layers: Row
+  let layerCount: Int
 
   /// The step whose cost stands for "one token": the last one of the session.
   public init(
@@ -49,6 +52,12 @@ public struct CostReport {
     }
     rows = names.map { name in row(name) { CostReport.part($0.label) == name } }
     total = row("total") { _ in true }
+    layers = row("layers") { $0.label.hasPrefix("layers.") }
+    layerCount =
+      Set(
+        program.nodes.map(\.label).filter { $0.hasPrefix("layers.") }
+          .map { $0.split(separator: ".")[1] }
+      ).count
   }
 
   /// "layers.3.attention.scores" as "layers.*.attention.scores".
@@ -94,9 +103,15 @@ public struct CostReport {
       isDecoder
       ? "a prompt of \(session.promptCapacity) and \(session.newCapacity) new tokens"
       : "a text of \(session.promptCapacity) tokens"
+    let perLayer = isDecoder ? layers.token : layers.prompt
+    let layerBytes = perLayer.byteCount(frameByteCount: Connection.frameHeaderByteCount)
+    let count = Double(max(layerCount, 1))
     return """
       \(table.text)
 
+      Per layer and \(isDecoder ? "token" : "text"): \
+      \(Quantity.decimal(Double(perLayer.roundCount) / count, fractionDigits: 1)) rounds, \
+      \(Quantity.text(byteCount: Int(Double(layerBytes) / count))) sent by each party.
       Bytes are those each party sends in one step; a round of one part may share its messages
       with other parts, so rounds and framing of parts add up to more than the total.
       Session for \(size): correlations of \(parties[0]) for party 0, \(parties[1]) for party 1.
@@ -132,6 +147,7 @@ public struct CostReport {
     return [
       "promptCapacity": .integer(session.promptCapacity),
       "newCapacity": .integer(session.newCapacity), "total": object(total),
+      "layers": object(layers), "layerCount": .integer(layerCount),
       "parts": .array(rows.map(object)),
     ]
   }

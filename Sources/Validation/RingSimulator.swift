@@ -183,7 +183,8 @@ public struct RingSimulator {
         let difference = (window &- maskWindow) & (.max &>> UInt64(64 - function.comparedBits))
         guard difference &>> UInt64(function.comparedBits - 1) == 1 else { continue }
         for output in results.indices {
-          results[output][index] &+= steps[output][knot].slope &* y
+          results[output][index] &+=
+            steps[output][knot].slope &* y
             &+ steps[output][knot].intercept
         }
       }

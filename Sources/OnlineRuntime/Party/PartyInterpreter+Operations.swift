@@ -179,7 +179,8 @@ extension PartyInterpreter {
       sum &+= x.base[index] &* right[index] &+ y.base[index] &* left[index]
       for i in x.parts.indices {
         for j in y.parts.indices {
-          sum &+= x.coefficient(i, index) &* y.coefficient(j, index)
+          sum &+=
+            x.coefficient(i, index) &* y.coefficient(j, index)
             &* products[i * y.parts.count + j][index]
         }
       }
