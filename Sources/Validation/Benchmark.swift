@@ -8,7 +8,6 @@ import Models
 import OnlineRuntime
 import Program
 import Sharing
-import Synchronization
 
 /// One benchmark run of a model, medians over repetitions.
 public struct Benchmark {
@@ -75,8 +74,9 @@ public struct Benchmark {
         try Benchmark.seconds {
           _ = try dealt.deal(session: 0, program: bundle.program, weights: weights)
         })
-      let result = try Benchmark.online(
-        shares: shares, correlations: correlations, prompt: prompt, newCount: shape.newCapacity)
+      let parties = try LocalParties(shares: shares, correlations: correlations)
+      let result = try parties.generate(prompt: prompt, newCount: shape.newCapacity)
+      parties.stop()
       promptSeconds.append(result.stepSeconds[0])
       if result.stepSeconds.count > 1 {
         let tokens = result.stepSeconds.dropFirst()
@@ -120,40 +120,6 @@ public struct Benchmark {
     let started = ContinuousClock.now
     try body()
     return (ContinuousClock.now - started) / .seconds(1)
-  }
-
-  /// One session with both parties as threads of this process, over loopback TCP.
-  private static func online(
-    shares: String, correlations: String, prompt: [Int], newCount: Int
-  ) throws -> SecureGeneration.Result {
-    // Ports are found by binding and freeing them.
-    let addresses = try (0...1).map { _ in
-      let listener = try Listener(Address(host: "127.0.0.1", port: 0))
-      defer { listener.close() }
-      return listener.address
-    }
-    let services = try (0...1).map { party in
-      let provider = try BundleProvider(
-        party: party, bundlePath: "\(shares)/party\(party).bundle",
-        correlationFolder: "\(correlations)/party\(party)")
-      let service = try PartyService(
-        identity: provider.identity,
-        configuration: PartyConfiguration(
-          listen: addresses[party], peer: addresses[1 - party]), log: { _ in })
-      let ledger = "\(shares)/ledger\(party)"
-      Thread {
-        do {
-          try service.run(
-            provider: provider, ledger: SessionLedger(path: ledger, party: party))
-        } catch { service.stop() }
-      }.start()
-      return service
-    }
-    defer { for service in services { service.stop() } }
-    let session = try ClientSession.begin(
-      party0: addresses[0], party1: addresses[1], promptCount: prompt.count, newCount: newCount)
-    return try SecureGeneration(session: session, tables: nil).run(
-      prompt: prompt, newCount: newCount)
   }
 }
 
