@@ -12,17 +12,65 @@ public enum PlaintextReference {
   public static func output(checkpointPath: String, tokensPath: String) throws(InputError)
     -> FloatMatrix
   {
-    let texts = try TokenFile.read(tokensPath)
-    guard texts.count == 1, let tokens = texts.first else {
-      throw InputError(tokensPath, "holds \(texts.count) token lists, expected one")
+    let text = try Text(checkpointPath: checkpointPath, tokensPath: tokensPath)
+    return try FloatInterpreter(text.loaded).run(tokens: text.tokens)
+  }
+
+  /// Continues the one token list in a token file greedily by `newCount` tokens.
+  ///
+  /// - Returns: the new tokens, and the logits that each of them was chosen from,
+  ///   [newCount, vocabulary].
+  /// - Throws: as `output`; also for an encoder, and where the model has too few positions.
+  public static func continuation(
+    checkpointPath: String, tokensPath: String, newCount: Int, chosen: (Int) -> Void = { _ in }
+  ) throws(InputError) -> (tokens: [Int], logits: FloatMatrix) {
+    precondition(newCount > 0, "a continuation has at least one token")
+    let text = try Text(checkpointPath: checkpointPath, tokensPath: tokensPath)
+    let model = text.loaded.model
+    guard model.kind == .decoder else {
+      throw InputError(checkpointPath, "is an encoder, which has no continuation")
     }
-    let loaded = try ModelLoader.load(path: checkpointPath)
-    do throws(InputError) {
-      try loaded.model.check(tokens)
-    } catch {
-      throw InputError(tokensPath, place: error.place, error.cause)
+    guard text.tokens.count + newCount - 1 <= model.maximumPositions else {
+      throw InputError(
+        tokensPath,
+        "\(text.tokens.count) tokens and \(newCount) new ones are too long, "
+          + "the model has positions for \(model.maximumPositions)")
     }
-    return try FloatInterpreter(loaded).run(tokens: tokens)
+    let interpreter = try FloatInterpreter(text.loaded)
+    var all = text.tokens
+    var values: [Float] = []
+    for _ in 0..<newCount {
+      let output = try interpreter.run(tokens: all)
+      let row = output.row(output.rowCount - 1)
+      values += row
+      let token = row.indices.max { row[$0] < row[$1] }.map { $0 - row.startIndex } ?? 0
+      all.append(token)
+      chosen(token)
+    }
+    return (
+      Array(all.dropFirst(text.tokens.count)),
+      FloatMatrix(rowCount: newCount, columnCount: values.count / newCount, values: values)
+    )
+  }
+
+  /// A checkpoint with a text that it takes.
+  private struct Text {
+    let loaded: LoadedModel
+    let tokens: [Int]
+
+    init(checkpointPath: String, tokensPath: String) throws(InputError) {
+      let texts = try TokenFile.read(tokensPath)
+      guard texts.count == 1, let tokens = texts.first else {
+        throw InputError(tokensPath, "holds \(texts.count) token lists, expected one")
+      }
+      loaded = try ModelLoader.load(path: checkpointPath)
+      self.tokens = tokens
+      do throws(InputError) {
+        try loaded.model.check(tokens)
+      } catch {
+        throw InputError(tokensPath, place: error.place, error.cause)
+      }
+    }
   }
 }
 

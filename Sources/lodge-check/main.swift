@@ -58,12 +58,39 @@ let verifyCommand = Command(
   }
 }
 
+let compareCommand = Command(
+  "compare", summary: "compares secure logits with the plaintext model's",
+  details: """
+    Both files have one row of logits a generated token. Rows are compared up to the first one that
+    gives another token, because what follows continues another text. Fails where such a token is
+    not explained by a small margin between the plaintext model's two largest logits.
+    """,
+  example: "lodge-check compare secure.npy plaintext.npy",
+  positionals: [
+    Positional("SECURE", .path, help: "NPY file written by `lodge-client --logits`"),
+    Positional("PLAINTEXT", .path, help: "NPY file written by `lodge-model logits --new`"),
+  ],
+  options: [
+    Option(
+      "margin", .number(0...1e6), default: "0.2",
+      help: "plaintext margin below which tokens may differ"),
+    .json,
+  ]
+) { arguments in
+  let comparison = try LogitComparison(
+    securePath: arguments.string("SECURE"), plaintextPath: arguments.string("PLAINTEXT"))
+  arguments.console.print(
+    arguments.flag("json") ? comparison.json.indentedText : comparison.text)
+  try comparison.check(margin: arguments.number("margin"))
+}
+
 Command(
   "lodge-check", summary: "checks programs, costs and files; needs no secret",
   example: """
     lodge-check program opt.lodge
     lodge-check cost opt.lodge --rtt 10ms --bandwidth 1Gbps
     lodge-check verify shares/manifest.json
+    lodge-check compare secure.npy plaintext.npy
     """,
-  subcommands: [programCommand, costCommand, verifyCommand]
+  subcommands: [programCommand, costCommand, verifyCommand, compareCommand]
 ).main()

@@ -19,19 +19,49 @@ let inspectCommand = Command(
 
 let logitsCommand = Command(
   "logits", summary: "runs the plaintext model in float and writes its outputs",
-  details: "Logits (decoder) or last hidden states (encoder), float32 [positions, width].",
-  example: "lodge-model logits opt-125m --tokens prompt.json --out logits.npy",
+  details: """
+    Logits (decoder) or last hidden states (encoder), float32 [positions, width]. With --new, the
+    text is continued greedily, and only the logits that each new token was chosen from are written:
+    the rows that `lodge-client --logits` writes.
+    """,
+  example: """
+    lodge-model logits opt-125m --tokens prompt.json --out logits.npy
+    lodge-model logits opt-125m --tokens prompt.json --new 32 --out new.npy --tokens-out new.json
+    """,
   positionals: [
     Positional("CHECKPOINT", .path, help: "folder with config.json and model.safetensors")
   ],
   options: [
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("out", .path, isRequired: true, help: "NPY file to write"),
+    Option("new", .integer(1...1 << 20), help: "tokens to continue the text by (decoder)"),
+    Option("tokens-out", .path, help: "JSON file for the new tokens (with --new)"),
   ]
 ) { arguments in
+  let tokensOut = arguments.optionalString("tokens-out")
+  if tokensOut != nil, arguments.optionalInteger("new") == nil {
+    throw UsageError("--tokens-out needs --new")
+  }
   arguments.printConfiguration()
-  let output = try PlaintextReference.output(
-    checkpointPath: arguments.string("CHECKPOINT"), tokensPath: arguments.string("tokens"))
+  let checkpoint = try arguments.string("CHECKPOINT")
+  let tokens = try arguments.string("tokens")
+  let output: FloatMatrix
+  if let newCount = arguments.optionalInteger("new") {
+    let progress = Progress(
+      "continuing", total: newCount, unit: .items("tokens"), console: arguments.console)
+    let result = try PlaintextReference.continuation(
+      checkpointPath: checkpoint, tokensPath: tokens, newCount: newCount
+    ) { _ in progress.advance() }
+    progress.finish()
+    output = result.logits
+    let text = JSON.array(result.tokens.map(JSON.integer)).text
+    if let tokensOut {
+      try AtomicFile.write(Array((text + "\n").utf8), to: tokensOut, mode: 0o644)
+    }
+    arguments.console.print(text)
+  } else {
+    output = try PlaintextReference.output(checkpointPath: checkpoint, tokensPath: tokens)
+  }
   try NPY.write(output.npyArray, to: arguments.string("out"))
   arguments.console.print(
     "\(try arguments.string("out")): float32 [\(output.rowCount), \(output.columnCount)]")

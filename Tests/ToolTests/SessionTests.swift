@@ -1,0 +1,134 @@
+// Sessions are used once, whatever happens to processes, ledgers and folders.
+
+import Bytes
+import Foundation
+import OnlineRuntime
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct SessionTests {
+  @Test func aBatchIsUsedUpAndStaysUsed() throws {
+    let servers = try Servers()
+    let saved = servers.folder.file("saved")
+    try FileManager.default.copyItem(atPath: servers.folder.file("correlations"), toPath: saved)
+    var parties = try Parties(servers)
+    var answers: [Answer] = []
+    for session in 0..<Tiny.sessionCount {
+      answers.append(try parties.generate())
+      #expect(answers[session].session == session)
+      #expect(answers[session].tokens == answers[0].tokens)
+    }
+    let used = "no unused session is left: all \(Tiny.sessionCount) are used"
+    try parties.refuse(saying: [used])
+    // After a restart with the same ledgers.
+    try parties.stop()
+    parties = try Parties(servers)
+    try parties.refuse(saying: [used])
+    try parties.stop()
+    // After the folders are copied back.
+    try FileManager.default.removeItem(atPath: servers.folder.file("correlations"))
+    try FileManager.default.copyItem(atPath: saved, toPath: servers.folder.file("correlations"))
+    parties = try Parties(servers)
+    try parties.refuse(saying: [used])
+    try parties.stop()
+    // More sessions of the same batch are new ones.
+    try Tiny.deal(
+      servers.folder.path, into: servers.folder.file("correlations"),
+      sessions: Tiny.sessionCount + 1)
+    parties = try Parties(servers)
+    #expect(try parties.generate().session == Tiny.sessionCount)
+    try parties.stop()
+  }
+
+  /// One party that has lost its ledger cannot make the other repeat a session.
+  @Test(arguments: [0, 1])
+  func aLostLedgerOfOnePartyRepeatsNothing(party: Int) throws {
+    let servers = try Servers()
+    var parties = try Parties(servers)
+    try parties.generate()
+    try parties.stop()
+    try FileManager.default.removeItem(atPath: servers.folder.file("party\(party).ledger"))
+    parties = try Parties(servers)
+    #expect(try parties.generate().session == 1)
+    try parties.stop()
+  }
+
+  @Test func theLedgerOfTheOtherPartyIsRefused() throws {
+    let servers = try Servers()
+    _ = try SessionLedger(path: servers.folder.file("party0.ledger"), party: 1)
+    try Tool.fail(
+      "lodge-party", servers.arguments(0) + ["--peer", "127.0.0.1:1"],
+      saying: ["party0.ledger", "is the ledger of party 1, not of party 0"])
+    _ = try servers.folder.write("no database at all".utf8, to: "party0.ledger")
+    try Tool.fail(
+      "lodge-party", servers.arguments(0) + ["--peer", "127.0.0.1:1"], saying: ["party0.ledger"])
+  }
+
+  @Test func twoProcessesCannotShareALedger() throws {
+    let servers = try Servers()
+    let party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0")
+    try Tool.fail(
+      "lodge-party", servers.arguments(0) + ["--peer", "127.0.0.1:1"],
+      saying: ["party0.ledger", "another process uses this ledger"])
+    try party0.stop()
+  }
+
+  @Test func requestsThatDoNotFitAreRefused() throws {
+    let parties = try Parties(Servers())
+    try parties.refuse(
+      prompt: [1, 2, 3, 4], saying: ["the prompt has 4 tokens, sessions allow 3"])
+    try parties.refuse(
+      prompt: [1], newCount: 4, saying: ["4 new tokens were asked for, sessions allow 3"])
+    // None of them has used a session; a wrong token is found before a session is asked for.
+    try parties.refuse(prompt: [1, 11], saying: ["position 1", "token 11"])
+    #expect(try parties.generate().session == 0)
+    try parties.stop()
+  }
+
+  @Test func clientsCheckTheirFilesFirst() throws {
+    let parties = try Parties(Servers())
+    for (text, part) in [("[]", "no tokens"), ("[[1],[2]]", "2 token lists"), ("{", "byte")] {
+      let tokens = try parties.servers.folder.write(text.utf8, to: "tokens.json")
+      var arguments = try parties.clientArguments()
+      arguments[5] = tokens
+      try Tool.fail("lodge-client", arguments, saying: [tokens, part])
+    }
+    try parties.refuse(["--bundle", parties.servers.bundle(0)], saying: ["party0.bundle", "kind"])
+    #expect(try parties.generate().session == 0)
+    try parties.stop()
+  }
+
+  /// Damage inside a file is found when its session is about to be used; the next one serves.
+  @Test(arguments: [0, 1])
+  func aDamagedSessionIsSkippedUnused(party: Int) throws {
+    let servers = try Servers()
+    try damage(servers.session(0, party)) { $0[$0.count - 1] ^= 1 }
+    let parties = try Parties(servers)
+    #expect(try parties.generate().session == 1)
+    #expect(try parties[party].tool.messages.contains("000000.corr"))
+    try parties.stop()
+    let ledger = try SessionLedger(path: servers.folder.file("party\(party).ledger"), party: party)
+    #expect(try ledger.state(of: key(servers, 0)) == nil)
+    #expect(try ledger.state(of: key(servers, 1)) == .finished)
+  }
+
+  @Test func withoutSessionsClientsAreTold() throws {
+    let servers = try Servers()
+    for party in 0...1 {
+      let folder = servers.correlations(party)
+      for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
+        try FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+      }
+    }
+    let parties = try Parties(servers)
+    try parties.refuse(saying: ["there are no sessions"])
+    try parties.stop()
+  }
+
+  private func key(_ servers: Servers, _ session: Int) throws -> SessionKey {
+    let text = try Tool.succeed(
+      "lodge-check", ["verify", servers.session(session, 0), "--json"])
+    let part = text.components(separatedBy: "\"batch\": \"")
+    return SessionKey(batch: String(part[1].prefix(32)), session: session)
+  }
+}
