@@ -250,7 +250,7 @@ def compare(pair, checkpoint):
 
 
 def write_weights(pair, path):
-    """Signed ring elements of every weight by name, beside `scale/<name>`; only for the owner."""
+    """Every weight as signed ring elements by name, and its `fractionalBits/<name>`; mode 0600."""
     arrays = {}
     for index, weight in enumerate(pair.weights):
         arrays[weight["name"]] = pair.weight(index).view("i8")
@@ -273,6 +273,8 @@ def main():
     arguments = parser.parse_args()
     try:
         pair = Pair(arguments.party0, arguments.party1)
+        for bundle in pair.bundles:
+            bundle.container.verify()
         elements = sum(w["rowCount"] * w["columnCount"] for w in pair.weights)
         sizes = sum(os.path.getsize(b.path) for b in pair.bundles)
         print(f"conversion {pair.conversion}, program {pair.program_digest}")
@@ -283,9 +285,6 @@ def main():
             weights, elements, differing, largest = compare(pair, checkpoint)
             print(f"{weights} weights compared with {checkpoint.path}: {differing} of {elements} "
                   f"elements differ, by at most {largest}")
-        else:
-            for index in range(len(pair.weights)):
-                pair.weight(index)
         if arguments.out:
             write_weights(pair, arguments.out)
             print(f"weights written to {arguments.out}")
