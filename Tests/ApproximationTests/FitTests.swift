@@ -54,6 +54,14 @@ struct FitTests {
     }
   }
 
+  /// exp(x / 16) on the clipped range of softmax, as the recipe `accurate` lowers it.
+  @Test func exponentialOfTheRecipe() {
+    let fixed = FixedPointPolynomial.fit(
+      degree: 4, argumentBits: 12, resultBits: 60, on: -0.875...0.9375
+    ) { exp(($0 * 8 - 7) / 16) }
+    #expect(fixed.maximumError < 7.5e-6)
+  }
+
   @Test(arguments: [0x1p-8, 0x1p-12, 0x1p-15])
   func tablesKeepTheirTolerance(tolerance: Double) {
     for (range, function) in [
