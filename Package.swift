@@ -19,7 +19,7 @@ let libraries: [Target] = [
   .target(name: "Models", dependencies: ["Bytes", "Checkpoints", "COpenBLAS"]),
   .target(name: "Approximation", dependencies: ["Bytes", "Models"]),
   .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
-  .target(name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd", "COpenSSL"]),
+  .target(name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd"]),
   .target(
     name: "Sharing",
     dependencies: [

@@ -139,10 +139,10 @@ class Container:
             raise self._error("kind", "is not a lower-case word")
         if kind is not None and kind != self.kind:
             raise self._error("kind", f"is a {self.kind}, a {kind} is expected")
-        self._header_text = self._text("header")
+        self.header_text = self._text("header")
         try:
             self.header = json.loads(
-                self._header_text, object_pairs_hook=_members, parse_constant=_refuse)
+                self.header_text, object_pairs_hook=_members, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise self._error("header", str(error)) from None
         self.digest = self._digest(self._file, "digest", "digest")
@@ -240,7 +240,7 @@ class Container:
 
     def _check_digest(self):
         """C21 and C22."""
-        header = self._header_text.encode()
+        header = self.header_text.encode()
         lines = [b"format lodge", b"version 1", b"kind " + self.kind.encode()]
         lines += [b"header %d" % len(header), header, b"datasets %d" % len(self._datasets)]
         for name in self:

@@ -63,7 +63,7 @@ extension Recipe {
       embedding = value
     }
     if has("fractionalBits") { fractionalBits = try reader.integer("fractionalBits", in: 8...20) }
-    if has("geluDegree") { geluDegree = try reader.integer("geluDegree", in: 2...8) }
+    if has("geluDegree") { geluDegree = try reader.integer("geluDegree", in: 4...8) }
     if has("expDegree") { expDegree = try reader.integer("expDegree", in: 2...8) }
     if has("expSquarings") { expSquarings = try reader.integer("expSquarings", in: 1...8) }
     func number(_ key: String, _ value: inout Double, _ range: ClosedRange<Double>)

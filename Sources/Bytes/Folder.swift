@@ -10,7 +10,8 @@ public enum Folder {
         atPath: path, withIntermediateDirectories: true,
         attributes: [.posixPermissions: 0o700])
     } catch {
-      throw InputError(path, "the folder cannot be made", hint: "check the path and its permissions")
+      throw InputError(
+        path, "the folder cannot be made", hint: "check the path and its permissions")
     }
   }
 

@@ -37,6 +37,15 @@ public enum Quantity {
     return number * factor
   }
 
+  /// 5329408 as "5,329,408".
+  public static func grouped(_ number: Int) -> String {
+    var digits = Array(String(number.magnitude))
+    for position in stride(from: digits.count - 3, to: 0, by: -3) {
+      digits.insert(",", at: position)
+    }
+    return (number < 0 ? "-" : "") + String(digits)
+  }
+
   /// `seconds` in the unit that fits: `850 us`, `12.3 ms`, `4.20 s`, `3 min 05 s`, `2 h 07 min`.
   public static func text(seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0 else { return "unknown" }

@@ -1,5 +1,7 @@
 // The constants and limits of formats/container.md, and the text that the digest is taken over.
 
+import Bytes
+
 /// Numbers and names that writer and reader share; the numbering of rules is that of the format.
 enum ContainerFormat {
   static let name = "lodge"
@@ -43,15 +45,8 @@ enum ContainerFormat {
     for (description, sha256) in datasets.sorted(by: { $0.0.precedes($1.0) }) {
       let shape = description.shape.map(String.init).joined(separator: "x")
       text += "\(description.name) \(description.elementType.rawValue) \(shape)"
-      text += " \(hexadecimal(sha256))\n"
+      text += " \(sha256.hexadecimal)\n"
     }
     return text
-  }
-
-  /// Lower-case hexadecimal digits of `bytes`.
-  static func hexadecimal(_ bytes: [UInt8]) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(
-      decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 }

@@ -32,13 +32,13 @@ public struct ContainerInspection: Sendable {
   public init(_ reader: ContainerReader) {
     path = reader.path
     kind = reader.kind
-    digest = ContainerFormat.hexadecimal(reader.digest)
+    digest = reader.digest.hexadecimal
     header = ContainerInspection.withoutSeeds(reader.header)
     rows = reader.stored.map { dataset in
       Row(
         description: dataset.description, byteCount: dataset.description.byteCount,
         storedByteCount: dataset.storedByteCount,
-        sha256: ContainerFormat.hexadecimal(dataset.sha256))
+        sha256: dataset.sha256.hexadecimal)
     }
   }
 
@@ -64,25 +64,18 @@ public struct ContainerInspection: Sendable {
   public var table: String {
     var lines = ["file    \(path)", "kind    \(kind)", "digest  \(digest)", "header"]
     lines += header.indentedText.split(separator: "\n").map { "  \($0)" }
-    let head = ["name", "type", "shape", "storage", "bytes", "in file"]
-    let cells = rows.map { row in
-      [
+    var table = TextTable([
+      ("name", .left), ("type", .left), ("shape", .left), ("storage", .left), ("bytes", .right),
+      ("in file", .right),
+    ])
+    for row in rows {
+      table.addRow([
         row.description.name, row.description.elementType.rawValue,
         row.description.shape.map(String.init).joined(separator: "x"),
         row.description.storage.rawValue, String(row.byteCount), String(row.storedByteCount),
-      ]
+      ])
     }
-    let all = [head] + cells
-    let widths = head.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
-    for row in all {
-      let padded = row.indices.map { column in
-        let padding = String(repeating: " ", count: widths[column] - row[column].count)
-        // Numbers to the right.
-        return column >= 4 ? padding + row[column] : row[column] + padding
-      }
-      let line = padded.joined(separator: "  ")
-      lines.append(String(line.reversed().drop { $0 == " " }.reversed()))
-    }
+    lines.append(table.text)
     lines.append("\(rows.count) datasets, \(rows.reduce(0) { $0 + $1.byteCount }) bytes")
     return lines.joined(separator: "\n") + "\n"
   }

@@ -1,6 +1,7 @@
 // Compression, digests and publication of a container under construction.
 
 public import Bytes
+import Randomness
 
 extension ContainerWriter {
   /// Takes all digests, closes the file, makes it durable and gives it its name.
@@ -18,7 +19,7 @@ extension ContainerWriter {
     let text = ContainerFormat.digestText(
       kind: kind, headerText: headerText,
       datasets: zip(datasets, digests).map { ($0, sha256: $1) })
-    let digest = ContentDigest.of(text)
+    let digest = SHA256.digest(Array(text.utf8))
     try output.close(names: datasets.map(\.name), digests: digests, rootDigest: digest)
     try temporary.publish()
     return digest
@@ -53,7 +54,7 @@ extension ContainerWriter {
       shape: description.shape, elementByteCount: description.elementType.byteCount)
     // Bounds the memory for compressed chunks; no influence on the file.
     let batch = max(2, min(32, (64 << 20) / layout.chunkByteCount))
-    var digest = ContentDigest()
+    var digest = SHA256Hasher()
     var start = 0
     while start < layout.chunkCount {
       let count = min(batch, layout.chunkCount - start)
@@ -65,7 +66,9 @@ extension ContainerWriter {
       }
       for task in 0..<count {
         unsafe digest.update(
-          UnsafeRawBufferPointer(rebasing: bytes[layout.byteRange(ofChunk: start + task)]))
+          RawSpan(
+            _unsafeBytes: UnsafeRawBufferPointer(
+              rebasing: bytes[layout.byteRange(ofChunk: start + task)])))
       }
       try output.write(frames, firstChunk: start, layout: layout, description)
       start += count
@@ -77,7 +80,7 @@ extension ContainerWriter {
 extension OpenFile {
   /// SHA-256 of `range`, read in blocks of 1 MiB.
   func sha256(of range: Range<Int>) throws(InputError) -> [UInt8] {
-    var digest = ContentDigest()
+    var digest = SHA256Hasher()
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
     defer { unsafe buffer.deallocate() }
     var offset = range.lowerBound
@@ -85,7 +88,7 @@ extension OpenFile {
       let block = unsafe UnsafeMutableRawBufferPointer(
         rebasing: buffer[..<min(buffer.count, range.upperBound - offset)])
       try unsafe read(into: block, at: offset)
-      unsafe digest.update(UnsafeRawBufferPointer(block))
+      unsafe digest.update(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(block)))
       offset += block.count
     }
     return digest.finalize()

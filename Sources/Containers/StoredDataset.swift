@@ -1,6 +1,7 @@
 // Where a checked dataset lies in its file.
 
 import Bytes
+import Randomness
 
 /// A dataset of an open container, its digest, and the places of its bytes.
 struct StoredDataset: Sendable {
@@ -74,7 +75,7 @@ struct StoredDataset: Sendable {
     switch location {
     case .raw(let offset): return try file.sha256(of: offset..<offset + description.byteCount)
     case .chunks(let layout, let stored):
-      var digest = ContentDigest()
+      var digest = SHA256Hasher()
       let whole = UnsafeMutableRawBufferPointer.allocate(
         byteCount: max(1, layout.chunkByteCount), alignment: 16)
       defer { unsafe whole.deallocate() }
@@ -83,7 +84,9 @@ struct StoredDataset: Sendable {
         try unsafe ZstdFrame.decompress(
           frame, into: whole, source: file.path, place: description.name)
         unsafe digest.update(
-          UnsafeRawBufferPointer(rebasing: whole[..<layout.byteRange(ofChunk: index).count]))
+          RawSpan(
+            _unsafeBytes: UnsafeRawBufferPointer(
+              rebasing: whole[..<layout.byteRange(ofChunk: index).count])))
       }
       return digest.finalize()
     }

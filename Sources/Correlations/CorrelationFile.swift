@@ -164,15 +164,18 @@ public struct CorrelationFile: Sendable {
         hint: "give each party its own folder of correlations")
     }
     guard header.conversion.programDigest == conversion.programDigest else {
-      throw InputError(path, place: "programDigest", "was dealt for another program than the bundle's")
+      throw InputError(
+        path, place: "programDigest", "was dealt for another program than the bundle's")
     }
     guard header.conversion.identifier == conversion.identifier else {
-      throw InputError(path, place: "conversion", "was dealt for another conversion than the bundle's")
+      throw InputError(
+        path, place: "conversion", "was dealt for another conversion than the bundle's")
     }
     guard header.shape.kind == program.kind, header.shape.rowCapacity <= program.maximumPositions
     else {
       throw InputError(
-        path, place: "promptCapacity", "\(header.shape.rowCapacity) positions are more than the "
+        path, place: "promptCapacity",
+        "\(header.shape.rowCapacity) positions are more than the "
           + "model's \(program.maximumPositions)")
     }
     let expected = CorrelationLayout.datasets(program, header.shape, party: party)

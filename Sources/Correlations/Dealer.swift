@@ -45,7 +45,8 @@ public struct Dealer: Sendable {
 
   /// Computes all correlations of session `number` and stores them in `sink`.
   public func deal(
-    session number: Int, shape session: SessionShape, into sink: borrowing some CorrelationSink & ~Copyable,
+    session number: Int, shape session: SessionShape,
+    into sink: borrowing some CorrelationSink & ~Copyable,
     progress: (Int) -> Void = { _ in }
   ) throws(InputError) {
     let masks = SessionMasks(
@@ -103,22 +104,20 @@ public struct Dealer: Sendable {
     func shape(_ value: ValueID) -> ValueShape { program.values[value].shape }
     switch node.operation {
     case .linear(let x, let id):
-      return [try product(mask(of: x, masks), id)]
+      return [program.weights[id].product(mask(of: x, masks), try multiplied(id))]
     case .scale(let x, let id):
-      let weight = weights[id]
-      let mask = mask(of: x, masks)
-      return [mask.indices.map { mask[$0] &* weight[$0 % weight.count] }]
+      return [program.weights[id].scaled(mask(of: x, masks), try multiplied(id))]
     case .scores(let query, let key, let heads):
       return [
-        scoreProducts(
-          mask(of: query, masks), mask(of: key, masks), masks.step,
-          shape(node.outputs.lowerBound), heads: heads, width: shape(query).width ?? 0)
+        masks.step.scores(
+          mask(of: query, masks), mask(of: key, masks), shape(node.outputs.lowerBound),
+          heads: heads, width: shape(query).width ?? 0)
       ]
     case .mix(let weights, let value, let heads):
       return [
-        mixProducts(
-          mask(of: weights, masks), shape(weights), mask(of: value, masks), masks.step,
-          heads: heads, width: shape(value).width ?? 0)
+        masks.step.mix(
+          mask(of: weights, masks), shape(weights), mask(of: value, masks), heads: heads,
+          width: shape(value).width ?? 0)
       ]
     case .multiply(let x, let y):
       let left = parts(of: x, masks)
@@ -174,64 +173,13 @@ public struct Dealer: Sendable {
     (1..<power).reduce(word) { product, _ in product &* word }
   }
 
-  /// Masks times the weight's transpose, all rows at once.
-  private func product(_ mask: [UInt64], _ id: WeightID) throws(InputError) -> [UInt64] {
+  /// Elements of a weight that the dealer multiplies.
+  private func multiplied(_ id: WeightID) throws(InputError) -> [UInt64] {
     let weight = program.weights[id]
     guard weights.indices.contains(id), weights[id].count == weight.elementCount else {
       throw InputError("dealer", place: weight.name, "the dealer has no such weight")
     }
-    let left = MatrixSlice(mask, stride: weight.inputCount)
-    let right = MatrixSlice(weights[id], stride: weight.columnCount)
-    let rows = mask.count / weight.inputCount
-    return weight.isTransposed
-      ? RingProduct.plain(
-        left, right, rows: rows, columns: weight.outputCount, inner: weight.inputCount)
-      : RingProduct.transposed(
-        left, right, rows: rows, columns: weight.outputCount, inner: weight.inputCount)
-  }
-
-  private func scoreProducts(
-    _ query: [UInt64], _ key: [UInt64], _ step: SessionStep, _ shape: ValueShape, heads: Int,
-    width: Int
-  ) -> [UInt64] {
-    let headWidth = width / heads
-    let rows = step.rows.count
-    var result = [UInt64](repeating: 0, count: step.elementCount(shape))
-    let runs = step.runs(shape, count: heads)
-    for head in 0..<heads {
-      let products = RingProduct.transposed(
-        MatrixSlice(query, offset: head * headWidth, stride: width),
-        MatrixSlice(key, offset: head * headWidth, stride: width), rows: rows, columns: rows,
-        inner: headWidth)
-      for row in 0..<rows {
-        for (column, element) in runs[row * heads + head].enumerated() {
-          result[element] = products[row * rows + column]
-        }
-      }
-    }
-    return result
-  }
-
-  private func mixProducts(
-    _ weights: [UInt64], _ shape: ValueShape, _ value: [UInt64], _ step: SessionStep, heads: Int,
-    width: Int
-  ) -> [UInt64] {
-    let headWidth = width / heads
-    let rows = step.rows.count
-    var result = [UInt64](repeating: 0, count: rows * width)
-    for head in 0..<heads {
-      let products = RingProduct.plain(
-        MatrixSlice(
-          step.dense(weights, shape, head: head, keyCapacity: rows), stride: rows),
-        MatrixSlice(value, offset: head * headWidth, stride: width), rows: rows,
-        columns: headWidth, inner: rows)
-      for row in 0..<rows {
-        for column in 0..<headWidth {
-          result[row * width + head * headWidth + column] = products[row * headWidth + column]
-        }
-      }
-    }
-    return result
+    return weights[id]
   }
 
   // MARK: Comparison keys

@@ -92,37 +92,41 @@ extension ModelInspection {
 
   /// The same for people: sizes, then non-linear operations, then tensors, in aligned columns.
   public var table: String {
-    var sizes = TextTable(heading: [])
-    sizes.add(["file", path])
-    sizes.add(["format", formatName])
-    sizes.add(["model", "\(family), \(kind.rawValue)"])
-    sizes.add([
+    var sizes = TextTable([.left, .left])
+    sizes.addRow(["file", path])
+    sizes.addRow(["format", formatName])
+    sizes.addRow(["model", "\(family), \(kind.rawValue)"])
+    sizes.addRow([
       "parameters",
-      TextTable.grouped(parameterCount)
+      Quantity.grouped(parameterCount)
         + (parameterCount == usedParameterCount
-          ? "" : ", of which \(TextTable.grouped(usedParameterCount)) are used"),
+          ? "" : ", of which \(Quantity.grouped(usedParameterCount)) are used"),
     ])
-    sizes.add(["vocabulary", TextTable.grouped(vocabularySize)])
-    sizes.add(["positions", TextTable.grouped(maximumPositions)])
-    sizes.add(["output width", TextTable.grouped(outputWidth)])
+    sizes.addRow(["vocabulary", Quantity.grouped(vocabularySize)])
+    sizes.addRow(["positions", Quantity.grouped(maximumPositions)])
+    sizes.addRow(["output width", Quantity.grouped(outputWidth)])
 
-    var operations = TextTable(
-      heading: ["non-linear", "nodes", "rows per position", "row width"], rightAligned: [1, 2, 3])
+    var operations = TextTable([
+      ("non-linear", .left), ("nodes", .right), ("rows per position", .right),
+      ("row width", .right),
+    ])
     for entry in nonLinearOperations {
-      operations.add([
+      operations.addRow([
         entry.kind, String(entry.nodeCount), String(entry.rowsPerPosition),
         (entry.kind == "softmax" ? "up to " : "") + String(entry.rowWidth),
       ])
     }
 
-    var list = TextTable(heading: ["tensor", "shape", "dtype", "weight"])
+    var list = TextTable([
+      ("tensor", .left), ("shape", .left), ("dtype", .left), ("weight", .left),
+    ])
     for tensor in tensors {
-      list.add([
+      list.addRow([
         tensor.description.name,
         tensor.description.shape.map(String.init).joined(separator: " x "),
         tensor.description.type.rawValue, tensor.weightName ?? "(not used)",
       ])
     }
-    return "\(sizes.text)\n\(operations.text)\n\(list.text)"
+    return "\(sizes.text)\n\n\(operations.text)\n\n\(list.text)"
   }
 }

@@ -31,7 +31,8 @@ extension Model {
       var entry = try JSONReader(
         element, source: source, place: "\(reader.path("weights"))[\(index)]")
       let shape = WeightShape(name: try entry.string("name"), shape: try entry.integers("shape"))
-      guard shape.shape.allSatisfy({ (1...1 << 28).contains($0) }), (1...2).contains(shape.shape.count)
+      guard shape.shape.allSatisfy({ (1...1 << 28).contains($0) }),
+        (1...2).contains(shape.shape.count)
       else { throw entry.failure("shape", "expected one or two sizes") }
       try entry.finish()
       weights.append(shape)
@@ -110,7 +111,9 @@ extension ModelNode {
       guard case .string(let text) = value else { throw reader.failure(key, "expected a string") }
       return text
     }
-    let counts = ["embed": 0, "layerNorm": 1, "linear": 1, "attention": 3, "activation": 1, "add": 2]
+    let counts = [
+      "embed": 0, "layerNorm": 1, "linear": 1, "attention": 3, "activation": 1, "add": 2,
+    ]
     guard let count = counts[kind] else {
       throw reader.failure("operation", "unknown operation \"\(kind)\"")
     }

@@ -103,20 +103,4 @@ extension SessionStep {
   public func lastRow(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
     Array(words.suffix(shape.width ?? 0))
   }
-
-  /// Runs of keys of one head as a dense matrix [rows, keyCapacity], zero where a row has none.
-  public func dense(
-    _ words: [UInt64], _ shape: ValueShape, head: Int, keyCapacity: Int
-  ) -> [UInt64] {
-    let heads = shape.columns.runCount
-    let all = runs(shape, count: heads)
-    var result = [UInt64](repeating: 0, count: rowCount(shape.rows) * keyCapacity)
-    for row in 0..<rowCount(shape.rows) {
-      let run = all[row * heads + head]
-      for (offset, element) in run.enumerated() {
-        result[row * keyCapacity + offset] = words[element]
-      }
-    }
-    return result
-  }
 }

@@ -5,40 +5,90 @@ import Bytes
 import Foundation
 
 extension Lowering {
+  /// Activations may take the wrong side of a knot this close to it: both pieces agree there up to
+  /// that much, on a share of inputs about as small.
+  static let activationResolution = 0x1p-8
+
   /// max(x, 0), truncated to the usual scale in the same round.
   mutating func relu(_ x: FixedValue) throws(InputError) -> FixedValue {
     try builder.piecewise(
-      x, bits: bits, resolution: 0x1p-11, knots: [0],
+      x, bits: bits, resolution: Lowering.activationResolution, knots: [0],
       outputs: [(slopes: [0, 1], intercepts: [0, 0], extraBits: 0, bound: x.bound)])[0]
   }
 
-  /// GeLU(x) = L(x) + P(a) with a = min(|x|, T) and L(x) = x/2 + max(|x| - T, 0)/2.
+  /// GeLU(x) = L(x) + P(a) with a = min(|x|, T), P the minimax fit of GeLU(a) - a/2 (which is
+  /// even), and L(x) = x/2 inside -T ... T and ReLU(x) - P(T) outside, so that ReLU is exact there.
   ///
-  /// P approximates GeLU(a) - a/2 on 0 ... T, an even function; beyond T the sum is ReLU(x) up to
-  /// the error of P at T. One comparison key gives a and L in the first round.
+  /// One comparison key gives a and L in the first round.
   mutating func gelu(_ x: FixedValue) throws(InputError) -> FixedValue {
     let limit = recipe.geluLimit
     let half = limit / 2
+    let argument = unitArgument(-half...half)
+    let fit = MinimaxPolynomial.fit(degree: recipe.geluDegree, on: argument.interval) { unit in
+      let a = unit * argument.scale + half
+      return a / 2 * erf(a / 2.0.squareRoot())
+    }
+    let tail = fit(argument.interval.upperBound)
     let pieces = try builder.piecewise(
-      x, bits: bits + 4, resolution: 0x1p-11, knots: [-limit, 0, limit],
+      x, bits: bits + 4, resolution: Lowering.activationResolution, knots: [-limit, 0, limit],
       outputs: [
         (
           slopes: [0, -1, 1, 0], intercepts: [half, -half, -half, half], extraBits: 0,
           bound: half * 1.01
         ),
         (
-          slopes: [0, 0.5, 0.5, 1], intercepts: [-half, 0, 0, -half], extraBits: 1,
+          slopes: [0, 0.5, 0.5, 1], intercepts: [-tail, 0, 0, -tail], extraBits: 1,
           bound: x.bound
         ),
       ])
-    let even = try polynomial(
-      pieces[0], degree: recipe.geluDegree, bound: half * 1.01, on: -half...half) { centred in
-      let a = centred + half
-      return a / 2 * erf(a / 2.0.squareRoot())
-    }
+    let even = try splitPolynomial(
+      pieces[0], fit, exponent: argument.exponent, bound: half * 1.01)
     return try builder.add(
-      builder.rescale(even, to: 2 * bits), builder.rescale(pieces[1], to: 2 * bits),
-      bound: x.bound + 1)
+      even, builder.rescale(pieces[1], to: 2 * bits), bound: x.bound + 1)
+  }
+
+  /// p(u) = A(u) + u^3 B(u) for u = value / 2^exponent in [-1, 1], with twice the usual bits.
+  ///
+  /// Both halves have half the degree, so that u keeps 15 fractional bits and coefficients as many,
+  /// where the whole polynomial in one round would leave u 9 bits. The product takes the round
+  /// that truncates A.
+  private mutating func splitPolynomial(
+    _ value: FixedValue, _ fit: MinimaxPolynomial, exponent: Int, bound: Double
+  ) throws(InputError) -> FixedValue {
+    let split = 3
+    let halves = [
+      Array(fit.coefficients[..<split]), Array(fit.coefficients[split...]), [0, 0, 0, 1],
+    ]
+    let reaches = halves.map { half in half.reversed().reduce(0) { $0 + abs($1) } }
+    let longest = halves.map(\.count).max() ?? 1
+    let resultBits = reaches.map { 61 - max(Int(log2($0).rounded(.up)), 0) }
+    let argumentBits = min((resultBits.min() ?? 0) / longest, value.bits + exponent)
+    let view = try builder.open(value, bits: argumentBits - exponent)
+    let coefficients = zip(halves, resultBits).map { half, bits in
+      half.enumerated().map { power, coefficient in
+        UInt64(
+          bitPattern: Int64((coefficient * pow(2, Double(bits - power * argumentBits))).rounded()))
+      }
+    }
+    let parts = zip(
+      try builder.emit(.polynomial(view.id, coefficients: coefficients), bits: resultBits),
+      zip(resultBits, reaches)
+    ).map { FixedValue(id: $0, bits: $1.0, bound: $1.1) }
+    let product = try builder.emit(
+      .multiply(builder.open(parts[1], bits: bits).id, builder.open(parts[2], bits: bits).id),
+      bits: 2 * bits, bound: reaches[1])
+    return try builder.add(
+      builder.rescale(parts[0], to: 2 * bits), product, bound: bound)
+  }
+
+  /// The interval divided by the power of two that brings it into [-1, 1].
+  private func unitArgument(_ interval: ClosedRange<Double>)
+    -> (exponent: Int, scale: Double, interval: ClosedRange<Double>)
+  {
+    let reach = max(abs(interval.lowerBound), abs(interval.upperBound))
+    let exponent = Int(log2(reach).rounded(.up))
+    let scale = pow(2, Double(exponent))
+    return (exponent, scale, interval.lowerBound / scale...interval.upperBound / scale)
   }
 
   /// A polynomial of a value within `interval`, in one round.
@@ -49,18 +99,28 @@ extension Lowering {
     _ value: FixedValue, degree: Int, bound: Double, on interval: ClosedRange<Double>,
     _ function: (Double) -> Double
   ) throws(InputError) -> FixedValue {
-    let reach = max(abs(interval.lowerBound), abs(interval.upperBound))
-    let exponent = Int(log2(reach).rounded(.up))
-    let scale = pow(2, Double(exponent))
+    let unit = unitArgument(interval)
     let resultBits = 61 - max(Int(log2(bound).rounded(.up)), 0)
-    // Lower coefficients make up for the rounding of the highest one, which needs few bits.
-    let argumentBits = min((resultBits - 6) / degree, value.bits + exponent)
-    let fit = FixedPointPolynomial.fit(
-      degree: degree, argumentBits: argumentBits, resultBits: resultBits,
-      on: interval.lowerBound / scale...interval.upperBound / scale
-    ) { function($0 * scale) }
+    // More bits for the argument leave fewer for the highest coefficients: take the best of both.
+    let most = min((resultBits - 2) / degree, value.bits + unit.exponent)
+    let steepness =
+      (0...64).map { index -> Double in
+        let t =
+          interval.lowerBound + (interval.upperBound - interval.lowerBound) * Double(index) / 64
+        return abs(function(t + 1e-6) - function(t - 1e-6)) / 2e-6 * unit.scale
+      }.max() ?? 1
+    let fits = (max(most - 4, 1)...most).map { argumentBits in
+      FixedPointPolynomial.fit(
+        degree: degree, argumentBits: argumentBits, resultBits: resultBits, on: unit.interval
+      ) { function($0 * unit.scale) }
+    }
+    func error(_ fit: FixedPointPolynomial) -> Double {
+      fit.maximumError + steepness * pow(2, Double(-fit.argumentBits - 1))
+    }
+    guard let fit = fits.min(by: { error($0) < error($1) }) else { return value }
+    let argumentBits = fit.argumentBits
     // value / 2^exponent with argumentBits is value with argumentBits - exponent.
-    let argument = try builder.open(value, bits: argumentBits - exponent)
+    let argument = try builder.open(value, bits: argumentBits - unit.exponent)
     let coefficients = fit.coefficients.map { UInt64(bitPattern: Int64($0)) }
     return try builder.emit(
       .polynomial(argument.id, coefficients: [coefficients]), bits: resultBits, bound: bound)

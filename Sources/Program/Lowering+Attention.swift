@@ -6,6 +6,9 @@ import Foundation
 import Models
 
 extension Lowering {
+  /// Comparisons of scores look no closer: softmax divides a missed maximum out.
+  static let scoreResolution = 0x1p-4
+
   /// softmax(q k^T) v for each head; the scale is already in the query projection.
   ///
   /// The values are mixed with the exponentials, and the mix is divided by their sum: the sum's
@@ -35,17 +38,18 @@ extension Lowering {
 
     builder.label = "\(name).softmax.reciprocal"
     let sum = try builder.emit(
-      .sum(exponentials.id, runs: heads), bits: exponentials.bits, bound: keyCount * 1.01)
-    // The largest term is exp(0) up to the resolution of the comparisons.
+      .sum(exponentials.id, runs: heads), bits: exponentials.bits,
+      bound: keyCount * exponentials.bound)
+    // The largest term is 1, or more where the maximum was missed.
     let reciprocal = try builder.table(
-      sum, unit: pow(2, Double(-sum.bits)), range: 0.75...keyCount * 1.01,
+      sum, unit: pow(2, Double(-sum.bits)), range: 0.75...keyCount * exponentials.bound,
       tolerance: recipe.tableTolerance
     ) { 1 / $0 }
 
     builder.label = "\(name).mix"
     let narrowValue = try builder.rescale(value, to: bits)
     var weights = exponentials
-    let mixBound = keyCount * 1.01 * value.bound
+    let mixBound = keyCount * exponentials.bound * value.bound
     if !builder.fits(bits: weights.bits + bits, bound: mixBound) {
       weights = try builder.rescale(weights, to: bits)
     }
@@ -72,7 +76,7 @@ extension Lowering {
 
   /// The largest score of each head and row, by a tree of max(a, b) = b + max(a - b, 0).
   ///
-  /// It may miss the true maximum by 2^-6 a level, which softmax divides out.
+  /// It may miss the true maximum by `scoreResolution` a level, which softmax divides out.
   mutating func maximum(of scores: FixedValue) throws(InputError) -> FixedValue {
     var level = scores
     var width = model.maximumPositions
@@ -80,7 +84,7 @@ extension Lowering {
       let difference = try builder.emit(
         .pairDifference(level.id), bits: level.bits, bound: 2 * scores.bound)
       let positive = try builder.piecewise(
-        difference, bits: difference.bits, resolution: 0x1p-6, knots: [0],
+        difference, bits: difference.bits, resolution: Lowering.scoreResolution, knots: [0],
         outputs: [(slopes: [0, 1], intercepts: [0, 0], extraBits: 0, bound: difference.bound)])[0]
       level = try builder.emit(
         .pairMerge(level.id, positive.id), bits: level.bits, bound: scores.bound)
@@ -91,23 +95,26 @@ extension Lowering {
     return try builder.emit(.sum(level.id, runs: heads), bits: level.bits, bound: scores.bound)
   }
 
-  /// exp(x) for x <= 0 (up to 2^-6), with x clipped: P(x / 2^s)^(2^s).
+  /// exp(x) for x <= 0, or as far above as the maximum was missed, with x clipped:
+  /// P(x / 2^s)^(2^s).
   mutating func exponential(_ x: FixedValue) throws(InputError) -> FixedValue {
     let clip = recipe.expClip
     let half = -clip / 2
     let squarings = recipe.expSquarings
-    // u = clipped x + half, within -half ... half.
+    let slack = Lowering.scoreResolution * log2(Double(model.maximumPositions)).rounded(.up)
+    // u = clipped x + half, within -half ... half + slack.
     let centred = try builder.piecewise(
-      x, bits: bits + 4, resolution: 0x1p-6, knots: [clip],
-      outputs: [(slopes: [0, 1], intercepts: [-half, half], extraBits: 0, bound: half + 0.25)])[0]
+      x, bits: bits + 4, resolution: Lowering.scoreResolution, knots: [clip],
+      outputs: [(slopes: [0, 1], intercepts: [-half, half], extraBits: 0, bound: half + slack)])[0]
     let root = pow(2, Double(-squarings))
     var power = try polynomial(
-      centred, degree: recipe.expDegree, bound: 1.01, on: -half...half + 0.125
+      centred, degree: recipe.expDegree, bound: exp(slack * root) * 1.01, on: -half...half + slack
     ) { exp(($0 - half) * root) }
     for _ in 0..<squarings {
       let view = try builder.open(power, bits: bits)
       power = try builder.emit(
-        .polynomial(view.id, coefficients: [[0, 0, 1]]), bits: 2 * view.bits, bound: 1.1)
+        .polynomial(view.id, coefficients: [[0, 0, 1]]), bits: 2 * view.bits,
+        bound: exp(slack) * 1.1)
     }
     return power
   }

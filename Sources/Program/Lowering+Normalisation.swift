@@ -52,10 +52,9 @@ extension Lowering {
     let wide = try builder.emit(
       .combine([Term(input.id, node.width), Term(sum, -1)], constant: 0),
       bits: input.bits + widthBits, bound: bound)
-    let centred = try builder.rescale(wide, to: centredBits)
-    let opened = try builder.open(centred)
+    let centred = try builder.open(wide, bits: centredBits)
     let squares = try builder.emit(
-      .polynomial(opened.id, coefficients: [[0, 0, 1]]), bits: 2 * centred.bits,
+      .polynomial(centred.id, coefficients: [[0, 0, 1]]), bits: 2 * centred.bits,
       bound: width * shrink * shrink * high)
     let total = try builder.emit(
       .sum(squares.id, runs: 1), bits: 2 * centred.bits, bound: squares.bound)
@@ -67,7 +66,7 @@ extension Lowering {
     let rootBits = min(max(Int(budget) - centred.bits, 4), inverseRoot.bits)
     let root = try builder.open(inverseRoot, bits: rootBits)
     let product = try builder.emit(
-      .multiply(opened.id, root.id), bits: centred.bits + root.bits,
+      .multiply(centred.id, root.id), bits: centred.bits + root.bits,
       bound: width.squareRoot() * 2)
     return fitsDirectly ? product : try builder.rescale(product, to: bits)
   }

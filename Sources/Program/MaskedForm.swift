@@ -36,8 +36,8 @@ extension PiecewiseLinear {
     let function = outputs[output]
     return knots.indices.map { piece in
       (
-        UInt64(bitPattern: Int64(function.slopes[piece] - function.slopes[piece + 1])),
-        UInt64(bitPattern: Int64(function.intercepts[piece] - function.intercepts[piece + 1]))
+        UInt64(bitPattern: Int64(function.slopes[piece] &- function.slopes[piece + 1])),
+        UInt64(bitPattern: Int64(function.intercepts[piece] &- function.intercepts[piece + 1]))
       )
     }
   }

@@ -17,17 +17,10 @@ package struct FixedValue {
   }
 }
 
-/// An opened value or a view, with its scale and bound.
+/// An opened value or a view, with its scale.
 package struct MaskedValue {
   package var id: ValueID
   package var bits: Int
-  package var bound: Double
-
-  package init(id: ValueID, bits: Int, bound: Double) {
-    self.id = id
-    self.bits = bits
-    self.bound = bound
-  }
 }
 
 /// Emits operations; every shape comes from the same inference that checks programs from files.
@@ -91,11 +84,11 @@ package struct ProgramBuilder {
   /// The opening of `value`; a value is opened once however many operations read it.
   package mutating func open(_ value: FixedValue) throws(InputError) -> MaskedValue {
     if let id = openings[value.id] {
-      return MaskedValue(id: id, bits: value.bits, bound: value.bound)
+      return MaskedValue(id: id, bits: value.bits)
     }
     let id = try emit(.open(value.id), bits: [value.bits])[0]
     openings[value.id] = id
-    return MaskedValue(id: id, bits: value.bits, bound: value.bound)
+    return MaskedValue(id: id, bits: value.bits)
   }
 
   /// `value` opened and seen with `bits` fractional bits: the opening itself where it has no more.
@@ -104,14 +97,15 @@ package struct ProgramBuilder {
     let shift = value.bits - bits
     guard shift > 0 else { return opened }
     let key = [opened.id, shift]
-    if let id = views[key] { return MaskedValue(id: id, bits: bits, bound: value.bound) }
+    if let id = views[key] { return MaskedValue(id: id, bits: bits) }
     let id = try emit(.view(opened.id, shift: shift), bits: [bits])[0]
     views[key] = id
-    return MaskedValue(id: id, bits: bits, bound: value.bound)
+    return MaskedValue(id: id, bits: bits)
   }
 
   /// `value` with `bits` fractional bits: shifted up locally, or truncated (one round).
-  package mutating func rescale(_ value: FixedValue, to bits: Int) throws(InputError) -> FixedValue {
+  package mutating func rescale(_ value: FixedValue, to bits: Int) throws(InputError) -> FixedValue
+  {
     if value.bits == bits { return value }
     if value.bits < bits {
       return try emit(

@@ -30,7 +30,8 @@ extension SecureProgram {
     let name = operation.name
     switch operation {
     case .view(_, let shift): return "\(name) \(reads) >> \(shift)"
-    case .linear(_, let weight), .scale(_, let weight): return "\(name) \(reads), \(weights[weight].name)"
+    case .linear(_, let weight), .scale(_, let weight):
+      return "\(name) \(reads), \(weights[weight].name)"
     case .scores(_, _, let heads), .mix(_, _, let heads): return "\(name) \(reads), heads \(heads)"
     case .polynomial(_, let coefficients):
       let degrees = coefficients.map { "\($0.count - 1)" }.joined(separator: ", ")

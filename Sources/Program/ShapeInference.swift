@@ -15,7 +15,9 @@ extension SecureProgram {
     ValueShape, ValueForm
   )] {
     func shape(_ value: ValueID, _ form: ValueForm) throws(ShapeError) -> ValueShape {
-      guard values.indices.contains(value) else { throw ShapeError(cause: "unknown value \(value)") }
+      guard values.indices.contains(value) else {
+        throw ShapeError(cause: "unknown value \(value)")
+      }
       guard values[value].form == form else {
         throw ShapeError(cause: "value \(value) is \(values[value].form), not \(form)")
       }
@@ -24,7 +26,9 @@ extension SecureProgram {
     func shared(_ value: ValueID) throws(ShapeError) -> ValueShape { try shape(value, .shared) }
     func opened(_ value: ValueID) throws(ShapeError) -> ValueShape { try shape(value, .opened) }
     func masked(_ value: ValueID) throws(ShapeError) -> ValueShape {
-      guard values.indices.contains(value) else { throw ShapeError(cause: "unknown value \(value)") }
+      guard values.indices.contains(value) else {
+        throw ShapeError(cause: "unknown value \(value)")
+      }
       guard values[value].form != .shared else {
         throw ShapeError(cause: "value \(value) is not opened")
       }
@@ -105,7 +109,8 @@ extension SecureProgram {
         function.droppedBits >= 0 && (2...64).contains(function.comparedBits)
           && function.droppedBits + function.comparedBits <= 64, "compared bits outside the ring")
       try need(
-        !function.knots.isEmpty && zip(function.knots, function.knots.dropFirst()).allSatisfy { $0 < $1 },
+        !function.knots.isEmpty
+          && zip(function.knots, function.knots.dropFirst()).allSatisfy { $0 < $1 },
         "knots must ascend")
       try need(!function.outputs.isEmpty, "no output")
       for output in function.outputs {
@@ -136,7 +141,8 @@ extension SecureProgram {
     case .sum(let x, let runs):
       let shape = try shared(x)
       switch shape.columns {
-      case .fixed(let width): try need(runs > 0 && width % runs == 0, "\(width) columns in \(runs) runs")
+      case .fixed(let width):
+        try need(runs > 0 && width % runs == 0, "\(width) columns in \(runs) runs")
       default: try need(runs == shape.columns.runCount, "\(shape) has no \(runs) runs")
       }
       return [(ValueShape(shape.rows, .fixed(runs)), .shared)]

@@ -72,7 +72,8 @@ extension ValueShape: CustomStringConvertible {
     let columnText: String =
       switch columns {
       case .fixed(let width): "\(width)"
-      case .keys(let heads, let halvings): halvings == 0 ? "\(heads)xkeys" : "\(heads)xkeys/\(1 << halvings)"
+      case .keys(let heads, let halvings):
+        halvings == 0 ? "\(heads)xkeys" : "\(heads)xkeys/\(1 << halvings)"
       case .pairs(let heads, let halvings): "\(heads)xpairs/\(2 << halvings)"
       case .sessionKeys(let heads): "\(heads)xsession"
       }

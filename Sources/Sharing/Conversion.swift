@@ -1,6 +1,6 @@
 // What ties the files of one conversion together: its identifier and its program.
 
-public import Bytes
+import Bytes
 public import Program
 import Randomness
 
@@ -32,29 +32,4 @@ public struct Conversion: Equatable, Sendable {
 extension SecureProgram {
   /// SHA-256 of the canonical JSON text.
   public var digest: [UInt8] { SHA256.digest(Array(json.text.utf8)) }
-}
-
-extension [UInt8] {
-  /// Lower-case hexadecimal digits.
-  public var hexadecimal: String {
-    let digits = Array<Character>("0123456789abcdef")
-    return String(flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
-  }
-}
-
-extension JSONReader {
-  /// The bytes of a string of hexadecimal digits.
-  public mutating func hexadecimal(_ key: String, byteCount: Int) throws(InputError) -> [UInt8] {
-    let text = Array(try string(key).utf8)
-    guard text.count == 2 * byteCount else {
-      throw failure(key, "expected \(2 * byteCount) hexadecimal digits")
-    }
-    var bytes: [UInt8] = []
-    for index in 0..<byteCount {
-      guard let byte = UInt8(String(decoding: text[2 * index..<2 * index + 2], as: UTF8.self), radix: 16)
-      else { throw failure(key, "expected \(2 * byteCount) hexadecimal digits") }
-      bytes.append(byte)
-    }
-    return bytes
-  }
 }

@@ -20,7 +20,7 @@ public enum ShareWriter {
   /// Shares the weights of `file` for the two-server deployment.
   ///
   /// W = W_0 + W_1 mod 2^64; of each weight one share comes from a party's seed and the other is
-  /// written, for the party that has the smaller file so far. `progress` is told how many of the
+  /// written, so that both files have about the same size. `progress` is told how many of the
   /// weights are done.
   public static func share(
     _ file: ModelFile, into folder: String, progress: (Int, Int) -> Void = { _, _ in }
@@ -86,12 +86,16 @@ private struct SharePlan {
     self.program = program
     self.conversion = conversion
     multiplied = Set(program.multipliedWeights)
-    var holders: [Int] = []
+    // Largest first, each to the smaller file: the files end nearly equal.
+    var holders = [Int](repeating: 0, count: program.weights.count)
     var written = [0, 0]
-    for weight in program.weights {
+    let order = program.weights.indices.sorted {
+      (program.weights[$0].elementCount, $1) > (program.weights[$1].elementCount, $0)
+    }
+    for id in order {
       let holder = written[0] <= written[1] ? 0 : 1
-      holders.append(holder)
-      written[holder] += weight.elementCount
+      holders[id] = holder
+      written[holder] += program.weights[id].elementCount
     }
     self.holders = holders
   }

@@ -22,6 +22,9 @@ public struct CostReport {
   let bitsPerSecond: Double
   let rows: [Row]
   let total: Row
+  /// All layers together, and how many they are.
+  let layers: Row
+  let layerCount: Int
   /// The whole program's cost of the prompt and of each further token, where asked for.
   let steps: [StepCost]?
 
@@ -54,6 +57,12 @@ public struct CostReport {
     }
     rows = names.map { name in row(name) { CostReport.part($0.label) == name } }
     total = row("total") { _ in true }
+    layers = row("layers") { $0.label.hasPrefix("layers.") }
+    layerCount =
+      Set(
+        program.nodes.map(\.label).filter { $0.hasPrefix("layers.") }
+          .map { $0.split(separator: ".")[1] }
+      ).count
     steps = listsSteps ? CostReport.steps(program: program, session: session) : nil
   }
 
@@ -121,9 +130,15 @@ public struct CostReport {
       isDecoder
       ? "a prompt of \(session.promptCapacity) and \(session.newCapacity) new tokens"
       : "a text of \(session.promptCapacity) tokens"
+    let perLayer = isDecoder ? layers.token : layers.prompt
+    let layerBytes = perLayer.byteCount(frameByteCount: Connection.frameHeaderByteCount)
+    let count = Double(max(layerCount, 1))
     return """
       \(table.text)
 
+      Per layer and \(isDecoder ? "token" : "text"): \
+      \(Quantity.decimal(Double(perLayer.roundCount) / count, fractionDigits: 1)) rounds, \
+      \(Quantity.text(byteCount: Int(Double(layerBytes) / count))) sent by each party.
       Bytes are those each party sends in one step; a round of one part may share its messages
       with other parts, so rounds and framing of parts add up to more than the total.
       Session for \(size): correlations of \(parties[0]) for party 0, \(parties[1]) for party 1.
@@ -160,6 +175,7 @@ public struct CostReport {
     var members: [String: JSON] = [
       "promptCapacity": .integer(session.promptCapacity),
       "newCapacity": .integer(session.newCapacity), "total": object(total),
+      "layers": object(layers), "layerCount": .integer(layerCount),
       "parts": .array(rows.map(object)),
     ]
     if let steps { members["steps"] = .array(steps.map(step)) }

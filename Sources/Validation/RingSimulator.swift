@@ -2,7 +2,6 @@
 
 import Models
 public import Program
-import Rings
 public import Sharing
 
 /// Evaluates a program on plaintext ring elements, with the masks of a session.
@@ -42,18 +41,17 @@ public struct RingSimulator {
         values[first] = view(values[x], mask: mask, shift: shift)
       case .truncate(let x): values[first] = values[x]
       case .linear(let x, let id):
-        values[first] = product(values[x], shape(x), step, id)
+        values[first] = program.weights[id].product(values[x], weights[id])
       case .scale(let x, let id):
-        let weight = weights[id]
-        values[first] = values[x].indices.map { values[x][$0] &* weight[$0 % weight.count] }
+        values[first] = program.weights[id].scaled(values[x], weights[id])
       case .scores(let query, let key, let heads):
-        values[first] = scores(
-          values[query], keys: keyCaches[key] ?? values[key], step, shape(first), heads: heads,
+        values[first] = step.scores(
+          values[query], keyCaches[key] ?? values[key], shape(first), heads: heads,
           width: shape(query).width ?? 0)
       case .mix(let weights, let value, let heads):
-        values[first] = mix(
-          values[weights], shape(weights), rows: keyCaches[value] ?? values[value], step,
-          heads: heads, width: shape(value).width ?? 0)
+        values[first] = step.mix(
+          values[weights], shape(weights), keyCaches[value] ?? values[value], heads: heads,
+          width: shape(value).width ?? 0)
       case .multiply(let x, let y):
         let right = step.broadcast(values[y], shape(y), to: shape(x))
         values[first] = zip(values[x], right).map { $0 &* $1 }
@@ -71,7 +69,7 @@ public struct RingSimulator {
         values[first] = step.combine(
           terms.map { (values[$0.value], shape($0.value), $0.coefficient) }, constant: constant)
       case .addWeight(let x, let id, let rows):
-        values[first] = addWeight(values[x], shape(x), step, id, rows)
+        values[first] = step.addWeight(values[x], shape(x), weights[id], rows: rows)
       case .sum(let x, let runs): values[first] = step.sum(values[x], shape(x), runs: runs)
       case .pairDifference(let x): values[first] = step.pairDifference(values[x], shape(x))
       case .pairMerge(let x, let y):
@@ -104,64 +102,6 @@ public struct RingSimulator {
     }
   }
 
-  private func product(
-    _ words: [UInt64], _ shape: ValueShape, _ step: SessionStep, _ id: WeightID
-  ) -> [UInt64] {
-    let weight = program.weights[id]
-    let rows = step.rowCount(shape.rows)
-    let left = MatrixSlice(words, stride: weight.inputCount)
-    let right = MatrixSlice(weights[id], stride: weight.columnCount)
-    return weight.isTransposed
-      ? RingProduct.plain(
-        left, right, rows: rows, columns: weight.outputCount, inner: weight.inputCount)
-      : RingProduct.transposed(
-        left, right, rows: rows, columns: weight.outputCount, inner: weight.inputCount)
-  }
-
-  private func scores(
-    _ query: [UInt64], keys: [UInt64], _ step: SessionStep, _ shape: ValueShape, heads: Int,
-    width: Int
-  ) -> [UInt64] {
-    let headWidth = width / heads
-    let keyCount = keys.count / width
-    var result = [UInt64](repeating: 0, count: step.elementCount(shape))
-    let runs = step.runs(shape, count: heads)
-    for head in 0..<heads {
-      let products = RingProduct.transposed(
-        MatrixSlice(query, offset: head * headWidth, stride: width),
-        MatrixSlice(keys, offset: head * headWidth, stride: width), rows: step.rows.count,
-        columns: keyCount, inner: headWidth)
-      for row in 0..<step.rows.count {
-        for (key, element) in runs[row * heads + head].enumerated() {
-          result[element] = products[row * keyCount + key]
-        }
-      }
-    }
-    return result
-  }
-
-  private func mix(
-    _ weights: [UInt64], _ shape: ValueShape, rows: [UInt64], _ step: SessionStep, heads: Int,
-    width: Int
-  ) -> [UInt64] {
-    let headWidth = width / heads
-    let keyCount = rows.count / width
-    var result = [UInt64](repeating: 0, count: step.rows.count * width)
-    for head in 0..<heads {
-      let dense = step.dense(weights, shape, head: head, keyCapacity: keyCount)
-      let mixed = RingProduct.plain(
-        MatrixSlice(dense, stride: keyCount),
-        MatrixSlice(rows, offset: head * headWidth, stride: width), rows: step.rows.count,
-        columns: headWidth, inner: keyCount)
-      for row in 0..<step.rows.count {
-        for column in 0..<headWidth {
-          result[row * width + head * headWidth + column] = mixed[row * headWidth + column]
-        }
-      }
-    }
-    return result
-  }
-
   private func piecewise(_ function: PiecewiseLinear, _ words: [UInt64], mask: [UInt64])
     -> [[UInt64]]
   {
@@ -183,26 +123,12 @@ public struct RingSimulator {
         let difference = (window &- maskWindow) & (.max &>> UInt64(64 - function.comparedBits))
         guard difference &>> UInt64(function.comparedBits - 1) == 1 else { continue }
         for output in results.indices {
-          results[output][index] &+= steps[output][knot].slope &* y
+          results[output][index] &+=
+            steps[output][knot].slope &* y
             &+ steps[output][knot].intercept
         }
       }
     }
     return results
-  }
-
-  private func addWeight(
-    _ words: [UInt64], _ shape: ValueShape, _ step: SessionStep, _ id: WeightID,
-    _ rows: WeightRows
-  ) -> [UInt64] {
-    let width = program.weights[id].columnCount
-    return words.indices.map { index in
-      let row: Int =
-        switch rows {
-        case .bias: 0
-        case .positions(let offset): step.position(shape.rows, index / width) + offset
-        }
-      return words[index] &+ weights[id][row * width + index % width]
-    }
   }
 }

@@ -1,1 +1,36 @@
-// Placeholder.
+// lodge-bench: times share, deal and online of a model. Not a product.
+
+import Arguments
+import Bytes
+import Foundation
+import Validation
+
+Command(
+  "lodge-bench", summary: "times sharing, dealing and running a model in two local parties",
+  details: "Both parties run in this process and talk over loopback TCP. Medians of repetitions.",
+  example: "lodge-bench opt-125m --tokens calibration.json --prompt 32 --new 32",
+  positionals: [
+    Positional("CHECKPOINT", .path, help: "folder with config.json and model.safetensors")
+  ],
+  options: [
+    Option(
+      "tokens", .path, isRequired: true,
+      help: "token lists to calibrate on; the first that is long enough gives the prompt"),
+    Option("prompt", .integer(1...1 << 16), default: "32", help: "tokens of the prompt or text"),
+    Option("new", .integer(1...1 << 16), default: "32", help: "new tokens (decoder)"),
+    Option("repeat", .integer(1...100), default: "3", help: "repetitions"),
+    .json,
+  ]
+) { arguments in
+  arguments.printConfiguration()
+  let path = try arguments.string("tokens")
+  let console = arguments.console
+  let benchmark = try Benchmark(
+    checkpoint: arguments.string("CHECKPOINT"), texts: TokenFile.read(path), source: path,
+    promptCount: arguments.integer("prompt"), newCount: arguments.integer("new"),
+    repetitions: arguments.integer("repeat"),
+    folder: "\(FileManager.default.temporaryDirectory.path)/lodge-bench-\(getpid())"
+  ) { console.report($0) }
+  console.print(arguments.flag("json") ? benchmark.json.indentedText : benchmark.text)
+  if !arguments.flag("json") { console.print("\nmedians on \(Benchmark.machine)") }
+}.main()

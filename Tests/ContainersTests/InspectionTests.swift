@@ -22,8 +22,9 @@ import Testing
       inspection.rows.first { $0.description.name == "public/table" }?.storedByteCount)
     #expect(stored > 50 && stored < 1000)
     #expect(
-      Array(lines.suffix(6)) == [
+      Array(lines.suffix(7)) == [
         "name          type  shape   storage  bytes  in file",
+        "------------  ----  ------  -------  -----  -------",
         "nothing       u16   4x0     zstd         0        0",
         "public/empty  i8    0x7     raw          0        0",
         "public/table  f32   20x5x6  zstd      2400      \(stored)",

@@ -1,4 +1,4 @@
-// The whole fixture model in the fixed-point simulator against its float reference.
+// Whole models in the fixed-point simulator against their float references.
 
 import Bytes
 import Foundation
@@ -11,43 +11,57 @@ import Testing
 import Validation
 
 struct FixtureSimulationTests {
-  @Test func logitsStayCloseToFloat() throws {
-    let folder = Repository.fixtures.appending(path: "opt-dickens-5m")
-    let prompts = try ReferencePrompt.read(
-      folder.appending(path: "reference/prompts.json").path)
-    let started = Date()
-    let converted = try ConvertedModel(
-      path: folder.path, calibrationTexts: prompts.map { $0.tokens + $0.greedy })
-    print("converted", Date().timeIntervalSince(started))
-    for line in converted.program.lines().prefix(140) { print(line) }
-    let batch = BatchSeeds(seed: Seed(bytes: [UInt8](repeating: 7, count: 32)))
-    for prompt in prompts where !prompt.greedy.isEmpty {
+  static let batch = BatchSeeds(seed: Seed(bytes: [UInt8](repeating: 7, count: 32)))
+
+  static func simulator(_ converted: ConvertedModel) -> RingSimulator {
+    RingSimulator(
+      program: converted.program, weights: converted.weights,
+      streams: (0...1).map { batch.streams(session: 0, party: $0) })
+  }
+
+  @Test func logitsOfTheFixtureStayClose() throws {
+    let converted = try ConvertedModel.fixture()
+    for prompt in try ReferencePrompt.fixture() where !prompt.greedy.isEmpty {
       let session = SessionShape(
         kind: .decoder, promptCapacity: prompt.tokens.count, newCapacity: 32)
-      var simulator = RingSimulator(
-        program: converted.program, weights: converted.weights,
-        streams: (0...1).map { batch.streams(session: 0, party: $0) })
+      var simulator = Self.simulator(converted)
       let all = prompt.tokens + prompt.greedy
-      let reference = try converted.interpreter.run(tokens: Array(all.prefix(prompt.tokens.count + 31)))
+      let reference = try converted.interpreter.run(
+        tokens: Array(all.prefix(prompt.tokens.count + 31)))
+      var difference = LogitDifference()
       var row = 0
-      var sum = 0.0
-      var largest = 0.0
-      let begun = Date()
       for step in 0..<32 {
         let count = step == 0 ? prompt.tokens.count : 1
-        let output = converted.decoded(
-          simulator.step(
-            SessionStep(session: session, rows: row..<row + count, index: step),
-            input: converted.oneHot(Array(all[row..<row + count]))))
+        let output = simulator.step(
+          SessionStep(session: session, rows: row..<row + count, index: step),
+          input: converted.oneHot(Array(all[row..<row + count])))
         row += count
-        for (a, b) in zip(output, reference.row(row - 1)) {
-          sum += Double(abs(a - b)) / Double(output.count * 32)
-          largest = max(largest, Double(abs(a - b)))
-        }
+        difference.add(converted.decoded(output), reference.row(row - 1))
       }
-      print(prompt.name, "mean", sum, "max", largest, "s", Date().timeIntervalSince(begun))
-      #expect(sum <= 0.005)
-      #expect(largest <= 0.12)
+      print("\(prompt.name): \(difference)")
+      #expect(difference.mean <= 0.005)
+      #expect(difference.maximum <= 0.12)
+    }
+  }
+
+  @Test(.needsSharedModels) func embeddingsOfMiniLMStayClose() throws {
+    guard let folder = Repository.sharedModels?.appending(path: "minilm-l6-v2") else { return }
+    let prompts = try ReferencePrompt.read(folder.appending(path: "reference/prompts.json").path)
+    let reference = try NPY.readFloats(folder.appending(path: "reference/embeddings.npy").path)
+    let converted = try ConvertedModel(
+      path: folder.path, calibrationTexts: prompts.map(\.tokens))
+    for (index, prompt) in prompts.enumerated() {
+      let session = SessionShape(
+        kind: .encoder, promptCapacity: prompt.tokens.count, newCapacity: 0)
+      var simulator = Self.simulator(converted)
+      let output = simulator.step(
+        SessionStep(session: session, rows: 0..<prompt.tokens.count, index: 0),
+        input: converted.oneHot(prompt.tokens))
+      let hidden = converted.decoded(output)
+      let expected = reference.values[index * 384..<(index + 1) * 384].map(Double.init)
+      let cosine = Similarity.cosine(Similarity.meanPooled(hidden, width: 384), expected)
+      print("\(prompt.name): cosine \(cosine)")
+      #expect(cosine >= 0.9999)
     }
   }
 }

@@ -2,7 +2,6 @@
 
 import Bytes
 import Program
-import Rings
 
 extension PartyInterpreter {
   /// Evaluates a node that does not communicate.
@@ -33,24 +32,23 @@ extension PartyInterpreter {
       shared[first] = share(of: view)
     case .linear(let x, let id):
       guard let opened = masked[x] else { break }
-      shared[first] = linear(opened, shape(x), step, id, product: try component(0))
+      // W (X - r) = W X - W r, with the dealt share of W r.
+      shared[first] = difference(
+        program.weights[id].product(opened.base, weights[id]), try component(0))
     case .scale(let x, let id):
       guard let opened = masked[x] else { break }
-      let weight = weights[id]
-      let product = try component(0)
-      shared[first] = product.indices.map {
-        opened.base[$0] &* weight[$0 % weight.count] &- product[$0]
-      }
+      shared[first] = difference(
+        program.weights[id].scaled(opened.base, weights[id]), try component(0))
     case .scores(let query, let key, let heads):
       guard let queries = masked[query], let keys = caches[key] ?? masked[key] else { break }
-      shared[first] = scores(
-        queries, keys, step, shape(first), heads: heads, width: shape(query).width ?? 0,
-        product: try component(0))
+      shared[first] = bilinear(queries, keys, product: try component(0)) {
+        step.scores($0, $1, shape(first), heads: heads, width: shape(query).width ?? 0)
+      }
     case .mix(let weights, let value, let heads):
       guard let left = masked[weights], let rows = caches[value] ?? masked[value] else { break }
-      shared[first] = mix(
-        left, shape(weights), rows, step, heads: heads, width: shape(value).width ?? 0,
-        product: try component(0))
+      shared[first] = bilinear(left, rows, product: try component(0)) {
+        step.mix($0, shape(weights), $1, heads: heads, width: shape(value).width ?? 0)
+      }
     case .multiply(let x, let y):
       guard let left = masked[x], var right = masked[y] else { break }
       right.base = step.broadcast(right.base, shape(y), to: shape(x))
@@ -76,7 +74,7 @@ extension PartyInterpreter {
         terms.map { (shared[$0.value], shape($0.value), $0.coefficient) },
         constant: constant &* constantFactor)
     case .addWeight(let x, let id, let rows):
-      shared[first] = addWeight(shared[x], shape(x), step, id, rows)
+      shared[first] = step.addWeight(shared[x], shape(x), weights[id], rows: rows)
     case .sum(let x, let runs): shared[first] = step.sum(shared[x], shape(x), runs: runs)
     case .pairDifference(let x): shared[first] = step.pairDifference(shared[x], shape(x))
     case .pairMerge(let x, let y):
@@ -93,81 +91,18 @@ extension PartyInterpreter {
     return rest.indices.map { value.base[$0] &* constantFactor &+ rest[$0] }
   }
 
-  /// W (X - r) = W X - W r, with the dealt share of W r.
-  private func linear(
-    _ opened: MaskedWords, _ shape: ValueShape, _ step: SessionStep, _ id: WeightID,
-    product: [UInt64]
-  ) -> [UInt64] {
-    let weight = program.weights[id]
-    let left = MatrixSlice(opened.base, stride: weight.inputCount)
-    let right = MatrixSlice(weights[id], stride: weight.columnCount)
-    let rows = step.rowCount(shape.rows)
-    var result =
-      weight.isTransposed
-      ? RingProduct.plain(
-        left, right, rows: rows, columns: weight.outputCount, inner: weight.inputCount)
-      : RingProduct.transposed(
-        left, right, rows: rows, columns: weight.outputCount, inner: weight.inputCount)
-    for index in result.indices { result[index] &-= product[index] }
-    return result
+  private func difference(_ left: [UInt64], _ right: [UInt64]) -> [UInt64] {
+    left.indices.map { left[$0] &- right[$0] }
   }
 
-  /// (X - r)(Y - s) = X Y - X s - r Y + r s = (X - r) Y - X s + r s, for one head at a time.
-  private func scores(
-    _ query: MaskedWords, _ key: MaskedWords, _ step: SessionStep, _ shape: ValueShape,
-    heads: Int, width: Int, product: [UInt64]
+  /// (X - r)(Y - s) = (X - r) Y - X s + r s, for a bilinear `form` and the dealt share of r s.
+  private func bilinear(
+    _ x: MaskedWords, _ y: MaskedWords, product: [UInt64],
+    _ form: (_ x: [UInt64], _ y: [UInt64]) -> [UInt64]
   ) -> [UInt64] {
-    let headWidth = width / heads
-    let keyCount = key.base.count / width
-    let left = share(of: query)
-    var result = product
-    let runs = step.runs(shape, count: heads)
-    for head in 0..<heads {
-      func slice(_ words: [UInt64]) -> MatrixSlice {
-        MatrixSlice(words, offset: head * headWidth, stride: width)
-      }
-      let first = RingProduct.transposed(
-        slice(left), slice(key.base), rows: step.rows.count, columns: keyCount, inner: headWidth)
-      let second = RingProduct.transposed(
-        slice(query.base), slice(key.parts[0]), rows: step.rows.count, columns: keyCount,
-        inner: headWidth)
-      for row in 0..<step.rows.count {
-        for (column, element) in runs[row * heads + head].enumerated() {
-          let place = row * keyCount + column
-          result[element] &+= first[place] &- second[place]
-        }
-      }
-    }
-    return result
-  }
-
-  /// The same product for attention weights, summed over the keys.
-  private func mix(
-    _ weights: MaskedWords, _ shape: ValueShape, _ rows: MaskedWords, _ step: SessionStep,
-    heads: Int, width: Int, product: [UInt64]
-  ) -> [UInt64] {
-    let headWidth = width / heads
-    let keyCount = rows.base.count / width
-    let left = share(of: weights)
-    var result = product
-    for head in 0..<heads {
-      func mixed(_ weights: [UInt64], _ rows: [UInt64]) -> [UInt64] {
-        RingProduct.plain(
-          MatrixSlice(
-            step.dense(weights, shape, head: head, keyCapacity: keyCount), stride: keyCount),
-          MatrixSlice(rows, offset: head * headWidth, stride: width), rows: step.rows.count,
-          columns: headWidth, inner: keyCount)
-      }
-      let first = mixed(left, rows.base)
-      let second = mixed(weights.base, rows.parts[0])
-      for row in 0..<step.rows.count {
-        for column in 0..<headWidth {
-          let place = row * headWidth + column
-          result[row * width + head * headWidth + column] &+= first[place] &- second[place]
-        }
-      }
-    }
-    return result
+    let first = form(share(of: x), y.base)
+    let second = form(x.base, y.parts[0])
+    return product.indices.map { product[$0] &+ first[$0] &- second[$0] }
   }
 
   /// x y for x = a + sum c_i m_i and y = b + sum d_j n_j, with dealt shares of every m_i n_j.
@@ -179,7 +114,8 @@ extension PartyInterpreter {
       sum &+= x.base[index] &* right[index] &+ y.base[index] &* left[index]
       for i in x.parts.indices {
         for j in y.parts.indices {
-          sum &+= x.coefficient(i, index) &* y.coefficient(j, index)
+          sum &+=
+            x.coefficient(i, index) &* y.coefficient(j, index)
             &* products[i * y.parts.count + j][index]
         }
       }
@@ -224,22 +160,5 @@ extension PartyInterpreter {
       }
       return sum
     }
-  }
-
-  private func addWeight(
-    _ words: [UInt64], _ shape: ValueShape, _ step: SessionStep, _ id: WeightID,
-    _ rows: WeightRows
-  ) -> [UInt64] {
-    let width = program.weights[id].columnCount
-    var result = words
-    for index in result.indices {
-      let row: Int =
-        switch rows {
-        case .bias: 0
-        case .positions(let offset): step.position(shape.rows, index / width) + offset
-        }
-      result[index] &+= weights[id][row * width + index % width]
-    }
-    return result
   }
 }

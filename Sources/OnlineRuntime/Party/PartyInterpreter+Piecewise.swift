@@ -73,7 +73,8 @@ extension PartyInterpreter {
               product &+= value.coefficient(part, element) &* masked
             }
             for output in results.indices {
-              results[output][element] &+= steps[output][knot].slope &* product
+              results[output][element] &+=
+                steps[output][knot].slope &* product
                 &+ steps[output][knot].intercept &* bit
             }
           }

@@ -13,8 +13,8 @@ enum Hello: Equatable, Sendable {
     case .party(let identity):
       let json: JSON = [
         "role": "party", "party": .integer(identity.party),
-        "program": .string(Hexadecimal.text(identity.programDigest)),
-        "conversion": .string(Hexadecimal.text(identity.conversionDigest)),
+        "program": .string(identity.programDigest.hexadecimal),
+        "conversion": .string(identity.conversionDigest.hexadecimal),
         "inputWidth": .integer(identity.inputWidth),
         "outputWidth": .integer(identity.outputWidth), "decoder": .bool(identity.isDecoder),
         "embedding": .bool(identity.takesEmbedding),
@@ -56,7 +56,7 @@ struct BeginMessage: Equatable, Sendable {
 
   var payload: [UInt8] {
     let json: JSON = [
-      "request": .string(Hexadecimal.text(request)), "prompt": .integer(promptCount),
+      "request": .string(request.hexadecimal), "prompt": .integer(promptCount),
       "new": .integer(newCount),
     ]
     return Array(json.text.utf8)
@@ -85,7 +85,7 @@ struct ProposalMessage: Equatable, Sendable {
 
   var payload: [UInt8] {
     let json: JSON = [
-      "request": .string(Hexadecimal.text(begin.request)), "prompt": .integer(begin.promptCount),
+      "request": .string(begin.request.hexadecimal), "prompt": .integer(begin.promptCount),
       "new": .integer(begin.newCount), "batch": .string(key.batch),
       "session": .integer(key.session),
     ]
@@ -225,41 +225,5 @@ enum PlainText {
       scalars.append(isControl ? " " : scalar)
     }
     return String(scalars)
-  }
-}
-
-/// Lower-case hexadecimal text of bytes.
-enum Hexadecimal {
-  static func text(_ bytes: [UInt8]) -> String {
-    let digits = Array("0123456789abcdef")
-    var text = ""
-    for byte in bytes {
-      text.append(digits[Int(byte >> 4)])
-      text.append(digits[Int(byte & 15)])
-    }
-    return text
-  }
-
-  static func bytes(_ text: String) -> [UInt8]? {
-    let values = text.utf8.map { byte -> UInt8? in
-      switch byte {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-      case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-      default: nil
-      }
-    }.compactMap { $0 }
-    guard values.count == text.utf8.count, values.count.isMultiple(of: 2) else { return nil }
-    return stride(from: 0, to: values.count, by: 2).map { values[$0] << 4 | values[$0 + 1] }
-  }
-}
-
-extension JSONReader {
-  fileprivate mutating func hexadecimal(
-    _ key: String, byteCounts: ClosedRange<Int>
-  ) throws(InputError) -> [UInt8] {
-    guard let bytes = Hexadecimal.bytes(try string(key)), byteCounts.contains(bytes.count) else {
-      throw failure(key, "expected hexadecimal text of \(byteCounts.lowerBound) bytes or more")
-    }
-    return bytes
   }
 }

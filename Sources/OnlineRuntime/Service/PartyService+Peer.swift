@@ -128,7 +128,7 @@ extension PartyIdentity {
   }
 
   /// The first six bytes of a digest.
-  static func short(_ digest: [UInt8]) -> String { Hexadecimal.text(Array(digest.prefix(6))) }
+  static func short(_ digest: [UInt8]) -> String { Array(digest.prefix(6)).hexadecimal }
 }
 
 extension InputError {

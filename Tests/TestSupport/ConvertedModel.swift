@@ -28,6 +28,15 @@ public struct ConvertedModel: Sendable {
     weights = try program.weights.map { try encoder.encode($0) }
   }
 
+  /// The model that ships with the repository, calibrated on the texts beside it.
+  public static func fixture(recipe: Recipe = .accurate) throws -> ConvertedModel {
+    let folder = Repository.fixtures.appending(path: "opt-dickens-5m")
+    return try ConvertedModel(
+      path: folder.path,
+      calibrationTexts: TokenFile.read(folder.appending(path: "calibration.json").path),
+      recipe: recipe)
+  }
+
   /// One-hot rows of `tokens`.
   public func oneHot(_ tokens: [Int]) -> [UInt64] {
     var rows = [UInt64](repeating: 0, count: tokens.count * program.vocabularySize)
@@ -49,6 +58,12 @@ public struct ReferencePrompt: Sendable {
   public var tokens: [Int]
   /// The greedy continuation; empty for encoders and full contexts.
   public var greedy: [Int]
+
+  /// The reference prompts of the fixture.
+  public static func fixture() throws -> [ReferencePrompt] {
+    try read(
+      Repository.fixtures.appending(path: "opt-dickens-5m/reference/prompts.json").path)
+  }
 
   public static func read(_ path: String) throws -> [ReferencePrompt] {
     guard case .array(let elements) = try JSON.read(path) else { return [] }

@@ -1,0 +1,100 @@
+// Products with weights and over the keys of attention, on shares, masks and plaintext alike.
+
+import Rings
+
+extension ProgramWeight {
+  /// x W^T modulo 2^64, row-major [rows, outputCount], for x of [rows, inputCount] elements.
+  public func product(_ x: [UInt64], _ elements: [UInt64]) -> [UInt64] {
+    let left = MatrixSlice(x, stride: inputCount)
+    let right = MatrixSlice(elements, stride: columnCount)
+    let rows = x.count / inputCount
+    return isTransposed
+      ? RingProduct.plain(left, right, rows: rows, columns: outputCount, inner: inputCount)
+      : RingProduct.transposed(left, right, rows: rows, columns: outputCount, inner: inputCount)
+  }
+
+  /// x * w column by column, w this weight's single row.
+  public func scaled(_ x: [UInt64], _ elements: [UInt64]) -> [UInt64] {
+    x.indices.map { x[$0] &* elements[$0 % columnCount] }
+  }
+}
+
+extension SessionStep {
+  /// For each head, the products of this step's query rows with the key rows that each attends to.
+  ///
+  /// `query` is [rows, width], `key` [keys so far, width]; the result has the shape `shape`.
+  public func scores(
+    _ query: [UInt64], _ key: [UInt64], _ shape: ValueShape, heads: Int, width: Int
+  ) -> [UInt64] {
+    let headWidth = width / heads
+    let keyCount = key.count / width
+    var result = [UInt64](repeating: 0, count: elementCount(shape))
+    let runs = runs(shape, count: heads)
+    for head in 0..<heads {
+      let products = RingProduct.transposed(
+        MatrixSlice(query, offset: head * headWidth, stride: width),
+        MatrixSlice(key, offset: head * headWidth, stride: width), rows: rows.count,
+        columns: keyCount, inner: headWidth)
+      for row in 0..<rows.count {
+        for (key, element) in runs[row * heads + head].enumerated() {
+          result[element] = products[row * keyCount + key]
+        }
+      }
+    }
+    return result
+  }
+
+  /// For each head, this step's weights over the keys times the value rows, [rows, width].
+  ///
+  /// `weights` has the shape `shape`, `values` is [keys so far, width].
+  public func mix(
+    _ weights: [UInt64], _ shape: ValueShape, _ values: [UInt64], heads: Int, width: Int
+  ) -> [UInt64] {
+    let headWidth = width / heads
+    let keyCount = values.count / width
+    var result = [UInt64](repeating: 0, count: rows.count * width)
+    for head in 0..<heads {
+      let mixed = RingProduct.plain(
+        MatrixSlice(
+          dense(weights, shape, head: head, keyCapacity: keyCount), stride: keyCount),
+        MatrixSlice(values, offset: head * headWidth, stride: width), rows: rows.count,
+        columns: headWidth, inner: keyCount)
+      for row in 0..<rows.count {
+        for column in 0..<headWidth {
+          result[row * width + head * headWidth + column] = mixed[row * headWidth + column]
+        }
+      }
+    }
+    return result
+  }
+
+  /// Runs of keys of one head as a dense matrix [rows, keyCapacity], zero where a row has none.
+  private func dense(
+    _ words: [UInt64], _ shape: ValueShape, head: Int, keyCapacity: Int
+  ) -> [UInt64] {
+    let heads = shape.columns.runCount
+    let all = runs(shape, count: heads)
+    var result = [UInt64](repeating: 0, count: rowCount(shape.rows) * keyCapacity)
+    for row in 0..<rowCount(shape.rows) {
+      for (offset, element) in all[row * heads + head].enumerated() {
+        result[row * keyCapacity + offset] = words[element]
+      }
+    }
+    return result
+  }
+
+  /// `words` plus the row of a static table that belongs to each row of the value.
+  public func addWeight(
+    _ words: [UInt64], _ shape: ValueShape, _ elements: [UInt64], rows: WeightRows
+  ) -> [UInt64] {
+    let width = shape.width ?? 1
+    return words.indices.map { index in
+      let row: Int =
+        switch rows {
+        case .bias: 0
+        case .positions(let offset): position(shape.rows, index / width) + offset
+        }
+      return words[index] &+ elements[row * width + index % width]
+    }
+  }
+}

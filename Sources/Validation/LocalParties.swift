@@ -1,0 +1,62 @@
+// Both parties of a conversion as threads of this process, over loopback TCP.
+
+public import Bytes
+import Foundation
+public import OnlineRuntime
+import Synchronization
+
+/// Two services on free loopback ports; for benchmarks, validation and tests.
+public final class LocalParties: Sendable {
+  public let addresses: [Address]
+  private let services: [PartyService]
+
+  /// Starts both parties on the bundles in `shares` and the batch in `correlations`.
+  ///
+  /// Ledgers are `ledger0` and `ledger1` in `shares`.
+  public init(shares: String, correlations: String) throws(InputError) {
+    // Ports are found by binding and freeing them: each service must know the other's.
+    var addresses: [Address] = []
+    for _ in 0..<2 {
+      let listener = try Listener(Address(host: "127.0.0.1", port: 0))
+      addresses.append(listener.address)
+      listener.close()
+    }
+    var services: [PartyService] = []
+    for party in 0..<2 {
+      let provider = try BundleProvider(
+        party: party, bundlePath: "\(shares)/party\(party).bundle",
+        correlationFolder: "\(correlations)/party\(party)")
+      let service = try PartyService(
+        identity: provider.identity,
+        configuration: PartyConfiguration(
+          listen: addresses[party], peer: addresses[1 - party]), log: { _ in })
+      Thread {
+        do {
+          try service.run(
+            provider: provider,
+            ledger: SessionLedger(path: "\(shares)/ledger\(party)", party: party))
+        } catch { service.stop() }
+      }.start()
+      services.append(service)
+    }
+    self.addresses = addresses
+    self.services = services
+  }
+
+  deinit { stop() }
+
+  /// Stops both parties.
+  public func stop() { for service in services { service.stop() } }
+
+  /// One session: evaluates `prompt`, and generates `newCount` tokens (0 for an encoder).
+  ///
+  /// With `forced`, those tokens are fed instead of the chosen ones.
+  public func generate(prompt: [Int], newCount: Int, forced: [Int] = []) throws(InputError)
+    -> SecureGeneration.Result
+  {
+    let session = try ClientSession.begin(
+      party0: addresses[0], party1: addresses[1], promptCount: prompt.count, newCount: newCount)
+    return try SecureGeneration(session: session, tables: nil).run(
+      prompt: prompt, newCount: newCount, forced: forced)
+  }
+}

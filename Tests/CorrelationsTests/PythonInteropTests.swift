@@ -1,0 +1,99 @@
+// A checker in Python, written from formats/ alone, finds the algebra that the dealer promises.
+
+import Bytes
+import Correlations
+import Foundation
+import Models
+import Program
+import Sharing
+import TestSupport
+import Testing
+
+@Suite(.needsPython) struct SessionPythonTests {
+  static let tool = PythonTool("check-session")
+
+  static func arguments(_ files: ConversionFiles, _ batch: Batch) -> [String] {
+    (0...1).map(files.bundlePath) + (0...1).map { batch.path(party: $0, session: 0) }
+  }
+
+  @Test func sessionOfTheFixture() throws {
+    let files = try ConversionFiles.fixture()
+    let bundle = try DealerBundle(path: "\(files.folder)/dealer.bundle")
+    let batch = try Batch(
+      folder: files.scratch.file("corr"), conversion: bundle.conversion,
+      shape: SessionShape(kind: .decoder, promptCapacity: 3, newCapacity: 2))
+    _ = try batch.deal(session: 0, program: bundle.program, weights: bundle.weights())
+    let outcome = try Self.tool.run(
+      Self.arguments(files, batch) + ["--dealer", "\(batch.folder)/dealer.batch"])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    for kind in ["view", "linear", "multiply", "polynomial", "piecewiseLinear"] {
+      #expect(outcome.output.contains("\(kind): 4 of "), "\(outcome.output)")
+    }
+    for kind in ["scores", "mix"] {
+      #expect(outcome.output.contains("\(kind): 3 of 6 "), "\(outcome.output)")
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func everyOperationOfATinyModel(isDecoder: Bool) throws {
+    let fixture = try DealerFixture(isDecoder ? .opt() : .bert())
+    let batch = try fixture.batch()
+    _ = try fixture.deal(batch)
+    let outcome = try Self.tool.run(
+      Self.arguments(fixture.files, batch) + ["--operations", "1000", "--keys", "2"])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    for (kind, count) in fixture.bundle.program.nodes.reduce(
+      into: [String: Int](),
+      {
+        $0[$1.operation.name, default: 0] += 1
+      }) where outcome.output.contains("\(kind):")
+    {
+      #expect(outcome.output.contains("\(kind): \(count) of \(count) operations checked"))
+    }
+  }
+
+  /// Expects one line of error that holds `cause`.
+  static func expectFailure(_ arguments: [String], _ cause: String) throws {
+    let outcome = try tool.run(arguments)
+    #expect(outcome.status == 1)
+    #expect(outcome.errorLines.count == 1, "\(outcome.errors)")
+    #expect(outcome.errors.hasPrefix("check-session: error: "))
+    #expect(outcome.errors.contains(cause), "\(outcome.errors)")
+  }
+
+  @Test func wrongFilesAreRefusedInOneLine() throws {
+    let fixture = try DealerFixture()
+    let batch = try fixture.batch()
+    _ = try fixture.deal(batch)
+    let right = Self.arguments(fixture.files, batch)
+    try Self.expectFailure([right[0], right[1], right[3], right[2]], "party: 1 is not 0")
+    _ = try fixture.files.shareAgain(into: "again")
+    try Self.expectFailure(
+      (0...1).map { fixture.folder("again/party\($0).bundle") } + right.suffix(2), "conversion: ")
+    _ = try fixture.deal(batch, session: 1)
+    try Self.expectFailure(
+      [right[0], right[1], right[2], batch.path(party: 1, session: 1)], "session: 1 is not 0")
+    let damaged = fixture.folder("damaged.corr")
+    for fraction in [0.4, 0.7] {
+      try DamagedFile.invertByte(right[2], to: damaged, at: fraction)
+      try Self.expectFailure([right[0], right[1], damaged, right[3]], "damaged.corr")
+    }
+    let other = try fixture.batch("other")
+    _ = try fixture.deal(other)
+    try Self.expectFailure(
+      right + ["--dealer", "\(other.folder)/dealer.batch"], "is not the batch of the sessions")
+  }
+
+  /// A file whose digests fit but whose seed was replaced: only the algebra can tell.
+  @Test func wrongSeedBreaksTheAlgebra() throws {
+    let fixture = try DealerFixture()
+    let batch = try fixture.batch()
+    _ = try fixture.deal(batch)
+    _ = try fixture.deal(batch, session: 1)
+    var right = Self.arguments(fixture.files, batch)
+    let copy = fixture.folder("changed.corr")
+    try DamagedFile.rewrite(batch.path(party: 0, session: 1), to: copy) { $0["session"] = 0 }
+    right[2] = copy
+    try Self.expectFailure(right, "do not add up")
+  }
+}

@@ -1,0 +1,37 @@
+// Programs that the tests of this folder read, change and check.
+
+import Approximation
+import Bytes
+import Foundation
+import Models
+import Program
+import TestSupport
+
+enum Programs {
+  /// A small lowered program, with the model and the ranges it comes from.
+  static func lowered(_ checkpoint: TinyCheckpoint) throws -> (
+    model: Model, calibration: Calibration, program: SecureProgram
+  ) {
+    let folder = try ScratchFolder()
+    let converted = try ConvertedModel(
+      path: checkpoint.write(to: folder), calibrationTexts: ConversionFiles.tinyTexts)
+    return (converted.loaded.model, converted.calibration, converted.program)
+  }
+
+  /// Two layers, two heads, widths 8 and 12, 6 positions.
+  static func decoder() throws -> SecureProgram { try lowered(.opt()).program }
+  static func encoder() throws -> SecureProgram { try lowered(.bert()).program }
+
+  /// The program of the trained model that ships with the repository.
+  static func fixture() throws -> SecureProgram {
+    let folder = Repository.fixtures.appending(path: "opt-dickens-5m").path
+    return try ConvertedModel(
+      path: folder, calibrationTexts: Array(TokenFile.read("\(folder)/calibration.json").prefix(2))
+    ).program
+  }
+}
+
+extension SecureProgram {
+  /// Index of the first node whose primitive is called `name`.
+  func first(_ name: String) -> Int? { nodes.firstIndex { $0.operation.name == name } }
+}

@@ -1,0 +1,129 @@
+// Which dealt elements a step uses: steps never share one, and a full session uses all.
+
+import Bytes
+import Models
+import Program
+import TestSupport
+import Testing
+
+struct SessionShapeTests {
+  static let columns: [ColumnExtent] = [
+    .fixed(1), .fixed(5), .keys(heads: 1, halvings: 0), .keys(heads: 3, halvings: 0),
+    .keys(heads: 3, halvings: 1), .keys(heads: 2, halvings: 2), .keys(heads: 2, halvings: 5),
+    .pairs(heads: 3, halvings: 0), .pairs(heads: 1, halvings: 1), .pairs(heads: 2, halvings: 3),
+  ]
+
+  /// The steps of a decoder whose prompt has `prompt` rows.
+  static func steps(_ session: SessionShape, prompt: Int) -> [SessionStep] {
+    var steps = [SessionStep(session: session, rows: 0..<prompt, index: 0)]
+    for index in 1..<max(session.newCapacity, 1) {
+      let row = prompt + index - 1
+      steps.append(SessionStep(session: session, rows: row..<row + 1, index: index))
+    }
+    return steps
+  }
+
+  /// All elements that the steps use, in order; records an issue where a step uses too many.
+  static func elements(_ steps: [SessionStep], _ shape: ValueShape) -> [Int] {
+    steps.flatMap { step in
+      let elements = step.dealtRanges(shape).flatMap { Array($0) }
+      #expect(elements.count == step.elementCount(shape), "\(shape)")
+      return elements
+    }
+  }
+
+  @Test(arguments: [(5, 1), (5, 4), (1, 3), (1, 1), (8, 7)])
+  func decoderStepsAreDisjoint(prompt: Int, new: Int) throws {
+    let session = SessionShape(kind: .decoder, promptCapacity: prompt, newCapacity: new)
+    #expect(session.rowCapacity == prompt + new - 1)
+    for columns in Self.columns {
+      for rows in [RowExtent.step, .last] {
+        if rows == .last, case .keys = columns { continue }
+        if rows == .last, case .pairs = columns { continue }
+        let shape = ValueShape(rows, columns)
+        let dealt = session.dealtCount(shape)
+        #expect(SessionStep.dealing(session).elementCount(shape) == dealt, "\(shape)")
+        for used in 1...prompt {
+          let elements = Self.elements(Self.steps(session, prompt: used), shape)
+          // A shorter prompt uses the first elements, without a gap and without a repetition.
+          #expect(elements == Array(0..<elements.count), "\(shape) \(used)")
+          #expect(elements.count <= dealt)
+          if used == prompt || rows == .last { #expect(elements.count == dealt, "\(shape)") }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [1, 2, 7])
+  func encoderStepsUseTheFirstKeysOfEachRun(capacity: Int) throws {
+    let session = SessionShape(kind: .encoder, promptCapacity: capacity, newCapacity: 0)
+    #expect(session.rowCapacity == capacity)
+    let shapes =
+      Self.columns.map { ValueShape(.step, $0) } + [
+        ValueShape(.step, .sessionKeys(heads: 3)), ValueShape(.session, .fixed(4)),
+      ]
+    for shape in shapes {
+      let dealt = session.dealtCount(shape)
+      #expect(SessionStep.dealing(session).elementCount(shape) == dealt)
+      for used in 1...capacity {
+        let step = SessionStep(session: session, rows: 0..<used, index: 0)
+        let elements = Self.elements([step], shape)
+        #expect(zip(elements, elements.dropFirst()).allSatisfy { $0 < $1 }, "\(shape)")
+        #expect((elements.last ?? -1) < dealt)
+        if used == capacity { #expect(elements == Array(0..<dealt), "\(shape)") }
+        // Row, run and column keep their places in the dealt layout.
+        let heads = shape.columns.runCount
+        let width = shape.columns.runLength(keyCount: capacity, sessionRows: capacity)
+        var expected: [Int] = []
+        for row in 0..<step.rowCount(shape.rows) {
+          for head in 0..<heads {
+            for column in 0..<step.runLength(shape, row) {
+              expected.append((row * heads + head) * width + column)
+            }
+          }
+        }
+        #expect(elements == expected, "\(shape) \(used)")
+      }
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func stepsCoverWhatTheDealerDeals(isDecoder: Bool) throws {
+    let program = try isDecoder ? Programs.decoder() : Programs.encoder()
+    let session = SessionShape(
+      kind: program.kind, promptCapacity: isDecoder ? 4 : 6, newCapacity: isDecoder ? 3 : 0)
+    let steps =
+      isDecoder
+      ? Self.steps(session, prompt: 4) : [SessionStep(session: session, rows: 0..<6, index: 0)]
+    for (index, node) in program.nodes.enumerated() {
+      var shapes = program.correlationComponents(index).map(\.shape)
+      switch node.operation {
+      case .open(let x), .piecewiseLinear(let x, _): shapes.append(program.values[x].shape)
+      default: break
+      }
+      for shape in shapes {
+        let elements = Self.elements(steps, shape)
+        #expect(
+          elements == Array(0..<session.dealtCount(shape)),
+          "operation \(index) (\(node.operation.name)) \(shape)")
+      }
+    }
+  }
+
+  @Test func requestsAreChecked() throws {
+    let decoder = try Programs.decoder()
+    let encoder = try Programs.encoder()
+    func place(_ program: SecureProgram, _ prompt: Int, _ new: Int?) -> String? {
+      inputError { _ = try SessionShape.requested(program: program, prompt: prompt, new: new) }?
+        .source
+    }
+    #expect(place(decoder, 4, 3) == nil)
+    #expect(place(decoder, 5, 3) == "--prompt")
+    #expect(place(decoder, 4, 0) == "--new")
+    #expect(place(decoder, 4, nil) == "--prompt")
+    #expect(place(encoder, 6, nil) == nil)
+    #expect(place(encoder, 6, 0) == nil)
+    #expect(place(encoder, 7, nil) == "--prompt")
+    #expect(place(encoder, 6, 1) == "--new")
+  }
+}

@@ -1,0 +1,93 @@
+// manifest.json: what is written is read back, strictly, and files are compared with it.
+
+import Approximation
+import Bytes
+import Foundation
+import Models
+import Program
+import Sharing
+import TestSupport
+import Testing
+
+struct ManifestTests {
+  static func write(_ json: JSON, in folder: ScratchFolder) throws -> String {
+    try folder.write(json.indentedText.utf8, to: "manifest.json")
+  }
+
+  @Test func roundTrip() throws {
+    let files = try ConversionFiles.tiny(.opt(layerCount: 1))
+    let manifest = try Manifest(path: "\(files.folder)/manifest.json")
+    #expect(manifest == files.result.manifest)
+    #expect(
+      manifest.files.keys.sorted() == ["dealer.bundle", "party0.bundle", "party1.bundle"])
+    #expect(manifest.deployment == "two-server")
+    let roles = Set(manifest.leakage.map(\.role))
+    #expect(roles == ["each party", "client", "dealer"])
+  }
+
+  @Test func clientBundleIsNamed() throws {
+    var recipe = Recipe.accurate
+    recipe.embedding = .client
+    let files = try ConversionFiles.tiny(.opt(layerCount: 1), recipe: recipe)
+    let manifest = try Manifest(path: "\(files.folder)/manifest.json")
+    #expect(manifest.files["client.bundle"] != nil)
+    #expect(manifest.leakage.contains { $0.role == "client" && $0.operations == "embedding" })
+  }
+
+  @Test(
+    arguments: [
+      (["conversion"], JSON.string("00"), "conversion"), (["conversion"], nil, "conversion"),
+      (["programDigest"], .integer(3), "programDigest"), (["deployment"], nil, "deployment"),
+      (["files"], [], "files"), (["files", "party0.bundle"], "0", "files.party0.bundle"),
+      (["leakage"], [:], "leakage"), (["leakage", "0", "role"], nil, "leakage[0].role"),
+      (["leakage", "0", "more"], 1, "leakage[0].more"), (["more"], 1, "more"),
+    ] as [([String], JSON?, String)])
+  func changesAreRefused(path: [String], value: JSON?, place: String) throws {
+    let folder = try ScratchFolder()
+    let manifest = Manifest(
+      conversion: Conversion(
+        identifier: [UInt8](repeating: 7, count: 16),
+        programDigest: [UInt8](repeating: 8, count: 32)), deployment: "two-server",
+      files: ["party0.bundle": [UInt8](repeating: 9, count: 32)],
+      leakage: LeakageEntry.report(
+        SecureProgram(
+          family: "opt", kind: .decoder, clientInput: .oneHot, vocabularySize: 1,
+          maximumPositions: 1)))
+    #expect(try Manifest(path: Self.write(manifest.json, in: folder)) == manifest)
+    let changed = try Self.write(manifest.json.setting(path, to: value), in: folder)
+    #expect(inputError { _ = try Manifest(path: changed) }?.place == place)
+  }
+
+  @Test func filesAreComparedWithTheManifest() throws {
+    let files = try ConversionFiles.tiny(.opt(layerCount: 1))
+    let path = "\(files.folder)/manifest.json"
+    func states() throws -> JSON {
+      var reader = try JSONReader(try VerifiedFile(path: path).json, source: path)
+      return try reader.value("states")
+    }
+    #expect(
+      try states() == [
+        "party0.bundle": "verified", "party1.bundle": "verified", "dealer.bundle": "verified",
+      ])
+    try FileManager.default.removeItem(atPath: "\(files.folder)/dealer.bundle")
+    #expect(
+      try states() == [
+        "party0.bundle": "verified", "party1.bundle": "verified", "dealer.bundle": "absent",
+      ])
+    _ = try files.shareAgain(into: "again")
+    try FileManager.default.removeItem(atPath: files.bundlePath(1))
+    try FileManager.default.copyItem(
+      atPath: files.scratch.file("again/party1.bundle"), toPath: files.bundlePath(1))
+    let error = inputError { _ = try VerifiedFile(path: path) }
+    #expect(error?.source == files.bundlePath(1))
+    #expect(error?.cause == "is not the file that the manifest names")
+  }
+
+  @Test func namesOutsideTheFolderAreRefused() throws {
+    let files = try ConversionFiles.tiny(.opt(layerCount: 1))
+    var manifest = files.result.manifest
+    manifest.files["../party0.bundle"] = manifest.files["party0.bundle"]
+    let path = try Self.write(manifest.json, in: files.scratch)
+    #expect(inputError { _ = try VerifiedFile(path: path) }?.place == "files")
+  }
+}

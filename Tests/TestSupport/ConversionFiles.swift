@@ -1,0 +1,73 @@
+// A converted and shared model on disk: what `lodge-model approximate` and `share` leave.
+
+public import Approximation
+import Bytes
+import Foundation
+public import Models
+public import Program
+public import Sharing
+
+/// model.lodge and the bundles of one checkpoint in a folder of their own.
+public struct ConversionFiles: Sendable {
+  public let scratch: ScratchFolder
+  public let checkpoint: String
+  public let loaded: LoadedModel
+  public let calibration: Calibration
+  public let recipe: Recipe
+  public let result: ShareWriter.Result
+
+  public var program: SecureProgram { result.program }
+  public var modelPath: String { scratch.file("model.lodge") }
+  public var folder: String { scratch.file("shares") }
+
+  public func bundlePath(_ party: Int) -> String { "\(folder)/party\(party).bundle" }
+
+  public init(checkpoint: String, texts: [[Int]], recipe: Recipe = .accurate) throws {
+    scratch = try ScratchFolder()
+    self.checkpoint = checkpoint
+    self.recipe = recipe
+    loaded = try ModelLoader.load(path: checkpoint)
+    calibration = try Calibration.observe(
+      FloatInterpreter(loaded), texts: texts, source: "calibration texts")
+    try ModelFile.write(
+      to: scratch.file("model.lodge"), model: loaded.model, recipe: recipe,
+      calibration: calibration, checkpoint: "checkpoint"
+    ) { [loaded] name throws(InputError) in try loaded.weight(name) }
+    result = try ShareWriter.share(
+      ModelFile(path: scratch.file("model.lodge")), into: scratch.file("shares"))
+  }
+
+  /// Shares the same model.lodge once more, as another conversion.
+  public func shareAgain(into name: String) throws -> ShareWriter.Result {
+    try ShareWriter.share(ModelFile(path: modelPath), into: scratch.file(name))
+  }
+
+  /// Plaintext ring elements of every weight, encoded from the checkpoint itself.
+  public func encodedWeights() throws -> [[UInt64]] {
+    let encoder = WeightEncoder(source: checkpoint) { [loaded] name throws(InputError) in
+      try loaded.weight(name)
+    }
+    return try program.weights.map { try encoder.encode($0) }
+  }
+}
+
+extension ConversionFiles {
+  /// The trained model that ships with the repository.
+  public static func fixture() throws -> ConversionFiles {
+    let folder = Repository.fixtures.appending(path: "opt-dickens-5m").path
+    return try ConversionFiles(
+      checkpoint: folder, texts: TokenFile.read("\(folder)/calibration.json"))
+  }
+
+  /// A model of a few thousand parameters, with random weights.
+  public static func tiny(_ checkpoint: TinyCheckpoint, recipe: Recipe = .accurate) throws
+    -> ConversionFiles
+  {
+    let folder = try ScratchFolder()
+    return try ConversionFiles(
+      checkpoint: checkpoint.write(to: folder), texts: tinyTexts, recipe: recipe)
+  }
+
+  /// Texts that fit the vocabulary and the positions of `TinyCheckpoint`.
+  public static let tinyTexts = [[1, 4, 2, 8, 5, 7], [0, 10, 3], [9, 9, 6, 1, 2]]
+}

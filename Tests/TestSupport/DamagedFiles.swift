@@ -1,0 +1,75 @@
+// Copies of files with one thing wrong in them, and the errors that they cause.
+
+public import Bytes
+import Containers
+import Foundation
+
+/// Makes files that are whole but for one field or byte.
+public enum DamagedFile {
+  /// Copies the container at `path` with another header; its digests fit again.
+  ///
+  /// Datasets of the types u8, u64, i64, i32 and f32 are copied, except those named in `without`.
+  public static func rewrite(
+    _ path: String, to copy: String, kind: String? = nil, without removed: Set<String> = [],
+    header change: (inout [String: JSON]) -> Void = { _ in }
+  ) throws {
+    let reader = try ContainerReader(path: path, kind: nil, verifying: false)
+    guard case .object(var members) = reader.header else { return }
+    change(&members)
+    let datasets = reader.datasets.filter { !removed.contains($0.name) }
+    let writer = try ContainerWriter(
+      path: copy, kind: kind ?? reader.kind, header: .object(members), datasets: datasets)
+    for dataset in datasets {
+      let name = dataset.name
+      switch dataset.elementType {
+      case .u8: try writer.write(name, values: reader.read(name, as: UInt8.self))
+      case .u64: try writer.write(name, values: reader.read(name, as: UInt64.self))
+      case .i64: try writer.write(name, values: reader.read(name, as: Int64.self))
+      case .i32: try writer.write(name, values: reader.read(name, as: Int32.self))
+      case .f32: try writer.write(name, values: reader.read(name, as: Float.self))
+      default: throw InputError(path, place: name, "has a type that is not copied")
+      }
+    }
+    _ = try writer.finish()
+  }
+
+  /// Copies `path` with the bits of one byte inverted, at this fraction of its length.
+  public static func invertByte(_ path: String, to copy: String, at fraction: Double) throws {
+    var bytes = try Data(contentsOf: URL(filePath: path))
+    bytes[Int(Double(bytes.count) * fraction)] ^= 0xff
+    try bytes.write(to: URL(filePath: copy))
+  }
+
+  /// Copies the first part of `path`.
+  public static func truncate(_ path: String, to copy: String, at fraction: Double) throws {
+    let bytes = try Data(contentsOf: URL(filePath: path))
+    try bytes.prefix(Int(Double(bytes.count) * fraction)).write(to: URL(filePath: copy))
+  }
+}
+
+/// The `InputError` that `body` throws, or nil.
+public func inputError(_ body: () throws -> Void) -> InputError? {
+  do {
+    try body()
+    return nil
+  } catch { return error as? InputError }
+}
+
+extension JSON {
+  /// This value with the one at `path` (keys, and indices as decimal numbers) replaced or removed.
+  public func setting(_ path: [String], to value: JSON?) -> JSON {
+    guard let key = path.first else { return value ?? .null }
+    let rest = Array(path.dropFirst())
+    switch self {
+    case .object(var members):
+      members[key] =
+        rest.isEmpty ? value : (members[key] ?? .null).setting(rest, to: value)
+      return .object(members)
+    case .array(var elements):
+      guard let index = Int(key), elements.indices.contains(index) else { return self }
+      elements[index] = elements[index].setting(rest, to: value)
+      return .array(elements)
+    default: return self
+    }
+  }
+}

@@ -1,0 +1,103 @@
+// Whole models in two parties: equal to the simulator bit for bit, and as costly as predicted.
+
+import Bytes
+import Foundation
+import Models
+import Program
+import Randomness
+import Sharing
+import TestSupport
+import Testing
+import Validation
+
+struct TwoPartyModelTests {
+  static let seed = Seed(bytes: (0..<32).map { UInt8(255 - $0) })
+
+  /// Runs `tokens` in two parties and in the simulator, and checks results and costs of each step.
+  static func compare(_ converted: ConvertedModel, _ session: SessionShape, steps: [[Int]]) throws
+    -> TwoPartyRun
+  {
+    let run = try TwoPartyRun(
+      program: converted.program, weights: converted.weights, session: session, seed: seed)
+    let outputs = try run.run(steps.map { (converted.oneHot($0), $0.count) })
+    var simulator = RingSimulator(
+      program: converted.program, weights: converted.weights,
+      streams: (0...1).map { run.batch.streams(session: 0, party: $0) })
+    var row = 0
+    var rounds = 0
+    for (index, tokens) in steps.enumerated() {
+      let step = SessionStep(session: session, rows: row..<row + tokens.count, index: index)
+      row += tokens.count
+      #expect(outputs[index] == simulator.step(step, input: converted.oneHot(tokens)))
+      let cost = converted.program.cost(of: step)
+      for channel in run.channels {
+        let sent = channel.rounds[rounds..<rounds + cost.roundCount]
+        #expect(sent.reduce(0) { $0 + $1.count } == cost.openedWordCount)
+        #expect(sent.allSatisfy { !$0.isEmpty })
+      }
+      rounds += cost.roundCount
+    }
+    #expect(run.channels.allSatisfy { $0.rounds.count == rounds })
+    return run
+  }
+
+  @Test func wholeFixture() throws {
+    let converted = try ConvertedModel.fixture()
+    let prompt = try ReferencePrompt.fixture()[1]
+    let all = prompt.tokens + prompt.greedy
+    let count = prompt.tokens.count
+    let session = SessionShape(kind: .decoder, promptCapacity: count + 1, newCapacity: 4)
+    let run = try Self.compare(
+      converted, session,
+      steps: [Array(all[..<count])] + (0..<3).map { [all[count + $0]] })
+
+    // What a party sees and what its file holds is uniform, whatever the weights and the text.
+    for party in 0...1 {
+      let sent = run.channels[party].rounds.flatMap { $0 }
+      #expect(Uniformity.chiSquare(words: sent) < Uniformity.limit)
+      let opened = zip(sent, run.channels[1 - party].rounds.flatMap { $0 }).map { $0 &+ $1 }
+      #expect(Uniformity.chiSquare(words: opened) < Uniformity.limit)
+      let stored = run.correlations.allWords(party: party)
+      #expect(stored.count > 100_000)
+      #expect(Uniformity.chiSquare(words: stored) < Uniformity.limit)
+    }
+    // Sizes that the cost interpreter predicts are those that were dealt.
+    let cost = converted.program.correlationCost(of: session)
+    for party in 0...1 {
+      #expect(run.correlations.allWords(party: party).count == cost.storedWordCount[party])
+    }
+    let keyBytes = converted.program.nodes.indices.reduce(0) {
+      $0 + run.correlations.storedKeys(node: $1).count
+    }
+    #expect(keyBytes == cost.keyByteCount)
+  }
+
+  @Test func smallDecoder() throws {
+    let folder = try ScratchFolder()
+    _ = try TinyCheckpoint.opt(layerCount: 2, width: 24, innerWidth: 40).write(to: folder)
+    let texts = [[2, 5, 1, 7, 3, 3], [1, 1, 6, 2]]
+    let converted = try ConvertedModel(path: folder.path, calibrationTexts: texts)
+    let session = SessionShape(kind: .decoder, promptCapacity: 4, newCapacity: 3)
+    _ = try Self.compare(converted, session, steps: [[2, 5, 1], [3], [3]])
+    _ = try Self.compare(converted, session, steps: [[1]])
+  }
+
+  @Test(arguments: [1, 3, 6])
+  func smallEncoder(length: Int) throws {
+    let folder = try ScratchFolder()
+    _ = try TinyCheckpoint.bert(layerCount: 2, width: 24, innerWidth: 40).write(to: folder)
+    let texts = [[2, 5, 1, 7, 3, 3], [1, 1, 6, 2], [3]]
+    let converted = try ConvertedModel(path: folder.path, calibrationTexts: texts)
+    let session = SessionShape(kind: .encoder, promptCapacity: 6, newCapacity: 0)
+    let tokens = Array(texts[0][..<length])
+    _ = try Self.compare(converted, session, steps: [tokens])
+    // And both stay close to the float model.
+    let run = try TwoPartyRun(
+      program: converted.program, weights: converted.weights, session: session, seed: Self.seed)
+    let output = try run.run([(converted.oneHot(tokens), length)])[0]
+    let reference = try converted.interpreter.run(tokens: tokens)
+    var difference = LogitDifference()
+    difference.add(converted.decoded(output), reference.values)
+    #expect(difference.maximum < 0.02)
+  }
+}

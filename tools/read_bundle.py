@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Puts the weights of a bundle pair together again, with no code of Lodge.
+
+Written from formats/bundle.md, formats/randomness.md and formats/container.md. Checks that both
+bundles are of one conversion and program, adds the shares of every weight, and with --checkpoint
+computes every weight again from the checkpoint and compares the two.
+
+    read_bundle.py party0.bundle party1.bundle --checkpoint opt-125m --out weights.npz
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import struct
+import sys
+
+import numpy as np
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from read_container import Container, ContainerError
+
+WEIGHT_KIND = 3
+WEIGHT_SESSION = 0xFFFFFFFF
+
+
+class FormatError(Exception):
+    """Says which file breaks a rule, where in it, and which."""
+
+
+def derived_seed(seed, label):
+    """The seed under `label`, formats/randomness.md rule 2."""
+    return HKDF(hashes.SHA256(), 32, None, b"lodge/1/seed/" + label).derive(seed)
+
+
+def stream_words(seed, session, party, operation, kind, index, count, offset=0):
+    """Words of a stream as uint64, formats/randomness.md rules 4 to 6."""
+    label = b"lodge/1/stream" + struct.pack("<IBIBI", session, party, operation, kind, index)
+    key = HKDF(hashes.SHA256(), 32, None, label).derive(seed)
+    counter = (offset // 2).to_bytes(16, "big")
+    cipher = Cipher(algorithms.AES(key), modes.CTR(counter)).encryptor()
+    stream = cipher.update(bytes(8 * (offset % 2 + count)))
+    return np.frombuffer(stream, dtype="<u8")[offset % 2:]
+
+
+def canonical_member(text, key):
+    """The bytes of the value of a member of a canonical JSON object."""
+    decoder, place = json.JSONDecoder(), 1
+    while text[place - 1] in "{," and text[place] != "}":
+        name, place = decoder.raw_decode(text, place)
+        start = place + 1
+        _, place = decoder.raw_decode(text, start)
+        if name == key:
+            return text[start:place].encode()
+        place += 1
+    raise KeyError(key)
+
+
+class Bundle:
+    """One party's bundle: header, program, and this party's share of every weight."""
+
+    KEYS = {"conversion", "deployment", "party", "program", "programDigest", "storages"}
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.container = Container(path, kind="bundle")
+        header = self.container.header
+        if not isinstance(header, dict) or set(header) != self.KEYS:
+            raise self.error("header", f"must have exactly the members {sorted(self.KEYS)}")
+        self.party, self.conversion = header["party"], header["conversion"]
+        self.program, self.program_digest = header["program"], header["programDigest"]
+        if self.party not in (0, 1):
+            raise self.error("party", "is neither 0 nor 1")
+        if header["deployment"] != "two-server":
+            raise self.error("deployment", f"{header['deployment']!r} is not 'two-server'")
+        text = canonical_member(self.container.header_text, "program")
+        if hashlib.sha256(text).hexdigest() != self.program_digest:
+            raise self.error("programDigest", "is not the digest of the program")
+        if self.program["version"] != 1:
+            raise self.error("program.version", f"{self.program['version']} is not 1")
+        self.weights, self.storages = self.program["weights"], header["storages"]
+        if len(self.storages) != len(self.weights) or set(self.storages) - {"seed", "full"}:
+            raise self.error("storages", 'expected "seed" or "full" for each weight')
+        full = {f"weights/{i}" for i, s in enumerate(self.storages) if s == "full"}
+        if set(self.container) != full | {"weightSeed"}:
+            raise self.error("", "does not hold weightSeed and the shares stored in full, only")
+        self.seed = self.array("weightSeed", "u8", (32,)).tobytes()
+
+    def error(self, place, cause):
+        return FormatError(": ".join(part for part in (self.path, place, cause) if part))
+
+    def array(self, name, element_type, shape):
+        description = self.container.dataset(name)
+        if (description.element_type, description.shape) != (element_type, shape):
+            raise self.error(name, f"expected {element_type} of shape {shape}")
+        return self.container[name]
+
+    def share(self, index):
+        """This party's share of weight `index`: uint64 [rowCount, columnCount]."""
+        weight = self.weights[index]
+        shape = (weight["rowCount"], weight["columnCount"])
+        if self.storages[index] == "full":
+            return self.array(f"weights/{index}", "u64", shape)
+        words = stream_words(
+            self.seed, WEIGHT_SESSION, self.party, index, WEIGHT_KIND, 0, shape[0] * shape[1])
+        return words.reshape(shape)
+
+
+class Pair:
+    """Both bundles of one conversion."""
+
+    def __init__(self, path0, path1):
+        self.bundles = [Bundle(path0), Bundle(path1)]
+        first, second = self.bundles
+        for party, bundle in enumerate(self.bundles):
+            if bundle.party != party:
+                raise bundle.error("party", f"is for party {bundle.party}, party {party} is expected")
+        if first.conversion != second.conversion:
+            raise second.error("conversion", f"is of another conversion than {first.path}")
+        if first.program_digest != second.program_digest:
+            raise second.error("programDigest", f"is of another program than {first.path}")
+        self.program, self.weights = first.program, first.weights
+        self.conversion, self.program_digest = first.conversion, first.program_digest
+        for index, kinds in enumerate(zip(first.storages, second.storages)):
+            if set(kinds) != {"seed", "full"}:
+                raise second.error(f"storages[{index}]", "one share must be a seed, the other full")
+
+    def weight(self, index):
+        """Weight `index` in plaintext: ring elements, uint64 [rowCount, columnCount]."""
+        return self.bundles[0].share(index) + self.bundles[1].share(index)
+
+
+class Checkpoint:
+    """Tensors of a safetensors checkpoint by their names in the graph (formats/bundle.md)."""
+
+    LAYER = {
+        "opt": {
+            "inputLayerNorm": "self_attn_layer_norm", "postAttentionLayerNorm": "final_layer_norm",
+            "attention.q": "self_attn.q_proj", "attention.k": "self_attn.k_proj",
+            "attention.v": "self_attn.v_proj", "attention.o": "self_attn.out_proj",
+            "feedForward.Up": "fc1", "feedForward.Down": "fc2",
+        },
+        "bert": {
+            "attentionLayerNorm": "attention.output.LayerNorm",
+            "feedForwardLayerNorm": "output.LayerNorm",
+            "attention.q": "attention.self.query", "attention.k": "attention.self.key",
+            "attention.v": "attention.self.value", "attention.o": "attention.output.dense",
+            "feedForward.Up": "intermediate.dense", "feedForward.Down": "output.dense",
+        },
+    }
+    MODEL = {
+        "opt": {
+            "embedTokens": "embed_tokens.weight", "embedPositions": "embed_positions.weight",
+            "finalLayerNorm": "final_layer_norm",
+        },
+        "bert": {
+            "embedTokens": "embeddings.word_embeddings.weight",
+            "embedPositions": "embeddings.position_embeddings.weight",
+            "embedSegments": "embeddings.token_type_embeddings.weight",
+            "embedLayerNorm": "embeddings.LayerNorm",
+        },
+    }
+    PREFIXES = {"opt": ("model.decoder.", "decoder."), "bert": ("", "bert.")}
+    TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+    def __init__(self, folder, family):
+        self.path = os.path.join(folder, "model.safetensors")
+        if family not in self.LAYER:
+            raise FormatError(f"{folder}: no table of keys for the family {family!r}")
+        self.family = family
+        self._data = np.memmap(self.path, dtype="u1", mode="r")
+        size = int.from_bytes(self._data[:8].tobytes(), "little")
+        try:
+            self._header = json.loads(self._data[8:8 + size].tobytes())
+        except ValueError:
+            raise FormatError(f"{self.path}: is not a safetensors file") from None
+        self._start = 8 + size
+        first = self.MODEL[family]["embedTokens"]
+        self.prefix = next(
+            (p for p in self.PREFIXES[family] if p + first in self._header), self.PREFIXES[family][0])
+
+    def key(self, name):
+        """The checkpoint's key of a tensor of the graph."""
+        def part(table, name):
+            stem, _, last = name.rpartition(".")
+            if last in ("gamma", "beta"):
+                return table[stem] + {"gamma": ".weight", "beta": ".bias"}[last]
+            if last in table:
+                return table[last]
+            return table[f"{stem}.{last[1:]}"] + {"w": ".weight", "b": ".bias"}[last[0]]
+        try:
+            if name.startswith("layers."):
+                _, number, rest = name.split(".", 2)
+                layers = {"opt": "layers.", "bert": "encoder.layer."}[self.family]
+                return f"{self.prefix}{layers}{number}.{part(self.LAYER[self.family], rest)}"
+            return self.prefix + part(self.MODEL[self.family], name)
+        except (KeyError, ValueError):
+            raise FormatError(f"{self.path}: no key is known for the tensor {name}") from None
+
+    def tensor(self, name):
+        """Elements of a tensor of the graph, exactly, in double."""
+        key = self.key(name)
+        if key not in self._header:
+            raise FormatError(f"{self.path}: {key}: missing tensor")
+        entry = self._header[key]
+        if entry["dtype"] not in self.TYPES:
+            raise FormatError(f"{self.path}: {key}: type {entry['dtype']} is not read")
+        start, end = entry["data_offsets"]
+        values = self._data[self._start + start:self._start + end].view(self.TYPES[entry["dtype"]])
+        if entry["dtype"] == "BF16":
+            values = (values.astype("u4") << 16).view("f4")
+        return values.astype("f8").reshape(entry["shape"])
+
+    def encoded(self, weight):
+        """A weight by its `source` formula, rounded to nearest even: int64."""
+        source, columns = weight["source"], weight["columnCount"]
+        values = np.zeros((weight["rowCount"], columns))
+        if "tensor" in source:
+            values += self.tensor(source["tensor"]).reshape(values.shape)
+        if "columnScale" in source:
+            values *= self.tensor(source["columnScale"])
+        if "matrix" in source:
+            matrix, vector = self.tensor(source["matrix"]), self.tensor(source["vector"])
+            total = np.zeros(columns)
+            for index, element in enumerate(vector):  # in this order: rounding depends on it
+                total += matrix[:, index] * element
+            values[0] += total
+        if "addedRow" in source:
+            values += self.tensor(source["addedRow"]).reshape(-1, columns)[0]
+        values *= source["factor"]
+        return np.rint(np.ldexp(values, weight["fractionalBits"])).astype("i8")
+
+
+def compare(pair, checkpoint):
+    """(weights, elements, elements that differ, largest difference) against a checkpoint."""
+    elements = differing = largest = 0
+    for index, weight in enumerate(pair.weights):
+        difference = np.abs(pair.weight(index).view("i8") - checkpoint.encoded(weight))
+        elements += difference.size
+        differing += int(np.count_nonzero(difference))
+        largest = max(largest, int(difference.max()))
+        if largest > 1:
+            place = int(difference.argmax())
+            raise FormatError(
+                f"weight {index} ({weight['name']}): element {place} differs from the checkpoint by "
+                f"{largest} units in the last place")
+    return len(pair.weights), elements, differing, largest
+
+
+def write_weights(pair, path):
+    """Every weight as signed ring elements by name, and its `fractionalBits/<name>`; mode 0600."""
+    arrays = {}
+    for index, weight in enumerate(pair.weights):
+        arrays[weight["name"]] = pair.weight(index).view("i8")
+        arrays[f"fractionalBits/{weight['name']}"] = np.array(weight["fractionalBits"])
+    temporary = f"{path}.partial"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        np.savez(file, **arrays)
+    os.replace(temporary, path)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="read-bundle", description="Put the weights of a bundle pair together again.",
+        epilog="example: tools/read-bundle shares/party0.bundle shares/party1.bundle "
+        "--checkpoint opt-125m")
+    parser.add_argument("party0")
+    parser.add_argument("party1")
+    parser.add_argument("--checkpoint", metavar="DIR", help="compare with this checkpoint")
+    parser.add_argument("--out", metavar="FILE", help="write the plaintext weights to this .npz")
+    arguments = parser.parse_args()
+    try:
+        pair = Pair(arguments.party0, arguments.party1)
+        for bundle in pair.bundles:
+            bundle.container.verify()
+        elements = sum(w["rowCount"] * w["columnCount"] for w in pair.weights)
+        sizes = sum(os.path.getsize(b.path) for b in pair.bundles)
+        print(f"conversion {pair.conversion}, program {pair.program_digest}")
+        print(f"{len(pair.weights)} weights, {elements} elements, both bundles {sizes} bytes: "
+              f"{sizes / (8 * elements):.3f} of one 64-bit copy")
+        if arguments.checkpoint:
+            checkpoint = Checkpoint(arguments.checkpoint, pair.program["family"])
+            weights, elements, differing, largest = compare(pair, checkpoint)
+            print(f"{weights} weights compared with {checkpoint.path}: {differing} of {elements} "
+                  f"elements differ, by at most {largest}")
+        if arguments.out:
+            write_weights(pair, arguments.out)
+            print(f"weights written to {arguments.out}")
+        return 0
+    except (FormatError, ContainerError, OSError, KeyError, ValueError, TypeError) as error:
+        text = str(error) if isinstance(error, (FormatError, ContainerError, OSError)) else (
+            f"a bundle does not follow its specification: {type(error).__name__} {error}")
+        print(f"read-bundle: error: {text}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
