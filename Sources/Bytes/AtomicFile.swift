@@ -11,17 +11,7 @@ public struct AtomicFile {
   public static func write(_ bytes: [UInt8], to path: String, mode: UInt32 = 0o600)
     throws(InputError)
   {
-    let folder = FilePaths.folder(of: path)
-    let name = FilePaths.lastComponent(of: path)
-    guard !name.isEmpty, name != ".", name != ".." else {
-      throw InputError(path, "not the name of a file")
-    }
-    let temporary = "\(folder)/.\(name).\(String(UInt64.random(in: 0...UInt64.max), radix: 36)).tmp"
-    let descriptor = unsafe open(
-      temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
-    guard descriptor >= 0 else {
-      throw InputError(path, "cannot create: \(SystemError.message(errno))")
-    }
+    let (temporary, descriptor) = try create(for: path, mode: mode)
     let failure = fill(descriptor, with: bytes, path: path)
     let closed = close(descriptor) == 0 ? nil : InputError(path, systemCause("cannot close"))
     if let error = failure ?? closed {
@@ -33,7 +23,33 @@ public struct AtomicFile {
       unsafe unlink(temporary)
       throw error
     }
-    try FilePaths.synchronizeFolder(folder)
+    try FilePaths.synchronizeFolder(FilePaths.folder(of: path))
+  }
+
+  /// Throws what `write` would throw for a path that no file can be made at: long work finds out
+  /// before it begins.
+  public static func check(_ path: String) throws(InputError) {
+    if FilePaths.isFolder(path) { throw InputError(path, "is a folder") }
+    let (temporary, descriptor) = try create(for: path, mode: 0o600)
+    close(descriptor)
+    unsafe unlink(temporary)
+  }
+
+  private static func create(for path: String, mode: UInt32) throws(InputError)
+    -> (temporary: String, descriptor: Int32)
+  {
+    let folder = FilePaths.folder(of: path)
+    let name = FilePaths.lastComponent(of: path)
+    guard !name.isEmpty, name != ".", name != ".." else {
+      throw InputError(path, "not the name of a file")
+    }
+    let temporary = "\(folder)/.\(name).\(String(UInt64.random(in: 0...UInt64.max), radix: 36)).tmp"
+    let descriptor = unsafe open(
+      temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
+    guard descriptor >= 0 else {
+      throw InputError(path, "cannot create: \(SystemError.message(errno))")
+    }
+    return (temporary, descriptor)
   }
 
   private static func fill(_ descriptor: Int32, with bytes: [UInt8], path: String) -> InputError? {

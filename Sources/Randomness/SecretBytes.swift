@@ -25,3 +25,8 @@ internal import COpenSSL
     unsafe body(UnsafeRawBufferPointer(storage))
   }
 }
+
+extension SecretBytes: CustomReflectable {
+  /// Shows neither the bytes nor where they are.
+  var customMirror: Mirror { Mirror(self, children: []) }
+}

@@ -72,6 +72,9 @@ public struct ClientBundle: Sendable {
     positions = try reader.read("positions", as: Int32.self)
   }
 
+  /// Rows of the token table.
+  public var vocabularySize: Int { tokens.count / width }
+
   /// Input rows of `identifiers` from position `start` on.
   public func rows(_ identifiers: [Int], start: Int) throws(InputError) -> [UInt64] {
     var result: [UInt64] = []

@@ -25,10 +25,15 @@ public struct CostReport {
   /// All layers together, and how many they are.
   let layers: Row
   let layerCount: Int
+  /// The whole program's cost of the prompt and of each further token, where asked for.
+  let steps: [StepCost]?
 
   /// The step whose cost stands for "one token": the last one of the session.
+  ///
+  /// - Parameter listsSteps: Whether the report lists every step of the session as well.
   public init(
-    program: SecureProgram, session: SessionShape, roundTripSeconds: Double, bitsPerSecond: Double
+    program: SecureProgram, session: SessionShape, roundTripSeconds: Double, bitsPerSecond: Double,
+    listsSteps: Bool = false
   ) {
     self.program = program
     self.session = session
@@ -58,6 +63,28 @@ public struct CostReport {
         program.nodes.map(\.label).filter { $0.hasPrefix("layers.") }
           .map { $0.split(separator: ".")[1] }
       ).count
+    steps = listsSteps ? CostReport.steps(program: program, session: session) : nil
+  }
+
+  /// The steps of a session that uses its full lengths: the prompt, then one row a step.
+  private static func steps(program: SecureProgram, session: SessionShape) -> [StepCost] {
+    let prompt = session.promptCapacity
+    return (0..<max(session.newCapacity, 1)).map { index in
+      let rows = index == 0 ? 0..<prompt : prompt + index - 1..<prompt + index
+      return program.cost(of: SessionStep(session: session, rows: rows, index: index))
+    }
+  }
+
+  private var stepTable: String {
+    guard let steps else { return "" }
+    var table = TextTable([("step", .right), ("rounds", .right), ("bytes", .right)])
+    for (index, cost) in steps.enumerated() {
+      table.addRow([
+        String(index), String(cost.roundCount),
+        String(cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
+      ])
+    }
+    return "\n\n\(table.text)"
   }
 
   /// "layers.3.attention.scores" as "layers.*.attention.scores".
@@ -117,7 +144,8 @@ public struct CostReport {
       Session for \(size): correlations of \(parties[0]) for party 0, \(parties[1]) for party 1.
       Network time with a round trip of \(Quantity.text(seconds: roundTripSeconds)) and \
       \(Quantity.text(bitsPerSecond: bitsPerSecond)): \(Quantity.text(seconds: promptTime)) for \
-      the \(isDecoder ? "prompt, \(Quantity.text(seconds: tokenTime)) for the last token" : "text").
+      the \(isDecoder ? "prompt, \(Quantity.text(seconds: tokenTime)) for the last token" : "text").\
+      \(stepTable)
       """
   }
 
@@ -144,11 +172,13 @@ public struct CostReport {
         ],
       ]
     }
-    return [
+    var members: [String: JSON] = [
       "promptCapacity": .integer(session.promptCapacity),
       "newCapacity": .integer(session.newCapacity), "total": object(total),
       "layers": object(layers), "layerCount": .integer(layerCount),
       "parts": .array(rows.map(object)),
     ]
+    if let steps { members["steps"] = .array(steps.map(step)) }
+    return .object(members)
   }
 }

@@ -30,6 +30,7 @@ let costCommand = Command(
     Option("new", .integer(0...1 << 20), help: "new tokens (default 32; none for an encoder)"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time between the parties"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth between the parties"),
+    .flag("steps", help: "list every step of a session as well"),
     .json,
   ]
 ) { arguments in
@@ -39,7 +40,7 @@ let costCommand = Command(
     program: program, prompt: arguments.integer("prompt"), new: arguments.optionalInteger("new"))
   let report = CostReport(
     program: program, session: session, roundTripSeconds: try arguments.number("rtt"),
-    bitsPerSecond: try arguments.number("bandwidth"))
+    bitsPerSecond: try arguments.number("bandwidth"), listsSteps: arguments.flag("steps"))
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
 

@@ -30,11 +30,17 @@ Command(
   }
   var tables: ClientBundle?
   if let bundle = arguments.optionalString("bundle") { tables = try ClientBundle(path: bundle) }
+  // Nothing that can be found wrong here may cost a session.
+  let logits = arguments.optionalString("logits")
+  if let logits { try AtomicFile.check(logits) }
   let console = arguments.console
   let session = try ClientSession.begin(
     party0: Address(arguments.string("party0")), party1: Address(arguments.string("party1")),
     promptCount: prompt.count, newCount: arguments.integer("new"),
-    timeout: .seconds(arguments.number("timeout"))
+    timeout: .seconds(arguments.number("timeout")),
+    admit: { identity throws(InputError) in
+      try SecureGeneration.check(prompt: prompt, source: path, tables: tables, identity: identity)
+    }
   ) { console.report("waiting: \($0)") }
   let isDecoder = session.identity.isDecoder
   let newCount = isDecoder ? try arguments.integer("new") : 0
@@ -44,7 +50,7 @@ Command(
     prompt: prompt, newCount: newCount
   ) { _ in progress.advance() }
   progress.finish()
-  if let logits = arguments.optionalString("logits") {
+  if let logits {
     let width = result.rows.first?.count ?? 0
     try NPY.write(
       NPYArray(shape: [result.rows.count, width], values: result.rows.flatMap { $0 }), to: logits)

@@ -27,6 +27,8 @@ let approximateCommand = Command(
   ]
 ) { arguments in
   arguments.printConfiguration()
+  let out = try arguments.string("out")
+  try AtomicFile.check(out)
   let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
   var recipe = try Recipe.named(arguments.string("recipe"))
   if let headroom = arguments.optionalNumber("headroom") { recipe.headroom = headroom }
@@ -44,7 +46,7 @@ let approximateCommand = Command(
   progress.finish()
   let program = try SecureProgram.lower(loaded.model, recipe: recipe, calibration: calibration)
   try ModelFile.write(
-    to: arguments.string("out"), model: loaded.model, recipe: recipe, calibration: calibration,
+    to: out, model: loaded.model, recipe: recipe, calibration: calibration,
     checkpoint: FilePaths.lastComponent(of: loaded.path)
   ) { name throws(InputError) in try loaded.weight(name) }
   let report = ConversionReport(

@@ -45,6 +45,8 @@ let logitsCommand = Command(
   arguments.printConfiguration()
   let checkpoint = try arguments.string("CHECKPOINT")
   let tokens = try arguments.string("tokens")
+  let out = try arguments.string("out")
+  for path in [out, tokensOut].compactMap({ $0 }) { try AtomicFile.check(path) }
   let output: FloatMatrix
   if let newCount = arguments.optionalInteger("new") {
     let progress = Progress(
@@ -62,7 +64,6 @@ let logitsCommand = Command(
   } else {
     output = try PlaintextReference.output(checkpointPath: checkpoint, tokensPath: tokens)
   }
-  try NPY.write(output.npyArray, to: arguments.string("out"))
-  arguments.console.print(
-    "\(try arguments.string("out")): float32 [\(output.rowCount), \(output.columnCount)]")
+  try NPY.write(output.npyArray, to: out)
+  arguments.console.print("\(out): float32 [\(output.rowCount), \(output.columnCount)]")
 }

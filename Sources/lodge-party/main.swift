@@ -41,9 +41,10 @@ Command(
   let ledger = try SessionLedger(
     path: arguments.optionalString("ledger") ?? "\(bundlePath).ledger", party: party)
   let console = arguments.console
-  let service = try PartyService(identity: provider.identity, configuration: configuration) {
-    console.report("lodge-party \(party): \($0)")
-  }
+  let log: @Sendable (String) -> Void = { console.report("lodge-party \(party): \($0)") }
+  let service = try PartyService(
+    identity: provider.identity, configuration: configuration, log: log)
+  log("notes used sessions in \(ledger.path)")
   let signals = TerminationSignals { service.stop() }
   try withExtendedLifetime(signals) { try service.run(provider: provider, ledger: ledger) }
 }.main()

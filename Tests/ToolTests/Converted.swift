@@ -111,10 +111,22 @@ struct Servers {
     }
   }
 
+  /// Uses the shares and correlations that a test has made in `folder`.
+  init(converted folder: ScratchFolder) { self.folder = folder }
+
   func bundle(_ party: Int) -> String { folder.file("shares/party\(party).bundle") }
   func correlations(_ party: Int) -> String { folder.file("correlations/party\(party)") }
   func session(_ number: Int, _ party: Int) -> String {
     "\(correlations(party))/00000\(number).corr"
+  }
+
+  /// The name of the batch in the ledgers.
+  func batch() throws -> String {
+    let text = try Tool.succeed(
+      "lodge-check", ["verify", folder.file("correlations/dealer.batch"), "--json"])
+    let parts = text.components(separatedBy: "\"batch\": \"")
+    try #require(parts.count > 1, "\(text)")
+    return String(parts[1].prefix(32))
   }
 
   /// Arguments of lodge-party, without --peer.

@@ -134,8 +134,7 @@ import Testing
 
   /// Compares what both ledgers hold with `states`, session by session.
   private func expectStates(_ servers: Servers, _ states: [String]) throws {
-    let text = try Tool.succeed("lodge-check", ["verify", servers.session(0, 0), "--json"])
-    let batch = String(text.components(separatedBy: "\"batch\": \"")[1].prefix(32))
+    let batch = try servers.batch()
     for party in 0...1 {
       let ledger = try SessionLedger(
         path: servers.folder.file("party\(party).ledger"), party: party)

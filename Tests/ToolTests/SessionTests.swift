@@ -85,6 +85,22 @@ import Testing
     try parties.stop()
   }
 
+  /// Clients that come together are served in turn, each with a session of its own.
+  @Test func clientsTakeTurns() throws {
+    let parties = try Parties(Servers())
+    let clients = try (0..<Tiny.sessionCount).map { _ in
+      try RunningTool("lodge-client", parties.clientArguments() + ["--json"])
+    }
+    var answers: [Answer] = []
+    for client in clients {
+      #expect(try client.wait(.seconds(60)) == 0)
+      answers.append(try Answer(client.output))
+    }
+    #expect(Set(answers.map(\.session)) == Set(0..<Tiny.sessionCount))
+    #expect(Set(answers.map(\.tokens)).count == 1)
+    try parties.stop()
+  }
+
   @Test func clientsCheckTheirFilesFirst() throws {
     let parties = try Parties(Servers())
     for (text, part) in [("[]", "no tokens"), ("[[1],[2]]", "2 token lists"), ("{", "byte")] {
@@ -93,6 +109,8 @@ import Testing
       arguments[5] = tokens
       try Tool.fail("lodge-client", arguments, saying: [tokens, part])
     }
+    let nowhere = parties.servers.folder.file("no/such/logits.npy")
+    try parties.refuse(["--logits", nowhere], saying: [nowhere])
     try parties.refuse(["--bundle", parties.servers.bundle(0)], saying: ["party0.bundle", "kind"])
     #expect(try parties.generate().session == 0)
     try parties.stop()
@@ -102,14 +120,15 @@ import Testing
   @Test(arguments: [0, 1])
   func aDamagedSessionIsSkippedUnused(party: Int) throws {
     let servers = try Servers()
-    try damage(servers.session(0, party)) { $0[$0.count - 1] ^= 1 }
+    try damage(servers.session(0, party)) { $0[$0.count / 2] ^= 1 }
     let parties = try Parties(servers)
     #expect(try parties.generate().session == 1)
     #expect(try parties[party].tool.messages.contains("000000.corr"))
     try parties.stop()
     let ledger = try SessionLedger(path: servers.folder.file("party\(party).ledger"), party: party)
-    #expect(try ledger.state(of: key(servers, 0)) == nil)
-    #expect(try ledger.state(of: key(servers, 1)) == .finished)
+    let batch = try servers.batch()
+    #expect(try ledger.state(of: SessionKey(batch: batch, session: 0)) == nil)
+    #expect(try ledger.state(of: SessionKey(batch: batch, session: 1)) == .finished)
   }
 
   @Test func withoutSessionsClientsAreTold() throws {
@@ -123,12 +142,5 @@ import Testing
     let parties = try Parties(servers)
     try parties.refuse(saying: ["there are no sessions"])
     try parties.stop()
-  }
-
-  private func key(_ servers: Servers, _ session: Int) throws -> SessionKey {
-    let text = try Tool.succeed(
-      "lodge-check", ["verify", servers.session(session, 0), "--json"])
-    let part = text.components(separatedBy: "\"batch\": \"")
-    return SessionKey(batch: String(part[1].prefix(32)), session: session)
   }
 }

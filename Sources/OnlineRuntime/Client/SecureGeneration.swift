@@ -23,9 +23,20 @@ public struct SecureGeneration {
   private let session: ClientSession
   private let tables: ClientBundle?
 
-  /// `tables` is needed where the client holds the embedding.
-  public init(session: ClientSession, tables: ClientBundle?) throws(InputError) {
-    let identity = session.identity
+  /// - Parameter tables: Needed where the client holds the embedding; `check` tells.
+  public init(session: ClientSession, tables: ClientBundle?) {
+    self.session = session
+    self.tables = tables
+  }
+
+  /// Checks all that can be checked of a client's input before a session is spent on it.
+  ///
+  /// - Parameters:
+  ///   - identity: What the parties run.
+  ///   - source: Where `prompt` is from, for errors.
+  public static func check(
+    prompt: [Int], source: String, tables: ClientBundle?, identity: PartyIdentity
+  ) throws(InputError) {
     if identity.takesEmbedding {
       guard let tables else {
         throw InputError(
@@ -38,8 +49,12 @@ public struct SecureGeneration {
     } else if tables != nil {
       throw InputError("client", "this model's embedding is secret, it needs no client bundle")
     }
-    self.session = session
-    self.tables = tables
+    let size = tables?.vocabularySize ?? identity.inputWidth
+    for (position, token) in prompt.enumerated() where !(0..<size).contains(token) {
+      throw InputError(
+        source, place: "position \(position)",
+        "token \(token) is outside the vocabulary of \(size)")
+    }
   }
 
   /// Ring elements of the input rows of `tokens`, the first of them at position `start`.
@@ -48,11 +63,7 @@ public struct SecureGeneration {
     let width = session.identity.inputWidth
     var words = [UInt64](repeating: 0, count: tokens.count * width)
     for (row, token) in tokens.enumerated() {
-      guard (0..<width).contains(token) else {
-        throw InputError(
-          "tokens", place: "position \(start + row)",
-          "token \(token) is outside the vocabulary of \(width)")
-      }
+      precondition((0..<width).contains(token), "tokens come checked")
       words[row * width + token] = 1
     }
     return words

@@ -2,6 +2,7 @@
 
 import Bytes
 import CSQLite
+import Glibc
 
 /// One open database.
 @safe final class SQLiteDatabase {
@@ -16,6 +17,10 @@ import CSQLite
 
   init(path: String) throws(InputError) {
     self.path = path
+    // SQLite would make the file readable by all. Only a file that is new is opened here: closing
+    // it would drop the locks that this process holds on a database.
+    let new = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    if new >= 0 { close(new) }
     var pointer: OpaquePointer?
     let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX
     let status = unsafe sqlite3_open_v2(path, &pointer, flags, nil)

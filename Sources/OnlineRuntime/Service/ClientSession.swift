@@ -37,13 +37,17 @@ public final class ClientSession {
   ///
   /// - Parameters:
   ///   - promptCount: Rows of the first step at most.
-  ///   - newCount: Tokens to generate; 0 for an encoder.
+  ///   - newCount: Tokens to generate; an encoder generates none whatever this says.
   ///   - timeout: Longest wait for a turn while other clients are served.
+  ///   - admit: Is shown what the parties run before a session is asked for; what it throws ends
+  ///     the attempt and costs no session.
   ///   - waiting: Is told about once a second why there is no session yet.
   /// - Throws: `InputError` naming the party that refuses or cannot be reached, with the reason.
   public static func begin(
     party0: Address, party1: Address, promptCount: Int, newCount: Int,
-    timeout: Duration = .seconds(120), waiting: (String) -> Void = { _ in }
+    timeout: Duration = .seconds(120),
+    admit: (PartyIdentity) throws(InputError) -> Void = { _ in },
+    waiting: (String) -> Void = { _ in }
   ) throws(InputError) -> ClientSession {
     precondition(promptCount >= 1 && newCount >= 0, "a session has at least one prompt row")
     let limit = Deadline.after(timeout)
@@ -56,11 +60,14 @@ public final class ClientSession {
       identities.append(try greet(connection, party: party, limit))
     }
     try identities[0].check(clientSees: identities[1], source: connections[1].label)
+    try admit(identities[0])
     var generator = SystemRandomNumberGenerator()
     let request = (0..<BeginMessage.requestByteCount).map { _ in
       UInt8.random(in: 0...255, using: &generator)
     }
-    let begin = BeginMessage(request: request, promptCount: promptCount, newCount: newCount)
+    let begin = BeginMessage(
+      request: request, promptCount: promptCount,
+      newCount: identities[0].isDecoder ? newCount : 0)
     let seed = Seed.random()
     for connection in connections { try connection.send(.begin, begin.payload, deadline: limit) }
     try connections[1].send(.seed, seed.bytes, deadline: limit)

@@ -87,6 +87,8 @@ public final class PartyService: Sendable {
       let events = Readiness.wait(
         [(peer.socket, Readiness.readable | Readiness.closed)], milliseconds: 200)
       if events[0] == 0 { continue }
+      // A party 0 that was stopped says no more: that it is lost is logged, but is no error.
+      if peer.isClosedByPeer { return }
       do throws(InputError) {
         let frame = try peer.receive(deadline: .after(.seconds(10)))
         let proposal = try ProposalMessage(frame, source: peer.label)
