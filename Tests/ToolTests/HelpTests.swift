@@ -9,7 +9,8 @@ import Testing
   static let commands: [[String]] = [
     ["lodge-model"], ["lodge-model", "inspect"], ["lodge-model", "logits"],
     ["lodge-model", "approximate"], ["lodge-model", "share"], ["lodge-deal"], ["lodge-party"],
-    ["lodge-client"], ["lodge-check"], ["lodge-check", "program"], ["lodge-check", "cost"],
+    ["lodge-client"], ["lodge-bench"], ["lodge-check"], ["lodge-check", "program"],
+    ["lodge-check", "cost"],
     ["lodge-check", "verify"], ["lodge-check", "compare"],
   ]
 

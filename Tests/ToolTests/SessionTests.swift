@@ -120,7 +120,7 @@ import Testing
   @Test(arguments: [0, 1])
   func aDamagedSessionIsSkippedUnused(party: Int) throws {
     let servers = try Servers()
-    try damage(servers.session(0, party)) { $0[$0.count / 2] ^= 1 }
+    try BadContainerTests.Damage.middle.apply(to: servers.session(0, party))
     let parties = try Parties(servers)
     #expect(try parties.generate().session == 1)
     #expect(try parties[party].tool.messages.contains("000000.corr"))
