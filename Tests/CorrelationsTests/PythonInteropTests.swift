@@ -8,6 +8,7 @@ import Program
 import Sharing
 import TestSupport
 import Testing
+import Validation
 
 @Suite(.needsPython) struct SessionPythonTests {
   static let tool = PythonTool("check-session")
@@ -50,6 +51,40 @@ import Testing
     {
       #expect(outcome.output.contains("\(kind): \(count) of \(count) operations checked"))
     }
+  }
+
+  /// Both parties in Python give what the exact simulator gives, bit for bit, from the same files.
+  ///
+  /// Prompt and text are shorter than the session allows, so that layouts matter.
+  @Test(arguments: [true, false])
+  func sessionRunInPython(isDecoder: Bool) throws {
+    let fixture = try DealerFixture(isDecoder ? .opt() : .bert())
+    let batch = try fixture.batch()
+    _ = try fixture.deal(batch)
+    let steps = isDecoder ? [[7, 3], [10]] : [[7, 3]]
+    let texts = "[" + steps.map { "\($0)" }.joined(separator: ",") + "]"
+    let outcome = try PythonTool("run-session").run(
+      Self.arguments(fixture.files, batch) + ["--tokens", texts])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let words = outcome.output.split { $0 == " " || $0 == "\n" }.map { UInt64($0, radix: 16) }
+
+    let program = fixture.bundle.program
+    var simulator = RingSimulator(
+      program: program, weights: try fixture.files.encodedWeights(),
+      streams: (0...1).map { batch.seeds.streams(session: 0, party: $0) })
+    var expected: [UInt64] = []
+    var row = 0
+    for (index, tokens) in steps.enumerated() {
+      var input = [UInt64](repeating: 0, count: tokens.count * program.vocabularySize)
+      for (place, token) in tokens.enumerated() {
+        input[place * program.vocabularySize + token] = 1
+      }
+      let step = SessionStep(
+        session: fixture.shape, rows: row..<row + tokens.count, index: index)
+      expected += simulator.step(step, input: input)
+      row += tokens.count
+    }
+    #expect(!expected.isEmpty && words == expected)
   }
 
   /// Expects one line of error that holds `cause`.

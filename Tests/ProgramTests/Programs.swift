@@ -18,9 +18,12 @@ enum Programs {
     return (converted.loaded.model, converted.calibration, converted.program)
   }
 
+  private static let tinyDecoder = Result { try lowered(.opt()).program }
+  private static let tinyEncoder = Result { try lowered(.bert()).program }
+
   /// Two layers, two heads, widths 8 and 12, 6 positions.
-  static func decoder() throws -> SecureProgram { try lowered(.opt()).program }
-  static func encoder() throws -> SecureProgram { try lowered(.bert()).program }
+  static func decoder() throws -> SecureProgram { try tinyDecoder.get() }
+  static func encoder() throws -> SecureProgram { try tinyEncoder.get() }
 
   /// The program of the trained model that ships with the repository.
   static func fixture() throws -> SecureProgram {

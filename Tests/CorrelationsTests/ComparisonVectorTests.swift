@@ -1,0 +1,64 @@
+// Comparison keys in formats/vectors, made and evaluated by a second implementation.
+
+import Bytes
+import Foundation
+import Rings
+import Sharing
+import TestSupport
+import Testing
+
+struct ComparisonVectorTests {
+  static func words(_ bytes: [UInt8]) -> [UInt64] {
+    stride(from: 0, to: bytes.count, by: 8).map { start in
+      bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+  }
+
+  static func word(_ json: JSON) throws -> UInt64 {
+    guard case .string(let text) = json else { throw InputError("vectors", "expected a string") }
+    return try #require(UInt64(text, radix: 16))
+  }
+
+  @Test(arguments: KernelArm.available)
+  func keysAndShares(arm: KernelArm) throws {
+    let path = Repository.root.appending(path: "formats/vectors/comparison.json").path
+    var file = try JSONReader(JSON.read(path), source: path)
+    for element in try file.array("keys") {
+      var reader = try JSONReader(element, source: path)
+      let levels = try reader.integer("levels")
+      let payload = try reader.integer("payload")
+      let comparison = ComparisonFunction(
+        fixedKey: try reader.hexadecimal("fixedKey", byteCount: 16), levels: levels,
+        payload: payload)
+      let expected = try reader.hexadecimal("key", byteCount: comparison.keyByteCount)
+      let roots = try reader.array("roots").map { element in
+        var root = try JSONReader(["root": element], source: path)
+        return Self.words(try root.hexadecimal("root", byteCount: 16))
+      }
+      let alpha = [try Self.word(reader.value("alpha"))]
+      let beta = try reader.array("beta").map(Self.word)
+      let (root0, root1) = (roots[0], roots[1])
+      var key = [UInt8](repeating: 0, count: comparison.keyByteCount)
+      var keySpan = key.mutableSpan
+      comparison.generate(
+        alphas: alpha.span, betas: beta.span, roots0: root0.span, roots1: root1.span,
+        into: &keySpan, arm: arm)
+      #expect(key == expected, "\(levels) levels, payload \(payload)")
+      for point in try reader.array("points") {
+        var entry = try JSONReader(point, source: path)
+        let x = [try Self.word(entry.value("x"))]
+        for party in 0...1 {
+          let root = roots[party]
+          let shares = try entry.array("party\(party)").map(Self.word)
+          var result = [UInt64](repeating: 0, count: payload)
+          var span = result.mutableSpan
+          comparison.evaluate(
+            party: party, keys: key.span, roots: root.span, points: x.span, into: &span,
+            arm: arm)
+          #expect(result == shares, "\(levels) levels, payload \(payload), party \(party)")
+        }
+      }
+      try reader.finish()
+    }
+  }
+}

@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""Evaluates a session as both parties would, in one process and with no code of Lodge.
+
+Written from formats/program.md. Slow, and it sees everything: for tests and audits of small models.
+
+    run_session.py shares/party{0,1}.bundle corr/party{0,1}/000000.corr --tokens "[[5,7,1],[4]]"
+
+prints the output words of each step, in hexadecimal, one row a line. The list has the tokens of each step.
+"""
+
+import argparse
+import json
+import math
+import sys
+
+import numpy as np
+
+from check_session import CORRELATION, MASK, ROOT, Session
+from comparison_function import evaluate
+from read_bundle import FormatError, Pair
+from read_container import ContainerError
+
+U = np.uint64
+
+
+def word(x):
+    return U(x % 2**64)
+
+
+class Masked:
+    """An opened value or a view: the public base, both parties' shares of the parts, and B."""
+
+    def __init__(self, base, parts, lift=None):
+        self.base, self.parts, self.lift = base, parts, lift
+
+    def coefficients(self):
+        minus = np.full_like(self.base, word(-1))
+        return [minus] if self.lift is None else [minus, self.lift]
+
+    def rest(self, p):
+        return sum(c * part[p] for c, part in zip(self.coefficients(), self.parts))
+
+    def share(self, p):
+        return (self.base if p == 0 else U(0)) + self.rest(p)
+
+    def map(self, change):
+        parts = [[change(part) for part in pair] for pair in self.parts]
+        return Masked(change(self.base), parts, None if self.lift is None else change(self.lift))
+
+
+class Run:
+    """The steps of one session; `shared` holds a pair of shares for each shared value."""
+
+    def __init__(self, session):
+        self.session, self.decoder = session, session.program["kind"] == "decoder"
+        weights = range(len(session.program["weights"]))
+        self.weights = [[b.share(i) for i in weights] for b in session.pair.bundles]
+        attended = [n["reads"][1] for n in session.nodes if n["name"] in ("scores", "mix")]
+        self.kept = {value: None for value in attended} if self.decoder else {}
+        self.row = self.index = 0
+
+    # Layout of the step: P4 and the tables of Shapes
+
+    def rows(self, value):
+        kind = self.session.values[value]["rows"]
+        return {"step": self.count, "last": 1, "session": self.session.rows}[kind]
+
+    def runs(self, value):
+        """(runs a row, length of the runs of each row)."""
+        kind, *numbers = self.session.values[value]["columns"]
+        lengths = []
+        for row in range(self.rows(value)):
+            keys = self.row + row + 1 if self.decoder else self.count
+            if kind in ("keys", "pairs"):
+                keys = -(-keys // 2 ** numbers[1])
+            lengths.append({"fixed": numbers[0], "keys": keys, "pairs": keys // 2,
+                            "sessionKeys": self.session.rows}[kind])
+        return (1 if kind == "fixed" else numbers[0]), lengths
+
+    def places(self, value):
+        """Where the elements of the step lie in the dealt layout."""
+        heads, dealt = self.session.runs(value)
+        first = self.index if self.session.values[value]["rows"] == "last" else (
+            0 if self.session.values[value]["rows"] == "session" else self.row)
+        places = []
+        for row, length in enumerate(self.runs(value)[1], start=first):
+            start = heads * sum(dealt[:row])
+            places += [start + run * dealt[row] + k for run in range(heads) for k in range(length)]
+        return np.array(places, dtype=int)
+
+    def split(self, words, value, runs=None):
+        """The words of a value as a list of runs, rows first."""
+        heads, lengths = self.runs(value)
+        if runs is not None and self.session.values[value]["columns"][0] == "fixed":
+            heads, lengths = runs, [n // runs for n in lengths]
+        return np.split(words, np.cumsum([n for n in lengths for _ in range(heads)])[:-1])
+
+    # Randomness of the step
+
+    def array(self, node, component, value):
+        """Both parties' shares of a correlated array with the shape of `value`."""
+        s, holder = self.session, (node + component) % 2
+        shares = [None, None]
+        shares[holder] = s.files[holder][f"operations/{node}/{component}"]
+        shares[1 - holder] = s.stream(1 - holder, node, CORRELATION, component, s.count(value))
+        return [share[self.places(value)] for share in shares]
+
+    # Operations
+
+    def step(self, inputs):
+        """Output words of the next rows; `inputs` are plaintext words [rows, width]."""
+        self.count = len(inputs)
+        noise = np.random.default_rng(1).integers(0, 2**64, inputs.size, dtype=U)
+        self.shared, self.masked, output = {0: [inputs.ravel() - noise, noise]}, {}, None
+        for index, node in enumerate(self.session.nodes):
+            if node["name"] == "output":
+                output = sum(self.shared[node["reads"][0]])
+            elif node["name"] != "input":
+                getattr(self, "do_" + node["name"])(index, node, node["reads"],
+                                                    self.session.first_value[index])
+        self.row, self.index = self.row + self.count, self.index + 1
+        return output
+
+    def both(self, result, function):
+        self.shared[result] = [function(p) for p in (0, 1)]
+
+    def do_open(self, index, node, reads, z):
+        s, places = self.session, self.places(reads[0])
+        masks = [s.stream(p, index, MASK, 0, s.count(reads[0]))[places] for p in (0, 1)]
+        words = sum(self.shared[reads[0]]) + sum(masks)
+        self.masked[z] = Masked(words, [masks])
+        if z in self.kept:
+            old = self.kept[z]
+            self.kept[z] = self.masked[z] if old is None else Masked(
+                np.append(old.base, words), [[np.append(*m) for m in zip(old.parts[0], masks)]])
+
+    def viewed(self, base, shift, parts):
+        c = base + U(2**62)
+        lift = (U(1) - (c >> U(63))) << U(64 - shift)
+        return Masked((c >> U(shift)) - U(2**62 >> shift), parts, lift)
+
+    def do_view(self, index, node, reads, z):
+        parts = [self.array(index, k, z) for k in (0, 1)]
+        self.masked[z] = self.viewed(self.masked[reads[0]].base, node["shift"], parts)
+
+    def do_truncate(self, index, node, reads, z):
+        self.both(z, self.masked[reads[0]].share)
+
+    def do_linear(self, index, node, reads, z):
+        transposed = self.session.program["weights"][node["weight"]]["isTransposed"]
+        product = self.array(index, 0, z)
+        for p in (0, 1):
+            w = self.weights[p][node["weight"]]
+            w = w if transposed else w.T
+            x = self.masked[reads[0]].base.reshape(-1, w.shape[0])
+            self.shared.setdefault(z, []).append((x @ w).ravel() - product[p])
+
+    def do_scale(self, index, node, reads, z):
+        product = self.array(index, 0, z)
+        w = [self.weights[p][node["weight"]].ravel() for p in (0, 1)]
+        x = self.masked[reads[0]].base.reshape(-1, w[0].size)
+        self.both(z, lambda p: (x * w[p]).ravel() - product[p])
+
+    def attention(self, left, right, reads, z, heads, scores):
+        width = self.session.values[reads[1]]["columns"][1]
+        right = right.reshape(-1, heads, width // heads)
+        pieces = self.split(left, reads[0], heads)
+        lengths = self.runs(z if scores else reads[0])[1]
+        return np.concatenate([
+            right[:length, h] @ pieces[row * heads + h] if scores
+            else pieces[row * heads + h] @ right[:length, h]
+            for row, length in enumerate(lengths) for h in range(heads)])
+
+    def do_scores(self, index, node, reads, z):
+        left, product = self.masked[reads[0]], self.array(index, 0, z)
+        right = self.kept.get(reads[1]) or self.masked[reads[1]]
+        def share(p):
+            apply = lambda a, b: self.attention(
+                a, b, reads, z, node["heads"], node["name"] == "scores")
+            return apply(left.share(p), right.base) - apply(left.base, right.parts[0][p]) + product[p]
+        self.both(z, share)
+
+    do_mix = do_scores
+
+    def do_multiply(self, index, node, reads, z):
+        x, y = self.masked[reads[0]], self.masked[reads[1]]
+        y = y.map(lambda words: self.broadcast(words, reads[1], reads[0]))
+        arrays = [self.array(index, k, z) for k in range(len(x.parts) * len(y.parts))]
+        pairs = [c * d for c in x.coefficients() for d in y.coefficients()]
+        self.both(z, lambda p: (x.base * y.base if p == 0 else U(0)) + x.base * y.rest(p)
+                  + y.base * x.rest(p) + sum(c * a[p] for c, a in zip(pairs, arrays)))
+
+    def broadcast(self, words, narrow, wide):
+        values = self.session.values
+        if (values[narrow]["rows"], values[narrow]["columns"]) == (
+                values[wide]["rows"], values[wide]["columns"]):
+            return words
+        pieces = self.split(np.empty(len(self.places(wide))), wide, values[narrow]["columns"][1])
+        return np.repeat(words, [len(piece) for piece in pieces])
+
+    def do_polynomial(self, index, node, reads, z):
+        x, degree = self.masked[reads[0]], max(map(len, node["coefficients"])) - 1
+        powers = [x.parts[0]] + [self.array(index, k, z) for k in range(degree - 1)]
+        tops = [x.parts[1]] + [self.array(index, k, z) for k in range(degree - 1, 2 * degree - 2)] \
+            if x.lift is not None else []
+
+        def q(row, i, a):
+            total = np.zeros_like(a)
+            for k in range(len(row) - 1, i - 1, -1):
+                total = total * a + word((-1) ** i * row[k] * math.comb(k, i))
+            return total
+        for output, row in enumerate(node["coefficients"], start=z):
+            def share(p):
+                total = q(row, 0, x.base) if p == 0 else np.zeros_like(x.base)
+                for i, power in enumerate(powers, start=1):
+                    total = total + q(row, i, x.base) * power[p]
+                for i, top in enumerate(tops):
+                    total = total + (q(row, i, x.base + x.lift) - q(row, i, x.base)) * top[p]
+                return total
+            self.both(output, share)
+
+    def do_piecewiseLinear(self, index, node, reads, z):
+        s, places, x = self.session, self.places(reads[0]), self.masked[reads[0]]
+        payload, levels = (3 if node["shift"] else 2), node["comparedBits"] - 1
+        arrays = [self.array(index, k, z) for k in range(payload + (2 if node["shift"] else 0))]
+        y = self.viewed(x.base, node["shift"], arrays[payload:]) if node["shift"] else x
+        keys = s.files[0][f"operations/{index}/keys"]
+        roots = [s.stream(p, index, ROOT, 0, 2 * s.count(reads[0])) for p in (0, 1)]
+        steps = [[[word(a - b) for a, b in zip(row, row[1:])] for row in rows]
+                 for rows in (node["slopes"], node["intercepts"])]
+        for p in (0, 1):
+            own = U(1 - p)
+            for o, (slope, intercept) in enumerate(zip(node["slopes"], node["intercepts"])):
+                self.shared.setdefault(z + o, []).append(
+                    word(slope[-1]) * (own * y.base + y.rest(p)) + own * word(intercept[-1]))
+            for k, knot in enumerate(node["knots"]):
+                window = s.window(node, x.base - word(knot))
+                m = window >> U(levels)
+                f = np.array([
+                    evaluate(s.comparison_key, p, keys[e].tobytes(),
+                             roots[p][2 * e:2 * e + 2].tobytes(), levels, payload,
+                             int(w) % 2**levels)
+                    for e, w in zip(places, window)], dtype=U).reshape(-1, payload)
+                sign = U(1) - U(2) * m
+                bit = own * m + sign * (arrays[0][p] + f[:, 0])
+                product = y.base * bit
+                for j, (c, part) in enumerate(zip(y.coefficients(), y.parts), start=1):
+                    product = product + c * (m * part[p] + sign * (arrays[j][p] + f[:, j]))
+                for o in range(len(node["slopes"])):
+                    self.shared[z + o][p] = (self.shared[z + o][p] + steps[0][o][k] * product
+                                             + steps[1][o][k] * bit)
+
+    def do_combine(self, index, node, reads, z):
+        def share(p):
+            return sum((word(c) * self.broadcast(self.shared[v][p], v, reads[0])
+                        for v, c in zip(reads, node["coefficients"])),
+                       start=word(node["constant"]) if p == 0 else U(0))
+        self.both(z, share)
+
+    def do_addWeight(self, index, node, reads, z):
+        last = self.session.values[reads[0]]["rows"] == "last"
+        positions = [self.row + self.count - 1] if last else range(self.row, self.row + self.count)
+        offset = node.get("positionOffset")
+        rows = [0 if offset is None else position + offset for position in positions]
+        self.both(z, lambda p: self.shared[reads[0]][p] + self.weights[p][node["weight"]][rows].ravel())
+
+    def do_sum(self, index, node, reads, z):
+        self.both(z, lambda p: np.array(
+            [run.sum() for run in self.split(self.shared[reads[0]][p], reads[0], node["runs"])], dtype=U))
+
+    def per_run(self, reads, z, function):
+        self.both(z, lambda p: np.concatenate(
+            [function(*runs) for runs in zip(*(self.split(self.shared[v][p], v) for v in reads))]))
+
+    def do_pairDifference(self, index, node, reads, z):
+        self.per_run(reads, z, lambda run: run[:len(run) // 2 * 2:2] - run[1::2])
+
+    def do_pairMerge(self, index, node, reads, z):
+        self.per_run(reads, z, lambda run, pairs: np.append(
+            run[1::2] + pairs, run[-1:] if len(run) % 2 else run[:0]))
+
+    def do_padKeys(self, index, node, reads, z):
+        self.per_run(reads, z, lambda run: np.append(run, np.zeros(self.session.rows - len(run), U)))
+
+    def do_padRows(self, index, node, reads, z):
+        self.both(z, lambda p: np.append(self.shared[reads[0]][p], np.zeros(
+            len(self.places(z)) - len(self.shared[reads[0]][p]), U)))
+
+    def do_lastRow(self, index, node, reads, z):
+        width = self.session.values[z]["columns"][1]
+        self.both(z, lambda p: self.shared[reads[0]][p][-width:])
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="run-session", description=__doc__.split("\n")[0])
+    for name in ("bundle0", "bundle1", "session0", "session1"):
+        parser.add_argument(name)
+    parser.add_argument("--tokens", required=True, help="JSON: the list of tokens of each step")
+    arguments = parser.parse_args()
+    try:
+        session = Session(
+            Pair(arguments.bundle0, arguments.bundle1), [arguments.session0, arguments.session1])
+        if session.program["clientInput"] != "oneHot":
+            raise FormatError("this program's input needs client.bundle, which is not read")
+        run = Run(session)
+        np.seterr(over="ignore")
+        for tokens in json.loads(arguments.tokens):
+            words = run.step(np.eye(session.program["vocabularySize"], dtype=U)[tokens])
+            width = session.values[session.nodes[-1]["reads"][0]]["columns"][1]
+            for row in words.reshape(-1, width):
+                print(" ".join(f"{int(x):016x}" for x in row), flush=True)
+        return 0
+    except (FormatError, ContainerError, OSError, KeyError, ValueError, IndexError) as error:
+        print(f"run-session: error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
