@@ -25,7 +25,8 @@ public struct PiecewiseLinearFit: Equatable, Sendable {
   ) -> PiecewiseLinearFit {
     precondition(range.lowerBound > 0 && tolerance > 0)
     let octaves = log2(range.upperBound / range.lowerBound)
-    var count = max(1, Int(octaves.rounded(.up)))
+    // A table has at least one knot.
+    var count = max(2, Int(octaves.rounded(.up)))
     while true {
       let fit = fit(on: range, pieceCount: count, function)
       if fit.maximumRelativeError <= tolerance || count > 8192 { return fit }

@@ -61,14 +61,15 @@ static inline hid_t lodge_hdf5_file_access_list(hsize_t alignment) {
   return list;
 }
 
-static inline hid_t lodge_hdf5_link_creation_list(void) {
-  hid_t list = H5Pcreate(H5P_LINK_CREATE);
+/// Creates a group without the times that HDF5 would otherwise keep in it.
+static inline hid_t lodge_hdf5_create_group(hid_t file, const char *name) {
+  hid_t list = H5Pcreate(H5P_GROUP_CREATE);
   if (list < 0) return list;
-  if (H5Pset_create_intermediate_group(list, 1) < 0) {
-    H5Pclose(list);
-    return H5I_INVALID_HID;
-  }
-  return list;
+  hid_t group = H5I_INVALID_HID;
+  if (H5Pset_obj_track_times(list, 0) >= 0)
+    group = H5Gcreate2(file, name, H5P_DEFAULT, list, H5P_DEFAULT);
+  H5Pclose(list);
+  return group;
 }
 
 static inline hid_t lodge_hdf5_dataset_creation_list(void) {
@@ -102,8 +103,8 @@ static inline hid_t lodge_hdf5_open_file(const char *path, hid_t access) {
 }
 
 static inline hid_t lodge_hdf5_create_dataset(
-    hid_t file, const char *name, hid_t type, hid_t space, hid_t link, hid_t creation) {
-  return H5Dcreate2(file, name, type, space, link, creation, H5P_DEFAULT);
+    hid_t file, const char *name, hid_t type, hid_t space, hid_t creation) {
+  return H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
 }
 
 static inline hid_t lodge_hdf5_open_object(hid_t place, const char *name) {

@@ -41,6 +41,7 @@ final class HDF5Output: Sendable {
       try output.requireSameFile(as: temporary.file)
       try output.createRootAttributes(kind: kind, headerText: headerText)
       var offsets: [Int] = []
+      try output.createGroups(of: datasets.map(\.name))
       for description in datasets { offsets.append(try output.createDataset(description)) }
       guard H5Fflush(output.file, H5F_SCOPE_LOCAL) >= 0 else {
         throw HDF5.failure(path, "cannot write the file")
@@ -69,12 +70,25 @@ final class HDF5Output: Sendable {
     try createDigestAttribute(of: file, "digest", place: "")
   }
 
+  /// Creates the groups that hold the datasets `names`, outer ones first.
+  private func createGroups(of names: [String]) throws(InputError) {
+    var made = Set<String>()
+    for name in names {
+      var group = ""
+      for part in name.split(separator: "/").dropLast() {
+        group += group.isEmpty ? "\(part)" : "/\(part)"
+        guard made.insert(group).inserted else { continue }
+        _ = try unsafe HDF5Handle(
+          lodge_hdf5_create_group(file, group), source: path, place: group,
+          "cannot create the group")
+      }
+    }
+  }
+
   private func createDataset(_ description: DatasetDescription) throws(InputError) -> Int {
     let name = description.name
     let list = try HDF5Handle(
       lodge_hdf5_dataset_creation_list(), source: path, place: name, "cannot set up the dataset")
-    let link = try HDF5Handle(
-      lodge_hdf5_link_creation_list(), source: path, place: name, "cannot set up the dataset")
     let shape = description.shape.map { hsize_t($0) }
     switch description.storage {
     case .raw:
@@ -95,7 +109,7 @@ final class HDF5Output: Sendable {
       "cannot set up the shape")
     let dataset = try unsafe HDF5Handle(
       lodge_hdf5_create_dataset(
-        file, name, description.elementType.hdf5Type, space.id, link.id, list.id),
+        file, name, description.elementType.hdf5Type, space.id, list.id),
       source: path, place: name, "cannot create the dataset")
     try createDigestAttribute(
       of: dataset.id, ContainerFormat.datasetAttribute, place: name)

@@ -25,22 +25,9 @@ public struct Batch: Sendable {
     self.folder = folder
     self.conversion = conversion
     self.shape = shape
-    guard FileManager.default.fileExists(atPath: path) else {
-      let seed = Seed.random()
-      seeds = BatchSeeds(seed: seed)
-      try Folder.make(folder)
-      for party in 0...1 { try Folder.make("\(folder)/party\(party)") }
-      let header = CorrelationHeader(
-        batch: seeds.identifier, session: 0, party: 0, shape: shape, conversion: conversion)
-      let writer = try ContainerWriter(
-        path: path, kind: "batch", header: header.json,
-        datasets: [
-          DatasetDescription(
-            name: "seed", elementType: .u8, shape: [Seed.byteCount], storage: .raw)
-        ])
-      try writer.write("seed", values: seed.bytes)
-      _ = try writer.finish()
-      return
+    for name in ["", "/party0", "/party1"] { try Folder.make(folder + name) }
+    if !FileManager.default.fileExists(atPath: path) {
+      try Batch.writeSeed(to: path, conversion: conversion, shape: shape)
     }
     let reader = try ContainerReader(path: path, kind: "batch", verifying: true)
     let header = try CorrelationHeader(reader.header, source: path)
@@ -60,6 +47,30 @@ public struct Batch: Sendable {
     guard seeds.identifier == header.batch else {
       throw InputError(path, place: "batch", "is not the identifier of this seed")
     }
+  }
+
+  /// Starts a batch with a fresh seed, unless another process has just started it.
+  private static func writeSeed(to path: String, conversion: Conversion, shape: SessionShape)
+    throws(InputError)
+  {
+    let seed = Seed.random()
+    let header = CorrelationHeader(
+      batch: BatchSeeds(seed: seed).identifier, session: 0, party: 0, shape: shape,
+      conversion: conversion)
+    // Two dealers may start one folder at once: the first link wins, and both use its seed.
+    let draft = "\(path).\(getpid())"
+    defer { unsafe unlink(draft) }
+    let writer = try ContainerWriter(
+      path: draft, kind: "batch", header: header.json,
+      datasets: [
+        DatasetDescription(name: "seed", elementType: .u8, shape: [Seed.byteCount], storage: .raw)
+      ])
+    try writer.write("seed", values: seed.bytes)
+    _ = try writer.finish()
+    guard unsafe link(draft, path) == 0 || errno == EEXIST else {
+      throw InputError(path, "cannot be made: \(SystemError.message(errno))")
+    }
+    try FilePaths.synchronizeFolder(FilePaths.folder(of: path))
   }
 
   /// Where the file of `party` for `session` stands.

@@ -87,8 +87,8 @@ public enum WeightRows: Equatable, Sendable {
 /// Output o is slope * y + intercept on each piece, y = x or its view shifted by `shift`. Pieces
 /// are separated by `knots`: piece k holds knots[k-1] <= x < knots[k]. Comparisons look at bits
 /// droppedBits ..< droppedBits + comparedBits of x - knot, so |x - knot| must stay below
-/// 2^(droppedBits + comparedBits - 1), and may fall on the wrong side of a knot when x is within
-/// 2^droppedBits of it.
+/// 2^(droppedBits + comparedBits - 1). An x that is less than 2^droppedBits below a knot may count
+/// as at or above it.
 public struct PiecewiseLinear: Equatable, Sendable {
   public var shift: Int
   public var droppedBits: Int

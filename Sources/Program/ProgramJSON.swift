@@ -29,7 +29,7 @@ extension SecureProgram {
       kind: try reader.choice("kind", ModelKind.init(rawValue:)),
       clientInput: try reader.choice("clientInput", ClientInput.init(rawValue:)),
       vocabularySize: try reader.integer("vocabularySize", in: 1...1 << 24),
-      maximumPositions: try reader.integer("maximumPositions", in: 1...1 << 24))
+      maximumPositions: try reader.integer("maximumPositions", in: 1...1 << 20))
     for value in try reader.objects("values") { values.append(try ProgramValue(value)) }
     for weight in try reader.objects("weights") { weights.append(try ProgramWeight(weight)) }
     for node in try reader.objects("operations") {
@@ -116,11 +116,12 @@ extension ProgramValue {
     let columns: ColumnExtent
     switch (elements.first, numbers.count) {
     case ("fixed", 1) where numbers[0] > 0: columns = .fixed(numbers[0])
-    case ("keys", 2) where numbers[0] > 0 && numbers[1] <= 40:
+    case ("keys", 2) where (1...4096).contains(numbers[0]) && numbers[1] <= 40:
       columns = .keys(heads: numbers[0], halvings: numbers[1])
-    case ("pairs", 2) where numbers[0] > 0 && numbers[1] <= 40:
+    case ("pairs", 2) where (1...4096).contains(numbers[0]) && numbers[1] <= 40:
       columns = .pairs(heads: numbers[0], halvings: numbers[1])
-    case ("sessionKeys", 1) where numbers[0] > 0: columns = .sessionKeys(heads: numbers[0])
+    case ("sessionKeys", 1) where (1...4096).contains(numbers[0]):
+      columns = .sessionKeys(heads: numbers[0])
     default: throw columnPath
     }
     let form: ValueForm
@@ -151,6 +152,9 @@ extension ProgramWeight {
     ]
   }
 
+  /// Most elements of a weight that a file may declare, 32 GiB of ring elements.
+  static let maximumElementCount = 1 << 32
+
   init(_ json: JSONReader) throws(InputError) {
     var reader = json
     var source = try reader.object("source")
@@ -172,5 +176,8 @@ extension ProgramWeight {
       fractionalBits: try reader.integer("fractionalBits", in: 0...62),
       isTransposed: try reader.bool("isTransposed"), source: weightSource)
     try reader.finish()
+    guard elementCount <= ProgramWeight.maximumElementCount else {
+      throw reader.failure("rowCount", "\(elementCount) elements are more than 2^32")
+    }
   }
 }

@@ -193,6 +193,9 @@ extension SecureProgram {
   /// Checks every node against the rules of its operation, and that values are written once.
   /// - Throws: `InputError` naming the node; `source` names the file that held the program.
   public func validate(source: String) throws(InputError) {
+    for (index, value) in values.enumerated() where !(-8...62).contains(value.fractionalBits) {
+      throw InputError(source, place: "value \(index)", "fractional bits out of range")
+    }
     var written = 0
     var outputCount = 0
     for (index, node) in nodes.enumerated() {
@@ -214,6 +217,13 @@ extension SecureProgram {
         where values[value].shape != expected.0 || values[value].form != expected.1 {
           throw ShapeError(cause: "value \(value) must be \(expected.1) \(expected.0)")
         }
+        if case .piecewiseLinear(_, let function) = node.operation {
+          for (value, output) in zip(node.outputs, function.outputs)
+          where values[value].fractionalBits != output.fractionalBits {
+            throw ShapeError(
+              cause: "value \(value) must have \(output.fractionalBits) fractional bits")
+          }
+        }
       } catch { throw failure(error.cause) }
       if case .output = node.operation { outputCount += 1 }
       written = node.outputs.upperBound
@@ -224,8 +234,5 @@ extension SecureProgram {
     guard case .input? = nodes.first?.operation, case .output? = nodes.last?.operation,
       outputCount == 1
     else { throw InputError(source, "a program starts with its input and ends with one output") }
-    for (index, value) in values.enumerated() where !(-8...62).contains(value.fractionalBits) {
-      throw InputError(source, place: "value \(index)", "fractional bits out of range")
-    }
   }
 }

@@ -12,8 +12,8 @@ public enum StreamKind: UInt8, Sendable {
   case comparisonRoot = 2
   /// A party's share of a static weight that the other party's bundle stores.
   case weight = 3
-  /// Party 1's share of the client's input rows.
-  case clientInput = 4
+  /// Party 1's share of the client's input rows, from a seed that serves nothing else.
+  case clientInput = 0x49
 }
 
 /// The streams of one party in one session, from that party's session seed.

@@ -25,15 +25,41 @@ public enum ShareWriter {
   public static func share(
     _ file: ModelFile, into folder: String, progress: (Int, Int) -> Void = { _, _ in }
   ) throws(InputError) -> Result {
+    guard !FilePaths.exists("\(folder)/manifest.json") else {
+      throw InputError(
+        folder, place: "manifest.json", "another conversion is here",
+        hint: "its correlations would be lost with it: choose another folder, or remove this one")
+    }
+    let isNew = !FilePaths.exists(folder)
     let program = try file.program()
+    let plan = SharePlan(
+      program: program,
+      conversion: Conversion(
+        identifier: Array(Seed.random().bytes.prefix(16)), programDigest: program.digest))
+    try Folder.make(folder)
+    do throws(InputError) {
+      return Result(
+        conversion: plan.conversion, program: program,
+        manifest: try write(plan, file, into: folder, progress: progress),
+        weightElementCount: program.weights.reduce(0) { $0 + $1.elementCount })
+    } catch {
+      // A conversion without its manifest must not look like one.
+      for name in SharePlan.fileNames {
+        try? FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+      }
+      if isNew { unsafe rmdir(folder) }
+      throw error
+    }
+  }
+
+  private static func write(
+    _ plan: SharePlan, _ file: ModelFile, into folder: String, progress: (Int, Int) -> Void
+  ) throws(InputError) -> Manifest {
     let encoder = WeightEncoder(source: "model") { name throws(InputError) in
       try file.weight(name)
     }
-    let conversion = Conversion(
-      identifier: Array(Seed.random().bytes.prefix(16)), programDigest: program.digest)
-    let plan = SharePlan(program: program, conversion: conversion)
+    let program = plan.program
     let seeds = [Seed.random(), Seed.random()]
-    try Folder.make(folder)
     let party0 = try plan.partyWriter("\(folder)/party0.bundle", party: 0)
     let party1 = try plan.partyWriter("\(folder)/party1.bundle", party: 1)
     let dealer = try plan.dealerWriter("\(folder)/dealer.bundle")
@@ -56,26 +82,26 @@ public enum ShareWriter {
       progress(id + 1, program.weights.count)
     }
     var manifest = Manifest(
-      conversion: conversion, deployment: "two-server", files: [:],
+      conversion: plan.conversion, deployment: "two-server", files: [:],
       leakage: LeakageEntry.report(program))
-    // The files of an unfinished conversion must not look like a finished one.
     manifest.files["party0.bundle"] = try party0.finish()
     manifest.files["party1.bundle"] = try party1.finish()
     manifest.files["dealer.bundle"] = try dealer.finish()
     if program.clientInput == .embedding {
       manifest.files["client.bundle"] = try ClientBundle.write(
-        to: "\(folder)/client.bundle", file: file, conversion: conversion)
+        to: "\(folder)/client.bundle", file: file, conversion: plan.conversion)
     }
     try AtomicFile.write(
       Array((manifest.json.indentedText + "\n").utf8), to: "\(folder)/manifest.json")
-    return Result(
-      conversion: conversion, program: program, manifest: manifest,
-      weightElementCount: program.weights.reduce(0) { $0 + $1.elementCount })
+    return manifest
   }
 }
 
 /// Who writes which share, and the writers of the files.
 private struct SharePlan {
+  /// Everything that sharing writes, but the manifest.
+  static let fileNames = ["party0.bundle", "party1.bundle", "dealer.bundle", "client.bundle"]
+
   let program: SecureProgram
   let conversion: Conversion
   /// The party that holds the written share of each weight.

@@ -73,7 +73,7 @@ let shareCommand = Command(
   let file = try ModelFile(path: arguments.string("MODEL"))
   let folder = try arguments.string("out")
   let progress = Progress(
-    "sharing", total: file.model.weights.count, unit: .items("weights"),
+    "sharing", total: try file.program().weights.count, unit: .items("weights"),
     console: arguments.console)
   let result = try ShareWriter.share(file, into: folder) { _, _ in progress.advance() }
   progress.finish()

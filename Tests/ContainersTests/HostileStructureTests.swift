@@ -35,8 +35,7 @@ import Testing
     _ file: hid_t, _ name: String, type: hid_t = lodge_hdf5_stored_type(0), space: hid_t,
     list: hid_t, withDigest: Bool = true
   ) -> Bool {
-    let link = lodge_hdf5_link_creation_list()
-    let dataset = unsafe lodge_hdf5_create_dataset(file, name, type, space, link, list)
+    let dataset = unsafe lodge_hdf5_create_dataset(file, name, type, space, list)
     guard dataset >= 0 else { return false }
     if withDigest { guard addBytes(dataset, "sha256", 32) else { return false } }
     return H5Dclose(dataset) >= 0

@@ -110,7 +110,7 @@ import Validation
       [right[0], right[1], right[2], batch.path(party: 1, session: 1)], "session: 1 is not 0")
     let damaged = fixture.folder("damaged.corr")
     for fraction in [0.4, 0.7] {
-      try DamagedFile.invertByte(right[2], to: damaged, at: fraction)
+      try DamagedFile.invertBytes(right[2], to: damaged, at: fraction)
       try Self.expectFailure([right[0], right[1], damaged, right[3]], "damaged.corr")
     }
     let other = try fixture.batch("other")

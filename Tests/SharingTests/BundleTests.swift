@@ -148,7 +148,7 @@ struct BundleTests {
   func damagedBundleIsRefused(fraction: Double) throws {
     let files = try ConversionFiles.tiny(.opt(width: 64, innerWidth: 256))
     let copy = files.scratch.file("damaged.bundle")
-    try DamagedFile.invertByte(files.bundlePath(1), to: copy, at: fraction)
+    try DamagedFile.invertBytes(files.bundlePath(1), to: copy, at: fraction)
     #expect(inputError { _ = try PartyBundle(path: copy) } != nil)
     try DamagedFile.truncate(files.bundlePath(1), to: copy, at: fraction)
     #expect(inputError { _ = try PartyBundle(path: copy) } != nil)

@@ -60,7 +60,7 @@ import Testing
     try Self.expectFailure([paths[0], files.scratch.file("absent")], "No such file")
     let damaged = files.scratch.file("damaged.bundle")
     for fraction in [0.3, 0.6, 0.9] {
-      try DamagedFile.invertByte(paths[1], to: damaged, at: fraction)
+      try DamagedFile.invertBytes(paths[1], to: damaged, at: fraction)
       try Self.expectFailure([paths[0], damaged], "damaged.bundle")
     }
     try DamagedFile.rewrite(paths[1], to: damaged) {

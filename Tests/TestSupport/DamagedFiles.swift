@@ -33,10 +33,12 @@ public enum DamagedFile {
     _ = try writer.finish()
   }
 
-  /// Copies `path` with the bits of one byte inverted, at this fraction of its length.
-  public static func invertByte(_ path: String, to copy: String, at fraction: Double) throws {
+  /// Copies `path` with 4,200 bytes inverted from this fraction of its length on: more than the
+  /// unused bytes that may stand between two arrays.
+  public static func invertBytes(_ path: String, to copy: String, at fraction: Double) throws {
     var bytes = try Data(contentsOf: URL(filePath: path))
-    bytes[Int(Double(bytes.count) * fraction)] ^= 0xff
+    let start = Int(Double(bytes.count) * fraction)
+    for index in start..<min(start + 4200, bytes.count) { bytes[index] ^= 0xff }
     try bytes.write(to: URL(filePath: copy))
   }
 

@@ -1,18 +1,17 @@
 // How a client shares its input rows and puts the output together.
 
 import Randomness
+import Sharing
 
 /// Shares of a client's input: x_1 is drawn from a seed, x_0 = x - x_1 mod 2^64.
 ///
 /// Party 1 receives the seed once and draws its share of every step; only x_0 travels.
 enum InputShares {
-  /// `StreamLabel.kind` of input shares; the seed serves nothing else.
-  static let streamKind: UInt8 = 0x49
-
   /// Party 1's share of step `step`, `count` ring elements.
   static func partyOneShare(seed: Seed, step: Int, count: Int) -> [UInt64] {
     let label = StreamLabel(
-      session: 0, party: 1, operation: 0, kind: streamKind, index: UInt32(step))
+      session: 0, party: 1, operation: 0, kind: StreamKind.clientInput.rawValue, index: UInt32(step)
+    )
     return RandomStream(seed: seed, label: label).words(at: 0, count: count)
   }
 

@@ -104,7 +104,8 @@ struct SessionRun {
 
   private func receiveStep(_ limit: Deadline) throws(InputError) -> StepMessage? {
     let connection = client.connection
-    let rowLimit = client.begin.promptCount + client.begin.newCount - rowCount
+    // The last generated token is not fed back.
+    let rowLimit = client.begin.promptCount + max(client.begin.newCount - 1, 0) - rowCount
     let width = service.identity.party == 0 ? service.identity.inputWidth : 0
     let frame = try connection.receive(
       limit: StepMessage.headByteCount + 8 * rowLimit * width, deadline: limit)
