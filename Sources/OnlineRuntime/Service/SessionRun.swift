@@ -107,8 +107,9 @@ struct SessionRun {
     // The last generated token is not fed back.
     let rowLimit = client.begin.promptCount + max(client.begin.newCount - 1, 0) - rowCount
     let width = service.identity.party == 0 ? service.identity.inputWidth : 0
+    // One row more is read, so that it can be refused with the number of rows.
     let frame = try connection.receive(
-      limit: StepMessage.headByteCount + 8 * rowLimit * width, deadline: limit)
+      limit: StepMessage.headByteCount + 8 * (rowLimit + 1) * width, deadline: limit)
     if frame.type == .end {
       _ = try SessionEnd(frame, source: connection.label)
       return nil
