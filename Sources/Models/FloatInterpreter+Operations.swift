@@ -2,29 +2,37 @@
 
 import Glibc
 
-/// Sizes of one attention operation; q, k, v and the result are [positionCount, width].
+/// Sizes of one attention operation: q and the result are [positionCount, headCount * headWidth], k
+/// and v [positionCount, keyHeadCount * headWidth].
 struct AttentionShape {
   var positionCount: Int
-  var width: Int
+  var headWidth: Int
   var headCount: Int
+  var keyHeadCount: Int
   var isCausal: Bool
   var scale: Double
-
-  var headWidth: Int { width / headCount }
 
   /// Number of key positions that query position `row` attends to: the first ones.
   func keyCount(of row: Int) -> Int { isCausal ? row + 1 : positionCount }
 
-  /// All positions of head `head` in a [positionCount, width] array.
+  /// All positions of head `head` in a query or a result.
   func view(of head: Int) -> MatrixView {
     MatrixView(
-      offset: head * headWidth, rowCount: positionCount, columnCount: headWidth, stride: width)
+      offset: head * headWidth, rowCount: positionCount, columnCount: headWidth,
+      stride: headCount * headWidth)
+  }
+
+  /// All positions of the head in a key or a value that query head `head` reads.
+  func keyView(of head: Int) -> MatrixView {
+    MatrixView(
+      offset: head / (headCount / keyHeadCount) * headWidth, rowCount: positionCount,
+      columnCount: headWidth, stride: keyHeadCount * headWidth)
   }
 }
 
 extension FloatInterpreter {
   func embed(
-    _ tokens: [Int], width: Int, tokenTable: [Float], positionTable: [Float], offset: Int,
+    _ tokens: [Int], width: Int, tokenTable: [Float], positionTable: [Float]?, offset: Int,
     segments: [Float]?
   ) -> [Float] {
     var result: [Float] = []
@@ -33,7 +41,8 @@ extension FloatInterpreter {
       for column in 0..<width {
         var value = tokenTable[token * width + column]
         if let segments { value += segments[column] }
-        result.append(value + positionTable[(position + offset) * width + column])
+        if let positionTable { value += positionTable[(position + offset) * width + column] }
+        result.append(value)
       }
     }
     return result
@@ -68,6 +77,53 @@ extension FloatInterpreter {
     return result
   }
 
+  func rmsNorm(
+    _ input: [Float], name: String, gamma: [Float], epsilon: Double,
+    observeMeanSquares: (([Float]) -> Void)?
+  ) -> [Float] {
+    let width = gamma.count
+    let inverseRoot = functions.reciprocalSquareRoots[name]
+    var result = [Float](repeating: 0, count: input.count)
+    var meanSquares: [Float] = []
+    for start in stride(from: 0, to: input.count, by: width) {
+      var squares = 0.0
+      for column in 0..<width {
+        squares += Double(input[start + column]) * Double(input[start + column])
+      }
+      let mean = squares / Double(width)
+      meanSquares.append(Float(mean))
+      let factor = inverseRoot?(mean + epsilon) ?? 1 / (mean + epsilon).squareRoot()
+      for column in 0..<width {
+        result[start + column] = Float(Double(input[start + column]) * factor) * gamma[column]
+      }
+    }
+    observeMeanSquares?(meanSquares)
+    return result
+  }
+
+  func rotary(
+    _ input: [Float], width: Int, headCount: Int, base: Double, dimensions: Int,
+    layout: RotaryLayout
+  ) -> [Float] {
+    let headWidth = width / headCount
+    let half = dimensions / 2
+    let speeds = (0..<half).map { pow(base, -2 * Double($0) / Double(dimensions)) }
+    var result = input
+    for (position, start) in stride(from: 0, to: input.count, by: width).enumerated() {
+      for pair in 0..<half {
+        let angle = Double(position) * speeds[pair]
+        let (cosine, sine) = (cos(angle), sin(angle))
+        let (first, second) = layout == .halves ? (pair, pair + half) : (2 * pair, 2 * pair + 1)
+        for head in stride(from: start, to: start + width, by: headWidth) {
+          let (a, b) = (Double(input[head + first]), Double(input[head + second]))
+          result[head + first] = Float(a * cosine - b * sine)
+          result[head + second] = Float(b * cosine + a * sine)
+        }
+      }
+    }
+    return result
+  }
+
   func linear(
     _ input: [Float], rowCount: Int, weight: [Float], bias: [Float]?, inputs: Int, outputs: Int
   ) -> [Float] {
@@ -97,9 +153,10 @@ extension FloatInterpreter {
     var seenScores: [Float] = []
     var seenCentred: [Float] = []
     for head in 0..<shape.headCount {
-      let view = shape.view(of: head)
+      let (view, keyView) = (shape.view(of: head), shape.keyView(of: head))
       MatrixProduct.multiply(
-        query, view, key, view, transposed: true, scale: Float(shape.scale), into: &scores, square)
+        query, view, key, keyView, transposed: true, scale: Float(shape.scale), into: &scores,
+        square)
       for row in 0..<count {
         let allowed = row * count..<row * count + shape.keyCount(of: row)
         if observe != nil { seenScores += scores[allowed] }
@@ -109,7 +166,7 @@ extension FloatInterpreter {
         for masked in allowed.upperBound..<(row + 1) * count { scores[masked] = 0 }
       }
       MatrixProduct.multiply(
-        scores, square, value, view, transposed: false, into: &result, view)
+        scores, square, value, keyView, transposed: false, into: &result, view)
     }
     observe?(.scores, seenScores)
     observe?(.centredScores, seenCentred)

@@ -79,28 +79,38 @@ public struct FloatInterpreter: Sendable {
     case .embed(let tokenTable, let positionTable, let offset, let segments):
       return embed(
         tokens, width: node.width, tokenTable: weight(tokenTable),
-        positionTable: weight(positionTable), offset: offset, segments: segments.map(weight))
+        positionTable: positionTable.map(weight), offset: offset, segments: segments.map(weight))
     case .layerNorm(let input, let gamma, let beta, let epsilon):
       return layerNorm(
         values[input], name: node.name, gamma: weight(gamma), beta: weight(beta),
         epsilon: epsilon,
         observeVariances: observe.map { observe in { observe(index, .variance, $0) } })
+    case .rmsNorm(let input, let gamma, let epsilon):
+      return rmsNorm(
+        values[input], name: node.name, gamma: weight(gamma), epsilon: epsilon,
+        observeMeanSquares: observe.map { observe in { observe(index, .variance, $0) } })
+    case .rotary(let input, let headCount, let base, let dimensions, let layout):
+      return rotary(
+        values[input], width: node.width, headCount: headCount, base: base,
+        dimensions: dimensions, layout: layout)
     case .linear(let input, let matrix, let bias):
       return linear(
         values[input], rowCount: tokens.count, weight: weight(matrix), bias: bias.map(weight),
         inputs: model.nodes[input].width, outputs: node.width)
-    case .attention(let query, let key, let value, let headCount, let scale):
+    case .attention(let query, let key, let value, let headCount, let keyHeadCount, let scale):
       return attention(
         query: values[query], key: values[key], value: values[value], name: node.name,
         shape: AttentionShape(
-          positionCount: tokens.count, width: node.width, headCount: headCount,
-          isCausal: model.kind == .decoder, scale: scale),
+          positionCount: tokens.count, headWidth: node.width / headCount, headCount: headCount,
+          keyHeadCount: keyHeadCount, isCausal: model.kind == .decoder, scale: scale),
         observe: observe.map { observe in { observe(index, $0, $1) } })
     case .activation(let input, let activation):
       let function = functions.activations[node.name] ?? activation.function
       return values[input].map { Float(function(Double($0))) }
     case .add(let left, let right):
       return zip(values[left], values[right]).map { $0 + $1 }
+    case .multiply(let left, let right):
+      return zip(values[left], values[right]).map { $0 * $1 }
     }
   }
 
@@ -134,10 +144,11 @@ extension ModelOperation {
   public var inputs: [ModelValue] {
     switch self {
     case .embed: []
-    case .layerNorm(let input, _, _, _), .linear(let input, _, _), .activation(let input, _):
+    case .layerNorm(let input, _, _, _), .rmsNorm(let input, _, _), .linear(let input, _, _),
+      .rotary(let input, _, _, _, _), .activation(let input, _):
       [input]
-    case .attention(let query, let key, let value, _, _): [query, key, value]
-    case .add(let left, let right): [left, right]
+    case .attention(let query, let key, let value, _, _, _): [query, key, value]
+    case .add(let left, let right), .multiply(let left, let right): [left, right]
     }
   }
 }

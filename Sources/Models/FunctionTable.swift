@@ -12,7 +12,8 @@ public struct FunctionTable: Sendable {
   public var exponentials: [String: Function] = [:]
   /// For attention nodes: the reciprocal of the sum of a row's exponentials.
   public var reciprocals: [String: Function] = [:]
-  /// For layerNorm nodes: the reciprocal square root of variance plus epsilon.
+  /// For layerNorm nodes: the reciprocal square root of variance plus epsilon; for rmsNorm nodes:
+  /// that of the mean square plus epsilon.
   public var reciprocalSquareRoots: [String: Function] = [:]
 
   public init() {}

@@ -61,10 +61,11 @@ extension ModelOperation {
   public var weights: [String] {
     switch self {
     case .embed(let tokens, let positions, _, let segments):
-      [tokens, positions] + (segments.map { [$0] } ?? [])
+      [tokens] + [positions, segments].compactMap(\.self)
     case .layerNorm(_, let gamma, let beta, _): [gamma, beta]
+    case .rmsNorm(_, let gamma, _): [gamma]
     case .linear(_, let weight, let bias): [weight] + (bias.map { [$0] } ?? [])
-    case .attention, .activation, .add: []
+    case .rotary, .attention, .activation, .add, .multiply: []
     }
   }
 }
@@ -77,26 +78,40 @@ extension ModelNode {
     case .embed(let tokens, let positions, let offset, let segments):
       members["operation"] = "embed"
       members["tokens"] = .string(tokens)
-      members["positions"] = .string(positions)
-      members["positionOffset"] = .integer(offset)
+      if let positions {
+        members["positions"] = .string(positions)
+        members["positionOffset"] = .integer(offset)
+      }
       if let segments { members["segments"] = .string(segments) }
     case .layerNorm(_, let gamma, let beta, let epsilon):
       members["operation"] = "layerNorm"
       members["gamma"] = .string(gamma)
       members["beta"] = .string(beta)
       members["epsilon"] = .number(epsilon)
+    case .rmsNorm(_, let gamma, let epsilon):
+      members["operation"] = "rmsNorm"
+      members["gamma"] = .string(gamma)
+      members["epsilon"] = .number(epsilon)
+    case .rotary(_, let headCount, let base, let dimensions, let layout):
+      members["operation"] = "rotary"
+      members["headCount"] = .integer(headCount)
+      members["base"] = .number(base)
+      members["dimensions"] = .integer(dimensions)
+      members["layout"] = .string(layout.rawValue)
     case .linear(_, let weight, let bias):
       members["operation"] = "linear"
       members["weight"] = .string(weight)
       if let bias { members["bias"] = .string(bias) }
-    case .attention(_, _, _, let headCount, let scale):
+    case .attention(_, _, _, let headCount, let keyHeadCount, let scale):
       members["operation"] = "attention"
       members["headCount"] = .integer(headCount)
+      members["keyHeadCount"] = .integer(keyHeadCount)
       members["scale"] = .number(scale)
     case .activation(_, let activation):
       members["operation"] = "activation"
       members["function"] = .string(activation.rawValue)
     case .add: members["operation"] = "add"
+    case .multiply: members["operation"] = "multiply"
     }
     return .object(members)
   }
@@ -112,7 +127,8 @@ extension ModelNode {
       return text
     }
     let counts = [
-      "embed": 0, "layerNorm": 1, "linear": 1, "attention": 3, "activation": 1, "add": 2,
+      "embed": 0, "layerNorm": 1, "rmsNorm": 1, "linear": 1, "rotary": 1, "attention": 3,
+      "activation": 1, "add": 2, "multiply": 2,
     ]
     guard let count = counts[kind] else {
       throw reader.failure("operation", "unknown operation \"\(kind)\"")
@@ -123,14 +139,28 @@ extension ModelNode {
     let operation: ModelOperation
     switch kind {
     case "embed":
+      let positions = try optional("positions")
       operation = .embed(
-        tokens: try reader.string("tokens"), positions: try reader.string("positions"),
-        positionOffset: try reader.integer("positionOffset", in: 0...1 << 20),
+        tokens: try reader.string("tokens"), positions: positions,
+        positionOffset: positions == nil
+          ? 0 : try reader.integer("positionOffset", in: 0...1 << 20),
         segments: try optional("segments"))
     case "layerNorm":
       operation = .layerNorm(
         inputs[0], gamma: try reader.string("gamma"), beta: try reader.string("beta"),
         epsilon: try reader.number("epsilon"))
+    case "rmsNorm":
+      operation = .rmsNorm(
+        inputs[0], gamma: try reader.string("gamma"), epsilon: try reader.number("epsilon"))
+    case "rotary":
+      let text = try reader.string("layout")
+      guard let layout = RotaryLayout(rawValue: text) else {
+        throw reader.failure("layout", "unknown layout \"\(text)\"")
+      }
+      operation = .rotary(
+        inputs[0], headCount: try reader.integer("headCount", in: 1...1 << 16),
+        base: try reader.number("base"),
+        dimensions: try reader.integer("dimensions", in: 2...1 << 24), layout: layout)
     case "linear":
       operation = .linear(
         inputs[0], weight: try reader.string("weight"), bias: try optional("bias"))
@@ -138,6 +168,7 @@ extension ModelNode {
       operation = .attention(
         query: inputs[0], key: inputs[1], value: inputs[2],
         headCount: try reader.integer("headCount", in: 1...1 << 16),
+        keyHeadCount: try reader.integer("keyHeadCount", in: 1...1 << 16),
         scale: try reader.number("scale"))
     case "activation":
       let text = try reader.string("function")
@@ -145,6 +176,7 @@ extension ModelNode {
         throw reader.failure("function", "unknown activation \"\(text)\"")
       }
       operation = .activation(inputs[0], activation)
+    case "multiply": operation = .multiply(inputs[0], inputs[1])
     default: operation = .add(inputs[0], inputs[1])
     }
     self.init(name: name, operation: operation, width: width)

@@ -2,7 +2,7 @@
 
 /// All nodes of a graph that apply the same non-linear function to rows of the same width.
 public struct NonLinearOperations: Equatable, Sendable {
-  /// "layerNorm", "softmax", or the name of an activation.
+  /// "layerNorm", "rmsNorm", "softmax", "multiply", or the name of an activation.
   public var kind: String
   public var nodeCount: Int
   /// Rows that one node handles at each position: the heads of a softmax, otherwise one.
@@ -39,11 +39,17 @@ extension Model {
 
   private func nonLinearOperation(_ node: ModelNode) -> NonLinearOperations? {
     switch node.operation {
-    case .embed, .linear, .add: nil
+    case .embed, .linear, .rotary, .add: nil
     case .layerNorm:
       NonLinearOperations(
         kind: "layerNorm", nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)
-    case .attention(_, _, _, let headCount, _):
+    case .rmsNorm:
+      NonLinearOperations(
+        kind: "rmsNorm", nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)
+    case .multiply:
+      NonLinearOperations(
+        kind: "multiply", nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)
+    case .attention(_, _, _, let headCount, _, _):
       NonLinearOperations(
         kind: "softmax", nodeCount: 1, rowsPerPosition: headCount, rowWidth: maximumPositions)
     case .activation(_, let activation):

@@ -65,7 +65,7 @@ enum OPT {
       let attention = graph.append(
         "\(layer).attention", width: width,
         .attention(
-          query: query, key: keys, value: values, headCount: heads,
+          query: query, key: keys, value: values, headCount: heads, keyHeadCount: heads,
           scale: 1 / Double(width / heads).squareRoot()))
       let attended = graph.linear(
         "\(layer).attention.output", attention, outputs: width,

@@ -4,7 +4,8 @@
 public enum Observation: String, Sendable, CaseIterable {
   /// Every node: what it writes, row-major [positions, width].
   case output
-  /// layerNorm: variance of each row of its input, without epsilon, [positions].
+  /// layerNorm: variance of each row of its input, rmsNorm: mean of the squares; without epsilon,
+  /// [positions].
   case variance
   /// attention: scaled scores of the allowed pairs only, by head, query position, key position.
   case scores

@@ -88,7 +88,8 @@ struct Lowering {
       lowered.append(.normalised(value, gamma: gamma, beta: beta))
     case .linear(let input, let weight, let bias):
       lowered.append(.plain(try linear(index, input, weight: weight, bias: bias)))
-    case .attention(let query, let key, let value, let headCount, _):
+    case .attention(let query, let key, let value, let headCount, let keyHeadCount, _):
+      guard keyHeadCount == headCount else { throw notLowered(node, "grouped-query attention") }
       let result = try attention(
         index, query: plain(query), key: plain(key), value: plain(value), heads: headCount)
       lowered.append(.plain(result))
@@ -96,7 +97,14 @@ struct Lowering {
       lowered.append(.plain(try self.activation(index, plain(input), activation)))
     case .add(let left, let right):
       lowered.append(.plain(try residual(index, plain(left), plain(right))))
+    case .rmsNorm: throw notLowered(node, "RMSNorm")
+    case .rotary: throw notLowered(node, "rotary positions")
+    case .multiply: throw notLowered(node, "element-wise multiplication")
     }
+  }
+
+  private func notLowered(_ node: ModelNode, _ what: String) -> InputError {
+    InputError("lowering", place: node.name, "\(what) is not lowered yet")
   }
 
   /// Materialises and reveals the last value.
@@ -155,8 +163,11 @@ struct Lowering {
   // MARK: Nodes
 
   mutating func embed(
-    _ index: Int, tokens: String, positions: String, offset: Int, segments: String?
+    _ index: Int, tokens: String, positions: String?, offset: Int, segments: String?
   ) throws(InputError) -> FixedValue {
+    guard let positions else {
+      throw notLowered(model.nodes[index], "an embedding without positions")
+    }
     let bound = try outputBound(index)
     let width = model.nodes[index].width
     if recipe.embedding == .client {
@@ -222,7 +233,7 @@ struct Lowering {
   /// The attention scale, where node `index` is a query projection; else 1.
   func queryScale(_ index: Int) -> Double {
     for consumer in consumers(of: index) {
-      if case .attention(let query, _, _, _, let scale) = model.nodes[consumer].operation,
+      if case .attention(let query, _, _, _, _, let scale) = model.nodes[consumer].operation,
         query == index
       {
         return scale
@@ -248,6 +259,7 @@ struct Lowering {
     switch activation {
     case .relu: return try relu(input)
     case .gelu: return try gelu(input)
+    case .geluTanh, .silu: throw notLowered(model.nodes[index], activation.rawValue)
     }
   }
 }

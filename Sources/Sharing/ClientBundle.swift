@@ -20,6 +20,10 @@ public struct ClientBundle: Sendable {
     guard let node = file.model.nodes.first,
       case .embed(let tokens, let positions, let offset, let segments) = node.operation
     else { throw InputError(path, "the model has no embedding") }
+    guard let positions else {
+      throw InputError(
+        "lowering", place: node.name, "an embedding without positions is not lowered yet")
+    }
     let encoder = WeightEncoder(source: "model") { name throws(InputError) in
       try file.weight(name)
     }

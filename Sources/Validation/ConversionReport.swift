@@ -31,6 +31,9 @@ public struct ConversionReport {
       case .layerNorm:
         guard let range = seen(node.name, .variance) else { return nil }
         return (node.name, "variance", range, "exact variance, table of 1/sqrt")
+      case .rmsNorm:
+        guard let range = seen(node.name, .variance) else { return nil }
+        return (node.name, "mean square", range, "exact mean square, table of 1/sqrt")
       case .attention:
         guard let range = seen(node.name, .scores) else { return nil }
         let exp = "P\(recipe.expDegree)(x/\(1 << recipe.expSquarings))^\(1 << recipe.expSquarings)"
@@ -41,7 +44,7 @@ public struct ConversionReport {
           function == .relu
           ? "exact ReLU" : "x/2 + P\(recipe.geluDegree)(|x|) for |x| < \(recipe.geluLimit)"
         return (node.name, "input", range, text)
-      case .embed, .linear, .add: return nil
+      case .embed, .linear, .rotary, .add, .multiply: return nil
       }
     }
   }

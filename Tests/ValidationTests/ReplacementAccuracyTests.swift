@@ -145,7 +145,8 @@ struct ReplacementAccuracyTests {
       nodes: [
         ModelNode(
           name: "attention",
-          operation: .attention(query: 0, key: 0, value: 0, headCount: 2, scale: 1), width: width)
+          operation: .attention(
+            query: 0, key: 0, value: 0, headCount: 2, keyHeadCount: 2, scale: 1), width: width)
       ])
     let results = try Self.evaluate(model, calibration: calibration, rows: rows)
     let checked = kind == .decoder ? count - 1..<count : 0..<count
