@@ -21,6 +21,9 @@ public struct Recipe: Equatable, Sendable {
   /// GeLU is x/2 + P(|x|) for |x| < geluLimit, P of this degree, and ReLU outside.
   public var geluDegree: Int
   public var geluLimit: Double
+  /// SiLU likewise.
+  public var siluDegree: Int
+  public var siluLimit: Double
   /// exp(x) for softmax: 0 >= x >= expClip after subtracting the maximum; a polynomial of this
   /// degree for exp(x / 2^expSquarings), then that many squarings.
   public var expDegree: Int
@@ -32,7 +35,7 @@ public struct Recipe: Equatable, Sendable {
   /// No fine-tuning needed: errors of every replacement are below what 16 fractional bits leave.
   public static let accurate = Recipe(
     name: "accurate", embedding: .secret, fractionalBits: 16, headroom: 4, geluDegree: 6,
-    geluLimit: 3.5, expDegree: 4, expSquarings: 4, expClip: -14, tableTolerance: 0x1p-15)
+    geluLimit: 3.5, siluDegree: 8, siluLimit: 10, expDegree: 4, expSquarings: 4, expClip: -14, tableTolerance: 0x1p-15)
 }
 
 extension Recipe {
@@ -41,6 +44,7 @@ extension Recipe {
       "name": .string(name), "embedding": .string(embedding.rawValue),
       "fractionalBits": .integer(fractionalBits), "headroom": .number(headroom),
       "geluDegree": .integer(geluDegree), "geluLimit": .number(geluLimit),
+      "siluDegree": .integer(siluDegree), "siluLimit": .number(siluLimit),
       "expDegree": .integer(expDegree), "expSquarings": .integer(expSquarings),
       "expClip": .number(expClip), "tableTolerance": .number(tableTolerance),
     ]
@@ -64,6 +68,7 @@ extension Recipe {
     }
     if has("fractionalBits") { fractionalBits = try reader.integer("fractionalBits", in: 8...20) }
     if has("geluDegree") { geluDegree = try reader.integer("geluDegree", in: 4...8) }
+    if has("siluDegree") { siluDegree = try reader.integer("siluDegree", in: 4...8) }
     if has("expDegree") { expDegree = try reader.integer("expDegree", in: 2...8) }
     if has("expSquarings") { expSquarings = try reader.integer("expSquarings", in: 1...8) }
     func number(_ key: String, _ value: inout Double, _ range: ClosedRange<Double>)
@@ -77,6 +82,7 @@ extension Recipe {
     }
     try number("headroom", &headroom, 1...64)
     try number("geluLimit", &geluLimit, 1...8)
+    try number("siluLimit", &siluLimit, 1...20)
     try number("expClip", &expClip, -40 ... -4)
     try number("tableTolerance", &tableTolerance, 1e-8...0.1)
     try reader.finish()

@@ -107,17 +107,18 @@ public struct Dealer: Sendable {
       return [program.weights[id].product(mask(of: x, masks), try multiplied(id))]
     case .scale(let x, let id):
       return [program.weights[id].scaled(mask(of: x, masks), try multiplied(id))]
-    case .scores(let query, let key, let heads):
+    case .scores(let query, let key, let heads, let keyHeads):
       return [
         masks.step.scores(
           mask(of: query, masks), mask(of: key, masks), shape(node.outputs.lowerBound),
-          heads: heads, width: shape(query).width ?? 0)
+          heads: heads, keyHeads: keyHeads,
+          headWidth: (shape(query).width ?? 0) / heads)
       ]
-    case .mix(let weights, let value, let heads):
+    case .mix(let weights, let value, let heads, let keyHeads):
       return [
         masks.step.mix(
-          mask(of: weights, masks), shape(weights), mask(of: value, masks), heads: heads,
-          width: shape(value).width ?? 0)
+          mask(of: weights, masks), shape(weights), mask(of: value, masks), heads: heads, keyHeads: keyHeads,
+          headWidth: (shape(value).width ?? 0) / keyHeads)
       ]
     case .multiply(let x, let y):
       let left = parts(of: x, masks)
@@ -134,7 +135,7 @@ public struct Dealer: Sendable {
       return maskComponents(components, parts: parts(of: x, masks))
     case .piecewiseLinear(let x, let function):
       return windowComponents(components, function, mask: mask(of: x, masks))
-    case .input, .open, .truncate, .combine, .addWeight, .sum, .pairDifference, .pairMerge,
+    case .input, .open, .truncate, .combine, .addWeight, .rotate, .sum, .pairDifference, .pairMerge,
       .padKeys, .padRows, .lastRow, .output:
       return []
     }

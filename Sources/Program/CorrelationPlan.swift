@@ -61,7 +61,7 @@ extension SecureProgram {
       var meanings = (0..<function.payload).map { CorrelationComponent.Meaning.windowBit(part: $0) }
       if function.shift > 0 { meanings += [.shiftedMask(shift: function.shift), .topBit] }
       return all(meanings, like: x)
-    case .input, .open, .truncate, .combine, .addWeight, .sum, .pairDifference, .pairMerge,
+    case .input, .open, .truncate, .combine, .addWeight, .rotate, .sum, .pairDifference, .pairMerge,
       .padKeys, .padRows, .lastRow, .output:
       return []
     }

@@ -51,12 +51,13 @@ extension SecureProgram {
         if words > 0 { busyRounds.insert(rounds[node.outputs.lowerBound]) }
       case .linear(let x, let weight):
         cost.productCount += step.rowCount(values[x].shape.rows) * weights[weight].elementCount
-      case .scores(let query, _, let heads), .mix(_, let query, let heads):
-        let width = (values[query].shape.width ?? 0) / heads
+      case .scores(_, let key, let heads, let keyHeads), .mix(_, let key, let heads, let keyHeads):
+        let width = (values[key].shape.width ?? 0) / keyHeads
         cost.productCount += 2 * width * count(node.reads(in: self, heads: heads))
       case .piecewiseLinear(let x, let function):
         cost.comparisonCount += count(x) * function.knots.count
-      case .input, .view, .truncate, .scale, .multiply, .polynomial, .combine, .addWeight, .sum,
+      case .input, .view, .truncate, .scale, .multiply, .polynomial, .combine, .addWeight, .rotate,
+        .sum,
         .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
         break
       }
@@ -92,7 +93,7 @@ extension SecureProgram {
 extension ProgramNode {
   /// The value whose elements are attention weights or scores of this node.
   fileprivate func reads(in program: SecureProgram, heads: Int) -> ValueID {
-    if case .mix(let weights, _, _) = operation { return weights }
+    if case .mix(let weights, _, _, _) = operation { return weights }
     return outputs.lowerBound
   }
 }

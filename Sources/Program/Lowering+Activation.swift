@@ -16,17 +16,17 @@ extension Lowering {
       outputs: [(slopes: [0, 1], intercepts: [0, 0], extraBits: 0, bound: x.bound)])[0]
   }
 
-  /// GeLU(x) = L(x) + P(a) with a = min(|x|, T), P the minimax fit of GeLU(a) - a/2 (which is
-  /// even), and L(x) = x/2 inside -T ... T and ReLU(x) - P(T) outside, so that ReLU is exact there.
+  /// f(x) = L(x) + P(a) for GeLU and SiLU: a = min(|x|, T), P the minimax fit of `even`, which is
+  /// f(a) - a/2, and L(x) = x/2 inside -T ... T and ReLU(x) - P(T) outside, where ReLU is exact.
   ///
   /// One comparison key gives a and L in the first round.
-  mutating func gelu(_ x: FixedValue) throws(InputError) -> FixedValue {
-    let limit = recipe.geluLimit
+  mutating func evenPart(
+    _ x: FixedValue, degree: Int, limit: Double, _ even: (Double) -> Double
+  ) throws(InputError) -> FixedValue {
     let half = limit / 2
     let argument = unitArgument(-half...half)
-    let fit = MinimaxPolynomial.fit(degree: recipe.geluDegree, on: argument.interval) { unit in
-      let a = unit * argument.scale + half
-      return a / 2 * erf(a / 2.0.squareRoot())
+    let fit = MinimaxPolynomial.fit(degree: degree, on: argument.interval) { unit in
+      even(unit * argument.scale + half)
     }
     let tail = fit(argument.interval.upperBound)
     let pieces = try builder.piecewise(
@@ -41,21 +41,22 @@ extension Lowering {
           bound: x.bound
         ),
       ])
-    let even = try splitPolynomial(
+    let centred = try splitPolynomial(
       pieces[0], fit, exponent: argument.exponent, bound: half * 1.01)
     return try builder.add(
-      even, builder.rescale(pieces[1], to: 2 * bits), bound: x.bound + 1)
+      centred, builder.rescale(pieces[1], to: 2 * bits), bound: x.bound + 1)
   }
 
-  /// p(u) = A(u) + u^3 B(u) for u = value / 2^exponent in [-1, 1], with twice the usual bits.
+  /// p(u) = A(u) + u^s B(u) for u = value / 2^exponent in [-1, 1], s half the degree, with twice the
+  /// usual bits.
   ///
-  /// Both halves have half the degree, so that u keeps 15 fractional bits and coefficients as many,
+  /// Both halves have half the degree: for degree 6 u keeps 15 fractional bits and coefficients as many,
   /// where the whole polynomial in one round would leave u 9 bits. The product takes the round
   /// that truncates A.
   private mutating func splitPolynomial(
     _ value: FixedValue, _ fit: MinimaxPolynomial, exponent: Int, bound: Double
   ) throws(InputError) -> FixedValue {
-    let split = 3
+    let split = (fit.coefficients.count - 1) / 2
     let halves = [
       Array(fit.coefficients[..<split]), Array(fit.coefficients[split...]), [0, 0, 0, 1],
     ]

@@ -15,7 +15,7 @@ extension Lowering {
   /// reciprocal is then computed while the mix is, and multiplies `width` numbers a row instead
   /// of one a key.
   mutating func attention(
-    _ index: Int, query: FixedValue, key: FixedValue, value: FixedValue, heads: Int
+    _ index: Int, query: FixedValue, key: FixedValue, value: FixedValue, heads: Int, keyHeads: Int
   ) throws(InputError) -> FixedValue {
     let name = model.nodes[index].name
     let keyCount = Double(model.maximumPositions)
@@ -24,7 +24,8 @@ extension Lowering {
     let openedKey = try builder.open(builder.rescale(key, to: bits))
     let scoreBound = try calibration.bound(name, .scores) * recipe.headroom
     let scores = try builder.emit(
-      .scores(query: openedQuery.id, key: openedKey.id, heads: heads), bits: 2 * bits,
+      .scores(query: openedQuery.id, key: openedKey.id, heads: heads, keyHeads: keyHeads),
+      bits: 2 * bits,
       bound: scoreBound)
 
     builder.label = "\(name).softmax.maximum"
@@ -61,7 +62,7 @@ extension Lowering {
     let openedWeights = try builder.open(weights)
     let openedRows = try builder.open(rows)
     let mix = try builder.emit(
-      .mix(weights: openedWeights.id, value: openedRows.id, heads: heads),
+      .mix(weights: openedWeights.id, value: openedRows.id, heads: heads, keyHeads: keyHeads),
       bits: weights.bits + bits, bound: mixBound)
 
     builder.label = "\(name).softmax.divide"

@@ -1,4 +1,4 @@
-// LayerNorm with the exact variance and a table for its inverse square root.
+// LayerNorm and RMSNorm with the exact variance and a table for its inverse square root.
 
 import Approximation
 import Bytes
@@ -6,18 +6,19 @@ import Foundation
 import Models
 
 extension Lowering {
-  /// (x - mean) / sqrt(variance + epsilon), gamma and beta left to the consumers.
+  /// (x - mean) / sqrt(variance + epsilon), or x / sqrt(mean square + epsilon) where it is not
+  /// centred; gamma and beta are left to the consumers.
   ///
   /// Centring is exact: n x - sum(x) = n (x - mean). Normalisation does not care for the factor,
   /// which the table takes back.
-  mutating func layerNorm(_ index: Int, _ x: FixedValue, gamma: String, epsilon: Double)
+  mutating func normalise(_ index: Int, _ x: FixedValue, isCentred: Bool, epsilon: Double)
     throws(InputError) -> FixedValue
   {
     let node = model.nodes[index]
     let width = Double(node.width)
-    let widthBits = Int(log2(width).rounded(.up))
-    // y = (x - mean) * n / 2^widthBits.
-    let shrink = width / pow(2, Double(widthBits))
+    // y = (x - mean) * n / 2^widthBits, or x.
+    let widthBits = isCentred ? Int(log2(width).rounded(.up)) : 0
+    let shrink = isCentred ? width / pow(2, Double(widthBits)) : 1
     let seen = try calibration.range(node.name, .variance)
     let headroom = recipe.headroom
     let low = max(seen.lowerBound, 1e-9) / headroom
@@ -28,7 +29,11 @@ extension Lowering {
     var consumerBound = try outputBound(index)
     for consumer in consumers(of: index) {
       if case .linear = model.nodes[consumer].operation {
-        consumerBound = max(consumerBound, try outputBound(consumer) * queryScale(consumer))
+        var bound = try outputBound(consumer) * queryScale(consumer)
+        if consumers(of: consumer).contains(where: isRotary) {
+          bound *= pow(2, Double(Lowering.rotationBits))
+        }
+        consumerBound = max(consumerBound, bound)
       }
     }
     let room = 61 - bits - Int(log2(consumerBound).rounded(.up))
@@ -47,11 +52,13 @@ extension Lowering {
     while !builder.fits(bits: input.bits + widthBits, bound: bound) {
       input = try builder.rescale(x, to: input.bits - 4)
     }
-    let sum = try builder.emit(
-      .sum(input.id, runs: 1), bits: [input.bits])[0]
-    let wide = try builder.emit(
-      .combine([Term(input.id, node.width), Term(sum, -1)], constant: 0),
-      bits: input.bits + widthBits, bound: bound)
+    var wide = input
+    if isCentred {
+      let sum = try builder.emit(.sum(input.id, runs: 1), bits: [input.bits])[0]
+      wide = try builder.emit(
+        .combine([Term(input.id, node.width), Term(sum, -1)], constant: 0),
+        bits: input.bits + widthBits, bound: bound)
+    }
     let centred = try builder.open(wide, bits: centredBits)
     let squares = try builder.emit(
       .polynomial(centred.id, coefficients: [[0, 0, 1]]), bits: 2 * centred.bits,
@@ -69,5 +76,10 @@ extension Lowering {
       .multiply(centred.id, root.id), bits: centred.bits + root.bits,
       bound: width.squareRoot() * 2)
     return fitsDirectly ? product : try builder.rescale(product, to: bits)
+  }
+
+  private func isRotary(_ index: Int) -> Bool {
+    if case .rotary = model.nodes[index].operation { return true }
+    return false
   }
 }

@@ -2,6 +2,7 @@
 
 public import Approximation
 public import Bytes
+import Foundation
 public import Models
 
 extension SecureProgram {
@@ -25,7 +26,7 @@ extension SecureProgram {
 enum LoweredValue {
   case plain(FixedValue)
   /// gamma * x + beta, not yet multiplied: linear layers take gamma and beta into their weights.
-  case normalised(FixedValue, gamma: String, beta: String)
+  case normalised(FixedValue, gamma: String, beta: String?)
 }
 
 /// Walks the graph once, node by node.
@@ -84,27 +85,30 @@ struct Lowering {
           try embed(
             index, tokens: tokens, positions: positions, offset: offset, segments: segments)))
     case .layerNorm(let input, let gamma, let beta, let epsilon):
-      let value = try layerNorm(index, plain(input), gamma: gamma, epsilon: epsilon)
+      let value = try normalise(index, plain(input), isCentred: true, epsilon: epsilon)
       lowered.append(.normalised(value, gamma: gamma, beta: beta))
     case .linear(let input, let weight, let bias):
       lowered.append(.plain(try linear(index, input, weight: weight, bias: bias)))
     case .attention(let query, let key, let value, let headCount, let keyHeadCount, _):
-      guard keyHeadCount == headCount else { throw notLowered(node, "grouped-query attention") }
       let result = try attention(
-        index, query: plain(query), key: plain(key), value: plain(value), heads: headCount)
+        index, query: plain(query), key: plain(key), value: plain(value), heads: headCount,
+        keyHeads: keyHeadCount)
       lowered.append(.plain(result))
     case .activation(let input, let activation):
       lowered.append(.plain(try self.activation(index, plain(input), activation)))
     case .add(let left, let right):
       lowered.append(.plain(try residual(index, plain(left), plain(right))))
-    case .rmsNorm: throw notLowered(node, "RMSNorm")
-    case .rotary: throw notLowered(node, "rotary positions")
-    case .multiply: throw notLowered(node, "element-wise multiplication")
+    case .rmsNorm(let input, let gamma, let epsilon):
+      let value = try normalise(index, plain(input), isCentred: false, epsilon: epsilon)
+      lowered.append(.normalised(value, gamma: gamma, beta: nil))
+    case .rotary(let input, let headCount, let base, let dimensions, let layout):
+      let rotation = Rotation(
+        headCount: headCount, isInterleaved: layout == .pairs,
+        fractionalBits: Lowering.rotationBits, dimensions: dimensions, base: base)
+      lowered.append(.plain(try rotate(index, plain(input), rotation)))
+    case .multiply(let left, let right):
+      lowered.append(.plain(try multiply(index, plain(left), plain(right))))
     }
-  }
-
-  private func notLowered(_ node: ModelNode, _ what: String) -> InputError {
-    InputError("lowering", place: node.name, "\(what) is not lowered yet")
   }
 
   /// Materialises and reveals the last value.
@@ -132,8 +136,11 @@ struct Lowering {
           source: WeightFormula(tensor: gamma)))
       let scaled = try builder.emit(
         .scale(opened.id, weight: scale), bits: opened.bits + bits, bound: bound)
-      let result = try addBias(
-        scaled, name: "\(name).shift", source: WeightFormula(tensor: beta), width: width)
+      var result = scaled
+      if let beta {
+        result = try addBias(
+          scaled, name: "\(name).shift", source: WeightFormula(tensor: beta), width: width)
+      }
       lowered[index] = .plain(result)
       return result
     }
@@ -165,9 +172,6 @@ struct Lowering {
   mutating func embed(
     _ index: Int, tokens: String, positions: String?, offset: Int, segments: String?
   ) throws(InputError) -> FixedValue {
-    guard let positions else {
-      throw notLowered(model.nodes[index], "an embedding without positions")
-    }
     let bound = try outputBound(index)
     let width = model.nodes[index].width
     if recipe.embedding == .client {
@@ -180,6 +184,7 @@ struct Lowering {
         isTransposed: true, source: WeightFormula(tensor: tokens)))
     let opened = try builder.open(oneHot)
     let rows = try builder.emit(.linear(opened.id, weight: table), bits: bits, bound: bound)
+    guard let positions else { return rows }
     let positionTable = builder.weight(
       ProgramWeight(
         name: positions, rowCount: weightShape(positions)[0], columnCount: width,
@@ -202,7 +207,9 @@ struct Lowering {
     if case .normalised(let normalised, let gamma, let beta) = lowered[input] {
       value = try cut(normalised)
       source.columnScale = gamma
-      biasSource = WeightFormula(tensor: bias, matrix: weight, vector: beta, factor: factor)
+      if let beta {
+        biasSource = WeightFormula(tensor: bias, matrix: weight, vector: beta, factor: factor)
+      }
     } else {
       value = try plain(input)
     }
@@ -230,16 +237,43 @@ struct Lowering {
     return false
   }
 
-  /// The attention scale, where node `index` is a query projection; else 1.
+  /// The attention scale, where node `index` is a query projection, turned by position or not;
+  /// else 1.
   func queryScale(_ index: Int) -> Double {
     for consumer in consumers(of: index) {
-      if case .attention(let query, _, _, _, _, let scale) = model.nodes[consumer].operation,
-        query == index
-      {
-        return scale
+      switch model.nodes[consumer].operation {
+      case .attention(let query, _, _, _, _, let scale) where query == index: return scale
+      case .rotary: return queryScale(consumer)
+      default: break
       }
     }
     return 1
+  }
+
+  /// Fractional bits of cosines and sines.
+  static let rotationBits = 16
+
+  /// Rotary positions: local, but the factors need room above the value.
+  mutating func rotate(_ index: Int, _ value: FixedValue, _ rotation: Rotation)
+    throws(InputError) -> FixedValue
+  {
+    let bound = try outputBound(index) * queryScale(index)
+    var input = value
+    if !builder.fits(bits: value.bits + rotation.fractionalBits, bound: 2 * bound) {
+      input = try builder.rescale(value, to: bits)
+    }
+    return try builder.emit(
+      .rotate(input.id, rotation), bits: input.bits + rotation.fractionalBits, bound: bound)
+  }
+
+  /// Product of two values element by element, each truncated in the round that opens it.
+  mutating func multiply(_ index: Int, _ left: FixedValue, _ right: FixedValue)
+    throws(InputError) -> FixedValue
+  {
+    let first = try builder.open(left, bits: bits)
+    let second = try builder.open(right, bits: bits)
+    return try builder.emit(
+      .multiply(first.id, second.id), bits: first.bits + second.bits, bound: outputBound(index))
   }
 
   /// The residual stream keeps twice the usual fractional bits, so that it is never truncated.
@@ -258,8 +292,18 @@ struct Lowering {
   {
     switch activation {
     case .relu: return try relu(input)
-    case .gelu: return try gelu(input)
-    case .geluTanh, .silu: throw notLowered(model.nodes[index], activation.rawValue)
+    case .gelu:
+      return try evenPart(input, degree: recipe.geluDegree, limit: recipe.geluLimit) { a in
+        a / 2 * erf(a / 2.0.squareRoot())
+      }
+    case .geluTanh:
+      return try evenPart(input, degree: recipe.geluDegree, limit: recipe.geluLimit) { a in
+        a / 2 * tanh((2 / Double.pi).squareRoot() * (a + 0.044715 * a * a * a))
+      }
+    case .silu:
+      return try evenPart(input, degree: recipe.siluDegree, limit: recipe.siluLimit) { a in
+        a / 2 * tanh(a / 2)
+      }
     }
   }
 }

@@ -22,18 +22,21 @@ extension ProgramWeight {
 extension SessionStep {
   /// For each head, the products of this step's query rows with the key rows that each attends to.
   ///
-  /// `query` is [rows, width], `key` [keys so far, width]; the result has the shape `shape`.
+  /// `query` is [rows, heads * headWidth], `key` [keys so far, keyHeads * headWidth]; the result
+  /// has the shape `shape`.
   public func scores(
-    _ query: [UInt64], _ key: [UInt64], _ shape: ValueShape, heads: Int, width: Int
+    _ query: [UInt64], _ key: [UInt64], _ shape: ValueShape, heads: Int, keyHeads: Int,
+    headWidth: Int
   ) -> [UInt64] {
-    let headWidth = width / heads
-    let keyCount = key.count / width
+    let keyCount = key.count / (keyHeads * headWidth)
     var result = [UInt64](repeating: 0, count: elementCount(shape))
     let runs = runs(shape, count: heads)
     for head in 0..<heads {
       let products = RingProduct.transposed(
-        MatrixSlice(query, offset: head * headWidth, stride: width),
-        MatrixSlice(key, offset: head * headWidth, stride: width), rows: rows.count,
+        MatrixSlice(query, offset: head * headWidth, stride: heads * headWidth),
+        MatrixSlice(
+          key, offset: head * keyHeads / heads * headWidth, stride: keyHeads * headWidth),
+        rows: rows.count,
         columns: keyCount, inner: headWidth)
       for row in 0..<rows.count {
         for (key, element) in runs[row * heads + head].enumerated() {
@@ -44,20 +47,24 @@ extension SessionStep {
     return result
   }
 
-  /// For each head, this step's weights over the keys times the value rows, [rows, width].
+  /// For each head, this step's weights over the keys times the value rows, [rows, heads *
+  /// headWidth].
   ///
-  /// `weights` has the shape `shape`, `values` is [keys so far, width].
+  /// `weights` has the shape `shape`, `values` is [keys so far, keyHeads * headWidth].
   public func mix(
-    _ weights: [UInt64], _ shape: ValueShape, _ values: [UInt64], heads: Int, width: Int
+    _ weights: [UInt64], _ shape: ValueShape, _ values: [UInt64], heads: Int, keyHeads: Int,
+    headWidth: Int
   ) -> [UInt64] {
-    let headWidth = width / heads
-    let keyCount = values.count / width
+    let width = heads * headWidth
+    let keyCount = values.count / (keyHeads * headWidth)
     var result = [UInt64](repeating: 0, count: rows.count * width)
     for head in 0..<heads {
       let mixed = RingProduct.plain(
         MatrixSlice(
           dense(weights, shape, head: head, keyCapacity: keyCount), stride: keyCount),
-        MatrixSlice(values, offset: head * headWidth, stride: width), rows: rows.count,
+        MatrixSlice(
+          values, offset: head * keyHeads / heads * headWidth, stride: keyHeads * headWidth),
+        rows: rows.count,
         columns: headWidth, inner: keyCount)
       for row in 0..<rows.count {
         for column in 0..<headWidth {

@@ -27,9 +27,13 @@ public enum Operation: Equatable, Sendable {
   /// x * w column by column, for an opened x and a static secret vector.
   case scale(ValueID, weight: WeightID)
   /// For each head and row, the products of an opened query row with all opened key rows so far.
-  case scores(query: ValueID, key: ValueID, heads: Int)
+  ///
+  /// Keys have `keyHeads` heads; query head h reads key head h / (heads / keyHeads).
+  case scores(query: ValueID, key: ValueID, heads: Int, keyHeads: Int)
   /// For each head and row, the sum of opened value rows weighted by an opened row over the keys.
-  case mix(weights: ValueID, value: ValueID, heads: Int)
+  ///
+  /// Values have `keyHeads` heads, which the heads of the weights share as in `scores`.
+  case mix(weights: ValueID, value: ValueID, heads: Int, keyHeads: Int)
   /// Product of two opened values or views; the second may have fewer columns (see `combine`).
   case multiply(ValueID, ValueID)
   /// For each output o, the sum over i of coefficients[o][i] * y^i, y an opened value or view.
@@ -41,6 +45,8 @@ public enum Operation: Equatable, Sendable {
   case combine([Term], constant: UInt64)
   /// Adds a static secret vector to every row, or row `position + offset` of a static table.
   case addWeight(ValueID, weight: WeightID, rows: WeightRows)
+  /// Turns pairs of columns by public angles that depend on the position.
+  case rotate(ValueID, Rotation)
   /// Sums each of `runs` equal runs of a row to one column.
   case sum(ValueID, runs: Int)
   /// Differences of neighbouring columns 2j and 2j + 1 of each run of keys.
@@ -157,10 +163,10 @@ extension Operation {
     switch self {
     case .input: []
     case .open(let x), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
-      .polynomial(let x, _), .piecewiseLinear(let x, _), .addWeight(let x, _, _), .sum(let x, _),
+      .polynomial(let x, _), .piecewiseLinear(let x, _), .addWeight(let x, _, _), .rotate(let x, _), .sum(let x, _),
       .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x), .output(let x):
       [x]
-    case .scores(let x, let y, _), .mix(let x, let y, _), .multiply(let x, let y),
+    case .scores(let x, let y, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),
       .pairMerge(let x, let y):
       [x, y]
     case .combine(let terms, _): terms.map(\.value)
@@ -191,6 +197,7 @@ extension Operation {
     case .piecewiseLinear: "piecewiseLinear"
     case .combine: "combine"
     case .addWeight: "addWeight"
+    case .rotate: "rotate"
     case .sum: "sum"
     case .pairDifference: "pairDifference"
     case .pairMerge: "pairMerge"

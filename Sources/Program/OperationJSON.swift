@@ -13,7 +13,14 @@ extension ProgramNode {
     func signed(_ value: UInt64) -> Int { Int(Int64(bitPattern: value)) }
     switch operation {
     case .view(_, let shift): members["shift"] = .integer(shift)
-    case .scores(_, _, let heads), .mix(_, _, let heads): members["heads"] = .integer(heads)
+    case .scores(_, _, let heads, let keyHeads), .mix(_, _, let heads, let keyHeads):
+      members["heads"] = .integer(heads)
+      members["keyHeads"] = .integer(keyHeads)
+    case .rotate(_, let rotation):
+      members["heads"] = .integer(rotation.headCount)
+      members["interleaved"] = .bool(rotation.isInterleaved)
+      members["factorFractionalBits"] = .integer(rotation.fractionalBits)
+      members["turns"] = integers(rotation.turns.map(signed))
     case .sum(_, let runs): members["runs"] = .integer(runs)
     case .addWeight(_, _, .positions(let offset)): members["positionOffset"] = .integer(offset)
     case .polynomial(_, let coefficients):
@@ -70,8 +77,21 @@ extension Operation {
     case "linear": self = .linear(reads[0], weight: try reader.integer("weight"))
     case "scale": self = .scale(reads[0], weight: try reader.integer("weight"))
     case "scores":
-      self = .scores(query: reads[0], key: reads[1], heads: try reader.integer("heads"))
-    case "mix": self = .mix(weights: reads[0], value: reads[1], heads: try reader.integer("heads"))
+      self = .scores(
+        query: reads[0], key: reads[1], heads: try reader.integer("heads"),
+        keyHeads: try reader.integer("keyHeads"))
+    case "mix":
+      self = .mix(
+        weights: reads[0], value: reads[1], heads: try reader.integer("heads"),
+        keyHeads: try reader.integer("keyHeads"))
+    case "rotate":
+      self = .rotate(
+        reads[0],
+        Rotation(
+          headCount: try reader.integer("heads"),
+          isInterleaved: try reader.bool("interleaved"),
+          fractionalBits: try reader.integer("factorFractionalBits"),
+          turns: try reader.integers("turns").map(signed)))
     case "multiply": self = .multiply(reads[0], reads[1])
     case "polynomial":
       self = .polynomial(

@@ -32,7 +32,10 @@ extension SecureProgram {
     case .view(_, let shift): return "\(name) \(reads) >> \(shift)"
     case .linear(_, let weight), .scale(_, let weight):
       return "\(name) \(reads), \(weights[weight].name)"
-    case .scores(_, _, let heads), .mix(_, _, let heads): return "\(name) \(reads), heads \(heads)"
+    case .scores(_, _, let heads, let keyHeads), .mix(_, _, let heads, let keyHeads):
+      return "\(name) \(reads), heads \(heads)" + (keyHeads == heads ? "" : " on \(keyHeads)")
+    case .rotate(_, let rotation):
+      return "\(name) \(reads), \(rotation.headCount) heads, \(rotation.turns.count) pairs"
     case .polynomial(_, let coefficients):
       let degrees = coefficients.map { "\($0.count - 1)" }.joined(separator: ", ")
       return "\(name) \(reads), degree \(degrees)"

@@ -160,8 +160,8 @@ extension SecureProgram {
     var cached = Set<ValueID>()
     for node in nodes {
       switch node.operation {
-      case .scores(_, let key, _): cached.insert(key)
-      case .mix(_, let value, _): cached.insert(value)
+      case .scores(_, let key, _, _): cached.insert(key)
+      case .mix(_, let value, _, _): cached.insert(value)
       default: break
       }
     }

@@ -72,26 +72,29 @@ extension SecureProgram {
         weight.rowCount == 1 && shape.width == weight.columnCount,
         "weight \(weight.name) does not fit \(shape)")
       return [(shape, .shared)]
-    case .scores(let query, let key, let heads):
+    case .scores(let query, let key, let heads, let keyHeads):
       let queryWidth = try width(opened(query))
       let keyShape = try opened(key)
       try need(
-        heads > 0 && queryWidth == keyShape.width && queryWidth % heads == 0
+        (1...4096).contains(heads) && keyHeads > 0 && heads % keyHeads == 0
+          && queryWidth % heads == 0 && keyShape.width == queryWidth / heads * keyHeads
           && keyShape.rows == .step && values[query].shape.rows == .step,
         "queries and keys do not fit \(heads) heads")
       return [(ValueShape(.step, .keys(heads: heads, halvings: 0)), .shared)]
-    case .mix(let weights, let value, let heads):
+    case .mix(let weights, let value, let heads, let keyHeads):
       let weightShape = try opened(weights)
       let valueShape = try opened(value)
       let valueWidth = try width(valueShape)
-      try need(heads > 0 && valueWidth % heads == 0, "values do not fit \(heads) heads")
+      try need(
+        (1...4096).contains(heads) && keyHeads > 0 && heads % keyHeads == 0
+          && valueWidth % keyHeads == 0, "values do not fit \(heads) heads")
       let expected: (ColumnExtent, RowExtent) =
         kind == .decoder
         ? (.keys(heads: heads, halvings: 0), .step) : (.sessionKeys(heads: heads), .session)
       try need(
         weightShape == ValueShape(.step, expected.0) && valueShape.rows == expected.1,
         "attention weights \(weightShape) do not fit values \(valueShape)")
-      return [(.fixed(valueWidth), .shared)]
+      return [(.fixed(valueWidth / keyHeads * heads), .shared)]
     case .multiply(let x, let y):
       let left = try masked(x)
       try need(serves(left, try masked(y)), "columns of \(values[y].shape) do not serve \(left)")
@@ -137,6 +140,14 @@ extension SecureProgram {
           offset >= 0 && weight.rowCount - offset >= maximumPositions,
           "table \(weight.name) is too short")
       }
+      return [(shape, .shared)]
+    case .rotate(let x, let rotation):
+      let shape = try shared(x)
+      let rotated = try width(shape)
+      try need(
+        rotation.headCount > 0 && rotated % rotation.headCount == 0 && !rotation.turns.isEmpty
+          && 2 * rotation.turns.count <= rotated / rotation.headCount
+          && (1...30).contains(rotation.fractionalBits), "\(shape) has no such pairs")
       return [(shape, .shared)]
     case .sum(let x, let runs):
       let shape = try shared(x)

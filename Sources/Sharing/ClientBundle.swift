@@ -20,10 +20,6 @@ public struct ClientBundle: Sendable {
     guard let node = file.model.nodes.first,
       case .embed(let tokens, let positions, let offset, let segments) = node.operation
     else { throw InputError(path, "the model has no embedding") }
-    guard let positions else {
-      throw InputError(
-        "lowering", place: node.name, "an embedding without positions is not lowered yet")
-    }
     let encoder = WeightEncoder(source: "model") { name throws(InputError) in
       try file.weight(name)
     }
@@ -46,7 +42,8 @@ public struct ClientBundle: Sendable {
     let table = try encode(
       tokens, rows: file.model.vocabularySize, formula: WeightFormula(tensor: tokens))
     let positionTable = try encode(
-      positions, rows: positionRows, formula: WeightFormula(tensor: positions, addedRow: segments))
+      "positions", rows: positionRows,
+      formula: WeightFormula(tensor: positions, addedRow: segments))
     let writer = try ContainerWriter(
       path: path, kind: "client", header: .object(conversion.members),
       datasets: [

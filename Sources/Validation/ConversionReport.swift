@@ -40,9 +40,13 @@ public struct ConversionReport {
         return (node.name, "scores", range, "max, clip \(recipe.expClip), \(exp), table of 1/x")
       case .activation(let input, let function):
         guard let range = seen(model.nodes[input].name, .output) else { return nil }
-        let text =
-          function == .relu
-          ? "exact ReLU" : "x/2 + P\(recipe.geluDegree)(|x|) for |x| < \(recipe.geluLimit)"
+        let text: String =
+          switch function {
+          case .relu: "exact ReLU"
+          case .gelu, .geluTanh:
+            "x/2 + P\(recipe.geluDegree)(|x|) for |x| < \(recipe.geluLimit)"
+          case .silu: "x/2 + P\(recipe.siluDegree)(|x|) for |x| < \(recipe.siluLimit)"
+          }
         return (node.name, "input", range, text)
       case .embed, .linear, .rotary, .add, .multiply: return nil
       }

@@ -44,14 +44,14 @@ public struct RingSimulator {
         values[first] = program.weights[id].product(values[x], weights[id])
       case .scale(let x, let id):
         values[first] = program.weights[id].scaled(values[x], weights[id])
-      case .scores(let query, let key, let heads):
+      case .scores(let query, let key, let heads, let keyHeads):
         values[first] = step.scores(
-          values[query], keyCaches[key] ?? values[key], shape(first), heads: heads,
-          width: shape(query).width ?? 0)
-      case .mix(let weights, let value, let heads):
+          values[query], keyCaches[key] ?? values[key], shape(first), heads: heads, keyHeads: keyHeads,
+          headWidth: (shape(query).width ?? 0) / heads)
+      case .mix(let weights, let value, let heads, let keyHeads):
         values[first] = step.mix(
-          values[weights], shape(weights), keyCaches[value] ?? values[value], heads: heads,
-          width: shape(value).width ?? 0)
+          values[weights], shape(weights), keyCaches[value] ?? values[value], heads: heads, keyHeads: keyHeads,
+          headWidth: (shape(value).width ?? 0) / keyHeads)
       case .multiply(let x, let y):
         let right = step.broadcast(values[y], shape(y), to: shape(x))
         values[first] = zip(values[x], right).map { $0 &* $1 }
@@ -70,6 +70,8 @@ public struct RingSimulator {
           terms.map { (values[$0.value], shape($0.value), $0.coefficient) }, constant: constant)
       case .addWeight(let x, let id, let rows):
         values[first] = step.addWeight(values[x], shape(x), weights[id], rows: rows)
+      case .rotate(let x, let rotation):
+        values[first] = step.rotate(values[x], shape(x), rotation)
       case .sum(let x, let runs): values[first] = step.sum(values[x], shape(x), runs: runs)
       case .pairDifference(let x): values[first] = step.pairDifference(values[x], shape(x))
       case .pairMerge(let x, let y):

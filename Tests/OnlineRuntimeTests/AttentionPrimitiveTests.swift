@@ -10,11 +10,11 @@ struct AttentionPrimitiveTests {
   static let heads = 2
 
   /// What one row of attention without softmax gives: sum over keys of (score - maximum) * value.
-  static func expected(_ inputs: [[UInt64]], weights: [[UInt64]], kind: ModelKind, row: Int)
-    -> [UInt64]
-  {
+  static func expected(
+    _ inputs: [[UInt64]], weights: [[UInt64]], kind: ModelKind, row: Int, keyHeads: Int
+  ) -> [UInt64] {
     func project(_ row: [UInt64], _ weight: [UInt64]) -> [UInt64] {
-      (0..<width).map { output in
+      (0..<weight.count / width).map { output in
         (0..<width).reduce(0) { $0 &+ row[$1] &* weight[output * width + $1] }
       }
     }
@@ -26,13 +26,15 @@ struct AttentionPrimitiveTests {
     var result = [UInt64](repeating: 0, count: width)
     for head in 0..<heads {
       let columns = head * headWidth..<(head + 1) * headWidth
+      // Query head h reads key head h / (heads / keyHeads).
+      let moved = columns.lowerBound - head * keyHeads / heads * headWidth
       let scores = (0..<keyCount).map { key in
-        columns.reduce(UInt64(0)) { $0 &+ query[$1] &* keys[key][$1] }
+        columns.reduce(UInt64(0)) { $0 &+ query[$1] &* keys[key][$1 - moved] }
       }
       let maximum = scores.map { Int64(bitPattern: $0) }.max() ?? 0
       for key in 0..<keyCount {
         for column in columns {
-          result[column] &+= (scores[key] &- UInt64(bitPattern: maximum)) &* values[key][column]
+          result[column] &+= (scores[key] &- UInt64(bitPattern: maximum)) &* values[key][column - moved]
         }
       }
     }
@@ -40,19 +42,23 @@ struct AttentionPrimitiveTests {
   }
 
   /// Builds (scores - maximum) mixed with values; comparisons are exact (no dropped bits).
-  static func build(_ builder: inout ProgramBuilder, _ x: FixedValue, kind: ModelKind) throws
-    -> FixedValue
+  static func build(_ builder: inout ProgramBuilder, _ x: FixedValue, kind: ModelKind, keyHeads: Int)
+    throws -> FixedValue
   {
-    func project(_ name: String) throws -> FixedValue {
+    func project(_ name: String, heads: Int) throws -> FixedValue {
       let id = builder.weight(
         ProgramWeight(
-          name: name, rowCount: width, columnCount: width, fractionalBits: 0,
+          name: name, rowCount: width / Self.heads * heads, columnCount: width, fractionalBits: 0,
           source: WeightFormula()))
       return try builder.emit(.linear(builder.open(x).id, weight: id), bits: 0, bound: 1)
     }
-    let (query, key, value) = (try project("q"), try project("k"), try project("v"))
+    let (query, key, value) = (
+      try project("q", heads: heads), try project("k", heads: keyHeads),
+      try project("v", heads: keyHeads)
+    )
     let scores = try builder.emit(
-      .scores(query: builder.open(query).id, key: builder.open(key).id, heads: heads), bits: 0,
+      .scores(query: builder.open(query).id, key: builder.open(key).id, heads: heads, keyHeads: keyHeads),
+      bits: 0,
       bound: 1)
     var level = scores
     for _ in 0..<5 {
@@ -75,16 +81,22 @@ struct AttentionPrimitiveTests {
       rows = try builder.emit(.padRows(rows.id), bits: 0, bound: 1)
     }
     return try builder.emit(
-      .mix(weights: builder.open(weights).id, value: builder.open(rows).id, heads: heads),
+      .mix(weights: builder.open(weights).id, value: builder.open(rows).id, heads: heads,
+        keyHeads: keyHeads),
       bits: 0, bound: 1)
   }
 
-  static let weights = (0..<3).map {
-    PrimitiveTests.inputs(count: width * width, bits: 6, salt: UInt32(20 + $0))
+  static func weights(keyHeads: Int) -> [[UInt64]] {
+    (0..<3).map {
+      PrimitiveTests.inputs(
+        count: width / heads * ($0 == 0 ? heads : keyHeads) * width, bits: 6,
+        salt: UInt32(20 + $0))
+    }
   }
 
-  @Test(arguments: [[1], [7], [5, 1, 1, 1, 1], [1, 1, 1]])
-  func decoder(rowCounts: [Int]) throws {
+  @Test(arguments: [[1], [7], [5, 1, 1, 1, 1], [1, 1, 1]], [1, 2])
+  func decoder(rowCounts: [Int], keyHeads: Int) throws {
+    let weights = Self.weights(keyHeads: keyHeads)
     let rows = (0..<rowCounts.reduce(0, +)).map {
       PrimitiveTests.inputs(count: Self.width, bits: 6, salt: UInt32(40 + $0))
     }
@@ -98,32 +110,33 @@ struct AttentionPrimitiveTests {
     let session = SessionShape(
       kind: .decoder, promptCapacity: rowCounts[0] + 2, newCapacity: rowCounts.count + 3)
     let outcome = try PrimitiveTests.execute(
-      width: Self.width, weights: Self.weights, session: session, steps: steps
-    ) { try Self.build(&$0, $1, kind: .decoder) }
+      width: Self.width, weights: weights, session: session, steps: steps
+    ) { try Self.build(&$0, $1, kind: .decoder, keyHeads: keyHeads) }
     #expect(outcome.parties == outcome.simulator)
     let results = outcome.parties.flatMap { $0 }
     for row in rows.indices {
       #expect(
         Array(results[row * Self.width..<(row + 1) * Self.width])
-          == Self.expected(rows, weights: Self.weights, kind: .decoder, row: row))
+          == Self.expected(rows, weights: weights, kind: .decoder, row: row, keyHeads: keyHeads))
     }
   }
 
-  @Test(arguments: [1, 2, 6, 9])
-  func encoder(rowCount: Int) throws {
+  @Test(arguments: [1, 2, 6, 9], [1, 2])
+  func encoder(rowCount: Int, keyHeads: Int) throws {
+    let weights = Self.weights(keyHeads: keyHeads)
     let rows = (0..<rowCount).map {
       PrimitiveTests.inputs(count: Self.width, bits: 6, salt: UInt32(60 + $0))
     }
     let session = SessionShape(kind: .encoder, promptCapacity: 9, newCapacity: 0)
     let outcome = try PrimitiveTests.execute(
-      kind: .encoder, width: Self.width, weights: Self.weights, session: session,
+      kind: .encoder, width: Self.width, weights: weights, session: session,
       steps: [rows.flatMap { $0 }]
-    ) { try Self.build(&$0, $1, kind: .encoder) }
+    ) { try Self.build(&$0, $1, kind: .encoder, keyHeads: keyHeads) }
     #expect(outcome.parties == outcome.simulator)
     for row in rows.indices {
       #expect(
         Array(outcome.parties[0][row * Self.width..<(row + 1) * Self.width])
-          == Self.expected(rows, weights: Self.weights, kind: .encoder, row: row))
+          == Self.expected(rows, weights: weights, kind: .encoder, row: row, keyHeads: keyHeads))
     }
   }
 
@@ -134,7 +147,7 @@ struct AttentionPrimitiveTests {
     }
     let steps = [rows[0..<4].flatMap { $0 }, rows[4], rows[5]]
     let outcome = try PrimitiveTests.execute(
-      width: Self.width, weights: Self.weights,
+      width: Self.width,
       session: SessionShape(kind: .decoder, promptCapacity: 5, newCapacity: 4), steps: steps
     ) { builder, x in
       let last = try builder.emit(.lastRow(x.id), bits: 0, bound: 1)

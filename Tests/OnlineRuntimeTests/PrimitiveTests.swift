@@ -1,5 +1,6 @@
 // Every primitive in two parties against plain arithmetic, at random and edge values.
 
+import Foundation
 import Models
 import OnlineRuntime
 import Program
@@ -226,6 +227,53 @@ struct PrimitiveTests {
           }
         }
         #expect(candidates.contains(Int(Self.signed(result))), "x = \(value)")
+      }
+    }
+  }
+
+  @Test(arguments: [false, true])
+  func rotation(isInterleaved: Bool) throws {
+    let rotation = Rotation(
+      headCount: 2, isInterleaved: isInterleaved, fractionalBits: 16, dimensions: 4, base: 100)
+    let steps = [Self.inputs(count: 36, bits: 20), Self.inputs(count: 12, bits: 20, salt: 3)]
+    let outcome = try Self.execute(width: 12, steps: steps) { builder, x in
+      try builder.emit(.rotate(x.id, rotation), bits: 0, bound: 1)
+    }
+    #expect(outcome.parties == outcome.simulator)
+    var position = 0
+    for (words, result) in zip(steps, outcome.parties) {
+      for row in 0..<words.count / 12 {
+        for head in 0..<2 {
+          let start = row * 12 + head * 6
+          for pair in 0..<2 {
+            let (i, j) = isInterleaved ? (2 * pair, 2 * pair + 1) : (pair, pair + 2)
+            let angle = Double(position) * (pair == 0 ? 1 : 0.1)
+            let a = Double(Self.signed(words[start + i]))
+            let b = Double(Self.signed(words[start + j]))
+            let exact = [a * cos(angle) - b * sin(angle), b * cos(angle) + a * sin(angle)]
+            for (column, value) in zip([i, j], exact) {
+              // Factors are rounded to 2^-17.
+              let found = Double(Self.signed(result[start + column])) / 65536
+              #expect(abs(found - value) <= (abs(a) + abs(b)) * 0x1.01p-17)
+            }
+          }
+          for column in 4..<6 { #expect(result[start + column] == words[start + column] << 16) }
+        }
+        position += 1
+      }
+    }
+  }
+
+  /// The integer sine is what libm gives, to the last bits of a double.
+  @Test func rotationFactorsAreExact() {
+    let rotation = Rotation(
+      headCount: 1, isInterleaved: true, fractionalBits: 30, dimensions: 64, base: 10_000)
+    for position in [0, 1, 2, 3, 100, 4095, 131_071] {
+      for pair in 0..<32 {
+        let angle = Double(position) * pow(10_000, -2 * Double(pair) / 64)
+        let factors = rotation.factors(position: position, pair: pair)
+        #expect(abs(Double(Self.signed(factors.cosine)) / 0x1p30 - cos(angle)) < 0x1.1p-31)
+        #expect(abs(Double(Self.signed(factors.sine)) / 0x1p30 - sin(angle)) < 0x1.1p-31)
       }
     }
   }

@@ -39,15 +39,17 @@ extension PartyInterpreter {
       guard let opened = masked[x] else { break }
       shared[first] = difference(
         program.weights[id].scaled(opened.base, weights[id]), try component(0))
-    case .scores(let query, let key, let heads):
+    case .scores(let query, let key, let heads, let keyHeads):
       guard let queries = masked[query], let keys = caches[key] ?? masked[key] else { break }
       shared[first] = bilinear(queries, keys, product: try component(0)) {
-        step.scores($0, $1, shape(first), heads: heads, width: shape(query).width ?? 0)
+        step.scores($0, $1, shape(first), heads: heads, keyHeads: keyHeads,
+          headWidth: (shape(query).width ?? 0) / heads)
       }
-    case .mix(let weights, let value, let heads):
+    case .mix(let weights, let value, let heads, let keyHeads):
       guard let left = masked[weights], let rows = caches[value] ?? masked[value] else { break }
       shared[first] = bilinear(left, rows, product: try component(0)) {
-        step.mix($0, shape(weights), $1, heads: heads, width: shape(value).width ?? 0)
+        step.mix($0, shape(weights), $1, heads: heads, keyHeads: keyHeads,
+          headWidth: (shape(value).width ?? 0) / keyHeads)
       }
     case .multiply(let x, let y):
       guard let left = masked[x], var right = masked[y] else { break }
@@ -75,6 +77,8 @@ extension PartyInterpreter {
         constant: constant &* constantFactor)
     case .addWeight(let x, let id, let rows):
       shared[first] = step.addWeight(shared[x], shape(x), weights[id], rows: rows)
+    case .rotate(let x, let rotation):
+      shared[first] = step.rotate(shared[x], shape(x), rotation)
     case .sum(let x, let runs): shared[first] = step.sum(shared[x], shape(x), runs: runs)
     case .pairDifference(let x): shared[first] = step.pairDifference(shared[x], shape(x))
     case .pairMerge(let x, let y):

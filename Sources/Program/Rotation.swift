@@ -1,0 +1,113 @@
+// Rotary positions as public integer factors, the same on every machine.
+
+import Foundation
+
+/// Turns pairs of columns by an angle that grows with the position.
+///
+/// Pair i of a head at position t, (a, b), becomes (a c - b s, b c + a s) with c and s the cosine and
+/// sine of the phase t * turns[i] / 2^64 of a full turn, times 2^fractionalBits and rounded.
+public struct Rotation: Equatable, Sendable {
+  public var headCount: Int
+  /// Whether pair i is columns 2i and 2i + 1 of a head, instead of i and i + turns.count.
+  public var isInterleaved: Bool
+  public var fractionalBits: Int
+  /// Full turns a position times 2^64, for each pair; columns beyond 2 * turns.count stay.
+  public var turns: [UInt64]
+
+  public init(headCount: Int, isInterleaved: Bool, fractionalBits: Int, turns: [UInt64]) {
+    self.headCount = headCount
+    self.isInterleaved = isInterleaved
+    self.fractionalBits = fractionalBits
+    self.turns = turns
+  }
+
+  /// The rotation of `dimensions` columns with angle base^(-2i / dimensions) a position for pair i.
+  public init(
+    headCount: Int, isInterleaved: Bool, fractionalBits: Int, dimensions: Int, base: Double
+  ) {
+    self.init(
+      headCount: headCount, isInterleaved: isInterleaved, fractionalBits: fractionalBits,
+      turns: (0..<dimensions / 2).map { pair in
+        let angle = pow(base, -2 * Double(pair) / Double(dimensions))
+        return UInt64(angle / (2 * .pi) * 0x1p64)
+      })
+  }
+
+  /// Cosine and sine of pair `pair` at `position`, times 2^fractionalBits.
+  public func factors(position: Int, pair: Int) -> (cosine: UInt64, sine: UInt64) {
+    let phase = UInt64(position) &* turns[pair]
+    let drop = Int64(62 - fractionalBits)
+    func rounded(_ value: Int64) -> UInt64 {
+      UInt64(bitPattern: (value + (1 << (drop - 1))) >> drop)
+    }
+    return (
+      rounded(FixedTrigonometry.sine(phase &+ 1 &<< 62)), rounded(FixedTrigonometry.sine(phase))
+    )
+  }
+}
+
+/// Sine in integer arithmetic, so that two parties never differ in a bit.
+enum FixedTrigonometry {
+  /// pi / 2 times 2^62.
+  static let quarterTurn: Int64 = 7_244_019_458_077_122_842
+
+  /// sin(2 pi phase / 2^64) * 2^62, to about 2^-58.
+  static func sine(_ phase: UInt64) -> Int64 {
+    let quadrant = phase &>> 62
+    let fraction = Int64(phase & (1 << 62 - 1))
+    let angle = product(fraction, quarterTurn)
+    // Odd quadrants run the quarter wave backwards, which is the cosine.
+    let value = quadrant % 2 == 0 ? sineOfQuarter(angle) : cosineOfQuarter(angle)
+    return quadrant < 2 ? value : -value
+  }
+
+  /// a b / 2^62.
+  private static func product(_ a: Int64, _ b: Int64) -> Int64 {
+    let wide = a.multipliedFullWidth(by: b)
+    return wide.high << 2 | Int64(wide.low >> 62)
+  }
+
+  /// x (1 - x^2/(2*3) (1 - x^2/(4*5) (...))) for 0 <= x < pi / 2 in units of 2^-62.
+  private static func sineOfQuarter(_ x: Int64) -> Int64 {
+    product(x, series(x, offset: 1))
+  }
+
+  /// 1 - x^2/(1*2) (1 - x^2/(3*4) (...)).
+  private static func cosineOfQuarter(_ x: Int64) -> Int64 { series(x, offset: 0) }
+
+  private static func series(_ x: Int64, offset: Int64) -> Int64 {
+    // x^2 may exceed 2: halve it to stay inside 64 bits.
+    let half = product(x, x / 2)
+    var sum: Int64 = 1 << 62
+    for term in stride(from: Int64(12), to: 0, by: -1) {
+      let divisor = (2 * term - 1 + offset) * (2 * term + offset)
+      sum = 1 << 62 - product(half / divisor, sum) * 2
+    }
+    return sum
+  }
+}
+
+extension SessionStep {
+  /// `words` of shape `shape` turned by `rotation`; the scale grows by its fractional bits.
+  public func rotate(_ words: [UInt64], _ shape: ValueShape, _ rotation: Rotation) -> [UInt64] {
+    let width = shape.width ?? 0
+    let headWidth = width / rotation.headCount
+    let pairs = rotation.turns.count
+    var result = words.map { $0 &<< UInt64(rotation.fractionalBits) }
+    for row in 0..<rowCount(shape.rows) {
+      let position = position(shape.rows, row)
+      for pair in 0..<pairs {
+        let (cosine, sine) = rotation.factors(position: position, pair: pair)
+        for head in 0..<rotation.headCount {
+          let start = row * width + head * headWidth
+          let first = start + (rotation.isInterleaved ? 2 * pair : pair)
+          let second = rotation.isInterleaved ? first + 1 : first + pairs
+          let (a, b) = (words[first], words[second])
+          result[first] = a &* cosine &- b &* sine
+          result[second] = b &* cosine &+ a &* sine
+        }
+      }
+    }
+    return result
+  }
+}
