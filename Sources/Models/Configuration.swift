@@ -4,61 +4,150 @@ import Bytes
 import Checkpoints
 
 /// Reads single keys; unknown keys are allowed, because libraries write many that change nothing.
+///
+/// A key with dots, "a.b", is member "b" of the object "a". JSON null counts as absent unless said
+/// otherwise, which is how the libraries that write these files read it.
 struct Configuration {
-  private var reader: JSONReader
+  private let value: JSON
   private(set) var problems = ProblemList()
+  /// Every key that was asked for, once, in order, with what is read from it.
+  private(set) var fields: [FamilyDescription.Field] = []
 
   init(_ value: JSON, source: String) throws(InputError) {
-    reader = try JSONReader(value, source: source)
-  }
-
-  private mutating func collect(_ error: InputError) {
-    problems.add("\(Checkpoint.configurationFileName) \(error.place): \(error.cause)")
+    guard case .object = value else { throw InputError(source, "expected a JSON object") }
+    self.value = value
   }
 
   mutating func fail(_ key: String, _ cause: String) {
     problems.add("\(Checkpoint.configurationFileName) \(key): \(cause)")
   }
 
-  /// An integer that must be there, or nil after collecting the fault.
-  mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
-    do throws(InputError) {
-      return try reader.integer(key, in: range)
-    } catch {
-      collect(error)
-      return nil
+  /// The value at `key`, which may be null, or nil where there is none.
+  private func find(_ key: String) -> JSON? {
+    var result: JSON? = value
+    for part in key.split(separator: ".") {
+      guard case .object(let members)? = result else { return nil }
+      result = members[String(part)]
     }
+    return result
   }
 
-  /// A positive number that must be there, or nil after collecting the fault.
-  mutating func positiveNumber(_ key: String) -> Double? {
-    do throws(InputError) {
-      let value = try reader.number(key)
-      guard value > 0 else { throw reader.failure(key, "\(value) is not positive") }
-      return value
-    } catch {
-      collect(error)
+  private mutating func note(_ key: String, _ meaning: String) {
+    guard !fields.contains(where: { $0.key == key }) else { return }
+    fields.append(FamilyDescription.Field(key: key, meaning: meaning))
+  }
+
+  /// Whether `key` is there and not null.
+  func has(_ key: String) -> Bool { (find(key) ?? .null) != .null }
+
+  /// An integer that must be there, or nil after collecting the fault.
+  mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
+    note(key, "integer")
+    return checkedInteger(key, in: range)
+  }
+
+  /// An integer, or `fallback` where it is absent; nil after collecting a fault.
+  ///
+  /// - Parameter meaning: what `fallback` is, for listings.
+  mutating func integer(
+    _ key: String, in range: ClosedRange<Int>, fallback: Int?, meaning: String
+  ) -> Int? {
+    note(key, "integer, else \(meaning)")
+    return has(key) ? checkedInteger(key, in: range) : fallback
+  }
+
+  private mutating func checkedInteger(_ key: String, in range: ClosedRange<Int>) -> Int? {
+    switch find(key) {
+    case .integer(let value):
+      if range.contains(value) { return value }
+      fail(key, "\(value) is outside \(range.lowerBound)...\(range.upperBound)")
+    case nil: fail(key, "missing key")
+    default: fail(key, "expected an integer")
+    }
+    return nil
+  }
+
+  /// A positive number, or `fallback` where it is absent; nil after collecting the fault.
+  mutating func positiveNumber(_ key: String, fallback: Double? = nil) -> Double? {
+    note(key, "positive number" + (fallback.map { ", else \($0)" } ?? ""))
+    if let fallback, !has(key) { return fallback }
+    let number: Double
+    switch find(key) {
+    case .integer(let value): number = Double(value)
+    case .number(let value): number = value
+    case nil:
+      fail(key, "missing key")
+      return nil
+    default:
+      fail(key, "expected a number")
       return nil
     }
+    guard number > 0 else {
+      fail(key, "\(number) is not positive")
+      return nil
+    }
+    return number
+  }
+
+  /// True or false, or `fallback` where it is absent; nil after collecting a fault.
+  mutating func bool(_ key: String, fallback: Bool) -> Bool? {
+    note(key, "true or false, else \(fallback)")
+    guard has(key), let value = find(key) else { return fallback }
+    guard case .bool(let flag) = value else {
+      fail(key, "expected true or false")
+      return nil
+    }
+    return flag
+  }
+
+  /// What `values` has for the string at `key`; nil after collecting that it has nothing for it.
+  ///
+  /// - Parameter fallback: what the library that defines the family takes where the key is absent.
+  mutating func choice<Value>(
+    _ key: String, among values: KeyValuePairs<String, Value>, fallback: String
+  ) -> Value? {
+    require(key, oneOf: values.map { .string($0.key) }, fallback: .string(fallback))
+    let value = has(key) ? find(key) : .string(fallback)
+    return values.first { .string($0.key) == value }?.value
   }
 
   /// Collects a fault unless `key` has one of the values in `implemented`.
   ///
   /// - Parameter fallback: what the library that defines the family takes where the key is absent.
-  mutating func require(_ key: String, oneOf implemented: [JSON], fallback: JSON?) {
-    guard let value = reader.optional(key) ?? fallback else {
-      fail(key, "missing key")
-      return
-    }
-    guard !implemented.contains(value) else { return }
+  mutating func require(_ key: String, oneOf implemented: [JSON], fallback: JSON) {
     let expected = implemented.map(\.text).joined(separator: " or ")
+    note(key, "only \(expected)")
+    let value = find(key) ?? fallback
+    guard !implemented.contains(value) else { return }
     fail(key, "\(Configuration.shortText(value)) is not implemented, only \(expected) is")
   }
 
   /// Collects a fault where `key` is present and not null.
   mutating func requireAbsent(_ key: String) {
-    guard let value = reader.optional(key), value != .null else { return }
+    note(key, "only absent")
+    guard let value = find(key), value != .null else { return }
     fail(key, "\(Configuration.shortText(value)) is not implemented")
+  }
+
+  /// Collects a fault where `key` is present, unless it is an object whose members among `members`
+  /// all have the value `harmless`, one at least being there.
+  mutating func requireAbsent(_ key: String, unless members: [String], are harmless: JSON) {
+    let found = members.compactMap { find("\(key).\($0)") }
+    guard found.isEmpty || found.contains(where: { $0 != harmless }) else { return }
+    requireAbsent(key)
+  }
+
+  /// Collects a fault unless the array at `key`, where it is present, holds nothing but `value`.
+  mutating func requireEach(_ key: String, _ value: JSON) {
+    note(key, "only \(value.text)")
+    guard has(key) else { return }
+    guard case .array(let elements)? = find(key) else {
+      fail(key, "expected an array")
+      return
+    }
+    if let other = elements.first(where: { $0 != value }) {
+      fail(key, "\(Configuration.shortText(other)) is not implemented, only \(value.text) is")
+    }
   }
 
   private static func shortText(_ value: JSON) -> String {

@@ -11,16 +11,32 @@ struct BuiltModel {
   var unusedKeys: Set<String>
 }
 
-/// Builders by `model_type`; a builder returns nil where the configuration leaves no graph to
-/// build, and then has collected why.
+/// Builders by `model_type`; a builder reads every setting first and returns nil where these leave no
+/// graph to build, and then has collected why.
 enum Family: String, CaseIterable {
   case opt
+  case gpt2
   case bert
+  case llama
+  case mistral
+
+  /// Architecture in a few words.
+  var summary: String {
+    switch self {
+    case .opt: "decoder, learned positions, LayerNorm before each part, ReLU, tied output"
+    case .gpt2: "decoder, learned positions, LayerNorm before each part, GELU"
+    case .bert: "encoder, learned positions and segments, LayerNorm after each part, GELU"
+    case .llama: "decoder, rotary positions, RMSNorm, SwiGLU, grouped-query attention"
+    case .mistral: "as llama"
+    }
+  }
 
   func build(_ configuration: inout Configuration, tensorNames: Set<String>) -> BuiltModel? {
     switch self {
     case .opt: OPT.build(&configuration, tensorNames: tensorNames)
+    case .gpt2: GPT2.build(&configuration, tensorNames: tensorNames)
     case .bert: BERT.build(&configuration, tensorNames: tensorNames)
+    case .llama, .mistral: LLaMA.build(&configuration, family: self, tensorNames: tensorNames)
     }
   }
 

@@ -23,16 +23,17 @@ public struct LoadedModel: WeightSource {
   /// Path of the file that holds the weights.
   public var path: String { checkpoint.source.path }
 
-  /// The checkpoint's key of the weight `name`, or nil where the graph has no such weight.
+  /// The checkpoint's key of the tensor that holds the weight `name`, maybe with others, or nil where
+  /// the graph has no such weight.
   public func checkpointKey(of name: String) -> String? { bindings[name]?.key }
 
   /// Reads and converts the weight `name` from the mapped file, anew at each call.
   /// - Throws: `InputError` for a name that the graph does not have, and for weights that are not
   ///   finite or not of a type that is read.
   public func weight(_ name: String) throws(InputError) -> [Float] {
-    guard let key = checkpointKey(of: name) else {
+    guard let binding = bindings[name] else {
       throw InputError(path, place: name, "the model has no such weight")
     }
-    return try checkpoint.floats(key)
+    return binding.weight(of: try checkpoint.floats(binding.key))
   }
 }

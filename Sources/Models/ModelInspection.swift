@@ -5,10 +5,12 @@ public import Checkpoints
 
 /// Architecture, sizes, non-linear operations and tensors of a checkpoint.
 public struct ModelInspection: Sendable {
-  /// One tensor of the checkpoint and what the graph calls it; nil where inference does not use it.
+  /// One tensor of the checkpoint and what the graph calls it or its parts; no names where inference
+  /// does not use it.
   public struct Tensor: Equatable, Sendable {
     public var description: TensorDescription
-    public var weightName: String?
+    /// Sorted.
+    public var weightNames: [String]
   }
 
   /// Path of the tensor file.
@@ -47,12 +49,14 @@ public struct ModelInspection: Sendable {
     nodeCount = model.nodes.count
     usedParameterCount = model.weights.reduce(0) { $0 + $1.elementCount }
     nonLinearOperations = model.nonLinearOperations
-    var weightNames: [String: String] = [:]
+    var weightNames: [String: [String]] = [:]
     for weight in model.weights {
-      if let key = loaded.checkpointKey(of: weight.name) { weightNames[key] = weight.name }
+      if let key = loaded.checkpointKey(of: weight.name) {
+        weightNames[key, default: []].append(weight.name)
+      }
     }
     tensors = loaded.checkpoint.tensors.map {
-      Tensor(description: $0, weightName: weightNames[$0.name])
+      Tensor(description: $0, weightNames: weightNames[$0.name] ?? [])
     }
     parameterCount = tensors.map(\.description)
       .filter { $0.type.isReadableAsFloat || $0.type == .float64 }
@@ -84,7 +88,7 @@ extension ModelInspection {
             "shape": .array(tensor.description.shape.map { .integer($0) }),
             "dtype": .string(tensor.description.type.rawValue),
             "byteCount": .integer(tensor.description.byteRange.count),
-            "weight": tensor.weightName.map { .string($0) } ?? .null,
+            "weights": .array(tensor.weightNames.map(JSON.string)),
           ]
         }),
     ]
@@ -124,7 +128,8 @@ extension ModelInspection {
       list.addRow([
         tensor.description.name,
         tensor.description.shape.map(String.init).joined(separator: " x "),
-        tensor.description.type.rawValue, tensor.weightName ?? "(not used)",
+        tensor.description.type.rawValue,
+        tensor.weightNames.isEmpty ? "(not used)" : tensor.weightNames.joined(separator: ", "),
       ])
     }
     return "\(sizes.text)\n\n\(operations.text)\n\n\(list.text)"

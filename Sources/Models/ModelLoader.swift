@@ -37,7 +37,7 @@ public enum ModelLoader {
     var reader = try JSONReader(checkpoint.configuration, source: checkpoint.configurationPath)
     let name = try reader.string("model_type")
     guard let family = Family(rawValue: name) else {
-      let known = Family.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " and ")
+      let known = Family.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
       throw reader.failure(
         "model_type", "\(JSON.string(name).text) is not implemented, only \(known) are")
     }
@@ -48,19 +48,23 @@ public enum ModelLoader {
     _ tensors: [TensorDescription], against built: BuiltModel, problems: inout ProblemList
   ) {
     let present = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    for binding in built.bindings.values.sorted(by: { $0.key < $1.key }) {
+    // Several weights may be parts of one tensor.
+    let bindings = Dictionary(
+      built.bindings.values.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+    for binding in bindings.values.sorted(by: { $0.key < $1.key }) {
       guard let tensor = present[binding.key] else {
         problems.add("\(binding.key) is missing")
         continue
       }
-      if tensor.shape != binding.shape {
-        problems.add("\(tensor.name) has shape \(tensor.shape), expected \(binding.shape)")
+      if tensor.shape != binding.storedShape {
+        problems.add("\(tensor.name) has shape \(tensor.shape), expected \(binding.storedShape)")
       }
       if !tensor.type.isReadableAsFloat {
-        problems.add("\(tensor.name) is of type \(tensor.type.rawValue), expected F32, F16 or BF16")
+        problems.add(
+          "\(tensor.name) is of type \(tensor.type.rawValue), which no weight is read from")
       }
     }
-    let known = Set(built.bindings.values.map(\.key)).union(built.unusedKeys)
+    let known = Set(bindings.keys).union(built.unusedKeys)
     for tensor in tensors where !known.contains(tensor.name) {
       problems.add("\(tensor.name) is not a tensor of this family")
     }

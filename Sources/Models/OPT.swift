@@ -22,11 +22,16 @@ enum OPT {
     configuration.require("layer_norm_elementwise_affine", oneOf: [true], fallback: true)
     configuration.require("tie_word_embeddings", oneOf: [true], fallback: true)
     configuration.requireAbsent("quantization_config")
-    guard let width, let inner, let heads, let layers, let vocabulary, let positions else {
+    let embeddedWidth = configuration.integer(
+      "word_embed_proj_dim", in: Limits.width, fallback: width, meaning: "hidden_size")
+    guard let width, let inner, let heads, let layers, let vocabulary, let positions,
+      let embeddedWidth
+    else { return nil }
+    guard embeddedWidth == width else {
+      configuration.fail(
+        "word_embed_proj_dim", "\(embeddedWidth) is not implemented, only \(width) is")
       return nil
     }
-    configuration.require(
-      "word_embed_proj_dim", oneOf: [.integer(width)], fallback: .integer(width))
     guard width.isMultiple(of: heads) else {
       configuration.fail(
         "num_attention_heads", "\(heads) heads do not divide the hidden size \(width)")

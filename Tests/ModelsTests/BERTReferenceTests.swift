@@ -52,7 +52,7 @@ import Testing
     #expect(inspection.parameterCount == 22_713_216)
     #expect(inspection.usedParameterCount == 22_713_216 - 384 * 385)
     #expect(
-      inspection.tensors.filter { $0.weightName == nil }.map(\.description.name)
+      inspection.tensors.filter { $0.weightNames.isEmpty }.map(\.description.name)
         == ["embeddings.position_ids", "pooler.dense.bias", "pooler.dense.weight"])
     #expect(
       inspection.nonLinearOperations == [

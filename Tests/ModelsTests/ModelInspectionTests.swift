@@ -18,7 +18,7 @@ import Testing
         NonLinearOperations(kind: "relu", nodeCount: 6, rowsPerPosition: 1, rowWidth: 1024),
       ])
     #expect(inspection.tensors.count == 100)
-    #expect(inspection.tensors.allSatisfy { $0.weightName != nil })
+    #expect(inspection.tensors.allSatisfy { !$0.weightNames.isEmpty })
   }
 
   @Test func tableIsAligned() throws {
@@ -68,7 +68,7 @@ import Testing
     #expect(try first.integers("shape") == [8, 8])
     #expect(try first.string("dtype") == "F32")
     #expect(try first.integer("byteCount") == 256)
-    #expect(try first.string("weight") == "embedPositions")
+    #expect(try first.array("weights") == ["embedPositions"])
     try first.finish()
   }
 
