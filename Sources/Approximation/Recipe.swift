@@ -35,7 +35,8 @@ public struct Recipe: Equatable, Sendable {
   /// No fine-tuning needed: errors of every replacement are below what 16 fractional bits leave.
   public static let accurate = Recipe(
     name: "accurate", embedding: .secret, fractionalBits: 16, headroom: 4, geluDegree: 6,
-    geluLimit: 3.5, siluDegree: 8, siluLimit: 10, expDegree: 4, expSquarings: 4, expClip: -14, tableTolerance: 0x1p-15)
+    geluLimit: 3.5, siluDegree: 8, siluLimit: 10, expDegree: 4, expSquarings: 4, expClip: -14,
+    tableTolerance: 0x1p-15)
 }
 
 extension Recipe {

@@ -117,7 +117,8 @@ public struct Dealer: Sendable {
     case .mix(let weights, let value, let heads, let keyHeads):
       return [
         masks.step.mix(
-          mask(of: weights, masks), shape(weights), mask(of: value, masks), heads: heads, keyHeads: keyHeads,
+          mask(of: weights, masks), shape(weights), mask(of: value, masks), heads: heads,
+          keyHeads: keyHeads,
           headWidth: (shape(value).width ?? 0) / keyHeads)
       ]
     case .multiply(let x, let y):

@@ -50,15 +50,16 @@ extension Lowering {
   /// p(u) = A(u) + u^s B(u) for u = value / 2^exponent in [-1, 1], s half the degree, with twice the
   /// usual bits.
   ///
-  /// Both halves have half the degree: for degree 6 u keeps 15 fractional bits and coefficients as many,
-  /// where the whole polynomial in one round would leave u 9 bits. The product takes the round
-  /// that truncates A.
+  /// Both halves have half the degree: for degree 6 u keeps 14 fractional bits and coefficients as
+  /// many, where the whole polynomial in one round would leave u 9 bits. The product takes the
+  /// round that truncates A.
   private mutating func splitPolynomial(
     _ value: FixedValue, _ fit: MinimaxPolynomial, exponent: Int, bound: Double
   ) throws(InputError) -> FixedValue {
     let split = (fit.coefficients.count - 1) / 2
     let halves = [
-      Array(fit.coefficients[..<split]), Array(fit.coefficients[split...]), [0, 0, 0, 1],
+      Array(fit.coefficients[..<split]), Array(fit.coefficients[split...]),
+      [Double](repeating: 0, count: split) + [1],
     ]
     let reaches = halves.map { half in half.reversed().reduce(0) { $0 + abs($1) } }
     let longest = halves.map(\.count).max() ?? 1

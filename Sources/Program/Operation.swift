@@ -163,7 +163,8 @@ extension Operation {
     switch self {
     case .input: []
     case .open(let x), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
-      .polynomial(let x, _), .piecewiseLinear(let x, _), .addWeight(let x, _, _), .rotate(let x, _), .sum(let x, _),
+      .polynomial(let x, _), .piecewiseLinear(let x, _), .addWeight(let x, _, _), .rotate(let x, _),
+      .sum(let x, _),
       .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x), .output(let x):
       [x]
     case .scores(let x, let y, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),

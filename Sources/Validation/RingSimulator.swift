@@ -46,11 +46,13 @@ public struct RingSimulator {
         values[first] = program.weights[id].scaled(values[x], weights[id])
       case .scores(let query, let key, let heads, let keyHeads):
         values[first] = step.scores(
-          values[query], keyCaches[key] ?? values[key], shape(first), heads: heads, keyHeads: keyHeads,
+          values[query], keyCaches[key] ?? values[key], shape(first), heads: heads,
+          keyHeads: keyHeads,
           headWidth: (shape(query).width ?? 0) / heads)
       case .mix(let weights, let value, let heads, let keyHeads):
         values[first] = step.mix(
-          values[weights], shape(weights), keyCaches[value] ?? values[value], heads: heads, keyHeads: keyHeads,
+          values[weights], shape(weights), keyCaches[value] ?? values[value], heads: heads,
+          keyHeads: keyHeads,
           headWidth: (shape(value).width ?? 0) / keyHeads)
       case .multiply(let x, let y):
         let right = step.broadcast(values[y], shape(y), to: shape(x))

@@ -34,7 +34,8 @@ struct AttentionPrimitiveTests {
       let maximum = scores.map { Int64(bitPattern: $0) }.max() ?? 0
       for key in 0..<keyCount {
         for column in columns {
-          result[column] &+= (scores[key] &- UInt64(bitPattern: maximum)) &* values[key][column - moved]
+          result[column] &+=
+            (scores[key] &- UInt64(bitPattern: maximum)) &* values[key][column - moved]
         }
       }
     }
@@ -42,7 +43,9 @@ struct AttentionPrimitiveTests {
   }
 
   /// Builds (scores - maximum) mixed with values; comparisons are exact (no dropped bits).
-  static func build(_ builder: inout ProgramBuilder, _ x: FixedValue, kind: ModelKind, keyHeads: Int)
+  static func build(
+    _ builder: inout ProgramBuilder, _ x: FixedValue, kind: ModelKind, keyHeads: Int
+  )
     throws -> FixedValue
   {
     func project(_ name: String, heads: Int) throws -> FixedValue {
@@ -57,7 +60,8 @@ struct AttentionPrimitiveTests {
       try project("v", heads: keyHeads)
     )
     let scores = try builder.emit(
-      .scores(query: builder.open(query).id, key: builder.open(key).id, heads: heads, keyHeads: keyHeads),
+      .scores(
+        query: builder.open(query).id, key: builder.open(key).id, heads: heads, keyHeads: keyHeads),
       bits: 0,
       bound: 1)
     var level = scores
@@ -81,7 +85,8 @@ struct AttentionPrimitiveTests {
       rows = try builder.emit(.padRows(rows.id), bits: 0, bound: 1)
     }
     return try builder.emit(
-      .mix(weights: builder.open(weights).id, value: builder.open(rows).id, heads: heads,
+      .mix(
+        weights: builder.open(weights).id, value: builder.open(rows).id, heads: heads,
         keyHeads: keyHeads),
       bits: 0, bound: 1)
   }

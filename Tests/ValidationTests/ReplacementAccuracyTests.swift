@@ -64,7 +64,7 @@ struct ReplacementAccuracyTests {
     calibration.include(range, node: node, quantity: quantity)
   }
 
-  @Test(arguments: [Activation.relu, .gelu])
+  @Test(arguments: Activation.allCases)
   func activations(function: Activation) throws {
     let grid = (-4096...4096).map { Double($0) * 20 / 4096 }
     var calibration = Calibration()
@@ -79,14 +79,51 @@ struct ReplacementAccuracyTests {
     var largest = 0.0
     var sum = 0.0
     for (x, y) in zip(grid, result) {
-      let exact = function == .relu ? max(x, 0) : x / 2 * (1 + erf(x / 2.0.squareRoot()))
-      largest = max(largest, abs(y - exact))
-      sum += abs(y - exact)
+      let error = abs(y - function.function(x))
+      largest = max(largest, error)
+      sum += error
     }
-    // ReLU: a wrong side within 2^-8 of 0. GeLU: 6.5e-4 of the fit, 8.1e-4 of ReLU beyond 3.5.
     print("\(function): maximum \(largest), mean \(sum / Double(grid.count))")
-    #expect(largest <= (function == .relu ? 0x1p-8 : 1.0e-3))
-    #expect(sum / Double(grid.count) < (function == .relu ? 2e-5 : 3e-4))
+    // ReLU: a wrong side within 2^-8 of 0. GeLU: 6.5e-4 of the fit, 8.1e-4 of ReLU beyond 3.5.
+    // SiLU: 1.4e-3 of the fit, 2.1e-3 of rounding its argument to 2^-8 with slopes up to 0.55.
+    let limits: (maximum: Double, mean: Double) =
+      switch function {
+      case .relu: (0x1p-8, 2e-5)
+      case .gelu, .geluTanh: (1.0e-3, 1e-4)
+      case .silu: (3.5e-3, 8e-4)
+      }
+    #expect(largest <= limits.maximum)
+    #expect(sum / Double(grid.count) < limits.mean)
+  }
+
+  @Test func rmsNorm() throws {
+    let width = 24
+    let rows = (0..<20).map { row -> [Double] in
+      let scale = 0.05 * pow(1.4, Double(row))
+      return (0..<width).map { column -> Double in
+        let phase = Double(7 * row + 3 * column * column)
+        return scale * (sin(phase) + 0.3)
+      }
+    }
+    func meanSquare(_ row: [Double]) -> Double {
+      row.reduce(0) { $0 + $1 * $1 } / Double(width)
+    }
+    let squares = rows.map(meanSquare)
+    var calibration = Calibration()
+    Self.include(&calibration, "embed", .output, -100...100)
+    Self.include(&calibration, "norm", .variance, (squares.min() ?? 0)...(squares.max() ?? 1))
+    Self.include(&calibration, "norm", .output, -20...20)
+    let model = Self.model(
+      width: width,
+      nodes: [
+        ModelNode(
+          name: "norm", operation: .rmsNorm(0, gamma: "one", epsilon: 1e-5), width: width)
+      ])
+    let results = try Self.evaluate(model, calibration: calibration, rows: rows)
+    for (row, result) in zip(rows, results) {
+      let root = (meanSquare(row) + 1e-5).squareRoot()
+      for (x, y) in zip(row, result) { #expect(abs(y - x / root) < 1e-3) }
+    }
   }
 
   @Test(arguments: [4, 48, 384])

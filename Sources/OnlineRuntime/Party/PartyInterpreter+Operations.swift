@@ -42,13 +42,15 @@ extension PartyInterpreter {
     case .scores(let query, let key, let heads, let keyHeads):
       guard let queries = masked[query], let keys = caches[key] ?? masked[key] else { break }
       shared[first] = bilinear(queries, keys, product: try component(0)) {
-        step.scores($0, $1, shape(first), heads: heads, keyHeads: keyHeads,
+        step.scores(
+          $0, $1, shape(first), heads: heads, keyHeads: keyHeads,
           headWidth: (shape(query).width ?? 0) / heads)
       }
     case .mix(let weights, let value, let heads, let keyHeads):
       guard let left = masked[weights], let rows = caches[value] ?? masked[value] else { break }
       shared[first] = bilinear(left, rows, product: try component(0)) {
-        step.mix($0, shape(weights), $1, heads: heads, keyHeads: keyHeads,
+        step.mix(
+          $0, shape(weights), $1, heads: heads, keyHeads: keyHeads,
           headWidth: (shape(value).width ?? 0) / keyHeads)
       }
     case .multiply(let x, let y):
