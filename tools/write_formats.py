@@ -142,11 +142,67 @@ def quantised_tensors():
     return blocks, expected
 
 
+def write_hostile(folder):
+    """HDF5 files that are well formed and must be refused, one reason a file."""
+
+    def file(name):
+        path = os.path.join(folder, f"hostile-{name}.h5")
+        return h5py.File(path, "w", libver=("earliest", "v110"))
+
+    ones = numpy.ones(4, numpy.float32)
+    with file("soft-link") as out:
+        out["a"], out["b"] = ones, h5py.SoftLink("/a")
+    with file("external-link") as out:
+        out["a"], out["b"] = ones, h5py.ExternalLink("plain.h5", "/layers")
+    with file("second-link") as out:
+        out["a"] = ones
+        out["b"] = out["a"]
+    with file("cycle") as out:
+        out["a/b"] = ones
+        out["a/c"] = out["a"]
+    with file("deep") as out:
+        out["/".join(["g"] * 40)] = ones
+    with file("compact") as out:
+        layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        layout.set_layout(h5py.h5d.COMPACT)
+        space = h5py.h5s.create_simple((4,))
+        h5py.h5d.create(out.id, b"a", h5py.h5t.IEEE_F32LE, space, layout)
+    with file("external-storage") as out:
+        out.create_dataset("a", (4,), "f4", external=[("plain.bin", 0, 16)])
+    with file("virtual") as out:
+        layout = h5py.VirtualLayout((4,), "f4")
+        layout[:] = h5py.VirtualSource("plain.h5", "a", (4,))
+        out.create_virtual_dataset("a", layout)
+    with file("big-endian") as out:
+        out["a"] = ones.astype(">f4")
+    with file("filter") as out:
+        out.create_dataset("a", data=ones, compression="lzf")
+    with file("huge") as out:
+        out.create_dataset("a", (1 << 40,), "f4", chunks=(1 << 20,))
+    with file("huge-chunk") as out:
+        out.create_dataset("a", (4,), "f8", chunks=(1 << 24,), maxshape=(None,))
+    with file("absent-chunks") as out:
+        out.create_dataset("a", (64,), "f4", chunks=(8,))[:8] = 1
+    with file("many-chunks") as out:
+        out.create_dataset("a", (10000,), "f4", chunks=(1,))
+    with file("unwritten") as out:
+        out.create_dataset("a", (4,), "f4")
+    with file("no-numbers") as out:
+        out["a"] = "text"
+    with file("no-value") as out:
+        out["a"] = h5py.Empty("f4")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/write-formats", description=__doc__)
     parser.add_argument("folder", help="where to write; made if it is missing")
-    folder = parser.parse_args().folder
+    parser.add_argument("--hostile", action="store_true", help="HDF5 files to be refused instead")
+    options = parser.parse_args()
+    folder = options.folder
     os.makedirs(folder, exist_ok=True)
+    if options.hostile:
+        write_hostile(folder)
+        return 0
 
     def path(name):
         return os.path.join(folder, name)

@@ -88,8 +88,12 @@ struct ZipHeader {
     let size = try wide.value(common.size, cursor, headerStart)
     let storedSize = try wide.value(common.storedSize, cursor, headerStart)
     let isDeferred = flags & ZipHeader.hasDescriptor != 0
-    let isEmpty = isDeferred && size == 0 && storedSize == 0 && common.crc == 0
-    guard isEmpty || size == byteCount && storedSize == byteCount && common.crc == crc else {
+    // What the descriptor says may be zero here.
+    let isCRCRight = common.crc == crc || isDeferred && common.crc == 0
+    let areSizesRight = [size, storedSize].allSatisfy {
+      $0 == byteCount || isDeferred && $0 == 0
+    }
+    guard isCRCRight, areSizesRight else {
       throw cursor.failure(
         "size or CRC in the local header of \"\(name)\" differs from the directory", at: headerStart
       )

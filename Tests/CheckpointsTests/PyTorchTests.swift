@@ -168,7 +168,7 @@ import Testing
       ("untyped storages are not read", { $0.storage("0", type: "UntypedStorage", count: 24) }),
       ("APPEND needs a list", { $0.raw("}K\u{1}a") }),
       ("memo 9 was never set", { $0.raw("h\u{9}") }),
-      ("POP finds too few", { $0.raw("(00") }),
+      ("APPEND finds too few", { $0.raw("(a") }),
       ("too few values", { $0.raw("(\u{85}".unicodeScalars.map { UInt8($0.value) }) }),
       ("a second PROTO", { $0.raw([0x80, 2]) }),
       ("an integer of 9 bytes", { $0.raw([0x8a, 9]) }),
@@ -278,7 +278,7 @@ import Testing
       ("directory entry needs", { $0.count = 4 }),
       ("several disks", { $0.disk = 1 }),
       (
-        "no zip64 end record",
+        "zip64 end record needs 4 bytes",
         {
           $0.hasWideEnd = true
           $0.isWideEndAbsent = true
