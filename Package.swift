@@ -3,6 +3,7 @@ import PackageDescription
 
 let systemLibraries: [Target] = [
   .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-serial", providers: [.apt(["libhdf5-dev"])]),
+  .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
   .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
   .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
   .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -15,11 +16,12 @@ let libraries: [Target] = [
   .target(name: "Bytes"),
   .target(name: "Rings", dependencies: ["CRingKernels"]),
   .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
-  .target(name: "Checkpoints", dependencies: ["Bytes"]),
+  .target(name: "HDF5Library", dependencies: ["Bytes", "CHDF5"]),
+  .target(name: "Checkpoints", dependencies: ["Bytes", "HDF5Library", "CHDF5", "CZlib"]),
   .target(name: "Models", dependencies: ["Bytes", "Checkpoints", "COpenBLAS"]),
   .target(name: "Approximation", dependencies: ["Bytes", "Models"]),
   .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
-  .target(name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd"]),
+  .target(name: "Containers", dependencies: ["Bytes", "Randomness", "HDF5Library", "CHDF5", "CZstd"]),
   .target(
     name: "Sharing",
     dependencies: [
@@ -64,7 +66,7 @@ let package = Package(
       "Bytes", "Rings", "Randomness", "Checkpoints", "Models", "Approximation", "Program",
       "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation", "Arguments", "Tool",
     ].map {
-      .testTarget(name: "\($0)Tests", dependencies: toolModules + ["TestSupport", "CRingKernels"])
+      .testTarget(name: "\($0)Tests", dependencies: toolModules + ["TestSupport", "CRingKernels", "HDF5Library"])
     }
 )
 

@@ -1,4 +1,4 @@
-// A checkpoint as users name it: a Hugging Face folder, or a tensor file with config.json beside it.
+// A checkpoint as users name it: a Hugging Face folder, a tensor file, or an index of shards.
 
 public import Bytes
 
@@ -7,26 +7,43 @@ public struct Checkpoint: Sendable {
   public static let configurationFileName = "config.json"
   public static let safetensorsFileName = "model.safetensors"
 
-  /// Path of config.json.
+  /// Path of config.json, or of the GGUF file whose metadata stand for it.
   public let configurationPath: String
   /// The whole of config.json, a JSON object.
   public let configuration: JSON
   public let source: any TensorSource
+  /// What the user should know about the choice of the file; nil where there was none.
+  public let notice: String?
 
   public var tensors: [TensorDescription] { source.tensors }
 
-  public init(configurationPath: String, configuration: JSON, source: any TensorSource) {
+  public init(
+    configurationPath: String, configuration: JSON, source: any TensorSource,
+    notice: String? = nil
+  ) {
     self.configurationPath = configurationPath
     self.configuration = configuration
     self.source = source
+    self.notice = notice
   }
 
-  /// Opens the folder or the .safetensors file at `path`.
+  /// Opens the folder, the tensor file, or the index of shards at `path`; content decides the
+  /// format, and of several in a folder safetensors, then PyTorch, HDF5 and GGUF is taken.
   /// - Throws: `InputError` where a file is absent, of a format that is not read, or malformed.
   public init(path: String) throws(InputError) {
+    guard FilePaths.exists(path) else { throw InputError(path, "no such file or folder") }
     let isFolder = FilePaths.isFolder(path)
     let folder = isFolder ? FilePaths.withoutTrailingSlashes(path) : FilePaths.folder(of: path)
-    let source = try Checkpoint.openTensors(isFolder ? Checkpoint.tensorFile(in: folder) : path)
+    let choice = isFolder ? try CheckpointFolder(folder) : nil
+    let source = try Checkpoint.openTensors(choice?.path ?? path)
+    notice = choice?.notice
+    if let file = source as? GGUF {
+      let model = try GGUFModel(file)
+      configurationPath = file.path
+      configuration = model.configuration
+      self.source = model
+      return
+    }
     configurationPath = "\(folder)/\(Checkpoint.configurationFileName)"
     configuration = try JSON.read(configurationPath)
     guard case .object = configuration else {
@@ -37,28 +54,16 @@ public struct Checkpoint: Sendable {
 
   public func floats(_ name: String) throws(InputError) -> [Float] { try source.floats(name) }
 
-  /// The one tensor file of a checkpoint folder.
-  private static func tensorFile(in folder: String) throws(InputError) -> String {
-    let path = "\(folder)/\(safetensorsFileName)"
-    if FilePaths.exists(path) { return path }
-    if FilePaths.exists("\(path).index.json") {
-      throw InputError(
-        folder,
-        "checkpoints in several files (\(safetensorsFileName).index.json) "
-          + "are not read")
-    }
-    throw InputError(folder, "holds no \(safetensorsFileName)")
-  }
-
-  /// Chooses the reader by the file's name.
   private static func openTensors(_ path: String) throws(InputError) -> any TensorSource {
-    guard FilePaths.exists(path) else { throw InputError(path, "no such file or folder") }
-    guard path.hasSuffix(".safetensors") else {
+    if path.hasSuffix(ShardedCheckpoint.indexSuffix) { return try ShardedCheckpoint(path: path) }
+    guard let format = try CheckpointFormat(contentOf: path) ?? CheckpointFormat(nameOf: path)
+    else {
+      let names = CheckpointFormat.allCases.map(\.rawValue).joined(separator: ", ")
       throw InputError(
         path,
-        "not a checkpoint that is read: expected a .safetensors file, or a folder with "
-          + "\(configurationFileName) and \(safetensorsFileName)")
+        "not a checkpoint that is read: expected a file of \(names), or a folder with "
+          + "\(configurationFileName) and one of them")
     }
-    return try Safetensors(path: path)
+    return try format.open(path)
   }
 }

@@ -1,12 +1,13 @@
 // Exact conversion of stored elements to Float, in loops the compiler vectorises.
 
-/// Little-endian F32, F16 and BF16 to `Float`; each of their finite values is a `Float`.
+/// Little-endian F32, F16 and BF16 to `Float`, exactly; F64 to the nearest; ggml's blocks.
 enum FloatConversion {
   /// The `count` elements in `bytes`, or nil where `type` is not one that is read as a weight.
   ///
   /// An F16 infinity or NaN becomes an infinity or NaN.
   static func floats(_ bytes: RawSpan, type: ElementType, count: Int) -> [Float]? {
-    precondition(bytes.byteCount == count * type.byteCount, "the bytes must hold the elements")
+    precondition(
+      bytes.byteCount == type.byteCount(ofElements: count), "the bytes must hold the elements")
     return unsafe bytes.withUnsafeBytes { source in
       switch type {
       case .float32:
@@ -30,7 +31,23 @@ enum FloatConversion {
             unsafe target[index] = float(half: UInt16(littleEndian: bits))
           }
         }
-      case .float64, .int64, .int32, .int16, .int8, .uint8, .bool: nil
+      case .float64:
+        unsafe floats(count) { target in
+          for index in 0..<count {
+            let bits = unsafe source.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self)
+            unsafe target[index] = Float(Double(bitPattern: UInt64(littleEndian: bits)))
+          }
+        }
+      case .q4x0, .q4x1, .q5x0, .q5x1, .q8x0, .q4K, .q5K, .q6K:
+        unsafe floats(count) { target in
+          for block in 0..<count / type.blockElementCount {
+            unsafe QuantizedBlock.decode(
+              UnsafeRawBufferPointer(
+                rebasing: source[block * type.byteCount..<(block + 1) * type.byteCount]),
+              type: type, into: target, at: block * type.blockElementCount)
+          }
+        }
+      case .int64, .int32, .int16, .int8, .uint8, .bool: nil
       }
     }
   }

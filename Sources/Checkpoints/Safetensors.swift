@@ -29,21 +29,10 @@ public struct Safetensors: TensorSource {
   }
 
   public func floats(_ name: String) throws(InputError) -> [Float] {
-    guard let index = indices[name] else {
-      throw InputError(path, place: name, "there is no such tensor")
-    }
+    guard let index = indices[name] else { throw unknownTensor(name) }
     let tensor = tensors[index]
-    let values = file.withBytes { bytes in
-      FloatConversion.floats(
-        bytes.extracting(tensor.byteRange), type: tensor.type, count: tensor.elementCount)
+    return try file.withBytes { (bytes) throws(InputError) in
+      try converted(bytes.extracting(tensor.byteRange), as: tensor)
     }
-    guard let values else {
-      throw InputError(
-        path, place: name, "elements of type \(tensor.type.rawValue) are not read as weights")
-    }
-    if let index = FloatConversion.firstNonFiniteIndex(values) {
-      throw InputError(path, place: name, "element \(index) is not a finite number")
-    }
-    return values
   }
 }

@@ -80,7 +80,7 @@ struct SafetensorsHeader {
     func failure(_ cause: String) -> InputError { InputError(path, place: name, cause) }
     var reader = try JSONReader(value, source: path, place: name)
     let typeName = try reader.string("dtype")
-    guard let type = ElementType(rawValue: typeName) else {
+    guard let type = ElementType(rawValue: typeName), type.blockElementCount == 1 else {
       throw failure("unknown dtype \"\(typeName)\"")
     }
     let shape = try reader.integers("shape")

@@ -1,6 +1,6 @@
 // What a checkpoint file says about one tensor: name, shape, element type, place.
 
-/// Element types by their safetensors names; only the floating-point ones up to 32 bits are weights.
+/// Element types by the names that the formats give them: those of safetensors, then ggml's blocks.
 public enum ElementType: String, Sendable, CaseIterable {
   case float64 = "F64"
   case float32 = "F32"
@@ -12,33 +12,69 @@ public enum ElementType: String, Sendable, CaseIterable {
   case int8 = "I8"
   case uint8 = "U8"
   case bool = "BOOL"
+  case q4x0 = "Q4_0"
+  case q4x1 = "Q4_1"
+  case q5x0 = "Q5_0"
+  case q5x1 = "Q5_1"
+  case q8x0 = "Q8_0"
+  case q4K = "Q4_K"
+  case q5K = "Q5_K"
+  case q6K = "Q6_K"
 
-  /// Bytes of one element.
+  /// Elements that are stored together: 1, or the length of a quantisation block.
+  public var blockElementCount: Int {
+    switch self {
+    case .q4x0, .q4x1, .q5x0, .q5x1, .q8x0: 32
+    case .q4K, .q5K, .q6K: 256
+    case .float64, .float32, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8, .bool: 1
+    }
+  }
+
+  /// Bytes of one block of `blockElementCount` elements.
   public var byteCount: Int {
     switch self {
     case .float64, .int64: 8
     case .float32, .int32: 4
     case .float16, .bfloat16, .int16: 2
     case .int8, .uint8, .bool: 1
+    case .q4x0: 2 + 16
+    case .q4x1: 4 + 16
+    case .q5x0: 2 + 4 + 16
+    case .q5x1: 4 + 4 + 16
+    case .q8x0: 2 + 32
+    case .q4K: 4 + 12 + 128
+    case .q5K: 4 + 12 + 32 + 128
+    case .q6K: 128 + 64 + 16 + 2
     }
   }
 
-  /// Whether every value of this type is exactly a `Float`, so that weights are read from it.
+  /// Whether weights are read from elements of this type.
   public var isReadableAsFloat: Bool {
     switch self {
-    case .float32, .float16, .bfloat16: true
-    case .float64, .int64, .int32, .int16, .int8, .uint8, .bool: false
+    case .float64, .float32, .float16, .bfloat16: true
+    case .q4x0, .q4x1, .q5x0, .q5x1, .q8x0, .q4K, .q5K, .q6K: true
+    case .int64, .int32, .int16, .int8, .uint8, .bool: false
     }
+  }
+
+  /// Bytes of `elementCount` elements without gaps; nil where that overflows or splits a block.
+  func byteCount(ofElements elementCount: Int) -> Int? {
+    guard elementCount.isMultiple(of: blockElementCount) else { return nil }
+    let (product, overflow) = (elementCount / blockElementCount)
+      .multipliedReportingOverflow(by: byteCount)
+    return overflow ? nil : product
   }
 }
 
-/// One tensor of a checkpoint: row-major elements of `type` at `byteRange` of the file.
+/// One tensor of a checkpoint: row-major elements of `type` at `byteRange` of its file.
 public struct TensorDescription: Equatable, Sendable {
-  /// The checkpoint's own key.
+  /// The checkpoint's own key, or the Hugging Face name where a format's names are mapped.
   public var name: String
   public var shape: [Int]
   public var type: ElementType
-  /// Bytes from the beginning of the file; its length is that of `shape` times the element's.
+  /// Bytes from the beginning of the file that holds the tensor: exactly its elements, except that
+  /// views of PyTorch storages span those of the storage, and chunked HDF5 datasets, which lie
+  /// scattered, have a range of their stored length that begins at 0.
   public var byteRange: Range<Int>
 
   public init(name: String, shape: [Int], type: ElementType, byteRange: Range<Int>) {
@@ -50,4 +86,15 @@ public struct TensorDescription: Equatable, Sendable {
 
   /// Product of `shape`; a reader has made sure that it does not overflow.
   public var elementCount: Int { shape.reduce(1, *) }
+
+  /// Product of `shape`, or nil where it overflows or a length is negative.
+  static func elementCount(_ shape: [Int]) -> Int? {
+    var result = 1
+    for length in shape {
+      let (product, overflow) = result.multipliedReportingOverflow(by: length)
+      guard length >= 0, !overflow else { return nil }
+      result = product
+    }
+    return result
+  }
 }

@@ -42,12 +42,14 @@ import Testing
   }
 
   @Test func namesWhatIsMissing() throws {
-    #expect(failure(folder.path) == "\(folder.path): holds no model.safetensors")
+    #expect(failure(folder.path)?.hasPrefix("\(folder.path): holds no checkpoint: none of") == true)
+    #expect(
+      failure(folder.path)?.contains("model.safetensors, model.safetensors.index.json") == true)
     #expect(failure(folder.file("x")) == "\(folder.file("x")): no such file or folder")
-    let other = try folder.write([1], to: "model.bin")
-    #expect(failure(other)?.contains("expected a .safetensors file, or a folder") == true)
+    let other = try folder.write([1], to: "model.data")
+    #expect(failure(other)?.contains("expected a file of safetensors, PyTorch, HDF5, GGUF") == true)
     _ = try folder.write("{}".utf8, to: "model.safetensors.index.json")
-    #expect(failure(folder.path)?.contains("in several files") == true)
+    #expect(failure(folder.path)?.contains("weight_map: missing key") == true)
     _ = try writeTensors()
     #expect(
       failure(folder.path)
@@ -56,5 +58,39 @@ import Testing
     #expect(failure(folder.path) == "\(folder.file("config.json")): expected a JSON object")
     _ = try folder.write(#"{"a":1,"a":2}"#.utf8, to: "config.json")
     #expect(failure(folder.path)?.contains("byte 7: duplicate key") == true)
+  }
+
+  @Test func contentDecidesTheFormat() throws {
+    _ = try folder.write("{}".utf8, to: "config.json")
+    _ = try folder.write(
+      PickleBuilder.archive(PickleBuilder.dictionary()).bytes, to: "weights.safetensors")
+    let checkpoint = try Checkpoint(path: folder.path)
+    #expect(checkpoint.source.formatName == "PyTorch")
+    #expect(checkpoint.notice == nil)
+    // Without a content that is known the name decides which reader explains what is wrong.
+    _ = try folder.write([1, 2, 3], to: "x.gguf")
+    #expect(failure(folder.file("x.gguf"))?.contains("signature needs 4 bytes") == true)
+  }
+
+  @Test func theFirstFormatIsTakenAndSaid() throws {
+    _ = try folder.write("{}".utf8, to: "config.json")
+    _ = try folder.write(GGUFBuilder.llama().bytes, to: "a.gguf")
+    #expect(try Checkpoint(path: folder.path).source.formatName == "GGUF")
+    _ = try folder.write(
+      PickleBuilder.archive(PickleBuilder.dictionary()).bytes, to: "b.bin")
+    let second = try Checkpoint(path: folder.path)
+    #expect(second.source.formatName == "PyTorch")
+    #expect(second.notice == "\(folder.path) holds PyTorch, GGUF files; b.bin is read")
+    _ = try writeTensors()
+    #expect(
+      try Checkpoint(path: folder.path).notice
+        == "\(folder.path) holds safetensors, PyTorch, GGUF files; model.safetensors is read")
+  }
+
+  @Test func severalOfOneFormatNeedAName() throws {
+    for name in ["a.gguf", "b.gguf"] {
+      _ = try folder.write(GGUFBuilder.llama().bytes, to: name)
+    }
+    #expect(failure(folder.path)?.hasSuffix("holds 2 GGUF files: a.gguf, b.gguf") == true)
   }
 }

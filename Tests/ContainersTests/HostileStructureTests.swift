@@ -4,6 +4,7 @@ import Bytes
 import CHDF5
 import Containers
 import Foundation
+import HDF5Library
 import Testing
 
 @Suite struct HostileStructureTests {

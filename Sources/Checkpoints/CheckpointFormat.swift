@@ -1,0 +1,77 @@
+// The formats that are read, and how a file's own bytes tell which one it is.
+
+public import Bytes
+
+/// Formats in the order of preference where a folder holds several.
+public enum CheckpointFormat: String, CaseIterable, Sendable {
+  case safetensors
+  case pyTorch = "PyTorch"
+  case hdf5 = "HDF5"
+  case gguf = "GGUF"
+
+  /// Names that writers of the format use, the best first; indices name the files of shards.
+  var fileNames: [String] {
+    switch self {
+    case .safetensors: ["model.safetensors", "model.safetensors.index.json"]
+    case .pyTorch: ["pytorch_model.bin", "pytorch_model.bin.index.json"]
+    case .hdf5: ["tf_model.h5", "model.weights.h5"]
+    case .gguf: ["model.gguf"]
+    }
+  }
+
+  /// Ends of file names that stand for the format where the content does not tell.
+  private var extensions: [String] {
+    switch self {
+    case .safetensors: [".safetensors"]
+    case .pyTorch: [".bin", ".pt", ".pth"]
+    case .hdf5: [".h5", ".hdf5"]
+    case .gguf: [".gguf"]
+    }
+  }
+
+  /// The format that the beginning of the file at `path` shows, whatever its name.
+  ///
+  /// A safetensors file has no signature: a length that fits into the file and a brace stand for
+  /// it. The result is nil where nothing is recognised.
+  /// - Throws: `InputError` where the file cannot be opened.
+  public init?(contentOf path: String) throws(InputError) {
+    let file = try MappedFile(path: path)
+    let head = try file.bytes(in: 0..<min(16, file.byteCount))
+    func begins(_ signature: [UInt8]) -> Bool { head.starts(with: signature) }
+    if begins(GGUF.signature) {
+      self = .gguf
+    } else if begins([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]) {
+      self = .hdf5
+    } else if begins([0x50, 0x4b, 0x03, 0x04]) || begins(PyTorchCheckpoint.legacySignature) {
+      self = .pyTorch
+    } else if head.count >= 10, head[8] == UInt8(ascii: "{"),
+      head[..<8].reversed().reduce(UInt64(0), { $0 << 8 | UInt64($1) })
+        <= UInt64(file.byteCount - 8)
+    {
+      self = .safetensors
+    } else {
+      return nil
+    }
+  }
+
+  /// The format that the name of `path` stands for.
+  init?(nameOf path: String) {
+    guard
+      let format = CheckpointFormat.allCases.first(where: {
+        $0.extensions.contains { path.hasSuffix($0) }
+      })
+    else { return nil }
+    self = format
+  }
+
+  /// Opens one file of this format.
+  /// - Throws: `InputError` naming what is wrong with it.
+  func open(_ path: String) throws(InputError) -> any TensorSource {
+    switch self {
+    case .safetensors: try Safetensors(path: path)
+    case .pyTorch: try PyTorchCheckpoint(path: path)
+    case .hdf5: try HDF5Checkpoint(path: path)
+    case .gguf: try GGUF(path: path)
+    }
+  }
+}

@@ -1,0 +1,148 @@
+// Reader of GGUF 2 and 3 (ggml's docs/gguf.md): typed metadata, tensor infos, aligned data.
+
+public import Bytes
+
+/// A memory-mapped GGUF file under its own tensor names; shapes are row-major, the last axis fastest.
+public struct GGUF: TensorSource {
+  static let signature = Array("GGUF".utf8)
+  static let maximumEntryCount = 1 << 16
+  static let maximumTensorCount = 1 << 18
+  static let maximumKeyByteCount = 1 << 16
+  static let maximumNameByteCount = 1 << 10
+  static let maximumRank = 4
+  private static let alignmentKey = "general.alignment"
+  private static let defaultAlignment = 32
+
+  /// 2 or 3.
+  public let version: Int
+  public let metadata: [String: GGUFValue]
+  public let tensors: [TensorDescription]
+  private let file: MappedFile
+  private let indices: [String: Int]
+
+  public var path: String { file.path }
+  public var formatName: String { "GGUF" }
+
+  /// Maps the file and checks metadata and tensor infos; weights are not touched.
+  /// - Throws: `InputError` with the byte at fault; unread types of tensors are named together.
+  public init(path: String) throws(InputError) {
+    let file = try MappedFile(path: path)
+    var cursor = ByteCursor(file)
+    guard try file.bytes(in: cursor.skip(4, "signature")) == GGUF.signature else {
+      throw InputError(path, offset: 0, "is not a GGUF file")
+    }
+    version = try GGUF.version(&cursor)
+    let tensorCount = try cursor.integer(UInt64.self, "tensor count")
+    guard tensorCount <= UInt64(min(GGUF.maximumTensorCount, file.byteCount)) else {
+      throw cursor.failure("\(tensorCount) tensors are more than is read", at: 8)
+    }
+    let entryCount = try cursor.integer(UInt64.self, "metadata count")
+    guard entryCount <= UInt64(min(GGUF.maximumEntryCount, file.byteCount)) else {
+      throw cursor.failure("\(entryCount) metadata entries are more than is read", at: 16)
+    }
+    metadata = try GGUF.metadata(&cursor, count: Int(entryCount))
+    let alignment = try GGUF.alignment(metadata, path: path)
+    tensors = try GGUF.tensors(&cursor, count: Int(tensorCount), alignment: alignment)
+      .sorted { $0.name < $1.name }
+    indices = Dictionary(
+      uniqueKeysWithValues: tensors.enumerated().map { ($0.element.name, $0.offset) })
+    self.file = file
+  }
+
+  public func floats(_ name: String) throws(InputError) -> [Float] {
+    guard let index = indices[name] else { throw unknownTensor(name) }
+    let tensor = tensors[index]
+    return try file.withBytes { (bytes) throws(InputError) in
+      try converted(bytes.extracting(tensor.byteRange), as: tensor)
+    }
+  }
+
+  private static func version(_ cursor: inout ByteCursor) throws(InputError) -> Int {
+    let version = try cursor.integer(UInt32.self, "version")
+    guard version != version & 0xffff_0000 else {
+      throw cursor.failure("big-endian GGUF files are not read", at: 4)
+    }
+    guard version == 2 || version == 3 else {
+      throw cursor.failure("GGUF version \(version) is not read, only 2 and 3 are", at: 4)
+    }
+    return Int(version)
+  }
+
+  private static func metadata(_ cursor: inout ByteCursor, count: Int) throws(InputError)
+    -> [String: GGUFValue]
+  {
+    var result: [String: GGUFValue] = [:]
+    for _ in 0..<count {
+      let start = cursor.position
+      let key = try text(&cursor, "key", atMost: maximumKeyByteCount)
+      let value = try GGUFValue(&cursor, key: key)
+      guard result.updateValue(value, forKey: key) == nil else {
+        throw cursor.failure("key \"\(key)\" is there twice", at: start)
+      }
+    }
+    return result
+  }
+
+  private static func alignment(_ metadata: [String: GGUFValue], path: String) throws(InputError)
+    -> Int
+  {
+    guard let value = metadata[alignmentKey] else { return defaultAlignment }
+    guard case .integer(let alignment) = value, (1...1 << 20).contains(alignment),
+      alignment.nonzeroBitCount == 1
+    else { throw InputError(path, place: alignmentKey, "is not a power of two up to 2^20") }
+    return alignment
+  }
+
+  /// A length and that many bytes of UTF-8.
+  static func text(_ cursor: inout ByteCursor, _ what: String, atMost limit: Int)
+    throws(InputError) -> String
+  {
+    let start = cursor.position
+    let count = try cursor.integer(UInt64.self, "length of a \(what)")
+    guard count <= UInt64(limit) else {
+      throw cursor.failure("a \(what) of \(count) bytes, at most \(limit) are read", at: start)
+    }
+    return try cursor.text(byteCount: Int(count), what)
+  }
+
+  private static func tensors(_ cursor: inout ByteCursor, count: Int, alignment: Int)
+    throws(InputError) -> [TensorDescription]
+  {
+    var problems = Problems()
+    var infos: [(info: GGUFTensorInfo, type: ElementType)] = []
+    var names: Set<String> = []
+    for _ in 0..<count {
+      let info = try GGUFTensorInfo(&cursor)
+      guard names.insert(info.name).inserted else {
+        throw cursor.failure("a second tensor is named \"\(info.name)\"", at: info.start)
+      }
+      guard let type = info.type else {
+        problems.add("\(info.name) is of type \(info.typeName), which is not read")
+        continue
+      }
+      infos.append((info, type))
+    }
+    try problems.check(
+      source: cursor.file.path,
+      hint: "convert it to one of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K")
+    let (padded, overflow) = cursor.position.addingReportingOverflow(alignment - 1)
+    let dataStart = padded & ~(alignment - 1)
+    guard !overflow, infos.isEmpty || dataStart <= cursor.end else {
+      throw cursor.failure("the data would begin at byte \(dataStart), the file ends before")
+    }
+    var result: [TensorDescription] = []
+    for (info, type) in infos {
+      result.append(
+        try info.description(
+          type: type, data: min(dataStart, cursor.end)..<cursor.end, alignment: alignment, cursor))
+    }
+    let ordered = result.filter { !$0.byteRange.isEmpty }
+      .sorted { $0.byteRange.lowerBound < $1.byteRange.lowerBound }
+    for (first, second) in zip(ordered, ordered.dropFirst())
+    where second.byteRange.lowerBound < first.byteRange.upperBound {
+      throw cursor.failure(
+        "tensors \"\(first.name)\" and \"\(second.name)\" overlap", at: second.byteRange.lowerBound)
+    }
+    return result
+  }
+}

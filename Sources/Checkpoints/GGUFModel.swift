@@ -1,0 +1,53 @@
+// A GGUF file as its Hugging Face original: configuration, names and layout of the tensors.
+
+import Bytes
+
+/// Tensors under Hugging Face names; what llama.cpp's converter reordered is put back.
+struct GGUFModel: TensorSource {
+  private struct Place {
+    var name: String
+    var layout: GGUFLayout
+  }
+
+  let tensors: [TensorDescription]
+  /// What config.json would say.
+  let configuration: JSON
+  private let file: GGUF
+  private let places: [String: Place]
+
+  var path: String { file.path }
+  var formatName: String { "GGUF" }
+
+  /// - Throws: `InputError` for an architecture that is not mapped, and metadata that are absent or
+  ///   not understood.
+  init(_ file: GGUF) throws(InputError) {
+    let architecture = try GGUFArchitecture(file)
+    configuration = try architecture.configuration(file)
+    var tensors: [TensorDescription] = []
+    var places: [String: Place] = [:]
+    for var tensor in file.tensors {
+      let name = tensor.name
+      // Other names stay as they are; the family's loader then names them as unknown.
+      let mapped = architecture.map(name) ?? (name: name, layout: .same)
+      tensor.name = mapped.name
+      let layout = architecture.layout(mapped.layout, of: tensor)
+      if layout == .transposed { tensor.shape.reverse() }
+      guard places.updateValue(Place(name: name, layout: layout), forKey: mapped.name) == nil else {
+        throw InputError(file.path, place: name, "a second tensor stands for \(mapped.name)")
+      }
+      tensors.append(tensor)
+    }
+    self.tensors = tensors.sorted { $0.name < $1.name }
+    self.file = file
+    self.places = places
+  }
+
+  func floats(_ name: String) throws(InputError) -> [Float] {
+    guard let place = places[name] else { throw unknownTensor(name) }
+    let values = try file.floats(place.name)
+    guard let tensor = file.tensors.first(where: { $0.name == place.name }) else {
+      throw unknownTensor(name)
+    }
+    return place.layout.restored(values, shape: tensor.shape)
+  }
+}

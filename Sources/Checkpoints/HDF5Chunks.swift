@@ -1,0 +1,151 @@
+// Chunked HDF5 datasets: undoing gzip and shuffle, and putting the chunks together.
+
+import Bytes
+import CZlib
+
+/// The chunks of one dataset, and the filters that every one went through, in writing order.
+struct HDF5Chunks: Sendable {
+  /// Registered numbers of filters.
+  enum Filter: Int32, Sendable {
+    case gzip = 1
+    case shuffle = 2
+    case fletcher32 = 3
+  }
+
+  struct Chunk: Sendable {
+    /// Index of its first element along each axis.
+    var start: [Int]
+    /// Its bytes in the file.
+    var stored: Range<Int>
+    /// Bit i is set where filter i was skipped.
+    var filterMask: UInt32
+  }
+
+  /// Lengths of a chunk along each axis; the last one may reach beyond the dataset.
+  var shape: [Int]
+  var filters: [Filter]
+  var chunks: [Chunk]
+
+  /// The whole dataset, row-major.
+  /// - Throws: `InputError` where a chunk does not decode to exactly its size.
+  func assembled(
+    from file: MappedFile, shape datasetShape: [Int], elementByteCount: Int, name: String
+  )
+    throws(InputError) -> [UInt8]
+  {
+    var result = [UInt8](
+      repeating: 0, count: datasetShape.reduce(1, *) * elementByteCount)
+    for chunk in chunks {
+      let bytes = try decoded(chunk, from: file, elementByteCount: elementByteCount, name: name)
+      copy(
+        bytes, of: chunk, into: &result, datasetShape: datasetShape,
+        elementByteCount: elementByteCount)
+    }
+    return result
+  }
+
+  private func decoded(
+    _ chunk: Chunk, from file: MappedFile, elementByteCount: Int, name: String
+  ) throws(InputError) -> [UInt8] {
+    func failure(_ cause: String) -> InputError {
+      InputError(file.path, place: name, "byte \(chunk.stored.lowerBound): \(cause)")
+    }
+    let byteCount = shape.reduce(1, *) * elementByteCount
+    var bytes = try file.bytes(in: chunk.stored)
+    for (index, filter) in filters.enumerated().reversed()
+    where chunk.filterMask >> UInt32(index) & 1 == 0 {
+      switch filter {
+      case .gzip:
+        // What a checksum before gzip adds to a chunk.
+        let limit = byteCount + 4 * index
+        guard let inflated = HDF5Chunks.inflated(bytes, atMost: limit) else {
+          throw failure("a chunk is not gzip data of at most \(limit) bytes")
+        }
+        bytes = inflated
+      case .shuffle: bytes = HDF5Chunks.unshuffled(bytes, elementByteCount: elementByteCount)
+      case .fletcher32:
+        guard bytes.count >= 4 else { throw failure("a chunk without its checksum") }
+        let stored = bytes.suffix(4).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        bytes.removeLast(4)
+        guard HDF5Chunks.fletcher32(bytes) == ((stored >> 16) % 65535, (stored & 0xffff) % 65535) else {
+          throw failure("the checksum of a chunk is wrong")
+        }
+      }
+    }
+    guard bytes.count == byteCount else {
+      throw failure("a chunk has \(bytes.count) bytes, \(byteCount) are expected")
+    }
+    return bytes
+  }
+
+  /// zlib data that inflates to at most `limit` bytes and has no bytes behind it; else nil.
+  private static func inflated(_ bytes: [UInt8], atMost limit: Int) -> [UInt8]? {
+    var isWhole = false
+    let result = unsafe [UInt8](unsafeUninitializedCapacity: limit) { target, count in
+      var targetCount = uLongf(limit)
+      var sourceCount = uLong(bytes.count)
+      let status = unsafe bytes.withUnsafeBufferPointer { source in
+        unsafe uncompress2(target.baseAddress, &targetCount, source.baseAddress, &sourceCount)
+      }
+      isWhole = status == Z_OK && sourceCount == bytes.count
+      count = isWhole ? Int(targetCount) : 0
+    }
+    return isWhole ? result : nil
+  }
+
+  /// The inverse of shuffle: byte i of every element lies together; a rest stays at the end.
+  private static func unshuffled(_ bytes: [UInt8], elementByteCount: Int) -> [UInt8] {
+    guard elementByteCount > 1 else { return bytes }
+    let count = bytes.count / elementByteCount
+    return unsafe [UInt8](unsafeUninitializedCapacity: bytes.count) { target, filled in
+      for byte in 0..<elementByteCount {
+        for element in 0..<count {
+          unsafe target[element * elementByteCount + byte] = bytes[byte * count + element]
+        }
+      }
+      for index in count * elementByteCount..<bytes.count { unsafe target[index] = bytes[index] }
+      filled = bytes.count
+    }
+  }
+
+  /// HDF5's Fletcher checksum (H5_checksum_fletcher32): big-endian 16-bit words, modulo 65535.
+  ///
+  /// Both sums are smaller than 65535; libhdf5 may write 65535 for 0.
+  private static func fletcher32(_ bytes: [UInt8]) -> (second: UInt32, first: UInt32) {
+    var (first, second): (UInt32, UInt32) = (0, 0)
+    for word in 0..<(bytes.count + 1) / 2 {
+      let low = 2 * word + 1 < bytes.count ? UInt32(bytes[2 * word + 1]) : 0
+      first = (first + (UInt32(bytes[2 * word]) << 8 | low)) % 65535
+      second = (second + first) % 65535
+    }
+    return (second, first)
+  }
+
+  /// Copies the part of a chunk that lies in the dataset, run by run along the last axis.
+  private func copy(
+    _ bytes: [UInt8], of chunk: Chunk, into result: inout [UInt8], datasetShape: [Int],
+    elementByteCount: Int
+  ) {
+    let lengths = zip(shape, zip(datasetShape, chunk.start)).map { min($0, $1.0 - $1.1) }
+    let rank = shape.count
+    let runByteCount = lengths[rank - 1] * elementByteCount
+    var position = [Int](repeating: 0, count: rank)
+    for _ in 0..<lengths.dropLast().reduce(1, *) {
+      var (source, target) = (0, 0)
+      for axis in 0..<rank {
+        source = source * shape[axis] + position[axis]
+        target = target * datasetShape[axis] + chunk.start[axis] + position[axis]
+      }
+      let from = source * elementByteCount
+      let to = target * elementByteCount
+      result.replaceSubrange(to..<to + runByteCount, with: bytes[from..<from + runByteCount])
+      var axis = rank - 2
+      while axis >= 0 {
+        position[axis] += 1
+        if position[axis] < lengths[axis] { break }
+        position[axis] = 0
+        axis -= 1
+      }
+    }
+  }
+}

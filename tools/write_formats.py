@@ -1,0 +1,172 @@
+"""Writes the same tensors in every checkpoint format, with the libraries that people use.
+
+Needs safetensors, h5py and gguf; PyTorch is not needed: its archive is a pickle and raw storages,
+written here by hand as torch.save does. The tests of the readers run this and compare bit by bit;
+Tests/Vectors/checkpoints holds what it writes.
+"""
+
+import argparse
+import io
+import os
+import pickle
+import sys
+import zipfile
+
+import gguf
+import h5py
+import numpy
+import safetensors.numpy
+
+QUANTISED = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"]
+# Where the half-precision factors of a block stand; any other bytes may have any value.
+HALVES = {"Q4_1": [0, 2], "Q5_1": [0, 2], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
+
+
+def plain_tensors():
+    random = numpy.random.default_rng(7)
+    shapes = {"matrix": (6, 8), "vector": (7,), "cube": (3, 4, 2), "one": (1, 1)}
+    tensors = {name: random.standard_normal(shape, numpy.float32) for name, shape in shapes.items()}
+    tensors["vector"][:3] = [-0.0, 1e-42, 3.4e38]
+    return tensors
+
+
+def half_tensors():
+    return {n: t.clip(-60000, 60000).astype(numpy.float16) for n, t in plain_tensors().items()}
+
+
+class Global:
+    """Stands for something of PyTorch's that the pickle names and that is not here."""
+
+    def __init__(self, module, name):
+        self.text = f"c{module}\n{name}\n".encode()
+
+    def __call__(self, *arguments):
+        raise NotImplementedError("pickled, never called")
+
+
+class Storage:
+    def __init__(self, kind, key, array):
+        self.kind, self.key, self.array = kind, key, array
+
+
+class TorchPickler(pickle._Pickler):
+    """Python's own pickler, which lets a global be written for a name alone."""
+
+    def persistent_id(self, value):
+        if isinstance(value, Storage):
+            return ("storage", value.kind, value.key, "cpu", value.array.size)
+        return None
+
+    def save(self, value, save_persistent_id=True):
+        if isinstance(value, Global):
+            known = self.memo.get(id(value))
+            self.write(self.get(known[0]) if known else value.text)
+            if not known:
+                self.memoize(value)
+            return None
+        return super().save(value, save_persistent_id)
+
+
+class Tensor:
+    """Pickles as a view of a storage."""
+
+    rebuild = Global("torch._utils", "_rebuild_tensor_v2")
+
+    def __init__(self, storage, offset, shape, strides):
+        self.arguments = (storage, offset, shape, strides, False, {})
+
+    def __reduce_ex__(self, protocol):
+        return (self.rebuild, self.arguments)
+
+
+def write_pytorch(path, tensors, kind):
+    entries, state = [], {}
+    storage_type = Global("torch", kind)
+    for index, (name, array) in enumerate(tensors.items()):
+        # Every other tensor is a transposed view into a longer storage.
+        data, offset = array, 0
+        strides = tuple(s // array.itemsize for s in array.strides)
+        if index % 2 == 1:
+            data = numpy.concatenate([array.ravel()[:2], array.T.ravel()])
+            transposed = numpy.ascontiguousarray(array.T).strides
+            strides = tuple(s // array.itemsize for s in reversed(transposed))
+            offset = data.size - array.size
+        storage = Storage(storage_type, str(index), data)
+        entries.append((f"model/data/{index}", data.tobytes()))
+        state[name] = Tensor(storage, offset, array.shape, strides)
+    stream = io.BytesIO()
+    TorchPickler(stream, 2).dump(state)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in [
+            ("model/data.pkl", stream.getvalue()),
+            ("model/byteorder", b"little"),
+            *entries,
+            ("model/version", b"3\n"),
+        ]:
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+
+
+def write_hdf5(path, tensors, **options):
+    with h5py.File(path, "w") as file:
+        for name, array in tensors.items():
+            chunks = tuple(max(1, n // 2 + 1) for n in array.shape) if options else None
+            group = file.require_group(f"layers/{name}/vars")
+            group.create_dataset("0", data=array, chunks=chunks, **options)
+
+
+def write_gguf(path, tensors):
+    writer = gguf.GGUFWriter(path, "llama")
+    for name, (array, kind) in tensors.items():
+        writer.add_tensor(name, array, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def quantised_tensors():
+    """Random blocks and what gguf's dequantize makes of them."""
+    random = numpy.random.default_rng(11)
+    blocks, expected = {}, {}
+    for name in QUANTISED:
+        kind = gguf.GGMLQuantizationType[name]
+        length, size = gguf.GGML_QUANT_SIZES[kind]
+        rows = random.integers(0, 256, (3, 2 * size), numpy.uint8)
+        for start in range(0, 2 * size, size):
+            for place in HALVES.get(name, [0]):
+                factors = random.standard_normal(3).astype(numpy.float16)
+                rows[:, start + place : start + place + 2] = factors[:, None].view(numpy.uint8)
+        blocks[name] = (rows, kind)
+        expected[name] = gguf.quants.dequantize(rows, kind)
+        assert expected[name].shape == (3, 2 * length)
+    return blocks, expected
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/write-formats", description=__doc__)
+    parser.add_argument("folder", help="where to write; made if it is missing")
+    folder = parser.parse_args().folder
+    os.makedirs(folder, exist_ok=True)
+
+    def path(name):
+        return os.path.join(folder, name)
+
+    plain, half = plain_tensors(), half_tensors()
+    safetensors.numpy.save_file(plain, path("plain.safetensors"), {"format": "np"})
+    safetensors.numpy.save_file(half, path("half.safetensors"))
+    write_pytorch(path("plain.bin"), plain, "FloatStorage")
+    write_pytorch(path("half.bin"), half, "HalfStorage")
+    write_hdf5(path("plain.h5"), plain)
+    write_hdf5(path("half.h5"), half)
+    write_hdf5(path("chunked.h5"), plain, shuffle=True, compression="gzip", fletcher32=True)
+    float32, float16 = gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16
+    write_gguf(path("plain.gguf"), {n: (t, float32) for n, t in plain.items()})
+    write_gguf(path("half.gguf"), {n: (t, float16) for n, t in half.items()})
+    blocks, expected = quantised_tensors()
+    write_gguf(path("quantised.gguf"), blocks)
+    safetensors.numpy.save_file(expected, path("quantised.safetensors"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
