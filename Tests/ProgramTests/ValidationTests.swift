@@ -77,8 +77,10 @@ struct ProgramValidationTests {
       case .combine(_, let constant): .combine([Term(wrong, 1)], constant: constant)
       case .addWeight(_, let weight, let rows): .addWeight(wrong, weight: weight, rows: rows)
       case .sum(_, let runs): .sum(wrong, runs: runs)
-      case .scores(_, let key, let heads): .scores(query: wrong, key: key, heads: heads)
-      case .mix(_, let value, let heads): .mix(weights: wrong, value: value, heads: heads)
+      case .scores(_, let key, let heads, let keyHeads):
+        .scores(query: wrong, key: key, heads: heads, keyHeads: keyHeads)
+      case .mix(_, let value, let heads, let keyHeads):
+        .mix(weights: wrong, value: value, heads: heads, keyHeads: keyHeads)
       case .pairDifference: .pairDifference(wrong)
       case .pairMerge(_, let y): .pairMerge(wrong, y)
       case .lastRow: .lastRow(wrong)
@@ -153,23 +155,13 @@ struct ProgramValidationTests {
     }
   }
 
-  @Test(arguments: [0, 3, -2])
-  func headsAreChecked(heads: Int) throws {
-    try Self.expect("do not fit", "scores") { operation, _ in
-      .scores(query: operation.inputs[0], key: operation.inputs[1], heads: heads)
-    }
-    try Self.expect("do not fit", "mix") { operation, _ in
-      .mix(weights: operation.inputs[0], value: operation.inputs[1], heads: heads)
-    }
-  }
-
   @Test func attentionShapesAreChecked() throws {
     // Value 1 is the opened one-hot row, 11 columns wide.
     try Self.expect("do not fit", "scores") { operation, _ in
-      .scores(query: operation.inputs[0], key: 1, heads: 2)
+      .scores(query: operation.inputs[0], key: 1, heads: 2, keyHeads: 2)
     }
     try Self.expect("do not fit", "mix") { operation, _ in
-      .mix(weights: operation.inputs[0], value: operation.inputs[1], heads: 4)
+      .mix(weights: operation.inputs[0], value: operation.inputs[1], heads: 4, keyHeads: 4)
     }
     try Self.expect("do not serve", "multiply") { operation, _ in .multiply(operation.inputs[0], 1)
     }
