@@ -131,7 +131,7 @@ class Session:
             vector = self.pair.weight(node["weight"]).ravel()
             return [(self.mask(reads[0]).reshape(-1, vector.size) * vector).ravel()]
         if name in ("scores", "mix"):
-            return [self.attention(name, node["heads"], reads, first)]
+            return [self.attention(name, node["heads"], node["keyHeads"], reads, first)]
         if name == "multiply":
             right = [self.broadcast(p, reads[1], reads[0]) for p in self.parts(reads[1])]
             return [x * y for x in self.parts(reads[0]) for y in right]
@@ -147,19 +147,18 @@ class Session:
         top = self.window(node, mask) >> U(node["comparedBits"] - 1)
         return [part * top for part in parts] + (parts[1:] if shift else [])
 
-    def attention(self, name, heads, reads, result):
+    def attention(self, name, heads, key_heads, reads, result):
         first, second = self.mask(reads[0]), self.mask(reads[1])
         width = self.values[reads[1]]["columns"][1]
-        second = second.reshape(-1, heads, width // heads)
+        second = second.reshape(-1, key_heads, width // key_heads)
+        second = second.repeat(heads // key_heads, axis=1)
         output, place = [], 0
         for row, length in enumerate(self.runs(result if name == "scores" else reads[0])[1]):
-            if name == "scores":
-                query = first[row * width:(row + 1) * width].reshape(heads, -1)
-                output += [second[:length, h] @ query[h] for h in range(heads)]
-                continue
-            weights = first[place:place + heads * length].reshape(heads, length)
-            place += heads * length
-            output += [weights[h] @ second[:length, h] for h in range(heads)]
+            left = self.values[reads[0]]["columns"][1] if name == "scores" else heads * length
+            rows = first[place:place + left].reshape(heads, -1)
+            place += left
+            output += [second[:length, h] @ rows[h] if name == "scores"
+                       else rows[h] @ second[:length, h] for h in range(heads)]
         return np.concatenate(output)
 
     @staticmethod

@@ -19,6 +19,7 @@ from check_session import CORRELATION, MASK, ROOT, Session
 from comparison_function import evaluate
 from read_bundle import FormatError, Pair
 from read_container import ContainerError
+from rotation import factors
 
 U = np.uint64
 
@@ -161,9 +162,11 @@ class Run:
         x = self.masked[reads[0]].base.reshape(-1, w[0].size)
         self.both(z, lambda p: (x * w[p]).ravel() - product[p])
 
-    def attention(self, left, right, reads, z, heads, scores):
+    def attention(self, left, right, reads, z, node):
+        scores, heads, key_heads = node["name"] == "scores", node["heads"], node["keyHeads"]
         width = self.session.values[reads[1]]["columns"][1]
-        right = right.reshape(-1, heads, width // heads)
+        right = right.reshape(-1, key_heads, width // key_heads)
+        right = right.repeat(heads // key_heads, axis=1)
         pieces = self.split(left, reads[0], heads)
         lengths = self.runs(z if scores else reads[0])[1]
         return np.concatenate([
@@ -175,8 +178,7 @@ class Run:
         left, product = self.masked[reads[0]], self.array(index, 0, z)
         right = self.kept.get(reads[1]) or self.masked[reads[1]]
         def share(p):
-            apply = lambda a, b: self.attention(
-                a, b, reads, z, node["heads"], node["name"] == "scores")
+            apply = lambda a, b: self.attention(a, b, reads, z, node)
             return apply(left.share(p), right.base) - apply(left.base, right.parts[0][p]) + product[p]
         self.both(z, share)
 
@@ -257,12 +259,30 @@ class Run:
                        start=word(node["constant"]) if p == 0 else U(0))
         self.both(z, share)
 
+    def positions(self, value):
+        kind = self.session.values[value]["rows"]
+        step = range(self.row, self.row + self.count)
+        return {"step": step, "last": step[-1:], "session": range(self.session.rows)}[kind]
+
     def do_addWeight(self, index, node, reads, z):
-        last = self.session.values[reads[0]]["rows"] == "last"
-        positions = [self.row + self.count - 1] if last else range(self.row, self.row + self.count)
         offset = node.get("positionOffset")
-        rows = [0 if offset is None else position + offset for position in positions]
+        rows = [0 if offset is None else p + offset for p in self.positions(reads[0])]
         self.both(z, lambda p: self.shared[reads[0]][p] + self.weights[p][node["weight"]][rows].ravel())
+
+    def do_rotate(self, index, node, reads, z):
+        bits, turns = node["factorFractionalBits"], node["turns"]
+        words = np.array([[factors(position, turn % 2**64, bits) for turn in turns]
+                          for position in self.positions(reads[0])], dtype=U)
+        cosine, sine = np.moveaxis(words[:, None], -1, 0)
+        columns = np.arange(2 * len(turns))
+        first, second = columns.reshape(-1, 2).T if node["interleaved"] else np.split(columns, 2)
+
+        def share(p):
+            x = self.shared[reads[0]][p].reshape(len(words), node["heads"], -1)
+            a, b, result = x[..., first], x[..., second], x << U(bits)
+            result[..., first], result[..., second] = a * cosine - b * sine, b * cosine + a * sine
+            return result.ravel()
+        self.both(z, share)
 
     def do_sum(self, index, node, reads, z):
         self.both(z, lambda p: np.array(

@@ -19,7 +19,11 @@ struct DealerFixture {
   let shape: SessionShape
 
   init(_ checkpoint: TinyCheckpoint = .opt(layerCount: 1)) throws {
-    files = try .tiny(checkpoint)
+    try self.init(.tiny(checkpoint))
+  }
+
+  init(_ files: ConversionFiles) throws {
+    self.files = files
     bundle = try DealerBundle(path: "\(files.folder)/dealer.bundle")
     weights = try bundle.weights()
     let kind = bundle.program.kind

@@ -35,9 +35,25 @@ import Validation
     }
   }
 
-  @Test(arguments: [true, false])
-  func everyOperationOfATinyModel(isDecoder: Bool) throws {
-    let fixture = try DealerFixture(isDecoder ? .opt() : .bert())
+  /// Decoder, encoder, and grouped queries with rotations of all or of half the columns of a head.
+  enum TinyModel: String, CaseIterable {
+    case opt, bert, llama, halfRotated
+
+    func fixture() throws -> DealerFixture {
+      switch self {
+      case .opt: try DealerFixture(.opt())
+      case .bert: try DealerFixture(.bert())
+      case .llama: try DealerFixture(.tiny(.llama()))
+      case .halfRotated:
+        try DealerFixture(
+          .tiny(.llama(heads: 3, keyHeads: 1, layout: .pairs, rotaryDimensions: 2)))
+      }
+    }
+  }
+
+  @Test(arguments: TinyModel.allCases)
+  func everyOperationOfATinyModel(model: TinyModel) throws {
+    let fixture = try model.fixture()
     let batch = try fixture.batch()
     _ = try fixture.deal(batch)
     let outcome = try Self.tool.run(
@@ -56,12 +72,12 @@ import Validation
   /// Both parties in Python give what the exact simulator gives, bit for bit, from the same files.
   ///
   /// Prompt and text are shorter than the session allows, so that layouts matter.
-  @Test(arguments: [true, false])
-  func sessionRunInPython(isDecoder: Bool) throws {
-    let fixture = try DealerFixture(isDecoder ? .opt() : .bert())
+  @Test(arguments: TinyModel.allCases)
+  func sessionRunInPython(model: TinyModel) throws {
+    let fixture = try model.fixture()
     let batch = try fixture.batch()
     _ = try fixture.deal(batch)
-    let steps = isDecoder ? [[7, 3], [10]] : [[7, 3]]
+    let steps = model == .bert ? [[7, 3]] : [[7, 3], [10]]
     let texts = "[" + steps.map { "\($0)" }.joined(separator: ",") + "]"
     let outcome = try PythonTool("run-session").run(
       Self.arguments(fixture.files, batch) + ["--tokens", texts])

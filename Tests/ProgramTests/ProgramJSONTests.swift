@@ -10,6 +10,21 @@ struct ProgramJSONTests {
   @Test func fixtureRoundTrip() throws { try Self.expectRoundTrip(Programs.fixture()) }
   @Test func encoderRoundTrip() throws { try Self.expectRoundTrip(Programs.encoder()) }
 
+  @Test func groupedRoundTrip() throws { try Self.expectRoundTrip(Programs.grouped()) }
+
+  /// Turns of half a circle a position and more are negative numbers in the file.
+  @Test(arguments: [true, false])
+  func rotationRoundTrip(isInterleaved: Bool) throws {
+    var program = try Programs.grouped()
+    let index = try #require(program.first("rotate"))
+    let input = program.nodes[index].operation.inputs[0]
+    program.nodes[index].operation = .rotate(
+      input,
+      Rotation(
+        headCount: 2, isInterleaved: isInterleaved, fractionalBits: 30, turns: [1 << 63, .max, 0]))
+    try Self.expectRoundTrip(program)
+  }
+
   static func expectRoundTrip(_ program: SecureProgram) throws {
     let text = program.json.text
     let read = try SecureProgram(json: JSON.parse(text, source: "program"), source: "program")
@@ -17,10 +32,10 @@ struct ProgramJSONTests {
     #expect(read.json.text == text)
   }
 
-  @Test func bothProgramsUseEveryPrimitive() throws {
-    let names = Set(
-      try (Programs.decoder().nodes + Programs.encoder().nodes).map(\.operation.name))
-    #expect(names.count == 20, "\(names.sorted())")
+  @Test func programsUseEveryPrimitive() throws {
+    let programs = try [Programs.decoder(), Programs.encoder(), Programs.grouped()]
+    let names = Set(programs.flatMap { $0.nodes.map(\.operation.name) })
+    #expect(names.count == 21, "\(names.sorted())")
   }
 
   @Test func signedConstantsSurvive() throws {
@@ -32,7 +47,7 @@ struct ProgramJSONTests {
     try Self.expectRoundTrip(program)
   }
 
-  /// One change in the JSON of the tiny decoder and where it must be found.
+  /// One change in the JSON of a tiny program and where it must be found.
   struct Change: CustomTestStringConvertible, Sendable {
     /// Name of the first operation that `path` starts from, or "" for the program itself.
     var operation: String
@@ -83,7 +98,9 @@ struct ProgramJSONTests {
     Change("view", "shift", 0), Change("view", "shift", 63), Change("view", "shift", nil),
     Change("linear", "weight", nil), Change("linear", "weight", -1),
     Change("scores", "heads", nil), Change("scores", "reads", [0]),
-    Change("mix", "heads", "2"), Change("multiply", "reads", [1]),
+    Change("scores", "keyHeads", nil), Change("scores", "keyHeads", "2"),
+    Change("mix", "heads", "2"), Change("mix", "keyHeads", nil), Change("mix", "keyHeads", -1),
+    Change("multiply", "reads", [1]),
     Change("polynomial", "coefficients", 3), Change("polynomial", "coefficients", [3]),
     Change("polynomial", "coefficients", [[0.5]]),
     Change("combine", "coefficients", [1]), Change("combine", "constant", nil),
@@ -96,7 +113,23 @@ struct ProgramJSONTests {
     Change("piecewiseLinear", "outputFractionalBits", [], "slopes"),
   ])
   func changesAreRefused(_ change: Change) throws {
-    let program = try Programs.decoder()
+    try Self.expectRefusal(change, of: Programs.decoder())
+  }
+
+  @Test(arguments: [
+    Change("rotate", "reads", []), Change("rotate", "reads", [0, 0]),
+    Change("rotate", "heads", nil), Change("rotate", "heads", -1),
+    Change("rotate", "interleaved", nil), Change("rotate", "interleaved", 1),
+    Change("rotate", "factorFractionalBits", nil), Change("rotate", "factorFractionalBits", -1),
+    Change("rotate", "turns", nil), Change("rotate", "turns", 1),
+    Change("rotate", "turns", [1, 0.5], "turns[1]"),
+    Change("rotate", "turns", ["1", 1], "turns[0]"), Change("rotate", "keyHeads", 2),
+  ])
+  func changesOfRotationsAreRefused(_ change: Change) throws {
+    try Self.expectRefusal(change, of: Programs.grouped())
+  }
+
+  static func expectRefusal(_ change: Change, of program: SecureProgram) throws {
     var path = change.path
     var place = change.place
     if !change.operation.isEmpty {

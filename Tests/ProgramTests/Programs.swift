@@ -25,6 +25,18 @@ enum Programs {
   static func decoder() throws -> SecureProgram { try tinyDecoder.get() }
   static func encoder() throws -> SecureProgram { try tinyEncoder.get() }
 
+  /// One LLaMA-like layer with 4 heads that share 2 key heads of width 4, 6 positions.
+  static func grouped() throws -> SecureProgram { try tinyGrouped.get() }
+
+  private static let tinyGrouped = Result { try lowered(TinyGraph.llama(), recipe: .accurate) }
+
+  static func lowered(_ graph: TinyGraph, recipe: Recipe) throws -> SecureProgram {
+    let calibration = try Calibration.observe(
+      FloatInterpreter(graph.model, weights: graph), texts: ConversionFiles.tinyTexts,
+      source: "calibration texts")
+    return try SecureProgram.lower(graph.model, recipe: recipe, calibration: calibration)
+  }
+
   /// The program of the trained model that ships with the repository.
   static func fixture() throws -> SecureProgram {
     let folder = Repository.fixtures.appending(path: "opt-dickens-5m").path

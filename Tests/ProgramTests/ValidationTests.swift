@@ -155,16 +155,6 @@ struct ProgramValidationTests {
     }
   }
 
-  @Test(arguments: [0, 3, -2])
-  func headsAreChecked(heads: Int) throws {
-    try Self.expect("do not fit", "scores") { operation, _ in
-      .scores(query: operation.inputs[0], key: operation.inputs[1], heads: heads, keyHeads: heads)
-    }
-    try Self.expect("do not fit", "mix") { operation, _ in
-      .mix(weights: operation.inputs[0], value: operation.inputs[1], heads: heads, keyHeads: heads)
-    }
-  }
-
   @Test func attentionShapesAreChecked() throws {
     // Value 1 is the opened one-hot row, 11 columns wide.
     try Self.expect("do not fit", "scores") { operation, _ in

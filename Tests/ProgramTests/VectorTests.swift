@@ -51,13 +51,23 @@ struct ProgramVectorTests {
 
   @Test func textAndDigest() throws {
     let vectors = try Self.vectors()
-    #expect(vectors.map(\.program.kind) == [.decoder, .encoder])
+    #expect(vectors.map(\.program.kind) == [.decoder, .encoder, .decoder])
     for vector in vectors {
       #expect(vector.program.json.text == vector.canonical)
       #expect(vector.program.digest.hexadecimal == vector.digest)
     }
+    let isGrouped = vectors.map { vector in
+      vector.program.nodes.contains {
+        if case .scores(_, _, let heads, let keyHeads) = $0.operation {
+          heads > keyHeads
+        } else {
+          false
+        }
+      }
+    }
+    #expect(isGrouped == [false, false, true])
     let names = Set(vectors.flatMap { $0.program.nodes.map(\.operation.name) })
-    #expect(names.count == 20, "together they use every operation")
+    #expect(names.count == 21, "together they use every operation")
   }
 
   @Test func roundsAndDealtSizes() throws {
@@ -83,5 +93,34 @@ struct ProgramVectorTests {
         #expect(keyByteCount == expected.keyByteCount, "operation \(index)")
       }
     }
+  }
+
+  /// Cosines and sines of both signs, at borders of quadrants and where the phase wraps.
+  @Test func rotationFactors() throws {
+    let path = Repository.root.appending(path: "formats/vectors/rotation.json").path
+    var file = try JSONReader(JSON.read(path), source: path)
+    var count = 0
+    for element in try file.array("rotations") {
+      var reader = try JSONReader(element, source: path)
+      let rotation = Rotation(
+        headCount: 1, isInterleaved: true,
+        fractionalBits: try reader.integer("factorFractionalBits"),
+        turns: try reader.integers("turns").map { UInt64(bitPattern: Int64($0)) })
+      for element in try reader.array("factors") {
+        var entry = try JSONReader(element, source: path)
+        let position = try entry.integer("position")
+        let pair = try entry.integer("pair")
+        let expected = try ["cosine", "sine"].map { key in
+          UInt64(bitPattern: Int64(try entry.integer(key, in: Int.min...Int.max)))
+        }
+        let factors = rotation.factors(position: position, pair: pair)
+        #expect([factors.cosine, factors.sine] == expected, "position \(position) pair \(pair)")
+        try entry.finish()
+        count += 1
+      }
+      try reader.finish()
+    }
+    try file.finish()
+    #expect(count == 91)
   }
 }

@@ -17,17 +17,17 @@ struct ModelFileTests {
     recipe.name = "narrow"
     let files = try ConversionFiles.tiny(isDecoder ? .opt() : .bert(), recipe: recipe)
     let file = try ModelFile(path: files.modelPath)
-    #expect(file.model == files.loaded.model)
+    #expect(file.model == files.model)
     #expect(file.recipe == recipe)
     #expect(file.calibration == files.calibration)
     #expect(file.checkpoint == "checkpoint")
     for shape in file.model.weights {
-      #expect(try file.weight(shape.name) == files.loaded.weight(shape.name))
+      #expect(try file.weight(shape.name) == files.weights.weight(shape.name))
     }
     #expect(try file.program() == files.program)
     #expect(
       try SecureProgram.lower(
-        files.loaded.model, recipe: recipe, calibration: files.calibration) == files.program)
+        files.model, recipe: recipe, calibration: files.calibration) == files.program)
   }
 
   @Test(
@@ -62,7 +62,7 @@ struct ModelFileTests {
     let bundle = try ClientBundle(path: "\(files.folder)/client.bundle")
     #expect(bundle.conversion == files.result.conversion)
     let encoder = WeightEncoder(source: "test") { name throws(InputError) in
-      try files.loaded.weight(name)
+      try files.weights.weight(name)
     }
     func table(_ name: String, rows: Int, addedRow: String? = nil) throws -> [UInt64] {
       try encoder.encode(

@@ -24,8 +24,10 @@ struct RecipeTests {
     arguments: [
       ("name", nil), ("name", 3), ("embedding", "public"), ("embedding", .null),
       ("fractionalBits", 7), ("fractionalBits", 21), ("fractionalBits", 16.0),
-      ("headroom", 0.5), ("headroom", 65), ("headroom", "4"), ("geluDegree", 1),
-      ("geluDegree", 9), ("geluLimit", 0.5), ("geluLimit", 9), ("expDegree", 1), ("expDegree", 9),
+      ("headroom", 0.5), ("headroom", 65), ("headroom", "4"), ("geluDegree", 3),
+      ("geluDegree", 9), ("geluLimit", 0.5), ("geluLimit", 9), ("siluDegree", 3),
+      ("siluDegree", 9), ("siluDegree", 8.0), ("siluLimit", 0.5), ("siluLimit", 21),
+      ("expDegree", 1), ("expDegree", 9),
       ("expSquarings", 0), ("expSquarings", 9), ("expClip", -3), ("expClip", -41),
       ("tableTolerance", 0), ("tableTolerance", 0.2), ("geluDegre", 6), ("", 0),
     ] as [(String, JSON?)])

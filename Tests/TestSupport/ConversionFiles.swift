@@ -11,7 +11,8 @@ public import Sharing
 public struct ConversionFiles: Sendable {
   public let scratch: ScratchFolder
   public let checkpoint: String
-  public let loaded: LoadedModel
+  public let model: Model
+  public let weights: any WeightSource
   public let calibration: Calibration
   public let recipe: Recipe
   public let result: ShareWriter.Result
@@ -23,16 +24,25 @@ public struct ConversionFiles: Sendable {
   public func bundlePath(_ party: Int) -> String { "\(folder)/party\(party).bundle" }
 
   public init(checkpoint: String, texts: [[Int]], recipe: Recipe = .accurate) throws {
+    let loaded = try ModelLoader.load(path: checkpoint)
+    try self.init(
+      loaded.model, weights: loaded, checkpoint: checkpoint, texts: texts, recipe: recipe)
+  }
+
+  private init(
+    _ model: Model, weights: any WeightSource, checkpoint: String, texts: [[Int]], recipe: Recipe
+  ) throws {
     scratch = try ScratchFolder()
+    self.model = model
+    self.weights = weights
     self.checkpoint = checkpoint
     self.recipe = recipe
-    loaded = try ModelLoader.load(path: checkpoint)
     calibration = try Calibration.observe(
-      FloatInterpreter(loaded), texts: texts, source: "calibration texts")
+      FloatInterpreter(model, weights: weights), texts: texts, source: "calibration texts")
     try ModelFile.write(
-      to: scratch.file("model.lodge"), model: loaded.model, recipe: recipe,
+      to: scratch.file("model.lodge"), model: model, recipe: recipe,
       calibration: calibration, checkpoint: "checkpoint"
-    ) { [loaded] name throws(InputError) in try loaded.weight(name) }
+    ) { name throws(InputError) in try weights.weight(name) }
     result = try ShareWriter.share(
       ModelFile(path: scratch.file("model.lodge")), into: scratch.file("shares"))
   }
@@ -44,8 +54,8 @@ public struct ConversionFiles: Sendable {
 
   /// Plaintext ring elements of every weight, encoded from the checkpoint itself.
   public func encodedWeights() throws -> [[UInt64]] {
-    let encoder = WeightEncoder(source: checkpoint) { [loaded] name throws(InputError) in
-      try loaded.weight(name)
+    let encoder = WeightEncoder(source: checkpoint) { [weights] name throws(InputError) in
+      try weights.weight(name)
     }
     return try program.weights.map { try encoder.encode($0) }
   }
@@ -66,6 +76,13 @@ extension ConversionFiles {
     let folder = try ScratchFolder()
     return try ConversionFiles(
       checkpoint: checkpoint.write(to: folder), texts: tinyTexts, recipe: recipe)
+  }
+
+  /// A graph that stands for no checkpoint.
+  public static func tiny(_ graph: TinyGraph, recipe: Recipe = .accurate) throws -> ConversionFiles
+  {
+    try ConversionFiles(
+      graph.model, weights: graph, checkpoint: "graph", texts: tinyTexts, recipe: recipe)
   }
 
   /// Texts that fit the vocabulary and the positions of `TinyCheckpoint`.
