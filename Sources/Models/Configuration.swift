@@ -40,6 +40,11 @@ struct Configuration {
   /// Whether `key` is there and not null.
   func has(_ key: String) -> Bool { (find(key) ?? .null) != .null }
 
+  /// Collects a fault where `key` is not there at all; null may be.
+  mutating func requirePresent(_ key: String) {
+    if find(key) == nil { fail(key, "missing key") }
+  }
+
   /// An integer that must be there, or nil after collecting the fault.
   mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
     note(key, "integer")
@@ -68,8 +73,13 @@ struct Configuration {
   }
 
   /// A positive number, or `fallback` where it is absent; nil after collecting the fault.
-  mutating func positiveNumber(_ key: String, fallback: Double? = nil) -> Double? {
-    note(key, "positive number" + (fallback.map { ", else \($0)" } ?? ""))
+  ///
+  /// - Parameter meaning: what `fallback` is, for listings.
+  mutating func positiveNumber(
+    _ key: String, fallback: Double? = nil, meaning: String? = nil
+  ) -> Double? {
+    note(
+      key, "positive number" + (fallback.map { ", else \(meaning ?? $0.description)" } ?? ""))
     if let fallback, !has(key) { return fallback }
     let number: Double
     switch find(key) {

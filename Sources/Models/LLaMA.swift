@@ -7,7 +7,7 @@ enum LLaMA {
   static func build(
     _ configuration: inout Configuration, family: Family, tensorNames: Set<String>
   ) -> BuiltModel? {
-    guard let settings = LLaMASettings(&configuration) else { return nil }
+    guard let settings = LLaMASettings(&configuration, family: family) else { return nil }
     let width = settings.width
     let (queryWidth, keyWidth) = (
       settings.headCount * settings.headWidth, settings.keyHeadCount * settings.headWidth

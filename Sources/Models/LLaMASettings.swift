@@ -20,7 +20,13 @@ struct LLaMASettings {
   var isTied: Bool
 
   /// Reads all settings; nil where they describe no model, after collecting why.
-  init?(_ configuration: inout Configuration) {
+  init?(_ configuration: inout Configuration, family: Family) {
+    // The library's own defaults for a Mistral are those of the first one, 8 and 4096: too easy to
+    // miss, so that they must be stated.
+    if family == .mistral {
+      configuration.requirePresent("num_key_value_heads")
+      configuration.requirePresent("sliding_window")
+    }
     let width = configuration.integer("hidden_size", in: Limits.width)
     let inner = configuration.integer("intermediate_size", in: Limits.width)
     let heads = configuration.integer("num_attention_heads", in: Limits.width)
@@ -95,7 +101,8 @@ struct LLaMASettings {
     let old = configuration.positiveNumber("rope_theta", fallback: 10000)
     let hasParameters = configuration.has("rope_parameters")
     let new = configuration.positiveNumber(
-      "rope_parameters.rope_theta", fallback: hasParameters ? nil : old ?? 10000)
+      "rope_parameters.rope_theta", fallback: hasParameters ? nil : old ?? 10000,
+      meaning: "rope_theta")
     return hasParameters ? new : old
   }
 }

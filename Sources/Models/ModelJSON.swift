@@ -50,6 +50,9 @@ extension Model {
         throw entry.failure("operation", "reads the undeclared weight \(weight)")
       }
       nodes.append(node)
+      if let problem = geometryProblem(ofNode: index) {
+        throw entry.failure("operation", "\(node.name) \(problem)")
+      }
     }
     try reader.finish()
     guard !nodes.isEmpty else { throw InputError(source, place: "model", "has no nodes") }

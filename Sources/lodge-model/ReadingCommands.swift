@@ -6,12 +6,30 @@ import Models
 
 let inspectCommand = Command(
   "inspect", summary: "shows a checkpoint's architecture, tensors and non-linear operations",
-  example: "lodge-model inspect opt-125m",
+  example: """
+    lodge-model inspect opt-125m
+    lodge-model inspect --families
+    """,
   positionals: [
-    Positional("CHECKPOINT", .path, help: "folder with config.json and model.safetensors")
+    Positional(
+      "CHECKPOINT", .path, isRequired: false,
+      help: "folder with config.json and weights, or a tensor file")
   ],
-  options: [.json]
+  options: [
+    .flag("families", help: "list the model families that are read, and their settings"), .json,
+  ]
 ) { arguments in
+  if arguments.flag("families") {
+    guard !arguments.isGiven("CHECKPOINT") else {
+      throw UsageError("--families takes no CHECKPOINT")
+    }
+    arguments.console.print(
+      arguments.flag("json") ? FamilyDescription.json.indentedText : FamilyDescription.table)
+    return
+  }
+  guard arguments.isGiven("CHECKPOINT") else {
+    throw UsageError("CHECKPOINT is missing")
+  }
   let inspection = try ModelInspection(path: arguments.string("CHECKPOINT"))
   arguments.console.print(
     arguments.flag("json") ? inspection.json.indentedText : inspection.table)

@@ -13,14 +13,20 @@ struct ReferenceModel {
   static let opt = ReferenceModel(folder: Repository.fixtures.appending(path: "opt-dickens-5m"))
 
   /// all-MiniLM-L6-v2, for tests that need the shared models.
-  static var miniLM: ReferenceModel {
-    get throws {
-      ReferenceModel(
-        folder: try #require(Repository.sharedModels).appending(path: "minilm-l6-v2"))
-    }
+  static var miniLM: ReferenceModel { get throws { try shared("minilm-l6-v2") } }
+
+  /// gpt2-dickens-6m and stories260k, for tests that need the shared models.
+  static var gpt2: ReferenceModel { get throws { try shared("gpt2-dickens-6m") } }
+  static var stories: ReferenceModel { get throws { try shared("stories260k") } }
+
+  private static func shared(_ name: String) throws -> ReferenceModel {
+    ReferenceModel(folder: try #require(Repository.sharedModels).appending(path: name))
   }
 
-  func load() throws -> LoadedModel { try ModelLoader.load(path: folder.path) }
+  /// - Parameter file: a tensor file of the folder; nil for the folder itself.
+  func load(_ file: String? = nil) throws -> LoadedModel {
+    try ModelLoader.load(path: file.map { folder.appending(path: $0).path } ?? folder.path)
+  }
 
   func array(_ name: String) throws -> NPYArray {
     try NPY.readFloats(folder.appending(path: "reference/\(name)").path)

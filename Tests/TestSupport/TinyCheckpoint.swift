@@ -3,8 +3,8 @@
 public import Bytes
 
 /// A checkpoint folder in the making: change the configuration or the tensors, then write it.
-public struct TinyCheckpoint {
-  public struct Tensor {
+public struct TinyCheckpoint: Sendable {
+  public struct Tensor: Sendable {
     public var shape: [Int]
     public var values: [Float]
   }
@@ -13,7 +13,7 @@ public struct TinyCheckpoint {
   public var tensors: [String: Tensor]
   private var state: UInt64 = 0x5eed
 
-  private init(configuration: [String: JSON]) {
+  init(configuration: [String: JSON]) {
     self.configuration = configuration
     tensors = [:]
   }
@@ -27,12 +27,12 @@ public struct TinyCheckpoint {
     tensors[name] = Tensor(shape: shape, values: values)
   }
 
-  private mutating func addLinear(_ name: String, outputs: Int, inputs: Int) {
+  mutating func addLinear(_ name: String, outputs: Int, inputs: Int) {
     add(name + ".weight", [outputs, inputs])
     add(name + ".bias", [outputs], scale: 0.1)
   }
 
-  private mutating func addNorm(_ name: String, width: Int) {
+  mutating func addNorm(_ name: String, width: Int) {
     add(name + ".weight", [width], scale: 0.2, center: 1)
     add(name + ".bias", [width], scale: 0.1)
   }

@@ -1,0 +1,50 @@
+// The float interpreter on stories260k, a LLaMA, against the library's reference, in every format.
+
+import Bytes
+import Foundation
+import Models
+import TestSupport
+import Testing
+
+@Suite(.needsSharedModels) struct LLaMAReferenceTests {
+  /// Files that hold the very same numbers.
+  static let exactFiles = [
+    "model.safetensors", "pytorch_model.bin", "model.weights.h5", "model.weights.gzip.h5",
+    "model.f32.gguf",
+  ]
+
+  @Test(arguments: exactFiles) func logitsOfEveryPrompt(file: String) throws {
+    try ReferenceModel.stories.checkLogits(of: file)
+  }
+
+  @Test func hiddenStatesOfEveryLayer() throws { try ReferenceModel.stories.checkHiddenStates() }
+  @Test func isCausal() throws { try ReferenceModel.stories.checkIsCausal() }
+  @Test func observedRangesAgreeWithTheReference() throws {
+    try ReferenceModel.stories.checkRanges(
+      rowQuantity: "mean_square", activationInput: "feedForward.gate")
+  }
+
+  @Test func allExactFormatsGiveTheSameWeights() throws {
+    let folder = try ReferenceModel.stories.folder
+    let first = try ModelLoader.load(path: folder.appending(path: "model.safetensors").path)
+    for file in LLaMAReferenceTests.exactFiles.dropFirst() {
+      let other = try ModelLoader.load(path: folder.appending(path: file).path)
+      for weight in first.model.weights {
+        #expect(
+          try first.weight(weight.name) == other.weight(weight.name), "\(file) \(weight.name)")
+      }
+    }
+  }
+
+  /// Rounded weights are off by what the reference measured with them, on one more text than here.
+  @Test(arguments: ["pytorch_model.bf16.bin", "model.f16.gguf", "model.q8_0.gguf"])
+  func roundedWeightsAreAsFarOffAsMeasured(file: String) throws {
+    let reference = try ReferenceModel.stories
+    let path = reference.folder.appending(path: "reference/formats.json").path
+    var formats = try JSONReader(JSON.read(path), source: path)
+    var entry = try formats.object(file)
+    let measured = try Float(entry.number("largest_logit_difference"))
+    let found = try reference.largestLogitDifference(of: file)
+    #expect(found > measured / 4 && found < measured * 1.25, "\(found), measured \(measured)")
+  }
+}
