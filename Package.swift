@@ -16,12 +16,11 @@ let libraries: [Target] = [
   .target(name: "Bytes"),
   .target(name: "Rings", dependencies: ["CRingKernels"]),
   .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
-  .target(name: "HDF5Library", dependencies: ["Bytes", "CHDF5"]),
-  .target(name: "Checkpoints", dependencies: ["Bytes", "HDF5Library", "CHDF5", "CZlib"]),
+  .target(name: "Checkpoints", dependencies: ["Bytes", "CZlib"]),
   .target(name: "Models", dependencies: ["Bytes", "Checkpoints", "COpenBLAS"]),
   .target(name: "Approximation", dependencies: ["Bytes", "Models"]),
   .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
-  .target(name: "Containers", dependencies: ["Bytes", "Randomness", "HDF5Library", "CHDF5", "CZstd"]),
+  .target(name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd"]),
   .target(
     name: "Sharing",
     dependencies: [
@@ -66,7 +65,7 @@ let package = Package(
       "Bytes", "Rings", "Randomness", "Checkpoints", "Models", "Approximation", "Program",
       "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation", "Arguments", "Tool",
     ].map {
-      .testTarget(name: "\($0)Tests", dependencies: toolModules + ["TestSupport", "CRingKernels", "HDF5Library"])
+      .testTarget(name: "\($0)Tests", dependencies: toolModules + ["TestSupport", "CRingKernels"])
     }
 )
 

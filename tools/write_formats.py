@@ -114,6 +114,15 @@ def write_hdf5(path, tensors, **options):
             group.create_dataset("0", data=array, chunks=chunks, **options)
 
 
+def write_compact_hdf5(path):
+    with h5py.File(path, "w") as file:
+        layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        layout.set_layout(h5py.h5d.COMPACT)
+        space = h5py.h5s.create_simple((4,))
+        h5py.h5d.create(file.id, b"a", h5py.h5t.IEEE_F32LE, space, layout)
+        file["a"][...] = [1, 2, 3, 4]
+
+
 def write_gguf(path, tensors):
     writer = gguf.GGUFWriter(path, "llama")
     for name, (array, kind) in tensors.items():
@@ -162,11 +171,6 @@ def write_hostile(folder):
         out["a/c"] = out["a"]
     with file("deep") as out:
         out["/".join(["g"] * 40)] = ones
-    with file("compact") as out:
-        layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        layout.set_layout(h5py.h5d.COMPACT)
-        space = h5py.h5s.create_simple((4,))
-        h5py.h5d.create(out.id, b"a", h5py.h5t.IEEE_F32LE, space, layout)
     with file("external-storage") as out:
         out.create_dataset("a", (4,), "f4", external=[("plain.bin", 0, 16)])
     with file("virtual") as out:
@@ -191,6 +195,8 @@ def write_hostile(folder):
         out["a"] = "text"
     with file("no-value") as out:
         out["a"] = h5py.Empty("f4")
+    with h5py.File(os.path.join(folder, "hostile-newer.h5"), "w", libver="v108") as out:
+        out["a"] = ones
 
 
 def main():
@@ -214,6 +220,7 @@ def main():
     write_pytorch(path("half.bin"), half, "HalfStorage")
     write_hdf5(path("plain.h5"), plain)
     write_hdf5(path("half.h5"), half)
+    write_compact_hdf5(path("compact.h5"))
     write_hdf5(path("chunked.h5"), plain, shuffle=True, compression="gzip", fletcher32=True)
     float32, float16 = gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16
     write_gguf(path("plain.gguf"), {n: (t, float32) for n, t in plain.items()})

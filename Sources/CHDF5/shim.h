@@ -27,16 +27,6 @@ static inline hid_t lodge_hdf5_stored_type(int index) {
   }
 }
 
-/// Whether `type` is IEEE 754 binary16, little endian, for which libhdf5 has no name.
-static inline int lodge_hdf5_is_half(hid_t type) {
-  size_t sign, exponent, exponent_size, fraction, fraction_size;
-  if (H5Tget_class(type) != H5T_FLOAT || H5Tget_size(type) != 2) return 0;
-  if (H5Tget_order(type) != H5T_ORDER_LE || H5Tget_precision(type) != 16) return 0;
-  if (H5Tget_fields(type, &sign, &exponent, &exponent_size, &fraction, &fraction_size) < 0) return 0;
-  return sign == 15 && exponent == 10 && exponent_size == 5 && fraction == 0 &&
-      fraction_size == 10 && H5Tget_ebias(type) == 15 && H5Tget_norm(type) == H5T_NORM_IMPLIED;
-}
-
 /// A fixed-length UTF-8 string of `byte_count` bytes, padded with NUL.
 static inline hid_t lodge_hdf5_string_type(size_t byte_count) {
   hid_t type = H5Tcopy(H5T_C_S1);

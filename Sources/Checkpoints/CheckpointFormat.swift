@@ -40,7 +40,7 @@ public enum CheckpointFormat: String, CaseIterable, Sendable {
     func begins(_ signature: [UInt8]) -> Bool { head.starts(with: signature) }
     if begins(GGUF.signature) {
       self = .gguf
-    } else if begins([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]) {
+    } else if begins(HDF5Superblock.signature) {
       self = .hdf5
     } else if begins([0x50, 0x4b, 0x03, 0x04]) || begins(PyTorchCheckpoint.legacySignature) {
       self = .pyTorch

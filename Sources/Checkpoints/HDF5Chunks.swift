@@ -67,8 +67,8 @@ struct HDF5Chunks: Sendable {
         guard bytes.count >= 4 else { throw failure("a chunk without its checksum") }
         let stored = bytes.suffix(4).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         bytes.removeLast(4)
-        guard HDF5Chunks.fletcher32(bytes) == ((stored >> 16) % 65535, (stored & 0xffff) % 65535)
-        else {
+        let sums = ((stored >> 16) % 65535, (stored & 0xffff) % 65535)
+        guard HDF5Chunks.fletcher32(bytes) == sums else {
           throw failure("the checksum of a chunk is wrong")
         }
       }

@@ -1,98 +1,67 @@
-// Walks an untrusted HDF5 file through libhdf5; every answer is checked before it is used.
+// Walks an untrusted HDF5 file; a reader of ours, because libhdf5 crashes on damaged structures.
 
 import Bytes
-import CHDF5
-import HDF5Library
 
-/// Collects the numeric datasets of one file; lives under the lock.
-struct HDF5Structure: ~Copyable {
+/// Collects the numeric datasets of one file in the classic layout.
+struct HDF5Structure {
   static let maximumObjectCount = 1 << 16
   static let maximumDepth = 32
 
-  let file: HDF5Handle
-  let path: String
-  let fileByteCount: Int
+  let file: MappedFile
   private(set) var datasets: [HDF5Dataset] = []
   private var visited: Set<UInt64> = []
-  /// Steps of libhdf5's chunk lists that may still be made; see `chunks`.
-  var remainingChunkSteps = 1 << 30
+  /// Entries of trees and symbol tables that may still be read, which bounds time and memory.
+  var remainingStepCount = 1 << 18
 
-  init(path: String, fileByteCount: Int) throws(InputError) {
-    let access = try HDF5Handle(
-      lodge_hdf5_file_access_list(1), source: path, "cannot be opened")
-    file = try unsafe HDF5Handle(
-      lodge_hdf5_open_file(path, access.id), source: path, "cannot be opened as HDF5")
-    self.path = path
-    self.fileByteCount = fileByteCount
-  }
-
-  mutating func visitAll() throws(InputError) {
-    var address: UInt64 = 0
-    var attributeCount: UInt64 = 0
-    guard unsafe lodge_hdf5_object_info(file.id, &address, &attributeCount) >= 0 else {
-      throw HDF5.failure(path, "the root group cannot be read")
+  /// - Throws: `InputError` with the byte or the object that breaks a rule.
+  init(_ file: MappedFile) throws(InputError) {
+    self.file = file
+    let root = try HDF5Superblock(file).rootAddress
+    visited.insert(root)
+    try visit(try HDF5ObjectHeader(file, at: root), prefix: "", depth: 0)
+    datasets.sort { $0.name < $1.name }
+    for (first, second) in zip(datasets, datasets.dropFirst()) where first.name == second.name {
+      throw InputError(file.path, place: first.name, "is there twice")
     }
-    visited.insert(address)
-    try visit(group: file.id, prefix: "", depth: 0)
   }
 
-  private mutating func visit(group: hid_t, prefix: String, depth: Int) throws(InputError) {
+  private mutating func visit(_ group: HDF5ObjectHeader, prefix: String, depth: Int)
+    throws(InputError)
+  {
     guard depth <= HDF5Structure.maximumDepth else {
-      throw InputError(path, place: prefix, "groups are nested more than 32 deep")
+      throw InputError(
+        file.path, place: prefix, "byte \(group.address): groups are nested more than 32 deep")
     }
-    for link in try linkNames(of: group, place: prefix.isEmpty ? "/" : prefix) {
-      let name = prefix + link
-      let object = try unsafe HDF5Handle(
-        lodge_hdf5_open_object(group, link), source: path, place: name, "cannot be opened")
-      var address: UInt64 = 0
-      var attributeCount: UInt64 = 0
-      guard unsafe lodge_hdf5_object_info(object.id, &address, &attributeCount) >= 0 else {
-        throw HDF5.failure(path, place: name, "cannot be read")
-      }
-      guard visited.insert(address).inserted else {
+    let links = try HDF5Group(group, in: file, remainingStepCount: &remainingStepCount).links
+    for link in links {
+      let name = prefix + link.name
+      guard visited.insert(link.address).inserted else {
         throw InputError(
-          path, place: name, "byte \(address): is a second link to the same object")
+          file.path, place: name, "byte \(link.address): is a second link to the same object")
       }
       guard visited.count <= HDF5Structure.maximumObjectCount else {
-        throw InputError(path, "more than 65536 objects")
+        throw InputError(file.path, offset: group.address, "more than 65536 objects")
       }
-      switch H5Iget_type(object.id) {
-      case H5I_GROUP: try visit(group: object.id, prefix: name + "/", depth: depth + 1)
-      case H5I_DATASET:
-        if let dataset = try dataset(object.id, name: name) { datasets.append(dataset) }
-      default: throw InputError(path, place: name, "is neither a group nor a dataset")
+      let header = try HDF5ObjectHeader(file, at: link.address)
+      if header.has(.symbolTable) || header.has(.linkInfo) {
+        try visit(header, prefix: name + "/", depth: depth + 1)
+      } else if header.has(.layout) {
+        let dataset = try HDF5Dataset(
+          header, name: name, in: file, remainingStepCount: &remainingStepCount)
+        if let dataset { datasets.append(dataset) }
+      } else {
+        throw InputError(
+          file.path, place: name,
+          "byte \(link.address): is neither a group nor a dataset that is read")
       }
     }
   }
 
-  /// Names of the links of a group, all of which must be hard links.
-  private func linkNames(of group: hid_t, place: String) throws(InputError) -> [String] {
-    var found = LinkList()
-    let status = unsafe withUnsafeMutablePointer(to: &found) { list in
-      unsafe lodge_hdf5_visit_links(
-        group,
-        { context, name, isHard in
-          guard let list = unsafe context?.assumingMemoryBound(to: LinkList.self),
-            let name = unsafe name, let text = unsafe String(validatingCString: name)
-          else { return -1 }
-          if isHard == 0 {
-            unsafe list.pointee.refused = text
-            return 1
-          }
-          unsafe list.pointee.names.append(text)
-          return unsafe list.pointee.names.count > HDF5Structure.maximumObjectCount ? 1 : 0
-        }, list)
+  /// Counts one entry.
+  static func step(_ remainingStepCount: inout Int, _ cursor: ByteCursor) throws(InputError) {
+    guard remainingStepCount > 0 else {
+      throw cursor.failure("more than 262144 entries of trees in one file")
     }
-    if let name = found.refused {
-      throw InputError(path, place: name, "soft and external links are not followed")
-    }
-    guard status >= 0 else { throw HDF5.failure(path, place: place, "cannot be listed") }
-    guard status == 0 else { throw InputError(path, place: place, "more than 65536 objects") }
-    return found.names
-  }
-
-  private struct LinkList {
-    var names: [String] = []
-    var refused: String?
+    remainingStepCount -= 1
   }
 }

@@ -2,7 +2,6 @@
 
 import Bytes
 import CHDF5
-import HDF5Library
 import Randomness
 
 /// What an untrusted file holds, once its structure and its root digest have passed.

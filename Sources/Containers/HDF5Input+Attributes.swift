@@ -2,7 +2,6 @@
 
 import Bytes
 import CHDF5
-import HDF5Library
 
 extension HDF5Input {
   /// Throws unless the root group has exactly the five attributes of the format.

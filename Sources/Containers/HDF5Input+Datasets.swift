@@ -2,7 +2,6 @@
 
 import Bytes
 import CHDF5
-import HDF5Library
 
 extension HDF5Input {
   /// Checks one dataset; nothing is allocated that the file could not back with bytes.

@@ -3,7 +3,6 @@
 import Bytes
 import CHDF5
 import Glibc
-import HDF5Library
 
 /// Walks one file under the lock and collects what `ContainerReader` needs.
 struct HDF5Input: ~Copyable {

@@ -3,7 +3,6 @@
 import Bytes
 import CHDF5
 import Glibc
-import HDF5Library
 import Synchronization
 
 /// An HDF5 file open for writing; abandoned, not written back, unless `close` has succeeded.

@@ -72,7 +72,12 @@ import Testing
   private struct Mismatch: Error {}
 
   /// Runs mutants of one vector for `seconds`, with at most 64 MB more memory than at the start.
+  ///
+  /// `LODGE_FUZZ_SECONDS` and `LODGE_FUZZ_SEED` in the environment replace both.
   static func run(_ name: String, seed: UInt64, seconds: Double) throws {
+    let environment = ProcessInfo.processInfo.environment
+    let seconds = environment["LODGE_FUZZ_SECONDS"].flatMap(Double.init) ?? seconds
+    let seed = environment["LODGE_FUZZ_SEED"].flatMap(UInt64.init) ?? seed
     let original = try [UInt8](Data(contentsOf: URL(filePath: "\(vectors)/\(name)")))
     let scratch = try ScratchFolder()
     // Everything that is made once exists before memory is bounded.
@@ -85,6 +90,8 @@ import Testing
     guard unsafe setrlimit(__rlimit_resource_t(2), &limit) == 0 else { throw Mismatch() }
     var mutator = Mutator(state: seed)
     print("\(name): mutants from seed \(seed)")
+    // A crash must not take the seed with it.
+    fflush(nil)
     let end = Date(timeIntervalSinceNow: seconds)
     var rounds = 0
     while Date() < end {

@@ -4,7 +4,6 @@ import Bytes
 import CHDF5
 import Containers
 import Foundation
-import HDF5Library
 import Testing
 
 @Suite struct HostileStructureTests {

@@ -1,7 +1,7 @@
 // libhdf5 behind one lock, because whether it can be entered by two threads is up to its build.
 
 package import Bytes
-package import CHDF5
+import CHDF5
 import Glibc
 import Synchronization
 
@@ -27,8 +27,7 @@ package enum HDF5 {
   }
 
   /// The innermost cause that libhdf5 recorded, as an error at `place`; the lock must be held.
-  package static func failure(_ source: String, place: String = "", _ action: String) -> InputError
-  {
+  static func failure(_ source: String, place: String = "", _ action: String) -> InputError {
     var buffer = [CChar](repeating: 0, count: 512)
     unsafe buffer.withUnsafeMutableBufferPointer { unsafe lodge_hdf5_take_error($0.baseAddress) }
     let text = String(
@@ -37,31 +36,19 @@ package enum HDF5 {
     if let range = text.firstRange(of: "errno = "),
       let number = Int32(text[range.upperBound...].prefix { $0.isNumber })
     {
-      return InputError(
-        source, place: place, "\(action): \(lowercased(SystemError.message(number)))")
+      return InputError(source, place: place, "\(action): \(OpenFile.message(number))")
     }
-    let cause = printable(text)
+    let cause = DatasetDescription.printable(text)
     return InputError(source, place: place, cause.isEmpty ? action : "\(action) (\(cause))")
-  }
-
-  private static func lowercased(_ message: String) -> String {
-    message.prefix(1).lowercased() + message.dropFirst()
-  }
-
-  /// `text` on one line: what is not printable ASCII becomes '?', and 80 bytes are enough.
-  private static func printable(_ text: String) -> String {
-    String(
-      decoding: text.utf8.prefix(80).map { (0x20..<0x7f).contains($0) ? $0 : UInt8(ascii: "?") },
-      as: UTF8.self)
   }
 }
 
 /// An identifier of libhdf5 that is released when it goes out of scope; lives under the lock.
-package struct HDF5Handle: ~Copyable {
-  package let id: hid_t
+struct HDF5Handle: ~Copyable {
+  let id: hid_t
 
   /// Takes over `id`; throws with libhdf5's cause where it is not valid.
-  package init(
+  init(
     _ id: hid_t, source: String, place: String = "", _ action: String
   ) throws(InputError) {
     guard id >= 0 else { throw HDF5.failure(source, place: place, action) }

@@ -1,0 +1,76 @@
+// How an HDF5 dataset is stored: layout and filter messages (section IV.A.2.i and l).
+
+import Bytes
+
+/// Storage as the file states it; addresses are not checked yet.
+enum HDF5Layout {
+  case contiguous(address: UInt64, byteCount: UInt64)
+  case compact(Range<Int>)
+  case chunked(lengths: [Int], elementByteCount: Int, tree: UInt64)
+
+  init(_ message: ByteCursor, name: String) throws(InputError) {
+    var cursor = message
+    func failure(_ cause: String, hint: String = "") -> InputError {
+      InputError(
+        message.file.path, place: name, "byte \(message.position): \(cause)", hint: hint)
+    }
+    let version = try cursor.integer(UInt8.self, "layout version")
+    guard version == 3 else {
+      throw failure(
+        "layout version \(version) is not read (virtual datasets have 4)",
+        hint: HDF5Superblock.hint)
+    }
+    let kind = try cursor.integer(UInt8.self, "layout class")
+    switch kind {
+    case 0:
+      let count = Int(try cursor.integer(UInt16.self, "size"))
+      self = .compact(try cursor.skip(count, name))
+    case 1:
+      let address = try cursor.integer(UInt64.self, "address")
+      self = .contiguous(
+        address: address, byteCount: try cursor.integer(UInt64.self, "stored size"))
+    case 2:
+      let rank = Int(try cursor.integer(UInt8.self, "rank of chunks"))
+      guard (2...17).contains(rank) else { throw failure("chunks of rank \(rank - 1)") }
+      let tree = try cursor.integer(UInt64.self, "tree address")
+      var lengths: [Int] = []
+      for _ in 0..<rank - 1 { lengths.append(Int(try cursor.integer(UInt32.self, "length"))) }
+      self = .chunked(
+        lengths: lengths, elementByteCount: Int(try cursor.integer(UInt32.self, "element size")),
+        tree: tree)
+    default: throw failure("unknown layout class \(kind)")
+    }
+  }
+
+  /// A filter pipeline message.
+  static func filters(_ message: ByteCursor) throws(InputError) -> [HDF5Chunks.Filter] {
+    var cursor = message
+    let version = try cursor.integer(UInt8.self, "filter version")
+    let count = try cursor.integer(UInt8.self, "filter count")
+    guard version == 1 || version == 2, count <= 32 else {
+      throw cursor.failure(
+        "\(count) filters, version \(version)", at: message.position)
+    }
+    if version == 1 { _ = try cursor.skip(6, "reserved bytes") }
+    var result: [HDF5Chunks.Filter] = []
+    for _ in 0..<count {
+      let start = cursor.position
+      let number = try cursor.integer(UInt16.self, "filter")
+      let hasName = version == 1 || number >= 256
+      let nameByteCount = hasName ? Int(try cursor.integer(UInt16.self, "name length")) : 0
+      _ = try cursor.skip(2, "filter flags")
+      let valueCount = Int(try cursor.integer(UInt16.self, "value count"))
+      let padded = version == 1 ? (nameByteCount + 7) & ~7 : nameByteCount
+      _ = try cursor.skip(padded, "filter name")
+      let paddedCount = version == 1 && !valueCount.isMultiple(of: 2) ? valueCount + 1 : valueCount
+      _ = try cursor.skip(4 * paddedCount, "filter values")
+      guard let filter = HDF5Chunks.Filter(rawValue: Int32(number)) else {
+        throw cursor.failure(
+          "filter \(number) is not read, only gzip, shuffle and fletcher32 are", at: start,
+          hint: "rewrite the file: h5repack -f NONE in.h5 out.h5")
+      }
+      result.append(filter)
+    }
+    return result
+  }
+}
