@@ -1,7 +1,15 @@
+#!/usr/bin/env python3
 """Rotary factors in integers, written from formats/program.md, section "Rotations".
 
 Both parties must get the same integers, so nothing here is a float.
+
+    rotation.py formats/vectors/rotation.json
+
+checks the vectors.
 """
+
+import json
+import sys
 
 ONE, HALF_PI = 1 << 62, 7244019458077122842
 
@@ -23,3 +31,20 @@ def factors(position, turns, bits):
     """Cosine and sine, words with `bits` fractional bits, of a pair at `position`."""
     phase, drop = position * turns % 2**64, 62 - bits
     return [(sine(p % 2**64) + 2 ** (drop - 1) >> drop) % 2**64 for p in (phase + ONE, phase)]
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        rotations, count = json.load(file)["rotations"], 0
+    for rotation in rotations:
+        for entry in rotation["factors"]:
+            found = factors(entry["position"], rotation["turns"][entry["pair"]],
+                            rotation["factorFractionalBits"])
+            if found != [entry["cosine"] % 2**64, entry["sine"] % 2**64]:
+                sys.exit(f"rotation: error: {entry} is not {found}")
+            count += 1
+    print(f"{count} factors checked")
+
+
+if __name__ == "__main__":
+    main()

@@ -103,6 +103,15 @@ import Validation
     #expect(!expected.isEmpty && words == expected)
   }
 
+  /// A session hides the last bits of the factors in later truncations: the vectors do not.
+  @Test func rotationFactorsInPython() throws {
+    let outcome = try PythonTool("rotation.py").run([
+      Repository.root.appending(path: "formats/vectors/rotation.json").path
+    ])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output == "91 factors checked\n")
+  }
+
   /// Expects one line of error that holds `cause`.
   static func expectFailure(_ arguments: [String], _ cause: String) throws {
     let outcome = try tool.run(arguments)
