@@ -58,7 +58,7 @@ import Testing
       text: """
         {"model_type": "opt", "model_type": "opt"}
         """),
-    .configuration("unknown family", ["gpt2"], text: "{\"model_type\": \"gpt2\"}"),
+    .configuration("unknown family", ["rwkv"], text: "{\"model_type\": \"rwkv\"}"),
     Fault("no configuration", ["config.json"]) { folder in
       try FileManager.default.removeItem(atPath: "\(folder)/config.json")
     },
