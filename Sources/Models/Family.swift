@@ -19,6 +19,7 @@ enum Family: String, CaseIterable {
   case bert
   case llama
   case mistral
+  case chatglm
 
   /// Architecture in a few words.
   var summary: String {
@@ -28,6 +29,7 @@ enum Family: String, CaseIterable {
     case .bert: "encoder, learned positions and segments, LayerNorm after each part, GELU"
     case .llama: "decoder, rotary positions, RMSNorm, SwiGLU, grouped-query attention"
     case .mistral: "as llama"
+    case .chatglm: "ChatGLM-6B: prefix decoder, two rotary positions, scaled residuals, GELU"
     }
   }
 
@@ -36,6 +38,7 @@ enum Family: String, CaseIterable {
     case .opt: OPT.build(&configuration, tensorNames: tensorNames)
     case .gpt2: GPT2.build(&configuration, tensorNames: tensorNames)
     case .bert: BERT.build(&configuration, tensorNames: tensorNames)
+    case .chatglm: ChatGLM.build(&configuration, tensorNames: tensorNames)
     case .llama, .mistral: LLaMA.build(&configuration, family: self, tensorNames: tensorNames)
     }
   }

@@ -10,10 +10,14 @@ struct AttentionShape {
   var headCount: Int
   var keyHeadCount: Int
   var isCausal: Bool
+  /// Positions at the beginning that every position sees.
+  var contextLength: Int
   var scale: Double
 
   /// Number of key positions that query position `row` attends to: the first ones.
-  func keyCount(of row: Int) -> Int { isCausal ? row + 1 : positionCount }
+  func keyCount(of row: Int) -> Int {
+    isCausal ? max(row + 1, contextLength) : positionCount
+  }
 
   /// All positions of head `head` in a query or a result.
   func view(of head: Int) -> MatrixView {
@@ -103,17 +107,31 @@ extension FloatInterpreter {
 
   func rotary(
     _ input: [Float], width: Int, headCount: Int, base: Double, dimensions: Int,
-    layout: RotaryLayout
+    layout: RotaryLayout, context: TextContext
   ) -> [Float] {
     let headWidth = width / headCount
     let half = dimensions / 2
-    let speeds = (0..<half).map { pow(base, -2 * Double($0) / Double(dimensions)) }
+    let quarter = dimensions / 4
     var result = input
     for (position, start) in stride(from: 0, to: input.count, by: width).enumerated() {
       for pair in 0..<half {
-        let angle = Double(position) * speeds[pair]
+        let (first, second, place, exponent) =
+          switch layout {
+          case .halves: (pair, pair + half, position, Double(pair) / Double(half))
+          case .pairs: (2 * pair, 2 * pair + 1, position, Double(pair) / Double(half))
+          case .twoPositions where pair < quarter:
+            (
+              pair, pair + quarter, context.contextPosition(position),
+              Double(pair) / Double(quarter)
+            )
+          case .twoPositions:
+            (
+              pair + quarter, pair + half, context.blockPosition(position),
+              Double(pair - quarter) / Double(quarter)
+            )
+          }
+        let angle = Double(place) * pow(base, -exponent)
         let (cosine, sine) = (cos(angle), sin(angle))
-        let (first, second) = layout == .halves ? (pair, pair + half) : (2 * pair, 2 * pair + 1)
         for head in stride(from: start, to: start + width, by: headWidth) {
           let (a, b) = (Double(input[head + first]), Double(input[head + second]))
           result[head + first] = Float(a * cosine - b * sine)

@@ -56,13 +56,15 @@ public struct FloatInterpreter: Sendable {
   /// The output of the last node for the text `tokens`, [positions, width]: logits for a decoder,
   /// the last hidden state for an encoder.
   ///
-  /// - Throws: `InputError` for no tokens, more than the position table has, or ids outside the
-  ///   vocabulary.
+  /// - Throws: `InputError` for no tokens, more than the position table has, ids outside the
+  ///   vocabulary, or a text without the tokens that end the context of a prefix decoder.
   public func run(tokens: [Int], observe: Observer? = nil) throws(InputError) -> FloatMatrix {
     try model.check(tokens)
+    let context = try model.contextMarkers?.context(of: tokens) ?? TextContext()
     var values = [[Float]](repeating: [], count: model.nodes.count)
     for (index, node) in model.nodes.enumerated() {
-      values[index] = evaluate(index, tokens: tokens, values: values, observe: observe)
+      values[index] = evaluate(
+        index, tokens: tokens, context: context, values: values, observe: observe)
       observe?(index, .output, values[index])
       for input in node.operation.inputs where lastUses[input] == index { values[input] = [] }
     }
@@ -72,7 +74,7 @@ public struct FloatInterpreter: Sendable {
   }
 
   private func evaluate(
-    _ index: Int, tokens: [Int], values: [[Float]], observe: Observer?
+    _ index: Int, tokens: [Int], context: TextContext, values: [[Float]], observe: Observer?
   ) -> [Float] {
     let node = model.nodes[index]
     switch node.operation {
@@ -92,7 +94,7 @@ public struct FloatInterpreter: Sendable {
     case .rotary(let input, let headCount, let base, let dimensions, let layout):
       return rotary(
         values[input], width: node.width, headCount: headCount, base: base,
-        dimensions: dimensions, layout: layout)
+        dimensions: dimensions, layout: layout, context: context)
     case .linear(let input, let matrix, let bias):
       return linear(
         values[input], rowCount: tokens.count, weight: weight(matrix), bias: bias.map(weight),
@@ -102,7 +104,8 @@ public struct FloatInterpreter: Sendable {
         query: values[query], key: values[key], value: values[value], name: node.name,
         shape: AttentionShape(
           positionCount: tokens.count, headWidth: node.width / headCount, headCount: headCount,
-          keyHeadCount: keyHeadCount, isCausal: model.kind == .decoder, scale: scale),
+          keyHeadCount: keyHeadCount, isCausal: model.kind == .decoder,
+          contextLength: context.length, scale: scale),
         observe: observe.map { observe in { observe(index, $0, $1) } })
     case .activation(let input, let activation):
       let function = functions.activations[node.name] ?? activation.function

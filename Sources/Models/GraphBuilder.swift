@@ -30,6 +30,8 @@ struct GraphBuilder {
     /// The stored outputs that the matrix consists of, out of `storedOutputs`.
     var outputRanges: [Range<Int>]?
     var storedOutputs: Int?
+    /// What weight and bias are multiplied by.
+    var factor: Float = 1
     /// Layout, where it is not that of the name table.
     var layout: MatrixLayout?
   }
@@ -49,7 +51,8 @@ struct GraphBuilder {
       }
     bindings[name] = WeightBinding(
       shape: [outputs, inputs], key: names.storedKey(key), storedShape: shape,
-      isTransposed: layout != .outputsInputs, outputRanges: stored.outputRanges)
+      isTransposed: layout != .outputsInputs, outputRanges: stored.outputRanges,
+      factor: stored.factor)
     return name
   }
 
@@ -66,7 +69,7 @@ struct GraphBuilder {
       bindings[bias] = WeightBinding(
         shape: [outputs], key: names.storedKey(key + ".bias"),
         storedShape: names.biasesAreRows ? [1, length] : [length],
-        outputRanges: stored.outputRanges)
+        outputRanges: stored.outputRanges, factor: stored.factor)
     }
     return append(node, width: outputs, .linear(input, weight: weight, bias: bias))
   }

@@ -34,9 +34,11 @@ extension Model {
       return sameWidth ?? unexpected(gamma, [width])
     case .linear(_, let weight, let bias):
       return unexpected(weight, [width] + inputWidths) ?? unexpected(bias, [width])
-    case .rotary(_, let headCount, let base, let dimensions, _):
+    case .rotary(_, let headCount, let base, let dimensions, let layout):
       if let problem = sameWidth ?? isNotDivided(by: headCount) { return problem }
-      guard dimensions.isMultiple(of: 2), dimensions <= width / headCount else {
+      guard dimensions.isMultiple(of: layout == .twoPositions ? 4 : 2),
+        dimensions <= width / headCount
+      else {
         return "turns \(dimensions) elements of heads of \(width / headCount)"
       }
       return base > 0 ? nil : "has the base \(base)"

@@ -25,6 +25,8 @@ public enum RotaryLayout: String, Sendable, CaseIterable {
   case halves
   /// Element 2i with element 2i + 1.
   case pairs
+  /// The halves of the elements by the two positions of a `TextContext`, each half as `halves`.
+  case twoPositions
 }
 
 /// Index of a value in `Model.operations`: operation i writes value i.
@@ -41,7 +43,8 @@ public enum ModelOperation: Equatable, Sendable {
   /// x W^T + b; the weight is row-major [outputs, inputs].
   case linear(ModelValue, weight: String, bias: String?)
   /// Turns the first `dimensions` elements of each head: pair i of position t, (a, b), becomes
-  /// (a cos w - b sin w, b cos w + a sin w) with w = t * base^(-2i / dimensions).
+  /// (a cos w - b sin w, b cos w + a sin w) with w = t * base^(-2i / dimensions); half as many
+  /// dimensions for each of two positions.
   case rotary(
     ModelValue, headCount: Int, base: Double, dimensions: Int, layout: RotaryLayout)
   /// softmax(scale * q k^T) v for each head; causal for decoders.
@@ -95,10 +98,12 @@ public struct Model: Equatable, Sendable {
   public var nodes: [ModelNode]
   /// Every weight an operation names, once, sorted by name.
   public var weights: [WeightShape]
+  /// How a prefix decoder finds the context whose positions see each other; nil for all others.
+  public var contextMarkers: ContextMarkers?
 
   public init(
     family: String, kind: ModelKind, vocabularySize: Int, maximumPositions: Int,
-    nodes: [ModelNode], weights: [WeightShape]
+    nodes: [ModelNode], weights: [WeightShape], contextMarkers: ContextMarkers? = nil
   ) {
     self.family = family
     self.kind = kind
@@ -106,5 +111,6 @@ public struct Model: Equatable, Sendable {
     self.maximumPositions = maximumPositions
     self.nodes = nodes
     self.weights = weights
+    self.contextMarkers = contextMarkers
   }
 }

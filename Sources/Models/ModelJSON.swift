@@ -4,7 +4,7 @@ public import Bytes
 
 extension Model {
   public var json: JSON {
-    [
+    var members: [String: JSON] = [
       "family": .string(family), "kind": .string(kind.rawValue),
       "vocabularySize": .integer(vocabularySize), "maximumPositions": .integer(maximumPositions),
       "nodes": .array(nodes.map(\.json)),
@@ -13,6 +13,13 @@ extension Model {
           ["name": .string($0.name), "shape": .array($0.shape.map(JSON.integer))]
         }),
     ]
+    if let contextMarkers {
+      members["contextMarkers"] = [
+        "startToken": .integer(contextMarkers.startToken),
+        "maskTokens": .array(contextMarkers.maskTokens.map(JSON.integer)),
+      ]
+    }
+    return .object(members)
   }
 
   /// Reads a stored graph; every node may read earlier nodes and declared weights only.
@@ -27,6 +34,12 @@ extension Model {
       vocabularySize: try reader.integer("vocabularySize", in: 1...1 << 24),
       maximumPositions: try reader.integer("maximumPositions", in: 1...1 << 24), nodes: [],
       weights: [])
+    if let value = reader.optional("contextMarkers") {
+      var entry = try JSONReader(value, source: source, place: reader.path("contextMarkers"))
+      contextMarkers = ContextMarkers(
+        startToken: try entry.integer("startToken"), maskTokens: try entry.integers("maskTokens"))
+      try entry.finish()
+    }
     for (index, element) in try reader.array("weights").enumerated() {
       var entry = try JSONReader(
         element, source: source, place: "\(reader.path("weights"))[\(index)]")

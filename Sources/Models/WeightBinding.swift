@@ -12,9 +12,16 @@ struct WeightBinding: Equatable, Sendable {
   var isTransposed = false
   /// The stored outputs that the weight consists of, in this order; nil for all.
   var outputRanges: [Range<Int>]?
+  /// What the elements are multiplied by.
+  var factor: Float = 1
 
   /// The weight, row-major in `shape`, out of all elements of the stored tensor.
   func weight(of stored: [Float]) -> [Float] {
+    let result = gathered(from: stored)
+    return factor == 1 ? result : result.map { $0 * factor }
+  }
+
+  private func gathered(from stored: [Float]) -> [Float] {
     guard isTransposed || outputRanges != nil else { return stored }
     let inputCount = shape.dropFirst().reduce(1, *)
     let storedOutputCount = stored.count / inputCount

@@ -13,6 +13,10 @@ extension SecureProgram {
   public static func lower(_ model: Model, recipe: Recipe, calibration: Calibration)
     throws(InputError) -> SecureProgram
   {
+    guard model.contextMarkers == nil else {
+      throw InputError(
+        "lowering", place: model.family, "a prefix decoder's context is not lowered yet")
+    }
     var lowering = Lowering(model: model, recipe: recipe, calibration: calibration)
     for index in model.nodes.indices { try lowering.lower(index) }
     try lowering.finish()

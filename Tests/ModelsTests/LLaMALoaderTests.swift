@@ -162,7 +162,7 @@ import Testing
 
   @Test func listsTheSettingsThatAreRead() throws {
     let families = FamilyDescription.all
-    #expect(families.map(\.name) == ["opt", "gpt2", "bert", "llama", "mistral"])
+    #expect(families.map(\.name) == ["opt", "gpt2", "bert", "llama", "mistral", "chatglm"])
     for family in families { #expect(family.fields.count >= 12, "\(family.name)") }
     let llama = try #require(families.first { $0.name == "llama" })
     #expect(llama.fields.contains { $0.key == "rope_scaling" && $0.meaning == "only absent" })

@@ -15,7 +15,7 @@ import Testing
     #expect(try Model(json: JSON.parse(text, source: "m"), source: "m") == model)
   }
 
-  @Test func bothLayoutsSurvive() throws {
+  @Test func everyLayoutSurvives() throws {
     for layout in RotaryLayout.allCases {
       let model = Model(
         family: "test", kind: .decoder, vocabularySize: 2, maximumPositions: 2,
@@ -26,7 +26,7 @@ import Testing
             width: 4),
           ModelNode(
             name: "turn",
-            operation: .rotary(0, headCount: 1, base: 50.5, dimensions: 2, layout: layout),
+            operation: .rotary(0, headCount: 1, base: 50.5, dimensions: 4, layout: layout),
             width: 4),
         ], weights: [WeightShape(name: "t", shape: [2, 4])])
       #expect(try Model(json: JSON.parse(model.json.text, source: "m"), source: "m") == model)

@@ -154,7 +154,7 @@ import Testing
     checkpoint.configuration["model_type"] = "rwkv"
     #expect(
       try failure(checkpoint)
-        == #"model_type: "rwkv" is not implemented, only "opt", "gpt2", "bert", "llama", "mistral" are"#
+        == #"model_type: "rwkv" is not implemented, only "opt", "gpt2", "bert", "llama", "mistral", "chatglm" are"#
     )
     checkpoint.configuration["model_type"] = nil
     #expect(try failure(checkpoint) == "model_type: missing key")

@@ -11,7 +11,7 @@ extension ReferenceModel {
   func largestLogitDifference(of file: String? = nil, promptCount: Int = 6) throws -> Float {
     let interpreter = try FloatInterpreter(load(file))
     let prompts = try prompts()
-    #expect(prompts.count == 6)
+    #expect(!prompts.isEmpty)
     var largest: Float = 0
     for (index, tokens) in prompts.prefix(promptCount).enumerated() {
       let expected = try array("logits_\(index).npy")
