@@ -41,6 +41,9 @@ extension Model {
       else {
         return "turns \(dimensions) elements of heads of \(width / headCount)"
       }
+      if layout == .twoPositions, contextMarkers == nil {
+        return "turns by two positions in a model without context markers"
+      }
       return base > 0 ? nil : "has the base \(base)"
     case .attention(_, _, _, let headCount, let keyHeadCount, _):
       if let problem = isNotDivided(by: headCount) { return problem }

@@ -28,7 +28,8 @@ import Testing
             name: "turn",
             operation: .rotary(0, headCount: 1, base: 50.5, dimensions: 4, layout: layout),
             width: 4),
-        ], weights: [WeightShape(name: "t", shape: [2, 4])])
+        ], weights: [WeightShape(name: "t", shape: [2, 4])],
+        contextMarkers: ContextMarkers(startToken: 1, maskTokens: [0]))
       #expect(try Model(json: JSON.parse(model.json.text, source: "m"), source: "m") == model)
     }
   }
@@ -61,6 +62,7 @@ import Testing
       ("layers.0.attention", "headCount", 5, "has 5 heads for a width of 16"),
       ("layers.0.attention", "width", 8, "reads widths [16, 8, 8], expected [8, 4, 4]"),
       ("layers.0.attention.queryRotary", "layout", "thirds", #"unknown layout "thirds""#),
+      ("layers.0.attention.queryRotary", "layout", "twoPositions", "without context markers"),
       ("layers.0.attention.queryRotary", "dimensions", 6, "turns 6 elements of heads of 4"),
       ("layers.0.attention.queryRotary", "dimensions", 3, "turns 3 elements of heads of 4"),
       ("layers.0.attention.queryRotary", "dimensions", 0, "0 is outside 2...16777216"),
