@@ -44,7 +44,8 @@ extension Model {
       if layout == .twoPositions, contextMarkers == nil {
         return "turns by two positions in a model without context markers"
       }
-      return base > 0 ? nil : "has the base \(base)"
+      // Angles of a smaller base would exceed one radian a position.
+      return (1...1e12).contains(base) ? nil : "has the base \(base)"
     case .attention(_, _, _, let headCount, let keyHeadCount, _):
       if let problem = isNotDivided(by: headCount) { return problem }
       guard headCount.isMultiple(of: keyHeadCount) else {
