@@ -95,7 +95,7 @@ struct HDF5Input: ~Copyable {
     }
     guard status >= 0 else { throw HDF5.failure(path, place: place, "cannot be listed") }
     guard status == 0 else { throw InputError(path, place: place, "more than 65536 objects") }
-    return found.names
+    return found.names.sorted()
   }
 
   private struct LinkList {
