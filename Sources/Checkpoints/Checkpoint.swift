@@ -52,6 +52,7 @@ public struct Checkpoint: Sendable {
     self.source = source
   }
 
+  /// All elements of the tensor `name`, as `TensorSource` gives them.
   public func floats(_ name: String) throws(InputError) -> [Float] { try source.floats(name) }
 
   private static func openTensors(_ path: String) throws(InputError) -> any TensorSource {

@@ -8,6 +8,19 @@ import Program
 import Sharing
 import Validation
 
+let memoryOption = Option(
+  "memory", .byteCount, default: "1GiB",
+  help: "memory for weights and activations, at least 128MiB")
+
+/// The budget that `--memory` gives.
+func memoryBudget(_ arguments: ParsedArguments) throws -> MemoryBudget {
+  let byteCount = try arguments.integer("memory")
+  guard byteCount >= MemoryBudget.smallestByteCount else {
+    throw UsageError("--memory: at least 128MiB are needed")
+  }
+  return MemoryBudget(byteCount: byteCount)
+}
+
 let approximateCommand = Command(
   "approximate", summary: "calibrates a model and replaces its non-linear operations",
   details: "The result holds the plaintext weights: it stays with the owner.",
@@ -22,6 +35,7 @@ let approximateCommand = Command(
       help: "JSON array of token lists: text as the model will see it"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
+    memoryOption,
     Option("out", .path, isRequired: true, help: "file to write, such as model.lodge"),
     .json,
   ]
@@ -38,17 +52,25 @@ let approximateCommand = Command(
   }
   let path = try arguments.string("tokens")
   let texts = try TokenFile.read(path)
+  let memory = try memoryBudget(arguments)
+  let interpreter = try FloatInterpreter(loaded, memory: memory)
   let progress = Progress(
-    "calibrating", total: texts.count, unit: .items("texts"), console: arguments.console)
-  let calibration = try Calibration.observe(
-    try FloatInterpreter(loaded), texts: texts, source: path
-  ) { _ in progress.advance() }
+    "calibrating", total: loaded.model.nodes.count, unit: .items("nodes"),
+    console: arguments.console)
+  let calibration = try Calibration.observe(interpreter, texts: texts, source: path) {
+    done, total in
+    progress.reach(done, of: total)
+  }
   progress.finish()
   let program = try SecureProgram.lower(loaded.model, recipe: recipe, calibration: calibration)
+  let writing = Progress(
+    "writing", total: loaded.model.weights.reduce(0) { $0 + $1.elementCount },
+    unit: .items("weights"), console: arguments.console)
   try ModelFile.write(
     to: out, model: loaded.model, recipe: recipe, calibration: calibration,
-    checkpoint: FilePaths.lastComponent(of: loaded.path)
-  ) { name throws(InputError) in try loaded.weight(name) }
+    checkpoint: FilePaths.lastComponent(of: loaded.path), weights: loaded, memory: memory
+  ) { writing.advance(by: $0) }
+  writing.finish()
   let report = ConversionReport(
     model: loaded.model, recipe: recipe, calibration: calibration, program: program)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
@@ -65,6 +87,7 @@ let shareCommand = Command(
   options: [
     Option(
       "deployment", .choice(["two-server"]), default: "two-server", help: "who holds what"),
+    memoryOption,
     Option("out", .path, placeholder: "DIR", isRequired: true, help: "folder to write"),
     .json,
   ]
@@ -73,9 +96,11 @@ let shareCommand = Command(
   let file = try ModelFile(path: arguments.string("MODEL"))
   let folder = try arguments.string("out")
   let progress = Progress(
-    "sharing", total: try file.program().weights.count, unit: .items("weights"),
-    console: arguments.console)
-  let result = try ShareWriter.share(file, into: folder) { _, _ in progress.advance() }
+    "sharing", total: try file.program().weights.reduce(0) { $0 + $1.elementCount },
+    unit: .items("weights"), console: arguments.console)
+  let result = try ShareWriter.share(file, into: folder, memory: memoryBudget(arguments)) {
+    progress.advance(by: $0)
+  }
   progress.finish()
   let report = try ShareReport(result, folder: folder)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)

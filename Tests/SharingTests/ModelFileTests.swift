@@ -61,9 +61,7 @@ struct ModelFileTests {
     #expect(!files.program.weights.contains { $0.name.hasPrefix("embed") && $0.rowCount == 11 })
     let bundle = try ClientBundle(path: "\(files.folder)/client.bundle")
     #expect(bundle.conversion == files.result.conversion)
-    let encoder = WeightEncoder(source: "test") { name throws(InputError) in
-      try files.weights.weight(name)
-    }
+    let encoder = WeightEncoder(source: "test", weights: files.weights)
     func table(_ name: String, rows: Int, addedRow: String? = nil) throws -> [UInt64] {
       try encoder.encode(
         ProgramWeight(
