@@ -67,7 +67,9 @@ let package = Package(
       "Bytes", "Rings", "Randomness", "Checkpoints", "Models", "Approximation", "Program",
       "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation", "Arguments", "Tool",
     ].map {
-      .testTarget(name: "\($0)Tests", dependencies: toolModules + ["TestSupport", "CFloatKernels", "CRingKernels"])
+      .testTarget(
+        name: "\($0)Tests",
+        dependencies: toolModules + ["TestSupport", "CFloatKernels", "CRingKernels"])
     }
 )
 

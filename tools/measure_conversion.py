@@ -99,14 +99,24 @@ def write_checkpoint(folder, byte_count):
     return paths
 
 
+# A small process starts the command: the peak of a process counts what its parent had before.
+STARTER = """
+import resource, subprocess, sys, time
+start = time.monotonic()
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+seconds = time.monotonic() - start
+print(status, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def measured(command):
     """Seconds and peak resident bytes of a command."""
-    start = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"{' '.join(command)} failed")
-    return time.monotonic() - start, usage.ru_maxrss * 1024
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", STARTER, *command], capture_output=True, text=True, check=True)
+    status, seconds, kibibytes = result.stdout.split()
+    if status != "0":
+        sys.exit(f"{' '.join(command)}:\n{result.stderr}")
+    return float(seconds), int(kibibytes) * 1024
 
 
 def copy_time(sources, written, folder):
@@ -136,10 +146,15 @@ def main():
     parser.add_argument("--memory", help="passed on to both commands")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--folder", help="where to work (default: the system's temporary folder)")
-    parser.add_argument("--tools", required=True, help="folder with lodge-model")
+    build = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.build/release")
+    parser.add_argument("--tools", default=build, help="folder with lodge-model")
     arguments = parser.parse_args()
     memory = ["--memory", arguments.memory] if arguments.memory else []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as work:
+        # The input, its copy in model.lodge, three bundles and the copies that cat makes of them.
+        needed = int(12.5 * arguments.size * 1e9)
+        if shutil.disk_usage(work).free < needed:
+            sys.exit(f"measure-conversion: error: {work} has less than {needed / 1e9:.0f} GB free")
         checkpoint = f"{work}/checkpoint"
         os.mkdir(checkpoint)
         shards = write_checkpoint(checkpoint, int(arguments.size * 1e9))

@@ -43,7 +43,8 @@ struct HDF5Chunks: Sendable {
       let bytes = try decoded(chunk, from: file, elementByteCount: elementByteCount, name: name)
       file.release(chunk.stored)
       copy(
-        bytes, of: chunk, rows: chunkRows.clamped(to: rows), into: &result, firstRow: rows.lowerBound,
+        bytes, of: chunk, rows: chunkRows.clamped(to: rows), into: &result,
+        firstRow: rows.lowerBound,
         datasetShape: datasetShape, elementByteCount: elementByteCount)
     }
     let skipped = (elements.lowerBound - rows.lowerBound * rowLength) * elementByteCount

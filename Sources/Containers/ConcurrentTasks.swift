@@ -7,7 +7,8 @@ import Synchronization
 /// Runs numbered tasks on the threads of libdispatch.
 package enum ConcurrentTasks {
   /// Runs `body(0)` to `body(count - 1)`; throws the error of the lowest number that failed.
-  package static func run(_ count: Int, _ body: (Int) throws(InputError) -> Void) throws(InputError) {
+  package static func run(_ count: Int, _ body: (Int) throws(InputError) -> Void) throws(InputError)
+  {
     let failure = Mutex<(index: Int, error: InputError)?>(nil)
     withoutActuallyEscaping(body) { body in
       // Tasks touch disjoint data by the contract of this function; pointers are not Sendable.

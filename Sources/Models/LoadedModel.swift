@@ -47,7 +47,8 @@ public struct LoadedModel: WeightSource {
     return WeightEncoding(rawValue: tensor.type.rawValue) ?? .float32
   }
 
-  private func read(_ binding: WeightBinding, _ elements: Range<Int>) throws(InputError) -> [Float] {
+  private func read(_ binding: WeightBinding, _ elements: Range<Int>) throws(InputError) -> [Float]
+  {
     try binding.floats(in: elements) { (range) throws(InputError) in
       try checkpoint.source.floats(binding.key, in: range)
     }

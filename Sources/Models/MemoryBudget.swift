@@ -6,15 +6,11 @@ import Foundation
 public struct MemoryBudget: Equatable, Sendable {
   public var byteCount: Int
 
-  /// Below this the parts become so small that reading them dominates.
+  /// What tools accept: below this the parts become so small that reading them dominates.
   public static let smallestByteCount = 128 << 20
   public static let `default` = MemoryBudget(byteCount: 1 << 30)
 
-  /// - Parameter byteCount: at least `smallestByteCount`.
-  public init(byteCount: Int) {
-    precondition(byteCount >= MemoryBudget.smallestByteCount, "a budget of too few bytes")
-    self.byteCount = byteCount
-  }
+  public init(byteCount: Int) { self.byteCount = byteCount }
 
   /// Elements of a part of a weight: with 16 bytes each on every core, 1/8 of the budget.
   public var weightPartElementCount: Int {
@@ -28,7 +24,9 @@ public struct MemoryBudget: Equatable, Sendable {
   public var residentWeightByteCount: Int { byteCount / 4 }
 
   /// The ranges of elements that a tensor is worked on in.
-  public func parts(elementCount: Int) -> [Range<Int>] { parts(rowCount: elementCount, columnCount: 1) }
+  public func parts(elementCount: Int) -> [Range<Int>] {
+    parts(rowCount: elementCount, columnCount: 1)
+  }
 
   /// The ranges of rows that a matrix with `columnCount` columns is worked on in.
   public func parts(rowCount: Int, columnCount: Int) -> [Range<Int>] {

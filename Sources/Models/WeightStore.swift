@@ -39,7 +39,8 @@ struct WeightStore: Sendable {
   }
 
   /// Row `index` of a matrix with `columnCount` columns.
-  func row(_ index: Int, of name: String, columnCount: Int) throws(InputError) -> ArraySlice<Float> {
+  func row(_ index: Int, of name: String, columnCount: Int) throws(InputError) -> ArraySlice<Float>
+  {
     let range = index * columnCount..<(index + 1) * columnCount
     if let values = resident[name] { return values[range] }
     return try source.weight(name, in: range)[...]

@@ -39,7 +39,7 @@ public struct ClientBundle: Sendable {
       for part in table.parts(memory) where part.upperBound > offset * node.width {
         let wanted = part.clamped(to: offset * node.width..<table.elementCount)
         var values: [Int32] = []
-        for word in try encoder.encode(table, in: wanted) {
+        for word in try encoder.encode(table, in: wanted).words {
           guard let value = Int32(exactly: Int64(bitPattern: word)) else {
             throw InputError("model", place: name, "an element does not fit 32 bits")
           }

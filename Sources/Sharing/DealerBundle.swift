@@ -63,10 +63,7 @@ extension DealerBundle {
       let weight = program.weights[id]
       let parts = weight.parts(memory)
       let widths = try ConcurrentTasks.map(parts.count) { (index) throws(InputError) in
-        try encoder.encode(weight, in: parts[index]).reduce(into: UInt64(0)) { bits, word in
-          // The bits below the sign: ones where an element differs from its sign.
-          bits |= word ^ UInt64(bitPattern: Int64(bitPattern: word) >> 63)
-        }
+        try encoder.encode(weight, in: parts[index]).usedBits
       }
       let bits = widths.reduce(0, |)
       result[id] = bits < 1 << 15 ? .i16 : bits < 1 << 31 ? .i32 : .i64

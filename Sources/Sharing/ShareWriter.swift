@@ -76,7 +76,7 @@ public enum ShareWriter {
       let parts = weight.parts(memory)
       try ConcurrentTasks.run(parts.count) { (index) throws(InputError) in
         let part = parts[index]
-        let words = try encoder.encode(weight, in: part)
+        let words = try encoder.encode(weight, in: part).words
         var share = stream.words(at: part.lowerBound, count: part.count)
         for index in words.indices { share[index] = words[index] &- share[index] }
         try region.write(share, atElement: part.lowerBound)

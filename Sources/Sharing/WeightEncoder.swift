@@ -1,6 +1,7 @@
 // Static weights as ring elements, computed from a model's float tensors part by part.
 
 public import Bytes
+import CFloatKernels
 import Foundation
 public import Models
 public import Program
@@ -21,34 +22,74 @@ public struct WeightEncoder: Sendable {
 
   /// All elements of `weight`, as `encode(_:in:)` gives them.
   public func encode(_ weight: ProgramWeight) throws(InputError) -> [UInt64] {
-    try encode(weight, in: 0..<weight.elementCount)
+    try encode(weight, in: 0..<weight.elementCount).words
   }
 
   /// Elements `elements` of `weight`, counted row-major, as two's complement with
-  /// `weight.fractionalBits`, rounded to nearest, ties to even.
+  /// `weight.fractionalBits`, rounded to nearest, ties to even; and the bits below their signs that
+  /// some of them use.
   ///
   /// - Throws: `InputError` when a tensor has another size or a value does not fit the ring.
-  public func encode(_ weight: ProgramWeight, in elements: Range<Int>) throws(InputError)
-    -> [UInt64]
+  func encode(_ weight: ProgramWeight, in elements: Range<Int>) throws(InputError)
+    -> (words: [UInt64], usedBits: UInt64)
   {
-    var values = try realValues(weight, in: elements)
+    let from = weight.source
     let scale = pow(2, Double(weight.fractionalBits))
-    var largest = 0.0
-    for index in values.indices {
-      values[index] *= scale
-      largest = max(largest, abs(values[index]))
+    if let tensor = from.tensor, from.matrix == nil, from.addedRow == nil {
+      let values = try weights.weight(tensor, in: elements)
+      let columns = try from.columnScale.map { name throws(InputError) in
+        try weights.weight(name, in: 0..<weight.columnCount)
+      }
+      if let result = WeightEncoder.encode(
+        values, columns, firstColumn: elements.lowerBound % weight.columnCount,
+        factor: from.factor, scale: scale)
+      {
+        return result
+      }
     }
-    guard largest < 0x1p51 else { return try encodeLarge(values, weight, elements) }
-    // Adding 3 * 2^51 leaves the rounded integer in the low bits of the number's fraction.
-    let shift = 0x1.8p52
-    return values.map { ($0 + shift).bitPattern &- shift.bitPattern }
+    let values = try realValues(weight, in: elements)
+    return try encode(values.map { $0 * scale }, weight, elements)
   }
 
-  /// The same for scaled values of any size, one by one.
-  private func encodeLarge(_ values: [Double], _ weight: ProgramWeight, _ elements: Range<Int>)
-    throws(InputError) -> [UInt64]
+  /// The common case, several elements at a time; nil where a scaled value is 2^51 or more.
+  private static func encode(
+    _ values: [Float], _ columns: [Float]?, firstColumn: Int, factor: Double, scale: Double
+  ) -> (words: [UInt64], usedBits: UInt64)? {
+    var used: UInt64 = 0
+    var isLarge = false
+    let words = unsafe [UInt64](unsafeUninitializedCapacity: values.count) { target, count in
+      unsafe values.withUnsafeBufferPointer { values in
+        func encode(_ places: Range<Int>, _ columns: UnsafePointer<Float>?) {
+          guard let source = values.baseAddress, let target = target.baseAddress else { return }
+          let range = unsafe lodge_fixed_from_floats(
+            source + places.lowerBound, columns, factor, scale, target + places.lowerBound,
+            places.count)
+          used |= range.used_bits
+          isLarge = isLarge || range.is_large != 0
+        }
+        if let columns {
+          unsafe columns.withUnsafeBufferPointer { columns in
+            forEachRun(
+              of: firstColumn..<firstColumn + values.count, columnCount: columns.count
+            ) { places, column in
+              unsafe encode(places, columns.baseAddress.map { unsafe $0 + column })
+            }
+          }
+        } else {
+          encode(0..<values.count, nil)
+        }
+      }
+      count = values.count
+    }
+    return isLarge ? nil : (words, used)
+  }
+
+  /// The general case: scaled values of any size, one by one.
+  private func encode(_ values: [Double], _ weight: ProgramWeight, _ elements: Range<Int>)
+    throws(InputError) -> (words: [UInt64], usedBits: UInt64)
   {
-    var result: [UInt64] = []
+    var words: [UInt64] = []
+    var used: UInt64 = 0
     for (index, value) in zip(elements, values) {
       let rounded = value.rounded(.toNearestOrEven)
       guard abs(rounded) < 0x1p62 else {
@@ -56,9 +97,11 @@ public struct WeightEncoder: Sendable {
           source, place: weight.name,
           "element \(index) does not fit the ring with \(weight.fractionalBits) fractional bits")
       }
-      result.append(UInt64(bitPattern: Int64(rounded)))
+      let word = Int64(rounded)
+      words.append(UInt64(bitPattern: word))
+      used |= UInt64(bitPattern: word ^ word >> 63)
     }
-    return result
+    return (words, used)
   }
 
   /// Elements `elements` of factor * (tensor * columnScale + matrix vector + first row of addedRow),

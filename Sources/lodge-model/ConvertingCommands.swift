@@ -41,6 +41,7 @@ let approximateCommand = Command(
   ]
 ) { arguments in
   arguments.printConfiguration()
+  let memory = try memoryBudget(arguments)
   let out = try arguments.string("out")
   try AtomicFile.check(out)
   let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
@@ -52,7 +53,6 @@ let approximateCommand = Command(
   }
   let path = try arguments.string("tokens")
   let texts = try TokenFile.read(path)
-  let memory = try memoryBudget(arguments)
   let interpreter = try FloatInterpreter(loaded, memory: memory)
   let progress = Progress(
     "calibrating", total: loaded.model.nodes.count, unit: .items("nodes"),
@@ -93,12 +93,13 @@ let shareCommand = Command(
   ]
 ) { arguments in
   arguments.printConfiguration()
+  let memory = try memoryBudget(arguments)
   let file = try ModelFile(path: arguments.string("MODEL"))
   let folder = try arguments.string("out")
   let progress = Progress(
     "sharing", total: try file.program().weights.reduce(0) { $0 + $1.elementCount },
     unit: .items("weights"), console: arguments.console)
-  let result = try ShareWriter.share(file, into: folder, memory: memoryBudget(arguments)) {
+  let result = try ShareWriter.share(file, into: folder, memory: memory) {
     progress.advance(by: $0)
   }
   progress.finish()

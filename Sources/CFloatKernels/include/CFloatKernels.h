@@ -1,5 +1,5 @@
-// Conversions between IEEE half and single precision, one instruction for eight elements where the
-// processor has F16C.
+// Conversions of floating-point elements: halves to and from single precision, with F16C where the
+// processor has it, and single precision to fixed point.
 
 #ifndef LODGE_FLOAT_KERNELS_H
 #define LODGE_FLOAT_KERNELS_H
@@ -41,5 +41,20 @@ void lodge_floats_from_halves_portable(const uint16_t *source, float *target, si
 void lodge_halves_from_floats(const float *source, uint16_t *target, size_t count);
 /// The same without special instructions.
 void lodge_halves_from_floats_portable(const float *source, uint16_t *target, size_t count);
+
+/// What the results of `lodge_fixed_from_floats` need of the ring.
+typedef struct {
+  /// The bits below the sign that some result uses: ones where it differs from its sign.
+  uint64_t used_bits;
+  /// Whether some scaled value was 2^51 or more; the results are then meaningless.
+  int is_large;
+} lodge_fixed_range;
+
+/// target[i] = source[i] * columns[i] * factor * scale, rounded to the nearest integer, ties to even,
+/// in two's complement; products are of double precision, in this order. `columns` may be NULL for
+/// ones; `scale` is a power of two.
+lodge_fixed_range lodge_fixed_from_floats(
+    const float *source, const float *columns, double factor, double scale, uint64_t *target,
+    size_t count);
 
 #endif
