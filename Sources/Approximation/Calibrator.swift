@@ -4,7 +4,7 @@ public import Bytes
 public import Models
 
 extension Calibration {
-  /// Runs `interpreter` on every text and records the range of each observed quantity.
+  /// Runs `interpreter` on every text and records each observed quantity.
   ///
   /// `progress` is told how many evaluations of nodes are done, and of how many.
   /// - Throws: `InputError` for a text that the model does not take, and for values that are not
@@ -20,19 +20,12 @@ extension Calibration {
     try interpreter.run(
       texts: texts, source: source,
       observe: { node, kind, values in
-        guard let quantity = ObservedQuantity(rawValue: kind.rawValue), let first = values.first
-        else { return }
-        var (low, high) = (first, first)
-        for value in values {
-          low = min(low, value)
-          high = max(high, value)
-        }
-        guard low.isFinite, high.isFinite else {
+        guard let quantity = ObservedQuantity(rawValue: kind.rawValue) else { return }
+        guard FloatMatrix.areFinite(values) else {
           failure = failure ?? InputError(source, place: nodes[node].name, "is not finite")
           return
         }
-        calibration.include(
-          Double(low)...Double(high), node: nodes[node].name, quantity: quantity)
+        calibration.include(values, node: nodes[node].name, quantity: quantity)
       }, progress: progress)
     if let failure { throw failure }
     calibration.textCount = texts.count

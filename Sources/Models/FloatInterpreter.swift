@@ -114,7 +114,11 @@ public struct FloatInterpreter: Sendable {
   }
 
   /// Positions whose activations fit the budget together, at the node where most values are alive.
+  ///
+  /// Where weights are in memory nothing is saved by running texts together, and by itself each gives
+  /// the same bits whatever the others are.
   private var rowLimit: Int {
+    if weights.isResident { return 1 }
     var alive = 0
     var widest = 1
     for (index, node) in model.nodes.enumerated() {

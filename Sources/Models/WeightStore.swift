@@ -32,6 +32,9 @@ struct WeightStore: Sendable {
     self.resident = resident
   }
 
+  /// Whether all weights are in memory.
+  var isResident: Bool { !resident.isEmpty }
+
   /// All elements of a vector.
   func vector(_ name: String) throws(InputError) -> [Float] {
     if let values = resident[name] { return values }

@@ -26,19 +26,22 @@ public struct ModelFile: WeightSource {
   ) throws(InputError) {
     let encodings = Dictionary(
       uniqueKeysWithValues: model.weights.map { ($0.name, weights.encoding(of: $0.name)) })
-    let header: JSON = [
-      "model": model.json, "recipe": recipe.json, "calibration": calibration.json,
-      "checkpoint": .string(checkpoint),
+    let table = CalibrationTable(calibration)
+    let header: [String: JSON] = [
+      "model": model.json, "recipe": recipe.json, "checkpoint": .string(checkpoint),
       "encodings": .object(encodings.mapValues { .string($0.rawValue) }),
     ]
     let writer = try ContainerWriter(
-      path: path, kind: "model", header: header,
-      datasets: model.weights.map {
-        DatasetDescription(
-          name: "weights/\($0.name)",
-          elementType: (encodings[$0.name] ?? .float32).elementType, shape: $0.shape,
-          storage: .raw)
-      })
+      path: path, kind: "model",
+      header: .object(header.merging(table.members) { first, _ in first }),
+      datasets: table.datasets
+        + model.weights.map {
+          DatasetDescription(
+            name: "weights/\($0.name)",
+            elementType: (encodings[$0.name] ?? .float32).elementType, shape: $0.shape,
+            storage: .raw)
+        })
+    try table.write(to: writer)
     for shape in model.weights {
       let region = writer.region(of: "weights/\(shape.name)")
       let encoding = encodings[shape.name] ?? .float32
@@ -58,7 +61,7 @@ public struct ModelFile: WeightSource {
     var header = try JSONReader(reader.header, source: path)
     model = try Model(json: header.value("model"), source: path)
     recipe = try Recipe(json: header.value("recipe"), source: path)
-    calibration = try Calibration(json: header.value("calibration"), source: path)
+    calibration = try CalibrationTable.read(&header, reader)
     checkpoint = try header.string("checkpoint")
     var encodings: [String: WeightEncoding] = [:]
     let stored = try header.value("encodings")

@@ -30,9 +30,8 @@ let approximateCommand = Command(
   ],
   options: [
     Option("recipe", .string, default: "accurate", help: "a named recipe, or a JSON file"),
-    Option(
-      "tokens", .path, isRequired: true,
-      help: "JSON array of token lists: text as the model will see it"),
+    Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
+    Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of --tokens"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
     memoryOption,
@@ -40,6 +39,9 @@ let approximateCommand = Command(
     .json,
   ]
 ) { arguments in
+  guard arguments.isGiven("tokens") != arguments.isGiven("calibration") else {
+    throw UsageError("either --tokens or --calibration is needed")
+  }
   arguments.printConfiguration()
   let memory = try memoryBudget(arguments)
   let out = try arguments.string("out")
@@ -51,17 +53,17 @@ let approximateCommand = Command(
   {
     recipe.embedding = choice
   }
-  let path = try arguments.string("tokens")
-  let texts = try TokenFile.read(path)
-  let interpreter = try FloatInterpreter(loaded, memory: memory)
-  let progress = Progress(
-    "calibrating", total: loaded.model.nodes.count, unit: .items("nodes"),
-    console: arguments.console)
-  let calibration = try Calibration.observe(interpreter, texts: texts, source: path) {
-    done, total in
-    progress.reach(done, of: total)
+  let calibration: Calibration
+  if let path = arguments.optionalString("calibration") {
+    let file = try CalibrationFile(path: path)
+    try file.check(loaded.model, weights: loaded, path: path)
+    calibration = file.calibration
+  } else {
+    let path = try arguments.string("tokens")
+    calibration = try calibrate(
+      loaded, texts: TokenFile.read(path), source: path, memory: memory,
+      console: arguments.console)
   }
-  progress.finish()
   let program = try SecureProgram.lower(loaded.model, recipe: recipe, calibration: calibration)
   let writing = Progress(
     "writing", total: loaded.model.weights.reduce(0) { $0 + $1.elementCount },

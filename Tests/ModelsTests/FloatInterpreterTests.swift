@@ -209,10 +209,10 @@ import Testing
       ) { outputs.append($1) }
       for (tokens, output) in zip(texts, outputs) {
         let expected = try interpreter.run(tokens: tokens)
-        #expect(largestDifference(output.values[...], expected.values[...]) < 1e-5)
+        #expect(output == expected)
       }
-      let count = loaded.model.nodes.count
-      #expect(steps == (1...count).flatMap { [$0, count] })
+      let total = texts.count * loaded.model.nodes.count
+      #expect(steps == (1...total).flatMap { [$0, total] })
       let error = #expect(throws: InputError.self) {
         try interpreter.run(texts: [[1], [99]], source: "t.json")
       }
