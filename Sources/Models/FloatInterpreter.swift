@@ -97,6 +97,39 @@ public struct FloatInterpreter: Sendable {
     }
   }
 
+  /// Runs all `texts` together; before each linear node `fit` is given its index, what it reads and its
+  /// weights, and may return others, which the node then uses.
+  ///
+  /// - Throws: as `run(texts:)` does, and what `fit` throws.
+  public func refit(
+    texts: [[Int]], source: String,
+    _ fit: (_ nodeIndex: Int, _ input: FloatMatrix, _ weights: LinearWeights) throws(InputError)
+      -> LinearWeights?
+  ) throws(InputError) {
+    var batch = TextBatch()
+    for (index, tokens) in texts.enumerated() {
+      do throws(InputError) {
+        try batch.append(tokens, model: model)
+      } catch {
+        throw InputError(source, place: "text \(index)", error.cause, hint: error.hint)
+      }
+    }
+    var values = [[Float]](repeating: [], count: model.nodes.count)
+    for (index, node) in model.nodes.enumerated() {
+      if case .linear(let input, let matrix, let bias) = node.operation {
+        let current = LinearWeights(
+          matrix: try weights.vector(matrix),
+          bias: try bias.map { name throws(InputError) in try weights.vector(name) })
+        let read = FloatMatrix(
+          rowCount: batch.rowCount, columnCount: model.nodes[input].width, values: values[input])
+        values[index] = MatrixProduct.affine(read, try fit(index, read, current) ?? current)
+      } else {
+        values[index] = try evaluate(index, batch, values: values, observe: nil)
+      }
+      for input in node.operation.inputs where lastUses[input] == index { values[input] = [] }
+    }
+  }
+
   private func batches(_ texts: [[Int]], source: String) throws(InputError) -> [TextBatch] {
     let limit = rowLimit
     var batches: [TextBatch] = []
