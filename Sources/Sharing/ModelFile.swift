@@ -7,7 +7,7 @@ public import Models
 public import Program
 
 /// A converted model on disk. It holds the owner's plaintext weights.
-public struct ModelFile: Sendable {
+public struct ModelFile: WeightSource {
   public let model: Model
   public let recipe: Recipe
   public let calibration: Calibration
@@ -52,6 +52,11 @@ public struct ModelFile: Sendable {
   public func weight(_ name: String) throws(InputError) -> [Float] {
     let shape = model.weights.first { $0.name == name }?.shape
     return try reader.read("weights/\(name)", as: Float.self, shape: shape)
+  }
+
+  /// The graph lowered with the recipe and the calibrated ranges, and where its nodes have gone.
+  public func lowered() throws(InputError) -> LoweredModel {
+    try LoweredModel(model, recipe: recipe, calibration: calibration)
   }
 
   /// The graph lowered with the recipe and the calibrated ranges.

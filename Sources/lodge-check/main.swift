@@ -93,5 +93,5 @@ Command(
     lodge-check verify shares/manifest.json
     lodge-check compare secure.npy plaintext.npy
     """,
-  subcommands: [programCommand, costCommand, verifyCommand, compareCommand]
+  subcommands: [programCommand, costCommand, verifyCommand, compareCommand, validateCommand]
 ).main()
