@@ -20,7 +20,7 @@ extension EvaluationResult {
   /// - Parameters:
   ///   - errors: By node.
   ///   - inputs: The nodes that each node reads.
-  static func firstGrowth(_ errors: [Double], inputs: [[Int]]) -> ErrorGrowth? {
+  public static func firstGrowth(_ errors: [Double], inputs: [[Int]]) -> ErrorGrowth? {
     for (node, error) in errors.enumerated() {
       let before = inputs[node].reduce(0) { max($0, errors[$1]) }
       // Written so that an error that is not a number counts.

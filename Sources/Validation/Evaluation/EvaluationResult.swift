@@ -12,18 +12,24 @@ public struct EvaluationResult: Sendable {
   public let set: EvaluationSet
   /// Stages that ran, in order.
   public private(set) var stages: [Stage] = [.original, .approximated, .ring]
-  var logits: [Stage: LogitMetrics] = [:]
-  var embeddings: [Stage: EmbeddingMetrics] = [:]
+  /// Logits against the original's, of a decoder.
+  public private(set) var logits: [Stage: LogitMetrics] = [:]
+  /// Hidden states and embeddings against the original's, of an encoder.
+  public private(set) var embeddings: [Stage: EmbeddingMetrics] = [:]
   /// Cosine of every pair of the set, by stage.
-  var similarities: [Stage: [Double]] = [:]
-  /// Processor time of each stage where stages share the cores; see `wallSeconds`.
-  var seconds: [Stage: Double] = [:]
-  var wallSeconds = 0.0
-  var ringAgainstApproximated = ElementError()
-  var approximatedErrors: [RelativeError]
-  var ringErrors: [RelativeError]
-  var widths: [BitWidthHistogram]
-  var functions: [FunctionStatistics] = []
+  public private(set) var similarities: [Stage: [Double]] = [:]
+  /// Time in each stage, summed over windows that were evaluated at once.
+  public private(set) var seconds: [Stage: Double] = [:]
+  public private(set) var wallSeconds = 0.0
+  /// Stage `ring` against stage `approximated`: the output's elements.
+  public private(set) var ringAgainstApproximated = ElementError()
+  /// Against the original, by node of the model.
+  public private(set) var approximatedErrors: [RelativeError]
+  public private(set) var ringErrors: [RelativeError]
+  /// By value of the program; empty for opened values, which are shared ones under masks.
+  public private(set) var widths: [BitWidthHistogram]
+  /// In the order of the evaluator's functions.
+  public private(set) var functions: [FunctionStatistics] = []
   var points: [WindowResult.Point] = []
 
   private init(_ evaluator: Evaluator, _ set: EvaluationSet) {

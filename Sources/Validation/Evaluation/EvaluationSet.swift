@@ -10,6 +10,12 @@ public struct EvaluationWindow: Equatable, Sendable {
   public var tokens: [Int]
   /// Rows whose logits count: row r predicts tokens[r + 1]. All rows for an encoder.
   public var scored: Range<Int>
+
+  public init(text: Int, tokens: [Int], scored: Range<Int>) {
+    self.text = text
+    self.tokens = tokens
+    self.scored = scored
+  }
 }
 
 /// What a model is evaluated on.

@@ -17,7 +17,8 @@ public struct Evaluator: Sendable {
   public let program: SecureProgram
   public let pooling: Pooling
   let nodes: [LoweredNode]
-  let functions: [ReplacedFunction]
+  /// In the order of the model's nodes.
+  public let functions: [ReplacedFunction]
   /// Pending gamma and beta of normalisations that the following layers took in.
   let vectors: [String: [Float]]
   private let path: String

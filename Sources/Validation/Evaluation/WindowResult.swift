@@ -95,24 +95,3 @@ struct WindowResult: Sendable {
     }
   }
 }
-
-/// Mean and largest absolute difference.
-struct ElementError: Sendable {
-  private var sum = 0.0
-  private var count = 0
-  private(set) var maximum = 0.0
-
-  var mean: Double { sum / Double(max(count, 1)) }
-
-  mutating func add(_ difference: Double) {
-    sum += abs(difference)
-    count += 1
-    maximum = max(maximum, abs(difference))
-  }
-
-  mutating func add(_ other: ElementError) {
-    sum += other.sum
-    count += other.count
-    maximum = max(maximum, other.maximum)
-  }
-}
