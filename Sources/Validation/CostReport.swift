@@ -185,7 +185,9 @@ public struct CostReport {
     }
     var members: [String: JSON] = [
       "promptCapacity": .integer(session.promptCapacity),
-      "newCapacity": .integer(session.newCapacity), "total": object(total),
+      "newCapacity": .integer(session.newCapacity),
+      "roundTripSeconds": .number(roundTripSeconds), "bitsPerSecond": .number(bitsPerSecond),
+      "total": object(total),
       "layers": object(layers), "layerCount": .integer(layerCount),
       "parts": .array(rows.map(object)),
     ]

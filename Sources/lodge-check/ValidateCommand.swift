@@ -17,50 +17,43 @@ let validateCommand = Command(
     lodge-check validate minilm.lodge --pairs sts.json --max-spearman-drop 0.003
     """,
   positionals: [Positional("MODEL", .path, help: "file written by `lodge-model approximate`")],
-  options: [
-    Option("tokens", .path, help: "JSON array of token lists to evaluate on"),
-    Option("pairs", .path, help: "JSON array of scored pairs of token lists (encoder)"),
+  options: evaluationOptions + [
     Option(
-      "window", .integer(2...1 << 20),
-      help: "tokens evaluated at once (default 512, or what the model takes)"),
-    Option(
-      "stride", .integer(1...1 << 20),
-      help: "tokens between windows of a longer text (default half a window)"),
-    Option(
-      "pooling", .choice(Pooling.allCases.map(\.rawValue)), default: "mean",
-      help: "how an encoder's states become one embedding"),
-    Option("prompt", .integer(1...1 << 20), help: "tokens of the prompt, for costs (default 64)"),
-    Option("new", .integer(0...1 << 20), help: "new tokens, for costs (default 32)"),
+      "secure", .integer(0...1000), default: "0",
+      help: "sessions of up to 32 tokens to run in two parties as well"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time between the parties"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth between the parties"),
     Option("thresholds", .path, help: "JSON file of thresholds; options below replace its limits"),
   ]
     + Criterion.allCases.map {
       Option($0.option, .number($0.allowed), help: $0.help)
-    } + [
-      Option("out", .path, help: "write the JSON document to this file as well"), .json,
-    ]
+    } + reportOptions
 ) { arguments in
-  guard arguments.isGiven("tokens") || arguments.isGiven("pairs") else {
-    throw UsageError("--tokens FILE or --pairs FILE is needed")
-  }
+  try requireEvaluationSet(arguments)
   arguments.printConfiguration()
   let path = try arguments.string("MODEL")
-  let out = arguments.optionalString("out")
-  if let out { try AtomicFile.check(out) }
+  let outputs = try ReportOutputs(arguments)
   let thresholds = try readThresholds(arguments)
   let file = try ModelFile(path: path)
   let set = try readEvaluationSet(arguments, file)
-  let evaluator = try Evaluator(
-    file, path: path,
-    pooling: Pooling(rawValue: arguments.string("pooling")) ?? .mean)
+  let evaluator = try Evaluator(file, path: path, pooling: readPooling(arguments))
   let session = try CostReport.session(
     of: evaluator.program, prompt: arguments.optionalInteger("prompt"),
     new: arguments.optionalInteger("new"))
   let progress = Progress(
     "validating", total: set.tokenCount, unit: .items("tokens"), console: arguments.console)
-  let result = try EvaluationResult(evaluator, set) { progress.advance(by: $0) }
+  var result = try EvaluationResult(evaluator, set) { progress.advance(by: $0) }
   progress.finish()
+  let sessions = min(try arguments.integer("secure"), set.windows.count)
+  if sessions > 0 {
+    let progress = Progress(
+      "two parties", total: sessions, unit: .items("sessions"), console: arguments.console)
+    result.add(
+      try SecureSample(file, evaluator: evaluator, set: set, sessionCount: sessions) {
+        progress.advance(by: $0)
+      })
+    progress.finish()
+  }
   let report = try ValidationReport(
     path: path, file: file, evaluator: evaluator, result: result,
     cost: CostReport(
@@ -68,9 +61,7 @@ let validateCommand = Command(
       roundTripSeconds: arguments.number("rtt"),
       bitsPerSecond: arguments.number("bandwidth")),
     thresholds: thresholds)
-  if let out {
-    try AtomicFile.write(Array((report.json.text + "\n").utf8), to: out, mode: 0o644)
-  }
+  try outputs.write(report.json)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
   if !report.misses.isEmpty {
     throw CheckFailure(report.misses.map { "\(path): \($0.text)" })
@@ -86,20 +77,4 @@ private func readThresholds(_ arguments: ParsedArguments) throws(InputError) -> 
     }
   }
   return thresholds
-}
-
-/// The texts and pairs of `--tokens` and `--pairs`, cut as `--window` and `--stride` say.
-func readEvaluationSet(_ arguments: ParsedArguments, _ file: ModelFile) throws(InputError)
-  -> EvaluationSet
-{
-  let tokens = arguments.optionalString("tokens")
-  let pairs = arguments.optionalString("pairs")
-  var texts: [[Int]] = []
-  var scored: [ScoredPair] = []
-  if let tokens { texts = try TokenFile.read(tokens) }
-  if let pairs { scored = try PairFile.read(pairs) }
-  return try EvaluationSet(
-    model: file.model, texts: texts, source: tokens ?? pairs ?? "", pairs: scored,
-    pairSource: pairs ?? "", window: arguments.optionalInteger("window"),
-    stride: arguments.optionalInteger("stride"))
 }

@@ -108,8 +108,7 @@ public enum Criterion: String, Sendable, CaseIterable {
       return .success(original - ring)
     case .maxFixedPointError: return .success(result.ringAgainstApproximated.mean)
     case .minHeadroomBits: return .success(Double(result.headroom))
-    case .maxOutsideShare:
-      return .success(result.functions.reduce(0) { max($0, $1.outsideShare) })
+    case .maxOutsideShare: return .success(result.outsideShare)
     }
   }
 }

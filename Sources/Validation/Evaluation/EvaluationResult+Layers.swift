@@ -34,9 +34,15 @@ extension EvaluationResult {
   /// Bits that the largest of all values in the ring left below 2^62; negative after an overflow.
   public var headroom: Int { widths.reduce(BitWidthHistogram.limit) { min($0, $1.headroom) } }
 
-  /// Relative increase of the perplexity over the original's; nil for an encoder.
+  /// Largest share of inputs outside its valid range that a replacement saw.
+  public var outsideShare: Double { functions.reduce(0) { max($0, $1.outsideShare) } }
+
+  /// Relative increase of the perplexity over the original's; nil for an encoder, and for a stage
+  /// that ran on a sample.
   public func perplexityIncrease(_ stage: Stage) -> Double? {
-    guard let own = logits[stage], let original = logits[.original] else { return nil }
+    guard stage != .secure, let own = logits[stage], let original = logits[.original] else {
+      return nil
+    }
     return own.perplexity / original.perplexity - 1
   }
 }

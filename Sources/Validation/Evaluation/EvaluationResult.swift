@@ -31,6 +31,8 @@ public struct EvaluationResult: Sendable {
   /// In the order of the evaluator's functions.
   public private(set) var functions: [FunctionStatistics] = []
   var points: [WindowResult.Point] = []
+  /// Two parties on a sample, where they ran.
+  public private(set) var secure: SecureSample?
 
   private init(_ evaluator: Evaluator, _ set: EvaluationSet) {
     kind = evaluator.model.kind
@@ -94,6 +96,17 @@ public struct EvaluationResult: Sendable {
       results.withLock { $0[number] = result }
     }
     return results.withLock { results in numbers.compactMap { results[$0] } }
+  }
+
+  /// Adds what two parties gave on a sample.
+  public mutating func add(_ sample: SecureSample) {
+    stages.append(.secure)
+    seconds[.secure] = sample.seconds
+    switch kind {
+    case .decoder: logits[.secure] = sample.logits
+    case .encoder: embeddings[.secure] = sample.embeddings
+    }
+    secure = sample
   }
 
   private mutating func add(_ window: WindowResult) {

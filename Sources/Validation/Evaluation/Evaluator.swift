@@ -83,6 +83,11 @@ public struct Evaluator: Sendable {
       : SessionShape(kind: .encoder, promptCapacity: count, newCapacity: 0)
   }
 
+  /// The original model's output in float.
+  func original(_ tokens: [Int]) throws(InputError) -> FloatMatrix {
+    try interpreter.run(tokens: tokens)
+  }
+
   /// Output words as real numbers.
   func decoded(_ words: [UInt64]) -> [Float] {
     let scale = pow(0.5, Double(program.outputValue?.fractionalBits ?? 0))

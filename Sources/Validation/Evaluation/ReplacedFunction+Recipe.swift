@@ -42,13 +42,23 @@ extension ReplacedFunction {
     return seen.lowerBound - margin...seen.upperBound + margin
   }
 
+  private static func title(_ function: Activation) -> String {
+    switch function {
+    case .relu: "ReLU"
+    case .gelu: "GeLU"
+    case .geluTanh: "GeLU (tanh)"
+    case .silu: "SiLU"
+    }
+  }
+
   private static func activation(
     _ node: String, _ function: Activation, seen: ClosedRange<Double>, bound: Double,
     _ recipe: Recipe
   ) -> ReplacedFunction {
     let exact = function.function
     var replaced = exact
-    var text = "exact"
+    var text = "itself"
+    var drawn = widened(seen)
     let isSiLU = function == .silu
     if function != .relu {
       let degree = isSiLU ? recipe.siluDegree : recipe.geluDegree
@@ -64,10 +74,12 @@ extension ReplacedFunction {
         return a < limit ? x / 2 + fit((a - half) / scale) : max(x, 0)
       }
       text = "x/2 + P\(degree)(|x|) for |x| < \(limit), ReLU outside"
+      // Far outside nothing is to be seen.
+      if drawn.overlaps(-limit...limit) { drawn = drawn.clamped(to: -2 * limit...2 * limit) }
     }
     return ReplacedFunction(
-      node: node, place: .activation, original: function.rawValue, replacement: text,
-      exact: exact, replaced: replaced, validRange: -bound...bound, drawnRange: widened(seen),
+      node: node, place: .activation, original: title(function), replacement: text,
+      exact: exact, replaced: replaced, validRange: -bound...bound, drawnRange: drawn,
       isLogarithmic: false)
   }
 
@@ -95,7 +107,7 @@ extension ReplacedFunction {
   }
 
   private static func tableText(_ recipe: Recipe) -> String {
-    "lines within \(Figure.text(recipe.tableTolerance)) of it, relatively"
+    "piecewise linear, relative error below \(Figure.text(recipe.tableTolerance))"
   }
 
   private static func reciprocal(_ node: String, keyCount: Double, _ recipe: Recipe)

@@ -32,7 +32,7 @@ struct WindowResult: Sendable {
   var seconds: [Stage: Double] = [:]
 
   /// Points that are kept of a window.
-  static let pointCount = 64
+  static let pointCount = 256
 
   init(_ window: EvaluationWindow, evaluator: Evaluator) {
     self.window = window

@@ -12,7 +12,8 @@ extension ValidationReport {
   public var json: JSON {
     [
       "format": "lodge-validation", "version": .integer(ValidationReport.version),
-      "model": modelJSON, "evaluation": evaluationJSON, "stages": .array(result.stages.map(stage)),
+      "model": modelJSON, "evaluation": result.json,
+      "stages": .array(result.stages.map(result.json)),
       "fixedPointError": [
         "mean": .figure(result.ringAgainstApproximated.mean),
         "largest": .figure(result.ringAgainstApproximated.maximum),
@@ -31,7 +32,7 @@ extension ValidationReport {
         Criterion.allCases.compactMap { criterion in
           thresholds.limits[criterion].map { threshold(criterion, limit: $0) }
         }),
-      "isPassed": .bool(misses.isEmpty),
+      "isPassed": .bool(misses.isEmpty), "secure": result.secure?.json ?? .null,
     ]
   }
 
@@ -46,41 +47,6 @@ extension ValidationReport {
         "tokenCount": .integer(file.calibration.tokenCount),
       ],
     ]
-  }
-
-  private var evaluationJSON: JSON {
-    let set = result.set
-    return [
-      "textCount": .integer(set.textCount), "pairCount": .integer(set.pairs.count),
-      "windowCount": .integer(set.windows.count), "window": .integer(set.window),
-      "stride": .integer(set.stride), "tokenCount": .integer(set.tokenCount),
-      "scoredCount": .integer(set.scoredCount), "seconds": .number(result.wallSeconds),
-    ]
-  }
-
-  private func stage(_ stage: Stage) -> JSON {
-    var members: [String: JSON] = [
-      "stage": .string(stage.rawValue), "seconds": .figure(result.seconds[stage]),
-    ]
-    if let metrics = result.logits[stage] {
-      members.merge([
-        "perplexity": .figure(metrics.perplexity), "meanLoss": .figure(metrics.meanLoss),
-        "perplexityIncrease": .figure(result.perplexityIncrease(stage)),
-        "top1": .figure(metrics.topAgreement), "top5": .figure(metrics.topFiveAgreement),
-        "meanDivergence": .figure(metrics.meanDivergence),
-        "largestDivergence": .figure(metrics.maximumDivergence),
-        "meanError": .figure(metrics.meanError), "largestError": .figure(metrics.maximumError),
-      ]) { _, new in new }
-    }
-    if let metrics = result.embeddings[stage] {
-      members.merge([
-        "meanCosine": .figure(metrics.meanCosine),
-        "smallestCosine": .figure(metrics.minimumCosine),
-        "spearman": .figure(result.spearman(stage)), "pearson": .figure(result.pearson(stage)),
-        "meanError": .figure(metrics.meanError), "largestError": .figure(metrics.maximumError),
-      ]) { _, new in new }
-    }
-    return .object(members)
   }
 
   private func node(_ index: Int) -> JSON {

@@ -44,7 +44,7 @@ extension ValidationReport {
       }
       table.addRow([
         stage.title, Figure.text(metrics.perplexity),
-        Figure.percent(result.perplexityIncrease(stage) ?? .nan),
+        result.perplexityIncrease(stage).map(Figure.percent) ?? "sample",
         Figure.percent(metrics.topAgreement), Figure.percent(metrics.topFiveAgreement),
         Figure.text(metrics.meanDivergence), Figure.text(metrics.maximumDivergence),
         Figure.text(metrics.meanError), Figure.text(metrics.maximumError),
@@ -109,9 +109,18 @@ extension ValidationReport {
       "Fixed point against replacements in float: mean error of the output "
         + "\(Figure.text(result.ringAgainstApproximated.mean)), largest "
         + "\(Figure.text(result.ringAgainstApproximated.maximum)).")
+    if let sample = result.secure {
+      lines.append(
+        "Two parties on a sample: \(sample.stepCount) steps of \(sample.sessionCount) sessions, "
+          + "\(Quantity.grouped(sample.wordCount)) output words as in the simulator bit for bit; "
+          + "\(Quantity.grouped(sample.roundCount)) rounds, party 0 sent "
+          + "\(Quantity.text(byteCount: sample.byteCount)), "
+          + "\(Quantity.text(seconds: sample.seconds)) over loopback.")
+    }
     if let tightest {
       lines.append(
-        "Headroom: \(tightest.headroom) bits below 2^62, at \(tightest.label).")
+        "Headroom: \(tightest.headroom) bit\(tightest.headroom == 1 ? "" : "s") below 2^62, at "
+          + "\(tightest.label).")
     }
     return lines.joined(separator: "\n")
   }
