@@ -103,6 +103,11 @@ public struct ModelFile: WeightSource {
 
   public func encoding(of name: String) -> WeightEncoding { encodings[name] ?? .float32 }
 
+  /// The graph lowered with the recipe and the calibrated ranges, and where its nodes have gone.
+  public func lowered() throws(InputError) -> LoweredModel {
+    try LoweredModel(model, recipe: recipe, calibration: calibration)
+  }
+
   /// The graph lowered with the recipe and the calibrated ranges.
   public func program() throws(InputError) -> SecureProgram {
     try SecureProgram.lower(model, recipe: recipe, calibration: calibration)

@@ -12,7 +12,8 @@ import Testing
     ["lodge-model", "approximate"], ["lodge-model", "share"], ["lodge-deal"], ["lodge-party"],
     ["lodge-client"], ["lodge-bench"], ["lodge-check"], ["lodge-check", "program"],
     ["lodge-check", "cost"],
-    ["lodge-check", "verify"], ["lodge-check", "compare"],
+    ["lodge-check", "verify"], ["lodge-check", "validate"], ["lodge-check", "compare"],
+    ["lodge-check", "logits"],
   ]
 
   @Test(arguments: commands)
@@ -56,7 +57,9 @@ import Testing
     (["lodge-party", "--party", "2"], "--party"),
     (["lodge-client", "--party0", "a:1"], "--party1"),
     (["lodge-check", "cost", "x", "--rtt", "10"], "--rtt"),
-    (["lodge-check", "compare", "x"], "PLAINTEXT"),
+    (["lodge-check", "logits", "x"], "PLAINTEXT"),
+    (["lodge-check", "compare", "x"], "--tokens"), (["lodge-check", "validate", "x"], "--tokens"),
+    (["lodge-check", "validate", "x", "--tokens", "t", "--min-top1", "1.5"], "--min-top1"),
     (["lodge-check", "verify", "--nosuch"], "--nosuch"),
   ])
   func wrongUsageExits64(command: [String], part: String) throws {

@@ -1,11 +1,11 @@
-// `lodge-check compare`: when do two runs say the same?
+// `lodge-check logits`: when do two runs say the same?
 
 import Bytes
 import Foundation
 import TestSupport
 import Testing
 
-@Suite struct CompareTests {
+@Suite struct LogitsTests {
   private let folder = try? ScratchFolder()
 
   /// Writes rows of logits and returns the file's path.
@@ -21,7 +21,7 @@ import Testing
   @Test func closeLogitsAreEqualTokens() throws {
     let secure = try write([[1, 3.25, 2], [0.5, 0.375, -1], [0, 0, 7]], "secure.npy")
     let text = try Tool.succeed(
-      "lodge-check", ["compare", secure, write(plaintext, "plaintext.npy"), "--json"])
+      "lodge-check", ["logits", secure, write(plaintext, "plaintext.npy"), "--json"])
     var reader = try JSONReader(JSON.parse(Array(text.utf8), source: "output"), source: "output")
     #expect(try reader.integer("rows") == 3)
     #expect(try reader.integer("comparedRows") == 3)
@@ -35,11 +35,11 @@ import Testing
   @Test func aSmallMarginExplainsAnotherToken() throws {
     let secure = try write([[1, 3, 2], [0.375, 0.5, -1], [900, 0, 7]], "secure.npy")
     let other = try write(plaintext, "plaintext.npy")
-    let text = try Tool.succeed("lodge-check", ["compare", secure, other])
+    let text = try Tool.succeed("lodge-check", ["logits", secure, other])
     #expect(text.contains("1 of 3"))
     #expect(text.contains("row 1, where the plaintext margin is 0.1250"))
     #expect(text.contains("0.1250\n"))
-    let outcome = try Tool.run("lodge-check", ["compare", secure, other, "--margin", "0.1"])
+    let outcome = try Tool.run("lodge-check", ["logits", secure, other, "--margin", "0.1"])
     Tool.expectFailure(
       outcome, of: "lodge-check",
       saying: [secure, "row 1", "token 1 was chosen", "chooses 0 by a margin of 0.1250"])
@@ -48,11 +48,11 @@ import Testing
   @Test func whatCannotBeComparedIsRefused() throws {
     let good = try write(plaintext, "plaintext.npy")
     let short = try write(Array(plaintext.prefix(2)), "short.npy")
-    try Tool.fail("lodge-check", ["compare", short, good], saying: [short, "shape"])
+    try Tool.fail("lodge-check", ["logits", short, good], saying: [short, "shape"])
     let wrong = try write([[1, .nan, 2], [0, 0, 0], [0, 0, 0]], "wrong.npy")
-    try Tool.fail("lodge-check", ["compare", wrong, good], saying: [wrong, "row 0", "not finite"])
+    try Tool.fail("lodge-check", ["logits", wrong, good], saying: [wrong, "row 0", "not finite"])
     let cut = try #require(folder).file("cut.npy")
     try Data(Data(contentsOf: URL(filePath: good)).dropLast(3)).write(to: URL(filePath: cut))
-    try Tool.fail("lodge-check", ["compare", good, cut], saying: [cut])
+    try Tool.fail("lodge-check", ["logits", good, cut], saying: [cut])
   }
 }
