@@ -33,7 +33,9 @@ struct GGUFModel: TensorSource {
       let layout = architecture.layout(mapped.layout, of: tensor)
       if layout == .transposed { tensor.shape.reverse() }
       guard places.updateValue(Place(name: name, layout: layout), forKey: mapped.name) == nil else {
-        throw InputError(file.path, place: name, "a second tensor stands for \(mapped.name)")
+        throw InputError(
+          file.path, place: name, offset: file.infoOffsets[name] ?? GGUF.metadataOffset,
+          "a second tensor stands for \(mapped.name)")
       }
       tensors.append(tensor)
     }
