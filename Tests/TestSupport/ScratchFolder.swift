@@ -7,8 +7,14 @@ import Glibc
 public final class ScratchFolder: Sendable {
   public let path: String
 
-  public init() throws {
-    let folder = FileManager.default.temporaryDirectory
+  /// - Parameter inMemory: For tests of many small durable writes, which a disk would slow down.
+  public init(inMemory: Bool = false) throws {
+    let memory = "/dev/shm"
+    let parent =
+      inMemory && FileManager.default.isWritableFile(atPath: memory)
+      ? URL(filePath: memory) : FileManager.default.temporaryDirectory
+    let folder =
+      parent
       .appending(path: "lodge-test-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     self.path = folder.path
