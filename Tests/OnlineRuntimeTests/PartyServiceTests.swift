@@ -161,10 +161,11 @@ import Testing
     #expect(client.key.session == 1)
     try client.end()
     let error = #expect(throws: InputError.self) { try begin(party0, party1) }
-    #expect(error?.cause.contains("session 0 of batch beef is already used (burned)") == true)
+    #expect(error?.cause == "no unused session is left: all 2 are used")
+    #expect(party0.log.contains("burned session 0 of batch beef: used by party 1"))
     try party0.stop()
     try party1.stop()
-    #expect(try ledgerState(folder, party: 0, session: 0) == nil)
+    #expect(try ledgerState(folder, party: 0, session: 0) == .burned)
   }
 
   @Test(arguments: [0, 1])

@@ -17,6 +17,7 @@ private final class KilledParties {
   let relay: RecordingRelay
   private var generator: SplitMix
   private var parties: [PartyProcess]
+  private var nextInReserve = 0
   private(set) var killCount = 0
   private(set) var finishedCount = 0
 
@@ -31,10 +32,15 @@ private final class KilledParties {
       [
         folder.file("shares"), "--sessions", "0..<\(sessionCount)",
         "--prompt", "\(Self.promptCapacity)", "--new", "\(Self.newCapacity)",
-        "--out", folder.file("correlations"),
+        "--out", folder.file("reserve"),
       ])
+    for party in 0...1 {
+      try FileManager.default.createDirectory(
+        atPath: folder.file("correlations/party\(party)"), withIntermediateDirectories: true)
+    }
     servers = Servers(converted: folder)
     relay = try RecordingRelay()
+    try FileManager.default.supply(folder, after: -1, from: &nextInReserve)
     let party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0")
     relay.setTarget(try Address(party0.address))
     parties = [party0, try PartyProcess(servers, 1, peer: relay.address.description)]
@@ -68,6 +74,8 @@ private final class KilledParties {
     if killed.contains(0) { relay.setTarget(nil) }
     for party in killed { parties[party].tool.kill() }
     killCount += killed.count
+    try FileManager.default.supply(
+      folder, after: relay.record.lastSession, from: &nextInReserve)
     try whileDown(folder)
     for party in killed {
       let peer = party == 0 ? "127.0.0.1:0" : relay.address.description
@@ -97,6 +105,29 @@ private final class KilledParties {
       try SessionLedger(path: folder.file("party\(party).ledger"), party: party)
         .claimedSessions()
     }
+  }
+}
+
+extension FileManager {
+  /// Puts three sessions after `last` in the parties' folders and leaves the four before: enough
+  /// for a party to go wrong with, and few enough to start it two hundred times.
+  fileprivate func supply(_ folder: ScratchFolder, after last: Int, from next: inout Int) throws {
+    func path(_ name: String, _ party: Int, _ session: Int) -> String {
+      let digits = String(session)
+      return folder.file(
+        "\(name)/party\(party)/\(String(repeating: "0", count: 6 - digits.count))\(digits).corr")
+    }
+    for party in 0...1 {
+      for session in next..<max(next, last + 4)
+      where fileExists(atPath: path("reserve", party, session)) {
+        try moveItem(
+          atPath: path("reserve", party, session), toPath: path("correlations", party, session))
+      }
+      for session in max(0, last - 12)..<max(0, last - 4) {
+        try? removeItem(atPath: path("correlations", party, session))
+      }
+    }
+    next = max(next, last + 4)
   }
 }
 
