@@ -13,6 +13,13 @@ public struct FloatMatrix: Equatable, Sendable {
     self.values = values
   }
 
+  /// Whether there is no infinity and no NaN among `values`.
+  public static func areFinite(_ values: [Float]) -> Bool {
+    var largest: UInt32 = 0
+    for value in values { largest = max(largest, value.bitPattern & 0x7fff_ffff) }
+    return largest < 0x7f80_0000
+  }
+
   /// The values of row `index`.
   public func row(_ index: Int) -> ArraySlice<Float> {
     values[index * columnCount..<(index + 1) * columnCount]

@@ -24,9 +24,7 @@ public struct EmbeddingTables: Sendable {
     guard let node = file.model.nodes.first,
       case .embed(let tokens, let positions, let offset, let segments) = node.operation
     else { throw InputError("model", "the model has no embedding") }
-    let encoder = WeightEncoder(source: "model") { name throws(InputError) in
-      try file.weight(name)
-    }
+    let encoder = WeightEncoder(source: "model", weights: file)
     func encode(_ name: String, rows: Int, formula: WeightFormula) throws(InputError) -> [Int32] {
       let words = try encoder.encode(
         ProgramWeight(

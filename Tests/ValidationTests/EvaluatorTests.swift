@@ -151,16 +151,27 @@ struct EvaluatorTests {
     let broken = try #require(files.model.weights.last).name
     try ModelFile.write(
       to: path, model: files.model, recipe: files.recipe, calibration: files.calibration,
-      checkpoint: "checkpoint"
-    ) { name throws(InputError) in
-      var values = try files.weights.weight(name)
-      if name == broken { values[3] = .nan }
-      return values
-    }
+      checkpoint: "checkpoint",
+      weights: ChangedWeights(files.weights) { $0 == broken && $1 == 3 ? .nan : $2 })
     let error = #expect(throws: InputError.self) {
       try Evaluator(ModelFile(path: path), path: path)
     }
     #expect(
       error?.description == "\(path): weights/\(broken): element 3 is nan", "\(error as Any)")
+  }
+}
+
+/// Weights of which single elements are others: `change` is given name, index and value.
+struct ChangedWeights: WeightSource {
+  private let source: any WeightSource
+  private let change: @Sendable (String, Int, Float) -> Float
+
+  init(_ source: any WeightSource, _ change: @escaping @Sendable (String, Int, Float) -> Float) {
+    self.source = source
+    self.change = change
+  }
+
+  func weight(_ name: String) throws(InputError) -> [Float] {
+    try source.weight(name).enumerated().map { change(name, $0.offset, $0.element) }
   }
 }

@@ -41,12 +41,8 @@ struct SecureSampleTests {
     let path = files.scratch.file("changed.lodge")
     try ModelFile.write(
       to: path, model: files.model, recipe: files.recipe, calibration: files.calibration,
-      checkpoint: "checkpoint"
-    ) { name throws(InputError) in
-      var values = try files.weights.weight(name)
-      values[0] += 0.01
-      return values
-    }
+      checkpoint: "checkpoint",
+      weights: ChangedWeights(files.weights) { $1 == 0 ? $2 + 0.01 : $2 })
     let file = try ModelFile(path: files.modelPath)
     let error = #expect(throws: InputError.self) {
       try SecureSample(

@@ -44,7 +44,7 @@ public struct Evaluator: Sendable {
       in: file.model, recipe: file.recipe, calibration: file.calibration)
     let source = FiniteWeights(file: file, path: path)
     interpreter = try FloatInterpreter(file.model, weights: source)
-    let encoder = WeightEncoder(source: path) { name throws(InputError) in try source.weight(name) }
+    let encoder = WeightEncoder(source: path, weights: source)
     var weights: [[UInt64]] = []
     for weight in program.weights { weights.append(try encoder.encode(weight)) }
     self.weights = weights
@@ -187,10 +187,19 @@ private struct FiniteWeights: WeightSource {
   let path: String
 
   func weight(_ name: String) throws(InputError) -> [Float] {
-    let values = try file.weight(name)
+    try checked(file.weight(name), name, firstIndex: 0)
+  }
+
+  func weight(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
+    try checked(file.weight(name, in: elements), name, firstIndex: elements.lowerBound)
+  }
+
+  private func checked(_ values: [Float], _ name: String, firstIndex: Int) throws(InputError)
+    -> [Float]
+  {
     if let index = values.firstIndex(where: { !$0.isFinite }) {
       throw InputError(
-        path, place: "weights/\(name)", "element \(index) is \(values[index])",
+        path, place: "weights/\(name)", "element \(firstIndex + index) is \(values[index])",
         hint: "the checkpoint that it was converted from may be damaged")
     }
     return values
