@@ -130,6 +130,27 @@ struct EvaluatorTests {
     #expect(outside.allSatisfy { $1.outsideShare > 0 && $1.outsideShare <= 1 })
   }
 
+  /// The evaluation on the calibration's own texts sees the inputs that calibration saw.
+  @Test func calibratedInputsAreThoseOfTheTexts() throws {
+    let (evaluator, result) = try Self.evaluate(.tiny(.opt(width: 24, innerWidth: 40)))
+    for (function, statistics) in zip(evaluator.functions, result.functions) {
+      let borders = statistics.inputs.borders
+      guard function.place != .reciprocal else {
+        #expect(function.calibratedShares(borders: borders) == nil)
+        continue
+      }
+      let shares = try #require(function.calibratedShares(borders: borders))
+      // In eighths of the drawn range: bins of the calibration are coarser than those drawn.
+      for eighth in stride(from: 0, to: shares.count, by: 16) {
+        let part = shares[eighth..<eighth + 16].reduce(0, +)
+        let counted = statistics.inputs.counts[eighth..<eighth + 16].reduce(0, +)
+        let expected = Double(counted) / Double(statistics.count)
+        #expect(abs(part - expected) < 0.1, "\(function.node) \(function.original) \(eighth)")
+      }
+      #expect(shares.reduce(0, +) <= 1.000001)
+    }
+  }
+
   @Test func growthIsFoundWhereItBegins() {
     let inputs = [[], [0], [1], [0, 2]]
     func growth(_ errors: [Double]) -> ErrorGrowth? {
