@@ -116,6 +116,20 @@ struct EvaluatorTests {
     }
   }
 
+  /// Weights that are read again for every window give the same as those that are kept.
+  @Test func aSmallBudgetChangesNothing() throws {
+    let files = try ConversionFiles.tiny(.opt())
+    let (evaluator, kept) = try Self.evaluate(files)
+    let file = try ModelFile(path: files.modelPath)
+    let streaming = try Evaluator(
+      file, path: files.modelPath, memory: MemoryBudget(byteCount: 1))
+    #expect(streaming.keepsWeights == false && evaluator.keepsWeights)
+    let read = try EvaluationResult(
+      streaming,
+      EvaluationSet(model: file.model, texts: ConversionFiles.tinyTexts, source: "texts"))
+    #expect(read.logits == kept.logits && read.widths == kept.widths)
+  }
+
   /// A text that the calibration did not prepare for is seen in the shares outside the ranges.
   @Test func inputsOutsideTheirRangeAreCounted() throws {
     let folder = try ScratchFolder()
