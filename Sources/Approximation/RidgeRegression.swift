@@ -67,7 +67,9 @@ package struct RidgeRegression {
   }
 
   /// |X D - R|^2 over other rows.
-  package func error(of solution: [Double], _ inputs: [Double], _ residuals: [Double], rowCount: Int)
+  package func error(
+    of solution: [Double], _ inputs: [Double], _ residuals: [Double], rowCount: Int
+  )
     -> Double
   {
     var difference = residuals

@@ -8,6 +8,8 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
   public var source: String
   /// Tensor, key or byte offset inside `source`; empty when the whole of it is meant.
   public var place: String
+  /// Byte of `source` at which the fault lies, where there is one; `place` then ends with it.
+  public private(set) var offset: Int?
   /// What was found and what was expected.
   public var cause: String
   /// What the user can do about it; empty when there is nothing to suggest.
@@ -20,9 +22,20 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     self.hint = hint
   }
 
-  /// The same error at the byte `offset` of `source`.
-  public init(_ source: String, offset: Int, _ cause: String, hint: String = "") {
-    self.init(source, place: "byte \(offset)", cause, hint: hint)
+  /// The same error at the byte `offset` of `source`, which belongs to `place`, such as a tensor.
+  public init(
+    _ source: String, place: String = "", offset: Int, _ cause: String, hint: String = ""
+  ) {
+    self.init(
+      source, place: place.isEmpty ? "byte \(offset)" : "\(place): byte \(offset)", cause,
+      hint: hint)
+    self.offset = offset
+  }
+
+  /// This error, told to be at the byte `offset` unless it names a byte itself.
+  public func located(at offset: Int) -> InputError {
+    self.offset == nil
+      ? InputError(source, place: place, offset: offset, cause, hint: hint) : self
   }
 
   /// The whole error on one line; control characters, which names in hostile files may hold, are

@@ -3,21 +3,37 @@
 extension JSON {
   /// Deepest nesting of arrays and objects that is read.
   public static let maximumDepth = 64
+  /// Most values, nested ones counted, that are read from a file that nobody vouches for: a value of
+  /// two bytes of text may take a hundred in memory.
+  public static let maximumUntrustedValueCount = 1 << 18
 
   /// Parses exactly one JSON value; `source` names the file in errors, `offset` is where it starts.
   ///
   /// Numbers without fraction and exponent that fit `Int` become `.integer`, all others `.number`.
   /// - Throws: `InputError` with the byte offset for anything RFC 8259 does not allow, for a
-  ///   duplicate key, and for nesting beyond `maximumDepth`.
-  public static func parse(_ bytes: [UInt8], source: String, offset: Int = 0) throws(InputError)
-    -> JSON
-  {
-    var parser = JSONParser(bytes: bytes, source: source, base: offset)
+  ///   duplicate key, for nesting beyond `maximumDepth`, and for more than `valueLimit` values.
+  public static func parse(
+    _ bytes: [UInt8], source: String, offset: Int = 0, valueLimit: Int = .max
+  ) throws(InputError) -> JSON {
+    var parser = JSONParser(bytes: bytes, source: source, base: offset, valueLimit: valueLimit)
     parser.skipWhiteSpace()
     let value = try parser.value(depth: 0)
-    parser.skipWhiteSpace()
-    guard parser.position == bytes.count else { throw parser.failure("text after the JSON value") }
+    try parser.finish()
     return value
+  }
+
+  /// Parses an object that begins with the first byte; `offsets` tells where each of its keys stands.
+  /// - Throws: as `parse`.
+  public static func parseObject(
+    _ bytes: [UInt8], source: String, offset: Int, valueLimit: Int = .max
+  ) throws(InputError) -> (members: [String: JSON], offsets: [String: Int]) {
+    guard bytes.first == UInt8(ascii: "{") else {
+      throw InputError(source, offset: offset, "does not begin with '{'")
+    }
+    var parser = JSONParser(bytes: bytes, source: source, base: offset, valueLimit: valueLimit)
+    let members = try parser.members(depth: 0)
+    try parser.finish()
+    return (members, parser.offsets)
   }
 
   public static func parse(_ text: String, source: String) throws(InputError) -> JSON {
@@ -29,9 +45,14 @@ private struct JSONParser {
   let bytes: [UInt8]
   let source: String
   let base: Int
+  let valueLimit: Int
   var position = 0
+  private var valueCount = 0
+  /// Where the keys of the outermost object stand.
+  var offsets: [String: Int] = [:]
 
-  init(bytes: [UInt8], source: String, base: Int) {
+  init(bytes: [UInt8], source: String, base: Int, valueLimit: Int) {
+    self.valueLimit = valueLimit
     self.bytes = bytes
     self.source = source
     self.base = base
@@ -49,6 +70,11 @@ private struct JSONParser {
     }
   }
 
+  mutating func finish() throws(InputError) {
+    skipWhiteSpace()
+    guard position == bytes.count else { throw failure("text after the JSON value") }
+  }
+
   mutating func expect(_ literal: StaticString, _ value: JSON) throws(InputError) -> JSON {
     for byte in literal.description.utf8 {
       guard next == byte else { throw failure("invalid JSON literal") }
@@ -59,9 +85,11 @@ private struct JSONParser {
 
   mutating func value(depth: Int) throws(InputError) -> JSON {
     guard depth <= JSON.maximumDepth else { throw failure("JSON nested too deeply") }
+    valueCount += 1
+    guard valueCount <= valueLimit else { throw failure("more than \(valueLimit) JSON values") }
     switch next {
     case nil: throw failure("JSON text ends too early")
-    case UInt8(ascii: "{"): return try object(depth: depth)
+    case UInt8(ascii: "{"): return .object(try members(depth: depth))
     case UInt8(ascii: "["): return try array(depth: depth)
     case UInt8(ascii: "\""): return .string(try string())
     case UInt8(ascii: "t"): return try expect("true", .bool(true))
@@ -71,13 +99,13 @@ private struct JSONParser {
     }
   }
 
-  mutating func object(depth: Int) throws(InputError) -> JSON {
+  mutating func members(depth: Int) throws(InputError) -> [String: JSON] {
     position += 1
     var members: [String: JSON] = [:]
     skipWhiteSpace()
     if next == UInt8(ascii: "}") {
       position += 1
-      return .object(members)
+      return members
     }
     while true {
       skipWhiteSpace()
@@ -85,6 +113,7 @@ private struct JSONParser {
       guard next == UInt8(ascii: "\"") else { throw failure("expected a key in quotes") }
       let key = try string()
       guard members[key] == nil else { throw failure("duplicate key \"\(key)\"", at: start) }
+      if depth == 0 { offsets[key] = base + start }
       skipWhiteSpace()
       guard next == UInt8(ascii: ":") else { throw failure("expected ':' after a key") }
       position += 1
@@ -95,7 +124,7 @@ private struct JSONParser {
       case UInt8(ascii: ","): position += 1
       case UInt8(ascii: "}"):
         position += 1
-        return .object(members)
+        return members
       default: throw failure("expected ',' or '}' in an object")
       }
     }
@@ -176,7 +205,7 @@ private struct JSONParser {
   }
 
   mutating func escape(into content: inout [UInt8]) throws(InputError) {
-    guard let byte = next else { throw failure("string without end") }
+    guard let byte = next else { throw failure("string that ends in an escape") }
     position += 1
     switch byte {
     case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): content.append(byte)
@@ -188,14 +217,13 @@ private struct JSONParser {
     case UInt8(ascii: "u"):
       let start = position - 2
       var code = try hexadecimal()
-      if (0xd800..<0xdc00).contains(code) {
-        guard next == UInt8(ascii: "\\") else { throw failure("lone surrogate", at: start) }
-        position += 1
-        guard next == UInt8(ascii: "u") else { throw failure("lone surrogate", at: start) }
-        position += 1
+      if (0xd800..<0xdc00).contains(code), bytes[position...].starts(with: Array("\\u".utf8)) {
+        position += 2
         let low = try hexadecimal()
-        guard (0xdc00..<0xe000).contains(low) else { throw failure("lone surrogate", at: start) }
-        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00)
+        // Without its other half a surrogate is no scalar.
+        if (0xdc00..<0xe000).contains(low) {
+          code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00)
+        }
       }
       guard let scalar = Unicode.Scalar(code) else { throw failure("lone surrogate", at: start) }
       content.append(contentsOf: String(scalar).utf8)

@@ -43,7 +43,10 @@ public enum TokenFile {
 
 extension JSON {
   /// Reads the file at `path`, refused where it is longer than `limit` bytes, as one JSON value.
-  public static func read(_ path: String, atMost limit: Int = 16 << 20) throws(InputError) -> JSON {
-    try parse(MappedFile(path: path).allBytes(atMost: limit), source: path)
+  public static func read(
+    _ path: String, atMost limit: Int = 16 << 20, valueLimit: Int = .max
+  ) throws(InputError) -> JSON {
+    try parse(
+      MappedFile(path: path).allBytes(atMost: limit), source: path, valueLimit: valueLimit)
   }
 }

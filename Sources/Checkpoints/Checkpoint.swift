@@ -45,9 +45,18 @@ public struct Checkpoint: Sendable {
       return
     }
     configurationPath = "\(folder)/\(Checkpoint.configurationFileName)"
-    configuration = try JSON.read(configurationPath)
+    guard FilePaths.exists(configurationPath) else {
+      throw InputError(
+        configurationPath,
+        "is missing beside the weights in \(FilePaths.lastComponent(of: source.path))",
+        hint:
+          "copy the model's \(Checkpoint.configurationFileName) there: it holds architecture and "
+          + "sizes, which only GGUF files hold themselves")
+    }
+    configuration = try JSON.read(
+      configurationPath, valueLimit: JSON.maximumUntrustedValueCount)
     guard case .object = configuration else {
-      throw InputError(configurationPath, "expected a JSON object")
+      throw InputError(configurationPath, "expected a JSON object of settings")
     }
     self.source = source
   }
@@ -62,7 +71,7 @@ public struct Checkpoint: Sendable {
     else {
       let names = CheckpointFormat.allCases.map(\.rawValue).joined(separator: ", ")
       throw InputError(
-        path,
+        path, offset: 0,
         "not a checkpoint that is read: expected a file of \(names), or a folder with "
           + "\(configurationFileName) and one of them")
     }

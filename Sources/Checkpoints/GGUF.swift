@@ -5,6 +5,8 @@ public import Bytes
 /// A memory-mapped GGUF file under its own tensor names; shapes are row-major, the last axis fastest.
 public struct GGUF: TensorSource {
   static let signature = Array("GGUF".utf8)
+  /// Where the metadata begin.
+  static let metadataOffset = 24
   static let maximumEntryCount = 1 << 16
   static let maximumTensorCount = 1 << 18
   static let maximumKeyByteCount = 1 << 16
@@ -19,6 +21,9 @@ public struct GGUF: TensorSource {
   public let tensors: [TensorDescription]
   private let file: MappedFile
   private let indices: [String: Int]
+  /// Bytes at which metadata entries and tensor infos begin, by key and by name.
+  let keyOffsets: [String: Int]
+  let infoOffsets: [String: Int]
 
   public var path: String { file.path }
   public var formatName: String { "GGUF" }
@@ -40,10 +45,13 @@ public struct GGUF: TensorSource {
     guard entryCount <= UInt64(min(GGUF.maximumEntryCount, file.byteCount)) else {
       throw cursor.failure("\(entryCount) metadata entries are more than is read", at: 16)
     }
-    metadata = try GGUF.metadata(&cursor, count: Int(entryCount))
-    let alignment = try GGUF.alignment(metadata, path: path)
-    tensors = try GGUF.tensors(&cursor, count: Int(tensorCount), alignment: alignment)
-      .sorted { $0.name < $1.name }
+    (metadata, keyOffsets) = try GGUF.metadata(&cursor, count: Int(entryCount))
+    let alignment = try GGUF.alignment(metadata, keyOffsets, path: path)
+    var infos: [GGUFTensorInfo] = []
+    for _ in 0..<tensorCount { infos.append(try GGUFTensorInfo(&cursor)) }
+    tensors = try GGUF.tensors(infos, cursor, alignment: alignment).sorted { $0.name < $1.name }
+    infoOffsets = Dictionary(
+      infos.map { ($0.name, $0.start) }, uniquingKeysWith: { first, _ in first })
     indices = Dictionary(
       uniqueKeysWithValues: tensors.enumerated().map { ($0.element.name, $0.offset) })
     self.file = file
@@ -70,27 +78,34 @@ public struct GGUF: TensorSource {
   }
 
   private static func metadata(_ cursor: inout ByteCursor, count: Int) throws(InputError)
-    -> [String: GGUFValue]
+    -> (values: [String: GGUFValue], offsets: [String: Int])
   {
-    var result: [String: GGUFValue] = [:]
+    var values: [String: GGUFValue] = [:]
+    var offsets: [String: Int] = [:]
     for _ in 0..<count {
       let start = cursor.position
       let key = try text(&cursor, "key", atMost: maximumKeyByteCount)
       let value = try GGUFValue(&cursor, key: key)
-      guard result.updateValue(value, forKey: key) == nil else {
+      guard values.updateValue(value, forKey: key) == nil else {
         throw cursor.failure("key \"\(key)\" is there twice", at: start)
       }
+      offsets[key] = start
     }
-    return result
+    return (values, offsets)
   }
 
-  private static func alignment(_ metadata: [String: GGUFValue], path: String) throws(InputError)
-    -> Int
-  {
-    guard let value = metadata[alignmentKey] else { return defaultAlignment }
+  private static func alignment(
+    _ metadata: [String: GGUFValue], _ offsets: [String: Int], path: String
+  ) throws(InputError) -> Int {
+    guard let value = metadata[alignmentKey], let offset = offsets[alignmentKey] else {
+      return defaultAlignment
+    }
     guard case .integer(let alignment) = value, (1...1 << 20).contains(alignment),
       alignment.nonzeroBitCount == 1
-    else { throw InputError(path, place: alignmentKey, "is not a power of two up to 2^20") }
+    else {
+      throw InputError(
+        path, place: alignmentKey, offset: offset, "is not a power of two up to 2^20")
+    }
     return alignment
   }
 
@@ -106,33 +121,33 @@ public struct GGUF: TensorSource {
     return try cursor.text(byteCount: Int(count), what)
   }
 
-  private static func tensors(_ cursor: inout ByteCursor, count: Int, alignment: Int)
+  /// - Parameter cursor: behind the last of `infos`.
+  private static func tensors(_ infos: [GGUFTensorInfo], _ cursor: ByteCursor, alignment: Int)
     throws(InputError) -> [TensorDescription]
   {
     var problems = Problems()
-    var infos: [(info: GGUFTensorInfo, type: ElementType)] = []
+    var typed: [(info: GGUFTensorInfo, type: ElementType)] = []
     var names: Set<String> = []
-    for _ in 0..<count {
-      let info = try GGUFTensorInfo(&cursor)
+    for info in infos {
       guard names.insert(info.name).inserted else {
         throw cursor.failure("a second tensor is named \"\(info.name)\"", at: info.start)
       }
       guard let type = info.type else {
-        problems.add("\(info.name) is of type \(info.typeName), which is not read")
+        problems.add(
+          "\(info.name): byte \(info.start): type \(info.typeName) is not read")
         continue
       }
-      infos.append((info, type))
+      typed.append((info, type))
     }
     try problems.check(
       source: cursor.file.path,
       hint: "convert it to one of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K")
-    let (padded, overflow) = cursor.position.addingReportingOverflow(alignment - 1)
-    let dataStart = padded & ~(alignment - 1)
-    guard !overflow, infos.isEmpty || dataStart <= cursor.end else {
+    let dataStart = (cursor.position + alignment - 1) & ~(alignment - 1)
+    guard typed.isEmpty || dataStart <= cursor.end else {
       throw cursor.failure("the data would begin at byte \(dataStart), the file ends before")
     }
     var result: [TensorDescription] = []
-    for (info, type) in infos {
+    for (info, type) in typed {
       result.append(
         try info.description(
           type: type, data: min(dataStart, cursor.end)..<cursor.end, alignment: alignment, cursor))

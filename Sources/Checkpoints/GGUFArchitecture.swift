@@ -72,13 +72,16 @@ struct GGUFArchitecture {
   /// - Throws: `InputError` where the file names no architecture, or one that has no table.
   init(_ file: GGUF) throws(InputError) {
     let key = "general.architecture"
+    let offset = file.keyOffsets[key] ?? GGUF.metadataOffset
     guard case .text(let name)? = file.metadata[key] else {
-      throw InputError(file.path, place: key, "the file does not name its architecture")
+      throw InputError(
+        file.path, place: key, offset: offset, "the file does not name its architecture")
     }
     guard let table = GGUFArchitecture.tables[name] else {
       let known = GGUFArchitecture.tables.keys.sorted().joined(separator: ", ")
       throw InputError(
-        file.path, place: key, "architecture \"\(name)\" is not implemented, only \(known) are")
+        file.path, place: key, offset: offset,
+        "architecture \"\(name)\" is not implemented, only \(known) are")
     }
     self.name = name
     self.table = table

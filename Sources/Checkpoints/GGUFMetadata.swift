@@ -7,21 +7,29 @@ struct GGUFMetadata {
   private let path: String
   private let prefix: String
   private var unread: [String: GGUFValue] = [:]
+  private let offsets: [String: Int]
   private var problems = Problems()
 
   init(_ file: GGUF, architecture: String) {
     path = file.path
+    offsets = file.keyOffsets
     prefix = "\(architecture)."
     for (key, value) in file.metadata where key.hasPrefix(prefix) {
       unread[String(key.dropFirst(prefix.count))] = value
     }
   }
 
+  private func offset(_ key: String) -> Int { offsets[prefix + key] ?? GGUF.metadataOffset }
+
+  private mutating func refuse(_ key: String, _ cause: String) {
+    problems.add("\(prefix)\(key): byte \(offset(key)): \(cause)")
+  }
+
   func optionalInteger(_ key: String, in range: ClosedRange<Int>) throws(InputError) -> Int? {
     guard let value = unread[key] else { return nil }
     guard case .integer(let integer) = value, range.contains(integer) else {
       throw InputError(
-        path, place: prefix + key,
+        path, place: prefix + key, offset: offset(key),
         "expected an integer in \(range.lowerBound)...\(range.upperBound)")
     }
     return integer
@@ -29,7 +37,7 @@ struct GGUFMetadata {
 
   func integer(_ key: String, in range: ClosedRange<Int>) throws(InputError) -> Int {
     guard let value = try optionalInteger(key, in: range) else {
-      throw InputError(path, place: prefix + key, "missing key")
+      throw InputError(path, place: prefix + key, offset: offset(key), "the key is missing")
     }
     return value
   }
@@ -43,7 +51,7 @@ struct GGUFMetadata {
     case .bool(let bool): return .bool(bool)
     case .text(let text): return .string(text)
     case .array:
-      problems.add("\(prefix)\(key) is an array, which is not implemented")
+      refuse(key, "an array is not implemented")
       return nil
     }
   }
@@ -63,7 +71,7 @@ struct GGUFMetadata {
   /// Collects a fault where `key` is there with a value that is not among `values`.
   mutating func require(_ key: String, oneOf values: [JSON?]) {
     guard let value = take(key), !values.contains(value) else { return }
-    problems.add("\(prefix)\(key) \(value.text) is not implemented")
+    refuse(key, "\(value.text) is not implemented")
   }
 
   /// Counts `key` as read: its value changes nothing.
@@ -71,7 +79,7 @@ struct GGUFMetadata {
 
   /// - Throws: one `InputError` with all faults, and with every key that nobody asked for.
   mutating func finish() throws(InputError) {
-    for key in unread.keys.sorted() { problems.add("\(prefix)\(key) is not understood") }
+    for key in unread.keys.sorted() { refuse(key, "the key is not understood") }
     try problems.check(source: path)
   }
 }

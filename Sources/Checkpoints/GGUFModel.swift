@@ -38,7 +38,9 @@ struct GGUFModel: TensorSource {
       if layout == .transposed { tensor.shape.reverse() }
       let place = Place(stored: stored, tensor: tensor, layout: layout)
       guard places.updateValue(place, forKey: mapped.name) == nil else {
-        throw InputError(file.path, place: name, "a second tensor stands for \(mapped.name)")
+        throw InputError(
+          file.path, place: name, offset: file.infoOffsets[name] ?? GGUF.metadataOffset,
+          "a second tensor stands for \(mapped.name)")
       }
       tensors.append(tensor)
     }

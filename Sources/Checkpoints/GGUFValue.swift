@@ -60,13 +60,15 @@ public enum GGUFValue: Equatable, Sendable {
     case .float32:
       let value = Float(bitPattern: try cursor.integer(UInt32.self, key))
       guard value.isFinite, let decimal = Double(value.description) else {
-        throw cursor.failure("\(key): not a finite number", at: start)
+        throw cursor.failure("\(key): a 32-bit number that is not finite", at: start)
       }
       // The shortest decimal is what the writer meant: 1e-05, not 9.999999747378752e-06.
       self = .real(decimal)
     case .float64:
       let value = Double(bitPattern: try cursor.integer(UInt64.self, key))
-      guard value.isFinite else { throw cursor.failure("\(key): not a finite number", at: start) }
+      guard value.isFinite else {
+        throw cursor.failure("\(key): a 64-bit number that is not finite", at: start)
+      }
       self = .real(value)
     case .bool:
       let byte = try cursor.integer(UInt8.self, key)
@@ -83,14 +85,13 @@ public enum GGUFValue: Equatable, Sendable {
     let start = cursor.position
     let count = try cursor.integer(UInt64.self, key)
     if kind == .array { throw cursor.failure("\(key): arrays of arrays are not read", at: start) }
-    guard count <= UInt64(cursor.remainingByteCount) else {
+    // A text takes eight bytes for its length.
+    guard count <= UInt64(cursor.remainingByteCount / (kind.byteCount ?? 8)) else {
       throw cursor.failure(
         "\(key): \(count) elements, \(cursor.remainingByteCount) bytes follow", at: start)
     }
     if let byteCount = kind.byteCount {
-      let (total, overflow) = Int(count).multipliedReportingOverflow(by: byteCount)
-      guard !overflow else { throw cursor.failure("\(key): \(count) elements", at: start) }
-      _ = try cursor.skip(total, key)
+      _ = try cursor.skip(Int(count) * byteCount, key)
     } else {
       for _ in 0..<count {
         let start = cursor.position

@@ -20,7 +20,9 @@ public struct HDF5Checkpoint: TensorSource {
   public init(path: String) throws(InputError) {
     let file = try MappedFile(path: path)
     datasets = try HDF5Structure(file).datasets
-    guard !datasets.isEmpty else { throw InputError(path, "the HDF5 file holds no numbers") }
+    guard !datasets.isEmpty else {
+      throw InputError(path, offset: 0, "the HDF5 file holds no numbers")
+    }
     tensors = datasets.map(\.description)
     indices = Dictionary(
       uniqueKeysWithValues: tensors.enumerated().map { ($0.element.name, $0.offset) })

@@ -56,7 +56,7 @@ struct HDF5Chunks: Sendable {
     _ chunk: Chunk, from file: MappedFile, elementByteCount: Int, name: String
   ) throws(InputError) -> [UInt8] {
     func failure(_ cause: String) -> InputError {
-      InputError(file.path, place: name, "byte \(chunk.stored.lowerBound): \(cause)")
+      InputError(file.path, place: name, offset: chunk.stored.lowerBound, cause)
     }
     let byteCount = shape.reduce(1, *) * elementByteCount
     var bytes = try file.bytes(in: chunk.stored)

@@ -71,8 +71,8 @@ enum HDF5Datatype {
         let found = floats.first(where: { $0.layout == layout })
       else {
         throw InputError(
-          message.file.path, place: name,
-          "byte \(start): its floating-point type is not little-endian F16, F32 or F64")
+          message.file.path, place: name, offset: start,
+          "its floating-point type is not little-endian F16, F32 or F64")
       }
       return found.type
     default: return nil

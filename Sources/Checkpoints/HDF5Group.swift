@@ -4,41 +4,41 @@ import Bytes
 
 /// Names and addresses of objects; every link must be hard.
 struct HDF5Group {
-  private(set) var links: [(name: String, address: UInt64)] = []
+  private(set) var links: [(name: String, address: HDF5Address)] = []
 
   private let file: MappedFile
   private static let softLinkCache: UInt32 = 2
 
-  /// - Parameter remainingStepCount: entries that may still be read in the whole file.
-  init(_ header: HDF5ObjectHeader, in file: MappedFile, remainingStepCount: inout Int)
+  init(_ header: HDF5ObjectHeader, in file: MappedFile, budget: inout HDF5Budget)
     throws(InputError)
   {
     self.file = file
-    for var cursor in try header.all(.link) { try addLink(&cursor) }
+    for var cursor in try header.all(.link) { try addLink(&cursor, budget: &budget) }
     if let cursor = try header.one(.linkInfo) { try HDF5Group.checkLinkInfo(cursor) }
     guard var cursor = try header.one(.symbolTable) else { return }
-    let tree = try cursor.integer(UInt64.self, "tree address")
-    let heapAddress = try cursor.integer(UInt64.self, "heap address")
+    let tree = try cursor.address("tree address")
+    let heapAddress = try cursor.address("heap address")
     let heap = try HDF5Group.heap(file, at: heapAddress)
-    try visit(tree: tree, level: nil, heap: heap, remainingStepCount: &remainingStepCount)
+    try visit(tree: tree, level: nil, heap: heap, budget: &budget)
   }
 
   /// The names' bytes (section III.D).
-  private static func heap(_ file: MappedFile, at address: UInt64) throws(InputError) -> Range<Int>
-  {
+  private static func heap(_ file: MappedFile, at address: HDF5Address) throws(InputError) -> Range<
+    Int
+  > {
     var cursor = try ByteCursor(file, at: address, "heap")
     try cursor.expect("HEAP", "heap of names")
     _ = try cursor.skip(4, "heap version")
     let byteCount = try cursor.integer(UInt64.self, "heap size")
     _ = try cursor.skip(8, "free list")
-    let data = try cursor.integer(UInt64.self, "heap address")
+    let data = try cursor.address("heap address")
     var names = try ByteCursor(file, at: data, "heap")
     return try names.skip(Int(clamping: byteCount), "heap of names")
   }
 
   /// A node of the B-tree (section III.A.1), whose leaves point to symbol tables.
   private mutating func visit(
-    tree address: UInt64, level expected: UInt8?, heap: Range<Int>, remainingStepCount: inout Int
+    tree address: HDF5Address, level expected: UInt8?, heap: Range<Int>, budget: inout HDF5Budget
   ) throws(InputError) {
     var cursor = try ByteCursor(file, at: address, "tree")
     let start = cursor.position
@@ -51,37 +51,37 @@ struct HDF5Group {
     let count = Int(try cursor.integer(UInt16.self, "entry count"))
     _ = try cursor.skip(16, "siblings")
     for _ in 0..<count {
-      try HDF5Structure.step(&remainingStepCount, cursor)
+      try budget.takeEntry(cursor)
       _ = try cursor.skip(8, "key")
-      let child = try cursor.integer(UInt64.self, "child")
+      let child = try cursor.address("child")
       if level > 0 {
-        try visit(
-          tree: child, level: level - 1, heap: heap, remainingStepCount: &remainingStepCount)
+        try visit(tree: child, level: level - 1, heap: heap, budget: &budget)
       } else {
-        try addSymbols(at: child, heap: heap, remainingStepCount: &remainingStepCount)
+        try addSymbols(at: child, heap: heap, budget: &budget)
       }
     }
   }
 
   /// A symbol table node (section III.B).
   private mutating func addSymbols(
-    at address: UInt64, heap: Range<Int>, remainingStepCount: inout Int
+    at address: HDF5Address, heap: Range<Int>, budget: inout HDF5Budget
   ) throws(InputError) {
     var cursor = try ByteCursor(file, at: address, "symbol table")
     try cursor.expect("SNOD", "symbol table")
     _ = try cursor.skip(2, "version")
     let count = Int(try cursor.integer(UInt16.self, "symbol count"))
     for _ in 0..<count {
-      try HDF5Structure.step(&remainingStepCount, cursor)
+      try budget.takeEntry(cursor)
       let start = cursor.position
       let offset = try cursor.integer(UInt64.self, "name offset")
-      let object = try cursor.integer(UInt64.self, "object address")
+      let object = try cursor.address("object address")
       let cache = try cursor.integer(UInt32.self, "cache type")
       _ = try cursor.skip(20, "scratch space")
       let name = try name(at: offset, in: heap, start)
+      try budget.take(name: name, at: start, of: file)
       guard cache != HDF5Group.softLinkCache else {
         throw InputError(
-          file.path, place: name, "byte \(start): soft and external links are not followed")
+          file.path, place: name, offset: start, "is a soft link, which is not followed")
       }
       links.append((name, object))
     }
@@ -106,11 +106,15 @@ struct HDF5Group {
   }
 
   /// A link message (section IV.A.2.g).
-  private mutating func addLink(_ cursor: inout ByteCursor) throws(InputError) {
+  private mutating func addLink(_ cursor: inout ByteCursor, budget: inout HDF5Budget)
+    throws(InputError)
+  {
     let start = cursor.position
     let version = try cursor.integer(UInt8.self, "link version")
     let flags = try cursor.integer(UInt8.self, "link flags")
-    guard version == 1 else { throw cursor.failure("link version \(version)", at: start) }
+    guard version == 1 else {
+      throw cursor.failure("link version \(version) is not read", at: start)
+    }
     let kind = flags & 8 != 0 ? try cursor.integer(UInt8.self, "link type") : 0
     if flags & 4 != 0 { _ = try cursor.skip(8, "creation order") }
     if flags & 16 != 0 { _ = try cursor.skip(1, "character set") }
@@ -119,11 +123,13 @@ struct HDF5Group {
       count |= UInt64(try cursor.integer(UInt8.self, "name length")) << UInt64(8 * byte)
     }
     let name = try cursor.text(byteCount: Int(clamping: count), "link name")
+    try budget.take(name: name, at: start, of: file)
     guard kind == 0 else {
       throw InputError(
-        file.path, place: name, "byte \(start): soft and external links are not followed")
+        file.path, place: name, offset: start,
+        "is a link of type \(kind), only hard links (0) are followed")
     }
-    links.append((name, try cursor.integer(UInt64.self, "object address")))
+    links.append((name, try cursor.address("object address")))
   }
 
   /// Refuses groups whose links lie in a fractal heap.

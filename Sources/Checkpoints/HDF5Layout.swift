@@ -4,15 +4,15 @@ import Bytes
 
 /// Storage as the file states it; addresses are not checked yet.
 enum HDF5Layout {
-  case contiguous(address: UInt64, byteCount: UInt64)
+  case contiguous(address: HDF5Address, byteCount: UInt64)
   case compact(Range<Int>)
-  case chunked(lengths: [Int], elementByteCount: Int, tree: UInt64)
+  case chunked(lengths: [Int], elementByteCount: Int, tree: HDF5Address)
 
   init(_ message: ByteCursor, name: String) throws(InputError) {
     var cursor = message
     func failure(_ cause: String, hint: String = "") -> InputError {
       InputError(
-        message.file.path, place: name, "byte \(message.position): \(cause)", hint: hint)
+        message.file.path, place: name, offset: message.position, cause, hint: hint)
     }
     let version = try cursor.integer(UInt8.self, "layout version")
     guard version == 3 else {
@@ -26,13 +26,15 @@ enum HDF5Layout {
       let count = Int(try cursor.integer(UInt16.self, "size"))
       self = .compact(try cursor.skip(count, name))
     case 1:
-      let address = try cursor.integer(UInt64.self, "address")
+      let address = try cursor.address("address")
       self = .contiguous(
         address: address, byteCount: try cursor.integer(UInt64.self, "stored size"))
     case 2:
       let rank = Int(try cursor.integer(UInt8.self, "rank of chunks"))
-      guard (2...17).contains(rank) else { throw failure("chunks of rank \(rank - 1)") }
-      let tree = try cursor.integer(UInt64.self, "tree address")
+      guard (2...17).contains(rank) else {
+        throw failure("chunks of rank \(rank - 1) are not read")
+      }
+      let tree = try cursor.address("tree address")
       var lengths: [Int] = []
       for _ in 0..<rank - 1 { lengths.append(Int(try cursor.integer(UInt32.self, "length"))) }
       self = .chunked(
@@ -49,7 +51,7 @@ enum HDF5Layout {
     let count = try cursor.integer(UInt8.self, "filter count")
     guard version == 1 || version == 2, count <= 32 else {
       throw cursor.failure(
-        "\(count) filters, version \(version)", at: message.position)
+        "\(count) filters of version \(version) are not read", at: message.position)
     }
     if version == 1 { _ = try cursor.skip(6, "reserved bytes") }
     var result: [HDF5Chunks.Filter] = []
@@ -68,6 +70,9 @@ enum HDF5Layout {
         throw cursor.failure(
           "filter \(number) is not read, only gzip, shuffle and fletcher32 are", at: start,
           hint: "rewrite the file: h5repack -f NONE in.h5 out.h5")
+      }
+      guard !result.contains(filter) else {
+        throw cursor.failure("filter \(number) is there twice", at: start)
       }
       result.append(filter)
     }

@@ -24,7 +24,9 @@ struct HDF5ObjectHeader {
   private var messages: [(kind: Kind, flags: UInt8, range: Range<Int>)] = []
 
   /// Reads the header at `address`, and the blocks that continue it.
-  init(_ file: MappedFile, at address: UInt64) throws(InputError) {
+  init(_ file: MappedFile, at address: HDF5Address, budget: inout HDF5Budget)
+    throws(InputError)
+  {
     var cursor = try ByteCursor(file, at: address, "object header")
     self.file = file
     self.address = cursor.position
@@ -46,6 +48,7 @@ struct HDF5ObjectHeader {
       next += 1
       while block.remainingByteCount >= 8, seen < count {
         seen += 1
+        try budget.takeMessage(block)
         let number = try block.integer(UInt16.self, "message type")
         let size = Int(try block.integer(UInt16.self, "message size"))
         let flags = try block.integer(UInt8.self, "message flags")
@@ -55,7 +58,7 @@ struct HDF5ObjectHeader {
         messages.append((kind, flags, range))
         guard kind == .continuation else { continue }
         var place = ByteCursor(file, in: range)
-        let offset = try place.integer(UInt64.self, "continuation offset")
+        let offset = try place.address("continuation offset")
         let length = try place.integer(UInt64.self, "continuation length")
         guard blocks.count < HDF5ObjectHeader.maximumBlockCount else {
           throw place.failure("an object header in more than 256 blocks", at: range.lowerBound)
@@ -93,25 +96,5 @@ struct HDF5ObjectHeader {
         file.path, offset: address, "the object has \(found.count) messages of one kind, \(kind)")
     }
     return found.first
-  }
-}
-
-extension ByteCursor {
-  /// Reads from an address that an HDF5 file states.
-  init(_ file: MappedFile, at address: UInt64, _ what: String) throws(InputError) {
-    guard address < UInt64(file.byteCount) else {
-      throw InputError(
-        file.path, offset: file.byteCount,
-        "the address \(address) of a \(what) is not in the file")
-    }
-    self.init(file, in: Int(address)..<file.byteCount)
-  }
-
-  /// Passes over `signature`.
-  mutating func expect(_ signature: String, _ what: String) throws(InputError) {
-    let start = position
-    guard try file.bytes(in: skip(signature.utf8.count, what)) == Array(signature.utf8) else {
-      throw failure("no \(what), whose signature is \(signature)", at: start)
-    }
   }
 }

@@ -10,18 +10,18 @@ struct HDF5Structure {
   let file: MappedFile
   private(set) var datasets: [HDF5Dataset] = []
   private var visited: Set<UInt64> = []
-  /// Entries of trees and symbol tables that may still be read, which bounds time and memory.
-  var remainingStepCount = 1 << 18
+  private var budget = HDF5Budget()
 
   /// - Throws: `InputError` with the byte or the object that breaks a rule.
   init(_ file: MappedFile) throws(InputError) {
     self.file = file
     let root = try HDF5Superblock(file).rootAddress
-    visited.insert(root)
-    try visit(try HDF5ObjectHeader(file, at: root), prefix: "", depth: 0)
+    visited.insert(root.value)
+    try visit(try HDF5ObjectHeader(file, at: root, budget: &budget), prefix: "", depth: 0)
     datasets.sort { $0.name < $1.name }
     for (first, second) in zip(datasets, datasets.dropFirst()) where first.name == second.name {
-      throw InputError(file.path, place: first.name, "is there twice")
+      throw InputError(
+        file.path, place: first.name, offset: second.address, "a second dataset has this name")
     }
   }
 
@@ -30,38 +30,34 @@ struct HDF5Structure {
   {
     guard depth <= HDF5Structure.maximumDepth else {
       throw InputError(
-        file.path, place: prefix, "byte \(group.address): groups are nested more than 32 deep")
+        file.path, place: prefix, offset: group.address,
+        "groups are nested more than \(HDF5Structure.maximumDepth) deep")
     }
-    let links = try HDF5Group(group, in: file, remainingStepCount: &remainingStepCount).links
+    let links = try HDF5Group(group, in: file, budget: &budget).links
     for link in links {
       let name = prefix + link.name
-      guard visited.insert(link.address).inserted else {
+      try budget.take(name: name, at: link.address.statedAt, of: file)
+      guard visited.insert(link.address.value).inserted else {
         throw InputError(
-          file.path, place: name, "byte \(link.address): is a second link to the same object")
+          file.path, place: name, offset: link.address.statedAt,
+          "is a second link to the same object")
       }
       guard visited.count <= HDF5Structure.maximumObjectCount else {
-        throw InputError(file.path, offset: group.address, "more than 65536 objects")
+        throw InputError(
+          file.path, offset: group.address, "more than \(HDF5Structure.maximumObjectCount) objects")
       }
-      let header = try HDF5ObjectHeader(file, at: link.address)
+      let header = try HDF5ObjectHeader(file, at: link.address, budget: &budget)
       if header.has(.symbolTable) || header.has(.linkInfo) {
         try visit(header, prefix: name + "/", depth: depth + 1)
       } else if header.has(.layout) {
         let dataset = try HDF5Dataset(
-          header, name: name, in: file, remainingStepCount: &remainingStepCount)
+          header, name: name, in: file, budget: &budget)
         if let dataset { datasets.append(dataset) }
       } else {
         throw InputError(
-          file.path, place: name,
-          "byte \(link.address): is neither a group nor a dataset that is read")
+          file.path, place: name, offset: header.address,
+          "is neither a group nor a dataset that is read")
       }
     }
-  }
-
-  /// Counts one entry.
-  static func step(_ remainingStepCount: inout Int, _ cursor: ByteCursor) throws(InputError) {
-    guard remainingStepCount > 0 else {
-      throw cursor.failure("more than 262144 entries of trees in one file")
-    }
-    remainingStepCount -= 1
   }
 }

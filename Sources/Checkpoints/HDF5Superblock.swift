@@ -8,7 +8,7 @@ struct HDF5Superblock {
   static let hint =
     "copy it with h5py, whose File(..., libver=\"earliest\") writes the classic layout"
 
-  let rootAddress: UInt64
+  let rootAddress: HDF5Address
 
   /// - Throws: `InputError` where the file is not HDF5, of a newer layout, or cut off.
   init(_ file: MappedFile) throws(InputError) {
@@ -41,6 +41,6 @@ struct HDF5Superblock {
         hint: "the file is probably cut off: copy or download it again")
     }
     _ = try cursor.skip(16, "root group entry")
-    rootAddress = try cursor.integer(UInt64.self, "root group address")
+    rootAddress = try cursor.address("root group address")
   }
 }

@@ -43,7 +43,7 @@ enum PickleOpcode: UInt8 {
   case persistentId = 0x51  // Q
 
   /// Python's name of an opcode, allowed or not.
-  static func name(of byte: UInt8) -> String { names[byte] ?? "unknown opcode" }
+  static func name(of byte: UInt8) -> String { names[byte] ?? "UNKNOWN" }
 
   private static let names: [UInt8: String] = [
     0x28: "MARK", 0x2e: "STOP", 0x30: "POP", 0x31: "POP_MARK", 0x32: "DUP", 0x46: "FLOAT",

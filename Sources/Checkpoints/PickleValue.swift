@@ -85,8 +85,17 @@ struct PickleStorage: Equatable, Sendable {
   var elementCount: Int
 }
 
+/// One member of a dictionary, and the byte of the opcode that put it there.
+struct PickleMember: Equatable, Sendable {
+  var key: PickleValue
+  var value: PickleValue
+  var start: Int
+}
+
 /// A view of a storage; offset and strides count elements.
 struct PickleTensor: Equatable, Sendable {
+  /// Byte of the opcode that made it.
+  var start: Int
   var storage: Int
   var offset: Int
   var shape: [Int]

@@ -44,7 +44,8 @@ public final class PyTorchCheckpoint: TensorSource {
     }
     guard let pickle = pickles.first, pickles.count == 1 else {
       throw InputError(
-        path, "is a zip archive with \(pickles.count) entries data.pkl, a PyTorch file has one")
+        path, offset: pickles.dropFirst().first?.headerOffset ?? archive.directoryOffset,
+        "is a zip archive with \(pickles.count) entries data.pkl, a PyTorch file has one")
     }
     let prefix = pickle.name.dropLast(PyTorchCheckpoint.pickleName.count)
     let entries = Dictionary(
@@ -67,7 +68,8 @@ public final class PyTorchCheckpoint: TensorSource {
     for (name, view) in dictionary.tensors.sorted(by: { $0.key < $1.key }) {
       let storage = unpickler.storages[view.storage]
       guard let entry = entries["\(prefix)/data/\(storage.key)"] else {
-        problems.add("\(name): the archive has no entry \(prefix)/data/\(storage.key)")
+        problems.add(
+          "\(name): byte \(view.start): the archive has no entry \(prefix)/data/\(storage.key)")
         continue
       }
       guard storage.type.byteCount(ofElements: storage.elementCount) == entry.byteRange.count,
@@ -83,9 +85,12 @@ public final class PyTorchCheckpoint: TensorSource {
       // A view may repeat elements; what it unfolds to must be in proportion to the file.
       let elements = TensorDescription.elementCount(view.shape)
       guard let byteCount = elements.flatMap(storage.type.byteCount(ofElements:)),
-        byteCount <= AllocationLimit.byteCount(fileByteCount: file.byteCount)
+        byteCount <= entry.byteRange.count
+          || byteCount <= AllocationLimit.repeatedByteCount(fileByteCount: file.byteCount)
       else {
-        problems.add("\(name): shape \(view.shape) repeats elements beyond the size of the file")
+        problems.add(
+          "\(name): byte \(view.start): shape \(view.shape) repeats elements beyond the size of "
+            + "the file")
         continue
       }
       let start = entry.byteRange.lowerBound

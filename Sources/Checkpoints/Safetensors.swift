@@ -4,8 +4,8 @@ public import Bytes
 
 /// A memory-mapped safetensors file whose header obeys every rule of the format.
 public struct Safetensors: TensorSource {
-  /// Longest header that is read, as in the reference implementation.
-  public static let maximumHeaderByteCount = 100_000_000
+  /// Longest header that is read, a hundred times that of models with a thousand tensors.
+  public static let maximumHeaderByteCount = 16 << 20
 
   public let tensors: [TensorDescription]
   /// The texts under `__metadata__`, such as "format": "pt".

@@ -13,24 +13,20 @@ struct SafetensorsHeader {
   /// - Throws: `InputError` for the first rule that `file` breaks.
   init(_ file: MappedFile) throws(InputError) {
     let json = try SafetensorsHeader.json(of: file)
-    let dataStart = SafetensorsHeader.lengthByteCount + json.count
-    guard json.first == UInt8(ascii: "{") else {
-      throw InputError(
-        file.path, offset: SafetensorsHeader.lengthByteCount, "header does not begin with '{'")
-    }
-    let value = try JSON.parse(
-      json, source: file.path, offset: SafetensorsHeader.lengthByteCount)
-    guard case .object(var members) = value else {
-      throw InputError(
-        file.path, offset: SafetensorsHeader.lengthByteCount, "header is not a JSON object")
-    }
-    if let value = members.removeValue(forKey: SafetensorsHeader.metadataKey) {
-      metadata = try SafetensorsHeader.metadata(value, path: file.path)
-    }
-    let data = dataStart..<file.byteCount
+    let (members, offsets) = try JSON.parseObject(
+      json, source: file.path, offset: SafetensorsHeader.lengthByteCount,
+      valueLimit: JSON.maximumUntrustedValueCount)
+    let data = SafetensorsHeader.lengthByteCount + json.count..<file.byteCount
     for (name, value) in members.sorted(by: { $0.key < $1.key }) {
-      tensors.append(
-        try SafetensorsHeader.tensor(name, value, path: file.path, data: data))
+      do throws(InputError) {
+        if name == SafetensorsHeader.metadataKey {
+          metadata = try SafetensorsHeader.metadata(value, path: file.path)
+        } else {
+          tensors.append(try SafetensorsHeader.tensor(name, value, path: file.path, data: data))
+        }
+      } catch {
+        throw error.located(at: offsets[name] ?? SafetensorsHeader.lengthByteCount)
+      }
     }
     try checkTiling(of: data, path: file.path)
   }
@@ -39,7 +35,7 @@ struct SafetensorsHeader {
   private static func json(of file: MappedFile) throws(InputError) -> [UInt8] {
     guard file.byteCount >= lengthByteCount else {
       throw InputError(
-        file.path,
+        file.path, offset: file.byteCount,
         "too short for a safetensors file: \(file.byteCount) bytes, its header length "
           + "alone takes \(lengthByteCount)")
     }
@@ -124,15 +120,13 @@ struct SafetensorsHeader {
     for tensor in ordered {
       guard tensor.byteRange.lowerBound >= position else {
         throw InputError(
-          path, place: tensor.name,
-          "begins at byte \(tensor.byteRange.lowerBound) inside another tensor, which ends at "
-            + "byte \(position)")
+          path, place: tensor.name, offset: tensor.byteRange.lowerBound,
+          "begins inside another tensor, which ends at byte \(position)")
       }
       guard tensor.byteRange.lowerBound == position else {
         throw InputError(
-          path, place: tensor.name,
-          "begins at byte \(tensor.byteRange.lowerBound), bytes from \(position) on belong to no "
-            + "tensor")
+          path, place: tensor.name, offset: tensor.byteRange.lowerBound,
+          "begins after a gap: bytes from \(position) on belong to no tensor")
       }
       position = tensor.byteRange.upperBound
     }

@@ -4,7 +4,7 @@ public import Bytes
 
 /// The tensors of all shards as one; every fault of the index or the shards is told in one error.
 public struct ShardedCheckpoint: TensorSource {
-  static let maximumIndexByteCount = 64 << 20
+  static let maximumIndexByteCount = 16 << 20
   static let indexSuffix = ".index.json"
 
   public let path: String
@@ -83,10 +83,11 @@ public struct ShardedCheckpoint: TensorSource {
   private static func weightMap(_ path: String) throws(InputError) -> [String: String] {
     let file = try MappedFile(path: path)
     let value = try JSON.parse(
-      try file.allBytes(atMost: maximumIndexByteCount), source: path, offset: 0)
+      try file.allBytes(atMost: maximumIndexByteCount), source: path,
+      valueLimit: JSON.maximumUntrustedValueCount)
     var reader = try JSONReader(value, source: path)
     guard case .object(let members) = try reader.value("weight_map") else {
-      throw reader.failure("weight_map", "expected a JSON object")
+      throw reader.failure("weight_map", "expected an object of tensors and their files")
     }
     guard !members.isEmpty else { throw reader.failure("weight_map", "names no tensor") }
     var map: [String: String] = [:]

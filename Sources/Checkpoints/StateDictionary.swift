@@ -13,7 +13,8 @@ struct StateDictionary {
   init(_ unpickler: Unpickler, path: String) throws(InputError) {
     guard case .dictionary(let root) = unpickler.root else {
       throw InputError(
-        path, "the pickle holds \(unpickler.root.kind), expected a dictionary of tensors",
+        path, offset: unpickler.start,
+        "the pickle holds \(unpickler.root.kind), expected a dictionary of tensors",
         hint: Unpickler.hint)
     }
     var chosen = root
@@ -26,23 +27,25 @@ struct StateDictionary {
       }
     }
     var problems = Problems()
-    for (key, value) in unpickler.dictionaries[chosen] {
-      guard case .text(let name) = key else {
-        problems.add("a key of the dictionary is \(key.kind), expected a string")
+    for member in unpickler.dictionaries[chosen] {
+      let place = "byte \(member.start)"
+      guard case .text(let name) = member.key else {
+        problems.add("\(place): a key of the dictionary is \(member.key.kind), expected a string")
         continue
       }
-      guard case .tensor(let index) = value else {
-        problems.add("\(name) is \(value.kind), expected a tensor")
+      guard case .tensor(let index) = member.value else {
+        problems.add("\(name): \(place): is \(member.value.kind), expected a tensor")
         continue
       }
       guard tensors.updateValue(unpickler.tensors[index], forKey: name) == nil else {
-        problems.add("\(name) is there twice")
+        problems.add("\(name): \(place): is there twice")
         continue
       }
     }
     try problems.check(source: path, hint: Unpickler.hint)
     guard !tensors.isEmpty else {
-      throw InputError(path, "the pickle holds no tensors", hint: Unpickler.hint)
+      throw InputError(
+        path, offset: unpickler.start, "the pickle holds no tensors", hint: Unpickler.hint)
     }
   }
 

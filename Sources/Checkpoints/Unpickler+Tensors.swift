@@ -8,7 +8,7 @@ extension Unpickler {
     guard case .tuple(let index) = try pop() else { throw failure("REDUCE needs a tuple") }
     let callee = try pop()
     guard case .global(let global) = callee else {
-      throw failure("REDUCE would call \(callee.kind), which is not allowed")
+      throw failure("REDUCE would call \(callee.kind), which is no function")
     }
     let arguments = tuples[index]
     switch global {
@@ -44,11 +44,13 @@ extension Unpickler {
     guard arguments.count <= 1 else {
       throw failure("OrderedDict with \(arguments.count) arguments")
     }
-    var pairs: [(key: PickleValue, value: PickleValue)] = []
+    var members: [PickleMember] = []
     if let argument = arguments.first {
       guard case .list(let list) = argument else {
-        throw failure("OrderedDict needs a list of pairs, found \(argument.kind)")
+        throw failure("OrderedDict is made from \(argument.kind), which is not a list")
       }
+      // The list may be used again and again.
+      try take(valueCount: lists[list].count)
       for element in lists[list] {
         let pair: [PickleValue]
         switch element {
@@ -57,11 +59,11 @@ extension Unpickler {
         default: pair = []
         }
         guard pair.count == 2 else { throw failure("OrderedDict needs a list of pairs") }
-        pairs.append((pair[0], pair[1]))
+        members.append(PickleMember(key: pair[0], value: pair[1], start: start))
       }
     }
     try pushDictionary()
-    dictionaries[dictionaries.count - 1] = pairs
+    dictionaries[dictionaries.count - 1] = members
   }
 
   /// BINPERSID: ('storage', type, key, location, element count).
@@ -97,7 +99,8 @@ extension Unpickler {
     guard offset >= 0, shape.allSatisfy({ $0 >= 0 }), strides.allSatisfy({ $0 >= 0 }) else {
       throw failure("a negative offset, length or stride")
     }
-    let tensor = PickleTensor(storage: storage, offset: offset, shape: shape, strides: strides)
+    let tensor = PickleTensor(
+      start: start, storage: storage, offset: offset, shape: shape, strides: strides)
     let available = storages[storage].elementCount
     guard TensorDescription.elementCount(shape) != nil, let span = tensor.span,
       span.upperBound <= available

@@ -8,8 +8,8 @@ import Bytes
 /// and BUILD are interpreted here for these globals; no Python object or code is involved.
 struct Unpickler {
   static let maximumByteCount = 32 << 20
-  /// Values that may be pushed in all, which bounds stack, memo, containers and time.
-  static let maximumValueCount = 1 << 19
+  /// Values that may be made in all, which bounds stack, memo, containers and time.
+  static let maximumValueCount = 1 << 18
   static let maximumMarkCount = 1 << 10
   static let maximumRank = 16
   static let hint =
@@ -25,7 +25,7 @@ struct Unpickler {
 
   var tuples: [[PickleValue]] = []
   var lists: [[PickleValue]] = []
-  var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
+  var dictionaries: [[PickleMember]] = []
   var storages: [PickleStorage] = []
   var tensors: [PickleTensor] = []
 
@@ -135,25 +135,33 @@ struct Unpickler {
   }
 
   mutating func push(_ value: PickleValue) throws(InputError) {
-    guard pushedCount < Unpickler.maximumValueCount else {
+    try take(valueCount: 1)
+    stack.append(value)
+  }
+
+  /// Counts values that are made, or copied to another container.
+  mutating func take(valueCount: Int) throws(InputError) {
+    pushedCount += valueCount
+    guard pushedCount <= Unpickler.maximumValueCount else {
       throw failure("more than \(Unpickler.maximumValueCount) values in a pickle")
     }
-    pushedCount += 1
-    stack.append(value)
+  }
+
+  /// Makes sure that there are `count` values above the last mark.
+  private func checkStack(holds count: Int) throws(InputError) {
+    guard stack.count - (marks.last ?? 0) >= count else {
+      throw failure("\(opcodeName) finds too few values on the stack")
+    }
   }
 
   /// The topmost value; never one below a mark.
   mutating func pop() throws(InputError) -> PickleValue {
-    guard stack.count > marks.last ?? 0, let value = stack.popLast() else {
-      throw failure("\(opcodeName) finds too few values on the stack")
-    }
-    return value
+    try checkStack(holds: 1)
+    return stack.removeLast()
   }
 
   private mutating func pop(_ count: Int) throws(InputError) -> [PickleValue] {
-    guard stack.count - (marks.last ?? 0) >= count else {
-      throw failure("\(opcodeName) finds too few values on the stack")
-    }
+    try checkStack(holds: count)
     defer { stack.removeLast(count) }
     return Array(stack.suffix(count))
   }
@@ -196,7 +204,8 @@ struct Unpickler {
       throw failure("\(opcodeName) needs a dictionary")
     }
     for pair in stride(from: 0, to: elements.count, by: 2) {
-      dictionaries[index].append((elements[pair], elements[pair + 1]))
+      dictionaries[index].append(
+        PickleMember(key: elements[pair], value: elements[pair + 1], start: start))
     }
     try push(.dictionary(index))
   }

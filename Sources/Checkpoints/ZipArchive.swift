@@ -19,6 +19,8 @@ struct ZipArchive: Sendable {
 
   let file: MappedFile
   let entries: [Entry]
+  /// Where the central directory begins.
+  let directoryOffset: Int
 
   /// Reads and checks the structure of the archive; contents are not touched.
   /// - Throws: `InputError` with the byte at which a rule is broken.
@@ -28,6 +30,7 @@ struct ZipArchive: Sendable {
     var entries: [Entry] = []
     var extents: [(range: Range<Int>, name: String)] = []
     var names: Set<String> = []
+    var extentByteCount = 0
     for _ in 0..<end.entryCount {
       let start = cursor.position
       let central = try ZipHeader(central: &cursor)
@@ -40,9 +43,9 @@ struct ZipArchive: Sendable {
           name: central.name, byteRange: place.content, crc: central.crc,
           headerOffset: place.whole.lowerBound))
       extents.append((place.whole, central.name))
-    }
-    guard cursor.remainingByteCount == 0 else {
-      throw cursor.failure("\(cursor.remainingByteCount) bytes after the last directory entry")
+      // Entries that take more than the file overlap: reading all their headers could take long.
+      extentByteCount += place.whole.count
+      if extentByteCount > file.byteCount { break }
     }
     extents.sort {
       ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
@@ -53,8 +56,12 @@ struct ZipArchive: Sendable {
         file.path, offset: second.range.lowerBound,
         "entries \"\(first.name)\" and \"\(second.name)\" overlap")
     }
+    guard cursor.remainingByteCount == 0 else {
+      throw cursor.failure("\(cursor.remainingByteCount) bytes after the last directory entry")
+    }
     self.file = file
     self.entries = entries
+    directoryOffset = end.directory.lowerBound
   }
 
   /// Compares the content of `entry` with its checksum.

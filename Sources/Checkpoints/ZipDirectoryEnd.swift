@@ -25,7 +25,7 @@ struct ZipDirectoryEnd {
     var offset = UInt64(try cursor.integer(UInt32.self, "directory offset"))
     guard disk == 0 || disk == 0xffff, directoryDisk == 0 || directoryDisk == 0xffff,
       UInt64(countHere) == count
-    else { throw cursor.failure("archives on several disks are not read", at: start) }
+    else { throw cursor.failure("the end record tells of several disks", at: start) }
     var limit = start
     if let wide = try ZipDirectoryEnd.wideRecord(file, before: start) {
       for (name, narrow, value, all) in [
@@ -91,7 +91,7 @@ struct ZipDirectoryEnd {
     let offset = try locator.integer(UInt64.self, "zip64 record offset")
     let diskCount = try locator.integer(UInt32.self, "disk count")
     guard disk == 0, diskCount <= 1 else {
-      throw locator.failure("archives on several disks are not read", at: end - locatorByteCount)
+      throw locator.failure("the zip64 locator tells of several disks", at: end - locatorByteCount)
     }
     let limit = end - locatorByteCount
     guard offset <= UInt64(limit) else {
@@ -114,7 +114,7 @@ struct ZipDirectoryEnd {
     let size = try cursor.integer(UInt64.self, "directory size")
     let directory = try cursor.integer(UInt64.self, "directory offset")
     guard disks == 0, count == countHere else {
-      throw cursor.failure("archives on several disks are not read", at: start)
+      throw cursor.failure("the zip64 record tells of several disks", at: start)
     }
     return WideRecord(start: start, count: count, size: size, offset: directory)
   }

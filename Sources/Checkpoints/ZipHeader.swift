@@ -37,7 +37,7 @@ struct ZipHeader {
     var wide = try WideSizes(&cursor, byteCount: Int(extraByteCount))
     _ = try cursor.skip(Int(commentByteCount), "comment")
     guard disk == 0 else {
-      throw cursor.failure("archives on several disks are not read", at: start)
+      throw cursor.failure("\"\(name)\" begins on another disk", at: start)
     }
     guard common.method == 0 else {
       throw cursor.failure(

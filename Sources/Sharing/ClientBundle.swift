@@ -1,10 +1,8 @@
 // client.bundle: the embedding tables, where the recipe hands them to the client.
 
-import Approximation
 public import Bytes
 import Containers
 import Models
-import Program
 
 /// Turns token identifiers into the input rows of a program.
 public struct ClientBundle: Sendable {
@@ -15,41 +13,24 @@ public struct ClientBundle: Sendable {
   static func write(
     to path: String, file: ModelFile, conversion: Conversion, memory: MemoryBudget
   ) throws(InputError) -> [UInt8] {
-    guard let node = file.model.nodes.first,
-      case .embed(let tokens, let positions, let offset, let segments) = node.operation
-    else { throw InputError(path, "the model has no embedding") }
-    let encoder = WeightEncoder(source: "model", weights: file)
-    let maximum = file.model.maximumPositions
-    let vocabulary = file.model.vocabularySize
+    guard let width = file.model.nodes.first?.width else {
+      throw InputError(path, "the model has no embedding")
+    }
     let writer = try ContainerWriter(
       path: path, kind: "client", header: .object(conversion.members),
-      datasets: [("tokens", vocabulary), ("positions", maximum)].map {
-        DatasetDescription(name: $0, elementType: .i32, shape: [$1, node.width], storage: .raw)
+      datasets: [
+        (EmbeddingTables.Table.tokens, file.model.vocabularySize),
+        (.positions, file.model.maximumPositions),
+      ].map {
+        DatasetDescription(
+          name: $0.rawValue, elementType: .i32, shape: [$1, width], storage: .raw)
       })
-    /// Fills dataset `name` with the rows of a table from row `offset` on.
-    func write(_ name: String, rows: Int, offset: Int, _ formula: WeightFormula)
-      throws(InputError)
-    {
-      let region = writer.region(of: name)
-      let table = ProgramWeight(
-        name: name, rowCount: rows + offset, columnCount: node.width,
-        fractionalBits: file.recipe.fractionalBits, source: formula)
-      for part in table.parts(memory) where part.upperBound > offset * node.width {
-        let wanted = part.clamped(to: offset * node.width..<table.elementCount)
-        var values: [Int32] = []
-        for word in try encoder.encode(table, in: wanted).words {
-          guard let value = Int32(exactly: Int64(bitPattern: word)) else {
-            throw InputError("model", place: name, "an element does not fit 32 bits")
-          }
-          values.append(value)
-        }
-        try region.write(values, atElement: wanted.lowerBound - offset * node.width)
-      }
+    var written: [EmbeddingTables.Table: Int] = [:]
+    try EmbeddingTables.forEachPart(of: file, memory) { (table, part, _) throws(InputError) in
+      let first = written[table, default: 0]
+      try writer.region(of: table.rawValue).write(part, atElement: first)
+      written[table] = first + part.count
     }
-    try write("tokens", rows: vocabulary, offset: 0, WeightFormula(tensor: tokens))
-    try write(
-      "positions", rows: maximum, offset: offset,
-      WeightFormula(tensor: positions, addedRow: segments))
     return try writer.finish()
   }
 

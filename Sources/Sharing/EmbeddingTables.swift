@@ -21,31 +21,55 @@ public struct EmbeddingTables: Sendable {
 
   /// Encodes the tables of `file` with the recipe's fractional bits.
   public init(_ file: ModelFile) throws(InputError) {
+    var tables: [Table: [Int32]] = [.tokens: [], .positions: []]
+    var columnCount = 0
+    try EmbeddingTables.forEachPart(of: file, .default) { (table, part, width) throws(InputError) in
+      tables[table, default: []] += part
+      columnCount = width
+    }
+    self.init(
+      tokens: tables[.tokens] ?? [], positions: tables[.positions] ?? [], width: columnCount)
+  }
+
+  /// The names of the tables in files.
+  enum Table: String {
+    case tokens
+    case positions
+  }
+
+  /// Calls `body` with consecutive parts of the token table and then of the position table, encoded
+  /// with the recipe's fractional bits, and with their number of columns.
+  static func forEachPart(
+    of file: ModelFile, _ memory: MemoryBudget,
+    _ body: (Table, [Int32], _ width: Int) throws(InputError) -> Void
+  ) throws(InputError) {
     guard let node = file.model.nodes.first,
       case .embed(let tokens, let positions, let offset, let segments) = node.operation
     else { throw InputError("model", "the model has no embedding") }
     let encoder = WeightEncoder(source: "model", weights: file)
-    func encode(_ name: String, rows: Int, formula: WeightFormula) throws(InputError) -> [Int32] {
-      let words = try encoder.encode(
-        ProgramWeight(
-          name: name, rowCount: rows, columnCount: node.width,
-          fractionalBits: file.recipe.fractionalBits, source: formula))
-      var result: [Int32] = []
-      for word in words {
-        guard let value = Int32(exactly: Int64(bitPattern: word)) else {
-          throw InputError("model", place: name, "an element does not fit 32 bits")
+    for (table, rowCount, offset, formula) in [
+      (Table.tokens, file.model.vocabularySize, 0, WeightFormula(tensor: tokens)),
+      (
+        .positions, file.model.maximumPositions, offset,
+        WeightFormula(tensor: positions, addedRow: segments)
+      ),
+    ] {
+      let first = offset * node.width
+      let weight = ProgramWeight(
+        name: table.rawValue, rowCount: rowCount + offset, columnCount: node.width,
+        fractionalBits: file.recipe.fractionalBits, source: formula)
+      for part in weight.parts(memory) where part.upperBound > first {
+        let wanted = part.clamped(to: first..<weight.elementCount)
+        var values: [Int32] = []
+        for word in try encoder.encode(weight, in: wanted).words {
+          guard let value = Int32(exactly: Int64(bitPattern: word)) else {
+            throw InputError("model", place: table.rawValue, "an element does not fit 32 bits")
+          }
+          values.append(value)
         }
-        result.append(value)
+        try body(table, values, node.width)
       }
-      return result
     }
-    self.tokens = try encode(
-      tokens, rows: file.model.vocabularySize, formula: WeightFormula(tensor: tokens))
-    let table = try encode(
-      "positions", rows: file.model.maximumPositions + offset,
-      formula: WeightFormula(tensor: positions, addedRow: segments))
-    self.positions = Array(table.dropFirst(offset * node.width))
-    width = node.width
   }
 
   /// Rows of the token table.

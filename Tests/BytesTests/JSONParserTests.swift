@@ -45,7 +45,7 @@ import Testing
     ("[1,", 3, "ends too early"),
     (#"{"a":"#, 5, "ends too early"),
     (#"["abc"#, 1, "string without end"),
-    (#"["abc\"#, 6, "string without end"),
+    (#"["abc\"#, 6, "string that ends in an escape"),
     ("nul", 3, "invalid JSON literal"),
     ("True", 0, "expected a JSON value"),
     ("NaN", 0, "expected a JSON value"),

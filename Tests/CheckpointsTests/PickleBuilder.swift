@@ -57,6 +57,17 @@ struct PickleBuilder {
     raw("tR")
   }
 
+  /// The same call with `sizes` pushing size and stride.
+  mutating func tensorCall(sizes: (inout PickleBuilder) -> Void) {
+    global("torch._utils", "_rebuild_tensor_v2")
+    raw("(")
+    storage("0", count: 6)
+    integer(0)
+    sizes(&self)
+    raw([0x89, 0x7d])
+    raw("tR")
+  }
+
   /// A dictionary of one tensor "w", and what `more` adds to it.
   static func dictionary(
     count: Int = 6, offset: Int = 0, shape: [Int] = [2, 3], strides: [Int] = [3, 1],

@@ -1,4 +1,4 @@
-// Checkpoints in several files: what the index says must be so, and all faults come at once.
+// Checkpoints in several files: the tensors of all shards as one.
 
 import Bytes
 import Checkpoints
@@ -52,48 +52,5 @@ import Testing
     let checkpoint = try Checkpoint(path: folder.path)
     #expect(checkpoint.source.formatName == "PyTorch, 1 shard")
     #expect(try checkpoint.floats("w").count == 6)
-  }
-
-  @Test func tellsEveryFaultInOneError() throws {
-    try write("a.safetensors", ["twice", "moved"])
-    try write("b.safetensors", ["twice"])
-    _ = try folder.write([1, 2, 3], to: "broken.safetensors")
-    _ = try folder.write("text".utf8, to: "other")
-    let path = try index(
-      #"{"twice":"a.safetensors","moved":"b.safetensors","absent":"a.safetensors","#
-        + #""u":"missing.safetensors","v":"broken.safetensors","w":"other"}"#)
-    let error = inputError { _ = try ShardedCheckpoint(path: path) }
-    #expect(
-      error?.cause
-        == "6 problems: broken.safetensors: too short for a safetensors file: 3 bytes, its header "
-        + "length alone takes 8; missing.safetensors: the shard is missing; "
-        + "other: is neither a safetensors nor a PyTorch file; "
-        + "twice is in both a.safetensors and b.safetensors; "
-        + "absent is missing from a.safetensors; "
-        + "moved is in a.safetensors, the index says b.safetensors")
-  }
-
-  @Test(arguments: [
-    ("[]", "weight_map|expected a JSON object"), ("{}", "weight_map|names no tensor"),
-    (#"{"x":1}"#, "weight_map.x|expected the name of a file"),
-    (#"{"x":"../a"}"#, "weight_map.x|\"../a\" is not the name"),
-    (#"{"x":""}"#, "weight_map.x|\"\" is not the name"),
-    (#"{"x":".."}"#, "weight_map.x|\"..\" is not the name"),
-    (#"{"x":"a","x":"b"}"#, "duplicate key"),
-  ]) func refusesIndices(map: String, expected: String) throws {
-    let path = try index(map)
-    let error = inputError { _ = try ShardedCheckpoint(path: path) }
-    let found = error.map { "\($0.place)|\($0.cause)" } ?? ""
-    #expect(found.contains(expected), "\(found)")
-  }
-
-  @Test func shardsOfDifferentFormatsAreRefused() throws {
-    try write("a.safetensors", ["x"])
-    _ = try folder.write(
-      PickleBuilder.archive(PickleBuilder.dictionary()).bytes, to: "b.safetensors")
-    let path = try index(#"{"x":"a.safetensors","w":"b.safetensors"}"#)
-    #expect(
-      inputError { _ = try ShardedCheckpoint(path: path) }?.cause
-        == "the shards are of different formats: PyTorch, safetensors")
   }
 }

@@ -94,14 +94,24 @@ public struct TinyCheckpoint: Sendable {
     return result
   }
 
-  /// Writes config.json and model.safetensors (F32) into `folder` and returns its path.
-  public func write(to folder: ScratchFolder) throws -> String {
+  /// The tensors as a file, F32 but for the one named `integers`, of which zeros of I32 are made.
+  public func safetensors(integers: String? = nil) -> [UInt8] {
     var builder = SafetensorsBuilder()
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
-      builder.add(name, shape: tensor.shape, values: tensor.values)
+      if name == integers {
+        let bytes = [UInt8](repeating: 0, count: 4 * tensor.values.count)
+        builder.add(name, type: "I32", shape: tensor.shape, bytes: bytes)
+      } else {
+        builder.add(name, shape: tensor.shape, values: tensor.values)
+      }
     }
+    return builder.bytes
+  }
+
+  /// Writes config.json and model.safetensors (F32) into `folder` and returns its path.
+  public func write(to folder: ScratchFolder) throws -> String {
     _ = try folder.write(JSON.object(configuration).text.utf8, to: "config.json")
-    _ = try folder.write(builder.bytes, to: "model.safetensors")
+    _ = try folder.write(safetensors(), to: "model.safetensors")
     return folder.path
   }
 }

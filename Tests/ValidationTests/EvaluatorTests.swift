@@ -184,29 +184,17 @@ struct EvaluatorTests {
     let files = try ConversionFiles.tiny(.opt())
     let path = files.scratch.file("nan.lodge")
     let broken = try #require(files.model.weights.last).name
+    var weights = ReplacedWeights(files.weights)
+    var values = try files.weights.weight(broken)
+    values[3] = .nan
+    weights.replace(broken, by: values)
     try ModelFile.write(
       to: path, model: files.model, recipe: files.recipe, calibration: files.calibration,
-      checkpoint: "checkpoint",
-      weights: ChangedWeights(files.weights) { $0 == broken && $1 == 3 ? .nan : $2 })
+      checkpoint: "checkpoint", weights: weights)
     let error = #expect(throws: InputError.self) {
       try Evaluator(ModelFile(path: path), path: path)
     }
     #expect(
       error?.description == "\(path): weights/\(broken): element 3 is nan", "\(error as Any)")
-  }
-}
-
-/// Weights of which single elements are others: `change` is given name, index and value.
-struct ChangedWeights: WeightSource {
-  private let source: any WeightSource
-  private let change: @Sendable (String, Int, Float) -> Float
-
-  init(_ source: any WeightSource, _ change: @escaping @Sendable (String, Int, Float) -> Float) {
-    self.source = source
-    self.change = change
-  }
-
-  func weight(_ name: String) throws(InputError) -> [Float] {
-    try source.weight(name).enumerated().map { change(name, $0.offset, $0.element) }
   }
 }

@@ -39,10 +39,15 @@ struct SecureSampleTests {
   @Test func anotherModelIsNoticed() throws {
     let files = try ConversionFiles.tiny(.opt())
     let path = files.scratch.file("changed.lodge")
+    var weights = ReplacedWeights(files.weights)
+    for shape in files.model.weights {
+      var values = try files.weights.weight(shape.name)
+      values[0] += 0.01
+      weights.replace(shape.name, by: values)
+    }
     try ModelFile.write(
       to: path, model: files.model, recipe: files.recipe, calibration: files.calibration,
-      checkpoint: "checkpoint",
-      weights: ChangedWeights(files.weights) { $1 == 0 ? $2 + 0.01 : $2 })
+      checkpoint: "checkpoint", weights: weights)
     let file = try ModelFile(path: files.modelPath)
     let error = #expect(throws: InputError.self) {
       try SecureSample(
