@@ -35,7 +35,7 @@ public struct WeightEncoder {
     return result
   }
 
-  /// factor * (tensor * columnScale + matrix vector + first row of addedRow), in double.
+  /// factor * (tensor * columnScale - row means + matrix vector + first row of addedRow), in double.
   public func realValues(_ weight: ProgramWeight) throws(InputError) -> [Double] {
     let from = weight.source
     let columns = weight.columnCount
@@ -54,6 +54,14 @@ public struct WeightEncoder {
     if let name = from.columnScale {
       let scale = try load(name, count: columns)
       for index in values.indices { values[index] *= Double(scale[index % columns]) }
+    }
+    if from.isCentred {
+      for start in stride(from: 0, to: values.count, by: columns) {
+        var sum = 0.0
+        for index in start..<start + columns { sum += values[index] }
+        let mean = sum / Double(columns)
+        for index in start..<start + columns { values[index] -= mean }
+      }
     }
     if let matrixName = from.matrix, let vectorName = from.vector {
       let vector = try tensor(vectorName)

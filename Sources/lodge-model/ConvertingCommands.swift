@@ -20,6 +20,7 @@ let approximateCommand = Command(
     Option(
       "tokens", .path, isRequired: true,
       help: "JSON array of token lists: text as the model will see it"),
+    .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
     Option("out", .path, isRequired: true, help: "file to write, such as model.lodge"),
@@ -36,21 +37,21 @@ let approximateCommand = Command(
   {
     recipe.embedding = choice
   }
+  if arguments.flag("clamp") { recipe.outsideRange = .clamp }
   let path = try arguments.string("tokens")
   let texts = try TokenFile.read(path)
   let progress = Progress(
-    "calibrating", total: texts.count, unit: .items("texts"), console: arguments.console)
-  let calibration = try Calibration.observe(
-    try FloatInterpreter(loaded), texts: texts, source: path
+    "calibrating", total: texts.count * ApproximatedModel.passCount(recipe, loaded.model),
+    unit: .items("texts"), console: arguments.console)
+  let approximated = try ApproximatedModel(
+    FloatInterpreter(loaded), recipe: recipe, texts: texts, source: path
   ) { _ in progress.advance() }
   progress.finish()
-  let program = try SecureProgram.lower(loaded.model, recipe: recipe, calibration: calibration)
   try ModelFile.write(
-    to: out, model: loaded.model, recipe: recipe, calibration: calibration,
-    checkpoint: FilePaths.lastComponent(of: loaded.path)
+    to: out, model: loaded.model, recipe: approximated.recipe,
+    calibration: approximated.calibration, checkpoint: FilePaths.lastComponent(of: loaded.path)
   ) { name throws(InputError) in try loaded.weight(name) }
-  let report = ConversionReport(
-    model: loaded.model, recipe: recipe, calibration: calibration, program: program)
+  let report = approximated.report
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
 
