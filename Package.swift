@@ -13,18 +13,20 @@ let systemLibraries: [Target] = [
 // Dependencies point down this list only: a module may use what stands above it.
 let libraries: [Target] = [
   .target(name: "CRingKernels", cSettings: [.unsafeFlags(["-O3"])]),
+  .target(name: "CFloatKernels", cSettings: [.unsafeFlags(["-O3"])]),
   .target(name: "Bytes"),
   .target(name: "Rings", dependencies: ["CRingKernels"]),
   .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
-  .target(name: "Checkpoints", dependencies: ["Bytes", "CZlib"]),
-  .target(name: "Models", dependencies: ["Bytes", "Checkpoints", "COpenBLAS"]),
-  .target(name: "Approximation", dependencies: ["Bytes", "Models"]),
+  .target(name: "Checkpoints", dependencies: ["Bytes", "CFloatKernels", "CZlib"]),
+  .target(name: "Models", dependencies: ["Bytes", "CFloatKernels", "Checkpoints", "COpenBLAS"]),
+  .target(name: "Approximation", dependencies: ["Bytes", "Models", "COpenBLAS"]),
   .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
   .target(name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd"]),
   .target(
     name: "Sharing",
     dependencies: [
-      "Bytes", "Rings", "Randomness", "Models", "Approximation", "Program", "Containers",
+      "Bytes", "Rings", "Randomness", "CFloatKernels", "Models", "Approximation", "Program",
+      "Containers",
     ]),
   .target(
     name: "Correlations",
@@ -65,7 +67,9 @@ let package = Package(
       "Bytes", "Rings", "Randomness", "Checkpoints", "Models", "Approximation", "Program",
       "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation", "Arguments", "Tool",
     ].map {
-      .testTarget(name: "\($0)Tests", dependencies: toolModules + ["TestSupport", "CRingKernels"])
+      .testTarget(
+        name: "\($0)Tests",
+        dependencies: toolModules + ["TestSupport", "CFloatKernels", "CRingKernels"])
     }
 )
 
@@ -78,6 +82,6 @@ let strictSettings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-for target in package.targets where target.type != .system && target.name != "CRingKernels" {
+for target in package.targets where target.type != .system && !target.name.hasSuffix("Kernels") {
   target.swiftSettings = strictSettings
 }

@@ -14,15 +14,19 @@ public enum ObservedQuantity: String, Sendable, CaseIterable {
   case centredScores
 }
 
-/// Smallest and largest value of each observed quantity of each node.
+/// Smallest and largest value of each observed quantity of each node, and how its values were
+/// distributed.
 public struct Calibration: Equatable, Sendable {
   /// Keyed by node name, then quantity.
   public private(set) var ranges: [String: [ObservedQuantity: ClosedRange<Double>]]
+  /// The same keys, as far as values and not only ranges were observed.
+  public private(set) var histograms: [String: [ObservedQuantity: Histogram]]
   public var textCount: Int
   public var tokenCount: Int
 
   public init() {
     ranges = [:]
+    histograms = [:]
     textCount = 0
     tokenCount = 0
   }
@@ -34,6 +38,37 @@ public struct Calibration: Equatable, Sendable {
     let old = ranges[node, default: [:]][quantity] ?? range
     ranges[node, default: [:]][quantity] =
       min(old.lowerBound, range.lowerBound)...max(old.upperBound, range.upperBound)
+  }
+
+  /// Counts `values`, which are finite, of `quantity` at `node`.
+  public mutating func include(_ values: [Float], node: String, quantity: ObservedQuantity) {
+    guard var low = values.first else { return }
+    var high = low
+    for value in values {
+      low = min(low, value)
+      high = max(high, value)
+    }
+    include(Double(low)...Double(high), node: node, quantity: quantity)
+    histograms[node, default: [:]][quantity, default: Histogram()].add(values)
+  }
+
+  /// Adds a histogram that was read from a file.
+  public mutating func include(_ histogram: Histogram, node: String, quantity: ObservedQuantity) {
+    histograms[node, default: [:]][quantity, default: Histogram()].merge(histogram)
+  }
+
+  /// Adds what was observed of the same model on other texts.
+  public mutating func merge(_ other: Calibration) {
+    for (node, quantities) in other.ranges {
+      for (quantity, range) in quantities { include(range, node: node, quantity: quantity) }
+    }
+    for (node, quantities) in other.histograms {
+      for (quantity, histogram) in quantities {
+        include(histogram, node: node, quantity: quantity)
+      }
+    }
+    textCount += other.textCount
+    tokenCount += other.tokenCount
   }
 
   public func range(_ node: String, _ quantity: ObservedQuantity) throws(InputError)

@@ -4,7 +4,8 @@ import Bytes
 import Glibc
 
 extension Command {
-  /// Runs the command line of this process and exits: 0, 1 for a failure, 64 for wrong usage.
+  /// Runs the command line of this process and exits: 0, 1 for a failure, 2 for a check that was
+  /// not passed, 64 for wrong usage.
   public func main() -> Never {
     // A reader that leaves a pipe must not kill a conversion half way; see Console.checkOutput.
     _ = signal(SIGPIPE, SIG_IGN)
@@ -23,6 +24,8 @@ extension Command {
           return report(error.cause, hint: error.hint, status: 64, console)
         } catch let error as InputError {
           return report(error.description, hint: error.hint, status: 1, console)
+        } catch let failure as CheckFailure {
+          return report(failure.misses.joined(separator: "; "), hint: "", status: 2, console)
         } catch {
           return report("\(error)", hint: "", status: 1, console)
         }

@@ -16,15 +16,15 @@ public final class Progress: Sendable {
 
   private struct State {
     var done = 0
+    var total: Int
     var lastDrawn: ContinuousClock.Instant?
   }
 
   private let label: String
-  private let total: Int
   private let unit: Unit
   private let console: Console
   private let start = ContinuousClock.now
-  private let state = Mutex(State())
+  private let state: Mutex<State>
 
   /// Shortest time after which anything is drawn, and between two drawings.
   private static let quietTime = Duration.seconds(2)
@@ -33,22 +33,34 @@ public final class Progress: Sendable {
   /// - Parameter total: Units in all; 0 when not known.
   public init(_ label: String, total: Int, unit: Unit, console: Console) {
     self.label = label
-    self.total = total
+    state = Mutex(State(total: total))
     self.unit = unit
     self.console = console
   }
 
   /// Counts `count` more finished units.
   public func advance(by count: Int = 1) {
+    update { $0.done += count }
+  }
+
+  /// Sets how many units are finished, and how many there are in all.
+  public func reach(_ done: Int, of total: Int) {
+    update { state in
+      state.done = done
+      state.total = total
+    }
+  }
+
+  private func update(_ change: (inout State) -> Void) {
     state.withLock { state in
-      state.done += count
+      change(&state)
       guard console.errorIsTerminal else { return }
       let now = ContinuousClock.now
       guard now - start >= Progress.quietTime else { return }
       if let last = state.lastDrawn, now - last < Progress.interval { return }
       state.lastDrawn = now
       let line = Progress.line(
-        label: label, done: state.done, total: total, unit: unit,
+        label: label, done: state.done, total: state.total, unit: unit,
         seconds: (now - start) / .seconds(1))
       console.writeError("\r\u{1b}[K\(line)")
     }

@@ -52,6 +52,18 @@ public final class MappedFile: Sendable {
     return try body(unsafe buffer.bytes)
   }
 
+  /// Gives the pages that lie wholly in `range` back to the system; reading them again maps them anew.
+  ///
+  /// What was read of a large file would otherwise count as this process's memory until the end.
+  public func release(_ range: Range<Int>) {
+    let page = 4096
+    let start = (max(range.lowerBound, 0) + page - 1) / page * page
+    let end = min(range.upperBound, byteCount) / page * page
+    guard address != 0, start < end else { return }
+    unsafe madvise(
+      UnsafeMutableRawPointer(bitPattern: address + UInt(start)), end - start, MADV_DONTNEED)
+  }
+
   /// A copy of the bytes in `range`.
   /// - Throws: `InputError` where the range does not lie inside the file.
   public func bytes(in range: Range<Int>) throws(InputError) -> [UInt8] {

@@ -61,9 +61,11 @@ public struct Checkpoint: Sendable {
     self.source = source
   }
 
+  /// All elements of the tensor `name`, as `TensorSource` gives them.
   public func floats(_ name: String) throws(InputError) -> [Float] { try source.floats(name) }
 
-  private static func openTensors(_ path: String) throws(InputError) -> any TensorSource {
+  /// Opens the tensor file or the index of shards at `path`, whatever its format.
+  package static func openTensors(_ path: String) throws(InputError) -> any TensorSource {
     if path.hasSuffix(ShardedCheckpoint.indexSuffix) { return try ShardedCheckpoint(path: path) }
     guard let format = try CheckpointFormat(contentOf: path) ?? CheckpointFormat(nameOf: path)
     else {

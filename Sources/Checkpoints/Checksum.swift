@@ -4,11 +4,11 @@ import CZlib
 
 enum Checksum {
   /// CRC-32 (ISO 3309) of `bytes`.
-  static func crc32(_ bytes: RawSpan) -> UInt32 {
+  static func crc32(_ bytes: RawSpan, after crc: UInt32 = 0) -> UInt32 {
     unsafe bytes.withUnsafeBytes { buffer in
       UInt32(
         truncatingIfNeeded: unsafe crc32_z(
-          0, buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), buffer.count))
+          uLong(crc), buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), buffer.count))
     }
   }
 

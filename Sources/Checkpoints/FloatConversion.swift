@@ -1,5 +1,7 @@
 // Exact conversion of stored elements to Float, in loops the compiler vectorises.
 
+import CFloatKernels
+
 /// Little-endian F32, F16 and BF16 to `Float`, exactly; F64 to the nearest; ggml's blocks.
 enum FloatConversion {
   /// The `count` elements in `bytes`, or nil where `type` is not one that is read as a weight.
@@ -26,9 +28,15 @@ enum FloatConversion {
         }
       case .float16:
         unsafe floats(count) { target in
-          for index in 0..<count {
-            let bits = unsafe source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
-            unsafe target[index] = float(half: UInt16(littleEndian: bits))
+          // A header may leave the elements at an odd byte.
+          if UInt(bitPattern: source.baseAddress).isMultiple(of: 2) {
+            let halves = unsafe source.bindMemory(to: UInt16.self)
+            unsafe lodge_floats_from_halves(halves.baseAddress, target.baseAddress, count)
+          } else {
+            let halves = (0..<count).map {
+              unsafe source.loadUnaligned(fromByteOffset: 2 * $0, as: UInt16.self)
+            }
+            unsafe lodge_floats_from_halves(halves, target.baseAddress, count)
           }
         }
       case .float64:
@@ -61,24 +69,9 @@ enum FloatConversion {
     }
   }
 
-  /// The value of an IEEE half.
-  ///
-  /// With exponent and fraction moved into a Float's place the value is too small by 2^112, for
-  /// subnormal halves as well; the product is exact. Without F16C this is far faster than a call.
-  @inline(__always)
-  static func float(half bits: UInt16) -> Float {
-    let magnitude = UInt32(bits & 0x7fff)
-    let finite = (Float(bitPattern: magnitude << 13) * 0x1p112).bitPattern
-    // Exponent 31 means infinity or NaN: 255 in a Float.
-    let special: UInt32 = magnitude >= 0x7c00 ? 0x7f80_0000 : 0
-    return Float(bitPattern: finite | special | UInt32(bits & 0x8000) << 16)
-  }
-
   /// Index of the first infinity or NaN, or nil.
   static func firstNonFiniteIndex(_ values: [Float]) -> Int? {
-    var largest: UInt32 = 0
-    for value in values { largest = max(largest, value.bitPattern & 0x7fff_ffff) }
-    guard largest >= 0x7f80_0000 else { return nil }
+    guard unsafe lodge_largest_magnitude(values, values.count) >= 0x7f80_0000 else { return nil }
     return values.firstIndex { !$0.isFinite }
   }
 }

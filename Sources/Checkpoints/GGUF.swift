@@ -57,12 +57,13 @@ public struct GGUF: TensorSource {
     self.file = file
   }
 
-  public func floats(_ name: String) throws(InputError) -> [Float] {
+  public func tensor(_ name: String) throws(InputError) -> TensorDescription {
     guard let index = indices[name] else { throw unknownTensor(name) }
-    let tensor = tensors[index]
-    return try file.withBytes { (bytes) throws(InputError) in
-      try converted(bytes.extracting(tensor.byteRange), as: tensor)
-    }
+    return tensors[index]
+  }
+
+  public func floats(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
+    try floats(of: tensor(name), in: elements, from: file)
   }
 
   private static func version(_ cursor: inout ByteCursor) throws(InputError) -> Int {

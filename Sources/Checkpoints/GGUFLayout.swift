@@ -1,5 +1,7 @@
 // How llama.cpp's converter rearranged a tensor, and the way back.
 
+import Bytes
+
 /// The order of a GGUF tensor's elements against that of its Hugging Face original.
 enum GGUFLayout: Equatable, Sendable {
   case same
@@ -8,42 +10,52 @@ enum GGUFLayout: Equatable, Sendable {
   /// A Conv1D matrix [in, out] became [out, in].
   case transposed
 
-  /// `values`, row-major of `shape` as the file has it, in the original's order.
+  /// Elements `elements` of the original, counted row-major.
   ///
-  /// The converter makes row (head, i, half) of row (head, half, i), i < head width / 2.
-  func restored(_ values: [Float], shape: [Int]) -> [Float] {
+  /// `shape` is that of the file; `read` gives the file's elements by their row-major indices.
+  func floats(
+    in elements: Range<Int>, shape: [Int], read: (Range<Int>) throws(InputError) -> [Float]
+  ) throws(InputError) -> [Float] {
+    guard !elements.isEmpty else { return [] }
     switch self {
-    case .same: return values
+    case .same: return try read(elements)
     case .interleavedHeads(let headCount):
-      guard let rowCount = shape.first, rowCount > 0 else { return values }
-      let rowLength = values.count / rowCount
-      let headWidth = rowCount / headCount
-      var result: [Float] = []
-      result.reserveCapacity(values.count)
-      for head in 0..<headCount {
-        for half in 0..<2 {
-          for pair in 0..<headWidth / 2 {
-            let row = head * headWidth + 2 * pair + half
-            result += values[row * rowLength..<(row + 1) * rowLength]
-          }
-        }
-      }
-      return result
+      let rowLength = shape.dropFirst().reduce(1, *)
+      let headWidth = shape[0] / headCount
+      let headLength = headWidth * rowLength
+      let heads = elements.lowerBound / headLength..<(elements.upperBound - 1) / headLength + 1
+      let stored = try read(heads.lowerBound * headLength..<heads.upperBound * headLength)
+      let restored = GGUFLayout.separated(
+        stored, headCount: heads.count, headWidth: headWidth, rowLength: rowLength)
+      let first = elements.lowerBound - heads.lowerBound * headLength
+      return restored.count == elements.count
+        ? restored : Array(restored[first..<first + elements.count])
     case .transposed:
-      guard shape.count == 2 else { return values }
+      // The original's rows are the file's columns.
       let (rowCount, columnCount) = (shape[0], shape[1])
-      var result = [Float](repeating: 0, count: values.count)
-      let block = 32
-      for firstRow in stride(from: 0, to: rowCount, by: block) {
-        for firstColumn in stride(from: 0, to: columnCount, by: block) {
-          for row in firstRow..<min(firstRow + block, rowCount) {
-            for column in firstColumn..<min(firstColumn + block, columnCount) {
-              result[column * rowCount + row] = values[row * columnCount + column]
-            }
-          }
+      let rows = elements.lowerBound / rowCount..<(elements.upperBound - 1) / rowCount + 1
+      let whole = try TransposedMatrix.columns(
+        rows, rowCount: rowCount, columnCount: columnCount, read: read)
+      let first = elements.lowerBound - rows.lowerBound * rowCount
+      return whole.count == elements.count
+        ? whole : Array(whole[first..<first + elements.count])
+    }
+  }
+
+  /// The converter makes row (head, i, half) of row (head, half, i), i < head width / 2.
+  private static func separated(
+    _ values: [Float], headCount: Int, headWidth: Int, rowLength: Int
+  ) -> [Float] {
+    var result: [Float] = []
+    result.reserveCapacity(values.count)
+    for head in 0..<headCount {
+      for half in 0..<2 {
+        for pair in 0..<headWidth / 2 {
+          let row = head * headWidth + 2 * pair + half
+          result += values[row * rowLength..<(row + 1) * rowLength]
         }
       }
-      return result
     }
+    return result
   }
 }

@@ -5,7 +5,10 @@ import Bytes
 /// Tensors under Hugging Face names; what llama.cpp's converter reordered is put back.
 struct GGUFModel: TensorSource {
   private struct Place {
-    var name: String
+    /// In the file, with its shape there.
+    var stored: TensorDescription
+    /// As the model sees it.
+    var tensor: TensorDescription
     var layout: GGUFLayout
   }
 
@@ -25,14 +28,16 @@ struct GGUFModel: TensorSource {
     configuration = try architecture.configuration(file)
     var tensors: [TensorDescription] = []
     var places: [String: Place] = [:]
-    for var tensor in file.tensors {
-      let name = tensor.name
+    for stored in file.tensors {
+      let name = stored.name
+      var tensor = stored
       // Other names stay as they are; the family's loader then names them as unknown.
       let mapped = architecture.map(name) ?? (name: name, layout: .same)
       tensor.name = mapped.name
       let layout = architecture.layout(mapped.layout, of: tensor)
       if layout == .transposed { tensor.shape.reverse() }
-      guard places.updateValue(Place(name: name, layout: layout), forKey: mapped.name) == nil else {
+      let place = Place(stored: stored, tensor: tensor, layout: layout)
+      guard places.updateValue(place, forKey: mapped.name) == nil else {
         throw InputError(
           file.path, place: name, offset: file.infoOffsets[name] ?? GGUF.metadataOffset,
           "a second tensor stands for \(mapped.name)")
@@ -44,12 +49,16 @@ struct GGUFModel: TensorSource {
     self.places = places
   }
 
-  func floats(_ name: String) throws(InputError) -> [Float] {
+  func tensor(_ name: String) throws(InputError) -> TensorDescription {
     guard let place = places[name] else { throw unknownTensor(name) }
-    let values = try file.floats(place.name)
-    guard let tensor = file.tensors.first(where: { $0.name == place.name }) else {
-      throw unknownTensor(name)
+    return place.tensor
+  }
+
+  func floats(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
+    guard let place = places[name] else { throw unknownTensor(name) }
+    return try place.layout.floats(in: elements, shape: place.stored.shape) {
+      (range) throws(InputError) in
+      try file.floats(place.stored.name, in: range)
     }
-    return place.layout.restored(values, shape: tensor.shape)
   }
 }

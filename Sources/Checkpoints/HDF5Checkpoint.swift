@@ -29,19 +29,22 @@ public struct HDF5Checkpoint: TensorSource {
     self.file = file
   }
 
-  public func floats(_ name: String) throws(InputError) -> [Float] {
+  public func tensor(_ name: String) throws(InputError) -> TensorDescription {
+    guard let index = indices[name] else { throw unknownTensor(name) }
+    return tensors[index]
+  }
+
+  public func floats(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
     guard let index = indices[name] else { throw unknownTensor(name) }
     let tensor = tensors[index]
-    guard tensor.type.isReadableAsFloat else { return try checked(nil, of: tensor) }
+    guard tensor.type.isReadableAsFloat else { return try checked(nil, of: tensor, from: 0) }
     switch datasets[index].storage {
-    case .contiguous:
-      return try file.withBytes { (bytes) throws(InputError) in
-        try converted(bytes.extracting(tensor.byteRange), as: tensor)
-      }
+    case .contiguous: return try floats(of: tensor, in: elements, from: file)
     case .chunks(let chunks):
       let bytes = try chunks.assembled(
-        from: file, shape: tensor.shape, elementByteCount: tensor.type.byteCount, name: name)
-      return try converted(bytes, as: tensor)
+        elements, from: file, shape: tensor.shape, elementByteCount: tensor.type.byteCount,
+        name: name)
+      return try converted(bytes, as: tensor, from: elements.lowerBound)
     }
   }
 }

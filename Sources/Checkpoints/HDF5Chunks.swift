@@ -26,22 +26,30 @@ struct HDF5Chunks: Sendable {
   var filters: [Filter]
   var chunks: [Chunk]
 
-  /// The whole dataset, row-major.
+  /// Elements `elements` of the dataset, counted row-major, out of the chunks that hold some of their
+  /// rows (elements with the same index along the first axis).
   /// - Throws: `InputError` where a chunk does not decode to exactly its size.
   func assembled(
-    from file: MappedFile, shape datasetShape: [Int], elementByteCount: Int, name: String
-  )
-    throws(InputError) -> [UInt8]
-  {
-    var result = [UInt8](
-      repeating: 0, count: datasetShape.reduce(1, *) * elementByteCount)
+    _ elements: Range<Int>, from file: MappedFile, shape datasetShape: [Int],
+    elementByteCount: Int, name: String
+  ) throws(InputError) -> [UInt8] {
+    guard !elements.isEmpty else { return [] }
+    let rowLength = datasetShape.dropFirst().reduce(1, *)
+    let rows = elements.lowerBound / rowLength..<(elements.upperBound - 1) / rowLength + 1
+    var result = [UInt8](repeating: 0, count: rows.count * rowLength * elementByteCount)
     for chunk in chunks {
+      let chunkRows = chunk.start[0]..<chunk.start[0] + shape[0]
+      guard chunkRows.overlaps(rows) else { continue }
       let bytes = try decoded(chunk, from: file, elementByteCount: elementByteCount, name: name)
+      file.release(chunk.stored)
       copy(
-        bytes, of: chunk, into: &result, datasetShape: datasetShape,
-        elementByteCount: elementByteCount)
+        bytes, of: chunk, rows: chunkRows.clamped(to: rows), into: &result,
+        firstRow: rows.lowerBound,
+        datasetShape: datasetShape, elementByteCount: elementByteCount)
     }
-    return result
+    let skipped = (elements.lowerBound - rows.lowerBound * rowLength) * elementByteCount
+    let wanted = skipped..<skipped + elements.count * elementByteCount
+    return wanted.count == result.count ? result : Array(result[wanted])
   }
 
   private func decoded(
@@ -122,20 +130,26 @@ struct HDF5Chunks: Sendable {
     return (second, first)
   }
 
-  /// Copies the part of a chunk that lies in the dataset, run by run along the last axis.
+  /// Copies `rows` of a chunk, as far as they lie in the dataset, run by run along the last axis.
   private func copy(
-    _ bytes: [UInt8], of chunk: Chunk, into result: inout [UInt8], datasetShape: [Int],
-    elementByteCount: Int
+    _ bytes: [UInt8], of chunk: Chunk, rows: Range<Int>, into result: inout [UInt8], firstRow: Int,
+    datasetShape: [Int], elementByteCount: Int
   ) {
-    let lengths = zip(shape, zip(datasetShape, chunk.start)).map { min($0, $1.0 - $1.1) }
+    // Where the copied part begins in the chunk, and how long it is along each axis.
+    var first = [Int](repeating: 0, count: shape.count)
+    first[0] = rows.lowerBound - chunk.start[0]
+    var lengths = zip(shape, zip(datasetShape, chunk.start)).map { min($0, $1.0 - $1.1) }
+    lengths[0] = min(rows.count, datasetShape[0] - rows.lowerBound)
     let rank = shape.count
     let runByteCount = lengths[rank - 1] * elementByteCount
     var position = [Int](repeating: 0, count: rank)
     for _ in 0..<lengths.dropLast().reduce(1, *) {
       var (source, target) = (0, 0)
       for axis in 0..<rank {
-        source = source * shape[axis] + position[axis]
-        target = target * datasetShape[axis] + chunk.start[axis] + position[axis]
+        let place = first[axis] + position[axis]
+        source = source * shape[axis] + place
+        target =
+          target * datasetShape[axis] + chunk.start[axis] + place - (axis == 0 ? firstRow : 0)
       }
       let from = source * elementByteCount
       let to = target * elementByteCount

@@ -108,23 +108,27 @@ public final class PyTorchCheckpoint: TensorSource {
       uniqueKeysWithValues: tensors.enumerated().map { ($0.element.name, $0.offset) })
   }
 
+  public func tensor(_ name: String) throws(InputError) -> TensorDescription {
+    guard let index = indices[name] else { throw unknownTensor(name) }
+    return tensors[index]
+  }
+
   /// As `TensorSource` says; the checksum of a storage is compared when it is first read.
-  public func floats(_ name: String) throws(InputError) -> [Float] {
+  public func floats(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
     guard let index = indices[name] else { throw unknownTensor(name) }
     let (tensor, place) = (tensors[index], places[index])
-    guard tensor.type.isReadableAsFloat else { return try checked(nil, of: tensor) }
+    guard tensor.type.isReadableAsFloat else { return try checked(nil, of: tensor, from: 0) }
     try verify(place.entry)
-    guard !place.view.isContiguous, tensor.elementCount > 0 else {
-      return try archive.file.withBytes { (bytes) throws(InputError) in
-        try converted(bytes.extracting(tensor.byteRange), as: tensor)
-      }
+    guard !place.view.isContiguous, !elements.isEmpty else {
+      return try floats(of: tensor, in: elements, from: archive.file)
     }
     let gathered = archive.file.withBytes { bytes in
       StridedView.gather(
-        bytes.extracting(tensor.byteRange), shape: tensor.shape, strides: place.view.strides,
-        elementByteCount: tensor.type.byteCount)
+        bytes.extracting(tensor.byteRange), elements, shape: tensor.shape,
+        strides: place.view.strides, elementByteCount: tensor.type.byteCount)
     }
-    return try converted(gathered, as: tensor)
+    archive.file.release(tensor.byteRange)
+    return try converted(gathered, as: tensor, from: elements.lowerBound)
   }
 
   private func verify(_ entry: ZipArchive.Entry) throws(InputError) {

@@ -1,5 +1,7 @@
 // Blocks of quantised weights as ggml stores them (ggml-quants.c, dequantize_row_*).
 
+import CFloatKernels
+
 /// Decodes one block; sums and products are of `Float` and in ggml's order, so results are equal.
 enum QuantizedBlock {
   /// Writes `type.blockElementCount` values to `target` from index `start` on.
@@ -35,7 +37,7 @@ enum QuantizedBlock {
 
   @inline(__always)
   private static func half(_ block: UnsafeRawBufferPointer, _ offset: Int) -> Float {
-    unsafe FloatConversion.float(half: UInt16(block[offset]) | UInt16(block[offset + 1]) << 8)
+    unsafe lodge_float_from_half(UInt16(block[offset]) | UInt16(block[offset + 1]) << 8)
   }
 
   /// Q4_0, Q4_1, Q5_0, Q5_1: low nibbles are elements 0 to 15, high ones 16 to 31.

@@ -69,9 +69,14 @@ public struct ShardedCheckpoint: TensorSource {
     self.places = places
   }
 
-  public func floats(_ name: String) throws(InputError) -> [Float] {
+  public func tensor(_ name: String) throws(InputError) -> TensorDescription {
     guard let place = places[name] else { throw unknownTensor(name) }
-    return try shards[place].floats(name)
+    return try shards[place].tensor(name)
+  }
+
+  public func floats(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
+    guard let place = places[name] else { throw unknownTensor(name) }
+    return try shards[place].floats(name, in: elements)
   }
 
   /// Shard names by tensor.

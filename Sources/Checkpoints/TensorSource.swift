@@ -1,4 +1,4 @@
-// The seam between file formats and the models: named tensors, read one at a time.
+// The seam between file formats and the models: named tensors, read in parts of any size.
 
 public import Bytes
 
@@ -11,36 +11,71 @@ public protocol TensorSource: Sendable {
   /// Every tensor, sorted by name; names are unique.
   var tensors: [TensorDescription] { get }
 
-  /// The elements of the tensor `name`, row-major; exact, except that F64 is rounded to nearest and
-  /// quantised blocks are computed in `Float` as ggml does.
+  /// What is known of the tensor `name`.
+  /// - Throws: `InputError` for an unknown name.
+  func tensor(_ name: String) throws(InputError) -> TensorDescription
+
+  /// The elements `elements` of the tensor `name`, counted row-major; exact, except that F64 is
+  /// rounded to nearest and quantised blocks are computed in `Float` as ggml does.
+  ///
+  /// Memory is that of the result and what the format cannot take apart, such as a compressed chunk.
+  /// Elements outside the tensor are misuse and trap.
   /// - Throws: `InputError` for an unknown name, for a type that is no weight, and for infinities
   ///   and NaN, naming the tensor and the index.
-  func floats(_ name: String) throws(InputError) -> [Float]
+  func floats(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float]
 }
 
 extension TensorSource {
+  /// All elements of the tensor `name`, row-major; throws as `floats(_:in:)` does.
+  public func floats(_ name: String) throws(InputError) -> [Float] {
+    try floats(name, in: 0..<tensor(name).elementCount)
+  }
+
   /// The error for a name that is not among `tensors`.
   func unknownTensor(_ name: String) -> InputError {
     InputError(path, place: name, "there is no such tensor")
   }
 
-  /// `bytes` as elements of `tensor`.
+  /// Elements `elements` of `tensor`, which lie in its range of `file` without gaps.
   /// - Throws: `InputError` where its type is no weight or an element is not finite.
-  func converted(_ bytes: RawSpan, as tensor: TensorDescription) throws(InputError) -> [Float] {
-    let values = FloatConversion.floats(bytes, type: tensor.type, count: tensor.elementCount)
-    return try checked(values, of: tensor)
-  }
-
-  /// The same from a copy of the bytes.
-  func converted(_ bytes: [UInt8], as tensor: TensorDescription) throws(InputError) -> [Float] {
-    let values = unsafe bytes.withUnsafeBytes {
-      FloatConversion.floats(unsafe $0.bytes, type: tensor.type, count: tensor.elementCount)
+  func floats(of tensor: TensorDescription, in elements: Range<Int>, from file: MappedFile)
+    throws(InputError) -> [Float]
+  {
+    // Blocks that `elements` touch; all of those before the last are whole.
+    let block = tensor.type.blockElementCount
+    let blocks = elements.lowerBound / block..<(elements.upperBound + block - 1) / block
+    let size = tensor.type.byteCount
+    let start = tensor.byteRange.lowerBound
+    let bytes = start + blocks.lowerBound * size..<start + blocks.upperBound * size
+    let values = file.withBytes {
+      FloatConversion.floats(
+        $0.extracting(bytes), type: tensor.type, count: blocks.count * block)
     }
-    return try checked(values, of: tensor)
+    file.release(bytes)
+    let first = elements.lowerBound - blocks.lowerBound * block
+    guard let values, first > 0 || values.count > elements.count else {
+      return try checked(values, of: tensor, from: elements.lowerBound)
+    }
+    return try checked(
+      Array(values[first..<first + elements.count]), of: tensor, from: elements.lowerBound)
   }
 
-  /// `values`, unless they are nil because the type is no weight, or one is not finite.
-  func checked(_ values: [Float]?, of tensor: TensorDescription) throws(InputError) -> [Float] {
+  /// `bytes` as the elements of `tensor` from index `first` on.
+  func converted(_ bytes: [UInt8], as tensor: TensorDescription, from first: Int)
+    throws(InputError) -> [Float]
+  {
+    let values = unsafe bytes.withUnsafeBytes {
+      FloatConversion.floats(
+        unsafe $0.bytes, type: tensor.type, count: bytes.count / tensor.type.byteCount)
+    }
+    return try checked(values, of: tensor, from: first)
+  }
+
+  /// `values`, the elements of `tensor` from index `first` on, unless they are nil because the type
+  /// is no weight, or one is not finite.
+  func checked(_ values: [Float]?, of tensor: TensorDescription, from first: Int)
+    throws(InputError) -> [Float]
+  {
     guard let values else {
       throw InputError(
         path, place: tensor.name, "elements of type \(tensor.type.rawValue) are not read as weights"
@@ -50,8 +85,8 @@ extension TensorSource {
       throw InputError(
         path, place: tensor.name,
         tensor.type == .float64
-          ? "element \(index) is not a finite 32-bit number"
-          : "element \(index) is not a finite number")
+          ? "element \(first + index) is not a finite 32-bit number"
+          : "element \(first + index) is not a finite number")
     }
     return values
   }

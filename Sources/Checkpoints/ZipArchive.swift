@@ -66,7 +66,14 @@ struct ZipArchive: Sendable {
 
   /// Compares the content of `entry` with its checksum.
   func verify(_ entry: Entry) throws(InputError) {
-    let crc = file.withBytes { Checksum.crc32($0.extracting(entry.byteRange)) }
+    var crc: UInt32 = 0
+    var start = entry.byteRange.lowerBound
+    while start < entry.byteRange.upperBound {
+      let block = start..<min(start + (4 << 20), entry.byteRange.upperBound)
+      crc = file.withBytes { Checksum.crc32($0.extracting(block), after: crc) }
+      file.release(block)
+      start = block.upperBound
+    }
     guard crc == entry.crc else {
       throw InputError(
         file.path, offset: entry.byteRange.lowerBound,

@@ -1,10 +1,11 @@
-// The operations of the float interpreter: products in Float, sums of rows in Double.
+// Operations of the float interpreter without matrices: products in Float, sums of rows in Double.
 
 import Glibc
 
 /// Sizes of one attention operation: q and the result are [positionCount, headCount * headWidth], k
-/// and v [positionCount, keyHeadCount * headWidth].
+/// and v [positionCount, keyHeadCount * headWidth], all from row `firstRow` on.
 struct AttentionShape {
+  var firstRow: Int
   var positionCount: Int
   var headWidth: Int
   var headCount: Int
@@ -22,36 +23,20 @@ struct AttentionShape {
   /// All positions of head `head` in a query or a result.
   func view(of head: Int) -> MatrixView {
     MatrixView(
-      offset: head * headWidth, rowCount: positionCount, columnCount: headWidth,
-      stride: headCount * headWidth)
+      offset: (firstRow * headCount + head) * headWidth, rowCount: positionCount,
+      columnCount: headWidth, stride: headCount * headWidth)
   }
 
   /// All positions of the head in a key or a value that query head `head` reads.
   func keyView(of head: Int) -> MatrixView {
-    MatrixView(
-      offset: head / (headCount / keyHeadCount) * headWidth, rowCount: positionCount,
+    let keyHead = head / (headCount / keyHeadCount)
+    return MatrixView(
+      offset: (firstRow * keyHeadCount + keyHead) * headWidth, rowCount: positionCount,
       columnCount: headWidth, stride: keyHeadCount * headWidth)
   }
 }
 
 extension FloatInterpreter {
-  func embed(
-    _ tokens: [Int], width: Int, tokenTable: [Float], positionTable: [Float]?, offset: Int,
-    segments: [Float]?
-  ) -> [Float] {
-    var result: [Float] = []
-    result.reserveCapacity(tokens.count * width)
-    for (position, token) in tokens.enumerated() {
-      for column in 0..<width {
-        var value = tokenTable[token * width + column]
-        if let segments { value += segments[column] }
-        if let positionTable { value += positionTable[(position + offset) * width + column] }
-        result.append(value)
-      }
-    }
-    return result
-  }
-
   func layerNorm(
     _ input: [Float], name: String, gamma: [Float], beta: [Float], epsilon: Double,
     observeVariances: (([Float]) -> Void)?
@@ -106,14 +91,28 @@ extension FloatInterpreter {
   }
 
   func rotary(
-    _ input: [Float], width: Int, headCount: Int, base: Double, dimensions: Int,
-    layout: RotaryLayout, context: TextContext
+    _ input: [Float], _ batch: TextBatch, width: Int, headCount: Int, base: Double,
+    dimensions: Int, layout: RotaryLayout
   ) -> [Float] {
+    var result = input
+    for text in batch.texts {
+      rotate(
+        input, text, into: &result, width: width, headCount: headCount, base: base,
+        dimensions: dimensions, layout: layout)
+    }
+    return result
+  }
+
+  private func rotate(
+    _ input: [Float], _ text: TextBatch.Text, into result: inout [Float], width: Int,
+    headCount: Int, base: Double, dimensions: Int, layout: RotaryLayout
+  ) {
+    let context = text.context
     let headWidth = width / headCount
     let half = dimensions / 2
     let quarter = dimensions / 4
-    var result = input
-    for (position, start) in stride(from: 0, to: input.count, by: width).enumerated() {
+    for (position, row) in text.rows.enumerated() {
+      let start = row * width
       for pair in 0..<half {
         let (first, second, place, exponent) =
           switch layout {
@@ -139,42 +138,22 @@ extension FloatInterpreter {
         }
       }
     }
-    return result
-  }
-
-  func linear(
-    _ input: [Float], rowCount: Int, weight: [Float], bias: [Float]?, inputs: Int, outputs: Int
-  ) -> [Float] {
-    var result: [Float] = []
-    if let bias {
-      result.reserveCapacity(rowCount * outputs)
-      for _ in 0..<rowCount { result += bias }
-    } else {
-      result = [Float](repeating: 0, count: rowCount * outputs)
-    }
-    MatrixProduct.multiply(
-      input, MatrixView(offset: 0, rowCount: rowCount, columnCount: inputs, stride: inputs),
-      weight, MatrixView(offset: 0, rowCount: outputs, columnCount: inputs, stride: inputs),
-      transposed: true, keep: 1, into: &result,
-      MatrixView(offset: 0, rowCount: rowCount, columnCount: outputs, stride: outputs))
-    return result
   }
 
   func attention(
     query: [Float], key: [Float], value: [Float], name: String, shape: AttentionShape,
-    observe: ((Observation, [Float]) -> Void)?
-  ) -> [Float] {
+    into result: inout [Float], observe: ((Observation, [Float]) -> Void)?
+  ) {
     let count = shape.positionCount
     let square = MatrixView(offset: 0, rowCount: count, columnCount: count, stride: count)
     var scores = [Float](repeating: 0, count: count * count)
-    var result = [Float](repeating: 0, count: query.count)
-    var seenScores: [Float] = []
-    var seenCentred: [Float] = []
     for head in 0..<shape.headCount {
       let (view, keyView) = (shape.view(of: head), shape.keyView(of: head))
       MatrixProduct.multiply(
         query, view, key, keyView, transposed: true, scale: Float(shape.scale), into: &scores,
         square)
+      var seenScores: [Float] = []
+      var seenCentred: [Float] = []
       for row in 0..<count {
         let allowed = row * count..<row * count + shape.keyCount(of: row)
         if observe != nil { seenScores += scores[allowed] }
@@ -185,10 +164,9 @@ extension FloatInterpreter {
       }
       MatrixProduct.multiply(
         scores, square, value, keyView, transposed: false, into: &result, view)
+      observe?(.scores, seenScores)
+      observe?(.centredScores, seenCentred)
     }
-    observe?(.scores, seenScores)
-    observe?(.centredScores, seenCentred)
-    return result
   }
 
   /// Replaces the values in `range` by exp(value - largest) divided by the sum of these.

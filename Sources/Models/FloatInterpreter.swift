@@ -1,33 +1,32 @@
-// Evaluates a Model graph on one text in single precision: the reference for everything secure.
+// Evaluates a Model graph on texts in single precision: the reference for everything secure.
 
 public import Bytes
 
-/// The plaintext meaning of a graph. Weights are read and converted once, at initialisation.
+/// The plaintext meaning of a graph.
+///
+/// Weights are read once at initialisation where they fit the memory budget. Those of larger models
+/// are read in parts whenever a node needs them, once for all texts that run together.
 public struct FloatInterpreter: Sendable {
-  /// Called with the index of a node in `Model.nodes`, and the values of one observed quantity.
+  /// Called with the index of a node in `Model.nodes`, and values of one observed quantity; several
+  /// times with the parts of a quantity where there are several texts or heads.
   public typealias Observer = (_ nodeIndex: Int, _ kind: Observation, _ values: [Float]) -> Void
 
   public let model: Model
   let functions: FunctionTable
-  let weights: [String: [Float]]
+  private let weights: WeightStore
   /// Index of the last node that reads each value; the output's is past the end.
   private let lastUses: [Int]
 
-  /// Reads all weights of `model`.
+  /// Reads all weights of `model`, unless they exceed `memory`.
   /// - Throws: `InputError` where the source cannot give one.
-  public init(_ model: Model, weights source: some WeightSource, functions: FunctionTable = .init())
-    throws(InputError)
-  {
+  public init(
+    _ model: Model, weights source: some WeightSource, functions: FunctionTable = .init(),
+    memory: MemoryBudget = .default
+  ) throws(InputError) {
     precondition(!model.nodes.isEmpty, "a model has at least one node")
     self.model = model
     self.functions = functions
-    var weights: [String: [Float]] = [:]
-    for shape in model.weights {
-      let values = try source.weight(shape.name)
-      precondition(values.count == shape.elementCount, "the weight must have its declared shape")
-      weights[shape.name] = values
-    }
-    self.weights = weights
+    weights = try WeightStore(model, source: source, memory: memory)
     var lastUses = Array(model.nodes.indices)
     for (index, node) in model.nodes.enumerated() {
       for input in node.operation.inputs { lastUses[input] = index }
@@ -36,9 +35,11 @@ public struct FloatInterpreter: Sendable {
     self.lastUses = lastUses
   }
 
-  /// Reads all weights of a loaded model.
-  public init(_ loaded: LoadedModel, functions: FunctionTable = .init()) throws(InputError) {
-    try self.init(loaded.model, weights: loaded, functions: functions)
+  /// Reads all weights of a loaded model, unless they exceed `memory`.
+  public init(
+    _ loaded: LoadedModel, functions: FunctionTable = .init(), memory: MemoryBudget = .default
+  ) throws(InputError) {
+    try self.init(loaded.model, weights: loaded, functions: functions, memory: memory)
   }
 
   /// Same model and weights with other functions.
@@ -59,54 +60,160 @@ public struct FloatInterpreter: Sendable {
   /// - Throws: `InputError` for no tokens, more than the position table has, ids outside the
   ///   vocabulary, or a text without the tokens that end the context of a prefix decoder.
   public func run(tokens: [Int], observe: Observer? = nil) throws(InputError) -> FloatMatrix {
-    try model.check(tokens)
-    let context = try model.contextMarkers?.context(of: tokens) ?? TextContext()
+    var batch = TextBatch()
+    try batch.append(tokens, model: model)
+    return FloatMatrix(
+      rowCount: tokens.count, columnCount: model.nodes[model.nodes.count - 1].width,
+      values: try run(batch, observe: observe))
+  }
+
+  /// Runs `texts`, as many together as the memory budget allows, and calls `receive` with the index
+  /// and the output of each, in order.
+  ///
+  /// `progress` is told how many evaluations of nodes are done, and of how many.
+  /// - Throws: `InputError` for a text that the model does not take, naming the text in `source`, before
+  ///   any text runs; and where a weight cannot be read.
+  public func run(
+    texts: [[Int]], source: String, observe: Observer? = nil,
+    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
+    receive: (Int, FloatMatrix) -> Void = { _, _ in }
+  ) throws(InputError) {
+    let batches = try batches(texts, source: source)
+    let total = batches.count * model.nodes.count
+    let width = model.nodes[model.nodes.count - 1].width
+    var index = 0
+    for (number, batch) in batches.enumerated() {
+      let output = try run(batch, observe: observe) {
+        progress(number * model.nodes.count + $0 + 1, total)
+      }
+      for text in batch.texts {
+        receive(
+          index,
+          FloatMatrix(
+            rowCount: text.rows.count, columnCount: width,
+            values: Array(output[text.rows.lowerBound * width..<text.rows.upperBound * width])))
+        index += 1
+      }
+    }
+  }
+
+  /// Runs all `texts` together; before each linear node `fit` is given its index, what it reads and its
+  /// weights, and may return others, which the node then uses.
+  ///
+  /// - Throws: as `run(texts:)` does, and what `fit` throws.
+  public func refit(
+    texts: [[Int]], source: String,
+    _ fit: (_ nodeIndex: Int, _ input: FloatMatrix, _ weights: LinearWeights) throws(InputError)
+      -> LinearWeights?
+  ) throws(InputError) {
+    var batch = TextBatch()
+    for (index, tokens) in texts.enumerated() {
+      do throws(InputError) {
+        try batch.append(tokens, model: model)
+      } catch {
+        throw InputError(source, place: "text \(index)", error.cause, hint: error.hint)
+      }
+    }
     var values = [[Float]](repeating: [], count: model.nodes.count)
     for (index, node) in model.nodes.enumerated() {
-      values[index] = evaluate(
-        index, tokens: tokens, context: context, values: values, observe: observe)
-      observe?(index, .output, values[index])
+      if case .linear(let input, let matrix, let bias) = node.operation {
+        let current = LinearWeights(
+          matrix: try weights.vector(matrix),
+          bias: try bias.map { name throws(InputError) in try weights.vector(name) })
+        let read = FloatMatrix(
+          rowCount: batch.rowCount, columnCount: model.nodes[input].width, values: values[input])
+        values[index] = MatrixProduct.affine(read, try fit(index, read, current) ?? current)
+      } else {
+        values[index] = try evaluate(index, batch, values: values, observe: nil)
+      }
       for input in node.operation.inputs where lastUses[input] == index { values[input] = [] }
     }
-    let last = model.nodes.count - 1
-    return FloatMatrix(
-      rowCount: tokens.count, columnCount: model.nodes[last].width, values: values[last])
+  }
+
+  private func batches(_ texts: [[Int]], source: String) throws(InputError) -> [TextBatch] {
+    let limit = rowLimit
+    var batches: [TextBatch] = []
+    for (index, tokens) in texts.enumerated() {
+      if batches.last.map({ $0.rowCount + tokens.count > limit }) ?? true {
+        batches.append(TextBatch())
+      }
+      do throws(InputError) {
+        try batches[batches.count - 1].append(tokens, model: model)
+      } catch {
+        throw InputError(source, place: "text \(index)", error.cause, hint: error.hint)
+      }
+    }
+    return batches
+  }
+
+  /// Positions whose activations fit the budget together, at the node where most values are alive.
+  ///
+  /// Where weights are in memory nothing is saved by running texts together, and by itself each gives
+  /// the same bits whatever the others are.
+  private var rowLimit: Int {
+    if weights.isResident { return 1 }
+    var alive = 0
+    var widest = 1
+    for (index, node) in model.nodes.enumerated() {
+      alive += node.width
+      widest = max(widest, alive)
+      for value in 0...index where lastUses[value] == index { alive -= model.nodes[value].width }
+    }
+    return max(1, weights.memory.activationByteCount / (widest * MemoryLayout<Float>.size))
+  }
+
+  private func run(
+    _ batch: TextBatch, observe: Observer?, evaluated: (_ nodeIndex: Int) -> Void = { _ in }
+  ) throws(InputError) -> [Float] {
+    var values = [[Float]](repeating: [], count: model.nodes.count)
+    for (index, node) in model.nodes.enumerated() {
+      values[index] = try evaluate(index, batch, values: values, observe: observe)
+      observe?(index, .output, values[index])
+      for input in node.operation.inputs where lastUses[input] == index { values[input] = [] }
+      if lastUses[index] == index { values[index] = [] }
+      evaluated(index)
+    }
+    return values[model.nodes.count - 1]
   }
 
   private func evaluate(
-    _ index: Int, tokens: [Int], context: TextContext, values: [[Float]], observe: Observer?
-  ) -> [Float] {
+    _ index: Int, _ batch: TextBatch, values: [[Float]], observe: Observer?
+  ) throws(InputError) -> [Float] {
     let node = model.nodes[index]
     switch node.operation {
     case .embed(let tokenTable, let positionTable, let offset, let segments):
-      return embed(
-        tokens, width: node.width, tokenTable: weight(tokenTable),
-        positionTable: positionTable.map(weight), offset: offset, segments: segments.map(weight))
+      return try embed(
+        batch, width: node.width, tokenTable: tokenTable, positionTable: positionTable,
+        offset: offset, segments: segments)
     case .layerNorm(let input, let gamma, let beta, let epsilon):
       return layerNorm(
-        values[input], name: node.name, gamma: weight(gamma), beta: weight(beta),
-        epsilon: epsilon,
+        values[input], name: node.name, gamma: try weights.vector(gamma),
+        beta: try weights.vector(beta), epsilon: epsilon,
         observeVariances: observe.map { observe in { observe(index, .variance, $0) } })
     case .rmsNorm(let input, let gamma, let epsilon):
       return rmsNorm(
-        values[input], name: node.name, gamma: weight(gamma), epsilon: epsilon,
+        values[input], name: node.name, gamma: try weights.vector(gamma), epsilon: epsilon,
         observeMeanSquares: observe.map { observe in { observe(index, .variance, $0) } })
     case .rotary(let input, let headCount, let base, let dimensions, let layout):
       return rotary(
-        values[input], width: node.width, headCount: headCount, base: base,
-        dimensions: dimensions, layout: layout, context: context)
+        values[input], batch, width: node.width, headCount: headCount, base: base,
+        dimensions: dimensions, layout: layout)
     case .linear(let input, let matrix, let bias):
-      return linear(
-        values[input], rowCount: tokens.count, weight: weight(matrix), bias: bias.map(weight),
+      return try linear(
+        values[input], rowCount: batch.rowCount, weight: matrix, bias: bias,
         inputs: model.nodes[input].width, outputs: node.width)
     case .attention(let query, let key, let value, let headCount, let keyHeadCount, let scale):
-      return attention(
-        query: values[query], key: values[key], value: values[value], name: node.name,
-        shape: AttentionShape(
-          positionCount: tokens.count, headWidth: node.width / headCount, headCount: headCount,
-          keyHeadCount: keyHeadCount, isCausal: model.kind == .decoder,
-          contextLength: context.length, scale: scale),
-        observe: observe.map { observe in { observe(index, $0, $1) } })
+      var result = [Float](repeating: 0, count: batch.rowCount * node.width)
+      for text in batch.texts {
+        attention(
+          query: values[query], key: values[key], value: values[value], name: node.name,
+          shape: AttentionShape(
+            firstRow: text.rows.lowerBound, positionCount: text.rows.count,
+            headWidth: node.width / headCount, headCount: headCount, keyHeadCount: keyHeadCount,
+            isCausal: model.kind == .decoder, contextLength: text.context.length, scale: scale),
+          into: &result, observe: observe.map { observe in { observe(index, $0, $1) } })
+      }
+      return result
     case .activation(let input, let activation):
       let function = functions.activations[node.name] ?? activation.function
       return values[input].map { Float(function(Double($0))) }
@@ -116,42 +223,60 @@ public struct FloatInterpreter: Sendable {
       return zip(values[left], values[right]).map { $0 * $1 }
     }
   }
-
-  private func weight(_ name: String) -> [Float] {
-    guard let values = weights[name] else {
-      preconditionFailure("the graph names weight \(name) without declaring it")
-    }
-    return values
-  }
 }
 
-extension Model {
-  /// Throws `InputError` unless `tokens` is a text that the model takes: not empty, not longer than
-  /// the position table, all ids in the vocabulary.
-  public func check(_ tokens: [Int]) throws(InputError) {
-    guard !tokens.isEmpty else { throw InputError("tokens", "there are none") }
-    guard tokens.count <= maximumPositions else {
-      throw InputError(
-        "tokens", "\(tokens.count) tokens, the model has positions for \(maximumPositions)")
-    }
-    for (position, token) in tokens.enumerated() where !(0..<vocabularySize).contains(token) {
-      throw InputError(
-        "tokens", place: "position \(position)",
-        "token \(token) is outside the vocabulary of \(vocabularySize)")
-    }
-  }
-}
+// MARK: Nodes that read weights
 
-extension ModelOperation {
-  /// The values that the operation reads.
-  public var inputs: [ModelValue] {
-    switch self {
-    case .embed: []
-    case .layerNorm(let input, _, _, _), .rmsNorm(let input, _, _), .linear(let input, _, _),
-      .rotary(let input, _, _, _, _), .activation(let input, _):
-      [input]
-    case .attention(let query, let key, let value, _, _, _): [query, key, value]
-    case .add(let left, let right), .multiply(let left, let right): [left, right]
+extension FloatInterpreter {
+  private func embed(
+    _ batch: TextBatch, width: Int, tokenTable: String, positionTable: String?, offset: Int,
+    segments: String?
+  ) throws(InputError) -> [Float] {
+    let segment = try segments.map { name throws(InputError) in
+      try weights.row(0, of: name, columnCount: width)
     }
+    var result: [Float] = []
+    result.reserveCapacity(batch.rowCount * width)
+    for text in batch.texts {
+      for (position, token) in text.tokens.enumerated() {
+        var row = try weights.row(token, of: tokenTable, columnCount: width)
+        if let segment { row = FloatInterpreter.sum(row, segment) }
+        if let positionTable {
+          row = FloatInterpreter.sum(
+            row, try weights.row(position + offset, of: positionTable, columnCount: width))
+        }
+        result += row
+      }
+    }
+    return result
+  }
+
+  private static func sum(_ left: ArraySlice<Float>, _ right: ArraySlice<Float>)
+    -> ArraySlice<Float>
+  {
+    zip(left, right).map { $0 + $1 }[...]
+  }
+
+  private func linear(
+    _ input: [Float], rowCount: Int, weight: String, bias: String?, inputs: Int, outputs: Int
+  ) throws(InputError) -> [Float] {
+    var result: [Float] = []
+    if let bias = try bias.map({ name throws(InputError) in try weights.vector(name) }) {
+      result.reserveCapacity(rowCount * outputs)
+      for _ in 0..<rowCount { result += bias }
+    } else {
+      result = [Float](repeating: 0, count: rowCount * outputs)
+    }
+    try weights.forEachPart(of: weight, rowCount: outputs, columnCount: inputs) { part in
+      MatrixProduct.multiply(
+        input, MatrixView(offset: 0, rowCount: rowCount, columnCount: inputs, stride: inputs),
+        part.values,
+        MatrixView(offset: 0, rowCount: part.rows.count, columnCount: inputs, stride: inputs),
+        transposed: true, keep: 1, into: &result,
+        MatrixView(
+          offset: part.rows.lowerBound, rowCount: rowCount, columnCount: part.rows.count,
+          stride: outputs))
+    }
+    return result
   }
 }

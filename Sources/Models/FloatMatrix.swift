@@ -1,5 +1,7 @@
 // A plain matrix of floats: what the float interpreter returns.
 
+import CFloatKernels
+
 /// Row-major values of shape [rowCount, columnCount].
 public struct FloatMatrix: Equatable, Sendable {
   public var rowCount: Int
@@ -11,6 +13,11 @@ public struct FloatMatrix: Equatable, Sendable {
     self.rowCount = rowCount
     self.columnCount = columnCount
     self.values = values
+  }
+
+  /// Whether there is no infinity and no NaN among `values`.
+  public static func areFinite(_ values: [Float]) -> Bool {
+    unsafe lodge_largest_magnitude(values, values.count) < 0x7f80_0000
   }
 
   /// The values of row `index`.

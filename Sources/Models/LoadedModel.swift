@@ -31,9 +31,33 @@ public struct LoadedModel: WeightSource {
   /// - Throws: `InputError` for a name that the graph does not have, and for weights that are not
   ///   finite or not of a type that is read.
   public func weight(_ name: String) throws(InputError) -> [Float] {
+    let binding = try binding(name)
+    return try read(binding, 0..<binding.elementCount)
+  }
+
+  public func weight(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
+    try read(binding(name), elements)
+  }
+
+  /// That of the checkpoint's tensor, where it is one that files of ours have, too.
+  public func encoding(of name: String) -> WeightEncoding {
+    guard let binding = bindings[name], binding.factor == 1,
+      let tensor = try? checkpoint.source.tensor(binding.key)
+    else { return .float32 }
+    return WeightEncoding(rawValue: tensor.type.rawValue) ?? .float32
+  }
+
+  private func read(_ binding: WeightBinding, _ elements: Range<Int>) throws(InputError) -> [Float]
+  {
+    try binding.floats(in: elements) { (range) throws(InputError) in
+      try checkpoint.source.floats(binding.key, in: range)
+    }
+  }
+
+  private func binding(_ name: String) throws(InputError) -> WeightBinding {
     guard let binding = bindings[name] else {
       throw InputError(path, place: name, "the model has no such weight")
     }
-    return binding.weight(of: try checkpoint.floats(binding.key))
+    return binding
   }
 }

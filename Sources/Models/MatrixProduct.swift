@@ -15,7 +15,27 @@ struct MatrixView {
   }
 }
 
-enum MatrixProduct {
+package enum MatrixProduct {
+  /// x W^T + b for every row of `input`, row-major [rows, outputs].
+  package static func affine(_ input: FloatMatrix, _ weights: LinearWeights) -> [Float] {
+    let (rows, inputs) = (input.rowCount, input.columnCount)
+    let outputs = weights.matrix.count / max(inputs, 1)
+    var result: [Float] = []
+    if let bias = weights.bias {
+      result.reserveCapacity(rows * outputs)
+      for _ in 0..<rows { result += bias }
+    } else {
+      result = [Float](repeating: 0, count: rows * outputs)
+    }
+    multiply(
+      input.values, MatrixView(offset: 0, rowCount: rows, columnCount: inputs, stride: inputs),
+      weights.matrix,
+      MatrixView(offset: 0, rowCount: outputs, columnCount: inputs, stride: inputs),
+      transposed: true, keep: 1, into: &result,
+      MatrixView(offset: 0, rowCount: rows, columnCount: outputs, stride: outputs))
+    return result
+  }
+
   /// target = scale * left * op(right) + keep * target, op being transposition where asked for.
   static func multiply(
     _ left: [Float], _ leftView: MatrixView, _ right: [Float], _ rightView: MatrixView,

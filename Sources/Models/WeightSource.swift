@@ -7,4 +7,26 @@ public protocol WeightSource: Sendable {
   /// The weight `name`, row-major, as many elements as its `WeightShape` says.
   /// - Throws: `InputError` where the file that holds it cannot give it.
   func weight(_ name: String) throws(InputError) -> [Float]
+
+  /// Elements `elements` of the weight `name`, counted row-major.
+  /// - Throws: as `weight(_:)` does.
+  func weight(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float]
+
+  /// The shortest encoding that holds every element of the weight `name` exactly.
+  func encoding(of name: String) -> WeightEncoding
+}
+
+/// How elements of a weight are encoded in files.
+public enum WeightEncoding: String, Sendable, CaseIterable {
+  case float32 = "F32"
+  case float16 = "F16"
+  case bfloat16 = "BF16"
+}
+
+extension WeightSource {
+  public func weight(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
+    Array(try weight(name)[elements])
+  }
+
+  public func encoding(of name: String) -> WeightEncoding { .float32 }
 }

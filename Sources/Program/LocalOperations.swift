@@ -99,8 +99,8 @@ extension SessionStep {
     return words + [UInt64](repeating: 0, count: padded - words.count)
   }
 
-  /// The last row of a value of fixed width.
+  /// The last row of a value of fixed width; the last rows of all steps where they are one.
   public func lastRow(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
-    Array(words.suffix(shape.width ?? 0))
+    Array(words.suffix(rowCount(.last) * (shape.width ?? 0)))
   }
 }

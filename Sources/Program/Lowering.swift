@@ -13,6 +13,18 @@ extension SecureProgram {
   public static func lower(_ model: Model, recipe: Recipe, calibration: Calibration)
     throws(InputError) -> SecureProgram
   {
+    try LoweredModel(model, recipe: recipe, calibration: calibration).program
+  }
+}
+
+/// A lowered program that still knows which of its values stand for the model's nodes.
+public struct LoweredModel: Sendable {
+  public let program: SecureProgram
+  /// In the order of `Model.nodes`.
+  public let nodes: [LoweredNode]
+
+  /// Lowers `model`; throws as `SecureProgram.lower` does.
+  public init(_ model: Model, recipe: Recipe, calibration: Calibration) throws(InputError) {
     guard model.contextMarkers == nil else {
       throw InputError(
         "lowering", place: model.family, "a prefix decoder's context is not lowered yet")
@@ -20,10 +32,23 @@ extension SecureProgram {
     var lowering = Lowering(model: model, recipe: recipe, calibration: calibration)
     for index in model.nodes.indices { try lowering.lower(index) }
     try lowering.finish()
-    let program = lowering.builder.program
+    program = lowering.builder.program
     try program.validate(source: "lowering")
-    return program
+    nodes = lowering.traced()
   }
+}
+
+/// Where the value of a model node stands in a program.
+///
+/// node = gamma * value / factor + beta, gamma and beta only where they are named: what the
+/// following layers take into their weights.
+public struct LoweredNode: Equatable, Sendable {
+  public var value: ValueID
+  /// The attention scale, which query projections take into their weights; else 1.
+  public var factor: Double
+  /// Names of the model's weights, of the node's width.
+  public var gamma: String?
+  public var beta: String?
 }
 
 /// A model value in the course of lowering.
@@ -120,6 +145,23 @@ struct Lowering {
     builder.label = "output"
     let value = try plain(model.nodes.count - 1)
     _ = try builder.emit(.output(value.id), bits: [])
+  }
+
+  /// What each node's value has become.
+  func traced() -> [LoweredNode] {
+    lowered.enumerated().map { index, value in
+      switch value {
+      case .normalised(let value, let gamma, let beta):
+        return LoweredNode(value: value.id, factor: 1, gamma: gamma, beta: beta)
+      case .plain(let value):
+        let isScaled =
+          switch model.nodes[index].operation {
+          case .linear, .rotary: true
+          default: false
+          }
+        return LoweredNode(value: value.id, factor: isScaled ? queryScale(index) : 1)
+      }
+    }
   }
 
   // MARK: Operands

@@ -9,16 +9,26 @@ public struct ViewParts: Sendable {
   ///
   /// c = X + 2^62; base = (c >> shift) - (2^62 >> shift); lift = (1 - (c >> 63)) << (64 - shift).
   public init(opened: [UInt64], shift: Int) {
-    let offset: UInt64 = 1 << 62
     base = []
     lift = []
     base.reserveCapacity(opened.count)
     lift.reserveCapacity(opened.count)
     for word in opened {
-      let shifted = word &+ offset
-      base.append((shifted &>> UInt64(shift)) &- (offset &>> UInt64(shift)))
-      lift.append((1 &- (shifted &>> 63)) &<< UInt64(64 - shift))
+      let parts = ViewParts.of(word, shift: shift)
+      base.append(parts.base)
+      lift.append(parts.lift)
     }
+  }
+
+  /// The same of one word.
+  @inlinable
+  public static func of(_ opened: UInt64, shift: Int) -> (base: UInt64, lift: UInt64) {
+    let offset: UInt64 = 1 << 62
+    let shifted = opened &+ offset
+    return (
+      (shifted &>> UInt64(shift)) &- (offset &>> UInt64(shift)),
+      (1 &- (shifted &>> 63)) &<< UInt64(64 - shift)
+    )
   }
 }
 

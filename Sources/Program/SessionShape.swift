@@ -60,10 +60,14 @@ public struct SessionStep: Hashable, Sendable {
   public var rows: Range<Int>
   /// 0 for the prompt, then 1, 2, ...: which `.last` row this step uses.
   public var index: Int
-  /// The dealer's step: all rows of the session at once, `.last` rows of every step included.
+  /// All rows of the session at once, `.last` rows of every step included.
   public private(set) var isDealing = false
 
   /// All rows of `session`; a value then has all its dealt elements.
+  ///
+  /// The dealer deals for it. Evaluated on plaintext it gives the outputs of all steps, bit for bit:
+  /// no operation but attention mixes rows, and each row attends to the keys that it has in its
+  /// own step.
   public static func dealing(_ session: SessionShape) -> SessionStep {
     var step = SessionStep(session: session, rows: 0..<session.rowCapacity, index: 0)
     step.isDealing = true
@@ -97,7 +101,7 @@ public struct SessionStep: Hashable, Sendable {
   public func position(_ extent: RowExtent, _ index: Int) -> Int {
     switch extent {
     case .step: rows.lowerBound + index
-    case .last: rows.upperBound - 1
+    case .last: isDealing ? session.promptCapacity - 1 + index : rows.upperBound - 1
     case .session: index
     }
   }

@@ -2,6 +2,7 @@
 
 public import Bytes
 import Containers
+import Models
 public import Program
 
 /// What the dealer of a two-server conversion needs. It holds the owner's plaintext weights.
@@ -28,9 +29,18 @@ public struct DealerBundle: Sendable {
   /// Weight `id` as row-major ring elements.
   public func weight(_ id: WeightID) throws(InputError) -> [UInt64] {
     let weight = program.weights[id]
-    return try reader.read(
-      "weights/\(id)", as: Int64.self, shape: [weight.rowCount, weight.columnCount]
-    ).map { UInt64(bitPattern: $0) }
+    let name = "weights/\(id)"
+    let shape = [weight.rowCount, weight.columnCount]
+    func read<T: ContainerElement & FixedWidthInteger>(_ type: T.Type) throws(InputError)
+      -> [UInt64]
+    {
+      try reader.read(name, as: type, shape: shape).map { UInt64(truncatingIfNeeded: $0) }
+    }
+    switch try reader.description(of: name).elementType {
+    case .i16: return try read(Int16.self)
+    case .i32: return try read(Int32.self)
+    default: return try read(Int64.self)
+    }
   }
 
   /// All weights that the dealer multiplies; the others are empty.
@@ -38,5 +48,37 @@ public struct DealerBundle: Sendable {
     var result = [[UInt64]](repeating: [], count: program.weights.count)
     for id in program.multipliedWeights { result[id] = try weight(id) }
     return result
+  }
+}
+
+// MARK: Writing
+
+extension DealerBundle {
+  /// The narrowest of i16, i32 and i64 that holds every element of each weight that is multiplied.
+  static func elementTypes(
+    _ program: SecureProgram, _ encoder: WeightEncoder, _ memory: MemoryBudget
+  ) throws(InputError) -> [WeightID: ElementType] {
+    var result: [WeightID: ElementType] = [:]
+    for id in program.multipliedWeights {
+      let weight = program.weights[id]
+      let parts = weight.parts(memory)
+      let widths = try ConcurrentTasks.map(parts.count) { (index) throws(InputError) in
+        try encoder.encode(weight, in: parts[index]).usedBits
+      }
+      let bits = widths.reduce(0, |)
+      result[id] = bits < 1 << 15 ? .i16 : bits < 1 << 31 ? .i32 : .i64
+    }
+    return result
+  }
+
+  /// Writes `words` in the element type of `region`, which holds them.
+  static func write(_ words: [UInt64], to region: RawRegion, atElement first: Int)
+    throws(InputError)
+  {
+    switch region.description.elementType {
+    case .i16: try region.write(words.map { Int16(truncatingIfNeeded: $0) }, atElement: first)
+    case .i32: try region.write(words.map { Int32(truncatingIfNeeded: $0) }, atElement: first)
+    default: try region.write(words.map { Int64(bitPattern: $0) }, atElement: first)
+    }
   }
 }

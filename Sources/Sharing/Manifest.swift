@@ -39,7 +39,7 @@ public struct LeakageEntry: Equatable, Sendable {
     return entries
   }
 
-  var json: JSON {
+  public var json: JSON {
     ["operations": .string(operations), "role": .string(role), "learns": .string(learns)]
   }
 }

@@ -7,31 +7,50 @@ public import Models
 public import Program
 
 /// A converted model on disk. It holds the owner's plaintext weights.
-public struct ModelFile: Sendable {
+public struct ModelFile: WeightSource {
   public let model: Model
   public let recipe: Recipe
   public let calibration: Calibration
   /// Name of the folder or file the model was read from.
   public let checkpoint: String
-  let reader: ContainerReader
+  private let encodings: [String: WeightEncoding]
+  private let reader: ContainerReader
 
-  /// Writes `path` with the weights that `weight` gives, row-major.
+  /// Writes `path` with the weights that `weights` gives, in their own encoding, part by part.
+  ///
+  /// `progress` is told how many elements were written at a time.
   public static func write(
     to path: String, model: Model, recipe: Recipe, calibration: Calibration, checkpoint: String,
-    weight: (String) throws(InputError) -> [Float]
+    weights: some WeightSource, memory: MemoryBudget = .default,
+    progress: (Int) -> Void = { _ in }
   ) throws(InputError) {
-    let header: JSON = [
-      "model": model.json, "recipe": recipe.json, "calibration": calibration.json,
-      "checkpoint": .string(checkpoint),
+    let encodings = Dictionary(
+      uniqueKeysWithValues: model.weights.map { ($0.name, weights.encoding(of: $0.name)) })
+    let table = CalibrationTable(calibration)
+    let header: [String: JSON] = [
+      "model": model.json, "recipe": recipe.json, "checkpoint": .string(checkpoint),
+      "encodings": .object(encodings.mapValues { .string($0.rawValue) }),
     ]
     let writer = try ContainerWriter(
-      path: path, kind: "model", header: header,
-      datasets: model.weights.map {
-        DatasetDescription(
-          name: "weights/\($0.name)", elementType: .f32, shape: $0.shape, storage: .zstd)
-      })
+      path: path, kind: "model",
+      header: .object(header.merging(table.members) { first, _ in first }),
+      datasets: table.datasets
+        + model.weights.map {
+          DatasetDescription(
+            name: "weights/\($0.name)",
+            elementType: (encodings[$0.name] ?? .float32).elementType, shape: $0.shape,
+            storage: .raw)
+        })
+    try table.write(to: writer)
     for shape in model.weights {
-      try writer.write("weights/\(shape.name)", values: weight(shape.name))
+      let region = writer.region(of: "weights/\(shape.name)")
+      let encoding = encodings[shape.name] ?? .float32
+      let parts = memory.parts(elementCount: shape.elementCount)
+      try ConcurrentTasks.run(parts.count) { (index) throws(InputError) in
+        let values = try weights.weight(shape.name, in: parts[index])
+        try encoding.write(values, to: region, atElement: parts[index].lowerBound)
+      }
+      progress(shape.elementCount)
     }
     _ = try writer.finish()
   }
@@ -42,16 +61,51 @@ public struct ModelFile: Sendable {
     var header = try JSONReader(reader.header, source: path)
     model = try Model(json: header.value("model"), source: path)
     recipe = try Recipe(json: header.value("recipe"), source: path)
-    calibration = try Calibration(json: header.value("calibration"), source: path)
+    calibration = try CalibrationTable.read(&header, reader)
     checkpoint = try header.string("checkpoint")
+    var encodings: [String: WeightEncoding] = [:]
+    let stored = try header.value("encodings")
     try header.finish()
+    guard case .object(let members) = stored, members.count == model.weights.count else {
+      throw header.failure("encodings", "expected one for each weight")
+    }
+    for shape in model.weights {
+      guard case .string(let text)? = members[shape.name],
+        let encoding = WeightEncoding(rawValue: text)
+      else { throw header.failure("encodings.\(shape.name)", "expected F32, F16 or BF16") }
+      encodings[shape.name] = encoding
+      let dataset = try reader.description(of: "weights/\(shape.name)")
+      guard dataset.elementType == encoding.elementType, dataset.shape == shape.shape else {
+        throw InputError(
+          path, place: "weights/\(shape.name)",
+          "is \(dataset.elementType.rawValue) \(dataset.shape), expected "
+            + "\(encoding.elementType.rawValue) \(shape.shape)")
+      }
+    }
+    self.encodings = encodings
     self.reader = reader
   }
 
-  /// Elements of a weight of the graph, row-major.
+  /// All elements of a weight of the graph, row-major.
   public func weight(_ name: String) throws(InputError) -> [Float] {
-    let shape = model.weights.first { $0.name == name }?.shape
-    return try reader.read("weights/\(name)", as: Float.self, shape: shape)
+    try weight(name, in: 0..<reader.description(of: "weights/\(name)").elementCount)
+  }
+
+  public func weight(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
+    let dataset = "weights/\(name)"
+    switch encoding(of: name) {
+    case .float32: return try reader.elements(of: dataset, in: elements, as: Float.self)
+    case .float16, .bfloat16:
+      let words = try reader.elements(of: dataset, in: elements, as: UInt16.self)
+      return encoding(of: name).floats(words)
+    }
+  }
+
+  public func encoding(of name: String) -> WeightEncoding { encodings[name] ?? .float32 }
+
+  /// The graph lowered with the recipe and the calibrated ranges, and where its nodes have gone.
+  public func lowered() throws(InputError) -> LoweredModel {
+    try LoweredModel(model, recipe: recipe, calibration: calibration)
   }
 
   /// The graph lowered with the recipe and the calibrated ranges.

@@ -3,6 +3,7 @@
 public import Bytes
 import Containers
 import Foundation
+public import Models
 public import Program
 import Randomness
 
@@ -20,10 +21,11 @@ public enum ShareWriter {
   /// Shares the weights of `file` for the two-server deployment.
   ///
   /// W = W_0 + W_1 mod 2^64; of each weight one share comes from a party's seed and the other is
-  /// written, so that both files have about the same size. `progress` is told how many of the
-  /// weights are done.
+  /// written, so that both files have about the same size. Weights go through in small parts, whatever
+  /// their size. `progress` is told how many ring elements are done at a time.
   public static func share(
-    _ file: ModelFile, into folder: String, progress: (Int, Int) -> Void = { _, _ in }
+    _ file: ModelFile, into folder: String, memory: MemoryBudget = .default,
+    progress: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
     guard !FilePaths.exists("\(folder)/manifest.json") else {
       throw InputError(
@@ -40,7 +42,7 @@ public enum ShareWriter {
     do throws(InputError) {
       return Result(
         conversion: plan.conversion, program: program,
-        manifest: try write(plan, file, into: folder, progress: progress),
+        manifest: try write(plan, file, into: folder, memory: memory, progress: progress),
         weightElementCount: program.weights.reduce(0) { $0 + $1.elementCount })
     } catch {
       // A conversion without its manifest must not look like one.
@@ -53,33 +55,34 @@ public enum ShareWriter {
   }
 
   private static func write(
-    _ plan: SharePlan, _ file: ModelFile, into folder: String, progress: (Int, Int) -> Void
+    _ plan: SharePlan, _ file: ModelFile, into folder: String, memory: MemoryBudget,
+    progress: (Int) -> Void
   ) throws(InputError) -> Manifest {
-    let encoder = WeightEncoder(source: "model") { name throws(InputError) in
-      try file.weight(name)
-    }
+    let encoder = WeightEncoder(source: "model", weights: file)
     let program = plan.program
     let seeds = [Seed.random(), Seed.random()]
     let party0 = try plan.partyWriter("\(folder)/party0.bundle", party: 0)
     let party1 = try plan.partyWriter("\(folder)/party1.bundle", party: 1)
-    let dealer = try plan.dealerWriter("\(folder)/dealer.bundle")
+    let dealer = try plan.dealerWriter(
+      "\(folder)/dealer.bundle", elementTypes: DealerBundle.elementTypes(program, encoder, memory))
     try party0.write("weightSeed", values: seeds[0].bytes)
     try party1.write("weightSeed", values: seeds[1].bytes)
     for (id, weight) in program.weights.enumerated() {
-      let words = try encoder.encode(weight)
       let holder = plan.holders[id]
-      var share = PartyBundle.seedShare(seeds[1 - holder], party: 1 - holder, weight: id)
-        .words(at: 0, count: words.count)
-      for index in words.indices { share[index] = words[index] &- share[index] }
-      if holder == 0 {
-        try party0.write("weights/\(id)", values: share)
-      } else {
-        try party1.write("weights/\(id)", values: share)
+      let name = "weights/\(id)"
+      let region = holder == 0 ? party0.region(of: name) : party1.region(of: name)
+      let dealt = plan.multiplied.contains(id) ? dealer.region(of: name) : nil
+      let stream = PartyBundle.seedShare(seeds[1 - holder], party: 1 - holder, weight: id)
+      let parts = weight.parts(memory)
+      try ConcurrentTasks.run(parts.count) { (index) throws(InputError) in
+        let part = parts[index]
+        let words = try encoder.encode(weight, in: part).words
+        var share = stream.words(at: part.lowerBound, count: part.count)
+        for index in words.indices { share[index] = words[index] &- share[index] }
+        try region.write(share, atElement: part.lowerBound)
+        if let dealt { try DealerBundle.write(words, to: dealt, atElement: part.lowerBound) }
       }
-      if plan.multiplied.contains(id) {
-        try dealer.write("weights/\(id)", values: words.map { Int64(bitPattern: $0) })
-      }
-      progress(id + 1, program.weights.count)
+      progress(weight.elementCount)
     }
     var manifest = Manifest(
       conversion: plan.conversion, deployment: "two-server", files: [:],
@@ -89,7 +92,8 @@ public enum ShareWriter {
     manifest.files["dealer.bundle"] = try dealer.finish()
     if program.clientInput == .embedding {
       manifest.files["client.bundle"] = try ClientBundle.write(
-        to: "\(folder)/client.bundle", file: file, conversion: plan.conversion)
+        to: "\(folder)/client.bundle", file: file, conversion: plan.conversion,
+        memory: memory)
     }
     try AtomicFile.write(
       Array((manifest.json.indentedText + "\n").utf8), to: "\(folder)/manifest.json")
@@ -126,13 +130,11 @@ private struct SharePlan {
     self.holders = holders
   }
 
-  private func dataset(_ id: WeightID, _ type: ElementType, _ storage: DatasetStorage)
-    -> DatasetDescription
-  {
+  private func dataset(_ id: WeightID, _ type: ElementType) -> DatasetDescription {
     let weight = program.weights[id]
     return DatasetDescription(
       name: "weights/\(id)", elementType: type, shape: [weight.rowCount, weight.columnCount],
-      storage: storage)
+      storage: .raw)
   }
 
   func partyWriter(_ path: String, party: Int) throws(InputError) -> ContainerWriter {
@@ -150,13 +152,15 @@ private struct SharePlan {
       datasets: [
         DatasetDescription(
           name: "weightSeed", elementType: .u8, shape: [Seed.byteCount], storage: .raw)
-      ] + own.map { dataset($0, .u64, .raw) })
+      ] + own.map { dataset($0, .u64) })
   }
 
-  func dealerWriter(_ path: String) throws(InputError) -> ContainerWriter {
+  func dealerWriter(_ path: String, elementTypes: [WeightID: ElementType]) throws(InputError)
+    -> ContainerWriter
+  {
     try ContainerWriter(
       path: path, kind: "dealer",
       header: .object(conversion.members.merging(["program": program.json]) { first, _ in first }),
-      datasets: multiplied.sorted().map { dataset($0, .i64, .zstd) })
+      datasets: multiplied.sorted().map { dataset($0, elementTypes[$0] ?? .i64) })
   }
 }

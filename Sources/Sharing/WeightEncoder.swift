@@ -1,79 +1,183 @@
-// Static weights as ring elements, computed from a model's float tensors.
+// Static weights as ring elements, computed from a model's float tensors part by part.
 
 public import Bytes
+import CFloatKernels
 import Foundation
+public import Models
 public import Program
-import Rings
 
-/// Encodes the weights of a program from named float tensors.
-public struct WeightEncoder {
+/// Encodes the weights of a program from the weights of its model.
+public struct WeightEncoder: Sendable {
+  /// Most elements of a part: what is computed at once stays in the cache.
+  static let partElementCount = 1 << 17
+
   private let source: String
-  private let tensor: (String) throws(InputError) -> [Float]
+  private let weights: any WeightSource
 
-  /// `tensor` gives a tensor's elements row-major; `source` names their file in errors.
-  public init(source: String, tensor: @escaping (String) throws(InputError) -> [Float]) {
+  /// `source` names the file of `weights` in errors.
+  public init(source: String, weights: some WeightSource) {
     self.source = source
-    self.tensor = tensor
+    self.weights = weights
   }
 
-  /// Elements of `weight` as two's complement with `weight.fractionalBits`, rounded to nearest.
+  /// All elements of `weight`, as `encode(_:in:)` gives them.
+  public func encode(_ weight: ProgramWeight) throws(InputError) -> [UInt64] {
+    try encode(weight, in: 0..<weight.elementCount).words
+  }
+
+  /// Elements `elements` of `weight`, counted row-major, as two's complement with
+  /// `weight.fractionalBits`, rounded to nearest, ties to even; and the bits below their signs that
+  /// some of them use.
   ///
   /// - Throws: `InputError` when a tensor has another size or a value does not fit the ring.
-  public func encode(_ weight: ProgramWeight) throws(InputError) -> [UInt64] {
-    let values = try realValues(weight)
+  func encode(_ weight: ProgramWeight, in elements: Range<Int>) throws(InputError)
+    -> (words: [UInt64], usedBits: UInt64)
+  {
+    let from = weight.source
     let scale = pow(2, Double(weight.fractionalBits))
-    var result = [UInt64](repeating: 0, count: values.count)
-    for (index, value) in values.enumerated() {
-      let scaled = (value * scale).rounded(.toNearestOrEven)
-      guard abs(scaled) < 0x1p62 else {
+    if let tensor = from.tensor, from.matrix == nil, from.addedRow == nil {
+      let values = try weights.weight(tensor, in: elements)
+      let columns = try from.columnScale.map { name throws(InputError) in
+        try weights.weight(name, in: 0..<weight.columnCount)
+      }
+      if let result = WeightEncoder.encode(
+        values, columns, firstColumn: elements.lowerBound % weight.columnCount,
+        factor: from.factor, scale: scale)
+      {
+        return result
+      }
+    }
+    let values = try realValues(weight, in: elements)
+    return try encode(values.map { $0 * scale }, weight, elements)
+  }
+
+  /// The common case, several elements at a time; nil where a scaled value is 2^51 or more.
+  private static func encode(
+    _ values: [Float], _ columns: [Float]?, firstColumn: Int, factor: Double, scale: Double
+  ) -> (words: [UInt64], usedBits: UInt64)? {
+    var used: UInt64 = 0
+    var isLarge = false
+    let words = unsafe [UInt64](unsafeUninitializedCapacity: values.count) { target, count in
+      unsafe values.withUnsafeBufferPointer { values in
+        func encode(_ places: Range<Int>, _ columns: UnsafePointer<Float>?) {
+          guard let source = values.baseAddress, let target = target.baseAddress else { return }
+          let range = unsafe lodge_fixed_from_floats(
+            source + places.lowerBound, columns, factor, scale, target + places.lowerBound,
+            places.count)
+          used |= range.used_bits
+          isLarge = isLarge || range.is_large != 0
+        }
+        if let columns {
+          unsafe columns.withUnsafeBufferPointer { columns in
+            forEachRun(
+              of: firstColumn..<firstColumn + values.count, columnCount: columns.count
+            ) { places, column in
+              unsafe encode(places, columns.baseAddress.map { unsafe $0 + column })
+            }
+          }
+        } else {
+          encode(0..<values.count, nil)
+        }
+      }
+      count = values.count
+    }
+    return isLarge ? nil : (words, used)
+  }
+
+  /// The general case: scaled values of any size, one by one.
+  private func encode(_ values: [Double], _ weight: ProgramWeight, _ elements: Range<Int>)
+    throws(InputError) -> (words: [UInt64], usedBits: UInt64)
+  {
+    var words: [UInt64] = []
+    var used: UInt64 = 0
+    for (index, value) in zip(elements, values) {
+      let rounded = value.rounded(.toNearestOrEven)
+      guard abs(rounded) < 0x1p62 else {
         throw InputError(
           source, place: weight.name,
           "element \(index) does not fit the ring with \(weight.fractionalBits) fractional bits")
       }
-      result[index] = UInt64(bitPattern: Int64(scaled))
+      let word = Int64(rounded)
+      words.append(UInt64(bitPattern: word))
+      used |= UInt64(bitPattern: word ^ word >> 63)
     }
-    return result
+    return (words, used)
   }
 
-  /// factor * (tensor * columnScale + matrix vector + first row of addedRow), in double.
-  public func realValues(_ weight: ProgramWeight) throws(InputError) -> [Double] {
+  /// Elements `elements` of factor * (tensor * columnScale + matrix vector + first row of addedRow),
+  /// in double.
+  public func realValues(_ weight: ProgramWeight, in elements: Range<Int>) throws(InputError)
+    -> [Double]
+  {
     let from = weight.source
     let columns = weight.columnCount
-    var values = [Double](repeating: 0, count: weight.elementCount)
-    func load(_ name: String, count: Int) throws(InputError) -> [Float] {
-      let elements = try tensor(name)
-      guard elements.count == count else {
-        throw InputError(
-          source, place: name, "\(elements.count) elements where \(weight.name) needs \(count)")
-      }
-      return elements
-    }
+    var values = [Double](repeating: 0, count: elements.count)
     if let name = from.tensor {
-      values = try load(name, count: weight.elementCount).map(Double.init)
+      values = try weights.weight(name, in: elements).map(Double.init)
     }
     if let name = from.columnScale {
-      let scale = try load(name, count: columns)
-      for index in values.indices { values[index] *= Double(scale[index % columns]) }
-    }
-    if let matrixName = from.matrix, let vectorName = from.vector {
-      let vector = try tensor(vectorName)
-      let matrix = try load(matrixName, count: columns * vector.count)
-      for row in 0..<columns {
-        var sum = 0.0
-        for (index, element) in vector.enumerated() {
-          sum += Double(matrix[row * vector.count + index]) * Double(element)
+      let scale = try weights.weight(name, in: 0..<columns)
+      WeightEncoder.forEachRun(of: elements, columnCount: columns) { places, first in
+        for place in places {
+          values[place] *= Double(scale[first + place - places.lowerBound])
         }
-        values[row] += sum
       }
+    }
+    if let matrix = from.matrix, let vector = from.vector {
+      try add(matrix: matrix, vector: vector, rows: elements, to: &values)
     }
     if let name = from.addedRow {
-      let rows = try tensor(name)
-      guard rows.count >= columns, rows.count % columns == 0 else {
-        throw InputError(source, place: name, "rows of \(columns) columns are needed")
+      let row = try weights.weight(name, in: 0..<columns)
+      WeightEncoder.forEachRun(of: elements, columnCount: columns) { places, first in
+        for place in places {
+          values[place] += Double(row[first + place - places.lowerBound])
+        }
       }
-      for index in values.indices { values[index] += Double(rows[index % columns]) }
     }
     if from.factor != 1 { for index in values.indices { values[index] *= from.factor } }
     return values
+  }
+
+  /// Calls `body` with the places in `elements` of each piece of a row, and its first column.
+  private static func forEachRun(
+    of elements: Range<Int>, columnCount: Int, _ body: (_ places: Range<Int>, _ column: Int) -> Void
+  ) {
+    var place = 0
+    while place < elements.count {
+      let column = (elements.lowerBound + place) % columnCount
+      let end = min(place + columnCount - column, elements.count)
+      body(place..<end, column)
+      place = end
+    }
+  }
+
+  /// Adds rows `rows` of the product of a matrix and a vector.
+  private func add(matrix: String, vector: String, rows: Range<Int>, to values: inout [Double])
+    throws(InputError)
+  {
+    let vector = try weights.weight(vector)
+    let rowsPerPart = max(1, WeightEncoder.partElementCount / max(vector.count, 1))
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsPerPart) {
+      let part = first..<min(first + rowsPerPart, rows.upperBound)
+      let elements = try weights.weight(
+        matrix, in: part.lowerBound * vector.count..<part.upperBound * vector.count)
+      for (index, row) in part.enumerated() {
+        var sum = 0.0
+        for (column, element) in vector.enumerated() {
+          sum += Double(elements[index * vector.count + column]) * Double(element)
+        }
+        values[row - rows.lowerBound] += sum
+      }
+    }
+  }
+}
+
+extension ProgramWeight {
+  /// The ranges of elements that the weight is encoded in, one on every core at a time.
+  func parts(_ memory: MemoryBudget) -> [Range<Int>] {
+    let length = min(WeightEncoder.partElementCount, memory.weightPartElementCount)
+    return stride(from: 0, to: elementCount, by: length).map {
+      $0..<min($0 + length, elementCount)
+    }
   }
 }

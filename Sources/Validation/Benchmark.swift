@@ -41,8 +41,7 @@ public struct Benchmark {
     let model = "\(folder)/model.lodge"
     try ModelFile.write(
       to: model, model: loaded.model, recipe: .accurate, calibration: calibration,
-      checkpoint: name
-    ) { name throws(InputError) in try loaded.weight(name) }
+      checkpoint: name, weights: loaded)
     guard let first = texts.first(where: { $0.count >= promptCount }) else {
       throw InputError(source, "no text has \(promptCount) tokens for the prompt")
     }

@@ -66,6 +66,17 @@ public struct CostReport {
     steps = listsSteps ? CostReport.steps(program: program, session: session) : nil
   }
 
+  /// The session that costs are given for: of 64 tokens and 32 new ones, or what the model has
+  /// positions for, where nothing else is asked for.
+  public static func session(of program: SecureProgram, prompt: Int?, new: Int?)
+    throws(InputError) -> SessionShape
+  {
+    let half = max(program.maximumPositions / 2, 1)
+    return try SessionShape.requested(
+      program: program, prompt: prompt ?? min(64, half),
+      new: new ?? (program.kind == .decoder ? min(32, half) : nil))
+  }
+
   /// The steps of a session that uses its full lengths: the prompt, then one row a step.
   private static func steps(program: SecureProgram, session: SessionShape) -> [StepCost] {
     let prompt = session.promptCapacity
@@ -174,7 +185,9 @@ public struct CostReport {
     }
     var members: [String: JSON] = [
       "promptCapacity": .integer(session.promptCapacity),
-      "newCapacity": .integer(session.newCapacity), "total": object(total),
+      "newCapacity": .integer(session.newCapacity),
+      "roundTripSeconds": .number(roundTripSeconds), "bitsPerSecond": .number(bitsPerSecond),
+      "total": object(total),
       "layers": object(layers), "layerCount": .integer(layerCount),
       "parts": .array(rows.map(object)),
     ]

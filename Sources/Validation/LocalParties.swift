@@ -3,12 +3,12 @@
 public import Bytes
 import Foundation
 public import OnlineRuntime
-import Synchronization
 
 /// Two services on free loopback ports; for benchmarks, validation and tests.
 public final class LocalParties: Sendable {
   public let addresses: [Address]
   private let services: [PartyService]
+  private let running = DispatchGroup()
 
   /// Starts both parties on the bundles in `shares` and the batch in `correlations`.
   ///
@@ -30,12 +30,14 @@ public final class LocalParties: Sendable {
         identity: provider.identity,
         configuration: PartyConfiguration(
           listen: addresses[party], peer: addresses[1 - party]), log: { _ in })
-      Thread {
+      running.enter()
+      Thread { [running] in
         do {
           try service.run(
             provider: provider,
             ledger: SessionLedger(path: "\(shares)/ledger\(party)", party: party))
         } catch { service.stop() }
+        running.leave()
       }.start()
       services.append(service)
     }
@@ -45,8 +47,11 @@ public final class LocalParties: Sendable {
 
   deinit { stop() }
 
-  /// Stops both parties.
-  public func stop() { for service in services { service.stop() } }
+  /// Stops both parties and waits until they have closed their ledgers, so that their files may go.
+  public func stop() {
+    for service in services { service.stop() }
+    _ = running.wait(timeout: .now() + .seconds(10))
+  }
 
   /// One session: evaluates `prompt`, and generates `newCount` tokens (0 for an encoder).
   ///

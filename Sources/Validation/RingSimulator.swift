@@ -9,41 +9,87 @@ public import Sharing
 /// Masks matter in two places only: the possible +1 of a truncation, and on which side of a knot
 /// a value within the dropped bits falls. Everything else is plain arithmetic modulo 2^64, which
 /// makes this interpreter independent of correlations and protocols.
-public struct RingSimulator {
-  private let program: SecureProgram
+///
+/// A copy shares the weights and has a key cache of its own.
+public struct RingSimulator: Sendable {
+  /// Called with every shared value of the program and its words, as soon as they are known.
+  public typealias Observer = (_ value: ValueID, _ words: [UInt64]) -> Void
+
+  public let program: SecureProgram
   private let weights: [[UInt64]]
   private let streams: [SessionStreams]
+  /// The node that reads each value last, and the one that opens each opened value.
+  private let lastUses: [Int]
+  private let openers: [ValueID: Int]
+  private let cached: Set<ValueID>
+  private let oneHotValue: ValueID?
   private var keyCaches: [ValueID: [UInt64]] = [:]
 
   /// `weights` in the order of `program.weights`, `streams` those of party 0 and party 1.
-  public init(program: SecureProgram, weights: [[UInt64]], streams: [SessionStreams]) {
+  ///
+  /// Without weights, each step is given them when they are needed.
+  public init(program: SecureProgram, weights: [[UInt64]] = [], streams: [SessionStreams]) {
     self.program = program
     self.weights = weights
     self.streams = streams
+    var lastUses = [Int](repeating: -1, count: program.values.count)
+    var openers: [ValueID: Int] = [:]
+    var oneHotValue: ValueID?
+    for (index, node) in program.nodes.enumerated() {
+      for value in node.operation.inputs { lastUses[value] = index }
+      guard case .open(let x) = node.operation else { continue }
+      openers[node.outputs.lowerBound] = index
+      if x == 0, program.clientInput == .oneHot { oneHotValue = node.outputs.lowerBound }
+    }
+    self.lastUses = lastUses
+    self.openers = openers
+    self.oneHotValue = oneHotValue
+    cached = program.kind == .decoder ? program.cachedValues : []
   }
 
   /// Runs one step on the input rows and returns the output rows.
-  public mutating func step(_ step: SessionStep, input: [UInt64]) -> [UInt64] {
+  ///
+  /// With `SessionStep.dealing` all steps of a session are one: the output has a row a step.
+  public mutating func step(_ step: SessionStep, input: [UInt64], observe: Observer? = nil)
+    -> [UInt64]
+  {
+    let weights = weights
+    return self.step(step, input: input, observe: observe) { weights[$0] }
+  }
+
+  /// The same with the weights that `weight` gives.
+  public mutating func step<Failure: Error>(
+    _ step: SessionStep, input: [UInt64], observe: Observer? = nil,
+    weight: (WeightID) throws(Failure) -> [UInt64]
+  ) throws(Failure) -> [UInt64] {
     var values = [[UInt64]](repeating: [], count: program.values.count)
     var masks: [ValueID: [UInt64]] = [:]
     var output: [UInt64] = []
+    func shape(_ value: ValueID) -> ValueShape { program.values[value].shape }
+    /// The mask of an opened value, made when it is first asked for: most are never needed.
+    func mask(_ value: ValueID) -> [UInt64] {
+      if let mask = masks[value] { return mask }
+      let mask = openers[value].map { self.mask(node: $0, step.dealtRanges(shape(value))) } ?? []
+      masks[value] = mask
+      return mask
+    }
     for (index, node) in program.nodes.enumerated() {
       let first = node.outputs.lowerBound
-      func shape(_ value: ValueID) -> ValueShape { program.values[value].shape }
       switch node.operation {
       case .input: values[first] = input
       case .open(let x):
         values[first] = values[x]
-        masks[first] = mask(node: index, step.dealtRanges(shape(x)))
-        if isCached(first) { keyCaches[first, default: []] += values[x] }
+        if cached.contains(first) { keyCaches[first, default: []] += values[x] }
       case .view(let x, let shift):
-        guard let mask = masks[x] else { break }
-        values[first] = view(values[x], mask: mask, shift: shift)
+        values[first] = RingFunctions.view(values[x], mask: mask(x), shift: shift)
       case .truncate(let x): values[first] = values[x]
       case .linear(let x, let id):
-        values[first] = program.weights[id].product(values[x], weights[id])
+        values[first] =
+          try x == oneHotValue
+          ? program.weights[id].sparseProduct(values[x], weight(id))
+          : program.weights[id].product(values[x], weight(id))
       case .scale(let x, let id):
-        values[first] = program.weights[id].scaled(values[x], weights[id])
+        values[first] = try program.weights[id].scaled(values[x], weight(id))
       case .scores(let query, let key, let heads, let keyHeads):
         values[first] = step.scores(
           values[query], keyCaches[key] ?? values[key], shape(first), heads: heads,
@@ -59,19 +105,16 @@ public struct RingSimulator {
         values[first] = zip(values[x], right).map { $0 &* $1 }
       case .polynomial(let x, let coefficients):
         for (output, polynomial) in zip(node.outputs, coefficients) {
-          values[output] = values[x].map { word in
-            polynomial.reversed().reduce(0) { $0 &* word &+ $1 }
-          }
+          values[output] = RingFunctions.polynomial(polynomial, values[x])
         }
       case .piecewiseLinear(let x, let function):
-        guard let mask = masks[x] else { break }
-        let results = piecewise(function, values[x], mask: mask)
+        let results = RingFunctions.piecewise(function, values[x], mask: mask(x))
         for (output, result) in zip(node.outputs, results) { values[output] = result }
       case .combine(let terms, let constant):
         values[first] = step.combine(
           terms.map { (values[$0.value], shape($0.value), $0.coefficient) }, constant: constant)
       case .addWeight(let x, let id, let rows):
-        values[first] = step.addWeight(values[x], shape(x), weights[id], rows: rows)
+        values[first] = try step.addWeight(values[x], shape(x), weight(id), rows: rows)
       case .rotate(let x, let rotation):
         values[first] = step.rotate(values[x], shape(x), rotation)
       case .sum(let x, let runs): values[first] = step.sum(values[x], shape(x), runs: runs)
@@ -83,56 +126,42 @@ public struct RingSimulator {
       case .lastRow(let x): values[first] = step.lastRow(values[x], shape(x))
       case .output(let x): output = values[x]
       }
+      if let observe {
+        for value in node.outputs where program.values[value].form == .shared {
+          observe(value, values[value])
+        }
+      }
+      for value in node.operation.inputs where lastUses[value] == index {
+        values[value] = []
+        masks[value] = nil
+      }
     }
     return output
   }
 
   private func mask(node: Int, _ ranges: [Range<Int>]) -> [UInt64] {
-    zip(
-      streams[0].mask(node: node).words(in: ranges), streams[1].mask(node: node).words(in: ranges)
-    ).map { $0 &+ $1 }
+    var words = streams[0].mask(node: node).words(in: ranges)
+    let other = streams[1].mask(node: node).words(in: ranges)
+    for index in words.indices { words[index] &+= other[index] }
+    return words
   }
+}
 
-  /// Whether opened value `value` is kept for later rows: the keys and values of a decoder.
-  private func isCached(_ value: ValueID) -> Bool {
-    program.kind == .decoder && program.cachedValues.contains(value)
-  }
-
-  private func view(_ words: [UInt64], mask: [UInt64], shift: Int) -> [UInt64] {
-    let parts = ViewParts(opened: zip(words, mask).map { $0 &+ $1 }, shift: shift)
-    return words.indices.map { index in
-      let lifted = (mask[index] &>> 63) &* parts.lift[index]
-      return parts.base[index] &- (mask[index] &>> UInt64(shift)) &+ lifted
-    }
-  }
-
-  private func piecewise(_ function: PiecewiseLinear, _ words: [UInt64], mask: [UInt64])
-    -> [[UInt64]]
-  {
-    let arguments =
-      function.shift == 0 ? words : view(words, mask: mask, shift: function.shift)
-    let steps = function.outputs.indices.map(function.steps)
-    let last = function.outputs.indices.map(function.lastPiece)
-    var results = function.outputs.map { _ in [UInt64](repeating: 0, count: words.count) }
-    for index in words.indices {
-      let opened = words[index] &+ mask[index]
-      let y = arguments[index]
-      let maskWindow = function.window(mask[index])
-      for output in results.indices {
-        results[output][index] = last[output].slope &* y &+ last[output].intercept
-      }
-      for knot in function.knots.indices {
-        let window = function.window(
-          opened &- UInt64(bitPattern: Int64(function.knots[knot])))
-        let difference = (window &- maskWindow) & (.max &>> UInt64(64 - function.comparedBits))
-        guard difference &>> UInt64(function.comparedBits - 1) == 1 else { continue }
-        for output in results.indices {
-          results[output][index] &+=
-            steps[output][knot].slope &* y
-            &+ steps[output][knot].intercept
+extension ProgramWeight {
+  /// As `product`, for an x of which few elements are not zero: one-hot rows.
+  fileprivate func sparseProduct(_ x: [UInt64], _ elements: [UInt64]) -> [UInt64] {
+    guard isTransposed else { return product(x, elements) }
+    let rowCount = x.count / inputCount
+    var result = [UInt64](repeating: 0, count: rowCount * outputCount)
+    for row in 0..<rowCount {
+      for column in 0..<inputCount {
+        let factor = x[row * inputCount + column]
+        guard factor != 0 else { continue }
+        for output in 0..<outputCount {
+          result[row * outputCount + output] &+= factor &* elements[column * outputCount + output]
         }
       }
     }
-    return results
+    return result
   }
 }

@@ -59,14 +59,14 @@ let verifyCommand = Command(
   }
 }
 
-let compareCommand = Command(
-  "compare", summary: "compares secure logits with the plaintext model's",
+let logitsCommand = Command(
+  "logits", summary: "compares secure logits with the plaintext model's",
   details: """
     Both files have one row of logits a generated token. Rows are compared up to the first one that
     gives another token, because what follows continues another text. Fails where such a token is
     not explained by a small margin between the plaintext model's two largest logits.
     """,
-  example: "lodge-check compare secure.npy plaintext.npy",
+  example: "lodge-check logits secure.npy plaintext.npy",
   positionals: [
     Positional("SECURE", .path, help: "NPY file written by `lodge-client --logits`"),
     Positional("PLAINTEXT", .path, help: "NPY file written by `lodge-model logits --new`"),
@@ -86,12 +86,16 @@ let compareCommand = Command(
 }
 
 Command(
-  "lodge-check", summary: "checks programs, costs and files; needs no secret",
+  "lodge-check", summary: "checks programs, costs, accuracy and files",
   example: """
     lodge-check program opt.lodge
     lodge-check cost opt.lodge --rtt 10ms --bandwidth 1Gbps
     lodge-check verify shares/manifest.json
-    lodge-check compare secure.npy plaintext.npy
+    lodge-check validate opt.lodge --tokens eval.json --report opt.html
+    lodge-check compare accurate.lodge bolt.lodge --tokens eval.json
+    lodge-check logits secure.npy plaintext.npy
     """,
-  subcommands: [programCommand, costCommand, verifyCommand, compareCommand]
+  subcommands: [
+    programCommand, costCommand, verifyCommand, validateCommand, compareCommand, logitsCommand,
+  ]
 ).main()

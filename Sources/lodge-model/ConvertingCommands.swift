@@ -8,6 +8,19 @@ import Program
 import Sharing
 import Validation
 
+let memoryOption = Option(
+  "memory", .byteCount, default: "1GiB",
+  help: "memory for weights and activations, at least 128MiB")
+
+/// The budget that `--memory` gives.
+func memoryBudget(_ arguments: ParsedArguments) throws -> MemoryBudget {
+  let byteCount = try arguments.integer("memory")
+  guard byteCount >= MemoryBudget.smallestByteCount else {
+    throw UsageError("--memory: at least 128MiB are needed")
+  }
+  return MemoryBudget(byteCount: byteCount)
+}
+
 let approximateCommand = Command(
   "approximate", summary: "calibrates a model and replaces its non-linear operations",
   details: "The result holds the plaintext weights: it stays with the owner.",
@@ -17,16 +30,20 @@ let approximateCommand = Command(
   ],
   options: [
     Option("recipe", .string, default: "accurate", help: "a named recipe, or a JSON file"),
-    Option(
-      "tokens", .path, isRequired: true,
-      help: "JSON array of token lists: text as the model will see it"),
+    Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
+    Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of --tokens"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
+    memoryOption,
     Option("out", .path, isRequired: true, help: "file to write, such as model.lodge"),
     .json,
   ]
 ) { arguments in
+  guard arguments.isGiven("tokens") != arguments.isGiven("calibration") else {
+    throw UsageError("either --tokens or --calibration is needed")
+  }
   arguments.printConfiguration()
+  let memory = try memoryBudget(arguments)
   let out = try arguments.string("out")
   try AtomicFile.check(out)
   let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
@@ -36,19 +53,26 @@ let approximateCommand = Command(
   {
     recipe.embedding = choice
   }
-  let path = try arguments.string("tokens")
-  let texts = try TokenFile.read(path)
-  let progress = Progress(
-    "calibrating", total: texts.count, unit: .items("texts"), console: arguments.console)
-  let calibration = try Calibration.observe(
-    try FloatInterpreter(loaded), texts: texts, source: path
-  ) { _ in progress.advance() }
-  progress.finish()
+  let calibration: Calibration
+  if let path = arguments.optionalString("calibration") {
+    let file = try CalibrationFile(path: path)
+    try file.check(loaded.model, weights: loaded, path: path)
+    calibration = file.calibration
+  } else {
+    let path = try arguments.string("tokens")
+    calibration = try calibrate(
+      loaded, texts: TokenFile.read(path), source: path, memory: memory,
+      console: arguments.console)
+  }
   let program = try SecureProgram.lower(loaded.model, recipe: recipe, calibration: calibration)
+  let writing = Progress(
+    "writing", total: loaded.model.weights.reduce(0) { $0 + $1.elementCount },
+    unit: .items("weights"), console: arguments.console)
   try ModelFile.write(
     to: out, model: loaded.model, recipe: recipe, calibration: calibration,
-    checkpoint: FilePaths.lastComponent(of: loaded.path)
-  ) { name throws(InputError) in try loaded.weight(name) }
+    checkpoint: FilePaths.lastComponent(of: loaded.path), weights: loaded, memory: memory
+  ) { writing.advance(by: $0) }
+  writing.finish()
   let report = ConversionReport(
     model: loaded.model, recipe: recipe, calibration: calibration, program: program)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
@@ -65,17 +89,21 @@ let shareCommand = Command(
   options: [
     Option(
       "deployment", .choice(["two-server"]), default: "two-server", help: "who holds what"),
+    memoryOption,
     Option("out", .path, placeholder: "DIR", isRequired: true, help: "folder to write"),
     .json,
   ]
 ) { arguments in
   arguments.printConfiguration()
+  let memory = try memoryBudget(arguments)
   let file = try ModelFile(path: arguments.string("MODEL"))
   let folder = try arguments.string("out")
   let progress = Progress(
-    "sharing", total: try file.program().weights.count, unit: .items("weights"),
-    console: arguments.console)
-  let result = try ShareWriter.share(file, into: folder) { _, _ in progress.advance() }
+    "sharing", total: try file.program().weights.reduce(0) { $0 + $1.elementCount },
+    unit: .items("weights"), console: arguments.console)
+  let result = try ShareWriter.share(file, into: folder, memory: memory) {
+    progress.advance(by: $0)
+  }
   progress.finish()
   let report = try ShareReport(result, folder: folder)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)

@@ -40,7 +40,7 @@ import Testing
     var seen: [String: [Observation: [Float]]] = [:]
     let interpreter = try FloatInterpreter(loaded, functions: functions)
     let output = try interpreter.run(tokens: tokens) { index, kind, values in
-      seen[loaded.model.nodes[index].name, default: [:]][kind] = values
+      seen[loaded.model.nodes[index].name, default: [:]][kind, default: []] += values
     }
     #expect(seen[loaded.model.nodes.last?.name ?? ""]?[.output] == output.values)
     return seen
@@ -175,6 +175,48 @@ import Testing
       (3.0, 2.99595030590511), (-5.0, -1.43325786e-6),
     ] {
       #expect(abs(gelu(x) - expected) < 1e-13)
+    }
+  }
+
+  /// With no memory to keep weights in, every part is read anew, and each text runs by itself.
+  @Test(.needsSharedModels, arguments: ["opt-dickens-5m", "minilm-l6-v2", "gpt2-dickens-6m"])
+  func weightsInPartsGiveTheSame(name: String) throws {
+    let path = try #require(Repository.sharedModels).appending(path: name).path
+    let loaded = try ModelLoader.load(path: path)
+    let whole = try FloatInterpreter(loaded)
+    let parts = try FloatInterpreter(loaded, memory: MemoryBudget(byteCount: 1))
+    let texts = [[5, 17, 301, 44], [9], Array(100..<130)]
+    var seen: [Int] = []
+    try parts.run(
+      texts: texts, source: "texts",
+      receive: { index, output in
+        seen.append(index)
+        let expected = try? whole.run(tokens: texts[index])
+        #expect(output.rowCount == texts[index].count)
+        #expect(largestDifference(output.values[...], expected?.values[...] ?? []) < 1e-4)
+      })
+    #expect(seen == [0, 1, 2])
+  }
+
+  @Test func textsThatRunTogetherDoNotSeeEachOther() throws {
+    let texts = [[3, 1, 4], [1, 5, 9, 2, 6], [5]]
+    for loaded in [decoder, encoder] {
+      let interpreter = try FloatInterpreter(loaded)
+      var outputs: [FloatMatrix] = []
+      var steps: [Int] = []
+      try interpreter.run(
+        texts: texts, source: "texts", progress: { steps += [$0, $1] }
+      ) { outputs.append($1) }
+      for (tokens, output) in zip(texts, outputs) {
+        let expected = try interpreter.run(tokens: tokens)
+        #expect(output == expected)
+      }
+      let total = texts.count * loaded.model.nodes.count
+      #expect(steps == (1...total).flatMap { [$0, total] })
+      let error = #expect(throws: InputError.self) {
+        try interpreter.run(texts: [[1], [99]], source: "t.json")
+      }
+      #expect(error?.source == "t.json" && error?.place == "text 1")
     }
   }
 }

@@ -2,6 +2,7 @@
 
 import CRingKernels
 import Rings
+import TestSupport
 import Testing
 
 @Suite struct BlockCipherTests {

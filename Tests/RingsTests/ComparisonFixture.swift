@@ -1,6 +1,7 @@
 // Random instances of a comparison function with the keys of both parties.
 
 import Rings
+import TestSupport
 import Testing
 
 /// Alphas, betas, roots and keys of some comparisons, drawn from a fixed seed in this order.

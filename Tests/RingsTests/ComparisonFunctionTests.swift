@@ -2,6 +2,7 @@
 
 import Randomness
 import Rings
+import TestSupport
 import Testing
 
 @Suite struct ComparisonFunctionTests {

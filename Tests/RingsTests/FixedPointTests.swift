@@ -1,6 +1,7 @@
 // Rounding, limits and round trips of the fixed-point encoding.
 
 import Rings
+import TestSupport
 import Testing
 
 @Suite struct FixedPointTests {

@@ -1,6 +1,7 @@
 // Every arm of the matrix products against a plain loop, at odd shapes and strides.
 
 import Rings
+import TestSupport
 import Testing
 
 private struct Shape: CustomTestStringConvertible {

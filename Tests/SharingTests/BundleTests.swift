@@ -153,4 +153,24 @@ struct BundleTests {
     try DamagedFile.truncate(files.bundlePath(1), to: copy, at: fraction)
     #expect(inputError { _ = try PartyBundle(path: copy) } != nil)
   }
+
+  /// The dealer's weights are stored in as few bytes as hold them all.
+  @Test func dealtWeightsAreNarrow() throws {
+    var checkpoint = TinyCheckpoint.opt(layerCount: 1)
+    let key = "model.decoder.layers.0.self_attn.out_proj.weight"
+    checkpoint.tensors[key]?.values[5] = 70000
+    let files = try ConversionFiles.tiny(checkpoint)
+    let path = "\(files.folder)/dealer.bundle"
+    let reader = try ContainerReader(path: path, kind: "dealer", verifying: true)
+    var types: Set<String> = []
+    let encoded = try files.encodedWeights()
+    for id in files.program.multipliedWeights {
+      let type = try reader.description(of: "weights/\(id)").elementType
+      types.insert(type.rawValue)
+      let largest = encoded[id].map { Int64(bitPattern: $0).magnitude }.max() ?? 0
+      #expect(type == (largest < 1 << 15 ? .i16 : largest < 1 << 31 ? .i32 : .i64))
+      #expect(try DealerBundle(path: path).weight(id) == encoded[id])
+    }
+    #expect(types == ["i16", "i32", "i64"] || types == ["i32", "i64"])
+  }
 }

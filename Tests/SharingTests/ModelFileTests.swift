@@ -2,6 +2,7 @@
 
 import Approximation
 import Bytes
+import Foundation
 import Models
 import Program
 import Rings
@@ -39,6 +40,9 @@ struct ModelFileTests {
       (["calibration", "textCount"], nil, "calibration.textCount"),
       (["calibration", "ranges", "embed", "output"], [1, 0], "calibration.ranges.embed.output"),
       (["checkpoint"], nil, "checkpoint"), (["more"], 1, "more"),
+      (["encodings"], [:], "encodings"),
+      (["encodings", "embedTokens"], "F64", "encodings.embedTokens"),
+      (["encodings", "embedTokens"], "F16", "weights/embedTokens"),
     ] as [([String], JSON?, String)])
   func changedHeaderIsRefused(path: [String], value: JSON?, place: String) throws {
     let files = try ConversionFiles.tiny(.opt(layerCount: 1))
@@ -61,9 +65,7 @@ struct ModelFileTests {
     #expect(!files.program.weights.contains { $0.name.hasPrefix("embed") && $0.rowCount == 11 })
     let bundle = try ClientBundle(path: "\(files.folder)/client.bundle")
     #expect(bundle.conversion == files.result.conversion)
-    let encoder = WeightEncoder(source: "test") { name throws(InputError) in
-      try files.weights.weight(name)
-    }
+    let encoder = WeightEncoder(source: "test", weights: files.weights)
     func table(_ name: String, rows: Int, addedRow: String? = nil) throws -> [UInt64] {
       try encoder.encode(
         ProgramWeight(
@@ -89,5 +91,78 @@ struct ModelFileTests {
     for (token, start) in [(11, 0), (-1, 0), (0, 6)] {
       #expect(inputError { _ = try bundle.rows([token], start: start) }?.source == "tokens")
     }
+  }
+
+  /// Weights keep the 16 bits that the checkpoint has, and the bits of each value.
+  @Test(
+    .needsSharedModels,
+    arguments: [
+      ("gpt2-dickens-6m", WeightEncoding.float16), ("stories260k/model.f16.gguf", .float16),
+      ("stories260k/model.safetensors", .float32), ("stories260k/model.q8_0.gguf", .float32),
+    ])
+  func keepsTheCheckpointsEncoding(path: String, encoding: WeightEncoding) throws {
+    let checkpoint = try #require(Repository.sharedModels).appending(path: path).path
+    let files = try ConversionFiles(checkpoint: checkpoint, texts: [[1, 2, 3]])
+    let file = try ModelFile(path: files.modelPath)
+    #expect(Set(file.model.weights.map { file.encoding(of: $0.name) }).contains(encoding))
+    for shape in file.model.weights {
+      let expected = try files.weights.weight(shape.name).map(\.bitPattern)
+      #expect(try file.weight(shape.name).map(\.bitPattern) == expected, "\(shape.name)")
+      let part = shape.elementCount / 3..<shape.elementCount / 2
+      #expect(try file.weight(shape.name, in: part).map(\.bitPattern) == expected[part].map { $0 })
+    }
+  }
+
+  /// The encoder against plain arithmetic, with every member of a formula and for all ranges.
+  @Test func encodesWhatTheFormulaSays() throws {
+    struct Source: WeightSource {
+      var values: [String: [Float]]
+      func weight(_ name: String) throws(InputError) -> [Float] { values[name] ?? [] }
+    }
+    var random = SplitMix(3)
+    func floats(_ count: Int) -> [Float] {
+      (0..<count).map { _ in Float.random(in: -2...2, using: &random) }
+    }
+    let source = Source(values: [
+      "t": floats(15), "scale": floats(5), "m": floats(5 * 3), "v": floats(3), "row": floats(10),
+      "bias": floats(5), "large": [0x1p40, -0x1p40, 1, 2, 3],
+    ])
+    let encoder = WeightEncoder(source: "source", weights: source)
+    func value(_ name: String, _ index: Int) -> Double { Double(source.values[name]?[index] ?? 0) }
+    func product(_ row: Int) -> Double {
+      (0..<3).reduce(0) { $0 + value("m", 3 * row + $1) * value("v", $1) }
+    }
+    let cases: [(WeightFormula, Int, (Int) -> Double)] = [
+      (WeightFormula(tensor: "t"), 3, { value("t", $0) }),
+      (
+        WeightFormula(tensor: "t", columnScale: "scale", factor: 0.3), 3,
+        { value("t", $0) * value("scale", $0 % 5) * 0.3 }
+      ),
+      (
+        WeightFormula(tensor: "t", addedRow: "row"), 3,
+        { value("t", $0) + value("row", $0 % 5) }
+      ),
+      (
+        WeightFormula(tensor: "bias", matrix: "m", vector: "v", factor: 2), 1,
+        { (value("bias", $0) + product($0)) * 2 }
+      ),
+      (WeightFormula(tensor: "large"), 1, { value("large", $0) }),
+    ]
+    for (formula, rowCount, expected) in cases {
+      let weight = ProgramWeight(
+        name: "w", rowCount: rowCount, columnCount: 5, fractionalBits: 20, source: formula)
+      let words = try encoder.encode(weight)
+      #expect(
+        words
+          == (0..<weight.elementCount).map {
+            UInt64(bitPattern: Int64((expected($0) * 0x1p20).rounded(.toNearestOrEven)))
+          })
+    }
+    let weight = ProgramWeight(
+      name: "w", rowCount: 1, columnCount: 5, fractionalBits: 22,
+      source: WeightFormula(tensor: "large"))
+    #expect(
+      inputError { _ = try encoder.encode(weight) }?.description
+        == "source: w: element 0 does not fit the ring with 22 fractional bits")
   }
 }

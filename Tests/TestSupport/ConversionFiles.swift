@@ -41,8 +41,7 @@ public struct ConversionFiles: Sendable {
       FloatInterpreter(model, weights: weights), texts: texts, source: "calibration texts")
     try ModelFile.write(
       to: scratch.file("model.lodge"), model: model, recipe: recipe,
-      calibration: calibration, checkpoint: "checkpoint"
-    ) { name throws(InputError) in try weights.weight(name) }
+      calibration: calibration, checkpoint: "checkpoint", weights: weights)
     result = try ShareWriter.share(
       ModelFile(path: scratch.file("model.lodge")), into: scratch.file("shares"))
   }
@@ -54,9 +53,7 @@ public struct ConversionFiles: Sendable {
 
   /// Plaintext ring elements of every weight, encoded from the checkpoint itself.
   public func encodedWeights() throws -> [[UInt64]] {
-    let encoder = WeightEncoder(source: checkpoint) { [weights] name throws(InputError) in
-      try weights.weight(name)
-    }
+    let encoder = WeightEncoder(source: checkpoint, weights: weights)
     return try program.weights.map { try encoder.encode($0) }
   }
 }

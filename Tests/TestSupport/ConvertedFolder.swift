@@ -25,8 +25,7 @@ public final class ConvertedFolder: Sendable {
     let model = "\(scratch.path)/model.lodge"
     try ModelFile.write(
       to: model, model: loaded.model, recipe: .accurate, calibration: calibration,
-      checkpoint: "checkpoint"
-    ) { name throws(InputError) in try loaded.weight(name) }
+      checkpoint: "checkpoint", weights: loaded)
     program = try ShareWriter.share(ModelFile(path: model), into: shares).program
     bundle = try DealerBundle(path: "\(shares)/dealer.bundle")
   }

@@ -22,9 +22,7 @@ public struct ConvertedModel: Sendable {
     calibration = try Calibration.observe(
       interpreter, texts: calibrationTexts, source: "calibration texts")
     program = try SecureProgram.lower(loaded.model, recipe: recipe, calibration: calibration)
-    let encoder = WeightEncoder(source: path) { [loaded] name throws(InputError) in
-      try loaded.weight(name)
-    }
+    let encoder = WeightEncoder(source: path, weights: loaded)
     weights = try program.weights.map { try encoder.encode($0) }
   }
 

@@ -8,7 +8,7 @@ import Foundation
 public enum DamagedFile {
   /// Copies the container at `path` with another header; its digests fit again.
   ///
-  /// Datasets of the types u8, u64, i64, i32 and f32 are copied, except those named in `without`.
+  /// Datasets of all types that files of ours have are copied, except those named in `without`.
   public static func rewrite(
     _ path: String, to copy: String, kind: String? = nil, without removed: Set<String> = [],
     header change: (inout [String: JSON]) -> Void = { _ in }
@@ -26,7 +26,10 @@ public enum DamagedFile {
       case .u64: try writer.write(name, values: reader.read(name, as: UInt64.self))
       case .i64: try writer.write(name, values: reader.read(name, as: Int64.self))
       case .i32: try writer.write(name, values: reader.read(name, as: Int32.self))
+      case .i16: try writer.write(name, values: reader.read(name, as: Int16.self))
+      case .u16: try writer.write(name, values: reader.read(name, as: UInt16.self))
       case .f32: try writer.write(name, values: reader.read(name, as: Float.self))
+      case .f64: try writer.write(name, values: reader.read(name, as: Double.self))
       default: throw InputError(path, place: name, "has a type that is not copied")
       }
     }

@@ -168,7 +168,7 @@ import Testing
     for command in [["program", missing], ["cost", missing], ["verify", missing]] {
       try Tool.fail("lodge-check", command, saying: [missing])
     }
-    try Tool.fail("lodge-check", ["compare", missing, missing], saying: [missing])
+    try Tool.fail("lodge-check", ["logits", missing, missing], saying: [missing])
     #expect(!FileManager.default.fileExists(atPath: missing))
   }
 

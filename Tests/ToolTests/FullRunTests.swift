@@ -96,7 +96,7 @@ import Testing
     #expect(plaintext == [Array(prompt.greedy.prefix(count))])
     #expect(continuation.hasPrefix(JSON.array(plaintext[0].map(JSON.integer)).text))
     let comparison = try expectJSON(
-      "lodge-check", ["compare", secure, folder.file("plaintext.npy"), "--json"])
+      "lodge-check", ["logits", secure, folder.file("plaintext.npy"), "--json"])
     var reader = try JSONReader(comparison, source: "comparison")
     #expect(try reader.integer("rows") == count)
     if try reader.integer("comparedRows") == count { #expect(answer.tokens == plaintext[0]) }

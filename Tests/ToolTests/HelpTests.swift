@@ -8,10 +8,12 @@ import Testing
   /// All tools with their subcommands.
   static let commands: [[String]] = [
     ["lodge-model"], ["lodge-model", "inspect"], ["lodge-model", "logits"],
+    ["lodge-model", "calibrate"],
     ["lodge-model", "approximate"], ["lodge-model", "share"], ["lodge-deal"], ["lodge-party"],
     ["lodge-client"], ["lodge-bench"], ["lodge-check"], ["lodge-check", "program"],
     ["lodge-check", "cost"],
-    ["lodge-check", "verify"], ["lodge-check", "compare"],
+    ["lodge-check", "verify"], ["lodge-check", "validate"], ["lodge-check", "compare"],
+    ["lodge-check", "logits"],
   ]
 
   @Test(arguments: commands)
@@ -55,7 +57,9 @@ import Testing
     (["lodge-party", "--party", "2"], "--party"),
     (["lodge-client", "--party0", "a:1"], "--party1"),
     (["lodge-check", "cost", "x", "--rtt", "10"], "--rtt"),
-    (["lodge-check", "compare", "x"], "PLAINTEXT"),
+    (["lodge-check", "logits", "x"], "PLAINTEXT"),
+    (["lodge-check", "compare", "x"], "--tokens"), (["lodge-check", "validate", "x"], "--tokens"),
+    (["lodge-check", "validate", "x", "--tokens", "t", "--min-top1", "1.5"], "--min-top1"),
     (["lodge-check", "verify", "--nosuch"], "--nosuch"),
   ])
   func wrongUsageExits64(command: [String], part: String) throws {

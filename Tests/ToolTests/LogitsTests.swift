@@ -1,131 +1,58 @@
-// `lodge-model logits` on every file of the shared models, against the references beside them.
+// `lodge-check logits`: when do two runs say the same?
 
 import Bytes
 import Foundation
 import TestSupport
 import Testing
 
-@Suite(.needsSharedModels) struct LogitsTests {
-  /// A checkpoint, and the model whose reference it must give.
-  struct File: CustomTestStringConvertible, Sendable {
-    var model: String
-    var path: String
+@Suite struct LogitsTests {
+  private let folder = try? ScratchFolder()
 
-    init(_ model: String, _ file: String = "") {
-      self.model = model
-      path = file.isEmpty ? model : "\(model)/\(file)"
-    }
-
-    var testDescription: String { path }
+  /// Writes rows of logits and returns the file's path.
+  private func write(_ rows: [[Float]], _ name: String) throws -> String {
+    let path = try #require(folder).file(name)
+    try NPY.write(
+      NPYArray(shape: [rows.count, rows[0].count], values: rows.flatMap { $0 }), to: path)
+    return path
   }
 
-  /// What the references say: the widest difference allowed to files of F32, F16 and BF16 whose own
-  /// numbers the reference was computed from.
-  private static let tolerance: Float = 2e-3
+  private let plaintext: [[Float]] = [[1, 3, 2], [0.5, 0.375, -1], [0, 0, 7]]
 
-  private func shared(_ path: String) throws -> String {
-    try #require(Repository.sharedModels).appending(path: path).path
+  @Test func closeLogitsAreEqualTokens() throws {
+    let secure = try write([[1, 3.25, 2], [0.5, 0.375, -1], [0, 0, 7]], "secure.npy")
+    let text = try Tool.succeed(
+      "lodge-check", ["logits", secure, write(plaintext, "plaintext.npy"), "--json"])
+    var reader = try JSONReader(JSON.parse(Array(text.utf8), source: "output"), source: "output")
+    #expect(try reader.integer("rows") == 3)
+    #expect(try reader.integer("comparedRows") == 3)
+    #expect(try reader.number("largestDifference") == 0.25)
+    #expect(abs(try reader.number("meanDifference") - 0.25 / 9) < 1e-6)
+    #expect(try reader.value("divergence") == .null)
+    try reader.finish()
   }
 
-  /// What the tool writes for one text.
-  private func output(_ checkpoint: String, _ tokens: [Int]) throws -> NPYArray {
-    let folder = try ScratchFolder()
-    let text = try folder.write(JSON.array(tokens.map(JSON.integer)).text.utf8, to: "tokens.json")
-    try Tool.succeed(
-      "lodge-model", ["logits", checkpoint, "--tokens", text, "--out", folder.file("out.npy")])
-    return try NPY.readFloats(folder.file("out.npy"))
+  /// A token may differ where the plaintext model hardly prefers its own; the rest is not compared.
+  @Test func aSmallMarginExplainsAnotherToken() throws {
+    let secure = try write([[1, 3, 2], [0.375, 0.5, -1], [900, 0, 7]], "secure.npy")
+    let other = try write(plaintext, "plaintext.npy")
+    let text = try Tool.succeed("lodge-check", ["logits", secure, other])
+    #expect(text.contains("1 of 3"))
+    #expect(text.contains("row 1, where the plaintext margin is 0.1250"))
+    #expect(text.contains("0.1250\n"))
+    let outcome = try Tool.run("lodge-check", ["logits", secure, other, "--margin", "0.1"])
+    Tool.expectFailure(
+      outcome, of: "lodge-check",
+      saying: [secure, "row 1", "token 1 was chosen", "chooses 0 by a margin of 0.1250"])
   }
 
-  /// Differences to the logits in `folder` over all prompts of a model.
-  private func difference(_ checkpoint: String, model: String, reference folder: String) throws
-    -> LogitDifference
-  {
-    var difference = LogitDifference()
-    let prompts = try ReferencePrompt.read(shared("\(model)/reference/prompts.json"))
-    #expect(prompts.count == 6)
-    for (index, prompt) in prompts.enumerated() {
-      let expected = try NPY.readFloats("\(folder)/logits_\(index).npy")
-      let found = try output(checkpoint, prompt.tokens)
-      try #require(found.shape == expected.shape)
-      difference.add(found.values, expected.values)
-    }
-    return difference
-  }
-
-  @Test(arguments: [
-    File("opt-dickens-5m"), File("gpt2-dickens-6m", "pytorch_model.bin"),
-    File("gpt2-dickens-6m", "tf_model.h5"), File("stories260k", "model.safetensors"),
-    File("stories260k", "pytorch_model.bin"), File("stories260k", "model.weights.h5"),
-    File("stories260k", "model.weights.gzip.h5"), File("stories260k", "model.f32.gguf"),
-  ]) func logitsAgreeWithTheReference(file: File) throws {
-    let found = try difference(
-      shared(file.path), model: file.model, reference: shared("\(file.model)/reference"))
-    #expect(found.maximum <= Double(LogitsTests.tolerance), "\(file): \(found)")
-  }
-
-  /// The shards come without the config.json that stands beside the whole file.
-  @Test func shardsNeedTheConfiguration() throws {
-    let folder = try ScratchFolder()
-    let source = try shared("stories260k")
-    for name in try FileManager.default.contentsOfDirectory(atPath: "\(source)/sharded") {
-      try FileManager.default.createSymbolicLink(
-        atPath: folder.file(name), withDestinationPath: "\(source)/sharded/\(name)")
-    }
-    try Tool.fail(
-      "lodge-model", ["inspect", folder.path],
-      saying: [folder.file("config.json"), "is missing beside the weights"])
-    try FileManager.default.copyItem(
-      atPath: "\(source)/config.json", toPath: folder.file("config.json"))
-    let found = try difference(
-      folder.path, model: "stories260k", reference: "\(source)/reference")
-    #expect(found.maximum <= Double(LogitsTests.tolerance), "\(found)")
-  }
-
-  @Test func sentencesAgreeWithTheReference() throws {
-    let folder = try shared("minilm-l6-v2")
-    let prompts = try ReferencePrompt.read("\(folder)/reference/prompts.json")
-    let embeddings = try NPY.readFloats("\(folder)/reference/embeddings.npy")
-    let hidden = try NPY.readFloats("\(folder)/reference/hidden_0.npy")
-    #expect(prompts.count == 8)
-    for (index, prompt) in prompts.enumerated() {
-      let states = try output(folder, prompt.tokens)
-      let mean = Similarity.meanPooled(states.values, width: 384)
-      let length = mean.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      var difference = LogitDifference()
-      difference.add(
-        mean.map { Float($0 / length) }, embeddings.values[384 * index..<384 * (index + 1)])
-      if index == 0 { difference.add(states.values, hidden.values.suffix(states.values.count)) }
-      #expect(difference.maximum <= Double(LogitsTests.tolerance), "\(index): \(difference)")
-    }
-  }
-
-  /// Rounded weights give the logits that numpy computes with the very same weights, and are as far
-  /// from the F32 model as its reference says of them.
-  ///
-  /// That distance is the rounding's own: 0.016 (F16), 0.2 (BF16) and 0.39 (Q8_0) at the most, on a
-  /// model whose scores reach -171. No reader can come closer to the F32 reference.
-  @Test(.needsPython, arguments: ["model.f16.gguf", "model.q8_0.gguf", "pytorch_model.bf16.bin"])
-  func roundedWeightsAgreeWithNumPy(file: String) throws {
-    let source = try shared("stories260k")
-    let checkpoint = "\(source)/\(file)"
-    let folder = try ScratchFolder()
-    let prompts = try ReferencePrompt.read("\(source)/reference/prompts.json")
-    let texts = JSON.array(prompts.map { .array($0.tokens.map(JSON.integer)) })
-    let tokens = try folder.write(texts.text.utf8, to: "texts.json")
-    let outcome = try PythonTool("llama-logits").run([checkpoint, tokens, folder.file("numpy")])
-    try #require(outcome.status == 0, "\(outcome.errors)")
-
-    let same = try difference(checkpoint, model: "stories260k", reference: folder.file("numpy"))
-    #expect(same.maximum <= Double(LogitsTests.tolerance), "\(file), same weights: \(same)")
-
-    let path = "\(source)/reference/formats.json"
-    var formats = try JSONReader(JSON.read(path), source: path)
-    var entry = try formats.object(file)
-    let measured = try entry.number("largest_logit_difference")
-    let rounding = try difference(
-      checkpoint, model: "stories260k", reference: "\(source)/reference")
-    print("\(file): same weights \(same); F32 reference \(rounding), documented \(measured)")
-    // Their texts are not those of the prompts alone.
-    #expect(rounding.maximum < 1.25 * measured, "\(rounding), documented \(measured)")
+  @Test func whatCannotBeComparedIsRefused() throws {
+    let good = try write(plaintext, "plaintext.npy")
+    let short = try write(Array(plaintext.prefix(2)), "short.npy")
+    try Tool.fail("lodge-check", ["logits", short, good], saying: [short, "shape"])
+    let wrong = try write([[1, .nan, 2], [0, 0, 0], [0, 0, 0]], "wrong.npy")
+    try Tool.fail("lodge-check", ["logits", wrong, good], saying: [wrong, "row 0", "not finite"])
+    let cut = try #require(folder).file("cut.npy")
+    try Data(Data(contentsOf: URL(filePath: good)).dropLast(3)).write(to: URL(filePath: cut))
+    try Tool.fail("lodge-check", ["logits", good, cut], saying: [cut])
   }
 }

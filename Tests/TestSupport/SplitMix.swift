@@ -1,11 +1,11 @@
-// A small deterministic generator (SplitMix64) for the tests of this folder.
+// A small deterministic generator (SplitMix64) for tests.
 
-struct SplitMix: RandomNumberGenerator {
+public struct SplitMix: RandomNumberGenerator {
   var state: UInt64
 
-  init(_ seed: UInt64) { state = seed }
+  public init(_ seed: UInt64) { state = seed }
 
-  mutating func next() -> UInt64 {
+  public mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var x = state
     x = (x ^ (x >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -14,7 +14,7 @@ struct SplitMix: RandomNumberGenerator {
   }
 
   /// `count` words; about one in eight is 0, 1, -1 or the smallest integer.
-  mutating func words(_ count: Int) -> [UInt64] {
+  public mutating func words(_ count: Int) -> [UInt64] {
     (0..<count).map { _ in
       let edges: [UInt64] = [0, 1, .max, 1 << 63]
       let word = next()

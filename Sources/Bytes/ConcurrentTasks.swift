@@ -1,13 +1,13 @@
 // Independent tasks on all cores; results do not depend on how many threads there are.
 
-import Bytes
 import Dispatch
 import Synchronization
 
 /// Runs numbered tasks on the threads of libdispatch.
-enum ConcurrentTasks {
+package enum ConcurrentTasks {
   /// Runs `body(0)` to `body(count - 1)`; throws the error of the lowest number that failed.
-  static func run(_ count: Int, _ body: (Int) throws(InputError) -> Void) throws(InputError) {
+  package static func run(_ count: Int, _ body: (Int) throws(InputError) -> Void) throws(InputError)
+  {
     let failure = Mutex<(index: Int, error: InputError)?>(nil)
     withoutActuallyEscaping(body) { body in
       // Tasks touch disjoint data by the contract of this function; pointers are not Sendable.
@@ -30,7 +30,7 @@ enum ConcurrentTasks {
 
 extension ConcurrentTasks {
   /// The results of `body(0)` to `body(count - 1)`, in order.
-  static func map<R: Sendable>(
+  package static func map<R: Sendable>(
     _ count: Int, _ body: (Int) throws(InputError) -> R
   ) throws(InputError) -> [R] {
     let results = Mutex([R?](repeating: nil, count: count))

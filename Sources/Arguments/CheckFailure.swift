@@ -1,0 +1,12 @@
+// The error for a check that ran and was not passed; exit status 2.
+
+/// Says which limits were missed; the results have been printed.
+public struct CheckFailure: Error, Equatable, Sendable {
+  /// One phrase a limit.
+  public var misses: [String]
+
+  public init(_ misses: [String]) {
+    precondition(!misses.isEmpty, "a failed check has missed something")
+    self.misses = misses
+  }
+}

@@ -1,0 +1,34 @@
+// Which texts a model takes, and what its operations read.
+
+public import Bytes
+
+extension Model {
+  /// Throws `InputError` unless `tokens` is a text that the model takes: not empty, not longer than
+  /// the position table, all ids in the vocabulary.
+  public func check(_ tokens: [Int]) throws(InputError) {
+    guard !tokens.isEmpty else { throw InputError("tokens", "there are none") }
+    guard tokens.count <= maximumPositions else {
+      throw InputError(
+        "tokens", "\(tokens.count) tokens, the model has positions for \(maximumPositions)")
+    }
+    for (position, token) in tokens.enumerated() where !(0..<vocabularySize).contains(token) {
+      throw InputError(
+        "tokens", place: "position \(position)",
+        "token \(token) is outside the vocabulary of \(vocabularySize)")
+    }
+  }
+}
+
+extension ModelOperation {
+  /// The values that the operation reads.
+  public var inputs: [ModelValue] {
+    switch self {
+    case .embed: []
+    case .layerNorm(let input, _, _, _), .rmsNorm(let input, _, _), .linear(let input, _, _),
+      .rotary(let input, _, _, _, _), .activation(let input, _):
+      [input]
+    case .attention(let query, let key, let value, _, _, _): [query, key, value]
+    case .add(let left, let right), .multiply(let left, let right): [left, right]
+    }
+  }
+}

@@ -1,0 +1,128 @@
+// Which function stands for which in a converted graph, so that both can be run and compared.
+
+public import Approximation
+import Bytes
+public import Models
+import Synchronization
+
+/// A non-linear function of a node, and what a recipe puts in its place.
+public struct ReplacedFunction: Sendable {
+  /// Which function of a node it is; see `FunctionTable`.
+  public enum Place: String, Sendable, CaseIterable {
+    case activation
+    case exponential
+    case reciprocal
+    case reciprocalSquareRoot
+  }
+
+  public var node: String
+  public var place: Place
+  /// What is replaced, such as "gelu", and what by, for people.
+  public var original: String
+  public var replacement: String
+  public var exact: FunctionTable.Function
+  public var replaced: FunctionTable.Function
+  /// Inputs for which the replacement is meant; outside it the ring may give anything.
+  public var validRange: ClosedRange<Double>
+  /// Inputs to draw: where the calibrated ones lie, with some room.
+  public var drawnRange: ClosedRange<Double>
+  /// Whether inputs spread over orders of magnitude.
+  public var isLogarithmic: Bool
+  /// What calibration saw, where it saw this function's inputs, and what to add to it: the epsilon
+  /// of a normalisation.
+  public var calibrated: Histogram?
+  public var calibratedShift = 0.0
+
+  /// The share of calibrated inputs between neighbours of `borders`, ascending; nil where none were
+  /// observed.
+  public func calibratedShares(borders: [Double]) -> [Double]? {
+    guard let calibrated, calibrated.count > 0 else { return nil }
+    let parts = borders.map { calibrated.share(upTo: $0 - calibratedShift) }
+    return zip(parts, parts.dropFirst()).map { max($1 - $0, 0) }
+  }
+}
+
+extension Histogram {
+  /// The share of values up to `x`, those of a bin spread evenly inside it, but zeros at 0.
+  func share(upTo x: Double) -> Double {
+    var below = x >= 0 ? Double(zeroCount) : 0
+    for (bin, all) in counts.enumerated() where all > 0 {
+      let (low, high) = (Histogram.edges[bin], Histogram.edges[bin + 1])
+      let count = low < 0 && high > 0 ? all - zeroCount : all
+      if high <= x {
+        below += Double(count)
+      } else if low < x {
+        below += Double(count) * (x - low) / (high - low)
+      }
+    }
+    return below / Double(count)
+  }
+}
+
+/// What a replaced function was given in an evaluation, and how far off it was there.
+public struct FunctionStatistics: Sendable {
+  public private(set) var inputs: ValueHistogram
+  public private(set) var outsideCount = 0
+  private var errorSum = 0.0
+  /// max |replaced(x) - exact(x)| over the inputs.
+  public private(set) var maximumError = 0.0
+
+  init(_ function: ReplacedFunction) {
+    inputs = ValueHistogram(range: function.drawnRange, isLogarithmic: function.isLogarithmic)
+  }
+
+  public var count: Int { inputs.total }
+  /// Mean of |replaced(x) - exact(x)| over the inputs.
+  public var meanError: Double { errorSum / Double(max(count, 1)) }
+  /// Share of inputs outside the replacement's valid range.
+  public var outsideShare: Double { Double(outsideCount) / Double(max(count, 1)) }
+
+  mutating func add(_ x: Double, _ value: Double, _ function: ReplacedFunction) {
+    inputs.add(x)
+    if !function.validRange.contains(x) { outsideCount += 1 }
+    let error = abs(value - function.exact(x))
+    errorSum += error
+    maximumError = max(maximumError, error)
+  }
+
+  mutating func add(_ other: FunctionStatistics) {
+    inputs.add(other.inputs)
+    outsideCount += other.outsideCount
+    errorSum += other.errorSum
+    maximumError = max(maximumError, other.maximumError)
+  }
+}
+
+/// A function table of replacements that remembers what each was called with.
+final class RecordingFunctions: Sendable {
+  private final class Record: Sendable {
+    let statistics: Mutex<FunctionStatistics>
+    init(_ function: ReplacedFunction) { statistics = Mutex(FunctionStatistics(function)) }
+  }
+
+  let table: FunctionTable
+  private let records: [Record]
+
+  init(_ functions: [ReplacedFunction]) {
+    var table = FunctionTable()
+    records = functions.map { function in
+      let record = Record(function)
+      let recording: FunctionTable.Function = { x in
+        let value = function.replaced(x)
+        record.statistics.withLock { $0.add(x, value, function) }
+        return value
+      }
+      switch function.place {
+      case .activation: table.activations[function.node] = recording
+      case .exponential: table.exponentials[function.node] = recording
+      case .reciprocal: table.reciprocals[function.node] = recording
+      case .reciprocalSquareRoot: table.reciprocalSquareRoots[function.node] = recording
+      }
+      return record
+    }
+    self.table = table
+  }
+
+  /// In the order of the functions.
+  var statistics: [FunctionStatistics] { records.map { $0.statistics.withLock { $0 } } }
+}

@@ -1,0 +1,121 @@
+// Two real parties over loopback on a sample of an evaluation set, checked against the simulator.
+
+public import Bytes
+import Correlations
+import Foundation
+import Models
+import OnlineRuntime
+import Program
+public import Sharing
+
+/// What two parties gave on a sample: the simulator's output words, bit for bit.
+public struct SecureSample: Sendable {
+  public private(set) var sessionCount = 0
+  public private(set) var stepCount = 0
+  /// Output words that were compared.
+  public private(set) var wordCount = 0
+  /// Counted by party 0 over all sessions.
+  public private(set) var roundCount = 0
+  public private(set) var byteCount = 0
+  /// As the client sees it, without sharing and dealing.
+  public private(set) var seconds = 0.0
+  /// Against the original model in float, on the sample.
+  public private(set) var logits = LogitMetrics()
+  public private(set) var embeddings = EmbeddingMetrics()
+
+  /// Tokens of a window that a session evaluates at most: its randomness is written to disk.
+  public static let tokenLimit = 32
+
+  /// Shares and deals in a temporary folder, and runs the beginnings of the first `sessionCount`
+  /// windows of `set`, half of each as prompt and the rest token by token.
+  ///
+  /// The folder takes the correlations of one session after the other, hundreds of megabytes for
+  /// models of millions of parameters, and is removed.
+  /// - Throws: `InputError` naming window, step and word where the two parties' output is not the
+  ///   simulator's.
+  public init(
+    _ file: ModelFile, evaluator: Evaluator, set: EvaluationSet, sessionCount: Int,
+    progress: (Int) -> Void = { _ in }
+  ) throws(InputError) {
+    let folder =
+      "\(FilePaths.withoutTrailingSlashes(NSTemporaryDirectory()))/lodge-validate-"
+      + UUID().uuidString
+    try Folder.make(folder)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let shares = "\(folder)/shares"
+    _ = try ShareWriter.share(file, into: shares)
+    let bundle = try DealerBundle(path: "\(shares)/dealer.bundle")
+    let weights = try bundle.weights()
+    for (number, window) in set.windows.prefix(sessionCount).enumerated() {
+      let tokens = Array(window.tokens.prefix(SecureSample.tokenLimit))
+      let isDecoder = evaluator.model.kind == .decoder
+      let promptCount = isDecoder ? (tokens.count + 1) / 2 : tokens.count
+      let shape = SessionShape(
+        kind: evaluator.model.kind, promptCapacity: promptCount,
+        newCapacity: isDecoder ? tokens.count - promptCount + 1 : 0)
+      let correlations = "\(folder)/correlations\(number)"
+      let batch = try Batch(folder: correlations, conversion: bundle.conversion, shape: shape)
+      _ = try batch.deal(session: 0, program: bundle.program, weights: weights)
+      // Sessions of other batches have other seeds, so each may be session 0.
+      let parties = try LocalParties(shares: shares, correlations: correlations)
+      defer { parties.stop() }
+      try run(
+        tokens, shape, parties, evaluator,
+        evaluator.simulator(batch.seeds, session: 0), place: "window \(number)")
+      try? FileManager.default.removeItem(atPath: correlations)
+      self.sessionCount += 1
+      progress(1)
+    }
+  }
+
+  private mutating func run(
+    _ tokens: [Int], _ shape: SessionShape, _ parties: LocalParties, _ evaluator: Evaluator,
+    _ simulator: RingSimulator, place: String
+  ) throws(InputError) {
+    var simulator = simulator
+    let client = try ClientSession.begin(
+      party0: parties.addresses[0], party1: parties.addresses[1],
+      promptCount: shape.promptCapacity, newCount: shape.newCapacity)
+    let original = try evaluator.original(tokens)
+    let width = original.columnCount
+    let clock = ContinuousClock()
+    for index in 0..<max(shape.newCapacity, 1) {
+      let start = index == 0 ? 0 : shape.promptCapacity + index - 1
+      let rows = start..<(index == 0 ? shape.promptCapacity : start + 1)
+      let input = try evaluator.input(Array(tokens[rows]), start: start)
+      let started = clock.now
+      let words = try client.step(rows: input, rowCount: rows.count)
+      seconds += (clock.now - started) / .seconds(1)
+      let expected = try evaluator.step(
+        &simulator, SessionStep(session: shape, rows: rows, index: index), input: input)
+      guard words == expected else {
+        let word = zip(words, expected).enumerated().first { $0.element.0 != $0.element.1 }
+        throw InputError(
+          "two parties", place: "\(place), step \(index)",
+          "output word \(word?.offset ?? min(words.count, expected.count)) is not the simulator's",
+          hint: "this is a fault of Lodge: report it with the model and the texts")
+      }
+      stepCount += 1
+      wordCount += words.count
+      let values = evaluator.decoded(words)
+      let last = rows.upperBound - 1
+      if shape.kind == .encoder {
+        embeddings.add(
+          stage: values, original: original.values, width: width, pooling: evaluator.pooling)
+      } else if last + 1 < tokens.count {
+        logits.add(stage: values, original: original.row(last), next: tokens[last + 1])
+      }
+    }
+    roundCount += client.counters.party0.rounds
+    byteCount += client.counters.party0.bytesSent
+    try client.end()
+  }
+
+  var json: JSON {
+    [
+      "sessionCount": .integer(sessionCount), "stepCount": .integer(stepCount),
+      "wordCount": .integer(wordCount), "rounds": .integer(roundCount),
+      "party0BytesSent": .integer(byteCount), "seconds": .number(seconds),
+    ]
+  }
+}

@@ -1,0 +1,112 @@
+// A comparison of recipes as tables for people.
+
+import Approximation
+import Bytes
+import Program
+import Sharing
+
+extension RecipeComparison {
+  public var text: String {
+    let what =
+      isDecoder
+      ? "the last token after a prompt of \(session.promptCapacity) and \(session.newCapacity) new"
+      : "a text of \(session.promptCapacity) tokens"
+    let names = networks.map { "\($0.name) \($0.text)" }.joined(separator: "; ")
+    return """
+      \(accuracyTable)
+
+      \(costTable)
+
+      Costs are of \(what): rounds, bytes that each party sends, and network time (\(names)).
+      Correlations are those of a session by its \(session.rowCapacity) tokens, both files together.
+
+      \(leakageText)
+      """
+  }
+
+  /// "accurate", or with the file where recipes of one name are compared.
+  func title(_ entry: Entry) -> String {
+    let name = entry.file.recipe.name
+    let isShared = entries.filter { $0.file.recipe.name == name }.count > 1
+    return isShared ? "\(name) (\(FilePaths.lastComponent(of: entry.path)))" : name
+  }
+
+  private var accuracyTable: String {
+    guard isDecoder else { return encoderTable }
+    var table = TextTable([
+      ("recipe", .left), ("perplexity", .right), ("increase", .right), ("top-1", .right),
+      ("top-5", .right), ("mean KL", .right), ("mean error", .right), ("outside range", .right),
+      ("headroom bits", .right),
+    ])
+    if let original = entries.first?.result.logits[.original] {
+      table.addRow(
+        ["original", Figure.text(original.perplexity)] + [String](repeating: "", count: 7))
+    }
+    for entry in entries {
+      guard let metrics = entry.result.logits[.ring] else { continue }
+      table.addRow([
+        title(entry), Figure.text(metrics.perplexity),
+        Figure.percent(entry.result.perplexityIncrease(.ring) ?? .nan),
+        Figure.percent(metrics.topAgreement), Figure.percent(metrics.topFiveAgreement),
+        Figure.text(metrics.meanDivergence), Figure.text(metrics.meanError),
+        Figure.percent(entry.result.outsideShare), String(entry.result.headroom),
+      ])
+    }
+    return table.text
+  }
+
+  private var encoderTable: String {
+    var table = TextTable([
+      ("recipe", .left), ("mean cosine", .right), ("smallest cosine", .right),
+      ("Spearman", .right), ("mean error", .right), ("outside range", .right),
+      ("headroom bits", .right),
+    ])
+    func decimal(_ value: Double?, _ digits: Int) -> String {
+      value.map { Quantity.decimal($0, fractionDigits: digits) } ?? ""
+    }
+    if let original = entries.first?.result.spearman(.original) {
+      table.addRow(["original", "", "", decimal(original, 5), "", "", ""])
+    }
+    for entry in entries {
+      guard let metrics = entry.result.embeddings[.ring] else { continue }
+      table.addRow([
+        title(entry), decimal(metrics.meanCosine, 7), decimal(metrics.minimumCosine, 7),
+        decimal(entry.result.spearman(.ring), 5), Figure.text(metrics.meanError),
+        Figure.percent(entry.result.outsideShare), String(entry.result.headroom),
+      ])
+    }
+    return table.text
+  }
+
+  private var costTable: String {
+    var columns: [(title: String, alignment: TextTable.Alignment)] = [
+      ("recipe", .left), ("rounds", .right), ("bytes", .right),
+    ]
+    columns += networks.map { ($0.name, .right) }
+    columns += [("correlations", .right)]
+    var table = TextTable(columns)
+    for entry in entries {
+      let cost = step(entry)
+      table.addRow(
+        [title(entry), String(cost.roundCount), Quantity.text(byteCount: byteCount(cost))]
+          + networks.map { Quantity.text(seconds: seconds(cost, $0)) }
+          + [Quantity.text(byteCount: correlationByteCountPerToken(entry))])
+    }
+    return table.text
+  }
+
+  /// What is learned, once, with the recipes that it holds for where not for all.
+  private var leakageText: String {
+    var order: [LeakageEntry] = []
+    for entry in entries {
+      for leak in leakage(entry) where !order.contains(leak) { order.append(leak) }
+    }
+    let lines = order.map { leak -> String in
+      let holders = entries.filter { leakage($0).contains(leak) }
+      let only =
+        holders.count == entries.count ? "" : " (\(holders.map(title).joined(separator: ", ")))"
+      return "  \(leak.role), \(leak.operations): \(leak.learns)\(only)"
+    }
+    return "Who learns what beyond its own input and output\n\(lines.joined(separator: "\n"))"
+  }
+}

@@ -1,0 +1,112 @@
+// What `lodge-check validate` tells: an evaluation with the conversion that it is of.
+
+public import Bytes
+import Models
+import Program
+public import Sharing
+
+/// An evaluation of a converted model, as tables for people and JSON for machines.
+public struct ValidationReport {
+  let path: String
+  let file: ModelFile
+  let evaluator: Evaluator
+  let result: EvaluationResult
+  let cost: CostReport
+  let thresholds: Thresholds
+  public let misses: [Thresholds.Miss]
+
+  /// - Throws: `InputError` for a threshold on a figure that this evaluation does not have.
+  public init(
+    path: String, file: ModelFile, evaluator: Evaluator, result: EvaluationResult,
+    cost: CostReport, thresholds: Thresholds
+  ) throws(InputError) {
+    self.path = path
+    self.file = file
+    self.evaluator = evaluator
+    self.result = result
+    self.cost = cost
+    self.thresholds = thresholds
+    misses = try thresholds.misses(of: result)
+  }
+
+  /// The nodes that each node of the model reads.
+  private var inputs: [[Int]] { evaluator.model.nodes.map(\.operation.inputs) }
+
+  /// Where the error against the original first grows, in float and in the ring.
+  var growths: [(stage: Stage, growth: ErrorGrowth?)] {
+    [
+      (.approximated, result.approximatedErrors), (.ring, result.ringErrors),
+    ].map { stage, errors in
+      (stage, EvaluationResult.firstGrowth(errors.map(\.value), inputs: inputs))
+    }
+  }
+
+  /// Widths of ring values by part of the model, all layers together: "layers.*.attention.mix".
+  var parts: [(name: String, widths: BitWidthHistogram)] {
+    var order: [String] = []
+    var widths: [String: BitWidthHistogram] = [:]
+    for node in evaluator.program.nodes {
+      let name = CostReport.part(node.label)
+      for value in node.outputs where result.widths[value].counts.contains(where: { $0 > 0 }) {
+        if widths[name] == nil { order.append(name) }
+        widths[name, default: BitWidthHistogram()].add(result.widths[value])
+      }
+    }
+    return order.map { ($0, widths[$0] ?? BitWidthHistogram()) }
+  }
+
+  /// Widths by layer as they are, for the one that comes nearest to the limit.
+  var tightest: (label: String, headroom: Int)? {
+    evaluator.program.nodes.flatMap { node in
+      node.outputs.map { (label: node.label, headroom: result.widths[$0].headroom) }
+    }.min { $0.headroom < $1.headroom }
+  }
+
+  /// Replacements of one function together: the statistics of all its nodes added up.
+  var classes: [(function: ReplacedFunction, nodeCount: Int, statistics: ClassStatistics)] {
+    var result: [(function: ReplacedFunction, nodeCount: Int, statistics: ClassStatistics)] = []
+    for (function, statistics) in zip(evaluator.functions, self.result.functions) {
+      if let index = result.firstIndex(where: {
+        $0.function.original == function.original && $0.function.replacement == function.replacement
+      }) {
+        result[index].nodeCount += 1
+        result[index].statistics.add(statistics)
+      } else {
+        result.append((function, 1, ClassStatistics(statistics)))
+      }
+    }
+    return result
+  }
+}
+
+/// Statistics of a function over several nodes, whose histograms need not fit together.
+struct ClassStatistics: Sendable {
+  private(set) var count: Int
+  private(set) var outsideCount: Int
+  private(set) var maximumError: Double
+  private var errorSum: Double
+  private(set) var seen: ClosedRange<Double>?
+
+  var meanError: Double { errorSum / Double(max(count, 1)) }
+  var outsideShare: Double { Double(outsideCount) / Double(max(count, 1)) }
+
+  init(_ statistics: FunctionStatistics) {
+    count = statistics.count
+    outsideCount = statistics.outsideCount
+    maximumError = statistics.maximumError
+    errorSum = statistics.meanError * Double(statistics.count)
+    seen = statistics.inputs.seen
+  }
+
+  mutating func add(_ other: FunctionStatistics) {
+    count += other.count
+    outsideCount += other.outsideCount
+    maximumError = max(maximumError, other.maximumError)
+    errorSum += other.meanError * Double(other.count)
+    if let theirs = other.inputs.seen {
+      let ours = seen ?? theirs
+      seen =
+        min(ours.lowerBound, theirs.lowerBound)...max(ours.upperBound, theirs.upperBound)
+    }
+  }
+}

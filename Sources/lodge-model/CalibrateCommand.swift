@@ -1,0 +1,78 @@
+// `lodge-model calibrate`.
+
+import Approximation
+import Arguments
+import Bytes
+import Models
+import Sharing
+import Validation
+
+let calibrateCommand = Command(
+  "calibrate", summary: "runs a model on real text and records how its values are distributed",
+  details: """
+    Ranges, histograms and quantiles of every tensor, from which approximations and scales are chosen.
+    With --merge the arguments are calibrations of one model on several texts, which are added.
+    """,
+  example: """
+    lodge-model calibrate opt-125m --tokens calibration.json --out opt.h5
+    lodge-model calibrate --merge a.h5 b.h5 --out both.h5
+    """,
+  positionals: [
+    Positional(
+      "CHECKPOINT", .path, isRepeated: true,
+      help: "folder with config.json and weights, or a tensor file; with --merge, calibrations")
+  ],
+  options: [
+    Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
+    .flag("merge", help: "add calibrations of the same model"),
+    memoryOption,
+    .flag("all", help: "list the values of every node"),
+    Option("out", .path, isRequired: true, help: "file to write"),
+    .json,
+  ]
+) { arguments in
+  let paths = arguments.strings("CHECKPOINT")
+  let tokens = arguments.optionalString("tokens")
+  guard arguments.flag("merge") == (tokens == nil) else {
+    throw UsageError(
+      tokens == nil ? "--tokens is missing" : "--merge takes calibrations and no --tokens")
+  }
+  guard tokens == nil || paths.count == 1 else {
+    throw UsageError("one CHECKPOINT is calibrated at a time")
+  }
+  arguments.printConfiguration()
+  let memory = try memoryBudget(arguments)
+  let out = try arguments.string("out")
+  try AtomicFile.check(out)
+  let calibration: CalibrationFile
+  if let tokens {
+    let loaded = try ModelLoader.load(path: paths[0])
+    calibration = try CalibrationFile(
+      model: loaded.model, weights: loaded, checkpoint: FilePaths.lastComponent(of: loaded.path),
+      calibration: calibrate(
+        loaded, texts: TokenFile.read(tokens), source: tokens, memory: memory,
+        console: arguments.console))
+  } else {
+    var sum = try CalibrationFile(path: paths[0])
+    for path in paths.dropFirst() { try sum.merge(CalibrationFile(path: path)) }
+    calibration = sum
+  }
+  try calibration.write(to: out)
+  let report = CalibrationReport(
+    model: calibration.model, calibration: calibration.calibration,
+    isComplete: arguments.flag("all"))
+  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+}
+
+/// Runs `texts` with progress.
+func calibrate(
+  _ loaded: LoadedModel, texts: [[Int]], source: String, memory: MemoryBudget, console: Console
+) throws -> Calibration {
+  let progress = Progress(
+    "calibrating", total: loaded.model.nodes.count, unit: .items("nodes"), console: console)
+  let calibration = try Calibration.observe(
+    try FloatInterpreter(loaded, memory: memory), texts: texts, source: source
+  ) { progress.reach($0, of: $1) }
+  progress.finish()
+  return calibration
+}

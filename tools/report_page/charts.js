@@ -1,0 +1,375 @@
+// Draws the charts of a report from the data in the page, in the colours of its style.
+"use strict";
+
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const root = document.documentElement;
+  const wanted = new URLSearchParams(location.search).get("theme");
+  if (wanted) root.dataset.theme = wanted;
+
+  const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+
+  // A colour of the page with an opacity.
+  const faded = (name, opacity) => {
+    const hex = colour(name).slice(1, 7);
+    const part = (start) => parseInt(hex.slice(start, start + 2), 16);
+    return `rgba(${part(0)}, ${part(2)}, ${part(4)}, ${opacity})`;
+  };
+
+  const axis = (title, more = {}) => ({
+    title: { text: title, standoff: 8 }, gridcolor: colour("line"), zeroline: false,
+    linecolor: colour("line"), automargin: true, ...more,
+  });
+
+  const power = { exponentformat: "power", dtick: 1, showexponent: "all" };
+
+  // Ticks of a logarithmic axis: the powers of ten, or also 2 and 5 where there are few of those.
+  const logarithmic = (values) => {
+    const known = values.filter((value) => value > 0);
+    const decades = Math.log10(Math.max(...known) / Math.min(...known));
+    return { type: "log", ...power, dtick: decades < 2.5 ? "D2" : 1 };
+  };
+
+  const base = (layout) => ({
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("soft") },
+    margin: { l: 60, r: 16, t: 14, b: 46 },
+    hoverlabel: {
+      bgcolor: colour("surface"), bordercolor: colour("line"), font: { color: colour("ink") },
+    },
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: colour("ink") } },
+    ...layout,
+  });
+
+  // Logarithms cannot show zero.
+  const positive = (values) => values.map((value) => (value > 0 ? value : null));
+
+  const shown = (value) => {
+    if (value === 0) return "0";
+    const size = Math.abs(value);
+    return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : value.toPrecision(4);
+  };
+
+  const charts = {};
+
+  charts.nodes = () => {
+    const nodes = data.nodes;
+    const place = nodes.map((_, index) => index);
+    const trace = (key, name, colourName) => ({
+      type: "scatter", mode: "lines+markers", name, x: place,
+      y: positive(nodes.map((node) => node[key])), customdata: nodes.map((node) => node.name),
+      line: { color: faded(colourName, 0.45), width: 1.5 },
+      marker: { color: colour(colourName), size: 5 },
+      hovertemplate: "%{customdata}<br>%{y:.3g}<extra>" + name + "</extra>",
+    });
+    const traces = [
+      trace("approximated", "replacements, float", "approximated"),
+      trace("ring", "fixed point", "ring"),
+    ];
+    for (const [key, colourName] of [["approximated", "approximated"], ["ring", "ring"]]) {
+      const growth = data.firstGrowth[key];
+      const index = growth ? nodes.findIndex((node) => node.name === growth.node) : -1;
+      if (index < 0 || !(nodes[index][key] > 0)) continue;
+      traces.push({
+        type: "scatter", mode: "markers", x: [index], y: [nodes[index][key]], showlegend: false,
+        hoverinfo: "skip",
+        marker: { symbol: "circle-open", size: 15, color: colour(colourName), line: { width: 2 } },
+      });
+    }
+    // Layers are bands; what stands outside them is named by itself.
+    const bands = [], ticks = [], labels = [];
+    let start = 0;
+    const key = (node) => (node.name.match(/^layers\.(\d+)\./) || [null, node.name])[1];
+    for (let index = 1; index <= nodes.length; index += 1) {
+      if (index < nodes.length && key(nodes[index]) === key(nodes[start])) continue;
+      const name = key(nodes[start]);
+      const isLayer = /^\d+$/.test(name);
+      if (isLayer && Number(name) % 2 === 0) {
+        bands.push({
+          type: "rect", xref: "x", yref: "paper", x0: start - 0.5, x1: index - 0.5, y0: 0, y1: 1,
+          fillcolor: colour("band"), line: { width: 0 }, layer: "below",
+        });
+      }
+      if (isLayer) {
+        ticks.push((start + index - 1) / 2);
+        labels.push(`layer ${name}`);
+      }
+      start = index;
+    }
+    return {
+      traces,
+      layout: {
+        shapes: bands, hovermode: "closest",
+        xaxis: axis("nodes in the order of evaluation", {
+          tickvals: ticks, ticktext: labels, showgrid: false, range: [-1, nodes.length],
+        }),
+        yaxis: axis("relative error", { type: "log", ...power }),
+      },
+    };
+  };
+
+  const replacement = (index) => {
+    const entry = data.replacements[index];
+    const { x, exact, replaced } = entry.curve;
+    const counts = entry.histogram.counts;
+    const total = counts.reduce((sum, count) => sum + count, 0) || 1;
+    const centre = (i) => (
+      entry.isLogarithmic ? Math.sqrt(x[i] * x[i + 1]) : (x[i] + x[i + 1]) / 2);
+    const hover = "x = %{x:.4g}<br>%{y:.5g}";
+    const traces = [
+      {
+        type: "bar", name: "inputs", x: counts.map((_, i) => centre(i)),
+        y: counts.map((count) => count / total), width: counts.map((_, i) => x[i + 1] - x[i]),
+        marker: { color: colour("density"), line: { width: 0 } }, yaxis: "y2",
+        hovertemplate: "x = %{x:.4g}<br>%{y:.3%} of inputs<extra></extra>",
+      },
+      ...(entry.calibratedShares === null ? [] : [{
+        type: "scatter", mode: "lines", name: "calibrated", yaxis: "y2", line: {
+          color: colour("soft"), width: 1, shape: "hvh",
+        },
+        x: counts.map((_, i) => centre(i)), y: entry.calibratedShares,
+        hovertemplate: "x = %{x:.4g}<br>%{y:.3%} of calibrated inputs<extra></extra>",
+      }]),
+      {
+        type: "scatter", mode: "lines", name: "function", x, y: exact,
+        line: { color: colour("original"), width: 4 }, hovertemplate: hover,
+      },
+      {
+        type: "scatter", mode: "lines", name: "replacement", x, y: replaced,
+        line: { color: colour("approximated"), width: 1.75 }, hovertemplate: hover,
+      },
+      {
+        type: "scatter", mode: "lines", name: "replacement − function", showlegend: false, x,
+        y: replaced.map((value, i) => (
+          value === null || exact[i] === null ? null : value - exact[i])),
+        line: { color: colour("approximated"), width: 1.5 }, yaxis: "y3", hovertemplate: hover,
+      },
+    ];
+    const isSteep = entry.isLogarithmic && exact.every((value) => value > 0);
+    const [low, high] = entry.validRange;
+    const place = (value) => (entry.isLogarithmic ? Math.log10(value) : value);
+    const ends = [x[0], x[x.length - 1]];
+    const shapes = [];
+    for (const [from, to] of [[ends[0], low], [high, ends[1]]]) {
+      const [a, b] = [Math.max(from, ends[0]), Math.min(to, ends[1])];
+      if (a < b) {
+        shapes.push({
+          type: "rect", xref: "x", yref: "paper", x0: a, x1: b, y0: 0, y1: 1, layer: "below",
+          fillcolor: faded("bad", 0.08), line: { width: 0 },
+        });
+      }
+    }
+    const kind = entry.isLogarithmic ? logarithmic(x) : {};
+    return {
+      traces,
+      layout: {
+        shapes, hovermode: "closest", bargap: 0,
+        xaxis: axis("input", { ...kind, range: ends.map(place), anchor: "y3" }),
+        yaxis: axis("output", {
+          domain: [0.36, 1], overlaying: "y2",
+          ...(isSteep ? logarithmic(exact) : { tickmode: "auto", nticks: 6 }),
+        }),
+        // Below the curves, which overlay it.
+        yaxis2: {
+          domain: [0.36, 1], side: "right", showgrid: false, showticklabels: false,
+          zeroline: false, rangemode: "tozero",
+        },
+        yaxis3: axis("difference", {
+          domain: [0, 0.26], exponentformat: "power", nticks: 4, zeroline: true,
+          zerolinecolor: colour("line"),
+        }),
+        margin: { l: 60, r: 12, t: 8, b: 44 },
+      },
+    };
+  };
+
+  charts.scatter = () => {
+    const { original, approximated, ring } = data.points;
+    const all = original.concat(ring).filter((value) => value !== null);
+    const ends = [Math.min(...all), Math.max(...all)];
+    const trace = (name, y, colourName) => ({
+      type: "scatter", mode: "markers", name, x: original, y,
+      marker: { color: faded(colourName, 0.5), size: 5 },
+      hovertemplate: "original %{x:.4f}<br>%{y:.4f}<extra>" + name + "</extra>",
+    });
+    return {
+      traces: [
+        {
+          type: "scatter", mode: "lines", x: ends, y: ends, showlegend: false, hoverinfo: "skip",
+          line: { color: colour("original"), width: 1 },
+        },
+        trace("replacements, float", approximated, "approximated"),
+        trace("fixed point", ring, "ring"),
+      ],
+      layout: {
+        hovermode: "closest", xaxis: axis("original output"), yaxis: axis("converted output"),
+      },
+    };
+  };
+
+  charts.differences = () => {
+    const { original, approximated, ring } = data.points;
+    const differences = (values) => values.map((value, i) => (
+      value === null || original[i] === null ? null : value - original[i]));
+    const all = differences(approximated).concat(differences(ring))
+      .filter((value) => value !== null);
+    const [low, high] = [Math.min(...all), Math.max(...all)];
+    const trace = (name, values, colourName) => ({
+      type: "histogram", name, x: differences(values),
+      xbins: { start: low, end: high, size: (high - low) / 80 || 1 },
+      marker: { color: faded(colourName, 0.55), line: { width: 0 } },
+      hovertemplate: "%{x}<br>%{y} outputs<extra>" + name + "</extra>",
+    });
+    return {
+      traces: [
+        trace("replacements, float", approximated, "approximated"),
+        trace("fixed point", ring, "ring"),
+      ],
+      layout: {
+        barmode: "overlay", bargap: 0,
+        xaxis: axis("converted output − original output", { exponentformat: "power" }),
+        yaxis: axis("outputs", { type: "log", ...power }),
+      },
+    };
+  };
+
+  charts.headroom = () => {
+    const { parts, limitBits } = data.headroom;
+    const rows = parts.slice().reverse();
+    const bits = rows[0].counts.map((_, bit) => bit);
+    const share = (part) => {
+      const total = part.counts.reduce((sum, count) => sum + count, 0);
+      return part.counts.map((count) => (count > 0 ? Math.log10(count / total) : null));
+    };
+    return {
+      traces: [{
+        type: "heatmap", x: bits, y: rows.map((part) => part.part), z: rows.map(share),
+        customdata: rows.map((part) => part.counts), xgap: 1, ygap: 1,
+        colorscale: [[0, faded("ring", 0.12)], [1, faded("ring", 1)]], zmin: -6, zmax: 0,
+        colorbar: {
+          title: { text: "share", side: "right" }, thickness: 10, len: 0.5, y: 1, yanchor: "top",
+          tickvals: [-6, -4, -2, 0], ticktext: ["10<sup>−6</sup>", "10<sup>−4</sup>", "1 %", "all"],
+          outlinewidth: 0,
+        },
+        hovertemplate: "%{y}<br>%{x} bits: %{customdata} values<extra></extra>",
+      }],
+      layout: {
+        xaxis: axis("bits of the magnitude", { range: [-0.5, 64.5], dtick: 8, showgrid: false }),
+        yaxis: axis("", { type: "category", showgrid: false, tickfont: { size: 11 } }),
+        shapes: [{
+          type: "line", xref: "x", yref: "paper", x0: limitBits + 0.5, x1: limitBits + 0.5, y0: 0,
+          y1: 1, line: { color: colour("bad"), width: 2 },
+        }],
+      },
+    };
+  };
+
+  charts.cost = (which) => {
+    const parts = data.cost.parts.filter((part) => part[which].rounds > 0)
+      .sort((a, b) => a[which].networkSeconds - b[which].networkSeconds);
+    const names = parts.map((part) => part.part);
+    const trace = (key, name, index, colourName, template) => ({
+      type: "bar", orientation: "h", name, y: names, x: parts.map((part) => part[which][key]),
+      xaxis: `x${index || ""}`, marker: { color: colour(colourName) }, showlegend: false,
+      hovertemplate: `%{y}<br>${template}<extra></extra>`,
+    });
+    const panel = (index, title) => axis(title, {
+      domain: [index * 0.34, index * 0.34 + 0.3], rangemode: "tozero", nticks: 4,
+    });
+    return {
+      traces: [
+        trace("rounds", "rounds", 0, "ring", "%{x} rounds"),
+        trace("bytesPerParty", "bytes", 2, "ring", "%{x:.3s}B"),
+        trace("networkSeconds", "time", 3, "approximated", "%{x:.3s}s"),
+      ],
+      layout: {
+        bargap: 0.3,
+        yaxis: axis("", { showgrid: false, tickfont: { size: 11 } }),
+        xaxis: panel(0, "rounds"),
+        xaxis2: { ...panel(1, "sent by each party"), tickformat: "~s", ticksuffix: "B" },
+        xaxis3: { ...panel(2, "network time"), tickformat: "~s", ticksuffix: "s" },
+      },
+    };
+  };
+
+  const isDecoder = data.kind === "decoder";
+  const stepOf = (model) => model[isDecoder ? "token" : "prompt"];
+
+  charts.tradeoff = (network) => {
+    const loss = (model) => {
+      const ring = model.stages.find((stage) => stage.stage === "ring");
+      const value = isDecoder ? ring.meanDivergence : 1 - ring.meanCosine;
+      return ring.meanError === null ? null : value;
+    };
+    const losses = positive(data.models.map(loss));
+    const times = data.models.map((model) => stepOf(model).networkSeconds[network]);
+    const spread = Math.max(...times) / Math.min(...times);
+    return {
+      traces: [{
+        type: "scatter", mode: "markers+text", x: times, y: losses,
+        text: data.models.map((model) => model.title), textposition: "top center",
+        textfont: { color: colour("ink"), size: 12 }, cliponaxis: false,
+        marker: { color: colour("ring"), size: 11 },
+        hovertemplate: "%{text}<br>%{x:.4s}s<br>%{y:.3g}<extra></extra>",
+      }],
+      layout: {
+        hovermode: "closest", margin: { l: 64, r: 40, t: 24, b: 46 },
+        xaxis: axis("network time of a " + (isDecoder ? "token" : "text"), {
+          tickformat: "~s", ticksuffix: "s", nticks: 6,
+          range: [Math.min(...times) - 0.25 * (Math.max(...times) - Math.min(...times) || 1),
+            Math.max(...times) + 0.25 * (Math.max(...times) - Math.min(...times) || 1)],
+          ...(spread > 5 ? { type: "log", range: undefined, dtick: "D2" } : {}),
+        }),
+        yaxis: axis(isDecoder ? "mean KL divergence, nats" : "1 − mean cosine", {
+          type: "log", ...power,
+        }),
+      },
+    };
+  };
+
+  charts.recipes = () => {
+    const models = data.models.slice().reverse();
+    const trace = (index, values, colourName, unit) => ({
+      type: "bar", orientation: "h", y: models.map((model) => model.title), x: values,
+      xaxis: `x${index || ""}`, marker: { color: colour(colourName) }, showlegend: false,
+      hovertemplate: `%{y}<br>%{x:.4s}${unit}<extra></extra>`,
+    });
+    const panel = (index, title, more) => axis(title, {
+      domain: [index * 0.35, index * 0.35 + 0.3], rangemode: "tozero", nticks: 4, ...more,
+    });
+    const bytes = { tickformat: "~s", ticksuffix: "B", nticks: 3, tickangle: 0 };
+    return {
+      traces: [
+        trace(0, models.map((model) => stepOf(model).rounds), "ring", " rounds"),
+        trace(2, models.map((model) => stepOf(model).bytesPerParty), "ring", "B"),
+        trace(3, models.map((model) => model.correlationBytesPerToken), "approximated", "B"),
+      ],
+      layout: {
+        bargap: 0.4, yaxis: axis("", { showgrid: false, type: "category" }),
+        xaxis: panel(0, "rounds"), xaxis2: panel(1, "sent by each", bytes),
+        xaxis3: panel(2, "correlations", bytes),
+      },
+    };
+  };
+
+  const draw = (place) => {
+    const name = place.dataset.chart;
+    const select = document.querySelector(`select[data-chart-choice="${name}"]`);
+    const choice = select ? select.value : undefined;
+    const make = name.startsWith("function-") ? () => replacement(Number(choice)) : charts[name];
+    const { traces, layout } = make(choice);
+    return Plotly.react(place, traces, base(layout), {
+      responsive: true, displaylogo: false, displayModeBar: false,
+    });
+  };
+
+  const places = Array.from(document.querySelectorAll("[data-chart]"));
+  for (const select of document.querySelectorAll("select[data-chart-choice]")) {
+    const place = document.querySelector(`[data-chart="${select.dataset.chartChoice}"]`);
+    select.addEventListener("change", () => draw(place));
+  }
+  const drawAll = () => Promise.all(places.map(draw));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  // What a test looks for: how many charts there are, once they are drawn.
+  drawAll().then(() => { root.dataset.charts = places.length; });
+})();
