@@ -7,6 +7,9 @@ public import Bytes
 /// PCFT trains with an epsilon of 1e-6 and divides without one in its secure code, where a row whose
 /// scores are all negative is 0/0. Here epsilon is the same on both sides, one unit of the fixed point
 /// (2^-fractionalBits) unless the recipe says otherwise, and such a row has no weight.
+///
+/// Scores below 2^-8 count as 0: a comparison that looks no closer then never lets a negative weight
+/// through, whose sum with others could be near 0 or below, and the division beyond all bounds.
 public struct ReLUSoftmax: Replacement {
   public static let name = "relu"
   public static let classes: [OperationClass] = [.softmax]
@@ -30,9 +33,14 @@ public struct ReLUSoftmax: Replacement {
 
   public func form(at site: ReplacementSite) -> ReplacementForm? {
     epsilon.map {
-      .softmax(SoftmaxForm(subtractsMaximum: false, kernel: .piecewise(.relu), epsilon: $0))
+      .softmax(
+        SoftmaxForm(subtractsMaximum: false, kernel: .piecewise(Self.kernel), epsilon: $0))
     }
   }
+
+  private static let kernel = PiecewisePolynomial(
+    knots: [PiecewisePolynomial.activationResolution], pieces: [.line(0, 0), .line(1, 0)],
+    resolution: PiecewisePolynomial.activationResolution)
 
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
     ReLUSoftmax(epsilon: epsilon ?? Double(sign: .plus, exponent: -node.fractionalBits, significand: 1))
