@@ -49,11 +49,10 @@ def together(trainer, functions, log):
     for number, stage in enumerate(plan):
         graph.functions.update({name: functions[name] for name in stage.nodes})
         outcome.add(f"{stage.name} replaced", trainer.evaluate())
-        # The last stage has all replacements in place and gets half of the steps.
-        steps = trainer.options.steps // 2 if number == len(plan) - 1 else (
-            trainer.options.steps // 2 // max(1, len(plan) - 1))
-        if len(plan) == 1:
-            steps = trainer.options.steps
+        # The last stage has all replacements in place and gets what the others leave.
+        early = trainer.options.steps // 6 // max(1, len(plan) - 1)
+        last = trainer.options.steps - early * (len(plan) - 1)
+        steps = last if number == len(plan) - 1 else early
         trainer.adapt(set(graph.parameters), steps, stage.name)
         outcome.add(f"{stage.name} adapted", trainer.evaluate())
         log(f"{stage.name}: loss {outcome.losses[-2][1]:.4f}, adapted {outcome.losses[-1][1]:.4f}")

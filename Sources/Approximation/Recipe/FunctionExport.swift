@@ -1,6 +1,5 @@
 // A model with the functions of a recipe as data, for programs that train it: `tools/finetune`.
 
-public import Approximation
 public import Bytes
 public import Models
 
@@ -55,7 +54,7 @@ public struct FunctionExport {
       guard let operationClass = node.operation.operationClass,
         let choice = recipe.choice(for: node)
       else { continue }
-      table.add([node.name, operationClass.rawValue, choice.replacement.summary])
+      table.addRow([node.name, operationClass.rawValue, choice.replacement.summary])
     }
     return table.text
   }
