@@ -16,20 +16,25 @@ extension ReplacedFunction {
     for node in model.nodes {
       switch node.operation {
       case .layerNorm(_, _, _, let epsilon), .rmsNorm(_, _, let epsilon):
-        result.append(
-          inverseRoot(
-            node.name, seen: try calibration.range(node.name, .variance), epsilon: epsilon, recipe))
+        var function = inverseRoot(
+          node.name, seen: try calibration.range(node.name, .variance), epsilon: epsilon, recipe)
+        function.calibrated = calibration.histograms[node.name]?[.variance]
+        function.calibratedShift = epsilon
+        result.append(function)
       case .attention:
         let bound = try calibration.bound(node.name, .scores) * recipe.headroom
         let keyCount = Double(model.maximumPositions)
-        result.append(exponential(node.name, scoreBound: bound, recipe))
+        var function = exponential(node.name, scoreBound: bound, recipe)
+        function.calibrated = calibration.histograms[node.name]?[.centredScores]
+        result.append(function)
         result.append(reciprocal(node.name, keyCount: keyCount, recipe))
       case .activation(let input, let activation):
         let name = model.nodes[input].name
-        result.append(
-          self.activation(
-            node.name, activation, seen: try calibration.range(name, .output),
-            bound: try calibration.bound(name) * recipe.headroom, recipe))
+        var function = self.activation(
+          node.name, activation, seen: try calibration.range(name, .output),
+          bound: try calibration.bound(name) * recipe.headroom, recipe)
+        function.calibrated = calibration.histograms[name]?[.output]
+        result.append(function)
       case .embed, .linear, .rotary, .add, .multiply: break
       }
     }

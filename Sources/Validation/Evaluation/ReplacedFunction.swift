@@ -1,5 +1,6 @@
 // Which function stands for which in a converted graph, so that both can be run and compared.
 
+public import Approximation
 import Bytes
 public import Models
 import Synchronization
@@ -27,6 +28,35 @@ public struct ReplacedFunction: Sendable {
   public var drawnRange: ClosedRange<Double>
   /// Whether inputs spread over orders of magnitude.
   public var isLogarithmic: Bool
+  /// What calibration saw, where it saw this function's inputs, and what to add to it: the epsilon
+  /// of a normalisation.
+  public var calibrated: Histogram?
+  public var calibratedShift = 0.0
+
+  /// The share of calibrated inputs between neighbours of `borders`, ascending; nil where none were
+  /// observed.
+  public func calibratedShares(borders: [Double]) -> [Double]? {
+    guard let calibrated, calibrated.count > 0 else { return nil }
+    let parts = borders.map { calibrated.share(upTo: $0 - calibratedShift) }
+    return zip(parts, parts.dropFirst()).map { max($1 - $0, 0) }
+  }
+}
+
+extension Histogram {
+  /// The share of values up to `x`, those of a bin spread evenly inside it, but zeros at 0.
+  func share(upTo x: Double) -> Double {
+    var below = x >= 0 ? Double(zeroCount) : 0
+    for (bin, all) in counts.enumerated() where all > 0 {
+      let (low, high) = (Histogram.edges[bin], Histogram.edges[bin + 1])
+      let count = low < 0 && high > 0 ? all - zeroCount : all
+      if high <= x {
+        below += Double(count)
+      } else if low < x {
+        below += Double(count) * (x - low) / (high - low)
+      }
+    }
+    return below / Double(count)
+  }
 }
 
 /// What a replaced function was given in an evaluation, and how far off it was there.
