@@ -78,7 +78,7 @@ def arguments():
     add("--penalty", type=number(0, 1000), default=0.05, metavar="X",
         help="weight of residual values beyond --bound")
     add("--bound", type=number(0, 1e6), default=16, metavar="X", help="see --penalty")
-    add("--allowance", type=number(0, 100), default=0.01, metavar="X",
+    add("--allowance", type=number(-100, 100), default=0.01, metavar="X",
         help="rise of the held-out loss at which the staged schedule reverts a layer")
     add("--precision", choices=["float32", "bfloat16"], default="float32",
         help="of matrix products in training; evaluations are in float32")
