@@ -22,7 +22,7 @@ from adaptation.errors import InputError
 from adaptation.functions import function
 from adaptation.graph import Graph
 from adaptation.schedule import staged, together
-from adaptation.training import Texts, Trainer
+from adaptation.training import Texts, Trainer, samples
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,6 +70,8 @@ def arguments():
         help="match the original's outputs, or predict the next token")
     add("--steps", type=number(1, 10**7, int), default=600, metavar="N", help="optimiser steps")
     add("--minutes", type=number(0, 10**5), default=60, metavar="X", help="most time to train for")
+    add("--samples", type=number(0, 10**6, int), default=0, metavar="N",
+        help="texts that the original model (a decoder) writes itself, trained on as well")
     add("--batch", type=number(1, 4096, int), default=8, metavar="N", help="texts a step")
     add("--rate", type=number(0, 1), default=1e-3, metavar="X", help="largest learning rate")
     add("--decay", type=number(0, 1), default=0.01, metavar="X", help="weight decay")
@@ -172,6 +174,11 @@ def run(options):
     texts = Texts(kept, options.tokens, teacher)
     validation = Texts(validation, options.validation, teacher)
     test = Texts(test, options.test, teacher) if options.test else None
+
+    if options.samples and not teacher.is_causal:
+        raise InputError("--samples", "an encoder writes no texts")
+    if options.samples:
+        texts.lists += samples(teacher, texts, options.samples, options.seed)
 
     functions = {}
     for name, entry in export["functions"].items():

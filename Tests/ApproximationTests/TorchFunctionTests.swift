@@ -38,7 +38,8 @@ import Testing
       name: "node", site: site,
       inputs: InputDensity(
         uniformOn: site.operationClass.activation == nil ? 0.125...12 : -6...6),
-      centredScores: InputDensity(uniformOn: -24...0), epsilon: 1e-5, headroom: 2
+      centredScores: InputDensity(uniformOn: -24...0), epsilon: 1e-5, headroom: 2,
+      fractionalBits: 16
     ) { (_) throws(InputError) in 1 }
   }
 

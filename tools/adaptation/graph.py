@@ -68,11 +68,14 @@ class Graph:
         factor = binding.get("factor", 1)
         return value if factor == 1 else value * factor
 
-    def run(self, tokens, lengths, keep=()):
+    def run(self, tokens, lengths, keep=(), cache=None):
         """(output, {name: value} of the nodes in `keep`) for tokens [texts, positions].
 
-        Text i has lengths[i] tokens, and any ids behind them.
+        Text i has lengths[i] tokens, and any ids behind them. With a `cache`, which is a dictionary
+        that begins empty, a decoder's texts go on where they ended in the call before.
         """
+        if cache is not None:
+            return self._continue(tokens, cache), {}
         positions = torch.arange(tokens.shape[1])
         allowed = (positions < lengths[:, None])[:, None, None, :]
         if self.is_causal:
@@ -87,7 +90,25 @@ class Graph:
                 kept[node["name"]] = values[-1]
         return values[-1], kept
 
-    def _evaluate(self, node, inputs, tokens, allowed):
+    def _continue(self, tokens, cache):
+        first = cache.get("count", 0)
+        cache["count"] = first + tokens.shape[1]
+        keys = torch.arange(cache["count"])
+        allowed = keys <= keys[first:, None]
+        values = []
+        for node in self.nodes:
+            inputs = [values[i] for i in node["inputs"]]
+            if node["operation"] == "attention":
+                past = cache.get(node["name"], inputs[1:])
+                if first:
+                    past = [torch.cat(pair, 1) for pair in zip(past, inputs[1:])]
+                cache[node["name"]] = past
+                inputs = [inputs[0], *past]
+            values.append(self._evaluate(node, inputs, tokens, allowed, first))
+        return values[-1]
+
+    def _evaluate(self, node, inputs, tokens, allowed, position=0):
+        """The value of a node; `position` is that of the first token."""
         kind = node["operation"]
         replacement = self.functions.get(node["name"])
         if kind == "linear":
@@ -104,15 +125,15 @@ class Graph:
         if kind in ("layerNorm", "rmsNorm"):
             return self._normalise(node, inputs[0], replacement or exact_normalisation)
         if kind == "rotary":
-            return self._rotate(node, inputs[0])
+            return self._rotate(node, inputs[0], position)
         if kind == "embed":
-            return self._embed(node, tokens)
+            return self._embed(node, tokens, position)
         raise InputError(self.export["source"], f"holds the unknown operation \"{kind}\"")
 
-    def _embed(self, node, tokens):
+    def _embed(self, node, tokens, position):
         result = F.embedding(tokens, self.weight(node["tokens"]))
         if "positions" in node:
-            first = node["positionOffset"]
+            first = node["positionOffset"] + position
             result = result + self.weight(node["positions"])[first:first + tokens.shape[1]]
         if "segments" in node:
             result = result + self.weight(node["segments"])[0]
@@ -139,11 +160,13 @@ class Graph:
         result = softmax(scores, allowed).to(value.dtype) @ split(value, key_heads)
         return result.transpose(1, 2).reshape(query.shape)
 
-    def _rotate(self, node, value):
+    def _rotate(self, node, value, position):
         heads, dimensions, layout = node["headCount"], node["dimensions"], node["layout"]
         if layout not in ("halves", "pairs"):
             raise InputError(self.export["source"], f"has the rotary layout {layout}")
-        cosine, sine = self._rotation(node["base"], dimensions, value.shape[1])
+        cosine, sine = (
+            table[position:position + value.shape[1]]
+            for table in self._rotation(node["base"], dimensions))
         shape = value.shape
         value = value.view(*shape[:2], heads, -1)
         turned, rest = value[..., :dimensions], value[..., dimensions:]
@@ -155,8 +178,8 @@ class Graph:
             turned = torch.stack([a * cosine - b * sine, b * cosine + a * sine], -1).flatten(-2)
         return torch.cat([turned, rest], -1).reshape(shape)
 
-    def _rotation(self, base, dimensions, count):
-        key = (base, dimensions, count)
+    def _rotation(self, base, dimensions):
+        key, count = (base, dimensions), self.maximum_positions
         if key not in self._rotations:
             pairs = torch.arange(dimensions // 2, dtype=torch.float64)
             angles = torch.arange(count)[:, None] * base ** (-2 * pairs / dimensions)

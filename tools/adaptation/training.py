@@ -52,6 +52,30 @@ class Texts:
                 yield self.batch([self.lists[index] for index in batch])
 
 
+@torch.no_grad()
+def samples(graph, texts, count, seed, size=64):
+    """`count` texts that a decoder writes itself, each from the first token of one of `texts` on.
+
+    They are drawn from its own distribution, which is what a student is to learn, and there are as
+    many as are wanted: a few training texts alone are soon known by heart.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    length = max(len(text) for text in texts.lists)
+    result = []
+    while len(result) < count:
+        rows = range(len(result), min(len(result) + size, count))
+        lists = [texts.lists[row % len(texts.lists)] for row in rows]
+        tokens = torch.tensor([text[:1] for text in lists])
+        written, cache = [tokens], {}
+        for _ in range(length - 1):
+            output, _ = graph.run(tokens, None, cache=cache)
+            shares = output[:, -1].softmax(-1)
+            tokens = torch.multinomial(shares, 1, generator=generator)
+            written.append(tokens)
+        result += torch.cat(written, 1).tolist()
+    return result
+
+
 class Objective:
     """What is made small; all terms are means over the positions of a batch.
 
