@@ -62,23 +62,12 @@ let approximateCommand = Command(
   let texts = try arguments.optionalString("tokens").map { path throws(InputError) in
     ApproximatedModel.Texts(try TokenFile.read(path), source: path)
   }
-  let calibration: Calibration
-  if let path = arguments.optionalString("calibration") {
-    let file = try CalibrationFile(path: path)
-    try file.check(loaded.model, weights: loaded, path: path)
-    calibration = file.calibration
-  } else if let texts {
-    calibration = try calibrate(
-      loaded, texts: texts.tokens, source: texts.source, memory: memory,
-      console: arguments.console)
-  } else {
-    return
-  }
+  let observed = try calibration(arguments, of: loaded, memory: memory)
   let settling = Progress(
     "approximating", total: loaded.model.nodes.count, unit: .items("nodes"),
     console: arguments.console)
   let approximated = try ApproximatedModel(
-    loaded.model, weights: loaded, recipe: recipe, calibration: calibration, texts: texts,
+    loaded.model, weights: loaded, recipe: recipe, calibration: observed, texts: texts,
     repairs: arguments.flag("repair"), memory: memory
   ) { settling.reach($0, of: $1) }
   settling.finish()
