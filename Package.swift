@@ -19,7 +19,7 @@ let libraries: [Target] = [
   .target(name: "Rings", dependencies: ["CRingKernels"]),
   .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
   .target(name: "Checkpoints", dependencies: ["Bytes", "CFloatKernels", "CZlib"]),
-  .target(name: "Models", dependencies: ["Bytes", "Checkpoints", "COpenBLAS"]),
+  .target(name: "Models", dependencies: ["Bytes", "CFloatKernels", "Checkpoints", "COpenBLAS"]),
   .target(name: "Approximation", dependencies: ["Bytes", "Models", "COpenBLAS"]),
   .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
   .target(name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd"]),

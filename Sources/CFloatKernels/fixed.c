@@ -26,6 +26,15 @@ static inline uint64_t fixed(double value, uint64_t *used, uint64_t *large) {
   return word;
 }
 
+LODGE_CLONES uint32_t lodge_largest_magnitude(const float *source, size_t count) {
+  uint32_t largest = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t magnitude = lodge_bits_from_float(source[i]) & 0x7fffffffu;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return largest;
+}
+
 LODGE_CLONES lodge_fixed_range lodge_fixed_from_floats(
     const float *source, const float *columns, double factor, double scale, uint64_t *target,
     size_t count) {

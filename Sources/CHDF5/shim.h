@@ -1,4 +1,5 @@
-// What Swift cannot import from libhdf5: macros, versioned structs, and the Zstandard filter.
+// What Swift cannot import: macros and versioned structs of libhdf5, the Zstandard filter, and calls that
+// only Linux has.
 #pragma once
 #include <hdf5.h>
 #include <stdint.h>
@@ -160,6 +161,12 @@ static inline void lodge_hdf5_abandon_file(hid_t file) {
   H5Fclose(file);
   if (memory >= 0) close(memory);
   H5Eclear2(H5E_DEFAULT);
+}
+
+/// Has the disk begin to write a range of a file, without waiting for it.
+static inline void lodge_begin_writeback(int descriptor, int64_t offset, int64_t byte_count) {
+  const unsigned begin_writing = 2;  // SYNC_FILE_RANGE_WRITE, which needs _GNU_SOURCE
+  syscall(SYS_sync_file_range, descriptor, offset, byte_count, begin_writing);
 }
 
 /// Where an object header lies and how many attributes it has.

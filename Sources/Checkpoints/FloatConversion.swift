@@ -71,9 +71,7 @@ enum FloatConversion {
 
   /// Index of the first infinity or NaN, or nil.
   static func firstNonFiniteIndex(_ values: [Float]) -> Int? {
-    var largest: UInt32 = 0
-    for value in values { largest = max(largest, value.bitPattern & 0x7fff_ffff) }
-    guard largest >= 0x7f80_0000 else { return nil }
+    guard unsafe lodge_largest_magnitude(values, values.count) >= 0x7f80_0000 else { return nil }
     return values.firstIndex { !$0.isFinite }
   }
 }

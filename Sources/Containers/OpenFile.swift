@@ -1,6 +1,7 @@
 // A file descriptor with checked, positioned reads and writes, and mapped windows.
 
 import Bytes
+import CHDF5
 import Glibc
 
 /// An open regular file; all transfers name their offset, so threads do not disturb each other.
@@ -70,6 +71,10 @@ final class OpenFile: Sendable {
       if count < 0 && errno == EINTR { continue }
       guard count > 0 else { throw InputError(path, OpenFile.message(errno)) }
       done += count
+    }
+    // The disk begins with large pieces at once, so that little is left when the file is finished.
+    if buffer.count >= 1 << 18 {
+      lodge_begin_writeback(descriptor, Int64(offset), Int64(buffer.count))
     }
   }
 

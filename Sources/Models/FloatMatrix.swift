@@ -1,5 +1,7 @@
 // A plain matrix of floats: what the float interpreter returns.
 
+import CFloatKernels
+
 /// Row-major values of shape [rowCount, columnCount].
 public struct FloatMatrix: Equatable, Sendable {
   public var rowCount: Int
@@ -15,9 +17,7 @@ public struct FloatMatrix: Equatable, Sendable {
 
   /// Whether there is no infinity and no NaN among `values`.
   public static func areFinite(_ values: [Float]) -> Bool {
-    var largest: UInt32 = 0
-    for value in values { largest = max(largest, value.bitPattern & 0x7fff_ffff) }
-    return largest < 0x7f80_0000
+    unsafe lodge_largest_magnitude(values, values.count) < 0x7f80_0000
   }
 
   /// The values of row `index`.

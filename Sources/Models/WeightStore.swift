@@ -1,6 +1,7 @@
 // The weights of a running interpreter: kept in memory where they fit the budget, else read in parts.
 
 import Bytes
+import Foundation
 
 /// Parts of weights, from memory or anew from their source.
 struct WeightStore: Sendable {
@@ -57,10 +58,19 @@ struct WeightStore: Sendable {
       body(Part(rows: 0..<rowCount, values: values))
       return
     }
-    for rows in memory.parts(rowCount: rowCount, columnCount: columnCount) {
-      let values = try source.weight(
-        name, in: rows.lowerBound * columnCount..<rows.upperBound * columnCount)
-      body(Part(rows: rows, values: values))
+    let parts = memory.parts(rowCount: rowCount, columnCount: columnCount)
+    // One part on every core is read at a time; what is done with it has threads of its own.
+    let concurrentCount = ProcessInfo.processInfo.activeProcessorCount
+    for first in stride(from: 0, to: parts.count, by: concurrentCount) {
+      let count = min(concurrentCount, parts.count - first)
+      let read = try ConcurrentTasks.map(count) { (index) throws(InputError) -> Part in
+        let rows = parts[first + index]
+        return Part(
+          rows: rows,
+          values: try source.weight(
+            name, in: rows.lowerBound * columnCount..<rows.upperBound * columnCount))
+      }
+      for part in read { body(part) }
     }
   }
 }

@@ -7,14 +7,11 @@ import Glibc
 public final class ScratchFolder: Sendable {
   public let path: String
 
-  /// - Parameter inMemory: For tests of many small durable writes, which a disk would slow down.
-  public init(inMemory: Bool = false) throws {
-    let memory = "/dev/shm"
-    let parent =
-      inMemory && FileManager.default.isWritableFile(atPath: memory)
-      ? URL(filePath: memory) : FileManager.default.temporaryDirectory
-    let folder =
-      parent
+  /// - Parameter isInMemory: whether many small files come and go, for which a disk is slow.
+  public init(isInMemory: Bool = false) throws {
+    let memory = URL(filePath: "/dev/shm")
+    let isThere = isInMemory && FileManager.default.isWritableFile(atPath: memory.path)
+    let folder = (isThere ? memory : FileManager.default.temporaryDirectory)
       .appending(path: "lodge-test-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     self.path = folder.path

@@ -26,7 +26,7 @@ private final class KilledParties {
   init(seed: UInt64, sessionCount: Int) throws {
     generator = SplitMix(seed)
     // A killed process loses nothing that it has written, in memory as on a disk.
-    folder = try ScratchFolder(inMemory: true)
+    folder = try ScratchFolder(isInMemory: true)
     let model = try OneLayer.converted.get()
     try FileManager.default.copyItem(atPath: "\(model)/shares", toPath: folder.file("shares"))
     try Tool.succeed(

@@ -42,6 +42,10 @@ void lodge_halves_from_floats(const float *source, uint16_t *target, size_t coun
 /// The same without special instructions.
 void lodge_halves_from_floats_portable(const float *source, uint16_t *target, size_t count);
 
+/// Largest magnitude among the bits of `count` floats, signs left out: infinities and NaN have 2^31 - 2^23
+/// or more.
+uint32_t lodge_largest_magnitude(const float *source, size_t count);
+
 /// What the results of `lodge_fixed_from_floats` need of the ring.
 typedef struct {
   /// The bits below the sign that some result uses: ones where it differs from its sign.

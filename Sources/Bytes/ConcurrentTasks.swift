@@ -1,6 +1,5 @@
 // Independent tasks on all cores; results do not depend on how many threads there are.
 
-package import Bytes
 import Dispatch
 import Synchronization
 
