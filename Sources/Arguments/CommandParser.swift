@@ -1,5 +1,7 @@
 // Reads a command line against the declaration of a command.
 
+import Bytes
+
 /// What a command line asks for.
 enum Invocation {
   case help(Command, path: String)
@@ -11,7 +13,11 @@ extension Command {
   func invocation(_ words: [String], path: String, console: Console) throws(UsageError)
     -> Invocation
   {
-    if !subcommands.isEmpty {
+    if run != nil, let subcommand = subcommands.first(where: { $0.name == words.first }) {
+      return try subcommand.invocation(
+        Array(words.dropFirst()), path: "\(path) \(subcommand.name)", console: console)
+    }
+    if run == nil {
       guard let word = words.first else {
         throw UsageError("a subcommand is missing", hint: "see '\(path) --help'")
       }

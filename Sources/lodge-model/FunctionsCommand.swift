@@ -4,6 +4,7 @@ import Approximation
 import Arguments
 import Bytes
 import Models
+import Program
 import Sharing
 import Validation
 
@@ -37,9 +38,9 @@ let functionsCommand = Command(
   let out = try arguments.string("out")
   try AtomicFile.check(out)
   let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
-  let calibration = try calibration(arguments, of: loaded, memory: memory)
+  let observed = try calibration(arguments, of: loaded, memory: memory)
   let recipe = try Recipe.named(arguments.string("recipe")).resolved(
-    for: loaded.model, calibration: calibration)
+    for: loaded.model, calibration: observed)
   let export = try FunctionExport(loaded, recipe: recipe)
   try AtomicFile.write(Array((export.json.text + "\n").utf8), to: out, mode: 0o644)
   arguments.console.print(export.text)
