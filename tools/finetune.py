@@ -22,7 +22,7 @@ from adaptation.errors import InputError
 from adaptation.functions import function
 from adaptation.graph import Graph
 from adaptation.schedule import staged, together
-from adaptation.training import Texts, Trainer, samples
+from adaptation.training import Deadline, Texts, Trainer, samples
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,8 +51,7 @@ def arguments():
         prog="tools/finetune",
         description="Trains a model with replaced operations (adaptation).",
         epilog="example: lodge-model functions opt --recipe pcft --tokens cal.json --out pcft.json; "
-        "tools/finetune opt --functions pcft.json --tokens train.json --validation held.json "
-        "--out adapted; lodge-model approximate adapted --recipe adapted/recipe.json "
+        "tools/finetune opt --functions pcft.json --tokens train.json --out adapted; lodge-model approximate adapted --recipe adapted/recipe.json "
         "--tokens cal.json --out adapted.lodge",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -60,8 +59,10 @@ def arguments():
     add("checkpoint", metavar="CHECKPOINT", help="folder with config.json and weights")
     add("--functions", required=True, metavar="FILE", help="written by lodge-model functions")
     add("--tokens", required=True, metavar="FILE", help="training texts: JSON array of token lists")
-    add("--validation", required=True, metavar="FILE",
-        help="held-out texts, JSON or NPY, that decide what is reverted; not trained on")
+    add("--validation", metavar="FILE",
+        help="held-out texts, JSON or NPY, that decide what is reverted; not trained on (default: "
+        "every --hold-out-th of the training texts)")
+    add("--hold-out", type=number(2, 10**6, int), default=18, metavar="N", help="see --validation")
     add("--test", metavar="FILE", help="texts that are only measured, before and after; not trained on")
     add("--out", required=True, metavar="DIR", help="folder to write")
     add("--schedule", choices=["staged", "together"], default="together",
@@ -110,9 +111,52 @@ def read_lists(path):
     return value
 
 
+def windows(lists, length):
+    """The texts, those of more than `length` tokens in parts that all begin with the first token."""
+    result = []
+    for text in lists:
+        if len(text) <= length:
+            result.append(text)
+            continue
+        parts = [text[:1] + text[at:at + length - 1] for at in range(1, len(text), length - 1)]
+        result += [part for part in parts if len(part) > 1]
+    return result
+
+
+def split(options, graph):
+    """Texts to train on, to decide with, and to measure with or None; no text is in two of them."""
+    length = graph.maximum_positions
+
+    def read(path):
+        return windows(read_lists(path), length) if graph.is_causal else read_lists(path)
+
+    test = read(options.test) if options.test else []
+    held_out = {tuple(text) for text in test}
+    training = read(options.tokens)
+    if options.validation:
+        validation = read(options.validation)
+        held_out |= {tuple(text) for text in validation}
+    kept = [text for text in training if tuple(text) not in held_out]
+    if not options.validation:
+        step = options.hold_out
+        validation = kept[step // 2::step]
+        held_out = {tuple(text) for text in validation}
+        kept = [text for text in kept if tuple(text) not in held_out]
+    if len(kept) < len(training):
+        print(
+            f"finetune: {len(training) - len(kept)} of {len(training)} training texts are held out "
+            "and not trained on", file=sys.stderr)
+    return (
+        Texts(kept, options.tokens, graph),
+        Texts(validation, options.validation or options.tokens, graph),
+        Texts(test, options.test, graph) if test else None,
+    )
+
+
 def read_export(path):
     export = checkpoint.read_json(path)
-    missing = {"model", "weights", "functions", "recipe"} - set(export)
+    members = {"model", "weights", "functions", "recipe"}
+    missing = members - set(export) if isinstance(export, dict) else members
     if missing:
         raise InputError(
             path, f"has no member \"{min(missing)}\"", "write it with lodge-model functions")
@@ -158,23 +202,11 @@ def run(options):
         raise InputError(options.out, "exists already", "choose a new folder, or remove it")
     export = read_export(options.functions)
     tensors = checkpoint.read(options.checkpoint)
+    deadline, started = Deadline(options.minutes), time.process_time()
     teacher = Graph(export, tensors)
     if options.loss == "task" and not teacher.is_causal:
         raise InputError("--loss task", "an encoder has no next token", "use --loss distil")
-    validation, test = read_lists(options.validation), []
-    if options.test:
-        test = read_lists(options.test)
-    held_out = {tuple(text) for text in validation + test}
-    training = read_lists(options.tokens)
-    kept = [text for text in training if tuple(text) not in held_out]
-    if len(kept) < len(training):
-        print(
-            f"finetune: {len(training) - len(kept)} of {len(training)} training texts are held out "
-            "and not trained on", file=sys.stderr)
-    texts = Texts(kept, options.tokens, teacher)
-    validation = Texts(validation, options.validation, teacher)
-    test = Texts(test, options.test, teacher) if options.test else None
-
+    texts, validation, test = split(options, teacher)
     if options.samples and not teacher.is_causal:
         raise InputError("--samples", "an encoder writes no texts")
     if options.samples:
@@ -190,7 +222,7 @@ def run(options):
     student = teacher.copy()
     for parameter in teacher.parameters.values():
         parameter.requires_grad_(False)
-    trainer = Trainer(teacher, student, texts, validation, options, Progress())
+    trainer = Trainer(teacher, student, texts, validation, options, deadline, Progress())
 
     def figures(graph):
         result = {"validation": measure(trainer.evaluate(graph), graph.is_causal)}
@@ -202,8 +234,9 @@ def run(options):
     student.functions = dict(functions)
     report["replaced"] = figures(student)
     student.functions = {}
+    for stage in ("original", "replaced"):
+        print(f"finetune: {describe_stage(stage, report)}", file=sys.stderr)
     schedule = staged if options.schedule == "staged" else together
-    started = time.process_time()
     outcome = schedule(trainer, functions, lambda line: print(f"finetune: {line}", file=sys.stderr))
     report["adapted"] = figures(student)
     report["reverted"] = outcome.reverted
@@ -222,13 +255,15 @@ def run(options):
     return report
 
 
+def describe_stage(stage, report):
+    values = ", ".join(
+        f"{texts} {kind} {value:.4f}"
+        for texts, measures in report[stage].items() for kind, value in measures.items())
+    return f"{stage:9} {values}"
+
+
 def describe(report, options):
-    lines = []
-    for stage in ("original", "replaced", "adapted"):
-        values = ", ".join(
-            f"{texts} {kind} {value:.4f}"
-            for texts, measures in report[stage].items() for kind, value in measures.items())
-        lines.append(f"{stage:9} {values}")
+    lines = [describe_stage(stage, report) for stage in ("original", "replaced", "adapted")]
     lines.append(
         f"{report['steps']} steps in {report['seconds']:.0f} s "
         f"({report['processorSeconds']:.0f} s of processor time)")

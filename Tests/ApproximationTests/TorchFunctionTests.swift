@@ -83,8 +83,9 @@ import Testing
   private func cases() throws -> [Case] {
     var result: [Case] = []
     for recipe in Recipe.shipped {
-      for (operationClass, choice) in recipe.choices.sorted(by: { $0.key.rawValue < $1.key.rawValue })
-      {
+      for (operationClass, choice) in recipe.choices.sorted(by: {
+        $0.key.rawValue < $1.key.rawValue
+      }) {
         let site = ReplacementSite(operationClass, keyCount: operationClass == .softmax ? 24 : 1)
         let replacement = try choice.replacement.resolved(for: statistics(site))
         let form = try #require(replacement.form(at: site), "\(recipe.name) \(site)")
@@ -129,7 +130,8 @@ import Testing
 
   @Test func formsOfOtherKindsAreNamed() throws {
     let folder = try ScratchFolder()
-    let path = try folder.write(#"[{"form": {"spline": {}}, "rows": [[1]]}]"#.utf8, to: "cases.json")
+    let path = try folder.write(
+      #"[{"form": {"spline": {}}, "rows": [[1]]}]"#.utf8, to: "cases.json")
     let outcome = try PythonTool("evaluate-functions").run([path])
     #expect(outcome.status == 1)
     #expect(outcome.errorLines.count == 1 && outcome.errors.contains("spline"))

@@ -136,13 +136,11 @@ import Testing
   @Test(.needsTorch) func wrongInputsAreNamed() throws {
     let subject = try Subject(recipe: "pcft")
     let out = subject.folder.file("adapted")
-    let long = try subject.folder.write("[[1,2,3,4,5,6,7]]".utf8, to: "long.json")
     let strange = try subject.folder.write("[[1,2,11]]".utf8, to: "strange.json")
-    let empty = try subject.folder.write("[]".utf8, to: "empty.json")
     let cases: [(changes: [String: String], part: String)] = [
-      (["--tokens": long], "7 tokens"), (["--tokens": strange], "token 11"),
-      (["--tokens": empty], "no texts"), (["--tokens": subject.folder.path], "directory"),
+      (["--tokens": strange], "token 11"),
       (["--functions": subject.training], "member"), (["--out": subject.model], "exists"),
+      // Nothing is left to train on.
       (["--tokens": subject.validation], "no texts"),
     ]
     for (changes, part) in cases {
@@ -160,9 +158,11 @@ import Testing
   }
 
   @Test func withoutTorchAnErrorSaysWhatToDo() throws {
-    let outcome = try PythonTool("finetune").run(["--help"], environment: [
-      "LODGE_TORCH_PYTHON": "/no/such/python"
-    ])
+    let outcome = try PythonTool("finetune").run(
+      ["--help"],
+      environment: [
+        "LODGE_TORCH_PYTHON": "/no/such/python"
+      ])
     #expect(outcome.status == 69)
     #expect(outcome.errors.contains("finetune: hint: "))
   }

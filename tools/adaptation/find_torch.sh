@@ -7,7 +7,9 @@ if [ ! -x "$python" ]; then
   echo "$name: hint: run tools/setup first, or set LODGE_TORCH_PYTHON" >&2
   exit 69
 fi
-if ! "$python" -c 'import torch, safetensors, numpy' 2>/dev/null; then
+# Found, not imported: that takes seconds.
+find='import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, sys.argv[1:])))'
+if ! "$python" -c "$find" torch safetensors numpy; then
   echo "$name: error: $python does not have torch, safetensors and numpy" >&2
   echo "$name: hint: '.venv/bin/pip install torch', or set LODGE_TORCH_PYTHON to a Python" \
     "that has them" >&2

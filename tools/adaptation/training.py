@@ -129,7 +129,7 @@ def relative_error(value, original):
 
 
 class Deadline:
-    """When training must end."""
+    """When training must end, and the share of the time that is left for some of the steps."""
 
     def __init__(self, minutes):
         self.start = time.monotonic()
@@ -143,16 +143,20 @@ class Deadline:
     def seconds(self):
         return time.monotonic() - self.start
 
+    def share(self, part):
+        """Seconds that a part of what is left to do may take."""
+        return max(self.end - time.monotonic(), 0) * min(part, 1)
+
 
 class Trainer:
-    def __init__(self, teacher, student, training, validation, options, progress):
+    def __init__(self, teacher, student, training, validation, options, deadline, progress):
         self.teacher = teacher
         self.student = student
         self.validation = validation
         self.options = options
         self.objective = Objective(options)
         self.batches = training.forever(options.batch, options.seed)
-        self.deadline = Deadline(options.minutes)
+        self.deadline = deadline
         self.progress = progress
         self.step_count = 0
         self.curve = []
@@ -184,24 +188,31 @@ class Trainer:
             count += weight
         return total / count
 
-    def adapt(self, keys, steps, label, rate=None):
-        """AdamW on the parameters `keys` for `steps` steps: warm-up of 6 %, then linearly to zero."""
+    def adapt(self, keys, steps, label):
+        """AdamW on the parameters `keys` for `steps` steps: warm-up of 6 %, then linearly to zero.
+
+        Where time runs out before the steps do, the rate falls with the time instead. Then, and only
+        then, the result depends on how fast the machine is.
+        """
         parameters = [self.student.parameters[key] for key in sorted(keys)]
         if not parameters or steps < 1:
             return
         for key, parameter in self.student.parameters.items():
             parameter.requires_grad_(key in keys)
-        rate = rate or self.options.rate
         optimiser = torch.optim.AdamW(
-            parameters, lr=rate, betas=(0.9, 0.98), weight_decay=self.options.decay)
+            parameters, lr=self.options.rate, betas=(0.9, 0.98), weight_decay=self.options.decay)
         warm_up = max(1, round(0.06 * steps))
-        recent = []
+        start, recent = time.monotonic(), []
+        limit = self.deadline.share(steps / max(steps, self.options.steps - self.step_count))
         for step in range(steps):
-            if self.deadline.passed:
+            elapsed = (time.monotonic() - start) / limit if limit else 1
+            if elapsed >= 1:
                 break
-            share = min((step + 1) / warm_up, (steps - step) / max(1, steps - warm_up))
+            share = min(
+                (step + 1) / warm_up, (steps - step) / max(1, steps - warm_up), 1,
+                (1 - elapsed) / 0.94)
             for group in optimiser.param_groups:
-                group["lr"] = rate * share
+                group["lr"] = self.options.rate * share
             tokens, lengths = next(self.batches)
             with self.autocast():
                 loss = self.objective(self.teacher, self.student, tokens, lengths)
@@ -216,7 +227,9 @@ class Trainer:
             optimiser.step()
             self.step_count += 1
             recent.append(value)
-            if len(recent) == 10 or step == steps - 1:
+            if len(recent) == 10:
                 self.curve.append([self.step_count, sum(recent) / len(recent)])
                 recent = []
             self.progress(self, label, value)
+        if recent:
+            self.curve.append([self.step_count, sum(recent) / len(recent)])
