@@ -24,9 +24,11 @@ public struct Command: Sendable {
   let run: (@Sendable (ParsedArguments) throws -> Void)?
 
   /// A command that does something; `run` throws `InputError` (exit 1) or `UsageError` (exit 64).
+  ///
+  /// It may have subcommands besides, when it takes no positional arguments.
   public init(
     _ name: String, summary: String, details: String = "", example: String,
-    positionals: [Positional] = [], options: [Option] = [],
+    positionals: [Positional] = [], options: [Option] = [], subcommands: [Command] = [],
     run: @escaping @Sendable (ParsedArguments) throws -> Void
   ) {
     self.name = name
@@ -35,8 +37,10 @@ public struct Command: Sendable {
     self.example = example
     self.positionals = positionals
     self.options = options
-    self.subcommands = []
+    self.subcommands = subcommands
     self.run = run
+    precondition(
+      subcommands.isEmpty || positionals.isEmpty, "\(name): a positional could be a subcommand")
     let names = options.map(\.name) + ["help"]
     precondition(Set(names).count == names.count, "\(name): an option is declared twice")
     precondition(
