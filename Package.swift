@@ -14,6 +14,7 @@ let systemLibraries: [Target] = [
 let libraries: [Target] = [
   .target(name: "CRingKernels", cSettings: [.unsafeFlags(["-O3"])]),
   .target(name: "CFloatKernels", cSettings: [.unsafeFlags(["-O3"])]),
+  .target(name: "CWipingHeap"),
   .target(name: "Bytes"),
   .target(name: "Rings", dependencies: ["CRingKernels"]),
   .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
@@ -63,7 +64,8 @@ let package = Package(
   name: "lodge",
   products: tools.map { .executable(name: $0, targets: [$0]) },
   targets: systemLibraries + libraries
-    + tools.map { .executableTarget(name: $0, dependencies: toolModules) }
+    // Every tool handles secrets: its freed memory is wiped.
+    + tools.map { .executableTarget(name: $0, dependencies: toolModules + ["CWipingHeap"]) }
     + [.target(name: "TestSupport", dependencies: toolModules, path: "Tests/TestSupport")]
     + [
       "Bytes", "Rings", "Randomness", "Trust", "Checkpoints", "Models", "Approximation",
@@ -85,6 +87,8 @@ let strictSettings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-for target in package.targets where target.type != .system && !target.name.hasSuffix("Kernels") {
+let cTargets = ["CRingKernels", "CFloatKernels", "CWipingHeap"]
+for target in package.targets
+where target.type != .system && !cTargets.contains(target.name) {
   target.swiftSettings = strictSettings
 }

@@ -1,11 +1,13 @@
 """Turns text into token ids and back, with a checkpoint's tokenizer.json.
 
 encode writes the JSON that lodge-model and lodge-client read: a list of ids for one text, a list
-of such lists for several. decode reads either form and prints one line per list.
+of such lists for several. decode reads either form and prints one line per list. pairs turns a table
+of scored sentence pairs into the JSON that lodge-check validate reads.
 """
 
 import argparse
 import json
+import math
 import os
 import sys
 
@@ -32,7 +34,7 @@ def arguments():
         epilog="example: tools/tokenize encode --tokenizer model/tokenizer.json --start 2 "
         "'It was the best of times' --out tokens.json",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="encode|decode")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="encode|decode|pairs")
     encode = commands.add_parser("encode", help="text to ids")
     encode.add_argument(
         "texts", metavar="TEXT", nargs="*", help="texts; without any, one per line of standard input"
@@ -45,6 +47,9 @@ def arguments():
     encode.add_argument(
         "--list", action="store_true", help="write a list of lists even for a single text"
     )
+    encode.add_argument(
+        "--whole", action="store_true", help="standard input is one text, not one per line"
+    )
     decode = commands.add_parser("decode", help="ids to text")
     decode.add_argument(
         "file", metavar="FILE", nargs="?", help="JSON ids (default: standard input)"
@@ -52,7 +57,19 @@ def arguments():
     decode.add_argument(
         "--keep-special", action="store_true", help="print special tokens such as </s> as well"
     )
-    for command in (encode, decode):
+    pairs = commands.add_parser("pairs", help="scored sentence pairs to ids")
+    pairs.add_argument(
+        "file", metavar="FILE", nargs="?",
+        help="table with columns between tabs (default: standard input)",
+    )
+    for number, name in enumerate(("score", "first", "second"), 1):
+        pairs.add_argument(
+            f"--{name}", type=int, default=number, metavar="N",
+            help=f"column of the {name if name == 'score' else name + ' text'}, from 1 "
+            "(default: %(default)s)",
+        )
+    pairs.add_argument("--max", type=int, metavar="N", help="keep at most N ids of a text")
+    for command in (encode, decode, pairs):
         command.add_argument(
             "--tokenizer", required=True, metavar="FILE", help="tokenizer.json (or its folder)"
         )
@@ -85,14 +102,14 @@ def encode(options):
     size = tokenizer.get_vocab_size(with_added_tokens=True)
     if options.start is not None and not 0 <= options.start < size:
         raise InputError(f"--start {options.start}: the tokenizer has ids 0 to {size - 1}")
-    if options.max is not None and options.max < 1:
-        raise InputError(f"--max {options.max}: must be positive")
+    check_limit(options)
     texts = options.texts
+    if options.whole and texts:
+        raise InputError("--whole: reads standard input, there are texts on the command line")
     if not texts:
-        try:
-            texts = [line for line in sys.stdin.read().splitlines() if line.strip()]
-        except UnicodeDecodeError:
-            raise InputError("standard input: is not UTF-8") from None
+        content = read_text(None)
+        texts = [content] if options.whole else content.splitlines()
+        texts = [text for text in texts if text.strip()]
         if not texts:
             raise InputError("standard input: holds no text")
     lists = []
@@ -106,6 +123,54 @@ def encode(options):
         lists.append(ids[: options.max])
     single = len(lists) == 1 and not options.list
     return json.dumps(lists[0] if single else lists, separators=(",", ":")) + "\n"
+
+
+def check_limit(options):
+    if options.max is not None and options.max < 1:
+        raise InputError(f"--max {options.max}: must be positive")
+
+
+def read_text(path):
+    try:
+        if path is None:
+            return sys.stdin.read()
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path or 'standard input'}: is not UTF-8") from None
+
+
+def pairs(options):
+    tokenizer = load_tokenizer(options.tokenizer)
+    check_limit(options)
+    columns = (options.score, options.first, options.second)
+    if min(columns) < 1 or len(set(columns)) < 3:
+        raise InputError("--score, --first, --second: must be three different columns from 1 on")
+    name = options.file or "standard input"
+    found = []
+    for number, line in enumerate(read_text(options.file).splitlines(), 1):
+        if not line.strip():
+            continue
+        place = f"{name}: line {number}"
+        cells = line.split("\t")
+        if len(cells) < max(columns):
+            raise InputError(f"{place}: has {len(cells)} columns, {max(columns)} are needed")
+        score, first, second = (cells[column - 1] for column in columns)
+        try:
+            score = float(score)
+        except ValueError:
+            raise InputError(f"{place}: the score \"{score}\" is not a number") from None
+        if not math.isfinite(score):
+            raise InputError(f"{place}: the score is not finite")
+        ids = [tokenizer.encode(text).ids[: options.max] for text in (first, second)]
+        if not all(ids):
+            raise InputError(f"{place}: a text has no tokens")
+        found.append({"first": ids[0], "second": ids[1], "score": score})
+    if not found:
+        raise InputError(f"{name}: holds no pairs")
+    return json.dumps(found, separators=(",", ":")) + "\n"
 
 
 def decode(options):
@@ -158,7 +223,7 @@ def write(text, path):
 def main():
     options = arguments()
     try:
-        text = encode(options) if options.command == "encode" else decode(options)
+        text = {"encode": encode, "decode": decode, "pairs": pairs}[options.command](options)
         write(text, options.out)
     except InputError as error:
         message = str(error).replace("\n", " ")

@@ -7,6 +7,7 @@ Tests/Vectors/checkpoints holds what it writes.
 
 import argparse
 import io
+import json
 import os
 import pickle
 import sys
@@ -32,6 +33,24 @@ def plain_tensors():
 
 def half_tensors():
     return {n: t.clip(-60000, 60000).astype(numpy.float16) for n, t in plain_tensors().items()}
+
+
+def brain_tensors():
+    """The bits of BF16, which numpy does not know: the upper halves of F32."""
+    tensors = plain_tensors()
+    tensors["vector"][2] = 3e38
+    return {n: (t.view(numpy.uint32) >> 16).astype(numpy.uint16) for n, t in tensors.items()}
+
+
+def double_tensors():
+    return {n: t.astype(numpy.float64) / 3 for n, t in plain_tensors().items()}
+
+
+def integer_tensors():
+    kinds = {"i64": "int64", "i32": "int32", "i16": "int16", "i8": "int8", "u8": "uint8"}
+    return {n: numpy.arange(6, dtype=k).reshape(2, 3) for n, k in kinds.items()} | {
+        "bool": numpy.array([True, False])
+    }
 
 
 class Global:
@@ -79,9 +98,15 @@ class Tensor:
         return (self.rebuild, self.arguments)
 
 
-def write_pytorch(path, tensors, kind):
+STORAGES = {"float32": "Float", "float16": "Half", "float64": "Double", "uint16": "BFloat16"} | {
+    "int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"
+}
+
+
+def write_pytorch(path, tensors):
     entries, state = [], {}
-    storage_type = Global("torch", kind)
+    kinds = {a.dtype.name for a in tensors.values()}
+    types = {k: Global("torch", STORAGES[k] + "Storage") for k in kinds}
     for index, (name, array) in enumerate(tensors.items()):
         # Every other tensor is a transposed view into a longer storage.
         data, offset = array, 0
@@ -91,7 +116,7 @@ def write_pytorch(path, tensors, kind):
             transposed = numpy.ascontiguousarray(array.T).strides
             strides = tuple(s // array.itemsize for s in reversed(transposed))
             offset = data.size - array.size
-        storage = Storage(storage_type, str(index), data)
+        storage = Storage(types[array.dtype.name], str(index), data)
         entries.append((f"model/data/{index}", data.tobytes()))
         state[name] = Tensor(storage, offset, array.shape, strides)
     stream = io.BytesIO()
@@ -114,6 +139,31 @@ def write_hdf5(path, tensors, **options):
             group.create_dataset("0", data=array, chunks=chunks, **options)
 
 
+def write_brain_safetensors(path, tensors):
+    """BF16, by what safetensors offers beneath its modules for each library."""
+    entries = {
+        n: safetensors.TensorSpec(
+            dtype="bfloat16", shape=t.shape, data_ptr=t.ctypes.data, data_len=t.nbytes)
+        for n, t in tensors.items()
+    }
+    safetensors.serialize_file(entries, path)
+
+
+def write_sharded(folder, name, tensors, write):
+    """Two files and their index, as Hugging Face's libraries lay them out."""
+    os.makedirs(folder, exist_ok=True)
+    stem, extension = os.path.splitext(name)
+    names, weight_map = sorted(tensors), {}
+    for index, part in enumerate([names[:2], names[2:]]):
+        shard = f"{stem}-{index + 1:05}-of-00002{extension}"
+        write(os.path.join(folder, shard), {n: tensors[n] for n in part})
+        weight_map |= dict.fromkeys(part, shard)
+    total = sum(t.nbytes for t in tensors.values())
+    with open(os.path.join(folder, name + ".index.json"), "w") as file:
+        json.dump({"metadata": {"total_size": total}, "weight_map": weight_map}, file, indent=2)
+        file.write("\n")
+
+
 def write_compact_hdf5(path):
     with h5py.File(path, "w") as file:
         layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -124,6 +174,7 @@ def write_compact_hdf5(path):
 
 
 def write_gguf(path, tensors):
+    """Tensors with ggml's type of each."""
     writer = gguf.GGUFWriter(path, "llama")
     for name, (array, kind) in tensors.items():
         writer.add_tensor(name, array, raw_dtype=kind)
@@ -211,18 +262,34 @@ def main():
     def path(name):
         return os.path.join(folder, name)
 
-    plain, half = plain_tensors(), half_tensors()
+    kinds = gguf.GGMLQuantizationType
+    plain, half, brain = plain_tensors(), half_tensors(), brain_tensors()
+    double, integers = double_tensors(), integer_tensors()
     safetensors.numpy.save_file(plain, path("plain.safetensors"), {"format": "np"})
-    safetensors.numpy.save_file(half, path("half.safetensors"))
-    write_pytorch(path("plain.bin"), plain, "FloatStorage")
-    write_pytorch(path("half.bin"), half, "HalfStorage")
-    write_hdf5(path("plain.h5"), plain)
-    write_hdf5(path("half.h5"), half)
+    for name, tensors in [("half", half), ("double", double), ("integers", integers)]:
+        safetensors.numpy.save_file(tensors, path(f"{name}.safetensors"))
+    write_brain_safetensors(path("brain.safetensors"), brain)
+    for name, tensors, kind in [
+        ("plain", plain, kinds.F32),
+        ("half", half, kinds.F16),
+        ("brain", brain, kinds.BF16),
+        ("double", double, kinds.F64),
+    ]:
+        write_pytorch(path(f"{name}.bin"), tensors)
+        write_gguf(path(f"{name}.gguf"), {n: (t, kind) for n, t in tensors.items()})
+        if name != "brain":
+            write_hdf5(path(f"{name}.h5"), tensors)
+    write_pytorch(path("integers.bin"), integers)
+    signed = {n: t for n, t in integers.items() if n.startswith("i")}
+    write_gguf(path("integers.gguf"), {n: (t, kinds[n.upper()]) for n, t in signed.items()})
+    numbers = {n: t for n, t in integers.items() if n != "bool"}
+    write_hdf5(path("integers.h5"), numbers)
     write_compact_hdf5(path("compact.h5"))
     write_hdf5(path("chunked.h5"), plain, shuffle=True, compression="gzip", fletcher32=True)
-    float32, float16 = gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16
-    write_gguf(path("plain.gguf"), {n: (t, float32) for n, t in plain.items()})
-    write_gguf(path("half.gguf"), {n: (t, float16) for n, t in half.items()})
+    write_sharded(
+        path("sharded"), "model.safetensors", plain,
+        lambda file, part: safetensors.numpy.save_file(part, file))
+    write_sharded(path("sharded"), "pytorch_model.bin", plain, write_pytorch)
     blocks, expected = quantised_tensors()
     write_gguf(path("quantised.gguf"), blocks)
     safetensors.numpy.save_file(expected, path("quantised.safetensors"))

@@ -25,7 +25,8 @@ public struct Command: Sendable {
 
   /// A command that does something; `run` throws `InputError` (exit 1) or `UsageError` (exit 64).
   ///
-  /// It may have subcommands besides, when it takes no positional arguments.
+  /// - Parameter subcommands: Run instead where the first argument is one of their names; a path of that
+  ///   name is then written with its folder, `./status`.
   public init(
     _ name: String, summary: String, details: String = "", example: String,
     positionals: [Positional] = [], options: [Option] = [], subcommands: [Command] = [],
@@ -39,8 +40,6 @@ public struct Command: Sendable {
     self.options = options
     self.subcommands = subcommands
     self.run = run
-    precondition(
-      subcommands.isEmpty || positionals.isEmpty, "\(name): a positional could be a subcommand")
     let names = options.map(\.name) + ["help"]
     precondition(Set(names).count == names.count, "\(name): an option is declared twice")
     precondition(

@@ -1,5 +1,7 @@
 // Reads a command line against the declaration of a command.
 
+import Bytes
+
 /// What a command line asks for.
 enum Invocation {
   case help(Command, path: String)

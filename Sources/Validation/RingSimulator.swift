@@ -26,7 +26,9 @@ public struct RingSimulator: Sendable {
   private var keyCaches: [ValueID: [UInt64]] = [:]
 
   /// `weights` in the order of `program.weights`, `streams` those of party 0 and party 1.
-  public init(program: SecureProgram, weights: [[UInt64]], streams: [SessionStreams]) {
+  ///
+  /// Without weights, each step is given them when they are needed.
+  public init(program: SecureProgram, weights: [[UInt64]] = [], streams: [SessionStreams]) {
     self.program = program
     self.weights = weights
     self.streams = streams
@@ -51,6 +53,15 @@ public struct RingSimulator: Sendable {
   public mutating func step(_ step: SessionStep, input: [UInt64], observe: Observer? = nil)
     -> [UInt64]
   {
+    let weights = weights
+    return self.step(step, input: input, observe: observe) { weights[$0] }
+  }
+
+  /// The same with the weights that `weight` gives.
+  public mutating func step<Failure: Error>(
+    _ step: SessionStep, input: [UInt64], observe: Observer? = nil,
+    weight: (WeightID) throws(Failure) -> [UInt64]
+  ) throws(Failure) -> [UInt64] {
     var values = [[UInt64]](repeating: [], count: program.values.count)
     var masks: [ValueID: [UInt64]] = [:]
     var output: [UInt64] = []
@@ -74,11 +85,11 @@ public struct RingSimulator: Sendable {
       case .truncate(let x): values[first] = values[x]
       case .linear(let x, let id):
         values[first] =
-          x == oneHotValue
-          ? program.weights[id].sparseProduct(values[x], weights[id])
-          : program.weights[id].product(values[x], weights[id])
+          try x == oneHotValue
+          ? program.weights[id].sparseProduct(values[x], weight(id))
+          : program.weights[id].product(values[x], weight(id))
       case .scale(let x, let id):
-        values[first] = program.weights[id].scaled(values[x], weights[id])
+        values[first] = try program.weights[id].scaled(values[x], weight(id))
       case .scores(let query, let key, let heads, let keyHeads):
         values[first] = step.scores(
           values[query], keyCaches[key] ?? values[key], shape(first), heads: heads,
@@ -103,7 +114,7 @@ public struct RingSimulator: Sendable {
         values[first] = step.combine(
           terms.map { (values[$0.value], shape($0.value), $0.coefficient) }, constant: constant)
       case .addWeight(let x, let id, let rows):
-        values[first] = step.addWeight(values[x], shape(x), weights[id], rows: rows)
+        values[first] = try step.addWeight(values[x], shape(x), weight(id), rows: rows)
       case .rotate(let x, let rotation):
         values[first] = step.rotate(values[x], shape(x), rotation)
       case .sum(let x, let runs): values[first] = step.sum(values[x], shape(x), runs: runs)

@@ -33,7 +33,7 @@ let compareCommand = Command(
     "comparing", total: set.tokenCount * files.count, unit: .items("tokens"),
     console: arguments.console)
   for (path, file) in files {
-    let evaluator = try Evaluator(file, path: path, pooling: readPooling(arguments))
+    let evaluator = try readEvaluator(arguments, file, path: path)
     let result = try EvaluationResult(evaluator, set) { progress.advance(by: $0) }
     comparison.add(path: path, file: file, evaluator: evaluator, result: result)
   }

@@ -2,6 +2,7 @@
 
 import Arguments
 import Bytes
+import Models
 import Sharing
 import Validation
 
@@ -20,6 +21,9 @@ let evaluationOptions = [
     help: "how an encoder's states become one embedding"),
   Option("prompt", .integer(1...1 << 20), help: "tokens of the prompt, for costs (default 64)"),
   Option("new", .integer(0...1 << 20), help: "new tokens, for costs (default 32)"),
+  Option(
+    "memory", .byteCount, default: "1GiB",
+    help: "memory for weights; larger models are read from the file again and again"),
 ]
 
 /// Where to write besides standard output.
@@ -35,8 +39,13 @@ func requireEvaluationSet(_ arguments: ParsedArguments) throws(UsageError) {
   }
 }
 
-func readPooling(_ arguments: ParsedArguments) throws(InputError) -> Pooling {
-  Pooling(rawValue: try arguments.string("pooling")) ?? .mean
+/// The evaluator of the model in `file` as the options say.
+func readEvaluator(_ arguments: ParsedArguments, _ file: ModelFile, path: String)
+  throws(InputError) -> Evaluator
+{
+  try Evaluator(
+    file, path: path, pooling: Pooling(rawValue: arguments.string("pooling")) ?? .mean,
+    memory: MemoryBudget(byteCount: arguments.integer("memory")))
 }
 
 /// The files of `--out` and `--report`, checked before the work begins.
@@ -53,7 +62,7 @@ struct ReportOutputs {
 
   func write(_ document: JSON) throws(InputError) {
     if let json {
-      try AtomicFile.write(Array((document.text + "\n").utf8), to: json, mode: 0o644)
+      try AtomicFile.write(Array((document.text + "\n").utf8), to: json)
     }
     if let page { try page.tool.write(document, to: page.path) }
   }

@@ -36,7 +36,7 @@ let validateCommand = Command(
   let thresholds = try readThresholds(arguments)
   let file = try ModelFile(path: path)
   let set = try readEvaluationSet(arguments, file)
-  let evaluator = try Evaluator(file, path: path, pooling: readPooling(arguments))
+  let evaluator = try readEvaluator(arguments, file, path: path)
   let session = try CostReport.session(
     of: evaluator.program, prompt: arguments.optionalInteger("prompt"),
     new: arguments.optionalInteger("new"))

@@ -60,7 +60,8 @@ Command(
   let provider = try BundleProvider(
     party: party, bundlePath: bundlePath, correlationFolder: arguments.string("correlations"))
   let ledger = try SessionLedger(
-    path: arguments.optionalString("ledger") ?? "\(bundlePath).ledger", party: party)
+    path: arguments.optionalString("ledger") ?? "\(bundlePath).ledger", party: party,
+    guarding: arguments.string("correlations"))
   let console = arguments.console
   let log: @Sendable (String) -> Void = { console.report("lodge-party \(party): \($0)") }
   let service = try PartyService(

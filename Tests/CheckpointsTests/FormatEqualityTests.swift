@@ -28,20 +28,54 @@ import Testing
   }
 
   private func expectEqualFormats(in folder: String) throws {
-    for kind in ["plain", "half"] {
+    for kind in ["plain", "half", "brain", "double"] {
       let reference = try Safetensors(path: "\(folder)/\(kind).safetensors")
       #expect(reference.tensors.count == 4)
       try expectEqual(PyTorchCheckpoint(path: "\(folder)/\(kind).bin"), reference)
       try expectEqual(GGUF(path: "\(folder)/\(kind).gguf"), reference)
-      for file in kind == "plain" ? ["plain.h5", "chunked.h5"] : ["half.h5"] {
+      // HDF5 has no BF16.
+      let files = ["plain": ["plain.h5", "chunked.h5"], "brain": []][kind] ?? ["\(kind).h5"]
+      for file in files {
         try expectEqual(HDF5Checkpoint(path: "\(folder)/\(file)"), reference) {
           String($0.split(separator: "/")[1])
         }
       }
     }
+    let plain = try Safetensors(path: "\(folder)/plain.safetensors")
+    for name in ["model.safetensors", "pytorch_model.bin"] {
+      let index = "\(folder)/sharded/\(name).index.json"
+      try expectEqual(ShardedCheckpoint(path: index), plain)
+    }
+    // BF16 is the upper half of F32; the vector's last number was replaced before.
+    let brain = try Safetensors(path: "\(folder)/brain.safetensors")
+    for name in ["matrix", "cube", "one"] {
+      #expect(try bits(brain, name) == bits(plain, name).map { $0 & 0xffff_0000 })
+    }
     try expectEqual(
       GGUF(path: "\(folder)/quantised.gguf"),
       Safetensors(path: "\(folder)/quantised.safetensors"))
+    try expectEqualIntegers(in: folder)
+  }
+
+  /// Integers are no weights: their types and shapes are read, their elements are not.
+  private func expectEqualIntegers(in folder: String) throws {
+    let reference = try Safetensors(path: "\(folder)/integers.safetensors")
+    #expect(reference.tensors.map(\.type) == [.bool, .int16, .int32, .int64, .int8, .uint8])
+    for source in [
+      try PyTorchCheckpoint(path: "\(folder)/integers.bin"),
+      try GGUF(path: "\(folder)/integers.gguf"),
+      try HDF5Checkpoint(path: "\(folder)/integers.h5"),
+    ] as [any TensorSource] {
+      #expect(source.tensors.count == ["PyTorch": 6, "HDF5": 5, "GGUF": 4][source.formatName])
+      for tensor in source.tensors {
+        let name =
+          source.formatName == "HDF5" ? String(tensor.name.split(separator: "/")[1]) : tensor.name
+        let expected = reference.tensors.first { $0.name == name }
+        #expect(tensor.type == expected?.type && tensor.shape == expected?.shape, "\(tensor)")
+        let error = inputError { _ = try source.floats(tensor.name) }
+        #expect(error?.cause.contains("are not read as weights") == true)
+      }
+    }
   }
 
   @Test func vectorsAreEqual() throws { try expectEqualFormats(in: FormatEqualityTests.vectors) }

@@ -4,6 +4,7 @@ import Bytes
 import Checkpoints
 import Foundation
 import Glibc
+import Models
 import TestSupport
 import Testing
 
@@ -47,9 +48,55 @@ import Testing
     }
   }
 
+  /// What is mutated: files of one format, pickles inside of a sound archive, or JSON.
+  enum Subject: String, CaseIterable, Codable, Sendable {
+    case safetensors
+    case pyTorch
+    case pickle
+    case gguf
+    case hdf5
+    case json
+
+    private var extensions: [String] {
+      switch self {
+      case .safetensors: [".safetensors"]
+      case .pyTorch, .pickle: [".bin", ".pt"]
+      case .gguf: [".gguf"]
+      case .hdf5: [".h5"]
+      case .json: [".json"]
+      }
+    }
+
+    /// The vectors of the format, sound and broken ones.
+    func originals() throws -> [[UInt8]] {
+      let paths = ["", "/hostile"].flatMap { folder in
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: vectors + folder)) ?? []
+        return names.sorted().filter { name in
+          name != HostileVector.expectationsFile && extensions.contains(where: name.hasSuffix)
+        }.map { "\(vectors)\(folder)/\($0)" }
+      }
+      let files = try paths.map { try [UInt8](Data(contentsOf: URL(filePath: $0))) }
+      guard self == .pickle else { return files }
+      return files.compactMap(Subject.pickle)
+    }
+
+    /// The first entry of an archive that ends with STOP, found by its local header.
+    private static func pickle(in archive: [UInt8]) -> [UInt8]? {
+      guard archive.count > 30 else { return nil }
+      let length = (0..<4).reduce(0) { $0 | Int(archive[22 + $1]) << (8 * $1) }
+      let start = 30 + Int(archive[26]) + Int(archive[28])
+      guard length > 2, start + length <= archive.count, archive[start] == 0x80 else { return nil }
+      return Array(archive[start..<start + length])
+    }
+  }
+
   /// Opens and reads what it can of one mutant.
-  private static func exercise(_ bytes: [UInt8], file: String, scratch: ScratchFolder) throws {
-    let path = try scratch.write(bytes, to: file)
+  private static func exercise(_ bytes: [UInt8], of subject: Subject, in scratch: ScratchFolder)
+    throws
+  {
+    guard subject != .json else { return try exercise(text: bytes, in: scratch) }
+    let whole = subject == .pickle ? PickleBuilder.archive(bytes).bytes : bytes
+    let path = try scratch.write(whole, to: "mutant")
     do {
       guard let format = try CheckpointFormat(contentOf: path) else { return }
       let source: any TensorSource =
@@ -65,93 +112,95 @@ import Testing
           guard values.count == tensor.elementCount else { throw Mismatch() }
         } catch let error as InputError { _ = error.description }
       }
-      _ = try? Checkpoint(path: path)
+      _ = try ModelLoader.load(path: path)
     } catch let error as InputError { _ = error.description }
+  }
+
+  /// A mutant as the index of shards and as config.json of a tiny model.
+  private static func exercise(text: [UInt8], in scratch: ScratchFolder) throws {
+    let index = try scratch.write(text, to: "mutant.index.json")
+    for read in [
+      { _ = try ShardedCheckpoint(path: index) },
+      {
+        let configuration = try JSON.read(
+          index, valueLimit: JSON.maximumUntrustedValueCount)
+        _ = try ModelLoader.load(
+          Checkpoint(
+            configurationPath: index, configuration: configuration,
+            source: Safetensors(path: scratch.file("model.safetensors"))))
+      },
+    ] as [() throws -> Void] {
+      do { try read() } catch let error as InputError { _ = error.description }
+    }
   }
 
   private struct Mismatch: Error {}
 
-  /// Runs mutants of one vector for `seconds`, with at most 64 MB more memory than at the start.
-  ///
-  /// `LODGE_FUZZ_SECONDS` and `LODGE_FUZZ_SEED` in the environment replace both.
-  static func run(_ name: String, seed: UInt64, seconds: Double) throws {
-    let environment = ProcessInfo.processInfo.environment
-    let seconds = environment["LODGE_FUZZ_SECONDS"].flatMap(Double.init) ?? seconds
-    let seed = environment["LODGE_FUZZ_SEED"].flatMap(UInt64.init) ?? seed
-    let original = try [UInt8](Data(contentsOf: URL(filePath: "\(vectors)/\(name)")))
-    let scratch = try ScratchFolder()
-    // Everything that is made once exists before memory is bounded.
-    try exercise(original, file: name, scratch: scratch)
+  /// Bounds the memory of this process to what it uses now, 64 MB, and `byteCount` bytes.
+  private static func boundMemory(fileByteCount: Int) throws {
     let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
     let line = status.split(separator: "\n").first { $0.hasPrefix("VmData:") } ?? ""
     let used = UInt(line.split(whereSeparator: { !$0.isNumber }).first ?? "") ?? 0
     var limit = rlimit(
-      rlim_cur: rlim_t(used << 10) + (64 << 20) + rlim_t(original.count), rlim_max: .max)
-    guard unsafe setrlimit(__rlimit_resource_t(2), &limit) == 0 else { throw Mismatch() }
+      rlim_cur: rlim_t(used << 10) + (64 << 20) + rlim_t(fileByteCount), rlim_max: .max)
+    guard used > 0, unsafe setrlimit(__rlimit_resource_t(2), &limit) == 0 else { throw Mismatch() }
+  }
+
+  /// Runs mutants of one format for `seconds`.
+  ///
+  /// `LODGE_FUZZ_SECONDS` and `LODGE_FUZZ_SEED` in the environment replace both.
+  static func run(_ subject: Subject, seed: UInt64, seconds: Double) throws {
+    let environment = ProcessInfo.processInfo.environment
+    let seconds = environment["LODGE_FUZZ_SECONDS"].flatMap(Double.init) ?? seconds
+    let seed = environment["LODGE_FUZZ_SEED"].flatMap(UInt64.init) ?? seed
+    let originals = try subject.originals()
+    let scratch = try ScratchFolder(isInMemory: true)
+    _ = try TinyCheckpoint.opt(layerCount: 1, width: 2, innerWidth: 2).write(to: scratch)
+    // Everything that is made once exists before memory is bounded.
+    for original in originals { try exercise(original, of: subject, in: scratch) }
+    try boundMemory(fileByteCount: originals.map(\.count).max() ?? 0)
     var mutator = Mutator(state: seed)
-    print("\(name): mutants from seed \(seed)")
+    print("\(subject): mutants of \(originals.count) files from seed \(seed)")
     // A crash must not take the seed with it.
     fflush(nil)
     let end = Date(timeIntervalSinceNow: seconds)
     var rounds = 0
     while Date() < end {
       let state = mutator.state
-      let bytes = mutator.mutated(original)
+      let bytes = mutator.mutated(originals[mutator.next(originals.count)])
       // A mutant that takes a second is a hang in the making.
       let started = Date()
-      try exercise(bytes, file: name, scratch: scratch)
+      try exercise(bytes, of: subject, in: scratch)
       guard Date().timeIntervalSince(started) < 2 else {
         print("seed \(state) takes \(Date().timeIntervalSince(started)) s")
         throw Mismatch()
       }
       rounds += 1
     }
-    print("\(name): \(rounds) mutants")
+    print("\(subject): \(rounds) mutants")
   }
 
-  /// Prints what the process of an exit test wrote: the seed and the number of mutants.
-  private func report(_ result: ExitTest.Result?) {
-    print(String(decoding: result?.standardOutputContent ?? [], as: UTF8.self))
+  /// In a process of its own, whose output tells the seed and the number of mutants.
+  @Test(arguments: Subject.allCases)
+  func mutants(subject: Subject) async throws {
+    let result = await #expect(
+      processExitsWith: .success, observing: [\.standardOutputContent, \.standardErrorContent]
+    ) { [subject] in try FuzzTests.run(subject, seed: 1, seconds: 1.2) }
+    let output = String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
+    print(output)
     print(String(decoding: result?.standardErrorContent.suffix(2000) ?? [], as: UTF8.self))
+    #expect(output.contains(" from seed "))
   }
 
-  @Test func safetensors() async {
-    await report(
-      #expect(
-        processExitsWith: .success,
-        observing: [\.standardOutputContent, \.standardErrorContent]
-      ) { try FuzzTests.run("plain.safetensors", seed: 1, seconds: 1) })
-  }
-
-  @Test func pyTorch() async {
-    await report(
-      #expect(
-        processExitsWith: .success,
-        observing: [\.standardOutputContent, \.standardErrorContent]
-      ) { try FuzzTests.run("plain.bin", seed: 2, seconds: 1.5) })
-  }
-
-  @Test func gguf() async {
-    await report(
-      #expect(
-        processExitsWith: .success,
-        observing: [\.standardOutputContent, \.standardErrorContent]
-      ) { try FuzzTests.run("quantised.gguf", seed: 3, seconds: 1) })
-  }
-
-  @Test func hdf5() async {
-    await report(
-      #expect(
-        processExitsWith: .success,
-        observing: [\.standardOutputContent, \.standardErrorContent]
-      ) { try FuzzTests.run("plain.h5", seed: 4, seconds: 1.5) })
-  }
-
-  @Test func chunkedHDF5() async {
-    await report(
-      #expect(
-        processExitsWith: .success,
-        observing: [\.standardOutputContent, \.standardErrorContent]
-      ) { try FuzzTests.run("chunked.h5", seed: 5, seconds: 1.5) })
+  /// The bound on memory is one: an array of 70 MB ends the process, one of 40 MB does not.
+  @Test func tooMuchMemoryIsNoticed() async {
+    await #expect(processExitsWith: .failure) {
+      try FuzzTests.boundMemory(fileByteCount: 0)
+      print([UInt8](repeating: 1, count: 70 << 20).count)
+    }
+    await #expect(processExitsWith: .success) {
+      try FuzzTests.boundMemory(fileByteCount: 0)
+      print([UInt8](repeating: 1, count: 40 << 20).count)
+    }
   }
 }

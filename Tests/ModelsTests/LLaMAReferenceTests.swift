@@ -47,4 +47,31 @@ import Testing
     let found = try reference.largestLogitDifference(of: file)
     #expect(found > measured / 4 && found < measured * 1.25, "\(found), measured \(measured)")
   }
+
+  /// The loss over four texts is that of the reference to its last digit, rounded weights included.
+  @Test(arguments: exactFiles + ["model.f16.gguf", "model.q8_0.gguf", "pytorch_model.bf16.bin"])
+  func lossIsAsMeasured(file: String) throws {
+    let reference = try ReferenceModel.stories
+    let path = reference.folder.appending(path: "reference/formats.json").path
+    var formats = try JSONReader(JSON.read(path), source: path)
+    var entry = try formats.object(file)
+    let measured = try entry.number("loss")
+    let texts = try NPY.readIntegers(
+      reference.folder.appending(path: "reference/eval_ids.npy").path)
+    let interpreter = try FloatInterpreter(reference.load(file))
+    let length = texts.shape[1]
+    var sum = 0.0
+    for text in 0..<4 {
+      let tokens = texts.values[text * length..<(text + 1) * length].map { Int($0) }
+      let logits = try interpreter.run(tokens: tokens)
+      for position in 0..<length - 1 {
+        let row = logits.row(position).map { Double($0) }
+        let largest = row.max() ?? 0
+        let total = row.reduce(0) { $0 + exp($1 - largest) }
+        sum += largest + log(total) - row[tokens[position + 1]]
+      }
+    }
+    let loss = sum / Double(4 * (length - 1))
+    #expect((loss - measured).magnitude < 1.5e-6, "\(loss), measured \(measured)")
+  }
 }

@@ -7,8 +7,11 @@ import Glibc
 public final class ScratchFolder: Sendable {
   public let path: String
 
-  public init() throws {
-    let folder = FileManager.default.temporaryDirectory
+  /// - Parameter isInMemory: whether many small files come and go, for which a disk is slow.
+  public init(isInMemory: Bool = false) throws {
+    let memory = URL(filePath: "/dev/shm")
+    let isThere = isInMemory && FileManager.default.isWritableFile(atPath: memory.path)
+    let folder = (isThere ? memory : FileManager.default.temporaryDirectory)
       .appending(path: "lodge-test-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     self.path = folder.path

@@ -116,6 +116,20 @@ struct EvaluatorTests {
     }
   }
 
+  /// Weights that are read again for every window give the same as those that are kept.
+  @Test func aSmallBudgetChangesNothing() throws {
+    let files = try ConversionFiles.tiny(.opt())
+    let (evaluator, kept) = try Self.evaluate(files)
+    let file = try ModelFile(path: files.modelPath)
+    let streaming = try Evaluator(
+      file, path: files.modelPath, memory: MemoryBudget(byteCount: 1))
+    #expect(streaming.keepsWeights == false && evaluator.keepsWeights)
+    let read = try EvaluationResult(
+      streaming,
+      EvaluationSet(model: file.model, texts: ConversionFiles.tinyTexts, source: "texts"))
+    #expect(read.logits == kept.logits && read.widths == kept.widths)
+  }
+
   /// A text that the calibration did not prepare for is seen in the shares outside the ranges.
   @Test func inputsOutsideTheirRangeAreCounted() throws {
     let folder = try ScratchFolder()
@@ -128,6 +142,27 @@ struct EvaluatorTests {
     #expect(outside.contains { $0.0.place == .activation })
     #expect(outside.contains { $0.0.place == .reciprocalSquareRoot })
     #expect(outside.allSatisfy { $1.outsideShare > 0 && $1.outsideShare <= 1 })
+  }
+
+  /// The evaluation on the calibration's own texts sees the inputs that calibration saw.
+  @Test func calibratedInputsAreThoseOfTheTexts() throws {
+    let (evaluator, result) = try Self.evaluate(.tiny(.opt(width: 24, innerWidth: 40)))
+    for (function, statistics) in zip(evaluator.functions, result.functions) {
+      let borders = statistics.inputs.borders
+      guard function.place != .reciprocal else {
+        #expect(function.calibratedShares(borders: borders) == nil)
+        continue
+      }
+      let shares = try #require(function.calibratedShares(borders: borders))
+      // In eighths of the drawn range: bins of the calibration are coarser than those drawn.
+      for eighth in stride(from: 0, to: shares.count, by: 16) {
+        let part = shares[eighth..<eighth + 16].reduce(0, +)
+        let counted = statistics.inputs.counts[eighth..<eighth + 16].reduce(0, +)
+        let expected = Double(counted) / Double(statistics.count)
+        #expect(abs(part - expected) < 0.1, "\(function.node) \(function.original) \(eighth)")
+      }
+      #expect(shares.reduce(0, +) <= 1.000001)
+    }
   }
 
   @Test func growthIsFoundWhereItBegins() {

@@ -123,6 +123,13 @@
         marker: { color: colour("density"), line: { width: 0 } }, yaxis: "y2",
         hovertemplate: "x = %{x:.4g}<br>%{y:.3%} of inputs<extra></extra>",
       },
+      ...(entry.calibratedShares === null ? [] : [{
+        type: "scatter", mode: "lines", name: "calibrated", yaxis: "y2", line: {
+          color: colour("soft"), width: 1, shape: "hvh",
+        },
+        x: counts.map((_, i) => centre(i)), y: entry.calibratedShares,
+        hovertemplate: "x = %{x:.4g}<br>%{y:.3%} of calibrated inputs<extra></extra>",
+      }]),
       {
         type: "scatter", mode: "lines", name: "function", x, y: exact,
         line: { color: colour("original"), width: 4 }, hovertemplate: hover,

@@ -241,8 +241,8 @@ def functions(document):
             f"<div><h3>{text(function)}</h3>"
             + chart(
                 f"function-{group}",
-                "The function and its replacement, their difference below, and how often each input "
-                "occurred in this evaluation.", 340,
+                "The function and its replacement over how often each input occurred (bars: in this "
+                "evaluation, thin line: in calibration), and their difference below.", 350,
                 [(index, entry["node"]) for index, entry in entries], "at")
             + "</div>")
     columns = [

@@ -58,11 +58,18 @@ public final class PartyService: Sendable {
       peer.progressTimeout = configuration.progressTimeout
       inbox.register(peer)
       log("connected to \(peer.label)")
-      inbox.status = "about to be served"
-      if identity.party == 0 {
-        proposeSessions(to: peer, &server)
-      } else {
-        awaitProposals(of: peer, &server)
+      do throws(InputError) {
+        try server.reconcile(with: peer)
+        inbox.status = "about to be served"
+        if identity.party == 0 {
+          proposeSessions(to: peer, &server)
+        } else {
+          awaitProposals(of: peer, &server)
+        }
+      } catch {
+        if !inbox.isStopped { log("error: \(error)") }
+        // What failed would fail again at once.
+        inbox.wait(milliseconds: 1000)
       }
       if !inbox.isStopped { log("lost \(peer.label)") }
       inbox.dropPeer(peer)

@@ -16,6 +16,7 @@ enum FrameType: UInt8, Sendable {
   case proposal = 10
   case acceptance = 11
   case words = 12
+  case used = 13
 
   /// Data frames are as long as their receiver allows; all others are short.
   var isData: Bool { self == .step || self == .output || self == .words }

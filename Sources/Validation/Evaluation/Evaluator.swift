@@ -10,8 +10,10 @@ public import Sharing
 
 /// A converted model, ready to be evaluated in float and in the ring.
 ///
-/// Holds the weights in float and as ring elements: 12 bytes a parameter. A window of T tokens
-/// takes T times the widths of all nodes in float besides, and the attention scores of a layer.
+/// Weights are kept in float and as ring elements, 12 bytes a parameter, where that is within the
+/// memory budget; those of larger models are read from the file tensor by tensor for every window.
+/// A window of T tokens takes T times the widths of all nodes in float, and the attention scores of a
+/// layer.
 public struct Evaluator: Sendable {
   public let model: Model
   public let program: SecureProgram
@@ -23,7 +25,8 @@ public struct Evaluator: Sendable {
   let vectors: [String: [Float]]
   private let path: String
   private let interpreter: FloatInterpreter
-  private let simulator: RingSimulator
+  private let encoder: WeightEncoder
+  /// Empty for a model that exceeds the budget.
   private let weights: [[UInt64]]
   private let tables: EmbeddingTables?
 
@@ -33,7 +36,9 @@ public struct Evaluator: Sendable {
 
   /// Reads the weights of the file at `path`.
   /// - Throws: `InputError` for a model that cannot be lowered, and for weights not finite.
-  public init(_ file: ModelFile, path: String, pooling: Pooling = .mean) throws(InputError) {
+  public init(
+    _ file: ModelFile, path: String, pooling: Pooling = .mean, memory: MemoryBudget = .default
+  ) throws(InputError) {
     self.path = path
     self.pooling = pooling
     model = file.model
@@ -43,10 +48,13 @@ public struct Evaluator: Sendable {
     functions = try ReplacedFunction.all(
       in: file.model, recipe: file.recipe, calibration: file.calibration)
     let source = FiniteWeights(file: file, path: path)
-    interpreter = try FloatInterpreter(file.model, weights: source)
-    let encoder = WeightEncoder(source: path, weights: source)
+    interpreter = try FloatInterpreter(file.model, weights: source, memory: memory)
+    encoder = WeightEncoder(source: path, weights: source)
     var weights: [[UInt64]] = []
-    for weight in program.weights { weights.append(try encoder.encode(weight)) }
+    let byteCount = program.weights.reduce(0) { $0 + 8 * $1.elementCount }
+    if byteCount <= memory.byteCount / 2 {
+      for weight in program.weights { weights.append(try encoder.encode(weight)) }
+    }
     self.weights = weights
     var vectors: [String: [Float]] = [:]
     for name in Set(nodes.flatMap { [$0.gamma, $0.beta] }.compactMap { $0 }) {
@@ -54,19 +62,26 @@ public struct Evaluator: Sendable {
     }
     self.vectors = vectors
     tables = program.clientInput == .embedding ? try EmbeddingTables(file) : nil
-    simulator = RingSimulator(
-      program: program, weights: weights, streams: Evaluator.streams(Evaluator.seeds, session: 0))
   }
 
-  static func streams(_ seeds: BatchSeeds, session: Int) -> [SessionStreams] {
-    (0...1).map { seeds.streams(session: session, party: $0) }
-  }
-
-  /// The simulator with the masks of another session.
+  /// A simulator with the masks of a session, for `step`.
   func simulator(_ seeds: BatchSeeds, session: Int) -> RingSimulator {
     RingSimulator(
-      program: program, weights: weights, streams: Evaluator.streams(seeds, session: session))
+      program: program, streams: (0...1).map { seeds.streams(session: session, party: $0) })
   }
+
+  /// The output rows of one step in the simulator.
+  func step(
+    _ simulator: inout RingSimulator, _ step: SessionStep, input: [UInt64],
+    observe: RingSimulator.Observer? = nil
+  ) throws(InputError) -> [UInt64] {
+    try simulator.step(step, input: input, observe: observe) { id throws(InputError) in
+      weights.isEmpty ? try encoder.encode(program.weights[id]) : weights[id]
+    }
+  }
+
+  /// Whether ring elements of the weights are kept in memory.
+  public var keepsWeights: Bool { !weights.isEmpty }
 
   /// Ring elements of the client's rows for `tokens`, the first of them at position `start`.
   func input(_ tokens: [Int], start: Int = 0) throws(InputError) -> [UInt64] {
@@ -152,8 +167,8 @@ public struct Evaluator: Sendable {
         compare(words, with: originals[node], node: node, &result.ringErrors[node])
       }
     }
-    let output = simulator.step(
-      step, input: try input(window.tokens), observe: observesNodes ? observe : nil)
+    let output = try self.step(
+      &simulator, step, input: input(window.tokens), observe: observesNodes ? observe : nil)
     let ring = FloatMatrix(
       rowCount: window.tokens.count, columnCount: original.columnCount, values: decoded(output))
     lap(.ring)
@@ -172,8 +187,13 @@ public struct Evaluator: Sendable {
     let gamma = lowered.gamma.flatMap { vectors[$0] }
     let beta = lowered.beta.flatMap { vectors[$0] }
     let width = model.nodes[node].width
+    var mean = 0.0
     for (index, word) in words.enumerated() {
-      var value = Double(Int64(bitPattern: word)) * scale
+      if !lowered.isCentred, index.isMultiple(of: width) {
+        let row = words[index..<min(index + width, words.count)]
+        mean = row.reduce(0) { $0 + Double(Int64(bitPattern: $1)) } * scale / Double(width)
+      }
+      var value = Double(Int64(bitPattern: word)) * scale - mean
       if let gamma { value *= Double(gamma[index % width]) }
       if let beta { value += Double(beta[index % width]) }
       error.add(value, original: Double(original[index]))
@@ -187,10 +207,19 @@ private struct FiniteWeights: WeightSource {
   let path: String
 
   func weight(_ name: String) throws(InputError) -> [Float] {
-    let values = try file.weight(name)
+    try checked(file.weight(name), name, firstIndex: 0)
+  }
+
+  func weight(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
+    try checked(file.weight(name, in: elements), name, firstIndex: elements.lowerBound)
+  }
+
+  private func checked(_ values: [Float], _ name: String, firstIndex: Int) throws(InputError)
+    -> [Float]
+  {
     if let index = values.firstIndex(where: { !$0.isFinite }) {
       throw InputError(
-        path, place: "weights/\(name)", "element \(index) is \(values[index])",
+        path, place: "weights/\(name)", "element \(firstIndex + index) is \(values[index])",
         hint: "the checkpoint that it was converted from may be damaged")
     }
     return values

@@ -1,6 +1,8 @@
 // Which function stands for which in a converted graph, so that both can be run and compared.
 
+public import Approximation
 import Bytes
+import Foundation
 public import Models
 import Synchronization
 
@@ -9,6 +11,9 @@ public struct ReplacedFunction: Sendable {
   /// Which function of a node it is; see `FunctionTable`.
   public enum Place: String, Sendable, CaseIterable {
     case activation
+    /// A whole row of scores at once; the function itself is the weight of one score, relative to that of
+    /// the largest.
+    case softmax
     case exponential
     case reciprocal
     case reciprocalSquareRoot
@@ -21,12 +26,43 @@ public struct ReplacedFunction: Sendable {
   public var replacement: String
   public var exact: FunctionTable.Function
   public var replaced: FunctionTable.Function
+  /// For `softmax`.
+  public var row: FunctionTable.RowFunction?
   /// Inputs for which the replacement is meant; outside it the ring may give anything.
   public var validRange: ClosedRange<Double>
   /// Inputs to draw: where the calibrated ones lie, with some room.
   public var drawnRange: ClosedRange<Double>
   /// Whether inputs spread over orders of magnitude.
   public var isLogarithmic: Bool
+  /// What calibration saw, where it saw this function's inputs, and what to add to it: the epsilon
+  /// of a normalisation.
+  public var calibrated: Histogram?
+  public var calibratedShift = 0.0
+
+  /// The share of calibrated inputs between neighbours of `borders`, ascending; nil where none were
+  /// observed.
+  public func calibratedShares(borders: [Double]) -> [Double]? {
+    guard let calibrated, calibrated.count > 0 else { return nil }
+    let parts = borders.map { calibrated.share(upTo: $0 - calibratedShift) }
+    return zip(parts, parts.dropFirst()).map { max($1 - $0, 0) }
+  }
+}
+
+extension Histogram {
+  /// The share of values up to `x`, those of a bin spread evenly inside it, but zeros at 0.
+  func share(upTo x: Double) -> Double {
+    var below = x >= 0 ? Double(zeroCount) : 0
+    for (bin, all) in counts.enumerated() where all > 0 {
+      let (low, high) = (Histogram.edges[bin], Histogram.edges[bin + 1])
+      let count = low < 0 && high > 0 ? all - zeroCount : all
+      if high <= x {
+        below += Double(count)
+      } else if low < x {
+        below += Double(count) * (x - low) / (high - low)
+      }
+    }
+    return below / Double(count)
+  }
 }
 
 /// What a replaced function was given in an evaluation, and how far off it was there.
@@ -53,6 +89,19 @@ public struct FunctionStatistics: Sendable {
     let error = abs(value - function.exact(x))
     errorSum += error
     maximumError = max(maximumError, error)
+  }
+
+  /// A row of scores and the weights that they were given, against those of softmax.
+  mutating func add(_ scores: [Double], _ weights: [Double], _ function: ReplacedFunction) {
+    let largest = scores.max() ?? 0
+    let sum = scores.reduce(0) { $0 + exp($1 - largest) }
+    for (score, weight) in zip(scores, weights) {
+      inputs.add(score)
+      if !function.validRange.contains(score) { outsideCount += 1 }
+      let error = abs(weight - exp(score - largest) / sum)
+      errorSum += error
+      maximumError = max(maximumError, error)
+    }
   }
 
   mutating func add(_ other: FunctionStatistics) {
@@ -84,6 +133,13 @@ final class RecordingFunctions: Sendable {
       }
       switch function.place {
       case .activation: table.activations[function.node] = recording
+      case .softmax:
+        table.softmaxes[function.node] = { row in
+          let scores = row
+          function.row?(&row)
+          let weights = row
+          record.statistics.withLock { $0.add(scores, weights, function) }
+        }
       case .exponential: table.exponentials[function.node] = recording
       case .reciprocal: table.reciprocals[function.node] = recording
       case .reciprocalSquareRoot: table.reciprocalSquareRoots[function.node] = recording

@@ -86,8 +86,8 @@ public struct SecureSample: Sendable {
       let started = clock.now
       let words = try client.step(rows: input, rowCount: rows.count)
       seconds += (clock.now - started) / .seconds(1)
-      let expected = simulator.step(
-        SessionStep(session: shape, rows: rows, index: index), input: input)
+      let expected = try evaluator.step(
+        &simulator, SessionStep(session: shape, rows: rows, index: index), input: input)
       guard words == expected else {
         let word = zip(words, expected).enumerated().first { $0.element.0 != $0.element.1 }
         throw InputError(

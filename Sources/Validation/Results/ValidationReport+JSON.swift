@@ -101,6 +101,9 @@ extension ValidationReport {
         "counts": .array(inputs.counts.map(JSON.integer)), "below": .integer(inputs.belowCount),
         "above": .integer(inputs.aboveCount),
       ],
+      "calibratedShares": function.calibratedShares(borders: borders).map {
+        .array($0.map { .figure($0) })
+      } ?? .null,
     ]
   }
 
