@@ -59,11 +59,6 @@ extension PrivateKey {
   /// - Throws: `InputError` where others than the owner may read it, or where it is not such a key.
   public init(path: String) throws(InputError) {
     let file = try MappedFile(path: path)
-    var status = stat()
-    guard unsafe stat(path, &status) == 0, status.st_mode & 0o077 == 0 else {
-      throw InputError(
-        path, "is a private key that others may read", hint: "run 'chmod 600 \(path)'")
-    }
     var text = try file.allBytes(atMost: 1 << 16)
     defer { text.wipe() }
     guard var data = SSHArmor.decode(text, label: Self.label) else {
@@ -73,6 +68,11 @@ extension PrivateKey {
         hint: "make one with 'lodge-party keygen \(path)'")
     }
     defer { data.wipe() }
+    var status = stat()
+    guard unsafe stat(path, &status) == 0, status.st_mode & 0o077 == 0 else {
+      throw InputError(
+        path, "is a private key that others may read", hint: "run 'chmod 600 \(path)'")
+    }
     try self.init(data: data, source: path)
   }
 

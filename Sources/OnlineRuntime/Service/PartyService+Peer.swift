@@ -76,7 +76,7 @@ extension PartyService {
       } catch {
         if isFirst, error.isMismatch { throw error }
         // A host that is not up yet is nothing to speak of; one with a wrong key is.
-        let isWorthSaying = error.isMismatch || !error.cause.hasPrefix("cannot connect")
+        let isWorthSaying = error.isMismatch || !Connection.State.keyHint(error.cause).isEmpty
         if isWorthSaying, error.cause != logged {
           log("error: \(error)")
           logged = error.cause
