@@ -97,13 +97,10 @@ public struct Batch: Sendable {
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(InputError) -> Bool {
     let paths = (0...1).map { path(party: $0, session: session) }
-    if paths.allSatisfy({ FileManager.default.fileExists(atPath: $0) }) {
+    if try BatchFolder(path: folder).missing(of: [session]).isEmpty {
       for (party, path) in paths.enumerated() {
-        let file = try CorrelationFile(path: path, verifying: false)
-        guard file.header.batch == seeds.identifier, file.header.session == session else {
-          throw InputError(path, place: "batch", "belongs to another batch or session")
-        }
-        try file.check(party: party, conversion: conversion, program: program)
+        try CorrelationFile(path: path, verifying: false)
+          .check(party: party, conversion: conversion, program: program)
       }
       return false
     }

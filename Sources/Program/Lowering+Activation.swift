@@ -26,11 +26,10 @@ extension Lowering {
       sum = try adding(splitPolynomial(piece))
     }
     let short = parts.curved.filter { $0.degree <= 4 }
-    let degree = short.map(\.degree).max() ?? 0
-    guard degree > 0 else { return sum ?? input }
+    guard !short.isEmpty else { return sum ?? input }
     let reach = short.reduce(0) { $0 + $1.reach } * 1.01
-    // Below 12 bits an argument would be too coarse.
-    let isDirect = room >= 12 * degree + 2
+    // Without a truncation an argument must keep 12 fractional bits, or it would be too coarse.
+    let isDirect = short.allSatisfy { (room - 2) / $0.degree - $0.exponent >= 12 }
     let resultBits = min(
       isDirect ? room : 62, 61 - PieceLayout.integerBits(max(reach, isDirect ? bound : 0)))
     var total: FixedValue?

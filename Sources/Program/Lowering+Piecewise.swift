@@ -22,6 +22,19 @@ struct CurvedPiece {
     let scale = pow(2, Double(exponent))
     return interval.lowerBound / scale...interval.upperBound / scale
   }
+  /// Largest slope in units of u, by 65 points.
+  var steepness: Double {
+    let range = unitInterval
+    return (0...64).reduce(0) { largest, index in
+      let u = range.lowerBound + (range.upperBound - range.lowerBound) * Double(index) / 64
+      var (slope, power) = (0.0, 1.0)
+      for (degree, coefficient) in coefficients.enumerated().dropFirst() {
+        slope += coefficient * Double(degree) * power
+        power *= u
+      }
+      return max(largest, abs(slope))
+    }
+  }
 }
 
 /// f(x) = lines + the sum over curved pieces of p(value).
@@ -81,17 +94,6 @@ extension Lowering {
     let leading = max(Int(log2(max(abs(piece.coefficients.last ?? 1), 1)).rounded(.down)), 0)
     let most = max(
       min((resultBits - 2 + leading) / piece.degree, piece.value.bits + piece.exponent), 1)
-    let steepness =
-      (0...64).map { index -> Double in
-        let range = piece.unitInterval
-        let u = range.lowerBound + (range.upperBound - range.lowerBound) * Double(index) / 64
-        var (slope, power) = (0.0, 1.0)
-        for (degree, coefficient) in piece.coefficients.enumerated().dropFirst() {
-          slope += coefficient * Double(degree) * power
-          power *= u
-        }
-        return abs(slope)
-      }.max() ?? 1
     let fits = (max(most - 4, 1)...most).map { argumentBits in
       FixedPointPolynomial(
         rounding: piece.coefficients, argumentBits: argumentBits, resultBits: resultBits,
@@ -100,7 +102,8 @@ extension Lowering {
     func error(_ fit: FixedPointPolynomial) -> Double {
       // A value that is not shortened is not rounded.
       let isExact = fit.argumentBits - piece.exponent >= piece.value.bits
-      return fit.maximumError + (isExact ? 0 : steepness * pow(2, Double(-fit.argumentBits - 1)))
+      return fit.maximumError
+        + (isExact ? 0 : piece.steepness * pow(2, Double(-fit.argumentBits - 1)))
     }
     guard let fit = fits.min(by: { error($0) < error($1) }) else { return piece.value }
     // value / 2^exponent with argumentBits is value with argumentBits - exponent.
@@ -113,27 +116,33 @@ extension Lowering {
 
   /// p(u) = A(u) + u^s B(u), s half the degree, in two rounds with twice the usual bits.
   ///
-  /// Both halves have half the degree: for degree 6 u keeps 14 fractional bits and coefficients as
-  /// many, where the whole polynomial in one round would leave u 9 bits. The product takes the
-  /// round that truncates A.
+  /// Both halves have half the degree, which leaves u more fractional bits: 14 or more for degree 6,
+  /// where the whole polynomial in one round would leave it 9. The product takes the round that
+  /// truncates A.
   mutating func splitPolynomial(_ piece: CurvedPiece) throws(InputError) -> FixedValue {
     let split = piece.degree / 2
     let halves = [
       Array(piece.coefficients[..<split]), Array(piece.coefficients[split...]),
       [Double](repeating: 0, count: split) + [1],
     ]
-    let reaches = halves.map { half in half.reversed().reduce(0) { $0 + abs($1) } }
-    let longest = halves.map(\.count).max() ?? 1
+    let reaches = halves.map { half in half.reduce(0) { $0 + abs($1) } }
     let resultBits = reaches.map { 61 - PieceLayout.integerBits($0) }
-    let argumentBits = min(
-      (resultBits.min() ?? 0) / longest, piece.value.bits + piece.exponent)
-    let view = try builder.open(piece.value, bits: argumentBits - piece.exponent)
-    let coefficients = zip(halves, resultBits).map { half, bits in
-      half.enumerated().map { power, coefficient in
-        UInt64(
-          bitPattern: Int64((coefficient * pow(2, Double(bits - power * argumentBits))).rounded()))
+    // More bits for the argument leave fewer for the highest coefficients: take the best of both.
+    let most = max(
+      min((resultBits.min() ?? 0) / (piece.degree - split), piece.value.bits + piece.exponent), 1)
+    let fits = (max(most - 6, 1)...most).map { argumentBits in
+      zip(halves, resultBits).map { half, bits in
+        FixedPointPolynomial(
+          rounding: half, argumentBits: argumentBits, resultBits: bits, on: piece.unitInterval)
       }
     }
+    func error(_ fit: [FixedPointPolynomial]) -> Double {
+      fit[0].maximumError + fit[1].maximumError + fit[2].maximumError * reaches[1]
+        + piece.steepness * pow(2, Double(-fit[0].argumentBits - 1))
+    }
+    guard let fit = fits.min(by: { error($0) < error($1) }) else { return piece.value }
+    let view = try builder.open(piece.value, bits: fit[0].argumentBits - piece.exponent)
+    let coefficients = fit.map { $0.coefficients.map { UInt64(bitPattern: Int64($0)) } }
     let parts = zip(
       try builder.emit(.polynomial(view.id, coefficients: coefficients), bits: resultBits),
       zip(resultBits, reaches)

@@ -38,7 +38,8 @@ extension Lowering {
     case .scaled(let function): power = try scaledPieces(x, function)
     case .piecewise(let function):
       power = try kernel(
-        x, function, on: domain, bound: base.kernel, room: form.squarings == 0 ? room : nil)
+        x, function, on: domain, bound: base.kernel, room: form.squarings == 0 ? room : nil,
+        argumentBits: form.subtractsMaximum ? 12 : 8)
     }
     // Weights of trained forms are small against the largest: they keep all bits that they can.
     let squareBits = form.subtractsMaximum ? bits : sumRoom(base.weight) / 2
@@ -52,17 +53,20 @@ extension Lowering {
   }
 
   /// A piecewise kernel, bounded by `bound` on the domain; `room` is nil where squarings follow.
+  ///
+  /// Few bits save a truncation; they are kept where arguments keep `argumentBits` nevertheless.
   private mutating func kernel(
     _ x: FixedValue, _ function: PiecewisePolynomial, on domain: ClosedRange<Double>,
-    bound: Double, room: Int?
+    bound: Double, room: Int?, argumentBits: Int
   ) throws(InputError) -> FixedValue {
     let parts = try pieces(x, function, on: domain, lineBits: room ?? 2 * bits)
     let reach = max(parts.curved.reduce(0) { $0 + $1.reach } * 1.01, bound)
     var resultBits = 61 - PieceLayout.integerBits(reach)
     if let room {
       resultBits = min(resultBits, sumRoom(bound))
-      // Few bits save a truncation where the argument stays precise to 2^-8 at least.
-      let isPrecise = parts.curved.allSatisfy { (room - 2) / $0.degree - $0.exponent >= 8 }
+      let isPrecise = parts.curved.allSatisfy {
+        (room - 2) / $0.degree - $0.exponent >= argumentBits
+      }
       if isPrecise { resultBits = min(resultBits, room) }
     }
     var sum = parts.lines

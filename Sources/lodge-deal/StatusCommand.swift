@@ -43,16 +43,22 @@ private func ledgers(_ arguments: ParsedArguments) throws(InputError) -> [Ledger
   return result
 }
 
-/// The sessions that a run of lodge-deal is about: --sessions, or the new ones of --keep.
-func requestedSessions(_ arguments: ParsedArguments, _ folder: BatchFolder) throws -> [Int] {
-  guard let count = arguments.optionalInteger("keep") else {
-    for party in 0...1 where arguments.isGiven("ledger\(party)") {
-      throw UsageError("--ledger\(party) is of use with --keep only")
-    }
-    return Array(try arguments.range("sessions"))
-  }
-  if arguments.isGiven("sessions") {
+/// Throws for options of --keep without it, and for two ways to say what to deal.
+func checkChoice(_ arguments: ParsedArguments) throws(UsageError) {
+  if arguments.isGiven("keep"), arguments.isGiven("sessions") {
     throw UsageError("--keep and --sessions exclude each other")
+  }
+  for party in 0...1 where arguments.isGiven("ledger\(party)") && !arguments.isGiven("keep") {
+    throw UsageError("--ledger\(party) is of use with --keep only")
+  }
+}
+
+/// The sessions that a run of lodge-deal is about: --sessions, or the new ones of --keep.
+func requestedSessions(_ arguments: ParsedArguments, _ folder: BatchFolder) throws(InputError)
+  -> [Int]
+{
+  guard let count = arguments.optionalInteger("keep") else {
+    return Array(try arguments.range("sessions"))
   }
   guard let identifier = try folder.identifier() else { return Array(0..<count) }
   let stocks = try SessionStock.stocks(in: folder, ledgers: ledgers(arguments))

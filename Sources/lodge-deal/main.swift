@@ -35,6 +35,7 @@ Command(
   ],
   subcommands: [statusCommand]
 ) { arguments in
+  try checkChoice(arguments)
   arguments.printConfiguration()
   let folder = try arguments.string("DIR")
   let bundle = try DealerBundle(path: "\(folder)/dealer.bundle")

@@ -88,8 +88,12 @@ struct DiskFullTests {
     let arguments = [shares, "--sessions", "0..<100", "--prompt", "3", "--new", "3", "--out", out]
     let deal = try RunningTool("lodge-deal", arguments)
     while !FileManager.default.fileExists(atPath: "\(out)/party1/000000.corr") { usleep(1000) }
+    // It must not take the room while that is measured and filled.
+    deal.signal(SIGSTOP)
+    usleep(20_000)
     try Data(count: disk.freeByteCount - (1 << 20)).write(
       to: URL(filePath: "\(disk.path)/filler"))
+    deal.signal(SIGCONT)
     let status = try deal.wait(.seconds(60))
     Tool.expectFailure(
       Tool.Outcome(status: status, output: try deal.output, messages: try deal.messages),

@@ -1,9 +1,11 @@
 // Parties are killed at random points: no mask is ever used twice.
 
 import Bytes
+import Dispatch
 import Foundation
 import Glibc
 import OnlineRuntime
+import Synchronization
 import TestSupport
 import Testing
 
@@ -17,6 +19,7 @@ private final class KilledParties {
   let relay: RecordingRelay
   private var generator: SplitMix
   private var parties: [PartyProcess]
+  private var nextInReserve = 0
   private(set) var killCount = 0
   private(set) var finishedCount = 0
 
@@ -31,10 +34,15 @@ private final class KilledParties {
       [
         folder.file("shares"), "--sessions", "0..<\(sessionCount)",
         "--prompt", "\(Self.promptCapacity)", "--new", "\(Self.newCapacity)",
-        "--out", folder.file("correlations"),
+        "--out", folder.file("reserve"),
       ])
+    for party in 0...1 {
+      try FileManager.default.createDirectory(
+        atPath: folder.file("correlations/party\(party)"), withIntermediateDirectories: true)
+    }
     servers = Servers(converted: folder)
     relay = try RecordingRelay()
+    try FileManager.default.supply(folder, after: -1, from: &nextInReserve)
     let party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0")
     relay.setTarget(try Address(party0.address))
     parties = [party0, try PartyProcess(servers, 1, peer: relay.address.description)]
@@ -68,6 +76,8 @@ private final class KilledParties {
     if killed.contains(0) { relay.setTarget(nil) }
     for party in killed { parties[party].tool.kill() }
     killCount += killed.count
+    try FileManager.default.supply(
+      folder, after: relay.record.lastSession, from: &nextInReserve)
     try whileDown(folder)
     for party in killed {
       let peer = party == 0 ? "127.0.0.1:0" : relay.address.description
@@ -100,25 +110,72 @@ private final class KilledParties {
   }
 }
 
+extension FileManager {
+  /// Puts three sessions after `last` in the parties' folders and leaves the four before: enough
+  /// for a party to go wrong with, and few enough to start it two hundred times.
+  fileprivate func supply(_ folder: ScratchFolder, after last: Int, from next: inout Int) throws {
+    func path(_ name: String, _ party: Int, _ session: Int) -> String {
+      let digits = String(session)
+      return folder.file(
+        "\(name)/party\(party)/\(String(repeating: "0", count: 6 - digits.count))\(digits).corr")
+    }
+    for party in 0...1 {
+      for session in next..<max(next, last + 4)
+      where fileExists(atPath: path("reserve", party, session)) {
+        try moveItem(
+          atPath: path("reserve", party, session), toPath: path("correlations", party, session))
+      }
+      for session in max(0, last - 12)..<max(0, last - 4) {
+        try? removeItem(atPath: path("correlations", party, session))
+      }
+    }
+    next = max(next, last + 4)
+  }
+}
+
 @Suite(.serialized) struct KillTests {
+  /// What a number of kills left on the wire and in the ledgers.
+  private struct Outcome {
+    var record: RecordingRelay.Record
+    var killCount: Int
+    var finishedCount: Int
+    var ledgers: [[SessionKey]]
+  }
+
+  private static func run(seed: UInt64, killCount: Int) throws -> Outcome {
+    let parties = try KilledParties(seed: seed, sessionCount: killCount + 20)
+    while parties.killCount < killCount { try parties.killOnce() }
+    return Outcome(
+      record: parties.relay.record, killCount: parties.killCount,
+      finishedCount: parties.finishedCount, ledgers: try parties.ledgerKeys())
+  }
+
   /// Whatever is killed wherever: every opening of every session is sent once, for one client.
   @Test func noMaskIsUsedTwice() throws {
-    let seed = UInt64.random(in: 0...UInt64.max)
+    let seed = UInt64.random(in: 0..<UInt64.max)
     print("kill test seed: \(seed)")
-    let parties = try KilledParties(seed: seed, sessionCount: 240)
-    while parties.killCount < 200 { try parties.killOnce() }
-    let record = parties.relay.record
-    #expect(record.repeated.isEmpty, "seed \(seed): \(record.repeated)")
-    #expect(record.requests.values.allSatisfy { $0.count == 1 }, "seed \(seed)")
-    // What was opened was claimed in both ledgers before.
-    for keys in try parties.ledgerKeys() {
-      #expect(Set(keys).isSuperset(of: record.requests.keys), "seed \(seed)")
+    // Two pairs of parties at once: mostly they wait for each other.
+    let results = Mutex<[Result<Outcome, any Error>]>([])
+    DispatchQueue.concurrentPerform(iterations: 2) { lane in
+      let result = Result { try KillTests.run(seed: seed + UInt64(lane), killCount: 100) }
+      results.withLock { $0.append(result) }
     }
-    print(
-      "\(parties.killCount) kills: \(record.requests.count) sessions opened something, "
-        + "\(parties.finishedCount) reached their end, \(record.openings.count) openings")
-    // The points were spread: some sessions were cut before, some in the middle, some never.
-    #expect(record.requests.count > 20 && parties.finishedCount > 0)
+    let outcomes = try results.withLock { try $0.map { try $0.get() } }
+    for outcome in outcomes {
+      let record = outcome.record
+      #expect(record.repeated.isEmpty, "seed \(seed): \(record.repeated)")
+      #expect(record.requests.values.allSatisfy { $0.count == 1 }, "seed \(seed)")
+      // What was opened was claimed in both ledgers before.
+      for keys in outcome.ledgers {
+        #expect(Set(keys).isSuperset(of: record.requests.keys), "seed \(seed)")
+      }
+      print(
+        "\(outcome.killCount) kills: \(record.requests.count) sessions opened something, "
+          + "\(outcome.finishedCount) reached their end, \(record.openings.count) openings")
+      // The points were spread: sessions were cut before, in the middle and after their openings.
+      #expect(record.requests.count > 20 && record.requests.count < outcome.killCount)
+    }
+    #expect(outcomes.reduce(0) { $0 + $1.killCount } >= 200)
   }
 
   /// The record sees a reuse when there is one: parties that both lose their ledgers repeat masks.

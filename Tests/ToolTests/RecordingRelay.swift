@@ -26,6 +26,8 @@ final class RecordingRelay: Sendable {
     var repeated: Set<Opening> = []
     /// The clients' requests for which something of a session was opened.
     var requests: [SessionKey: Set<String>] = [:]
+    /// The highest session that was proposed.
+    var lastSession = -1
     /// Frames since the count was last reset.
     var frameCount = 0
   }
@@ -117,6 +119,8 @@ final class RecordingRelay: Sendable {
           }
           guard buffers[side].count >= end else { break }
           conversation.read(Array(buffers[side][..<end]))
+          let session = conversation.key?.session ?? -1
+          state.withLock { $0.record.lastSession = max($0.record.lastSession, session) }
           let isSent = unsafe buffers[side].withUnsafeBytes { frame in
             unsafe send(descriptors[1 - side], frame.baseAddress, end, Int32(MSG_NOSIGNAL))
               == end

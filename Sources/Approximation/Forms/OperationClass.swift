@@ -23,7 +23,7 @@ public enum OperationClass: String, Sendable, CaseIterable {
     }
   }
 
-  init(_ activation: Activation) {
+  public init(_ activation: Activation) {
     switch activation {
     case .relu: self = .relu
     case .gelu: self = .gelu

@@ -70,8 +70,9 @@ public struct FittedSoftmax: Replacement {
     let grid = PiecewiseFit.Grid(
       on: clip...max(slack, 0x1p-4),
       density: { density.share(below: $1) - density.share(below: $0) }, exp)
-    for degree in 1...4 {
-      guard let found = fit.fit(grid, degree: degree, limit: degree == 1 ? 96 : 4) else { continue }
+    // Degree 4 would leave the argument too few bits.
+    for degree in 1...3 {
+      guard let found = fit.fit(grid, degree: degree, limit: degree == 1 ? 96 : 8) else { continue }
       let function = PiecewisePolynomial(
         knots: Array(found.borders.dropLast()), pieces: [.line(0, 0)] + found.pieces,
         resolution: ReplacementSite.scoreResolution)

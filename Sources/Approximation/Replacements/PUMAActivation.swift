@@ -22,8 +22,9 @@ public struct PUMAActivation: Replacement {
     .activation(site.operationClass == .silu ? PUMAActivation.silu : PUMAActivation.gelu)
   }
 
+  // The last comparisons are x > 3 and x > 4: both ends belong to the polynomials.
   private static let gelu = PiecewisePolynomial(
-    knots: [-4, -1.95, 3],
+    knots: [-4, -1.95, 3.0.nextUp],
     pieces: [
       .line(0, 0),
       .monomials(
@@ -39,7 +40,7 @@ public struct PUMAActivation: Replacement {
     ], resolution: PiecewisePolynomial.activationResolution)
 
   private static let silu = PiecewisePolynomial(
-    knots: [-8, -4, 4],
+    knots: [-8, -4, 4.0.nextUp],
     pieces: [
       .line(0, 0),
       .monomials([-0.3067541139982155, -0.0819767021525476, -0.0055465625580307], on: -8 ... -4),

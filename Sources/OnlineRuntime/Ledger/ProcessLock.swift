@@ -18,8 +18,15 @@ final class ProcessLock {
       throw InputError(
         path, "cannot be opened: \(SystemError.message(errno))", hint: "does the folder exist?")
     }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    // Whoever asks `isTaken` holds it for an instant: that is waited out.
+    var attempt = 1
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
       let code = errno
+      if code == EWOULDBLOCK || code == EINTR, attempt < 10 {
+        attempt += 1
+        usleep(20_000)
+        continue
+      }
       close(descriptor)
       throw InputError(
         path, code == EWOULDBLOCK ? taken : "cannot be locked: \(SystemError.message(code))",
