@@ -12,8 +12,14 @@ public struct ConversionReport {
   private let recipe: Recipe
   private let calibration: Calibration
   private let program: SecureProgram
+  private let notice: String?
 
-  public init(model: Model, recipe: Recipe, calibration: Calibration, program: SecureProgram) {
+  /// - Parameter notice: which file of the checkpoint was taken, where there was a choice.
+  public init(
+    model: Model, recipe: Recipe, calibration: Calibration, program: SecureProgram,
+    notice: String? = nil
+  ) {
+    self.notice = notice
     self.model = model
     self.recipe = recipe
     self.calibration = calibration
@@ -81,6 +87,7 @@ public struct ConversionReport {
       "recipe": recipe.json, "calibration": calibration.json,
       "operationCount": .integer(program.nodes.count),
       "weightCount": .integer(program.weights.count),
+      "notice": notice.map(JSON.string) ?? .null,
     ]
   }
 }
