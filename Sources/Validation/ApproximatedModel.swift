@@ -15,19 +15,20 @@ public struct ApproximatedModel: Sendable {
   public let program: SecureProgram
   public let report: ConversionReport
 
-  /// Calibrates on `texts`, settles `recipe` and lowers.
+  /// Calibrates on `texts`, settles `recipe`, weighing costs by `weights`, and lowers.
   ///
   /// `progress` is told how many passes over a text are done, of `passCount` times the texts.
   /// - Throws: `InputError` for texts, for inputs outside a replacement's range, and for values that
   ///   do not fit the ring.
   public init(
     _ interpreter: FloatInterpreter, recipe: Recipe, texts: [[Int]], source: String,
-    progress: (Int) -> Void = { _ in }
+    weights: CostWeights = .reference, progress: (Int) -> Void = { _ in }
   ) throws(InputError) {
     let model = interpreter.model
     var calibration = try Calibration.observe(
       interpreter, texts: texts, source: source, progress: progress)
-    let resolved = try recipe.resolved(for: model, calibration: calibration)
+    let resolved = try recipe.resolved(
+      for: model, calibration: calibration, weights: weights)
     if resolved.needsTraining(model) {
       let functions = try FunctionTable(model, recipe: resolved)
       let replaced = try Calibration.observe(

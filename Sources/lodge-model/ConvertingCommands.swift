@@ -1,4 +1,4 @@
-// `lodge-model approximate` and `lodge-model share`.
+// `lodge-model recipes`, `lodge-model approximate` and `lodge-model share`.
 
 import Approximation
 import Arguments
@@ -8,6 +8,27 @@ import Program
 import Sharing
 import Validation
 
+let recipesCommand = Command(
+  "recipes", summary: "lists the shipped recipes and replacements, or prints a recipe",
+  details: "A printed recipe is a start for one's own, to be given to `approximate --recipe`.",
+  example: """
+    lodge-model recipes
+    lodge-model recipes puma > mine.json
+    """,
+  positionals: [
+    Positional("RECIPE", .string, isRequired: false, help: "a shipped recipe, or a JSON file")
+  ],
+  options: [.json]
+) { arguments in
+  if arguments.isGiven("RECIPE") {
+    let recipe = try Recipe.named(arguments.string("RECIPE"))
+    arguments.console.print(recipe.json.indentedText)
+    return
+  }
+  arguments.console.print(
+    arguments.flag("json") ? RecipeList.json.indentedText : RecipeList.text)
+}
+
 let approximateCommand = Command(
   "approximate", summary: "calibrates a model and replaces its non-linear operations",
   details: "The result holds the plaintext weights: it stays with the owner.",
@@ -16,13 +37,15 @@ let approximateCommand = Command(
     Positional("CHECKPOINT", .path, help: "folder with config.json and model.safetensors")
   ],
   options: [
-    Option("recipe", .string, default: "accurate", help: "a named recipe, or a JSON file"),
+    Option("recipe", .string, default: "accurate", help: "a shipped recipe, or a JSON file"),
     Option(
       "tokens", .path, isRequired: true,
       help: "JSON array of token lists: text as the model will see it"),
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
+    Option("rtt", .duration, default: "10ms", help: "round-trip time that `fitted` weighs"),
+    Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth that `fitted` weighs"),
     Option("out", .path, isRequired: true, help: "file to write, such as model.lodge"),
     .json,
   ]
@@ -44,7 +67,9 @@ let approximateCommand = Command(
     "calibrating", total: texts.count * ApproximatedModel.passCount(recipe, loaded.model),
     unit: .items("texts"), console: arguments.console)
   let approximated = try ApproximatedModel(
-    FloatInterpreter(loaded), recipe: recipe, texts: texts, source: path
+    FloatInterpreter(loaded), recipe: recipe, texts: texts, source: path,
+    weights: CostWeights(
+      roundTripSeconds: arguments.number("rtt"), bitsPerSecond: arguments.number("bandwidth"))
   ) { _ in progress.advance() }
   progress.finish()
   try ModelFile.write(

@@ -10,5 +10,7 @@ Command(
     lodge-model approximate opt-125m --tokens calibration.json --out opt.lodge
     lodge-model share opt.lodge --out shares
     """,
-  subcommands: [inspectCommand, logitsCommand, approximateCommand, shareCommand]
+  subcommands: [
+    inspectCommand, logitsCommand, recipesCommand, approximateCommand, shareCommand,
+  ]
 ).main()

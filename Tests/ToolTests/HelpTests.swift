@@ -8,7 +8,8 @@ import Testing
   /// All tools with their subcommands.
   static let commands: [[String]] = [
     ["lodge-model"], ["lodge-model", "inspect"], ["lodge-model", "logits"],
-    ["lodge-model", "approximate"], ["lodge-model", "share"], ["lodge-deal"], ["lodge-party"],
+    ["lodge-model", "approximate"], ["lodge-model", "recipes"], ["lodge-model", "share"],
+    ["lodge-deal"], ["lodge-party"],
     ["lodge-client"], ["lodge-bench"], ["lodge-check"], ["lodge-check", "program"],
     ["lodge-check", "cost"],
     ["lodge-check", "verify"], ["lodge-check", "compare"],

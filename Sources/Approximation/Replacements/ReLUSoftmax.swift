@@ -7,6 +7,9 @@ public import Bytes
 /// PCFT trains with an epsilon of 1e-6 and divides without one in its secure code, where a row whose
 /// scores are all negative is 0/0. Here epsilon is the same on both sides, one unit of the fixed point
 /// (2^-fractionalBits) unless the recipe says otherwise, and such a row has no weight.
+///
+/// Weights below two epsilons are zero as well: a comparison that is off by one unit must not let a
+/// negative weight through, because the sum of a row may be nothing but that.
 public struct ReLUSoftmax: Replacement {
   public static let name = "relu"
   public static let classes: [OperationClass] = [.softmax]
@@ -29,12 +32,20 @@ public struct ReLUSoftmax: Replacement {
   public func needsTraining(for operationClass: OperationClass) -> Bool { true }
 
   public func form(at site: ReplacementSite) -> ReplacementForm? {
-    epsilon.map {
-      .softmax(SoftmaxForm(subtractsMaximum: false, kernel: .piecewise(.relu), epsilon: $0))
+    epsilon.map { epsilon in
+      .softmax(
+        SoftmaxForm(
+          subtractsMaximum: false,
+          kernel: .piecewise(
+            PiecewisePolynomial(
+              knots: [2 * epsilon], pieces: [.line(0, 0), .line(1, 0)],
+              resolution: PolynomialPiece.powerOfTwo(above: epsilon))),
+          epsilon: epsilon))
     }
   }
 
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
-    ReLUSoftmax(epsilon: epsilon ?? Double(sign: .plus, exponent: -node.fractionalBits, significand: 1))
+    ReLUSoftmax(
+      epsilon: epsilon ?? Double(sign: .plus, exponent: -node.fractionalBits, significand: 1))
   }
 }
