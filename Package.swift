@@ -6,7 +6,7 @@ let systemLibraries: [Target] = [
   .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
   .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
   .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-  .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+  .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
   .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
 ]
 
@@ -14,9 +14,11 @@ let systemLibraries: [Target] = [
 let libraries: [Target] = [
   .target(name: "CRingKernels", cSettings: [.unsafeFlags(["-O3"])]),
   .target(name: "CFloatKernels", cSettings: [.unsafeFlags(["-O3"])]),
+  .target(name: "CWipingHeap"),
   .target(name: "Bytes"),
   .target(name: "Rings", dependencies: ["CRingKernels"]),
   .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
+  .target(name: "Trust", dependencies: ["Bytes", "Randomness", "COpenSSL"]),
   .target(name: "Checkpoints", dependencies: ["Bytes", "CFloatKernels", "CZlib"]),
   .target(name: "Models", dependencies: ["Bytes", "CFloatKernels", "Checkpoints", "COpenBLAS"]),
   .target(name: "Approximation", dependencies: ["Bytes", "Models", "COpenBLAS"]),
@@ -25,19 +27,20 @@ let libraries: [Target] = [
   .target(
     name: "Sharing",
     dependencies: [
-      "Bytes", "Rings", "Randomness", "CFloatKernels", "Models", "Approximation", "Program",
-      "Containers",
+      "Bytes", "Rings", "Randomness", "Trust", "CFloatKernels", "Models", "Approximation",
+      "Program", "Containers",
     ]),
   .target(
     name: "Correlations",
     dependencies: [
-      "Bytes", "Rings", "Randomness", "CRingKernels", "Program", "Containers", "Sharing",
+      "Bytes", "Rings", "Randomness", "Trust", "CRingKernels", "Program", "Containers",
+      "Sharing",
     ]),
   .target(
     name: "OnlineRuntime",
     dependencies: [
-      "Bytes", "Rings", "Randomness", "Program", "Containers", "Sharing", "Correlations",
-      "CSQLite",
+      "Bytes", "Rings", "Randomness", "Trust", "Program", "Containers", "Sharing",
+      "Correlations", "CSQLite",
     ]),
   .target(
     name: "Validation",
@@ -49,7 +52,7 @@ let libraries: [Target] = [
 ]
 
 let toolModules: [Target.Dependency] = [
-  "Bytes", "Rings", "Randomness", "Checkpoints", "Models", "Approximation", "Program",
+  "Bytes", "Rings", "Randomness", "Trust", "Checkpoints", "Models", "Approximation", "Program",
   "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation", "Arguments",
 ]
 
@@ -61,11 +64,13 @@ let package = Package(
   name: "lodge",
   products: tools.map { .executable(name: $0, targets: [$0]) },
   targets: systemLibraries + libraries
-    + tools.map { .executableTarget(name: $0, dependencies: toolModules) }
+    // Every tool handles secrets: its freed memory is wiped.
+    + tools.map { .executableTarget(name: $0, dependencies: toolModules + ["CWipingHeap"]) }
     + [.target(name: "TestSupport", dependencies: toolModules, path: "Tests/TestSupport")]
     + [
-      "Bytes", "Rings", "Randomness", "Checkpoints", "Models", "Approximation", "Program",
-      "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation", "Arguments", "Tool",
+      "Bytes", "Rings", "Randomness", "Trust", "Checkpoints", "Models", "Approximation",
+      "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation",
+      "Arguments", "Tool",
     ].map {
       .testTarget(
         name: "\($0)Tests",
@@ -82,6 +87,8 @@ let strictSettings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-for target in package.targets where target.type != .system && !target.name.hasSuffix("Kernels") {
+let cTargets = ["CRingKernels", "CFloatKernels", "CWipingHeap"]
+for target in package.targets
+where target.type != .system && !cTargets.contains(target.name) {
   target.swiftSettings = strictSettings
 }

@@ -221,6 +221,11 @@ class Checkpoint:
             values += self.tensor(source["tensor"]).reshape(values.shape)
         if "columnScale" in source:
             values *= self.tensor(source["columnScale"])
+        if source.get("isCentred"):
+            total = np.zeros(weight["rowCount"])
+            for column in range(columns):  # in this order: rounding depends on it
+                total += values[:, column]
+            values -= (total / columns)[:, None]
         if "matrix" in source:
             matrix, vector = self.tensor(source["matrix"]), self.tensor(source["vector"])
             total = np.zeros(columns)

@@ -71,6 +71,13 @@ public struct Calibration: Equatable, Sendable {
     tokenCount += other.tokenCount
   }
 
+  /// Widens all ranges to include those of another run of the same texts.
+  public mutating func include(rangesOf other: Calibration) {
+    for (node, quantities) in other.ranges {
+      for (quantity, range) in quantities { include(range, node: node, quantity: quantity) }
+    }
+  }
+
   public func range(_ node: String, _ quantity: ObservedQuantity) throws(InputError)
     -> ClosedRange<Double>
   {

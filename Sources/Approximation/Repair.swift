@@ -7,7 +7,7 @@ public import Models
 /// ridge regression to what the original layer wrote on calibration text, given what the layer reads now.
 ///
 /// A change is kept only where it brings the layer closer to the original on text it was not fitted on.
-public struct Repair {
+public struct Repair: Sendable {
   /// What became of one layer; errors are relative to the size of the original outputs, on held-out rows.
   public struct Layer: Equatable, Sendable {
     public var node: String

@@ -24,9 +24,12 @@ public struct Command: Sendable {
   let run: (@Sendable (ParsedArguments) throws -> Void)?
 
   /// A command that does something; `run` throws `InputError` (exit 1) or `UsageError` (exit 64).
+  ///
+  /// - Parameter subcommands: Run instead where the first argument is one of their names; a path of that
+  ///   name is then written with its folder, `./status`.
   public init(
     _ name: String, summary: String, details: String = "", example: String,
-    positionals: [Positional] = [], options: [Option] = [],
+    positionals: [Positional] = [], options: [Option] = [], subcommands: [Command] = [],
     run: @escaping @Sendable (ParsedArguments) throws -> Void
   ) {
     self.name = name
@@ -35,7 +38,7 @@ public struct Command: Sendable {
     self.example = example
     self.positionals = positionals
     self.options = options
-    self.subcommands = []
+    self.subcommands = subcommands
     self.run = run
     let names = options.map(\.name) + ["help"]
     precondition(Set(names).count == names.count, "\(name): an option is declared twice")

@@ -1,5 +1,7 @@
 // Reads a command line against the declaration of a command.
 
+import Bytes
+
 /// What a command line asks for.
 enum Invocation {
   case help(Command, path: String)
@@ -11,12 +13,13 @@ extension Command {
   func invocation(_ words: [String], path: String, console: Console) throws(UsageError)
     -> Invocation
   {
-    if !subcommands.isEmpty {
+    let subcommand = subcommands.first { $0.name == words.first }
+    if subcommand != nil || run == nil {
       guard let word = words.first else {
         throw UsageError("a subcommand is missing", hint: "see '\(path) --help'")
       }
       if word == "--help" || word == "-h" || word == "help" { return .help(self, path: path) }
-      guard let subcommand = subcommands.first(where: { $0.name == word }) else {
+      guard let subcommand else {
         let isOption = word.hasPrefix("-")
         let nearest = nearestName(to: word, among: subcommands.map(\.name))
         throw UsageError(

@@ -14,7 +14,7 @@ extension Command {
     if !positionals.isEmpty {
       sections.append(section("arguments:", positionals.map { ($0.name, $0.help) }))
     }
-    if subcommands.isEmpty {
+    if run != nil {
       var rows = options.map { option in (option.usage, option.helpWithDefault) }
       rows.append(("--help", "show this help"))
       sections.append(section("options:", rows))
@@ -28,7 +28,7 @@ extension Command {
   }
 
   private func usageLine(path: String) -> String {
-    if !subcommands.isEmpty { return "\(path) SUBCOMMAND ..." }
+    if run == nil { return "\(path) SUBCOMMAND ..." }
     var words = [path] + positionals.map(\.usage)
     words += options.filter(\.isRequired).map(\.usage)
     if options.contains(where: { !$0.isRequired }) { words.append("[options]") }

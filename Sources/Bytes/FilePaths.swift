@@ -35,6 +35,15 @@ public enum FilePaths {
     return unsafe stat(path, &status) == 0
   }
 
+  /// Bytes of the file at `path`, following links.
+  public static func byteCount(of path: String) throws(InputError) -> Int {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else {
+      throw InputError(path, SystemError.message(errno))
+    }
+    return Int(status.st_size)
+  }
+
   /// Makes renames inside `folder` durable.
   /// - Throws: `InputError` where the folder cannot be opened or synchronized.
   public static func synchronizeFolder(_ folder: String) throws(InputError) {

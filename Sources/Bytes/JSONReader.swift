@@ -7,6 +7,8 @@
 ///     try reader.finish()  // throws when the object holds a key nobody asked for
 public struct JSONReader {
   private var unread: [String: JSON]
+  /// Keys that were asked for, whether they were there or not.
+  private var known: Set<String> = []
   public let source: String
   public let place: String
 
@@ -27,7 +29,16 @@ public struct JSONReader {
   }
 
   /// The member `key`, or nil where it is absent; JSON null counts as present.
-  public mutating func optional(_ key: String) -> JSON? { unread.removeValue(forKey: key) }
+  public mutating func optional(_ key: String) -> JSON? {
+    known.insert(key)
+    return unread.removeValue(forKey: key)
+  }
+
+  /// Whether the member `key` is there and was not read yet.
+  public mutating func contains(_ key: String) -> Bool {
+    known.insert(key)
+    return unread[key] != nil
+  }
 
   public mutating func value(_ key: String) throws(InputError) -> JSON {
     guard let value = optional(key) else { throw failure(key, "missing key") }
@@ -83,6 +94,38 @@ public struct JSONReader {
     return result
   }
 
+  /// The finite numbers of an array.
+  public mutating func numbers(_ key: String) throws(InputError) -> [Double] {
+    var result: [Double] = []
+    for (index, element) in try array(key).enumerated() {
+      switch element {
+      case .integer(let value): result.append(Double(value))
+      case .number(let value): result.append(value)
+      default: throw failure("\(key)[\(index)]", "expected a number")
+      }
+    }
+    return result
+  }
+
+  /// A number within `range`, or `fallback` where the member is absent.
+  public mutating func number(
+    _ key: String, default fallback: Double, in range: ClosedRange<Double>
+  ) throws(InputError) -> Double {
+    guard contains(key) else { return fallback }
+    let value = try number(key)
+    guard range.contains(value) else {
+      throw failure(key, "\(value) is outside \(range.lowerBound)...\(range.upperBound)")
+    }
+    return value
+  }
+
+  /// An integer within `range`, or `fallback` where the member is absent.
+  public mutating func integer(
+    _ key: String, default fallback: Int, in range: ClosedRange<Int>
+  ) throws(InputError) -> Int {
+    contains(key) ? try integer(key, in: range) : fallback
+  }
+
   public mutating func object(_ key: String) throws(InputError) -> JSONReader {
     try JSONReader(value(key), source: source, place: path(key))
   }
@@ -90,6 +133,10 @@ public struct JSONReader {
   /// Throws when the object holds keys that nobody asked for.
   public func finish() throws(InputError) {
     guard let key = unread.keys.sorted().first else { return }
-    throw failure(key, "unknown key")
+    var error = failure(key, "unknown key")
+    if let nearest = nearestName(to: key, among: known.sorted()) {
+      error.hint = "did you mean \"\(nearest)\"?"
+    }
+    throw error
   }
 }

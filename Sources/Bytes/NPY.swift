@@ -82,6 +82,6 @@ public enum NPY {
         bytes.append(UInt8(truncatingIfNeeded: word >> shift))
       }
     }
-    try AtomicFile.write(bytes, to: path, mode: 0o644)
+    try AtomicFile.write(bytes, to: path)
   }
 }

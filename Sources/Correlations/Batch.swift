@@ -31,6 +31,11 @@ public struct Batch: Sendable {
     }
     let reader = try ContainerReader(path: path, kind: "batch", verifying: true)
     let header = try CorrelationHeader(reader.header, source: path)
+    guard header.conversion.programDigest == conversion.programDigest else {
+      throw InputError(
+        path, place: "programDigest", "the batch in this folder is of another program",
+        hint: "choose another --out folder")
+    }
     guard header.conversion == conversion else {
       throw InputError(
         path, place: "conversion", "the batch in this folder is of another conversion",
@@ -75,6 +80,10 @@ public struct Batch: Sendable {
 
   /// Where the file of `party` for `session` stands.
   public func path(party: Int, session: Int) -> String {
+    Batch.path(folder: folder, party: party, session: session)
+  }
+
+  static func path(folder: String, party: Int, session: Int) -> String {
     let digits = String(session)
     let padded = String(repeating: "0", count: max(0, 6 - digits.count)) + digits
     return "\(folder)/party\(party)/\(padded).corr"
@@ -88,13 +97,10 @@ public struct Batch: Sendable {
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(InputError) -> Bool {
     let paths = (0...1).map { path(party: $0, session: session) }
-    if paths.allSatisfy({ FileManager.default.fileExists(atPath: $0) }) {
+    if try BatchFolder(path: folder).missing(of: [session]).isEmpty {
       for (party, path) in paths.enumerated() {
-        let file = try CorrelationFile(path: path, verifying: false)
-        guard file.header.batch == seeds.identifier, file.header.session == session else {
-          throw InputError(path, place: "batch", "belongs to another batch or session")
-        }
-        try file.check(party: party, conversion: conversion, program: program)
+        try CorrelationFile(path: path, verifying: false)
+          .check(party: party, conversion: conversion, program: program)
       }
       return false
     }

@@ -169,10 +169,17 @@ extension FloatInterpreter {
     }
   }
 
-  /// Replaces the values in `range` by exp(value - largest) divided by the sum of these.
+  /// Replaces the values in `range` by exp(value - largest) divided by the sum of these, or by what
+  /// the function table has for the whole row.
   private func softmax(
     _ values: inout [Float], _ range: Range<Int>, largest: Float, name: String
   ) {
+    if let replacement = functions.softmaxes[name] {
+      var row = values[range].map(Double.init)
+      replacement(&row)
+      for (index, weight) in zip(range, row) { values[index] = Float(weight) }
+      return
+    }
     let exponential = functions.exponentials[name]
     var sum = 0.0
     for index in range {

@@ -2,12 +2,17 @@
 
 /// Functions that the interpreter calls instead of the exact ones, by node name.
 ///
-/// All are element-wise on Double; what is not replaced stays exact.
+/// Functions of one value or one row of Doubles; what is not replaced stays exact.
 public struct FunctionTable: Sendable {
   public typealias Function = @Sendable (Double) -> Double
+  /// Changes a row in place.
+  public typealias RowFunction = @Sendable (inout [Double]) -> Void
 
   /// For activation nodes: the function of the node's input.
   public var activations: [String: Function] = [:]
+  /// For attention nodes: turns the scores of a row's allowed keys into their weights; stands for
+  /// the whole softmax, so that `exponentials` and `reciprocals` have no effect there.
+  public var softmaxes: [String: RowFunction] = [:]
   /// For attention nodes: exp of a score less the largest of its row, so of values up to zero.
   public var exponentials: [String: Function] = [:]
   /// For attention nodes: the reciprocal of the sum of a row's exponentials.

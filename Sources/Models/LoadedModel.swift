@@ -9,7 +9,7 @@ public struct LoadedModel: WeightSource {
   public let checkpoint: Checkpoint
   /// Keys of tensors that the family is known to have and that inference does not use.
   public let unusedKeys: [String]
-  private let bindings: [String: WeightBinding]
+  let bindings: [String: WeightBinding]
 
   init(
     model: Model, checkpoint: Checkpoint, unusedKeys: [String], bindings: [String: WeightBinding]

@@ -1,4 +1,4 @@
-// LayerNorm and RMSNorm with the exact variance and a table for its inverse square root.
+// LayerNorm and RMSNorm: with the exact variance and a table for its inverse square root, or affine.
 
 import Approximation
 import Bytes
@@ -6,8 +6,77 @@ import Foundation
 import Models
 
 extension Lowering {
+  /// The normalisation of `x` by `form`; gamma and beta are left to the consumers, and of an affine
+  /// one everything is.
+  mutating func normalise(
+    _ index: Int, _ x: FixedValue, form: NormalisationForm, gamma: String, beta: String?,
+    isCentred: Bool, epsilon: Double
+  ) throws(InputError) -> LoweredValue {
+    switch form {
+    case .exact:
+      let value = try normalise(index, x, isCentred: isCentred, epsilon: epsilon)
+      return .normalised(value, PendingNormalisation(gamma: gamma, beta: beta))
+    case .affine(let factor):
+      return .normalised(
+        x,
+        PendingNormalisation(gamma: gamma, beta: beta, factor: factor, isCentred: isCentred))
+    }
+  }
+
+  /// What is pending of node `index`, carried out: for consumers that are not linear.
+  mutating func materialise(_ index: Int, _ x: FixedValue, _ pending: PendingNormalisation)
+    throws(InputError) -> FixedValue
+  {
+    let name = model.nodes[index].name
+    let width = model.nodes[index].width
+    let bound = try outputBound(index)
+    var value = x
+    var factor = pending.factor
+    if pending.isCentred {
+      let centred = try self.centred(x, width: width, bound: 2 * x.bound)
+      value = centred.value
+      factor /= centred.shrink
+    }
+    // Small factors need more bits; a little less than all of them saves a truncation.
+    let wanted = bits + max(-Int(log2(factor).rounded(.down)), 0)
+    var room = 61 - value.bits - PieceLayout.integerBits(bound)
+    if room < min(wanted, bits + 4) - 4 {
+      value = try builder.rescale(value, to: 61 - wanted - PieceLayout.integerBits(bound))
+      room = wanted
+    }
+    let scale = builder.weight(
+      ProgramWeight(
+        name: "\(name).scale", rowCount: 1, columnCount: width,
+        fractionalBits: min(wanted, room),
+        source: WeightFormula(tensor: pending.gamma, factor: factor)))
+    let scaled = try builder.emit(
+      .scale(builder.open(value).id, weight: scale), bits: value.bits + min(wanted, room),
+      bound: bound)
+    guard let beta = pending.beta else { return scaled }
+    return try addBias(
+      scaled, name: "\(name).shift", source: WeightFormula(tensor: beta), width: width)
+  }
+
+  /// (x - mean) * shrink with log2(width) more fractional bits, exactly: n x - sum(x) = n (x - mean),
+  /// shrink = n / 2^(rounded log2 n) in 0.5 ... 1.
+  mutating func centred(_ x: FixedValue, width: Int, bound: Double) throws(InputError) -> (
+    value: FixedValue, shrink: Double
+  ) {
+    let widthBits = Int(log2(Double(width)).rounded(.up))
+    let shrink = Double(width) / pow(2, Double(widthBits))
+    var input = x
+    while !builder.fits(bits: input.bits + widthBits, bound: bound * shrink) {
+      input = try builder.rescale(x, to: input.bits - 4)
+    }
+    let sum = try builder.emit(.sum(input.id, runs: 1), bits: [input.bits])[0]
+    let value = try builder.emit(
+      .combine([Term(input.id, width), Term(sum, -1)], constant: 0),
+      bits: input.bits + widthBits, bound: bound * shrink)
+    return (value, shrink)
+  }
+
   /// (x - mean) / sqrt(variance + epsilon), or x / sqrt(mean square + epsilon) where it is not
-  /// centred; gamma and beta are left to the consumers.
+  /// centred.
   ///
   /// Centring is exact: n x - sum(x) = n (x - mean). Normalisation does not care for the factor,
   /// which the table takes back.
@@ -48,16 +117,13 @@ extension Lowering {
     centredBits = min(centredBits, (61 - sumBits) / 2, x.bits + widthBits)
 
     let bound = min(2 * x.bound, (width * high).squareRoot()) * shrink
-    var input = x
-    while !builder.fits(bits: input.bits + widthBits, bound: bound) {
-      input = try builder.rescale(x, to: input.bits - 4)
-    }
-    var wide = input
+    var wide = x
     if isCentred {
-      let sum = try builder.emit(.sum(input.id, runs: 1), bits: [input.bits])[0]
-      wide = try builder.emit(
-        .combine([Term(input.id, node.width), Term(sum, -1)], constant: 0),
-        bits: input.bits + widthBits, bound: bound)
+      wide = try self.centred(x, width: node.width, bound: bound / shrink).value
+    } else {
+      while !builder.fits(bits: wide.bits, bound: bound) {
+        wide = try builder.rescale(x, to: wide.bits - 4)
+      }
     }
     let centred = try builder.open(wide, bits: centredBits)
     let squares = try builder.emit(

@@ -8,8 +8,8 @@ public import Models
 extension SecureProgram {
   /// The secure program of `model` under `recipe`, with scales chosen from `calibration`.
   ///
-  /// - Throws: `InputError` naming the tensor whose range does not fit the ring, or the node that
-  ///   the calibration does not cover.
+  /// - Throws: `InputError` naming the tensor whose range does not fit the ring, the node that
+  ///   the calibration does not cover, or the one whose replacement is not resolved.
   public static func lower(_ model: Model, recipe: Recipe, calibration: Calibration)
     throws(InputError) -> SecureProgram
   {
@@ -29,7 +29,17 @@ public struct LoweredModel: Sendable {
       throw InputError(
         "lowering", place: model.family, "a prefix decoder's context is not lowered yet")
     }
-    var lowering = Lowering(model: model, recipe: recipe, calibration: calibration)
+    var forms: [ReplacementForm?] = []
+    for index in model.nodes.indices { forms.append(try recipe.form(of: index, in: model)) }
+    try self.init(model, recipe: recipe, forms: forms, calibration: calibration)
+  }
+
+  /// The same with the replacement of each node, or nil where nothing is replaced.
+  init(
+    _ model: Model, recipe: Recipe, forms: [ReplacementForm?], calibration: Calibration
+  ) throws(InputError) {
+    var lowering = Lowering(
+      model: model, recipe: recipe, forms: forms, calibration: calibration)
     for index in model.nodes.indices { try lowering.lower(index) }
     try lowering.finish()
     program = lowering.builder.program
@@ -40,12 +50,13 @@ public struct LoweredModel: Sendable {
 
 /// Where the value of a model node stands in a program.
 ///
-/// node = gamma * value / factor + beta, gamma and beta only where they are named: what the
-/// following layers take into their weights.
+/// node = gamma * value / factor + beta, gamma and beta only where they are named, and the value less
+/// the mean of its row unless it is centred: what the following layers take into their weights.
 public struct LoweredNode: Equatable, Sendable {
   public var value: ValueID
   /// The attention scale, which query projections take into their weights; else 1.
   public var factor: Double
+  public var isCentred = true
   /// Names of the model's weights, of the node's width.
   public var gamma: String?
   public var beta: String?
@@ -54,14 +65,23 @@ public struct LoweredNode: Equatable, Sendable {
 /// A model value in the course of lowering.
 enum LoweredValue {
   case plain(FixedValue)
-  /// gamma * x + beta, not yet multiplied: linear layers take gamma and beta into their weights.
-  case normalised(FixedValue, gamma: String, beta: String?)
+  /// Not yet multiplied by gamma: linear layers take what is pending into their weights.
+  case normalised(FixedValue, PendingNormalisation)
+}
+
+/// factor * gamma * (x - mean of x, where it is centred) + beta.
+struct PendingNormalisation {
+  var gamma: String
+  var beta: String?
+  var factor = 1.0
+  var isCentred = false
 }
 
 /// Walks the graph once, node by node.
 struct Lowering {
   let model: Model
   let recipe: Recipe
+  private let forms: [ReplacementForm?]
   let calibration: Calibration
   var builder: ProgramBuilder
   var lowered: [LoweredValue] = []
@@ -69,9 +89,10 @@ struct Lowering {
   private var lastRows: [ValueID: FixedValue] = [:]
   private let lastAttention: Int?
 
-  init(model: Model, recipe: Recipe, calibration: Calibration) {
+  init(model: Model, recipe: Recipe, forms: [ReplacementForm?], calibration: Calibration) {
     self.model = model
     self.recipe = recipe
+    self.forms = forms
     self.calibration = calibration
     builder = ProgramBuilder(
       program: SecureProgram(
@@ -114,22 +135,26 @@ struct Lowering {
           try embed(
             index, tokens: tokens, positions: positions, offset: offset, segments: segments)))
     case .layerNorm(let input, let gamma, let beta, let epsilon):
-      let value = try normalise(index, plain(input), isCentred: true, epsilon: epsilon)
-      lowered.append(.normalised(value, gamma: gamma, beta: beta))
+      lowered.append(
+        try normalise(
+          index, plain(input), form: normalisation(index), gamma: gamma, beta: beta,
+          isCentred: true, epsilon: epsilon))
     case .linear(let input, let weight, let bias):
       lowered.append(.plain(try linear(index, input, weight: weight, bias: bias)))
     case .attention(let query, let key, let value, let headCount, let keyHeadCount, _):
       let result = try attention(
         index, query: plain(query), key: plain(key), value: plain(value), heads: headCount,
-        keyHeads: keyHeadCount)
+        keyHeads: keyHeadCount, form: softmax(index))
       lowered.append(.plain(result))
-    case .activation(let input, let activation):
-      lowered.append(.plain(try self.activation(index, plain(input), activation)))
+    case .activation(let input, _):
+      lowered.append(.plain(try activation(index, plain(input), activation(index))))
     case .add(let left, let right):
       lowered.append(.plain(try residual(index, plain(left), plain(right))))
     case .rmsNorm(let input, let gamma, let epsilon):
-      let value = try normalise(index, plain(input), isCentred: false, epsilon: epsilon)
-      lowered.append(.normalised(value, gamma: gamma, beta: nil))
+      lowered.append(
+        try normalise(
+          index, plain(input), form: normalisation(index), gamma: gamma, beta: nil,
+          isCentred: false, epsilon: epsilon))
     case .rotary(let input, let headCount, let base, let dimensions, let layout):
       let rotation = Rotation(
         headCount: headCount, isInterleaved: layout == .pairs,
@@ -151,8 +176,10 @@ struct Lowering {
   func traced() -> [LoweredNode] {
     lowered.enumerated().map { index, value in
       switch value {
-      case .normalised(let value, let gamma, let beta):
-        return LoweredNode(value: value.id, factor: 1, gamma: gamma, beta: beta)
+      case .normalised(let value, let pending):
+        return LoweredNode(
+          value: value.id, factor: 1 / pending.factor, isCentred: !pending.isCentred,
+          gamma: pending.gamma, beta: pending.beta)
       case .plain(let value):
         let isScaled =
           switch model.nodes[index].operation {
@@ -164,6 +191,28 @@ struct Lowering {
     }
   }
 
+  // MARK: Forms
+
+  private func activation(_ index: Int) -> PiecewisePolynomial {
+    guard case .activation(let function)? = forms[index] else { missing(index) }
+    return function
+  }
+
+  private func softmax(_ index: Int) -> SoftmaxForm {
+    guard case .softmax(let form)? = forms[index] else { missing(index) }
+    return form
+  }
+
+  private func normalisation(_ index: Int) -> NormalisationForm {
+    guard case .normalisation(let form)? = forms[index] else { missing(index) }
+    return form
+  }
+
+  /// Recipes check that a replacement stands for the class of its operation.
+  private func missing(_ index: Int) -> Never {
+    preconditionFailure("\(model.nodes[index].name) has a replacement of another class")
+  }
+
   // MARK: Operands
 
   /// The value of a node as a shared value, with gamma and beta applied where they are pending.
@@ -171,22 +220,8 @@ struct Lowering {
     switch lowered[index] {
     case .plain(let value):
       return try cut(value)
-    case .normalised(let value, let gamma, let beta):
-      let bound = try outputBound(index)
-      let opened = try builder.open(cut(value))
-      let name = model.nodes[index].name
-      let width = model.nodes[index].width
-      let scale = builder.weight(
-        ProgramWeight(
-          name: "\(name).scale", rowCount: 1, columnCount: width, fractionalBits: bits,
-          source: WeightFormula(tensor: gamma)))
-      let scaled = try builder.emit(
-        .scale(opened.id, weight: scale), bits: opened.bits + bits, bound: bound)
-      var result = scaled
-      if let beta {
-        result = try addBias(
-          scaled, name: "\(name).shift", source: WeightFormula(tensor: beta), width: width)
-      }
+    case .normalised(let value, let pending):
+      let result = try materialise(index, cut(value), pending)
       lowered[index] = .plain(result)
       return result
     }
@@ -250,12 +285,17 @@ struct Lowering {
     var biasSource: WeightFormula?
     if let bias { biasSource = WeightFormula(tensor: bias, factor: factor) }
     var value: FixedValue
-    if case .normalised(let normalised, let gamma, let beta) = lowered[input] {
+    var weightBits = bits
+    if case .normalised(let normalised, let pending) = lowered[input] {
       value = try cut(normalised)
-      source.columnScale = gamma
-      if let beta {
+      source.columnScale = pending.gamma
+      source.isCentred = pending.isCentred
+      source.factor = factor * pending.factor
+      if let beta = pending.beta {
         biasSource = WeightFormula(tensor: bias, matrix: weight, vector: beta, factor: factor)
       }
+      // A small factor makes small weights, which need more fractional bits to be as precise.
+      weightBits += max(-Int(log2(pending.factor).rounded(.down)), 0)
     } else {
       value = try plain(input)
     }
@@ -266,13 +306,15 @@ struct Lowering {
       && (!builder.fits(bits: value.bits + bits, bound: bound)
         || (inputWidth <= node.width && consumers(of: index).contains(where: isResidual)))
     if truncatesFirst { value = try builder.rescale(value, to: bits) }
+    weightBits = max(
+      min(weightBits, 61 - value.bits - PieceLayout.integerBits(bound)), bits)
     let matrix = builder.weight(
       ProgramWeight(
         name: "\(node.name).weight", rowCount: node.width, columnCount: inputWidth,
-        fractionalBits: bits, source: source))
+        fractionalBits: weightBits, source: source))
     let opened = try builder.open(value)
     let product = try builder.emit(
-      .linear(opened.id, weight: matrix), bits: value.bits + bits, bound: bound)
+      .linear(opened.id, weight: matrix), bits: value.bits + weightBits, bound: bound)
     guard let biasSource else { return product }
     return try addBias(
       product, name: "\(node.name).bias", source: biasSource, width: node.width)
@@ -331,25 +373,5 @@ struct Lowering {
       value.bits > 2 * bits ? try builder.rescale(value, to: 2 * bits) : value
     }
     return try builder.add(narrowed(left), narrowed(right), bound: bound)
-  }
-
-  mutating func activation(_ index: Int, _ input: FixedValue, _ activation: Activation)
-    throws(InputError) -> FixedValue
-  {
-    switch activation {
-    case .relu: return try relu(input)
-    case .gelu:
-      return try evenPart(input, degree: recipe.geluDegree, limit: recipe.geluLimit) { a in
-        a / 2 * erf(a / 2.0.squareRoot())
-      }
-    case .geluTanh:
-      return try evenPart(input, degree: recipe.geluDegree, limit: recipe.geluLimit) { a in
-        a / 2 * tanh((2 / Double.pi).squareRoot() * (a + 0.044715 * a * a * a))
-      }
-    case .silu:
-      return try evenPart(input, degree: recipe.siluDegree, limit: recipe.siluLimit) { a in
-        a / 2 * tanh(a / 2)
-      }
-    }
   }
 }

@@ -126,6 +126,18 @@ package struct ProgramBuilder {
       bits: bits, bound: bound)
   }
 
+  /// value + constant.
+  package mutating func adding(_ constant: Double, to value: FixedValue) throws(InputError)
+    -> FixedValue
+  {
+    let word = (constant * pow(2, Double(value.bits))).rounded()
+    guard word != 0 else { return value }
+    try check(bits: value.bits, bound: abs(constant))
+    return try emit(
+      .combine([Term(value.id, 1)], constant: UInt64(bitPattern: Int64(word))), bits: value.bits,
+      bound: value.bound + abs(constant))
+  }
+
   // MARK: Weights
 
   /// The weight called `weight.name`, added to the program when it is new.

@@ -142,6 +142,8 @@ extension ProgramWeight {
     var sourceMembers: [String: JSON] = ["factor": .number(source.factor)]
     if let tensor = source.tensor { sourceMembers["tensor"] = .string(tensor) }
     if let scale = source.columnScale { sourceMembers["columnScale"] = .string(scale) }
+    // Absent where false, so that programs keep their digests.
+    if source.isCentred { sourceMembers["isCentred"] = true }
     if let matrix = source.matrix { sourceMembers["matrix"] = .string(matrix) }
     if let vector = source.vector { sourceMembers["vector"] = .string(vector) }
     if let row = source.addedRow { sourceMembers["addedRow"] = .string(row) }
@@ -166,6 +168,7 @@ extension ProgramWeight {
     }
     weightSource.tensor = try name("tensor")
     weightSource.columnScale = try name("columnScale")
+    if source.contains("isCentred") { weightSource.isCentred = try source.bool("isCentred") }
     weightSource.matrix = try name("matrix")
     weightSource.vector = try name("vector")
     weightSource.addedRow = try name("addedRow")

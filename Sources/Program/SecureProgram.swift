@@ -25,22 +25,27 @@ public struct ProgramValue: Hashable, Sendable {
 
 /// How a static secret weight is computed from the model's tensors.
 ///
-/// weight = factor * (tensor * columnScale + matrix vector + first row of addedRow), each part
-/// where present: `columnScale` multiplies columns, `matrix vector` is a matrix-vector product.
+/// weight = factor * (tensor * columnScale - mean of each row + matrix vector + first row of
+/// addedRow), each part where present: `columnScale` multiplies columns, `matrix vector` is a
+/// matrix-vector product.
 public struct WeightFormula: Equatable, Sendable {
   public var tensor: String?
   public var columnScale: String?
+  /// Whether the mean of each row of tensor * columnScale is subtracted from it: a linear layer of x
+  /// is then one of x less the mean of x.
+  public var isCentred: Bool
   public var matrix: String?
   public var vector: String?
   public var addedRow: String?
   public var factor: Double
 
   public init(
-    tensor: String? = nil, columnScale: String? = nil, matrix: String? = nil,
-    vector: String? = nil, addedRow: String? = nil, factor: Double = 1
+    tensor: String? = nil, columnScale: String? = nil, isCentred: Bool = false,
+    matrix: String? = nil, vector: String? = nil, addedRow: String? = nil, factor: Double = 1
   ) {
     self.tensor = tensor
     self.columnScale = columnScale
+    self.isCentred = isCentred
     self.matrix = matrix
     self.vector = vector
     self.addedRow = addedRow

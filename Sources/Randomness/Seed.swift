@@ -24,6 +24,12 @@ public struct Seed: Sendable {
     unsafe self.init(SecretBytes(byteCount: Seed.byteCount) { unsafe $0.copyBytes(from: bytes) })
   }
 
+  /// The same, and wipes `bytes`, of which there must be no other copy.
+  public init(wiping bytes: inout [UInt8]) {
+    self.init(bytes: bytes)
+    bytes.wipe()
+  }
+
   /// A fresh seed from the operating system's random number generator.
   public static func random() -> Seed {
     unsafe Seed(

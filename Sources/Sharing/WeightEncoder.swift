@@ -35,7 +35,9 @@ public struct WeightEncoder: Sendable {
   {
     let from = weight.source
     let scale = pow(2, Double(weight.fractionalBits))
-    if let tensor = from.tensor, from.matrix == nil, from.addedRow == nil {
+    if let tensor = from.tensor, from.matrix == nil, from.addedRow == nil,
+      !from.isCentred
+    {
       let values = try weights.weight(tensor, in: elements)
       let columns = try from.columnScale.map { name throws(InputError) in
         try weights.weight(name, in: 0..<weight.columnCount)
@@ -104,9 +106,24 @@ public struct WeightEncoder: Sendable {
     return (words, used)
   }
 
-  /// Elements `elements` of factor * (tensor * columnScale + matrix vector + first row of addedRow),
-  /// in double.
+  /// Elements `elements` of factor * (tensor * columnScale - row means + matrix vector + first row of
+  /// addedRow), in double.
   public func realValues(_ weight: ProgramWeight, in elements: Range<Int>) throws(InputError)
+    -> [Double]
+  {
+    if weight.source.isCentred {
+      // A mean needs the whole row.
+      let columns = weight.columnCount
+      let rows = elements.lowerBound / columns..<(elements.upperBound + columns - 1) / columns
+      let first = rows.lowerBound * columns
+      let values = try realValues(weight, inRows: first..<rows.upperBound * columns)
+      return Array(values[elements.lowerBound - first..<elements.upperBound - first])
+    }
+    return try realValues(weight, inRows: elements)
+  }
+
+  /// The same of whole rows, where means are subtracted.
+  private func realValues(_ weight: ProgramWeight, inRows elements: Range<Int>) throws(InputError)
     -> [Double]
   {
     let from = weight.source
@@ -121,6 +138,12 @@ public struct WeightEncoder: Sendable {
         for place in places {
           values[place] *= Double(scale[first + place - places.lowerBound])
         }
+      }
+    }
+    if from.isCentred {
+      for start in stride(from: 0, to: values.count, by: columns) {
+        let mean = values[start..<start + columns].reduce(0, +) / Double(columns)
+        for index in start..<start + columns { values[index] -= mean }
       }
     }
     if let matrix = from.matrix, let vector = from.vector {

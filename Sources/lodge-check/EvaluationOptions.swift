@@ -62,7 +62,7 @@ struct ReportOutputs {
 
   func write(_ document: JSON) throws(InputError) {
     if let json {
-      try AtomicFile.write(Array((document.text + "\n").utf8), to: json, mode: 0o644)
+      try AtomicFile.write(Array((document.text + "\n").utf8), to: json)
     }
     if let page { try page.tool.write(document, to: page.path) }
   }

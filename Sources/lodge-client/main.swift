@@ -10,6 +10,8 @@ Command(
   details: "Prints the generated tokens (decoder), or writes the hidden states (encoder).",
   example: """
     lodge-client --party0 127.0.0.1:9000 --party1 127.0.0.1:9001 --tokens prompt.json --new 32
+    lodge-client --party0 192.0.2.10:9000 --party1 192.0.2.11:9000 --tokens prompt.json \\
+      --identity client.key --party0-key party0.key.pub --party1-key party1.key.pub
     """,
   options: [
     Option("party0", .string, placeholder: "HOST:PORT", isRequired: true, help: "party 0"),
@@ -18,6 +20,14 @@ Command(
     Option("new", .integer(0...1 << 20), default: "32", help: "tokens to generate (decoder)"),
     Option("bundle", .path, help: "client.bundle, where the client holds the embedding"),
     Option("logits", .path, help: "NPY file for the reconstructed output rows"),
+    Option("identity", .path, help: "this client's private key, from 'lodge-party keygen'"),
+    Option(
+      "party0-key", .string, placeholder: "KEY",
+      help: "public key of party 0: its line, or a file with it"),
+    Option("party1-key", .string, placeholder: "KEY", help: "public key of party 1"),
+    .flag(
+      "insecure-plaintext",
+      help: "plain TCP beyond this machine: the network reads the prompt and the answer"),
     Option("timeout", .duration, default: "120s", help: "longest wait for a turn"),
     .json,
   ]
@@ -30,6 +40,10 @@ Command(
   }
   var tables: ClientBundle?
   if let bundle = arguments.optionalString("bundle") { tables = try ClientBundle(path: bundle) }
+  let security = try ClientSecurity(
+    identity: arguments.optionalString("identity"),
+    partyKeys: ["party0-key", "party1-key"].map { arguments.optionalString($0) },
+    isInsecure: arguments.flag("insecure-plaintext"))
   // Nothing that can be found wrong here may cost a session.
   let logits = arguments.optionalString("logits")
   if let logits { try AtomicFile.check(logits) }
@@ -37,7 +51,7 @@ Command(
   let session = try ClientSession.begin(
     party0: Address(arguments.string("party0")), party1: Address(arguments.string("party1")),
     promptCount: prompt.count, newCount: arguments.integer("new"),
-    timeout: .seconds(arguments.number("timeout")),
+    security: security, timeout: .seconds(arguments.number("timeout")),
     admit: { identity throws(InputError) in
       try SecureGeneration.check(prompt: prompt, source: path, tables: tables, identity: identity)
     }

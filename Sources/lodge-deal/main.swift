@@ -4,6 +4,7 @@ import Arguments
 import Bytes
 import Correlations
 import Models
+import OnlineRuntime
 import Program
 import Sharing
 
@@ -12,29 +13,44 @@ Command(
   details: """
     Run by the dealer, who here is the owner. OUT/party0 and OUT/party1 go to the two servers, one
     each; OUT/dealer.batch holds the seed of the whole batch and stays with the dealer. A session
-    that is there already is kept, so an interrupted run can be repeated.
+    that is there already is kept, so an interrupted run can be repeated. With --keep, sessions that
+    are there for both parties and that no given ledger has used count as stock; new ones get
+    numbers that were never used. A folder called "status" is written ./status.
     """,
-  example: "lodge-deal shares --sessions '0..<4' --prompt 64 --new 32 --out correlations",
+  example: """
+    lodge-deal shares --sessions '0..<4' --prompt 64 --new 32 --out correlations
+    lodge-deal shares --keep 20 --ledger0 party0.ledger --prompt 64 --out correlations
+    lodge-deal status correlations --ledger0 party0.ledger --ledger1 party1.ledger
+    """,
   positionals: [Positional("DIR", .path, help: "folder written by `lodge-model share`")],
   options: [
     Option("sessions", .integerRange, default: "0..<1", help: "numbers of the sessions to deal"),
+    Option("keep", .integer(1...1 << 20), help: "deal what is missing to a stock of N instead"),
+    ledger0Option, ledger1Option,
     Option("prompt", .integer(1...1 << 20), default: "64", help: "most tokens of the prompt"),
     Option(
       "new", .integer(0...1 << 20), help: "most new tokens (default 32; none for an encoder)"),
     Option("out", .path, placeholder: "CORR", isRequired: true, help: "folder of the batch"),
     .json,
-  ]
+  ],
+  subcommands: [statusCommand]
 ) { arguments in
+  try checkChoice(arguments)
   arguments.printConfiguration()
   let folder = try arguments.string("DIR")
   let bundle = try DealerBundle(path: "\(folder)/dealer.bundle")
   let shape = try SessionShape.requested(
     program: bundle.program, prompt: arguments.integer("prompt"),
     new: arguments.optionalInteger("new"))
-  let batch = try Batch(
-    folder: arguments.string("out"), conversion: bundle.conversion, shape: shape)
+  let output = BatchFolder(path: try arguments.string("out"))
+  let sessions = try requestedSessions(arguments, output)
+  let missing = try output.missing(of: sessions)
+  try DiskSpace.check(
+    byteCount: missing.count * bundle.program.sessionByteCount(shape),
+    of: missing.count == 1 ? "the files of 1 session" : "the files of \(missing.count) sessions",
+    at: output.path)
+  let batch = try Batch(folder: output.path, conversion: bundle.conversion, shape: shape)
   let weights = try bundle.weights()
-  let sessions = try arguments.range("sessions")
   let cost = bundle.program.correlationCost(of: shape)
   let progress = Progress(
     "dealing", total: sessions.count * bundle.program.nodes.count, unit: .items("operations"),

@@ -77,3 +77,18 @@ func calibrate(
   progress.finish()
   return calibration
 }
+
+/// The calibration that `--calibration` names, which must be of this model, or that of `--tokens`.
+func calibration(_ arguments: ParsedArguments, of loaded: LoadedModel, memory: MemoryBudget) throws
+  -> Calibration
+{
+  if let path = arguments.optionalString("calibration") {
+    let file = try CalibrationFile(path: path)
+    try file.check(loaded.model, weights: loaded, path: path)
+    return file.calibration
+  }
+  let path = try arguments.string("tokens")
+  return try calibrate(
+    loaded, texts: TokenFile.read(path), source: path, memory: memory,
+    console: arguments.console)
+}

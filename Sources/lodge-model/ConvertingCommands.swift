@@ -31,7 +31,9 @@ let approximateCommand = Command(
   options: [
     Option("recipe", .string, default: "accurate", help: "a named recipe, or a JSON file"),
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
-    Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of --tokens"),
+    Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of calibrating"),
+    .flag("repair", help: "refit linear layers to what the original computes on --tokens"),
+    .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
     memoryOption,
@@ -39,8 +41,11 @@ let approximateCommand = Command(
     .json,
   ]
 ) { arguments in
-  guard arguments.isGiven("tokens") != arguments.isGiven("calibration") else {
-    throw UsageError("either --tokens or --calibration is needed")
+  guard arguments.isGiven("tokens") || arguments.isGiven("calibration") else {
+    throw UsageError("--tokens or --calibration is needed")
+  }
+  guard arguments.isGiven("tokens") || !arguments.flag("repair") else {
+    throw UsageError("--repair needs --tokens")
   }
   arguments.printConfiguration()
   let memory = try memoryBudget(arguments)
@@ -54,29 +59,30 @@ let approximateCommand = Command(
   {
     recipe.embedding = choice
   }
-  let calibration: Calibration
-  if let path = arguments.optionalString("calibration") {
-    let file = try CalibrationFile(path: path)
-    try file.check(loaded.model, weights: loaded, path: path)
-    calibration = file.calibration
-  } else {
-    let path = try arguments.string("tokens")
-    calibration = try calibrate(
-      loaded, texts: TokenFile.read(path), source: path, memory: memory,
-      console: arguments.console)
+  if arguments.flag("clamp") { recipe.outsideRange = .clamp }
+  let texts = try arguments.optionalString("tokens").map { path throws(InputError) in
+    ApproximatedModel.Texts(try TokenFile.read(path), source: path)
   }
-  let program = try SecureProgram.lower(loaded.model, recipe: recipe, calibration: calibration)
+  let observed = try calibration(arguments, of: loaded, memory: memory)
+  let settling = Progress(
+    "approximating", total: loaded.model.nodes.count, unit: .items("nodes"),
+    console: arguments.console)
+  let approximated = try ApproximatedModel(
+    loaded.model, weights: loaded, recipe: recipe, calibration: observed, texts: texts,
+    repairs: arguments.flag("repair"), memory: memory
+  ) { settling.reach($0, of: $1) }
+  settling.finish()
   let writing = Progress(
     "writing", total: loaded.model.weights.reduce(0) { $0 + $1.elementCount },
     unit: .items("weights"), console: arguments.console)
   try ModelFile.write(
-    to: out, model: loaded.model, recipe: recipe, calibration: calibration,
-    checkpoint: FilePaths.lastComponent(of: loaded.path), weights: loaded, memory: memory
+    to: out, model: loaded.model, recipe: approximated.recipe,
+    calibration: approximated.calibration, checkpoint: FilePaths.lastComponent(of: loaded.path),
+    weights: ReplacedWeights(approximated.weights), memory: memory
   ) { writing.advance(by: $0) }
   writing.finish()
-  let report = ConversionReport(
-    model: loaded.model, recipe: recipe, calibration: calibration, program: program,
-    notice: loaded.notice)
+  var report = approximated.report
+  report.notice = loaded.notice
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
 

@@ -77,7 +77,7 @@ let logitsCommand = Command(
     output = result.logits
     let text = JSON.array(result.tokens.map(JSON.integer)).text
     if let tokensOut {
-      try AtomicFile.write(Array((text + "\n").utf8), to: tokensOut, mode: 0o644)
+      try AtomicFile.write(Array((text + "\n").utf8), to: tokensOut)
     }
     arguments.console.print(text)
   } else {

@@ -10,5 +10,8 @@ Command(
     lodge-model approximate opt-125m --tokens calibration.json --out opt.lodge
     lodge-model share opt.lodge --out shares
     """,
-  subcommands: [inspectCommand, logitsCommand, calibrateCommand, approximateCommand, shareCommand]
+  subcommands: [
+    inspectCommand, logitsCommand, calibrateCommand, functionsCommand, approximateCommand,
+    shareCommand,
+  ]
 ).main()

@@ -10,10 +10,16 @@ Command(
     Party 1 connects to party 0's listening address; clients connect to both. Runs until it is
     stopped (SIGTERM or Ctrl-C). A session is used once: the ledger remembers it for good, so keep
     the ledger when correlations are moved or copied.
+
+    Beyond this machine both parties and all clients prove who they are: each has a key of
+    'lodge-party keygen', and is told the public keys of the others.
     """,
   example: """
     lodge-party --party 0 --bundle shares/party0.bundle --correlations correlations/party0 \\
       --listen 127.0.0.1:9000 --peer 127.0.0.1:9001
+    lodge-party --party 1 --bundle party1.bundle --correlations party1 \\
+      --listen 0.0.0.0:9000 --peer 192.0.2.10:9000 \\
+      --identity party1.key --peer-key party0.key.pub --client-keys clients.pub
     """,
   options: [
     Option("party", .integer(0...1), isRequired: true, help: "which of the two this is"),
@@ -26,24 +32,41 @@ Command(
     Option(
       "peer", .string, placeholder: "HOST:PORT", isRequired: true,
       help: "listening address of the other party"),
+    Option("identity", .path, help: "this party's private key"),
+    Option(
+      "peer-key", .string, placeholder: "KEY",
+      help: "the other party's public key: its line, or a file with it"),
+    Option("client-keys", .path, help: "public keys of the clients to serve, one a line"),
+    .flag(
+      "insecure-plaintext",
+      help: "plain TCP beyond this machine: the network reads and changes all it likes"),
     Option("ledger", .path, help: "database of used sessions (default: BUNDLE.ledger)"),
     Option("peer-timeout", .duration, default: "60s", help: "longest wait for the other party"),
-  ]
+  ],
+  subcommands: [keygenCommand]
 ) { arguments in
   arguments.printConfiguration()
   let bundlePath = try arguments.string("bundle")
   let party = try arguments.integer("party")
   var configuration = PartyConfiguration(
     listen: try Address(arguments.string("listen")), peer: try Address(arguments.string("peer")))
+  configuration.security = try PartySecurity(
+    identity: arguments.optionalString("identity"),
+    peerKey: arguments.optionalString("peer-key"),
+    clientKeys: arguments.optionalString("client-keys"),
+    isInsecure: arguments.flag("insecure-plaintext"))
+  try configuration.checkSecurity()
   configuration.peerTimeout = .seconds(try arguments.number("peer-timeout"))
   let provider = try BundleProvider(
     party: party, bundlePath: bundlePath, correlationFolder: arguments.string("correlations"))
   let ledger = try SessionLedger(
-    path: arguments.optionalString("ledger") ?? "\(bundlePath).ledger", party: party)
+    path: arguments.optionalString("ledger") ?? "\(bundlePath).ledger", party: party,
+    guarding: arguments.string("correlations"))
   let console = arguments.console
   let log: @Sendable (String) -> Void = { console.report("lodge-party \(party): \($0)") }
   let service = try PartyService(
     identity: provider.identity, configuration: configuration, log: log)
+  log(configuration.security.summary)
   log("notes used sessions in \(ledger.path)")
   let signals = TerminationSignals { service.stop() }
   try withExtendedLifetime(signals) { try service.run(provider: provider, ledger: ledger) }

@@ -71,6 +71,37 @@ final class CommandRun: Sendable {
     return (status, result.output, result.error)
   }
 
+  /// A command that runs by itself and has a subcommand: the first word decides.
+  @Test func aCommandMayHaveSubcommandsBesides() {
+    let tool = Command(
+      "deal", summary: "deals", example: "deal model",
+      positionals: [Positional("DIR", .path, help: "folder")],
+      options: [Option("keep", .count, default: "1", help: "stock")],
+      subcommands: [
+        Command("status", summary: "shows", example: "deal status a") { arguments in
+          arguments.console.print("status")
+        }
+      ]
+    ) { arguments in
+      arguments.console.print("\(try arguments.string("DIR")) \(try arguments.integer("keep"))")
+    }
+    func run(_ words: String...) -> (status: Int32, output: String, error: String) {
+      let result = CommandRun()
+      let status = tool.execute(words, console: result.console())
+      return (status, result.output, result.error)
+    }
+    #expect(run("model", "--keep", "3").output == "model 3\n")
+    #expect(run("status").output == "status\n")
+    #expect(run("./status").output == "./status 1\n")
+    #expect(run("--keep", "2", "status").output == "status 2\n")
+    #expect(run().status == 64)
+    let help = run("--help").output
+    for part in ["usage: deal DIR [options]", "status", "--keep N", "SUBCOMMAND --help"] {
+      #expect(help.contains(part), "\(help)")
+    }
+    #expect(run("status", "--help").output.hasPrefix("deal status: shows"))
+  }
+
   @Test func defaultsAndBothSpellingsOfValues() {
     let plain = run("deal model --out corr")
     #expect(plain.status == 0)

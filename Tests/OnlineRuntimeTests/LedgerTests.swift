@@ -107,6 +107,54 @@ final class TemporaryFolder: Sendable {
     try ledger.claim(first)
   }
 
+  /// Two ledgers would each let their process use the same sessions.
+  @Test func twoLedgersCannotGuardOneFolder() throws {
+    let folder = try TemporaryFolder()
+    let sessions = folder.url.path
+    let first = try SessionLedger(path: folder.path("l.db"), party: 0, guarding: sessions)
+    let error = #expect(throws: InputError.self) {
+      try SessionLedger(path: folder.path("other.db"), party: 0, guarding: sessions)
+    }
+    #expect(error?.source == sessions)
+    #expect(error?.cause == "another lodge-party serves the sessions in this folder")
+    try first.claim(self.first)
+  }
+
+  @Test func burningKnowsWhatIsKnown() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path("l.db")
+    for _ in 0..<1 {
+      let ledger = try SessionLedger(path: path, party: 0)
+      try ledger.claim(first)
+      try ledger.end(first, as: .finished)
+      #expect(try ledger.burn([first, second, other]) == [second, other])
+      #expect(try ledger.burn([first, second, other]).isEmpty)
+      #expect(throws: InputError.self) { try ledger.claim(second) }
+    }
+    let ledger = try SessionLedger(path: path, party: 0)
+    #expect(try ledger.claimedSessions() == [first, second, other])
+    #expect(try ledger.state(of: first) == .finished)
+    #expect(try ledger.state(of: second) == .burned)
+  }
+
+  /// A ledger is read beside its party; a dead party's claims are shown as what they are.
+  @Test func snapshotsShowWhatIsThere() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path("l.db")
+    for _ in 0..<1 {
+      let ledger = try SessionLedger(path: path, party: 1)
+      try ledger.claim(first)
+      try ledger.claim(second)
+      try ledger.end(second, as: .finished)
+      let snapshot = try LedgerSnapshot(path: path)
+      #expect(snapshot.party == 1)
+      #expect(snapshot.states == [first: .claimed, second: .finished])
+      try ledger.claim(other)
+    }
+    let snapshot = try LedgerSnapshot(path: path)
+    #expect(snapshot.states == [first: .burned, second: .finished, other: .burned])
+  }
+
   @Test func theLedgerOfTheOtherPartyIsRefused() throws {
     let folder = try TemporaryFolder()
     for _ in 0..<1 { _ = try SessionLedger(path: folder.path("l.db"), party: 0) }
@@ -141,6 +189,6 @@ final class TemporaryFolder: Sendable {
     let error = #expect(throws: InputError.self) {
       try SessionLedger(path: folder.path("absent/l.db"), party: 0)
     }
-    #expect(error?.cause.hasPrefix("cannot open the ledger") == true)
+    #expect(error?.cause.hasPrefix("cannot be opened") == true)
   }
 }

@@ -161,10 +161,34 @@ import Testing
     #expect(client.key.session == 1)
     try client.end()
     let error = #expect(throws: InputError.self) { try begin(party0, party1) }
-    #expect(error?.cause.contains("session 0 of batch beef is already used (burned)") == true)
+    #expect(error?.cause == "no unused session is left: all 2 are used")
+    #expect(party0.log.contains("burned session 0 of batch beef: used by party 1"))
     try party0.stop()
     try party1.stop()
-    #expect(try ledgerState(folder, party: 0, session: 0) == nil)
+    #expect(try ledgerState(folder, party: 0, session: 0) == .burned)
+  }
+
+  /// A ledger of more ranges than one message holds, and of more than one batch.
+  @Test(arguments: [0, 1])
+  func longLedgersAreToldCompletely(party: Int) throws {
+    let folder = try TemporaryFolder()
+    let used =
+      (0..<3200).map { SessionKey(batch: "beef", session: 2 * $0) }
+      + (0..<40).map { SessionKey(batch: "f00d", session: $0) }
+    for _ in 0..<1 {
+      let ledger = try SessionLedger(path: folder.path("party\(party).db"), party: party)
+      _ = try ledger.burn(used)
+    }
+    let (party0, party1) = try pair(folder, sessionCount: 2)
+    let told = party == 0 ? party1 : party0
+    #expect(told.waitForLog("burned 3240 sessions, the first session 0 of batch beef"))
+    let client = try begin(party0, party1)
+    #expect(client.key.session == 1)
+    try client.end()
+    try party0.stop()
+    try party1.stop()
+    let ledger = try SessionLedger(path: folder.path("party\(1 - party).db"), party: 1 - party)
+    #expect(Set(try ledger.claimedSessions()).isSuperset(of: used))
   }
 
   @Test(arguments: [0, 1])
@@ -271,8 +295,8 @@ import Testing
     for party in [party0, party1] {
       for bytes in [
         Array("GET / HTTP/1.1\r\n\r\n".utf8), [UInt8](repeating: 0xff, count: 100_000),
-        [0x4c, 0x57, 1, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8),
-        [0x4c, 0x57, 1, 7, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0],
+        [0x4c, 0x57, 2, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8),
+        [0x4c, 0x57, 2, 7, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0],
       ] {
         let stranger = try RawSocket(port: party.address.port)
         stranger.send(bytes)

@@ -132,7 +132,7 @@ func connectedPair() throws -> (Connection, Connection) {
   @Test(arguments: [
     (1, UInt64(1) << 62, "sent 576460752303423488 words where 1 were expected"),
     (0, 8, "sent frame number 7, expected 0"),
-    (3, 8, "speaks protocol version 9, this is version 1"),
+    (3, 8, "speaks protocol version 9, this is version 2"),
     (2, 8, "sent a frame of unknown type 99"),
     (4, 70_000, "announced a control frame of 70000 bytes"),
   ])
@@ -141,7 +141,7 @@ func connectedPair() throws -> (Connection, Connection) {
     let raw = try RawSocket(port: listener.address.port)
     let accepted = try #require(listener.accept(milliseconds: 5000))
     let type: UInt8 = kind == 2 ? 99 : kind == 4 ? 9 : 12
-    var bytes: [UInt8] = [0x4c, 0x57, kind == 3 ? 9 : 1, type, kind == 0 ? 7 : 0, 0, 0, 0]
+    var bytes: [UInt8] = [0x4c, 0x57, kind == 3 ? 9 : 2, type, kind == 0 ? 7 : 0, 0, 0, 0]
     for shift in stride(from: UInt64(0), to: 64, by: 8) {
       bytes.append(UInt8(truncatingIfNeeded: length >> shift))
     }
@@ -167,21 +167,26 @@ func connectedPair() throws -> (Connection, Connection) {
 }
 
 /// A socket that sends what a test wants, outside the protocol.
-final class RawSocket {
-  private let descriptor: Int32
+final class RawSocket: Sendable {
+  let descriptor: Int32
 
-  init(port: UInt16) throws {
-    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+  static func loopback(port: UInt16) -> sockaddr_in {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
     address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    return address
+  }
+
+  init(port: UInt16) throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = RawSocket.loopback(port: port)
     let status = unsafe withUnsafePointer(to: &address) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
-    try #require(status == 0)
+    guard status == 0 else { throw InputError("port \(port)", "cannot connect") }
   }
 
   deinit { close(descriptor) }

@@ -21,11 +21,13 @@ public struct PythonTool: Sendable {
 
   public init(_ name: String) { self.name = name }
 
-  public func run(_ arguments: [String]) throws -> Outcome {
+  /// Runs the tool with `environment` added to that of the tests.
+  public func run(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
     let scratch = try ScratchFolder()
     let process = Process()
     process.executableURL = Repository.root.appending(path: "tools/\(name)")
     process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
     // Files, not pipes: nobody has to read while the process writes.
     var handles: [FileHandle] = []

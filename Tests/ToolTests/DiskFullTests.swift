@@ -66,20 +66,51 @@ struct DiskFullTests {
     #expect(files.allSatisfy { $0 == "shares" }, "\(files)")
   }
 
-  /// A finished session stays, the one that did not fit leaves nothing; a retry continues there.
-  @Test func dealLeavesNothingOfTheSessionThatDidNotFit() throws {
+  /// What cannot fit is refused before anything is written.
+  @Test func dealIsRefusedWhereItCannotFit() throws {
     let shares = "\(try Tiny.first.get())/shares"
     let disk = try SmallDisk(byteCount: 512 << 10)
-    let out = "\(disk.path)/correlations"
-    let arguments = [shares, "--sessions", "0..<4", "--prompt", "3", "--new", "3", "--out", out]
-    try Tool.fail("lodge-deal", arguments, saying: [out, "no space left on device"])
-    let files = FileManager.default.files(below: out)
-    #expect(
-      files == ["dealer.batch", "party0", "party0/000000.corr", "party1", "party1/000000.corr"],
-      "\(files)")
-    for party in 0...1 {
-      try Tool.succeed("lodge-check", ["verify", "\(out)/party\(party)/000000.corr"])
+    let out = "\(disk.path)/new/correlations"
+    for choice in [["--sessions", "0..<4"], ["--keep", "4"]] {
+      try Tool.fail(
+        "lodge-deal", [shares, "--prompt", "3", "--new", "3", "--out", out] + choice,
+        saying: [out, "no space left on device", "the files of 4 sessions need", "are free"])
+      #expect(FileManager.default.files(below: disk.path).isEmpty)
     }
+  }
+
+  /// A disk that fills up while sessions are dealt: finished ones stay, the one that did not fit
+  /// leaves nothing; a retry continues there.
+  @Test func dealLeavesNothingOfTheSessionThatDidNotFit() throws {
+    let shares = "\(try Tiny.first.get())/shares"
+    let disk = try SmallDisk(byteCount: 64 << 20)
+    let out = "\(disk.path)/correlations"
+    let arguments = [shares, "--sessions", "0..<100", "--prompt", "3", "--new", "3", "--out", out]
+    let deal = try RunningTool("lodge-deal", arguments)
+    while !FileManager.default.fileExists(atPath: "\(out)/party1/000000.corr") { usleep(1000) }
+    // It must not take the room while that is measured and filled.
+    deal.signal(SIGSTOP)
+    usleep(20_000)
+    try Data(count: disk.freeByteCount - (1 << 20)).write(
+      to: URL(filePath: "\(disk.path)/filler"))
+    deal.signal(SIGCONT)
+    let status = try deal.wait(.seconds(60))
+    Tool.expectFailure(
+      Tool.Outcome(status: status, output: try deal.output, messages: try deal.messages),
+      of: "lodge-deal", saying: [out, "no space left on device"])
+    let names = try (0...1).map {
+      try FileManager.default.contentsOfDirectory(atPath: "\(out)/party\($0)").sorted()
+    }
+    #expect(!names[0].isEmpty && names[0].count < 100)
+    for (party, names) in names.enumerated() {
+      for name in names {
+        #expect(name.hasSuffix(".corr") && !name.hasPrefix("."), "\(name)")
+        try Tool.succeed("lodge-check", ["verify", "\(out)/party\(party)/\(name)"])
+      }
+    }
+    try FileManager.default.removeItem(atPath: "\(disk.path)/filler")
+    let resumed = try Tool.succeed("lodge-deal", arguments)
+    #expect(resumed.contains("\(100 - names[1].count) sessions dealt"), "\(resumed)")
   }
 
   /// A party that cannot note a claim does not use the session.

@@ -8,8 +8,9 @@ import Testing
   /// All tools with their subcommands.
   static let commands: [[String]] = [
     ["lodge-model"], ["lodge-model", "inspect"], ["lodge-model", "logits"],
-    ["lodge-model", "calibrate"],
-    ["lodge-model", "approximate"], ["lodge-model", "share"], ["lodge-deal"], ["lodge-party"],
+    ["lodge-model", "calibrate"], ["lodge-model", "functions"],
+    ["lodge-model", "approximate"], ["lodge-model", "share"], ["lodge-deal"],
+    ["lodge-deal", "status"], ["lodge-party"], ["lodge-party", "keygen"],
     ["lodge-client"], ["lodge-bench"], ["lodge-check"], ["lodge-check", "program"],
     ["lodge-check", "cost"],
     ["lodge-check", "verify"], ["lodge-check", "validate"], ["lodge-check", "compare"],
@@ -29,7 +30,7 @@ import Testing
   }
 
   /// Every subcommand that a tool's help lists is tested above.
-  @Test(arguments: ["lodge-model", "lodge-check"])
+  @Test(arguments: ["lodge-model", "lodge-deal", "lodge-party", "lodge-check"])
   func allSubcommandsAreTested(tool: String) throws {
     let help = try Tool.succeed(tool, ["--help"])
     let section = help.components(separatedBy: "subcommands:\n").last ?? ""
@@ -54,7 +55,11 @@ import Testing
     (["lodge-model", "logits", "x", "--tokens", "t", "--out", "o", "--tokens-out", "u"], "--new"),
     (["lodge-deal", "x", "--out", "y", "--sessions", "4..<2"], "--sessions"),
     (["lodge-deal", "x", "--out", "y", "--prompt", "0"], "--prompt"),
+    (["lodge-deal", "x", "--out", "y", "--keep", "2", "--sessions", "0..<4"], "--keep"),
+    (["lodge-deal", "x", "--out", "y", "--ledger0", "z"], "--ledger0"),
+    (["lodge-deal", "status"], "CORR"),
     (["lodge-party", "--party", "2"], "--party"),
+    (["lodge-party", "keygen"], "FILE"),
     (["lodge-client", "--party0", "a:1"], "--party1"),
     (["lodge-check", "cost", "x", "--rtt", "10"], "--rtt"),
     (["lodge-check", "logits", "x"], "PLAINTEXT"),

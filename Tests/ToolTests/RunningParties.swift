@@ -13,10 +13,13 @@ final class PartyProcess {
   let address: String
 
   /// Starts a party and waits until it listens.
-  init(_ servers: Servers, _ party: Int, peer: String, listen: String = "127.0.0.1:0") throws {
+  init(
+    _ servers: Servers, _ party: Int, peer: String, listen: String = "127.0.0.1:0",
+    _ more: [String] = []
+  ) throws {
     self.party = party
     tool = try RunningTool(
-      "lodge-party", servers.arguments(party, listen: listen) + ["--peer", peer])
+      "lodge-party", servers.arguments(party, listen: listen) + ["--peer", peer] + more)
     try tool.await("listens on ")
     let line = try tool.messages.components(separatedBy: "listens on ")[1]
     address = String(line.prefix { $0 != "\n" })
@@ -37,10 +40,11 @@ struct Parties {
   var party0: PartyProcess
   var party1: PartyProcess
 
-  init(_ servers: Servers) throws {
+  /// - Parameter more: Further arguments of each party.
+  init(_ servers: Servers, _ more: [[String]] = [[], []]) throws {
     self.servers = servers
-    party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0")
-    party1 = try PartyProcess(servers, 1, peer: party0.address)
+    party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0", more[0])
+    party1 = try PartyProcess(servers, 1, peer: party0.address, more[1])
   }
 
   subscript(party: Int) -> PartyProcess { party == 0 ? party0 : party1 }

@@ -53,6 +53,46 @@ import Testing
     try parties.stop()
   }
 
+  /// An old copy of a ledger is repaired by the other party's, so that putting back old copies one
+  /// after the other un-burns nothing either.
+  @Test(arguments: [0, 1])
+  func restoredLedgersAreNoticedAndRepaired(first: Int) throws {
+    let servers = try Servers()
+    let ledgers = (0...1).map { servers.folder.file("party\($0).ledger") }
+    for party in 0...1 {
+      _ = try SessionLedger(path: ledgers[party], party: party)
+      try FileManager.default.copyItem(atPath: ledgers[party], toPath: "\(ledgers[party]).old")
+    }
+    var parties = try Parties(servers)
+    #expect(try parties.generate().session == 0)
+    #expect(try parties.generate().session == 1)
+    for party in [first, 1 - first] {
+      try parties.stop()
+      try FileManager.default.removeItem(atPath: ledgers[party])
+      try FileManager.default.copyItem(atPath: "\(ledgers[party]).old", toPath: ledgers[party])
+      parties = try Parties(servers)
+      try parties[party].tool.await("burned 2 sessions, the first session 0 of batch")
+    }
+    #expect(try parties.generate().session == 2)
+    try parties.refuse(saying: ["no unused session is left"])
+    try parties.stop()
+  }
+
+  @Test func twoProcessesCannotServeOneFolder() throws {
+    let servers = try Servers()
+    let party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0")
+    var arguments = servers.arguments(0) + ["--peer", "127.0.0.1:1"]
+    arguments[9] = servers.folder.file("another.ledger")
+    try Tool.fail(
+      "lodge-party", arguments,
+      saying: [
+        servers.correlations(0), "another lodge-party serves the sessions in this folder",
+      ])
+    // A killed process leaves no lock behind.
+    party0.tool.kill()
+    try PartyProcess(servers, 0, peer: "127.0.0.1:0").stop()
+  }
+
   @Test func theLedgerOfTheOtherPartyIsRefused() throws {
     let servers = try Servers()
     _ = try SessionLedger(path: servers.folder.file("party0.ledger"), party: 1)

@@ -96,9 +96,13 @@ final class RunningTool {
   private let process = Process()
   private let folder: ScratchFolder
 
-  init(_ name: String, _ arguments: [String]) throws {
+  convenience init(_ name: String, _ arguments: [String]) throws {
+    try self.init(executable: Tool.executable(name), arguments)
+  }
+
+  init(executable: URL, _ arguments: [String]) throws {
     folder = try ScratchFolder()
-    process.executableURL = try Tool.executable(name)
+    process.executableURL = executable
     process.arguments = arguments
     process.standardInput = FileHandle.nullDevice
     // Files, not pipes: nobody has to read while the process runs.

@@ -2,7 +2,6 @@
 
 import Bytes
 import CSQLite
-import Glibc
 
 /// One open database.
 @safe final class SQLiteDatabase {
@@ -15,14 +14,12 @@ import Glibc
   private let path: String
   private let handle: OpaquePointer
 
+  /// Opens the file at `path`, which exists; an empty one is an empty database.
   init(path: String) throws(InputError) {
     self.path = path
-    // SQLite would make the file readable by all. Only a file that is new is opened here: closing
-    // it would drop the locks that this process holds on a database.
-    let new = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    if new >= 0 { close(new) }
     var pointer: OpaquePointer?
-    let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX
+    // Without SQLITE_OPEN_CREATE: SQLite would make a file that all may read.
+    let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX
     let status = unsafe sqlite3_open_v2(path, &pointer, flags, nil)
     guard let opened = unsafe pointer else { throw InputError(path, "not enough memory") }
     guard status == SQLITE_OK else {
@@ -31,6 +28,8 @@ import Glibc
       throw error
     }
     unsafe handle = unsafe opened
+    // Who reads the stock of a running party holds its ledger for a moment.
+    _ = unsafe sqlite3_busy_timeout(handle, 5000)
   }
 
   deinit { _ = unsafe sqlite3_close(handle) }
@@ -57,6 +56,20 @@ import Glibc
     try unsafe withStatement(statement, values) { row in
       if result == nil, let bytes = unsafe sqlite3_column_text(row, 0) {
         result = unsafe String(cString: bytes)
+      }
+    }
+    return result
+  }
+
+  /// All rows of a statement whose columns are a text, an integer and a text.
+  func rows(_ statement: String) throws(InputError) -> [(String, Int, String)] {
+    var result: [(String, Int, String)] = []
+    try unsafe withStatement(statement, []) { row in
+      if let first = unsafe sqlite3_column_text(row, 0),
+        let last = unsafe sqlite3_column_text(row, 2)
+      {
+        let number = Int(unsafe sqlite3_column_int64(row, 1))
+        result.append((unsafe String(cString: first), number, unsafe String(cString: last)))
       }
     }
     return result
@@ -100,8 +113,7 @@ import Glibc
     let message = unsafe String(cString: sqlite3_errmsg(handle))
     switch unsafe sqlite3_errcode(handle) {
     case SQLITE_BUSY, SQLITE_LOCKED:
-      return InputError(
-        path, "another process uses this ledger", hint: "stop the other lodge-party")
+      return InputError(path, "another process holds this ledger", hint: "wait until it is done")
     case SQLITE_NOTADB, SQLITE_CORRUPT:
       return InputError(path, "the ledger is damaged: \(message)", hint: SessionLedger.damageHint)
     case SQLITE_FULL: return InputError(path, "the disk is full")

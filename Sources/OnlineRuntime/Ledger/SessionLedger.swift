@@ -22,18 +22,34 @@ public final class SessionLedger {
 
   public let path: String
   private let database: SQLiteDatabase
+  private let locks: [ProcessLock]
 
   private static let applicationIdentifier = 0x4c6f_4c67  // "LoLg"
   private static let formatVersion = 1
 
   /// Opens or creates the ledger of `party` and locks it for this process.
   ///
-  /// - Throws: `InputError` when another process holds it, when it belongs to the other party, or
-  ///   when the file is no intact ledger.
-  public init(path: String, party: Int) throws(InputError) {
+  /// - Parameter correlationFolder: The sessions that this ledger watches over. It is locked as
+  ///   well: two processes with a ledger each would otherwise use the same sessions.
+  /// - Throws: `InputError` when another process holds either, when the ledger belongs to the other
+  ///   party, or when the file is no intact ledger.
+  public init(path: String, party: Int, guarding correlationFolder: String? = nil)
+    throws(InputError)
+  {
     self.path = path
+    let hint = "stop the other lodge-party"
+    var locks = [
+      try ProcessLock(
+        path, flags: O_RDWR | O_CREAT, taken: "another process uses this ledger", hint: hint)
+    ]
+    if let correlationFolder {
+      locks.append(
+        try ProcessLock(
+          correlationFolder, flags: O_RDONLY | O_DIRECTORY,
+          taken: "another lodge-party serves the sessions in this folder", hint: hint))
+    }
+    self.locks = locks
     database = try SQLiteDatabase(path: path)
-    try database.run("PRAGMA locking_mode = EXCLUSIVE")
     // EXTRA also flushes the folder after the journal is unlinked: with FULL, a power cut right
     // after a commit could bring the journal back and undo the claim.
     try database.run("PRAGMA synchronous = EXTRA")
@@ -61,26 +77,31 @@ public final class SessionLedger {
         """)
       return
     }
-    guard identifier == SessionLedger.applicationIdentifier else {
-      throw InputError(path, "is a database but not a session ledger")
-    }
-    let version = try database.integer("PRAGMA user_version") ?? 0
-    guard version == SessionLedger.formatVersion else {
-      throw InputError(
-        path, "ledger format \(version), this reads format \(SessionLedger.formatVersion)")
-    }
-    guard try database.text("PRAGMA quick_check") == "ok" else {
-      throw InputError(path, "the ledger is damaged", hint: SessionLedger.damageHint)
-    }
-    let owner = try database.integer("SELECT party FROM owner")
+    let owner = try SessionLedger.checkedOwner(of: database, path: path)
     guard owner == party else {
-      throw InputError(path, "is the ledger of party \(owner ?? -1), not of party \(party)")
+      throw InputError(path, "is the ledger of party \(owner), not of party \(party)")
     }
     try database.run(
       """
       UPDATE sessions SET state = 'burned', ended_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
       WHERE state = 'claimed'
       """)
+  }
+
+  /// The party whose intact ledger `database` is.
+  static func checkedOwner(of database: SQLiteDatabase, path: String) throws(InputError) -> Int {
+    let identifier = try database.integer("PRAGMA application_id") ?? 0
+    guard identifier == applicationIdentifier else {
+      throw InputError(path, "is a database but not a session ledger")
+    }
+    let version = try database.integer("PRAGMA user_version") ?? 0
+    guard version == formatVersion else {
+      throw InputError(path, "ledger format \(version), this reads format \(formatVersion)")
+    }
+    guard try database.text("PRAGMA quick_check") == "ok",
+      let owner = try database.integer("SELECT party FROM owner")
+    else { throw InputError(path, "the ledger is damaged", hint: damageHint) }
+    return owner
   }
 
   static let damageHint =
@@ -121,6 +142,39 @@ public final class SessionLedger {
       "SELECT state FROM sessions WHERE batch = ? AND session = ?",
       [.text(key.batch), .integer(key.session)])
     return text.flatMap(State.init)
+  }
+
+  /// Marks those of `keys` as burned that were never claimed, durably and all at once.
+  ///
+  /// - Returns: the keys that this ledger did not know.
+  public func burn(_ keys: [SessionKey]) throws(InputError) -> [SessionKey] {
+    precondition(keys.allSatisfy(\.isWellFormed), "session keys come checked")
+    let keys = try unclaimed(among: keys)
+    if keys.isEmpty { return [] }
+    var burned: [SessionKey] = []
+    try database.run("BEGIN EXCLUSIVE")
+    do throws(InputError) {
+      for key in keys {
+        let inserted = try database.run(
+          """
+          INSERT INTO sessions (batch, session, state, claimed_at, ended_at)
+          VALUES (?, ?, 'burned', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+            strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) ON CONFLICT DO NOTHING
+          """, [.text(key.batch), .integer(key.session)])
+        if inserted == 1 { burned.append(key) }
+      }
+      try database.run("COMMIT")
+    } catch {
+      _ = try? database.run("ROLLBACK")
+      throw error
+    }
+    return burned
+  }
+
+  /// Every session that was ever claimed, in the order of batches and numbers.
+  public func claimedSessions() throws(InputError) -> [SessionKey] {
+    try database.rows("SELECT batch, session, state FROM sessions ORDER BY batch, session")
+      .map { SessionKey(batch: $0.0, session: $0.1) }
   }
 
   /// Those of `keys` that were never claimed, in the same order.

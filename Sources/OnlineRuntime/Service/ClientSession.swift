@@ -38,6 +38,7 @@ public final class ClientSession {
   /// - Parameters:
   ///   - promptCount: Rows of the first step at most.
   ///   - newCount: Tokens to generate; an encoder generates none whatever this says.
+  ///   - security: The keys to connect with.
   ///   - timeout: Longest wait for a turn while other clients are served.
   ///   - admit: Is shown what the parties run before a session is asked for; what it throws ends
   ///     the attempt and costs no session.
@@ -45,7 +46,7 @@ public final class ClientSession {
   /// - Throws: `InputError` naming the party that refuses or cannot be reached, with the reason.
   public static func begin(
     party0: Address, party1: Address, promptCount: Int, newCount: Int,
-    timeout: Duration = .seconds(120),
+    security: ClientSecurity = .plaintextOnLoopback, timeout: Duration = .seconds(120),
     admit: (PartyIdentity) throws(InputError) -> Void = { _ in },
     waiting: (String) -> Void = { _ in }
   ) throws(InputError) -> ClientSession {
@@ -54,7 +55,12 @@ public final class ClientSession {
     var connections: [Connection] = []
     var identities: [PartyIdentity] = []
     for (party, address) in [party0, party1].enumerated() {
-      let connection = try Connection.dial(address)
+      let connection: Connection
+      do throws(InputError) {
+        connection = try Connection.dial(address, security: security.dialled(party: party))
+      } catch {
+        throw InputError("party \(party) at \(error.source)", error.cause, hint: error.hint)
+      }
       connection.label = "party \(party) at \(address)"
       connections.append(connection)
       identities.append(try greet(connection, party: party, limit))
@@ -84,7 +90,16 @@ public final class ClientSession {
     _ connection: Connection, party: Int, _ limit: Deadline
   ) throws(InputError) -> PartyIdentity {
     try connection.send(.hello, Hello.client.payload, deadline: limit)
-    let hello = try Hello(connection.receive(deadline: limit), source: connection.label)
+    let answer: Frame
+    do throws(InputError) {
+      answer = try connection.receive(deadline: limit)
+    } catch {
+      var error = error
+      // A party with keys takes a plain hello for noise, and cannot say so.
+      if error.hint.isEmpty, connection.peerKey == nil { error.hint = "was it started with keys?" }
+      throw error
+    }
+    let hello = try Hello(answer, source: connection.label)
     guard case .party(let identity) = hello else {
       throw InputError(connection.label, "is a client, not a party")
     }
@@ -105,8 +120,8 @@ public final class ClientSession {
     while true {
       if let first = keys[0], let second = keys[1] { return [first, second] }
       let open = connections.indices.filter { keys[$0] == nil }
-      let events = Readiness.wait(
-        open.map { (connections[$0].socket, Readiness.readable) },
+      let events = Connection.wait(
+        open.map { (connections[$0], Readiness.readable) },
         milliseconds: limit.milliseconds(limit: 1000))
       for (party, event) in zip(open, events) where event != 0 {
         let connection = connections[party]

@@ -46,12 +46,15 @@ final class Inbox: Sendable {
     var mismatch: InputError?
     var status = "starting"
     var isStopped = false
-    var greetingCount = 0
+    /// Connections that have not said who they are, oldest first.
+    var strangers: [Connection] = []
+    /// Clients whose threads keep them informed.
+    var waiting: [Connection] = []
     /// Connections to close when the party stops.
     var active: [Connection] = []
   }
 
-  /// Greeted and waiting connections at most.
+  /// Strangers at most, and waiting clients at most.
   static let capacity = 64
 
   private let state = Mutex(State())
@@ -72,18 +75,36 @@ final class Inbox: Sendable {
     _ = changed.wait(timeout: .now() + .milliseconds(milliseconds))
   }
 
-  /// Counts a connection in; false when there are too many.
+  /// Counts a stranger in; false when the party is stopped.
+  ///
+  /// Where too many say nothing, the oldest of them gives way: those who speak at once get through.
   func admit(_ connection: Connection) -> Bool {
     state.withLock { state in
-      guard !state.isStopped, state.greetingCount < Inbox.capacity else { return false }
-      state.greetingCount += 1
+      guard !state.isStopped else { return false }
+      if state.strangers.count >= Inbox.capacity { state.strangers.removeFirst().close() }
+      state.strangers.append(connection)
       state.active.append(connection)
       return true
     }
   }
 
+  /// Counts a stranger as a client that waits; false when too many do.
+  func recognise(_ connection: Connection) -> Bool {
+    state.withLock { state in
+      state.strangers.removeAll { $0 === connection }
+      guard state.waiting.count < Inbox.capacity else { return false }
+      state.waiting.append(connection)
+      return true
+    }
+  }
+
   /// Counts a connection out that no thread greets or notifies any more.
-  func dismiss() { state.withLock { $0.greetingCount -= 1 } }
+  func dismiss(_ connection: Connection) {
+    state.withLock { state in
+      state.strangers.removeAll { $0 === connection }
+      state.waiting.removeAll { $0 === connection }
+    }
+  }
 
   /// Keeps `connection` among those that `stop` closes at once.
   func register(_ connection: Connection) {

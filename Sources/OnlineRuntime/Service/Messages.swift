@@ -204,7 +204,7 @@ extension Frame {
   /// The members of a JSON payload, once the frame is of the expected type.
   ///
   /// A refusal in place of what was expected is thrown as the error that it carries.
-  fileprivate func reader(_ expected: FrameType, source: String) throws(InputError) -> JSONReader {
+  func reader(_ expected: FrameType, source: String) throws(InputError) -> JSONReader {
     if type == .refusal, expected != .refusal {
       throw try Refusal(self, source: source).error(source: source)
     }

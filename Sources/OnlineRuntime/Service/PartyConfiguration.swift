@@ -1,14 +1,18 @@
 // What a party is told about its network and its patience.
 
+public import Bytes
+
 /// Addresses and time limits of one party.
 public struct PartyConfiguration: Sendable {
   /// Where clients (and, at party 0, the other party) connect.
   public var listen: Address
   /// The other party. Party 1 dials it; party 0 asks there when nobody has dialled it.
   public var peer: Address
+  /// How both kinds of connections are protected.
+  public var security = PartySecurity.plaintextOnLoopback
   /// How long a party that has just started waits for the other one.
   public var peerTimeout = Duration.seconds(60)
-  /// How long a stranger may take to say who it is.
+  /// How long a stranger may take to prove and say who it is, and a client what it wants.
   public var handshakeTimeout = Duration.seconds(5)
   /// How long a client may be idle between two steps before its session is burned.
   public var clientIdleTimeout = Duration.seconds(120)
@@ -20,5 +24,14 @@ public struct PartyConfiguration: Sendable {
   public init(listen: Address, peer: Address) {
     self.listen = listen
     self.peer = peer
+  }
+
+  /// Throws where an address needs keys that are not there: long work finds out before it begins.
+  public func checkSecurity() throws(InputError) {
+    for (address, isListening) in [(listen, true), (peer, false)] {
+      for candidate in try SocketAddress.resolve(address, listening: isListening) {
+        try security.accepted.check(candidate, address)
+      }
+    }
   }
 }

@@ -2,6 +2,7 @@
 
 import Bytes
 import Randomness
+import Trust
 
 extension PartyService {
   /// Accepts until the service stops; every connection is greeted on a thread of its own.
@@ -9,7 +10,6 @@ extension PartyService {
     while !inbox.isStopped {
       guard let connection = listener.accept(milliseconds: 250) else { continue }
       guard inbox.admit(connection) else {
-        log("dropped \(connection.label): too many connections")
         connection.close()
         continue
       }
@@ -21,14 +21,18 @@ extension PartyService {
           connection.closeGently(seconds: 1)
           inbox.forget(connection)
         }
-        inbox.dismiss()
+        inbox.dismiss(connection)
       }
     }
   }
 
   private func greet(_ connection: Connection) throws(InputError) {
     let limit = Deadline.after(configuration.handshakeTimeout)
-    switch try Hello(connection.receive(deadline: limit), source: connection.label) {
+    let security = configuration.security
+    try connection.authenticate(security.accepted, as: .listener, deadline: limit)
+    let hello = try Hello(connection.receive(deadline: limit), source: connection.label)
+    try security.check(hello, by: connection.peerKey, source: connection.label)
+    switch hello {
     case .party(let other): try greetParty(other, connection, limit)
     case .client: try greetClient(connection, limit)
     }
@@ -53,6 +57,7 @@ extension PartyService {
       inbox.forget(connection)
       return
     }
+    inbox.dismiss(connection)
     connection.label = "party 1 at \(connection.label)"
     if let peer = inbox.peer, !peer.isBroken, !peer.isClosedByPeer {
       let refusal = Refusal(reason: "another party 1 is connected here", mayRetry: true)
@@ -78,6 +83,11 @@ extension PartyService {
         throw InputError(connection.label, "sent no seed for its input shares")
       }
       seed = Seed(bytes: frame.payload)
+    }
+    guard inbox.recognise(connection) else {
+      let refusal = Refusal(reason: "too many clients are waiting here", mayRetry: true)
+      try connection.send(.refusal, refusal.payload, deadline: limit)
+      throw InputError(connection.label, "came when too many clients were waiting")
     }
     let client = WaitingClient(connection: connection, begin: begin, seed: seed)
     log(

@@ -42,7 +42,8 @@ extension PartyService {
     let hello: Hello
     let label: String
     do throws(InputError) {
-      let connection = try Connection.dial(configuration.peer, seconds: 1)
+      let connection = try Connection.dial(
+        configuration.peer, seconds: 1, security: configuration.security.dialled)
       label = connection.label
       try connection.send(.hello, Hello.party(identity).payload, deadline: .after(.seconds(1)))
       hello = try Hello(connection.receive(deadline: .after(.seconds(1))), source: label)
@@ -55,11 +56,13 @@ extension PartyService {
   /// Party 1: dials with growing pauses until party 0 takes the connection.
   private func dialPeer(_ deadline: Deadline, _ isFirst: Bool) throws(InputError) -> Connection? {
     var pause = 50
+    var logged = ""
     while !inbox.isStopped {
       if isFirst, let mismatch = inbox.mismatch { throw mismatch }
       let cause: InputError
       do throws(InputError) {
-        let connection = try Connection.dial(configuration.peer, seconds: 2)
+        let connection = try Connection.dial(
+          configuration.peer, seconds: 2, security: configuration.security.dialled)
         inbox.register(connection)
         do throws(InputError) {
           try greetPeer(connection)
@@ -72,7 +75,12 @@ extension PartyService {
         }
       } catch {
         if isFirst, error.isMismatch { throw error }
-        if error.isMismatch { log("error: \(error)") }
+        // A host that is not up yet is nothing to speak of; one with a wrong key is.
+        let isWorthSaying = error.isMismatch || !Connection.State.keyHint(error.cause).isEmpty
+        if isWorthSaying, error.cause != logged {
+          log("error: \(error)")
+          logged = error.cause
+        }
         cause = error
       }
       if deadline.hasPassed {

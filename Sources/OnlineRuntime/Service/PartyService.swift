@@ -26,7 +26,7 @@ public final class PartyService: Sendable {
     self.identity = identity
     self.configuration = configuration
     self.logLine = log
-    listener = try Listener(configuration.listen)
+    listener = try Listener(configuration.listen, security: configuration.security.accepted)
   }
 
   /// The address that clients connect to, with the port that the system chose.
@@ -58,11 +58,18 @@ public final class PartyService: Sendable {
       peer.progressTimeout = configuration.progressTimeout
       inbox.register(peer)
       log("connected to \(peer.label)")
-      inbox.status = "about to be served"
-      if identity.party == 0 {
-        proposeSessions(to: peer, &server)
-      } else {
-        awaitProposals(of: peer, &server)
+      do throws(InputError) {
+        try server.reconcile(with: peer)
+        inbox.status = "about to be served"
+        if identity.party == 0 {
+          proposeSessions(to: peer, &server)
+        } else {
+          awaitProposals(of: peer, &server)
+        }
+      } catch {
+        if !inbox.isStopped { log("error: \(error)") }
+        // What failed would fail again at once.
+        inbox.wait(milliseconds: 1000)
       }
       if !inbox.isStopped { log("lost \(peer.label)") }
       inbox.dropPeer(peer)
@@ -84,8 +91,8 @@ public final class PartyService: Sendable {
   /// Party 1: serves what party 0 proposes until it is lost.
   private func awaitProposals(of peer: Connection, _ server: inout SessionServer) {
     while !inbox.isStopped, !peer.isBroken {
-      let events = Readiness.wait(
-        [(peer.socket, Readiness.readable | Readiness.closed)], milliseconds: 200)
+      let events = Connection.wait(
+        [(peer, Readiness.readable | Readiness.closed)], milliseconds: 200)
       if events[0] == 0 { continue }
       // A party 0 that was stopped says no more: that it is lost is logged, but is no error.
       if peer.isClosedByPeer { return }

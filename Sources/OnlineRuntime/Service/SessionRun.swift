@@ -69,8 +69,8 @@ struct SessionRun {
     while true {
       // An opening may already be there when the peer got its step first; its end may be as well.
       let peerEvents = peer.hasPendingFrame ? Readiness.closed : Readiness.readable
-      let ready = Readiness.wait(
-        [(client.connection.socket, Readiness.readable), (peer.socket, peerEvents)],
+      let ready = Connection.wait(
+        [(client.connection, Readiness.readable), (peer, peerEvents)],
         milliseconds: idle.milliseconds(limit: 1000))
       if ready[0] != 0 { return try receiveStep(idle) }
       if ready[1] != 0 {

@@ -71,8 +71,8 @@ extension Connection {
 
 extension Connection.State {
   /// Breaks the connection and returns the error to throw.
-  mutating func fail(_ cause: String) -> InputError {
-    let error = InputError(label, cause)
+  mutating func fail(_ cause: String, hint: String = "") -> InputError {
+    let error = InputError(label, cause, hint: hint.isEmpty ? Self.keyHint(cause) : hint)
     failure = error
     return error
   }
@@ -80,28 +80,35 @@ extension Connection.State {
 
 /// The outgoing half of a transfer.
 @safe private struct FrameSender {
-  private let header: [UInt8]
-  private let payload: UnsafeRawBufferPointer
+  /// The header with the first bytes of the payload: most frames go in one packet and one record.
+  private let head: [UInt8]
+  private let rest: UnsafeRawBufferPointer
   private var sent = 0
 
+  /// The most that one record of TLS holds.
+  private static let recordByteCount = 16_384
+
   init(_ type: FrameType, _ sequence: UInt32, _ payload: UnsafeRawBufferPointer) {
-    header = FrameHeader(type: type, sequence: sequence, length: UInt64(payload.count)).bytes
-    unsafe self.payload = unsafe payload
+    let header = FrameHeader(type: type, sequence: sequence, length: UInt64(payload.count))
+    let count = min(payload.count, FrameSender.recordByteCount - FrameHeader.byteCount)
+    head = unsafe header.bytes + Array(payload[..<count])
+    unsafe rest = UnsafeRawBufferPointer(rebasing: payload[count...])
   }
 
-  var isDone: Bool { unsafe sent == header.count + payload.count }
+  private var byteCount: Int { unsafe head.count + rest.count }
+
+  var isDone: Bool { sent == byteCount }
 
   /// Sends what the socket takes now; returns whether it took anything.
   mutating func move(_ socket: Socket, _ state: inout Connection.State) throws(InputError) -> Bool {
     let outcome: Socket.Outcome
-    if sent < header.count {
-      outcome = unsafe header.withUnsafeBytes { bytes in
-        unsafe socket.send(
-          UnsafeRawBufferPointer(rebasing: bytes[sent...]), more: !payload.isEmpty)
+    if sent < head.count {
+      outcome = unsafe head.withUnsafeBytes { bytes in
+        unsafe state.send(UnsafeRawBufferPointer(rebasing: bytes[sent...]), on: socket)
       }
     } else {
-      outcome = unsafe socket.send(
-        UnsafeRawBufferPointer(rebasing: payload[(sent - header.count)...]), more: false)
+      outcome = unsafe state.send(
+        UnsafeRawBufferPointer(rebasing: rest[(sent - head.count)...]), on: socket)
     }
     switch outcome {
     case .moved(let count):
@@ -109,7 +116,7 @@ extension Connection.State {
       if isDone {
         state.sendSequence &+= 1
         state.counters.framesSent += 1
-        unsafe state.counters.bytesSent += header.count + payload.count
+        state.counters.bytesSent += byteCount
       }
       return count > 0
     case .wouldBlock: return false
@@ -149,7 +156,8 @@ private struct FrameReceiver {
     if !hasTarget { try chooseTarget(header, &state) }
     let length = Int(header.length)
     if receivedCount < length {
-      guard let count = try moved(receive(socket, length: length), &state) else { return false }
+      let outcome = receive(socket, state, length: length)
+      guard let count = try moved(outcome, &state) else { return false }
       receivedCount += count
     }
     if receivedCount == length { finish(header, &state) }
@@ -160,7 +168,9 @@ private struct FrameReceiver {
     _ socket: Socket, _ state: inout Connection.State
   ) throws(InputError) -> Bool {
     var buffer = [UInt8](repeating: 0, count: FrameHeader.byteCount - state.partialHeader.count)
-    let outcome = unsafe buffer.withUnsafeMutableBytes { unsafe socket.receive(into: $0) }
+    let outcome = unsafe buffer.withUnsafeMutableBytes {
+      unsafe state.receive(into: $0, from: socket)
+    }
     guard let count = try moved(outcome, &state) else { return false }
     state.partialHeader += buffer[..<count]
     if state.partialHeader.count == FrameHeader.byteCount {
@@ -206,11 +216,14 @@ private struct FrameReceiver {
 
   private var takesWords: Bool { if case .words = awaited { !words.isEmpty } else { false } }
 
-  private mutating func receive(_ socket: Socket, length: Int) -> Socket.Outcome {
+  private mutating func receive(
+    _ socket: Socket, _ state: Connection.State, length: Int
+  ) -> Socket.Outcome {
     let start = receivedCount
     if takesWords {
       return unsafe words.withUnsafeMutableBytes { buffer in
-        unsafe socket.receive(into: UnsafeMutableRawBufferPointer(rebasing: buffer[start...]))
+        unsafe state.receive(
+          into: UnsafeMutableRawBufferPointer(rebasing: buffer[start...]), from: socket)
       }
     }
     if start == bytes.count {
@@ -218,7 +231,8 @@ private struct FrameReceiver {
       bytes.append(contentsOf: repeatElement(0, count: target - bytes.count))
     }
     return unsafe bytes.withUnsafeMutableBytes { buffer in
-      unsafe socket.receive(into: UnsafeMutableRawBufferPointer(rebasing: buffer[start...]))
+      unsafe state.receive(
+        into: UnsafeMutableRawBufferPointer(rebasing: buffer[start...]), from: socket)
     }
   }
 

@@ -3,8 +3,9 @@
 public import Bytes
 import Glibc
 import Synchronization
+import Trust
 
-/// A framed, counted TCP connection between two parties, or between a client and a party.
+/// A framed, counted connection over TCP, or TLS on TCP, between two parties, or between a client and a party.
 ///
 /// One thread uses it at a time (calls from several are serialised); `close` may come from any. An
 /// error in the middle of a frame breaks the connection: every later call throws the same error.
@@ -18,6 +19,8 @@ public final class Connection: Sendable {
 
   struct State {
     var label: String
+    /// Set once by the handshake; everything then goes through it.
+    var tls: TLSSession?
     var sendSequence: UInt32 = 0
     var receiveSequence: UInt32 = 0
     /// Bytes of a header that has not arrived completely.
@@ -67,6 +70,7 @@ public final class Connection: Sendable {
 
   /// Ends sending and reads away what still comes, so that the last frame is not lost to a reset.
   func closeGently(seconds: Int = 2) {
+    state.withLock { $0.tls?.sendEnd() }
     socket.shutDownSending()
     let end = ContinuousClock.now + .seconds(seconds)
     var waste = [UInt8](repeating: 0, count: 65_536)
@@ -83,14 +87,17 @@ public final class Connection: Sendable {
     close()
   }
 
-  /// Connects to `address`.
+  /// Connects to `address` and makes sure of who is there, as `security` asks.
   ///
-  /// - Parameter seconds: Longest wait for each address that the name stands for.
+  /// - Parameter seconds: Longest wait for each address that the name stands for, and for the
+  ///   handshake after it.
   /// - Throws: `InputError` naming the address and the cause.
-  public static func dial(_ address: Address, seconds: Double = 5) throws(InputError) -> Connection
-  {
+  public static func dial(
+    _ address: Address, seconds: Double = 5, security: ChannelSecurity = .plaintextOnLoopback
+  ) throws(InputError) -> Connection {
     var failure = InputError(address.description, "no address to connect to")
     for candidate in try SocketAddress.resolve(address, listening: false) {
+      try security.check(candidate, address)
       let descriptor = Glibc.socket(
         candidate.family,
         Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
@@ -112,7 +119,12 @@ public final class Connection: Sendable {
           code = events[0] == 0 ? ETIMEDOUT : socket.pendingError
         }
       }
-      if code == 0 { return Connection(socket, label: address.description) }
+      if code == 0 {
+        let connection = Connection(socket, label: address.description)
+        try connection.authenticate(
+          security, as: .dialler, deadline: .after(.seconds(seconds)))
+        return connection
+      }
       failure = InputError(address.description, "cannot connect: \(Socket.text(code))")
     }
     throw failure

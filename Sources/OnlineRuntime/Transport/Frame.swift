@@ -16,6 +16,7 @@ enum FrameType: UInt8, Sendable {
   case proposal = 10
   case acceptance = 11
   case words = 12
+  case used = 13
 
   /// Data frames are as long as their receiver allows; all others are short.
   var isData: Bool { self == .step || self == .output || self == .words }
@@ -30,7 +31,7 @@ struct Frame: Sendable {
 /// The sixteen bytes before every payload: "LW", version, type, sequence (u32), length (u64).
 struct FrameHeader: Equatable, Sendable {
   static let byteCount = 16
-  static let version: UInt8 = 1
+  static let version: UInt8 = 2
   /// Longest payload of a frame that carries no data.
   static let maximumControlByteCount = 65_536
 

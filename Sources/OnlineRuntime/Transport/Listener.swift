@@ -9,10 +9,14 @@ public final class Listener: Sendable {
   /// The bound address with the port that the system chose.
   public let address: Address
 
+  /// - Parameter security: What the connections will be given; plain ones may need loopback.
   /// - Throws: `InputError` naming the address when it cannot be bound, such as a port in use.
-  public init(_ address: Address) throws(InputError) {
+  public init(
+    _ address: Address, security: ChannelSecurity = .plaintextOnLoopback
+  ) throws(InputError) {
     var failure = InputError(address.description, "no address to listen on")
     for candidate in try SocketAddress.resolve(address, listening: true) {
+      try security.check(candidate, address)
       let descriptor = Glibc.socket(
         candidate.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
       guard descriptor >= 0 else {

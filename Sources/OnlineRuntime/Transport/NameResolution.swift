@@ -62,6 +62,21 @@ struct SocketAddress {
     )
   }
 
+  /// Whether the address cannot be reached from other machines.
+  var isLoopback: Bool {
+    let bytes = unsafe withUnsafeBytes(of: storage) { unsafe Array($0.prefix(32)) }
+    switch family {
+    // struct sockaddr_in has the address at byte 4, struct sockaddr_in6 at byte 8.
+    case AF_INET: return bytes[4] == 127
+    case AF_INET6:
+      let host = bytes[8..<24]
+      let isMapped = host.dropLast(6).allSatisfy { $0 == 0 } && bytes[18] == 255 && bytes[19] == 255
+      return host.elementsEqual([UInt8](repeating: 0, count: 15) + [1])
+        || isMapped && bytes[20] == 127
+    default: return false
+    }
+  }
+
   /// Numeric host and port.
   var numeric: Address? {
     var host = [CChar](repeating: 0, count: 256)

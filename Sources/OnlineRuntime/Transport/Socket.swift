@@ -26,11 +26,10 @@ final class Socket: Sendable {
   /// Announces that nothing more will be sent.
   func shutDownSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// - Parameter more: Holds the bytes back until those of the next call join them.
-  func send(_ bytes: UnsafeRawBufferPointer, more: Bool) -> Outcome {
-    let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)
+  func send(_ bytes: UnsafeRawBufferPointer) -> Outcome {
     while true {
-      let count = unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, flags)
+      let count = unsafe Glibc.send(
+        descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
       if count >= 0 { return .moved(count) }
       if errno == EINTR { continue }
       if errno == EAGAIN || errno == EWOULDBLOCK { return .wouldBlock }

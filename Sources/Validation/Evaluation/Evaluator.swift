@@ -187,8 +187,13 @@ public struct Evaluator: Sendable {
     let gamma = lowered.gamma.flatMap { vectors[$0] }
     let beta = lowered.beta.flatMap { vectors[$0] }
     let width = model.nodes[node].width
+    var mean = 0.0
     for (index, word) in words.enumerated() {
-      var value = Double(Int64(bitPattern: word)) * scale
+      if !lowered.isCentred, index.isMultiple(of: width) {
+        let row = words[index..<min(index + width, words.count)]
+        mean = row.reduce(0) { $0 + Double(Int64(bitPattern: $1)) } * scale / Double(width)
+      }
+      var value = Double(Int64(bitPattern: word)) * scale - mean
       if let gamma { value *= Double(gamma[index % width]) }
       if let beta { value += Double(beta[index % width]) }
       error.add(value, original: Double(original[index]))

@@ -6,36 +6,48 @@ import Foundation
 import Models
 
 extension ReplacedFunction {
-  /// Every replaced function of `model`, in the order of its nodes.
+  /// Every replaced function of `model` under `recipe`, which is resolved, in the order of its nodes.
   ///
-  /// - Throws: `InputError` where the calibration does not cover a node.
+  /// - Throws: `InputError` where the calibration does not cover a node, or the recipe is not resolved.
   static func all(in model: Model, recipe: Recipe, calibration: Calibration) throws(InputError)
     -> [ReplacedFunction]
   {
     var result: [ReplacedFunction] = []
-    for node in model.nodes {
-      switch node.operation {
-      case .layerNorm(_, _, _, let epsilon), .rmsNorm(_, _, let epsilon):
+    for (index, node) in model.nodes.enumerated() {
+      guard let choice = recipe.choice(for: node), let form = try recipe.form(of: index, in: model),
+        let site = model.site(of: index)
+      else { continue }
+      let made = choice.replacement.validRange(for: site.operationClass)
+      switch (node.operation, form) {
+      case (.activation(let input, let activation), .activation(let replaced)):
+        let name = model.nodes[input].name
+        let bound = try calibration.bound(name) * recipe.headroom
+        var function = self.activation(
+          node.name, activation, replaced, seen: try calibration.range(name, .output),
+          valid: made.clamped(to: -bound...bound), choice)
+        function.calibrated = calibration.histograms[name]?[.output]
+        result.append(function)
+      case (.attention, .softmax(let softmax)):
+        let bound = try calibration.bound(node.name, .scores) * recipe.headroom
+        var function = weight(
+          node.name, softmax, seen: try calibration.range(node.name, .scores), bound: bound,
+          made: made, choice)
+        let quantity: ObservedQuantity = softmax.subtractsMaximum ? .centredScores : .scores
+        function.calibrated = calibration.histograms[node.name]?[quantity]
+        result.append(function)
+        if softmax.subtractsMaximum {
+          result.append(
+            reciprocal(node.name, keyCount: Double(model.maximumPositions), recipe))
+        }
+      case (.layerNorm(_, _, _, let epsilon), .normalisation(let form)),
+        (.rmsNorm(_, _, let epsilon), .normalisation(let form)):
         var function = inverseRoot(
-          node.name, seen: try calibration.range(node.name, .variance), epsilon: epsilon, recipe)
+          node.name, form, seen: try calibration.range(node.name, .variance), epsilon: epsilon,
+          recipe)
         function.calibrated = calibration.histograms[node.name]?[.variance]
         function.calibratedShift = epsilon
         result.append(function)
-      case .attention:
-        let bound = try calibration.bound(node.name, .scores) * recipe.headroom
-        let keyCount = Double(model.maximumPositions)
-        var function = exponential(node.name, scoreBound: bound, recipe)
-        function.calibrated = calibration.histograms[node.name]?[.centredScores]
-        result.append(function)
-        result.append(reciprocal(node.name, keyCount: keyCount, recipe))
-      case .activation(let input, let activation):
-        let name = model.nodes[input].name
-        var function = self.activation(
-          node.name, activation, seen: try calibration.range(name, .output),
-          bound: try calibration.bound(name) * recipe.headroom, recipe)
-        function.calibrated = calibration.histograms[name]?[.output]
-        result.append(function)
-      case .embed, .linear, .rotary, .add, .multiply: break
+      default: break
       }
     }
     return result
@@ -57,58 +69,39 @@ extension ReplacedFunction {
   }
 
   private static func activation(
-    _ node: String, _ function: Activation, seen: ClosedRange<Double>, bound: Double,
-    _ recipe: Recipe
+    _ node: String, _ function: Activation, _ replaced: PiecewisePolynomial,
+    seen: ClosedRange<Double>, valid: ClosedRange<Double>, _ choice: ReplacementChoice
   ) -> ReplacedFunction {
-    let exact = function.function
-    var replaced = exact
-    var text = "itself"
+    // Far outside the pieces both are lines, and nothing is to be seen.
     var drawn = widened(seen)
-    let isSiLU = function == .silu
-    if function != .relu {
-      let degree = isSiLU ? recipe.siluDegree : recipe.geluDegree
-      let limit = isSiLU ? recipe.siluLimit : recipe.geluLimit
-      let half = limit / 2
-      let scale = pow(2, log2(half).rounded(.up))
-      let fit = MinimaxPolynomial.fit(degree: degree, on: -half / scale...half / scale) { unit in
-        let a = unit * scale + half
-        return exact(a) - a / 2
-      }
-      replaced = { x in
-        let a = abs(x)
-        return a < limit ? x / 2 + fit((a - half) / scale) : max(x, 0)
-      }
-      text = "x/2 + P\(degree)(|x|) for |x| < \(limit), ReLU outside"
-      // Far outside nothing is to be seen.
-      if drawn.overlaps(-limit...limit) { drawn = drawn.clamped(to: -2 * limit...2 * limit) }
-    }
+    let reach = 2 * (replaced.knots.map(abs).max() ?? 0)
+    if reach > 0, drawn.overlaps(-reach...reach) { drawn = drawn.clamped(to: -reach...reach) }
     return ReplacedFunction(
-      node: node, place: .activation, original: title(function), replacement: text,
-      exact: exact, replaced: replaced, validRange: -bound...bound, drawnRange: drawn,
+      node: node, place: .activation, original: title(function),
+      replacement: function == .relu && replaced == .relu ? "itself" : choice.replacement.summary,
+      exact: function.function, replaced: { replaced($0) }, validRange: valid, drawnRange: drawn,
       isLogarithmic: false)
   }
 
-  private static func exponential(_ node: String, scoreBound: Double, _ recipe: Recipe)
-    -> ReplacedFunction
-  {
-    let clip = recipe.expClip
-    let half = -clip / 2
-    let scale = pow(2, log2(half).rounded(.up))
-    let root = pow(2, Double(-recipe.expSquarings))
-    let fit = MinimaxPolynomial.fit(
-      degree: recipe.expDegree, on: -half / scale...half / scale
-    ) { exp(($0 * scale - half) * root) }
+  /// The weight of a score: in place of exp after the maximum was subtracted, or of all of softmax.
+  private static func weight(
+    _ node: String, _ form: SoftmaxForm, seen: ClosedRange<Double>, bound: Double,
+    made: ClosedRange<Double>, _ choice: ReplacementChoice
+  ) -> ReplacedFunction {
+    if form.subtractsMaximum {
+      return ReplacedFunction(
+        node: node, place: .exponential, original: "exp", replacement: choice.replacement.summary,
+        exact: exp, replaced: { form.weight($0) }, validRange: -2 * bound...0,
+        drawnRange: max(-21, min(seen.lowerBound - seen.upperBound, -1))...0, isLogarithmic: false)
+    }
+    // Weights are compared with that of the largest score seen.
+    let largest = seen.upperBound
+    let unit = form.weight(largest)
     return ReplacedFunction(
-      node: node, place: .exponential, original: "exp",
-      replacement: "P\(recipe.expDegree)(x/\(1 << recipe.expSquarings))"
-        + "^\(1 << recipe.expSquarings), x clipped at \(clip)",
-      exact: exp,
-      replaced: { x in
-        var power = fit((max(x, clip) + half) / scale)
-        for _ in 0..<recipe.expSquarings { power *= power }
-        return power
-      },
-      validRange: -2 * scoreBound...0, drawnRange: 1.5 * clip...0, isLogarithmic: false)
+      node: node, place: .softmax, original: "softmax", replacement: choice.replacement.summary,
+      exact: { exp($0 - largest) }, replaced: { form.weight($0) / (unit == 0 ? 1 : unit) },
+      row: { form.apply(&$0) }, validRange: made.clamped(to: -bound...bound),
+      drawnRange: widened(seen), isLogarithmic: false)
   }
 
   private static func tableText(_ recipe: Recipe) -> String {
@@ -127,18 +120,28 @@ extension ReplacedFunction {
   }
 
   private static func inverseRoot(
-    _ node: String, seen: ClosedRange<Double>, epsilon: Double, _ recipe: Recipe
+    _ node: String, _ form: NormalisationForm, seen: ClosedRange<Double>, epsilon: Double,
+    _ recipe: Recipe
   ) -> ReplacedFunction {
     let low = max(seen.lowerBound, 1e-9) / recipe.headroom
     let high = max(seen.upperBound, 2e-9) * recipe.headroom
-    let fit = PiecewiseLinearFit.fit(on: low...high, tolerance: recipe.tableTolerance) {
-      1 / ($0 + epsilon).squareRoot()
-    }
     // The function is given the variance with epsilon added.
     let valid = low + epsilon...high + epsilon
-    return ReplacedFunction(
-      node: node, place: .reciprocalSquareRoot, original: "1/sqrt(x)",
-      replacement: tableText(recipe), exact: { 1 / $0.squareRoot() },
-      replaced: { fit($0 - epsilon) }, validRange: valid, drawnRange: valid, isLogarithmic: true)
+    var function = ReplacedFunction(
+      node: node, place: .reciprocalSquareRoot, original: "1/sqrt(x)", replacement: "",
+      exact: { 1 / $0.squareRoot() }, replaced: { $0 }, validRange: valid, drawnRange: valid,
+      isLogarithmic: true)
+    switch form {
+    case .exact:
+      let fit = PiecewiseLinearFit.fit(on: low...high, tolerance: recipe.tableTolerance) {
+        1 / ($0 + epsilon).squareRoot()
+      }
+      function.replacement = tableText(recipe)
+      function.replaced = { fit($0 - epsilon) }
+    case .affine(let factor):
+      function.replacement = "the constant \(Figure.text(factor))"
+      function.replaced = { _ in factor }
+    }
+    return function
   }
 }

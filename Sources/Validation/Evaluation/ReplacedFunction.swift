@@ -2,6 +2,7 @@
 
 public import Approximation
 import Bytes
+import Foundation
 public import Models
 import Synchronization
 
@@ -10,6 +11,9 @@ public struct ReplacedFunction: Sendable {
   /// Which function of a node it is; see `FunctionTable`.
   public enum Place: String, Sendable, CaseIterable {
     case activation
+    /// A whole row of scores at once; the function itself is the weight of one score, relative to that of
+    /// the largest.
+    case softmax
     case exponential
     case reciprocal
     case reciprocalSquareRoot
@@ -22,6 +26,8 @@ public struct ReplacedFunction: Sendable {
   public var replacement: String
   public var exact: FunctionTable.Function
   public var replaced: FunctionTable.Function
+  /// For `softmax`.
+  public var row: FunctionTable.RowFunction?
   /// Inputs for which the replacement is meant; outside it the ring may give anything.
   public var validRange: ClosedRange<Double>
   /// Inputs to draw: where the calibrated ones lie, with some room.
@@ -85,6 +91,19 @@ public struct FunctionStatistics: Sendable {
     maximumError = max(maximumError, error)
   }
 
+  /// A row of scores and the weights that they were given, against those of softmax.
+  mutating func add(_ scores: [Double], _ weights: [Double], _ function: ReplacedFunction) {
+    let largest = scores.max() ?? 0
+    let sum = scores.reduce(0) { $0 + exp($1 - largest) }
+    for (score, weight) in zip(scores, weights) {
+      inputs.add(score)
+      if !function.validRange.contains(score) { outsideCount += 1 }
+      let error = abs(weight - exp(score - largest) / sum)
+      errorSum += error
+      maximumError = max(maximumError, error)
+    }
+  }
+
   mutating func add(_ other: FunctionStatistics) {
     inputs.add(other.inputs)
     outsideCount += other.outsideCount
@@ -114,6 +133,13 @@ final class RecordingFunctions: Sendable {
       }
       switch function.place {
       case .activation: table.activations[function.node] = recording
+      case .softmax:
+        table.softmaxes[function.node] = { row in
+          let scores = row
+          function.row?(&row)
+          let weights = row
+          record.statistics.withLock { $0.add(scores, weights, function) }
+        }
       case .exponential: table.exponentials[function.node] = recording
       case .reciprocal: table.reciprocals[function.node] = recording
       case .reciprocalSquareRoot: table.reciprocalSquareRoots[function.node] = recording

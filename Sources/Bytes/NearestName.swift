@@ -1,7 +1,7 @@
 // Suggestions for misspelt names.
 
 /// The candidate nearest to `name` by edit distance, or nil when none is near enough to be meant.
-func nearestName(to name: String, among candidates: [String]) -> String? {
+public func nearestName(to name: String, among candidates: [String]) -> String? {
   let limit = max(1, min(3, name.count / 2))
   let ranked = candidates.map { ($0, editDistance(name, $0)) }.min { $0.1 < $1.1 }
   if let ranked, ranked.1 <= limit { return ranked.0 }

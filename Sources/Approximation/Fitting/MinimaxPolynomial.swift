@@ -1,4 +1,4 @@
-// Minimax polynomials by the Remez exchange, and their rounding to fixed-point coefficients.
+// Minimax polynomials by the Remez exchange.
 
 import Foundation
 
@@ -104,50 +104,5 @@ public struct MinimaxPolynomial: Equatable, Sendable {
       result[row] = sum / rows[row][row]
     }
     return result
-  }
-}
-
-/// A polynomial with integer coefficients for an integer argument T = t * 2^argumentBits.
-///
-/// sum over i of coefficients[i] * T^i equals p(t) * 2^resultBits.
-public struct FixedPointPolynomial: Equatable, Sendable {
-  public var coefficients: [Int]
-  public var argumentBits: Int
-  public var resultBits: Int
-  /// Largest error against the function for exact arguments, rounding of coefficients included.
-  public var maximumError: Double
-
-  /// Fits `function` on `interval`, rounding the highest coefficient first and refitting the rest
-  /// so that lower degrees make up for it.
-  public static func fit(
-    degree: Int, argumentBits: Int, resultBits: Int, on interval: ClosedRange<Double>,
-    _ function: (Double) -> Double
-  ) -> FixedPointPolynomial {
-    precondition(resultBits >= degree * argumentBits && resultBits <= 61)
-    var fixed = [Int](repeating: 0, count: degree + 1)
-    var exact = [Double](repeating: 0, count: degree + 1)
-    func settled(_ t: Double) -> Double {
-      exact.indices.reduce(0) { $0 + exact[$1] * pow(t, Double($1)) }
-    }
-    for power in stride(from: degree, through: 0, by: -1) {
-      let fit = MinimaxPolynomial.fit(degree: power, on: interval) { function($0) - settled($0) }
-      let scale = pow(2, Double(resultBits - power * argumentBits))
-      fixed[power] = Int((fit.coefficients[power] * scale).rounded())
-      exact[power] = Double(fixed[power]) / scale
-    }
-    let grid = (0...4000).map {
-      interval.lowerBound + (interval.upperBound - interval.lowerBound) * Double($0) / 4000
-    }
-    let error = grid.reduce(0) { max($0, abs(settled($1) - function($1))) }
-    return FixedPointPolynomial(
-      coefficients: fixed, argumentBits: argumentBits, resultBits: resultBits,
-      maximumError: error)
-  }
-
-  /// The polynomial's real value at `t`, without rounding of the argument.
-  public func callAsFunction(_ t: Double) -> Double {
-    let argument = t * pow(2, Double(argumentBits))
-    return coefficients.reversed().reduce(0) { $0 * argument + Double($1) }
-      / pow(2, Double(resultBits))
   }
 }

@@ -1,0 +1,61 @@
+// A model with the functions of a recipe as data, for programs that train it: `tools/finetune`.
+
+public import Bytes
+public import Models
+
+/// The graph, where its weights stand in the checkpoint, and the form of every replaced node.
+public struct FunctionExport {
+  private let loaded: LoadedModel
+  private let recipe: Recipe
+  /// Form, exact form and choice of each node with a non-linear operation, in the graph's order.
+  private let functions: [(name: String, members: [String: JSON])]
+
+  /// - Parameter recipe: resolved for `loaded`.
+  /// - Throws: `InputError` where it is not.
+  public init(_ loaded: LoadedModel, recipe: Recipe) throws(InputError) {
+    self.loaded = loaded
+    self.recipe = recipe
+    let model = loaded.model
+    var functions: [(name: String, members: [String: JSON])] = []
+    for (index, node) in model.nodes.enumerated() {
+      guard let operationClass = node.operation.operationClass,
+        let choice = recipe.choice(for: node), let exact = Recipe.accurate.choice(for: node),
+        let form = try recipe.form(of: index, in: model),
+        let exactForm = try Recipe.accurate.form(of: index, in: model)
+      else { continue }
+      functions.append(
+        (
+          node.name,
+          [
+            "class": .string(operationClass.rawValue), "choice": choice.json, "form": form.json,
+            "exactForm": exactForm.json, "exact": exact.json,
+          ]
+        ))
+    }
+    self.functions = functions
+  }
+
+  /// `model`: the graph as in model.lodge; `weights`: see `LoadedModel.bindingsJSON`; `functions`: for
+  /// each node its class, what the recipe chooses, and that as `form`; `exact` and `exactForm` are
+  /// the same of the recipe `accurate`, which stands for the operation itself; `recipe`: resolved.
+  public var json: JSON {
+    [
+      "checkpoint": .string(FilePaths.lastComponent(of: loaded.path)),
+      "model": loaded.model.json, "weights": loaded.bindingsJSON, "recipe": recipe.json,
+      "functions": .object(
+        Dictionary(uniqueKeysWithValues: functions.map { ($0.name, JSON.object($0.members)) })),
+    ]
+  }
+
+  /// One line a node.
+  public var text: String {
+    var table = TextTable([("operation", .left), ("class", .left), ("replaced by", .left)])
+    for node in loaded.model.nodes {
+      guard let operationClass = node.operation.operationClass,
+        let choice = recipe.choice(for: node)
+      else { continue }
+      table.addRow([node.name, operationClass.rawValue, choice.replacement.summary])
+    }
+    return table.text
+  }
+}

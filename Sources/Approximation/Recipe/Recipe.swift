@@ -1,0 +1,118 @@
+// Which replacement stands for each non-linear operation, and the precision of everything.
+
+public import Bytes
+public import Models
+
+/// The parameters of a conversion; see `formats/recipe.md`.
+public struct Recipe: Equatable, Sendable {
+  /// Who holds the embedding table.
+  public enum Embedding: String, Sendable, CaseIterable {
+    /// The table is a secret weight; the client shares one-hot rows.
+    case secret
+    /// The client is given the table and shares its rows.
+    case client
+  }
+
+  /// What happens where calibrated inputs lie outside the range that a replacement is made for.
+  public enum OutsideRange: String, Sendable, CaseIterable {
+    /// The conversion is refused.
+    case refuse
+    /// Inputs are clipped to the range first.
+    case clamp
+    /// The formula is evaluated as it stands.
+    case extend
+  }
+
+  public var name: String
+  public var embedding: Embedding
+  /// Fractional bits of weights and of activations between operations.
+  public var fractionalBits: Int
+  /// Calibrated ranges are widened by this factor.
+  public var headroom: Double
+  /// Largest relative error of the tables for 1/x (softmax) and 1/sqrt(x) (normalisation).
+  public var tableTolerance: Double
+  public var outsideRange: OutsideRange
+  /// One for each class.
+  public private(set) var choices: [OperationClass: ReplacementChoice]
+  /// Those that differ in a layer, by its number.
+  public private(set) var layers: [Int: [OperationClass: ReplacementChoice]]
+  /// Those that differ at a node, by its name; they come before those of its layer.
+  public private(set) var nodes: [String: [OperationClass: ReplacementChoice]]
+
+  /// The recipe that others are changes of.
+  init(name: String) {
+    self.name = name
+    embedding = .secret
+    fractionalBits = 16
+    headroom = 4
+    tableTolerance = 0x1p-15
+    outsideRange = .refuse
+    choices = [:]
+    layers = [:]
+    nodes = [:]
+    for operationClass in OperationClass.allCases {
+      let replacement: any Replacement =
+        switch operationClass {
+        case .relu: ReLUActivation()
+        case .gelu, .geluTanh, .silu: MinimaxActivation.accurate(for: operationClass)
+        case .softmax: MinimaxSoftmax()
+        case .layerNorm, .rmsNorm: ExactNormalisation()
+        }
+      choices[operationClass] = ReplacementChoice(replacement)
+    }
+  }
+
+  // MARK: Choices
+
+  /// Chooses `choice` for every operation of the class.
+  public mutating func choose(_ choice: ReplacementChoice, for operationClass: OperationClass) {
+    precondition(choice.stands(for: operationClass), "a replacement for another class")
+    choices[operationClass] = choice
+  }
+
+  /// Chooses `choice` for the operations of the class in one layer.
+  public mutating func choose(
+    _ choice: ReplacementChoice, for operationClass: OperationClass, inLayer layer: Int
+  ) {
+    precondition(choice.stands(for: operationClass), "a replacement for another class")
+    layers[layer, default: [:]][operationClass] = choice
+  }
+
+  /// Chooses `choice` for one node, which is of the class.
+  public mutating func choose(
+    _ choice: ReplacementChoice, for operationClass: OperationClass, atNode name: String
+  ) {
+    precondition(choice.stands(for: operationClass), "a replacement for another class")
+    nodes[name, default: [:]][operationClass] = choice
+  }
+
+  /// What is chosen for `node`, or nil where nothing is replaced.
+  public func choice(for node: ModelNode) -> ReplacementChoice? {
+    guard let operationClass = node.operation.operationClass else { return nil }
+    if let choice = nodes[node.name]?[operationClass] { return choice }
+    if let layer = node.layer, let choice = layers[layer]?[operationClass] { return choice }
+    return choices[operationClass]
+  }
+
+  /// The function of node `index` of `model`, or nil where nothing is replaced.
+  /// - Throws: `InputError` where the recipe must be resolved first.
+  public func form(of index: Int, in model: Model) throws(InputError) -> ReplacementForm? {
+    let node = model.nodes[index]
+    guard let site = model.site(of: index), let choice = choice(for: node) else { return nil }
+    guard let form = choice.form(at: site) else {
+      throw InputError(
+        "recipe", place: node.name,
+        "\"\(choice.name)\" depends on the calibration and is not resolved",
+        hint: "convert the model with `lodge-model approximate`")
+    }
+    return form
+  }
+}
+
+extension ModelNode {
+  /// The number in "layers.3.attention", or nil for a node outside the layers.
+  public var layer: Int? {
+    let parts = name.split(separator: ".")
+    return parts.count > 1 && parts[0] == "layers" ? Int(parts[1]) : nil
+  }
+}

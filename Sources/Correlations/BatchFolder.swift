@@ -1,0 +1,92 @@
+// What is in a folder of dealt sessions, read from the headers alone.
+
+public import Bytes
+import Containers
+import Foundation
+public import Program
+
+/// A folder with the sessions of a batch: `party0/`, `party1/`, and at the dealer `dealer.batch`.
+public struct BatchFolder: Sendable {
+  /// One session file.
+  public struct Entry: Sendable {
+    public let path: String
+    public let header: CorrelationHeader
+    public let byteCount: Int
+  }
+
+  public let path: String
+
+  public init(path: String) { self.path = path }
+
+  /// The folders with .corr files: those of both parties, or at a party this folder itself.
+  public func sessionFolders() throws(InputError) -> [String] {
+    let folders = (0...1).map { "\(path)/party\($0)" }.filter { FilePaths.isFolder($0) }
+    if !folders.isEmpty { return folders }
+    guard try Folder.names(in: path).contains(where: { $0.hasSuffix(".corr") }) else {
+      throw InputError(
+        path, "holds no sessions", hint: "name a folder that lodge-deal --out has written")
+    }
+    return [path]
+  }
+
+  /// The identifier in the header of `dealer.batch`; nil where there is none.
+  public func identifier() throws(InputError) -> [UInt8]? {
+    let batch = "\(path)/dealer.batch"
+    guard FilePaths.exists(batch) else { return nil }
+    let reader = try ContainerReader(path: batch, kind: "batch", verifying: false)
+    return try CorrelationHeader(reader.header, source: batch).batch
+  }
+
+  /// All session files, in the order of their folders and names.
+  public func entries() throws(InputError) -> [Entry] {
+    var result: [Entry] = []
+    for folder in try sessionFolders() {
+      for name in try Folder.names(in: folder) where name.hasSuffix(".corr") {
+        result.append(try entry("\(folder)/\(name)"))
+      }
+    }
+    return result
+  }
+
+  /// Those of `sessions` that are not there for both parties.
+  ///
+  /// - Throws: `InputError` when the file of another batch or session stands in the place of one:
+  ///   to deal would destroy it.
+  public func missing(of sessions: some Sequence<Int>) throws(InputError) -> [Int] {
+    let identifier = try identifier()
+    var result: [Int] = []
+    for session in sessions {
+      var count = 0
+      for party in 0...1 {
+        let path = Batch.path(folder: path, party: party, session: session)
+        guard FilePaths.exists(path) else { continue }
+        let header = try entry(path).header
+        guard header.batch == identifier, header.session == session, header.party == party else {
+          throw InputError(
+            path, place: "batch", "belongs to another batch or session",
+            hint: "choose another --out folder, or other --sessions")
+        }
+        count += 1
+      }
+      if count < 2 { result.append(session) }
+    }
+    return result
+  }
+
+  private func entry(_ path: String) throws(InputError) -> Entry {
+    let file = try CorrelationFile(path: path, verifying: false)
+    return Entry(path: path, header: file.header, byteCount: try FilePaths.byteCount(of: path))
+  }
+}
+
+extension SecureProgram {
+  /// Bytes of the files of one session for both parties, containers included; at most a few
+  /// kilobytes more than they take.
+  public func sessionByteCount(_ shape: SessionShape) -> Int {
+    let cost = correlationCost(of: shape)
+    return (0...1).reduce(0) { sum, party in
+      let datasetCount = CorrelationLayout.datasets(self, shape, party: party).count
+      return sum + cost.byteCount(party: party) + 8192 + 512 * datasetCount
+    }
+  }
+}

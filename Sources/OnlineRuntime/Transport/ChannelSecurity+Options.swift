@@ -1,0 +1,89 @@
+// From command-line options to keys: which of them belong together.
+
+public import Bytes
+import Trust
+
+extension PartySecurity {
+  /// The protection that the options of `lodge-party` ask for.
+  ///
+  /// - Parameters:
+  ///   - identity: Path of this party's private key.
+  ///   - peerKey: The other party's public key, or the path of a file with it.
+  ///   - clientKeys: Path of a file with the public keys of clients.
+  ///   - isInsecure: Whether plain TCP is allowed beyond this machine.
+  /// - Throws: `InputError` naming the option that is missing or too much, or the file that is wrong.
+  public init(
+    identity: String?, peerKey: String?, clientKeys: String?, isInsecure: Bool
+  ) throws(InputError) {
+    if peerKey == nil, clientKeys == nil {
+      self = isInsecure ? .plaintextAnywhere : .plaintextOnLoopback
+      return
+    }
+    try SecurityOption.refuseInsecure(isInsecure)
+    let identity = try SecurityOption.needed(identity, "identity", "this party's private key")
+    let peerKey = try SecurityOption.needed(peerKey, "peer-key", "the other party's public key")
+    let clientKeys = try SecurityOption.needed(
+      clientKeys, "client-keys", "a file with the public keys of clients")
+    let own = try PrivateKey(path: identity)
+    let peer = try PublicKey(textOrPath: peerKey)
+    guard peer != own.publicKey else {
+      throw InputError("--peer-key", "is this party's own key", hint: "give the other party's")
+    }
+    self = .keys(
+      own: TLSContext(key: own), peer: peer, clients: Set(try PublicKey.list(path: clientKeys)))
+  }
+
+  /// One line for the log.
+  public var summary: String {
+    switch self {
+    case .plaintextOnLoopback: "speaks plain TCP with this machine only"
+    case .plaintextAnywhere:
+      "speaks plain TCP: whoever is on the way can read and change everything"
+    case .keys(let own, let peer, let clients):
+      "has the key \(own.publicKey), expects \(peer) and \(clients.count) keys of clients"
+    }
+  }
+}
+
+extension ClientSecurity {
+  /// The protection that the options of `lodge-client` ask for.
+  ///
+  /// - Parameter partyKeys: Public keys of parties 0 and 1, or paths of files with them.
+  /// - Throws: `InputError` naming the option that is missing or too much, or the file that is wrong.
+  public init(identity: String?, partyKeys: [String?], isInsecure: Bool) throws(InputError) {
+    if identity == nil, partyKeys.allSatisfy({ $0 == nil }) {
+      self = isInsecure ? .plaintextAnywhere : .plaintextOnLoopback
+      return
+    }
+    try SecurityOption.refuseInsecure(isInsecure)
+    let identity = try SecurityOption.needed(identity, "identity", "this client's private key")
+    var parties: [PublicKey] = []
+    for (party, key) in partyKeys.enumerated() {
+      parties.append(
+        try PublicKey(
+          textOrPath: SecurityOption.needed(
+            key, "party\(party)-key", "the public key of party \(party)")))
+    }
+    guard Set(parties).count == parties.count else {
+      throw InputError(
+        "--party1-key", "is the key of party 0 as well", hint: "each party has a key of its own")
+    }
+    self = .keys(own: TLSContext(key: try PrivateKey(path: identity)), parties: parties)
+  }
+}
+
+private enum SecurityOption {
+  static func needed(_ value: String?, _ name: String, _ meaning: String) throws(InputError)
+    -> String
+  {
+    if let value { return value }
+    throw InputError(
+      "--\(name)", "is missing: \(meaning)",
+      hint: "keys are used together; make them with 'lodge-party keygen'")
+  }
+
+  static func refuseInsecure(_ isInsecure: Bool) throws(InputError) {
+    guard isInsecure else { return }
+    throw InputError("--insecure-plaintext", "makes no sense together with keys")
+  }
+}

@@ -1,0 +1,94 @@
+// From a TCP connection to one whose other end is known.
+
+import Bytes
+import Synchronization
+import Trust
+
+extension Connection {
+  /// Runs the TLS handshake where `security` asks for one; nothing may have been sent before.
+  ///
+  /// - Parameter deadline: For the whole handshake, however slowly its bytes come.
+  /// - Throws: `InputError` naming the other side when it is not known here, or does not know us.
+  func authenticate(
+    _ security: ChannelSecurity, as role: TLSSession.Role, deadline: Deadline
+  ) throws(InputError) {
+    guard case .pinned(let context, let accepted) = security else { return }
+    let session = TLSSession(
+      context, descriptor: socket.descriptor, role: role, accepted: accepted)
+    try state.withLock { state throws(InputError) in
+      while true {
+        let events: Int16
+        switch session.handshake() {
+        case .moved:
+          state.tls = session
+          return
+        case .wantsInput: events = Readiness.readable
+        case .wantsOutput: events = Readiness.writable
+        case .endOfStream:
+          throw state.fail(
+            "closed the connection in the TLS handshake",
+            hint: role == .dialler ? "was it started with keys?" : "")
+        case .failed(let cause): throw state.fail(cause)
+        }
+        if deadline.hasPassed { throw state.fail("did not finish the TLS handshake in time") }
+        _ = Readiness.wait(
+          [(socket, events)], milliseconds: deadline.milliseconds(limit: 1000))
+      }
+    }
+  }
+
+  /// The key that the other side has proved to hold; nil without TLS.
+  var peerKey: PublicKey? { state.withLock { $0.tls?.offeredKey } }
+
+  /// Which of several connections have something to report, as `Readiness.wait` tells of sockets;
+  /// bytes that TLS has taken from the socket already count as readable.
+  static func wait(
+    _ watched: [(connection: Connection, events: Int16)], milliseconds: Int
+  ) -> [Int16] {
+    let buffered = watched.map { connection, events in
+      connection.hasBufferedInput ? events & Readiness.readable : 0
+    }
+    let hasSome = buffered.contains { $0 != 0 }
+    let ready = Readiness.wait(
+      watched.map { ($0.connection.socket, $0.events) }, milliseconds: hasSome ? 0 : milliseconds)
+    return zip(ready, buffered).map { $0 | $1 }
+  }
+
+  private var hasBufferedInput: Bool { state.withLock { $0.tls?.hasBufferedInput ?? false } }
+}
+
+extension Connection.State {
+  /// What to do about a failure that concerns keys.
+  static func keyHint(_ cause: String) -> String {
+    if cause.hasPrefix("has the key") {
+      return "compare with its .pub file; somebody else may answer at this address"
+    }
+    if cause.hasPrefix("does not accept this side's key") {
+      return "its --client-keys or --peer-key must hold the line of this side's .pub file"
+    }
+    return ""
+  }
+
+  /// Sends from the front of `bytes`, encrypted where there is TLS.
+  func send(_ bytes: UnsafeRawBufferPointer, on socket: Socket) -> Socket.Outcome {
+    guard let tls else { return unsafe socket.send(bytes) }
+    return Socket.Outcome(unsafe tls.send(bytes))
+  }
+
+  /// Receives into the front of `buffer`.
+  func receive(into buffer: UnsafeMutableRawBufferPointer, from socket: Socket) -> Socket.Outcome {
+    guard let tls else { return unsafe socket.receive(into: buffer) }
+    return Socket.Outcome(unsafe tls.receive(into: buffer))
+  }
+}
+
+extension Socket.Outcome {
+  fileprivate init(_ outcome: TLSSession.Outcome) {
+    switch outcome {
+    case .moved(let count): self = .moved(count)
+    case .wantsInput, .wantsOutput: self = .wouldBlock
+    case .endOfStream: self = .endOfStream
+    case .failed(let cause): self = .failed(cause)
+    }
+  }
+}

@@ -1,0 +1,198 @@
+// Weights of attention scores by any softmax form, and the division of their mix by their sum.
+
+import Approximation
+import Bytes
+import Foundation
+import Models
+
+extension Lowering {
+  /// The largest score of each head and row, by a tree of max(a, b) = b + max(a - b, 0).
+  ///
+  /// It may miss the true maximum by `scoreResolution` a level, which softmax divides out.
+  mutating func maximum(of scores: FixedValue) throws(InputError) -> FixedValue {
+    var level = scores
+    var width = model.maximumPositions
+    while width > 1 {
+      let difference = try builder.emit(
+        .pairDifference(level.id), bits: level.bits, bound: 2 * scores.bound)
+      let positive = try builder.piecewise(
+        difference, bits: difference.bits, resolution: ReplacementSite.scoreResolution, knots: [0],
+        outputs: [(slopes: [0, 1], intercepts: [0, 0], extraBits: 0, bound: difference.bound)])[0]
+      level = try builder.emit(
+        .pairMerge(level.id, positive.id), bits: level.bits, bound: scores.bound)
+      width = (width + 1) / 2
+    }
+    // One key a head is left: the sum over the keys is that key.
+    guard case .keys(let heads, _) = builder.shape(level.id).columns else { return level }
+    return try builder.emit(.sum(level.id, runs: heads), bits: level.bits, bound: scores.bound)
+  }
+
+  /// kernel(x)^(2^squarings) for x within `domain`; without squarings it has `room` fractional bits
+  /// at most, unless that would cost precision.
+  mutating func weights(
+    _ x: FixedValue, _ form: SoftmaxForm, on domain: ClosedRange<Double>, room: Int
+  ) throws(InputError) -> FixedValue {
+    let base = form.bound(on: domain)
+    var power: FixedValue
+    switch form.kernel {
+    case .scaled(let function): power = try scaledPieces(x, function)
+    case .piecewise(let function):
+      power = try kernel(
+        x, function, on: domain, bound: base.kernel, room: form.squarings == 0 ? room : nil,
+        argumentBits: form.subtractsMaximum ? 12 : 8)
+    }
+    // Weights of trained forms are small against the largest: they keep all bits that they can.
+    let squareBits = form.subtractsMaximum ? bits : sumRoom(base.weight) / 2
+    for step in 0..<form.squarings {
+      let view = try builder.open(power, bits: squareBits)
+      power = try builder.emit(
+        .polynomial(view.id, coefficients: [[0, 0, 1]]), bits: 2 * view.bits,
+        bound: max(pow(base.kernel, pow(2, Double(step + 1))), base.weight) * 1.1)
+    }
+    return power
+  }
+
+  /// A piecewise kernel, bounded by `bound` on the domain; `room` is nil where squarings follow.
+  ///
+  /// Few bits save a truncation; they are kept where arguments keep `argumentBits` nevertheless.
+  private mutating func kernel(
+    _ x: FixedValue, _ function: PiecewisePolynomial, on domain: ClosedRange<Double>,
+    bound: Double, room: Int?, argumentBits: Int
+  ) throws(InputError) -> FixedValue {
+    let parts = try pieces(x, function, on: domain, lineBits: room ?? 2 * bits)
+    let reach = max(parts.curved.reduce(0) { $0 + $1.reach } * 1.01, bound)
+    var resultBits = 61 - PieceLayout.integerBits(reach)
+    if let room {
+      resultBits = min(resultBits, sumRoom(bound))
+      let isPrecise = parts.curved.allSatisfy {
+        (room - 2) / $0.degree - $0.exponent >= argumentBits
+      }
+      if isPrecise { resultBits = min(resultBits, room) }
+    }
+    var sum = parts.lines
+    for piece in parts.curved {
+      let value = try polynomial(piece, resultBits: resultBits)
+      if let old = sum {
+        sum = try builder.add(old, value, bound: bound * 1.01)
+      } else {
+        sum = value
+      }
+    }
+    return sum ?? x
+  }
+
+  /// scale * p(x - shift): one key gives both, the polynomial takes a round, the product another.
+  private mutating func scaledPieces(_ x: FixedValue, _ function: ScaledPieces) throws(InputError)
+    -> FixedValue
+  {
+    let slack = ReplacementSite(.softmax, keyCount: model.maximumPositions).scoreSlack
+    let used = function.scales.indices.filter { function.scales[$0] != 0 }
+    // The argument of each piece, with what a neighbouring piece may add.
+    var (low, high) = (0.0, slack)
+    for piece in used where piece > 0 {
+      low = min(low, function.knots[piece - 1] - function.shifts[piece] - function.resolution)
+      if piece < function.knots.count {
+        high = max(high, function.knots[piece] - function.shifts[piece])
+      }
+    }
+    let piece = function.polynomial
+    let reach = max(high - piece.centre, piece.centre - low)
+    let largest = function.scales.reduce(0) { max($0, abs($1)) }
+    let values = try builder.piecewise(
+      x, bits: bits + 4, resolution: function.resolution, knots: function.knots,
+      outputs: [
+        (
+          slopes: function.scales.map { $0 == 0 ? 0 : 1 },
+          intercepts: zip(function.scales, function.shifts).map {
+            $0 == 0 ? 0 : -$1 - piece.centre
+          }, extraBits: 0, bound: reach * 1.01
+        ),
+        (
+          slopes: function.scales.map { _ in 0 }, intercepts: function.scales, extraBits: 0,
+          bound: largest * 1.01
+        ),
+      ])
+    let layout = PieceLayout.Curved(
+      piece: piece, interval: piece.centre - reach...piece.centre + reach, slopes: [],
+      intercepts: [])
+    let polynomial = try polynomial(layout.curved(values[0]), resultBits: 62)
+    let bound = polynomial.bound * largest
+    return try builder.emit(
+      .multiply(
+        builder.open(polynomial, bits: bits).id, builder.open(values[1], bits: bits).id),
+      bits: 2 * bits, bound: bound)
+  }
+
+  /// Fractional bits that leave room for a sum over the keys of weights up to `bound`, and for its
+  /// normalisation.
+  func sumRoom(_ bound: Double) -> Int {
+    60 - PieceLayout.integerBits(Double(model.maximumPositions) * bound) - 2
+  }
+
+  /// mix / sum for sums anywhere between epsilon and `largest`, far wider than one table serves.
+  ///
+  /// A key finds the binade of the sum and gives s = 2^-binade; z = sum * s lies in [1, 2), where a
+  /// short table gives 1/z; mix * s / z is exact in proportion for every binade. Two rounds more
+  /// than a table for the sum itself.
+  mutating func divide(
+    _ mix: FixedValue, by sum: FixedValue, epsilon: Double, largest: Double, bound: Double
+  ) throws(InputError) -> FixedValue {
+    let lowest = Int(log2(epsilon).rounded(.down))
+    guard sum.bits + lowest >= 0 else {
+      throw InputError(
+        "lowering", place: builder.label,
+        "epsilon \(epsilon) is zero with \(sum.bits) fractional bits: a row without weight is 0/0",
+        hint: "raise the recipe's epsilon or fractionalBits")
+    }
+    let highest = PieceLayout.integerBits(largest)
+    // Piece k holds 2^(k-1) <= sum < 2^k times 2^lowest, the first also what is below.
+    let binades = Array(lowest...highest)
+    let scaleBits = highest
+    let function = PiecewiseLinear(
+      shift: 0, droppedBits: max(0, sum.bits + lowest - 4),
+      comparedBits: sum.bits + highest + 2 - max(0, sum.bits + lowest - 4),
+      knots: binades.dropFirst().map { Int(pow(2, Double(sum.bits + $0))) },
+      outputs: [
+        PiecewiseLinear.Output(
+          slopes: binades.map { _ in 0 },
+          intercepts: binades.map { Int(pow(2, Double(scaleBits - $0))) },
+          fractionalBits: scaleBits)
+      ])
+    let openedSum = try builder.open(sum)
+    let scale = FixedValue(
+      id: try builder.emit(
+        .piecewiseLinear(openedSum.id, function), bits: [scaleBits])[0],
+      bits: scaleBits, bound: pow(2, Double(-lowest)))
+    let openedScale = try builder.open(scale)
+    let normalised = try builder.emit(
+      .multiply(openedSum.id, openedScale.id), bits: sum.bits + scaleBits, bound: 2.1)
+    let mixBits = min(mix.bits, 61 - scaleBits - PieceLayout.integerBits(2.1 * bound))
+    let scaledMix = try builder.emit(
+      .multiply(builder.open(mix, bits: mixBits).id, openedScale.id), bits: mixBits + scaleBits,
+      bound: 2.1 * bound)
+    let reciprocal = try builder.table(
+      normalised, unit: pow(2, Double(-normalised.bits)), range: 0.9...2.1,
+      tolerance: recipe.tableTolerance
+    ) { 1 / $0 }
+    let numerator = try builder.open(scaledMix, bits: bits + 8)
+    let denominator = try builder.open(reciprocal, bits: bits + 2)
+    return try builder.emit(
+      .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
+      bound: bound * 1.01)
+  }
+}
+
+extension SoftmaxForm {
+  /// Bounds of the kernel and of the weights on `domain`.
+  func bound(on domain: ClosedRange<Double>) -> (kernel: Double, weight: Double) {
+    let base: Double =
+      switch kernel {
+      case .piecewise(let function): function.bound(on: domain) * 1.01
+      case .scaled(let function):
+        (0...64).reduce(0) { bound, step in
+          max(bound, abs(function(domain.upperBound * (1 - Double(step) / 64))))
+        } * 1.01
+      }
+    return (base, pow(base / 1.01, pow(2, Double(squarings))) * (squarings > 0 ? 1.1 : 1.01))
+  }
+}

@@ -1,0 +1,139 @@
+// What a replacement costs: it is lowered alone, and the cost interpreter is asked.
+
+public import Approximation
+public import Bytes
+public import Models
+
+/// Seconds that rounds, bytes and comparisons take, so that costs can be compared.
+public struct CostWeights: Sendable {
+  public var secondsPerRound: Double
+  public var secondsPerByte: Double
+  /// Of one evaluation of a comparison key, by one party.
+  public var secondsPerComparison: Double
+
+  public init(secondsPerRound: Double, secondsPerByte: Double, secondsPerComparison: Double) {
+    self.secondsPerRound = secondsPerRound
+    self.secondsPerByte = secondsPerByte
+    self.secondsPerComparison = secondsPerComparison
+  }
+
+  /// 10 ms, 1 Gbps, and 0.1 us a comparison: about 16 levels of 6 ns on one core.
+  public static let reference = CostWeights(
+    secondsPerRound: 0.01, secondsPerByte: 8e-9, secondsPerComparison: 1e-7)
+
+  /// The prompt and all further tokens of `session`, which take what the last one takes.
+  public func seconds(_ program: SecureProgram, _ session: SessionShape) -> Double {
+    func seconds(_ step: SessionStep) -> Double {
+      let cost = program.cost(of: step)
+      return Double(cost.roundCount) * secondsPerRound
+        + Double(cost.openedWordCount * 8) * secondsPerByte
+        + Double(cost.comparisonCount) * secondsPerComparison
+    }
+    let prompt = seconds(SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0))
+    guard session.newCapacity > 1 else { return prompt }
+    let last = session.rowCapacity - 1
+    return prompt + Double(session.newCapacity - 1)
+      * seconds(
+        SessionStep(session: session, rows: last..<last + 1, index: session.newCapacity - 1))
+  }
+}
+
+extension SessionShape {
+  /// A prompt of 64 and 32 new tokens, or a text of 64, or as much as the model takes.
+  public static func reference(for model: Model) -> SessionShape {
+    guard model.kind == .decoder else {
+      return SessionShape(
+        kind: .encoder, promptCapacity: min(64, model.maximumPositions), newCapacity: 0)
+    }
+    let prompt = min(64, max(model.maximumPositions / 2, 1))
+    return SessionShape(
+      kind: .decoder, promptCapacity: prompt,
+      newCapacity: min(32, model.maximumPositions - prompt + 1))
+  }
+}
+
+extension SecureProgram {
+  /// A program of node `index` alone with `form`, up to what its readers take.
+  ///
+  /// It starts with the node's input as the client's, opened or truncated by nobody yet, and ends
+  /// with the first linear layer or product that reads the node, where there is one.
+  public static func lowerAlone(
+    _ model: Model, node index: Int, form: ReplacementForm, recipe: Recipe,
+    calibration: Calibration
+  ) throws(InputError) -> SecureProgram {
+    let node = model.nodes[index]
+    var calibration = calibration
+    var alone = model
+    let input = "lodge.input"
+    func append(_ name: String, _ operation: ModelOperation, width: Int) {
+      alone.nodes.append(ModelNode(name: name, operation: operation, width: width))
+    }
+    alone.nodes = []
+    let inputs = node.operation.inputs
+    var width = node.width
+    if case .attention = node.operation {} else { width = model.nodes[inputs[0]].width }
+    var forms: [ReplacementForm?] = [nil, form]
+    append(
+      input, .embed(tokens: "", positions: nil, positionOffset: 0, segments: nil), width: width)
+    let source =
+      if case .attention(_, _, let value, _, _, _) = node.operation { value } else { inputs[0] }
+    calibration.include(
+      try calibration.range(model.nodes[source].name, .output), node: input, quantity: .output)
+    switch node.operation {
+    case .attention(_, _, _, let heads, _, let scale):
+      append(
+        node.name,
+        .attention(
+          query: 0, key: 0, value: 0, headCount: heads, keyHeadCount: heads, scale: scale),
+        width: width)
+    case .layerNorm(_, let gamma, let beta, let epsilon):
+      append(node.name, .layerNorm(0, gamma: gamma, beta: beta, epsilon: epsilon), width: width)
+    case .rmsNorm(_, let gamma, let epsilon):
+      append(node.name, .rmsNorm(0, gamma: gamma, epsilon: epsilon), width: width)
+    case .activation(_, let activation):
+      append(node.name, .activation(0, activation), width: width)
+    case .embed, .linear, .rotary, .add, .multiply:
+      preconditionFailure("\(node.name) has no replacement")
+    }
+    for reader in model.nodes where reader.operation.inputs.contains(index) {
+      if case .linear(_, let weight, let bias) = reader.operation {
+        append(reader.name, .linear(1, weight: weight, bias: bias), width: reader.width)
+      } else if case .multiply = reader.operation {
+        append(reader.name, .multiply(1, 0), width: reader.width)
+      } else {
+        continue
+      }
+      forms.append(nil)
+      break
+    }
+    var recipe = recipe
+    recipe.embedding = .client
+    return try LoweredModel(alone, recipe: recipe, forms: forms, calibration: calibration).program
+  }
+}
+
+extension Recipe {
+  /// The recipe settled for `model`: see `resolved(for:densities:cost:)`. Costs are weighed over the
+  /// reference session.
+  public func resolved(
+    for model: Model, calibration: Calibration, densities: (any DensitySource)? = nil,
+    weights: CostWeights = .reference
+  ) throws(InputError) -> Recipe {
+    let session = SessionShape.reference(for: model)
+    return try resolved(for: model, densities: densities ?? calibration) {
+      (index, form) throws(InputError) in
+      let program = try SecureProgram.lowerAlone(
+        model, node: index, form: form, recipe: self, calibration: calibration)
+      return weights.seconds(program, session)
+    }
+  }
+
+  /// Whether a choice for `model` is no approximation: ranges then differ from the original's.
+  public func needsTraining(_ model: Model) -> Bool {
+    model.nodes.contains { node in
+      guard let choice = choice(for: node), let operationClass = node.operation.operationClass
+      else { return false }
+      return choice.replacement.needsTraining(for: operationClass)
+    }
+  }
+}

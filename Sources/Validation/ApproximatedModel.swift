@@ -1,0 +1,83 @@
+// From a float model, a recipe and what was observed to what is written, shared and run.
+
+public import Approximation
+public import Bytes
+public import Models
+public import Program
+
+/// A model with its recipe settled, its weights, its ranges, and its program.
+public struct ApproximatedModel: Sendable {
+  /// Resolved for the model.
+  public let recipe: Recipe
+  /// Observed of the original and, where the recipe has replacements that are no approximations, with
+  /// the ranges of the replaced graph: activations may grow where nothing normalises them.
+  public let calibration: Calibration
+  /// The model's own, or those that were refitted.
+  public let weights: any WeightSource
+  /// What was refitted, where that was asked for.
+  public let repair: Repair?
+  public let program: SecureProgram
+  public let report: ConversionReport
+
+  /// Text that the replaced graph is run on.
+  public struct Texts: Sendable {
+    public var tokens: [[Int]]
+    /// Their file, for errors.
+    public var source: String
+
+    public init(_ tokens: [[Int]], source: String) {
+      self.tokens = tokens
+      self.source = source
+    }
+  }
+
+  /// Settles `recipe` for what `calibration` saw of the original model, and lowers.
+  ///
+  /// - Parameters:
+  ///   - texts: needed where `needsTexts` says so.
+  ///   - repairs: whether linear layers are refitted to the original's outputs.
+  ///   - progress: told how many evaluations of nodes are done, and of how many.
+  /// - Throws: `InputError` for inputs outside a replacement's range, and for values that do not fit
+  ///   the ring.
+  public init(
+    _ model: Model, weights: any WeightSource, recipe: Recipe, calibration: Calibration,
+    texts: Texts? = nil, repairs: Bool = false, memory: MemoryBudget = .default,
+    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+  ) throws(InputError) {
+    let resolved = try recipe.resolved(for: model, calibration: calibration)
+    var calibration = calibration
+    var repair: Repair?
+    if ApproximatedModel.needsTexts(recipe, model, repairs: repairs) {
+      guard let texts else {
+        throw InputError(
+          "recipe", place: recipe.name, "must see text with its replacements in place",
+          hint: "give --tokens as well")
+      }
+      let functions = try FunctionTable(model, recipe: resolved)
+      if repairs {
+        repair = try Repair(
+          model, weights: weights, functions: functions, texts: texts.tokens,
+          source: texts.source, memory: memory, progress: progress)
+      }
+      let replaced = try Calibration.observe(
+        FloatInterpreter(
+          model, weights: ReplacedWeights(repair?.weights ?? weights), functions: functions,
+          memory: memory),
+        texts: texts.tokens, source: texts.source, progress: progress)
+      calibration.include(rangesOf: replaced)
+    }
+    let program = try SecureProgram.lower(model, recipe: resolved, calibration: calibration)
+    report = try ConversionReport(
+      model: model, recipe: resolved, calibration: calibration, program: program, repair: repair)
+    self.recipe = resolved
+    self.calibration = calibration
+    self.weights = repair?.weights ?? weights
+    self.repair = repair
+    self.program = program
+  }
+
+  /// Whether the replaced graph has to be run on text.
+  public static func needsTexts(_ recipe: Recipe, _ model: Model, repairs: Bool) -> Bool {
+    repairs || recipe.needsTraining(model)
+  }
+}

@@ -1,0 +1,126 @@
+// One row for every replaced operation: ranges, errors and costs.
+
+public import Approximation
+public import Bytes
+import Foundation
+public import Models
+import OnlineRuntime
+public import Program
+
+/// What a recipe, settled for a model, does to each non-linear operation.
+public struct ReplacementReport: Sendable {
+  /// One node.
+  public struct Row: Sendable {
+    public var node: String
+    public var operationClass: OperationClass
+    public var choice: ReplacementChoice
+    public var form: ReplacementForm
+    public var needsTraining: Bool
+    /// Inputs on the calibration text: of an activation, variances, or scaled scores.
+    public var seen: ClosedRange<Double>
+    /// Inputs that the replacement is made for.
+    public var valid: ClosedRange<Double>
+    public var error: ReplacementError
+    /// Of the last token of the reference session, or of its text.
+    public var cost: StepCost
+  }
+
+  public let rows: [Row]
+  let session: SessionShape
+
+  /// - Throws: `InputError` where the recipe is not resolved.
+  public init(
+    model: Model, recipe: Recipe, calibration: Calibration, densities: (any DensitySource)? = nil,
+    program: SecureProgram
+  ) throws(InputError) {
+    session = SessionShape.reference(for: model)
+    let last = session.rowCapacity - 1
+    let step =
+      session.newCapacity > 1
+      ? SessionStep(session: session, rows: last..<last + 1, index: session.newCapacity - 1)
+      : SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0)
+    var rows: [Row] = []
+    for (index, node) in model.nodes.enumerated() {
+      guard let choice = recipe.choice(for: node), let site = model.site(of: index),
+        let form = try recipe.form(of: index, in: model)
+      else { continue }
+      let statistics = try recipe.statistics(
+        of: index, in: model, densities: densities ?? calibration)
+      let labels = site.operationClass == .softmax ? "\(node.name).softmax" : node.name
+      rows.append(
+        Row(
+          node: node.name, operationClass: site.operationClass, choice: choice, form: form,
+          needsTraining: choice.replacement.needsTraining(for: site.operationClass),
+          seen: statistics.inputs.range,
+          valid: choice.replacement.validRange(for: site.operationClass),
+          error: ReplacementError(
+            form, at: statistics, tableTolerance: recipe.tableTolerance),
+          cost: program.cost(of: step) {
+            $0.label == labels || $0.label.hasPrefix("\(labels).")
+          }))
+    }
+    self.rows = rows
+  }
+
+  static func byteCount(_ cost: StepCost) -> Int {
+    cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)
+  }
+
+  public var text: String {
+    var table = TextTable([
+      ("operation", .left), ("class", .left), ("replacement", .left), ("seen", .right),
+      ("valid", .right), ("max error", .right), ("mean error", .right), ("rounds", .right),
+      ("bytes", .right),
+    ])
+    for row in rows {
+      table.addRow([
+        row.node, row.operationClass.rawValue,
+        row.choice.name + (row.needsTraining ? " (trained)" : ""), Self.text(row.seen),
+        Self.text(row.valid), Self.text(row.error.maximum), Self.text(row.error.mean),
+        String(row.cost.roundCount), String(Self.byteCount(row.cost)),
+      ])
+    }
+    var notes: [String] = []
+    for row in rows where !row.choice.note.isEmpty {
+      let note = "\(row.operationClass.rawValue): \(row.choice.note)."
+      if !notes.contains(note) { notes.append(note) }
+    }
+    let size =
+      session.kind == .decoder
+      ? "of one token after \(session.rowCapacity - 1)" : "of a text of \(session.promptCapacity)"
+    return """
+      \(table.text)
+
+      Errors are those on the calibration text: of values (activations), of attention weights and
+      their sum in a row (softmax), relative (normalisations). Rounds and bytes are those \(size);
+      rounds may be shared with other operations.\(notes.map { "\n\($0)" }.joined())
+      """
+  }
+
+  /// "-3.2 ... 4.1", with an empty end for infinity.
+  static func text(_ range: ClosedRange<Double>) -> String {
+    func end(_ value: Double) -> String { value.isFinite ? text(value) : "" }
+    if !range.lowerBound.isFinite && !range.upperBound.isFinite { return "all" }
+    return "\(end(range.lowerBound)) ... \(end(range.upperBound))"
+  }
+
+  /// Three significant digits.
+  static func text(_ value: Double) -> String { String(format: "%.3g", value) }
+
+  public var json: JSON {
+    func number(_ value: Double) -> JSON { value.isFinite ? .number(value) : .null }
+    return .array(
+      rows.map { row in
+        [
+          "operation": .string(row.node), "class": .string(row.operationClass.rawValue),
+          "replacement": row.choice.json, "source": .string(row.choice.source),
+          "form": row.form.json, "needsTraining": .bool(row.needsTraining),
+          "seen": [number(row.seen.lowerBound), number(row.seen.upperBound)],
+          "valid": [number(row.valid.lowerBound), number(row.valid.upperBound)],
+          "maximumError": .number(row.error.maximum), "meanError": .number(row.error.mean),
+          "rounds": .integer(row.cost.roundCount), "bytes": .integer(Self.byteCount(row.cost)),
+          "comparisons": .integer(row.cost.comparisonCount),
+        ]
+      })
+  }
+}

@@ -1,0 +1,66 @@
+// lodge-deal status, and the choice of sessions that --keep makes.
+
+import Arguments
+import Bytes
+import Correlations
+import OnlineRuntime
+
+let ledger0Option = Option("ledger0", .path, help: "party 0's ledger, to know its used sessions")
+let ledger1Option = Option("ledger1", .path, help: "party 1's ledger, to know its used sessions")
+
+let statusCommand = Command(
+  "status", summary: "shows how many sessions are left",
+  details: """
+    CORR is a folder that lodge-deal has written, or one party's folder of it. What was used is
+    known to the ledgers alone; they can be read while their parties run.
+    """,
+  example: """
+    lodge-deal status correlations --ledger0 party0.ledger --ledger1 party1.ledger
+    lodge-deal status correlations/party0 --ledger0 party0.ledger --json
+    """,
+  positionals: [Positional("CORR", .path, help: "folder with dealt sessions")],
+  options: [ledger0Option, ledger1Option, .json]
+) { arguments in
+  let stocks = try SessionStock.stocks(
+    in: BatchFolder(path: arguments.string("CORR")), ledgers: ledgers(arguments))
+  arguments.console.print(
+    arguments.flag("json")
+      ? JSON.object(["batches": .array(stocks.map(\.json))]).indentedText
+      : stocks.map(\.text).joined(separator: "\n\n"))
+}
+
+/// The ledgers that are given, each checked to be that of its party.
+private func ledgers(_ arguments: ParsedArguments) throws(InputError) -> [LedgerSnapshot] {
+  var result: [LedgerSnapshot] = []
+  for party in 0...1 {
+    guard let path = arguments.optionalString("ledger\(party)") else { continue }
+    let ledger = try LedgerSnapshot(path: path)
+    guard ledger.party == party else {
+      throw InputError(path, "is the ledger of party \(ledger.party), not of party \(party)")
+    }
+    result.append(ledger)
+  }
+  return result
+}
+
+/// Throws for options of --keep without it, and for two ways to say what to deal.
+func checkChoice(_ arguments: ParsedArguments) throws(UsageError) {
+  if arguments.isGiven("keep"), arguments.isGiven("sessions") {
+    throw UsageError("--keep and --sessions exclude each other")
+  }
+  for party in 0...1 where arguments.isGiven("ledger\(party)") && !arguments.isGiven("keep") {
+    throw UsageError("--ledger\(party) is of use with --keep only")
+  }
+}
+
+/// The sessions that a run of lodge-deal is about: --sessions, or the new ones of --keep.
+func requestedSessions(_ arguments: ParsedArguments, _ folder: BatchFolder) throws(InputError)
+  -> [Int]
+{
+  guard let count = arguments.optionalInteger("keep") else {
+    return Array(try arguments.range("sessions"))
+  }
+  guard let identifier = try folder.identifier() else { return Array(0..<count) }
+  let stocks = try SessionStock.stocks(in: folder, ledgers: ledgers(arguments))
+  return stocks.first { $0.batch == identifier.hexadecimal }?.sessions(toKeep: count) ?? []
+}

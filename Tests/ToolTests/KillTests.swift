@@ -1,0 +1,210 @@
+// Parties are killed at random points: no mask is ever used twice.
+
+import Bytes
+import Dispatch
+import Foundation
+import Glibc
+import OnlineRuntime
+import Synchronization
+import TestSupport
+import Testing
+
+/// Two parties that are killed and started again, watched on the wire between them.
+private final class KilledParties {
+  static let promptCapacity = 2
+  static let newCapacity = 2
+
+  let folder: ScratchFolder
+  let servers: Servers
+  let relay: RecordingRelay
+  private var generator: SplitMix
+  private var parties: [PartyProcess]
+  private var nextInReserve = 0
+  private(set) var killCount = 0
+  private(set) var finishedCount = 0
+
+  init(seed: UInt64, sessionCount: Int) throws {
+    generator = SplitMix(seed)
+    // A killed process loses nothing that it has written, in memory as on a disk.
+    folder = try ScratchFolder(isInMemory: true)
+    let model = try OneLayer.converted.get()
+    try FileManager.default.copyItem(atPath: "\(model)/shares", toPath: folder.file("shares"))
+    try Tool.succeed(
+      "lodge-deal",
+      [
+        folder.file("shares"), "--sessions", "0..<\(sessionCount)",
+        "--prompt", "\(Self.promptCapacity)", "--new", "\(Self.newCapacity)",
+        "--out", folder.file("reserve"),
+      ])
+    for party in 0...1 {
+      try FileManager.default.createDirectory(
+        atPath: folder.file("correlations/party\(party)"), withIntermediateDirectories: true)
+    }
+    servers = Servers(converted: folder)
+    relay = try RecordingRelay()
+    try FileManager.default.supply(folder, after: -1, from: &nextInReserve)
+    let party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0")
+    relay.setTarget(try Address(party0.address))
+    parties = [party0, try PartyProcess(servers, 1, peer: relay.address.description)]
+  }
+
+  deinit { relay.close() }
+
+  /// Asks for a session and kills one party or both at a random point of it.
+  ///
+  /// - Parameters:
+  ///   - both: True to kill both parties whatever chance says.
+  ///   - whileDown: Is called when the killed parties are gone.
+  func killOnce(both: Bool = false, whileDown: (ScratchFolder) throws -> Void = { _ in }) throws {
+    let choice = Int.random(in: 0..<10, using: &generator)
+    let killed = both || choice == 0 ? [0, 1] : [choice % 2]
+    // A session has some 130 frames; meeting, agreement and claims are the first few.
+    let frame =
+      Bool.random(using: &generator)
+      ? Int.random(in: 0..<8, using: &generator) : Int.random(in: 0..<150, using: &generator)
+    let delay = Bool.random(using: &generator) ? UInt32.random(in: 0..<2000, using: &generator) : 0
+    let identifiers = killed.map { parties[$0].tool.identifier }
+    relay.setTrap(frame: frame) {
+      if delay > 0 { usleep(delay) }
+      for identifier in identifiers { kill(identifier, SIGKILL) }
+    }
+    do {
+      try runSession()
+      finishedCount += 1
+    } catch is InputError {}
+    relay.setTrap(frame: .max) {}
+    if killed.contains(0) { relay.setTarget(nil) }
+    for party in killed { parties[party].tool.kill() }
+    killCount += killed.count
+    try FileManager.default.supply(
+      folder, after: relay.record.lastSession, from: &nextInReserve)
+    try whileDown(folder)
+    for party in killed {
+      let peer = party == 0 ? "127.0.0.1:0" : relay.address.description
+      parties[party] = try PartyProcess(servers, party, peer: peer)
+      if party == 0 { relay.setTarget(try Address(parties[0].address)) }
+    }
+  }
+
+  /// A client in this process with an input of its own.
+  private func runSession() throws {
+    let session = try ClientSession.begin(
+      party0: Address(parties[0].address), party1: Address(parties[1].address),
+      promptCount: Self.promptCapacity, newCount: Self.newCapacity)
+    for rowCount in [Self.promptCapacity, 1] {
+      let rows = (0..<rowCount * session.identity.inputWidth).map { _ in
+        UInt64.random(in: 0...1, using: &generator)
+      }
+      _ = try session.step(rows: rows, rowCount: rowCount)
+    }
+    try session.end()
+  }
+
+  /// States of the first `count` sessions in both ledgers, after both parties are gone.
+  func ledgerKeys() throws -> [[SessionKey]] {
+    for party in parties { party.tool.kill() }
+    return try (0...1).map { party in
+      try SessionLedger(path: folder.file("party\(party).ledger"), party: party)
+        .claimedSessions()
+    }
+  }
+}
+
+extension FileManager {
+  /// Puts three sessions after `last` in the parties' folders and leaves the four before: enough
+  /// for a party to go wrong with, and few enough to start it two hundred times.
+  fileprivate func supply(_ folder: ScratchFolder, after last: Int, from next: inout Int) throws {
+    func path(_ name: String, _ party: Int, _ session: Int) -> String {
+      let digits = String(session)
+      return folder.file(
+        "\(name)/party\(party)/\(String(repeating: "0", count: 6 - digits.count))\(digits).corr")
+    }
+    for party in 0...1 {
+      for session in next..<max(next, last + 4)
+      where fileExists(atPath: path("reserve", party, session)) {
+        try moveItem(
+          atPath: path("reserve", party, session), toPath: path("correlations", party, session))
+      }
+      for session in max(0, last - 12)..<max(0, last - 4) {
+        try? removeItem(atPath: path("correlations", party, session))
+      }
+    }
+    next = max(next, last + 4)
+  }
+}
+
+@Suite(.serialized) struct KillTests {
+  /// What a number of kills left on the wire and in the ledgers.
+  private struct Outcome {
+    var record: RecordingRelay.Record
+    var killCount: Int
+    var finishedCount: Int
+    var ledgers: [[SessionKey]]
+  }
+
+  private static func run(seed: UInt64, killCount: Int) throws -> Outcome {
+    let parties = try KilledParties(seed: seed, sessionCount: killCount + 20)
+    while parties.killCount < killCount { try parties.killOnce() }
+    return Outcome(
+      record: parties.relay.record, killCount: parties.killCount,
+      finishedCount: parties.finishedCount, ledgers: try parties.ledgerKeys())
+  }
+
+  /// Whatever is killed wherever: every opening of every session is sent once, for one client.
+  @Test func noMaskIsUsedTwice() throws {
+    let seed = UInt64.random(in: 0..<UInt64.max)
+    print("kill test seed: \(seed)")
+    // Two pairs of parties at once: mostly they wait for each other.
+    let results = Mutex<[Result<Outcome, any Error>]>([])
+    DispatchQueue.concurrentPerform(iterations: 2) { lane in
+      let result = Result { try KillTests.run(seed: seed + UInt64(lane), killCount: 100) }
+      results.withLock { $0.append(result) }
+    }
+    let outcomes = try results.withLock { try $0.map { try $0.get() } }
+    for outcome in outcomes {
+      let record = outcome.record
+      #expect(record.repeated.isEmpty, "seed \(seed): \(record.repeated)")
+      #expect(record.requests.values.allSatisfy { $0.count == 1 }, "seed \(seed)")
+      // What was opened was claimed in both ledgers before.
+      for keys in outcome.ledgers {
+        #expect(Set(keys).isSuperset(of: record.requests.keys), "seed \(seed)")
+      }
+      print(
+        "\(outcome.killCount) kills: \(record.requests.count) sessions opened something, "
+          + "\(outcome.finishedCount) reached their end, \(record.openings.count) openings")
+      // The points were spread: sessions were cut before, in the middle and after their openings.
+      #expect(record.requests.count > 20 && record.requests.count < outcome.killCount)
+    }
+    #expect(outcomes.reduce(0) { $0 + $1.killCount } >= 200)
+  }
+
+  /// The record sees a reuse when there is one: parties that both lose their ledgers repeat masks.
+  @Test func theRecordSeesReuse() throws {
+    let parties = try KilledParties(seed: 1, sessionCount: 2)
+    var reuse = false
+    for _ in 0..<20 where !reuse {
+      try parties.killOnce(both: true) { folder in
+        for party in 0...1 {
+          try? FileManager.default.removeItem(atPath: folder.file("party\(party).ledger"))
+        }
+      }
+      reuse = !parties.relay.record.repeated.isEmpty
+    }
+    #expect(reuse)
+  }
+}
+
+/// A converted OPT of one layer: the fewest rounds that still have every kind of opening.
+enum OneLayer {
+  /// Folder with shares.
+  static let converted = Result {
+    try SharedFolder.make("one-layer") { folder in
+      let checkpoint = try ScratchFolder()
+      let path = try TinyCheckpoint.opt(layerCount: 1).write(to: checkpoint)
+      let texts = try checkpoint.write("[[1,2,3,4,5,6],[7,8,9,10,0,1]]".utf8, to: "texts.json")
+      let model = checkpoint.file("model.lodge")
+      try Tool.succeed("lodge-model", ["approximate", path, "--tokens", texts, "--out", model])
+      try Tool.succeed("lodge-model", ["share", model, "--out", "\(folder)/shares"])
+    }
+  }
+}

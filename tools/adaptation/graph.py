@@ -1,0 +1,209 @@
+"""Evaluates Lodge's model graphs in torch, whatever the family: the graph is data.
+
+Parameters are the checkpoint's own tensors; the weights of the graph are views of them, as the
+bindings of `lodge-model functions` say. So tied and fused tensors are trained as what they are.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from .errors import InputError
+from .functions import exact_normalisation, exact_softmax
+
+EXACT_ACTIVATIONS = {
+    "relu": torch.relu,
+    "gelu": F.gelu,
+    "geluTanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+}
+
+
+class Graph:
+    """A graph with parameters; `functions` maps names of nodes to what stands for their operation."""
+
+    def __init__(self, export, tensors):
+        model = export["model"]
+        if "contextMarkers" in model:
+            raise InputError(export["source"], "prefix decoders cannot be fine-tuned here yet")
+        self.export = export
+        self.nodes = model["nodes"]
+        self.is_causal = model["kind"] == "decoder"
+        self.vocabulary_size = model["vocabularySize"]
+        self.maximum_positions = model["maximumPositions"]
+        self.bindings = export["weights"]
+        self.functions = {}
+        self.parameters = {}
+        for name, binding in self.bindings.items():
+            key = binding["key"]
+            if key not in tensors:
+                raise InputError(export["source"], f"names {key}, which the checkpoint does not have")
+            if list(tensors[key].shape) != binding["storedShape"]:
+                raise InputError(
+                    export["source"], f"{key} has another shape in the checkpoint",
+                    "write the functions of this checkpoint with lodge-model functions")
+            self.parameters[key] = tensors[key].clone().requires_grad_()
+        self._rotations = {}
+
+    def copy(self):
+        other = Graph(self.export, {k: p.detach() for k, p in self.parameters.items()})
+        other.functions = dict(self.functions)
+        return other
+
+    def keys_of(self, name):
+        """The parameters that the node `name` has."""
+        node = next(node for node in self.nodes if node["name"] == name)
+        kinds = ("tokens", "positions", "segments", "gamma", "beta", "weight", "bias")
+        return {self.bindings[node[kind]]["key"] for kind in kinds if kind in node}
+
+    def weight(self, name):
+        binding = self.bindings[name]
+        value = self.parameters[binding["key"]]
+        shape = binding["shape"]
+        if binding.get("transposed"):
+            value = value.reshape(shape[1], -1).T
+        elif value.dim() != len(shape):
+            value = value.reshape(shape if len(shape) > 1 else [-1])
+        if "outputRanges" in binding:
+            value = torch.cat([value[first:last] for first, last in binding["outputRanges"]])
+        factor = binding.get("factor", 1)
+        return value if factor == 1 else value * factor
+
+    def run(self, tokens, lengths, keep=(), cache=None):
+        """(output, {name: value} of the nodes in `keep`) for tokens [texts, positions].
+
+        Text i has lengths[i] tokens, and any ids behind them. With a `cache`, which is a dictionary
+        that begins empty, a decoder's texts go on where they ended in the call before.
+        """
+        if cache is not None:
+            return self._continue(tokens, cache), {}
+        positions = torch.arange(tokens.shape[1])
+        allowed = (positions < lengths[:, None])[:, None, None, :]
+        if self.is_causal:
+            # Of the own position, so that no row is empty behind the end of a text.
+            allowed = positions <= positions[:, None]
+        else:
+            allowed = allowed.expand(-1, -1, tokens.shape[1], -1)
+        values, kept = [], {}
+        for node in self.nodes:
+            values.append(self._evaluate(node, [values[i] for i in node["inputs"]], tokens, allowed))
+            if node["name"] in keep:
+                kept[node["name"]] = values[-1]
+        return values[-1], kept
+
+    def _continue(self, tokens, cache):
+        first = cache.get("count", 0)
+        cache["count"] = first + tokens.shape[1]
+        keys = torch.arange(cache["count"])
+        allowed = keys <= keys[first:, None]
+        values = []
+        for node in self.nodes:
+            inputs = [values[i] for i in node["inputs"]]
+            if node["operation"] == "attention":
+                if not first:
+                    cache[node["name"]] = [
+                        x.new_empty(x.shape[0], self.maximum_positions, x.shape[2])
+                        for x in inputs[1:]]
+                for past, x in zip(cache[node["name"]], inputs[1:]):
+                    past[:, first:cache["count"]] = x
+                inputs[1:] = [past[:, :cache["count"]] for past in cache[node["name"]]]
+            values.append(self._evaluate(node, inputs, tokens, allowed, first))
+        return values[-1]
+
+    def _evaluate(self, node, inputs, tokens, allowed, position=0):
+        """The value of a node; `position` is that of the first token."""
+        kind = node["operation"]
+        replacement = self.functions.get(node["name"])
+        if kind == "linear":
+            bias = self.weight(node["bias"]) if "bias" in node else None
+            return F.linear(inputs[0], self.weight(node["weight"]), bias)
+        if kind == "add":
+            return inputs[0] + inputs[1]
+        if kind == "multiply":
+            return inputs[0] * inputs[1]
+        if kind == "activation":
+            return (replacement or EXACT_ACTIVATIONS[node["function"]])(inputs[0])
+        if kind == "attention":
+            return self._attention(node, *inputs, allowed, replacement or exact_softmax)
+        if kind in ("layerNorm", "rmsNorm"):
+            return self._normalise(node, inputs[0], replacement or exact_normalisation)
+        if kind == "rotary":
+            return self._rotate(node, inputs[0], position)
+        if kind == "embed":
+            return self._embed(node, tokens, position)
+        raise InputError(self.export["source"], f"holds the unknown operation \"{kind}\"")
+
+    def _embed(self, node, tokens, position):
+        result = F.embedding(tokens, self.weight(node["tokens"]))
+        if "positions" in node:
+            first = node["positionOffset"] + position
+            result = result + self.weight(node["positions"])[first:first + tokens.shape[1]]
+        if "segments" in node:
+            result = result + self.weight(node["segments"])[0]
+        return result
+
+    def _normalise(self, node, value, reciprocal_root):
+        value = value.float() if value.dtype == torch.bfloat16 else value
+        if node["operation"] == "layerNorm":
+            value = value - value.mean(-1, keepdim=True)
+        variance = (value * value).mean(-1, keepdim=True)
+        result = value * reciprocal_root(variance, node["epsilon"]) * self.weight(node["gamma"])
+        return result + self.weight(node["beta"]) if "beta" in node else result
+
+    def _attention(self, node, query, key, value, allowed, softmax):
+        heads, key_heads = node["headCount"], node["keyHeadCount"]
+        width = query.shape[-1] // heads
+
+        def split(x, count):
+            x = x.view(*x.shape[:2], count, width).transpose(1, 2)
+            return x if count == heads else x.repeat_interleave(heads // count, 1)
+
+        scores = split(query, heads) @ split(key, key_heads).transpose(-1, -2) * node["scale"]
+        scores = scores.float() if scores.dtype == torch.bfloat16 else scores
+        result = softmax(scores, allowed).to(value.dtype) @ split(value, key_heads)
+        return result.transpose(1, 2).reshape(query.shape)
+
+    def _rotate(self, node, value, position):
+        heads, dimensions, layout = node["headCount"], node["dimensions"], node["layout"]
+        if layout not in ("halves", "pairs"):
+            raise InputError(self.export["source"], f"has the rotary layout {layout}")
+        cosine, sine = (
+            table[position:position + value.shape[1]]
+            for table in self._rotation(node["base"], dimensions))
+        shape = value.shape
+        value = value.view(*shape[:2], heads, -1)
+        turned, rest = value[..., :dimensions], value[..., dimensions:]
+        if layout == "halves":
+            a, b = turned.chunk(2, -1)
+            turned = torch.cat([a * cosine - b * sine, b * cosine + a * sine], -1)
+        else:
+            a, b = turned[..., 0::2], turned[..., 1::2]
+            turned = torch.stack([a * cosine - b * sine, b * cosine + a * sine], -1).flatten(-2)
+        return torch.cat([turned, rest], -1).reshape(shape)
+
+    def _rotation(self, base, dimensions):
+        key, count = (base, dimensions), self.maximum_positions
+        if key not in self._rotations:
+            pairs = torch.arange(dimensions // 2, dtype=torch.float64)
+            angles = torch.arange(count)[:, None] * base ** (-2 * pairs / dimensions)
+            self._rotations[key] = tuple(
+                f(angles).float()[:, None, :] for f in (torch.cos, torch.sin))
+        return self._rotations[key]
+
+    # Structure that schedules need.
+
+    def layer(self, name):
+        """The number in "layers.3.attention", or None outside the layers."""
+        parts = name.split(".")
+        return int(parts[1]) if parts[0] == "layers" and len(parts) > 2 else None
+
+    def layer_ends(self):
+        """The last node of each layer: the hidden states that distillation compares."""
+        last = {}
+        for node in self.nodes:
+            if self.layer(node["name"]) is not None:
+                last[self.layer(node["name"])] = node["name"]
+        return [last[layer] for layer in sorted(last)]
+
+    def residuals(self):
+        """The nodes that write the residual stream."""
+        return [node["name"] for node in self.nodes if node["operation"] == "add"]

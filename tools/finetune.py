@@ -1,0 +1,298 @@
+"""Trains a model with replaced operations until it works with them (adaptation).
+
+Reads a checkpoint and the functions that `lodge-model functions` writes for it, puts the replacements
+in place of the exact operations, and trains the weights against the original model. Writes a
+checkpoint of the same layout with recipe.json, which `lodge-model approximate --recipe` takes:
+every replacement with the coefficients it was trained with, and the exact operation where one was
+reverted. finetune.json has the figures.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+
+import numpy as np
+import torch
+
+from adaptation import checkpoint
+from adaptation.errors import InputError
+from adaptation.functions import function
+from adaptation.graph import Graph
+from adaptation.schedule import at_once, staged, together
+from adaptation.training import Deadline, Texts, Trainer, samples
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with the messages and the exit status of Lodge's other tools."""
+
+    def error(self, message):
+        print(f"finetune: error: {message}", file=sys.stderr)
+        print("finetune: hint: see 'tools/finetune --help'", file=sys.stderr)
+        sys.exit(64)
+
+
+def number(low, high, kind=float):
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
+        return value
+    return parse
+
+
+def arguments():
+    parser = Parser(
+        prog="tools/finetune",
+        description="Trains a model with replaced operations (adaptation).",
+        epilog="example: lodge-model functions opt --recipe pcft --tokens cal.json --out pcft.json; "
+        "tools/finetune opt --functions pcft.json --tokens train.json --out adapted; "
+        "lodge-model approximate adapted --recipe adapted/recipe.json --tokens cal.json "
+        "--out adapted.lodge",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("checkpoint", metavar="CHECKPOINT", help="folder with config.json and weights")
+    add("--functions", required=True, metavar="FILE", help="written by lodge-model functions")
+    add("--tokens", required=True, metavar="FILE", help="training texts: JSON array of token lists")
+    add("--validation", metavar="FILE",
+        help="held-out texts, JSON or NPY, that decide what is reverted; not trained on (default: "
+        "every --hold-out-th of the training texts)")
+    add("--hold-out", type=number(2, 10**6, int), default=18, metavar="N", help="see --validation")
+    add("--test", metavar="FILE", help="texts that are only measured, before and after; not trained on")
+    add("--out", required=True, metavar="DIR", help="folder to write")
+    add("--continue", dest="start", metavar="DIR",
+        help="begin with the weights of an earlier run with the same functions, all replaced at once")
+    add("--schedule", choices=["staged", "together"], default="together",
+        help="layer by layer with reverting (PCFT), or class by class")
+    add("--loss", choices=["distil", "task"], default="distil",
+        help="match the original's outputs, or predict the next token")
+    add("--steps", type=number(1, 10**7, int), default=600, metavar="N", help="optimiser steps")
+    add("--minutes", type=number(0, 10**5), default=60, metavar="X", help="most time to train for")
+    add("--samples", type=number(0, 10**6, int), default=0, metavar="N",
+        help="texts that the original model (a decoder) writes itself, trained on as well")
+    add("--batch", type=number(1, 4096, int), default=8, metavar="N", help="texts a step")
+    add("--rate", type=number(0, 1), default=1e-3, metavar="X", help="largest learning rate")
+    add("--decay", type=number(0, 1), default=0.01, metavar="X", help="weight decay")
+    add("--hidden", type=number(0, 1000), default=1.0, metavar="X",
+        help="weight of the hidden states in the distillation")
+    add("--penalty", type=number(0, 1000), default=0.05, metavar="X",
+        help="weight of residual values beyond --bound")
+    add("--bound", type=number(0, 1e6), default=16, metavar="X", help="see --penalty")
+    add("--allowance", type=number(-100, 100), default=0.01, metavar="X",
+        help="rise of the held-out loss at which the staged schedule reverts a layer")
+    add("--precision", choices=["float32", "bfloat16"], default="float32",
+        help="of matrix products in training; evaluations are in float32")
+    add("--threads", type=number(1, 1024, int), default=1, metavar="N",
+        help="threads; more than the free cores are slower than one")
+    add("--seed", type=number(0, 2**31 - 1, int), default=1, metavar="N", help="of the order of texts")
+    add("--json", action="store_true", help="print the figures as one JSON document")
+    return parser.parse_args()
+
+
+def read_lists(path):
+    if path.endswith(".npy"):
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(path, str(error)) from None
+        if array.ndim != 2 or not np.issubdtype(array.dtype, np.integer):
+            raise InputError(path, "expected integers [texts, tokens]")
+        return array.tolist()
+    value = checkpoint.read_json(path)
+    if isinstance(value, list) and value and all(type(token) is int for token in value):
+        value = [value]
+    if not isinstance(value, list) or not all(
+        isinstance(text, list) and all(type(token) is int for token in text) for text in value
+    ):
+        raise InputError(path, "expected a JSON array of lists of token ids")
+    return value
+
+
+def windows(lists, length):
+    """The texts, those of more than `length` tokens in parts that all begin with the first token."""
+    result = []
+    for text in lists:
+        if len(text) <= length:
+            result.append(text)
+            continue
+        parts = [text[:1] + text[at:at + length - 1] for at in range(1, len(text), length - 1)]
+        result += [part for part in parts if len(part) > 1]
+    return result
+
+
+def split(options, graph):
+    """Texts to train on, to decide with, and to measure with or None; no text is in two of them."""
+    length = graph.maximum_positions
+
+    def read(path):
+        return windows(read_lists(path), length) if graph.is_causal else read_lists(path)
+
+    test = read(options.test) if options.test else []
+    held_out = {tuple(text) for text in test}
+    training = read(options.tokens)
+    if options.validation:
+        validation = read(options.validation)
+        held_out |= {tuple(text) for text in validation}
+    kept = [text for text in training if tuple(text) not in held_out]
+    if not options.validation:
+        step = options.hold_out
+        validation = kept[step // 2::step]
+        held_out = {tuple(text) for text in validation}
+        kept = [text for text in kept if tuple(text) not in held_out]
+    if len(kept) < len(training):
+        print(
+            f"finetune: {len(training) - len(kept)} of {len(training)} training texts are held out "
+            "and not trained on", file=sys.stderr)
+    return (
+        Texts(kept, options.tokens, graph),
+        Texts(validation, options.validation or options.tokens, graph),
+        Texts(test, options.test, graph) if test else None,
+    )
+
+
+def read_export(path):
+    export = checkpoint.read_json(path)
+    members = {"model", "weights", "functions", "recipe"}
+    missing = members - set(export) if isinstance(export, dict) else members
+    if missing:
+        raise InputError(
+            path, f"has no member \"{min(missing)}\"", "write it with lodge-model functions")
+    export["source"] = path
+    return export
+
+
+def adapted_recipe(export, reverted):
+    """The recipe with the exact operation at the reverted nodes."""
+    recipe = json.loads(json.dumps(export["recipe"]))
+    recipe["name"] = f"{recipe['name']}-finetuned"
+    for name in reverted:
+        entry = export["functions"][name]
+        recipe.setdefault("nodes", {})[name] = {entry["class"]: entry["exact"]}
+    return recipe
+
+
+def measure(loss, is_decoder):
+    return {"loss": loss, "perplexity": math.exp(min(loss, 700))} if is_decoder else {"error": loss}
+
+
+class Progress:
+    """At most one line every few seconds, on standard error."""
+
+    def __init__(self):
+        self.last = 0.0
+
+    def __call__(self, trainer, label, loss):
+        now = time.monotonic()
+        if now - self.last < 10:
+            return
+        self.last = now
+        print(
+            f"finetune: {label}: step {trainer.step_count} of {trainer.options.steps}, "
+            f"loss {loss:.4f}, {trainer.deadline.seconds:.0f} s", file=sys.stderr)
+
+
+def run(options):
+    torch.manual_seed(options.seed)
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(options.threads)
+    if os.path.exists(options.out):
+        raise InputError(options.out, "exists already", "choose a new folder, or remove it")
+    export = read_export(options.functions)
+    tensors = checkpoint.read(options.checkpoint)
+    deadline, started = Deadline(options.minutes), time.process_time()
+    teacher = Graph(export, tensors)
+    if options.start and options.schedule == "staged":
+        raise InputError("--continue", "has no stages: all operations are replaced from the start")
+    if options.loss == "task" and not teacher.is_causal:
+        raise InputError("--loss task", "an encoder has no next token", "use --loss distil")
+    texts, validation, test = split(options, teacher)
+    if options.samples and not teacher.is_causal:
+        raise InputError("--samples", "an encoder writes no texts")
+    if options.samples:
+        texts.lists += samples(teacher, texts, options.samples, options.seed)
+
+    functions = {}
+    for name, entry in export["functions"].items():
+        replacement = function(entry["form"], f"{options.functions}: {name}")
+        if replacement is not None and entry["form"] != entry["exactForm"]:
+            functions[name] = replacement
+    if not functions:
+        raise InputError(options.functions, "replaces nothing", "choose another recipe")
+    student = Graph(export, checkpoint.read(options.start)) if options.start else teacher.copy()
+    for parameter in teacher.parameters.values():
+        parameter.requires_grad_(False)
+    trainer = Trainer(teacher, student, texts, validation, options, deadline, Progress())
+
+    def figures(graph):
+        result = {"validation": measure(trainer.evaluate(graph), graph.is_causal)}
+        if test:
+            result["test"] = measure(trainer.evaluate(graph, test), graph.is_causal)
+        return result
+
+    report = {"original": figures(teacher)}
+    student.functions = dict(functions)
+    report["replaced"] = figures(student)
+    student.functions = {}
+    for stage in ("original", "replaced"):
+        print(f"finetune: {describe_stage(stage, report)}", file=sys.stderr)
+    schedule = staged if options.schedule == "staged" else together
+    if options.start:
+        schedule = at_once
+    outcome = schedule(trainer, functions, lambda line: print(f"finetune: {line}", file=sys.stderr))
+    report["adapted"] = figures(student)
+    report["reverted"] = outcome.reverted
+    report["stages"] = outcome.losses
+    report["curve"] = trainer.curve
+    report["steps"] = trainer.step_count
+    report["seconds"] = round(trainer.deadline.seconds, 1)
+    report["processorSeconds"] = round(time.process_time() - started, 1)
+    report["options"] = {
+        key: value for key, value in vars(options).items()
+        if not isinstance(value, str) or key in ("schedule", "loss", "precision")
+    }
+    checkpoint.write(
+        options.out, options.checkpoint, tensors, student.parameters,
+        adapted_recipe(export, outcome.reverted), report)
+    return report
+
+
+def describe_stage(stage, report):
+    values = ", ".join(
+        f"{texts} {kind} {value:.4f}"
+        for texts, measures in report[stage].items() for kind, value in measures.items())
+    return f"{stage:9} {values}"
+
+
+def describe(report, options):
+    lines = [describe_stage(stage, report) for stage in ("original", "replaced", "adapted")]
+    lines.append(
+        f"{report['steps']} steps in {report['seconds']:.0f} s "
+        f"({report['processorSeconds']:.0f} s of processor time)")
+    lines.append("reverted: " + (", ".join(report["reverted"]) or "nothing"))
+    lines.append(
+        f"{options.out}: convert with --recipe {os.path.join(options.out, 'recipe.json')}")
+    return "\n".join(lines)
+
+
+def main():
+    options = arguments()
+    try:
+        report = run(options)
+    except InputError as error:
+        print("finetune: error: " + str(error).replace("\n", " "), file=sys.stderr)
+        if error.hint:
+            print(f"finetune: hint: {error.hint}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(json.dumps(report, indent=2) if options.json else describe(report, options))
+    return 0
+
+
+sys.exit(main())
