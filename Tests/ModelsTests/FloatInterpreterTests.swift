@@ -56,7 +56,7 @@ import Testing
         #expect(found[.output]?.count == tokens.count * node.width)
         switch node.operation {
         case .layerNorm: #expect(Set(found.keys) == [.output, .variance])
-        case .attention: #expect(Set(found.keys) == [.output, .scores, .centredScores])
+        case .attention: #expect(Set(found.keys) == [.output, .scores, .centredScores, .denominator])
         default: #expect(Set(found.keys) == [.output])
         }
       }
@@ -84,6 +84,7 @@ import Testing
     let output = try values("layers.0.attention")
     var scores: [Double] = []
     var centred: [Double] = []
+    var sums: [Double] = []
     for head in 0..<2 {
       for row in 0..<3 {
         let rowScores = (0...row).map { other in
@@ -95,6 +96,7 @@ import Testing
         let largest = rowScores.max() ?? 0
         scores += rowScores
         centred += rowScores.map { $0 - largest }
+        sums.append(rowScores.reduce(0) { $0 + exp($1 - largest) })
         let powers = rowScores.map { exp($0) }
         let sum = powers.reduce(0, +)
         for column in head * 4..<head * 4 + 4 {
@@ -108,6 +110,7 @@ import Testing
     }
     #expect(difference(scores, try values("layers.0.attention", .scores)) < 1e-6)
     #expect(difference(centred, try values("layers.0.attention", .centredScores)) < 1e-6)
+    #expect(difference(sums, try values("layers.0.attention", .denominator)) < 1e-6)
   }
 
   @Test func encodersSeeLaterPositions() throws {
