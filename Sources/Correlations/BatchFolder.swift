@@ -4,6 +4,8 @@ public import Bytes
 import Containers
 import Foundation
 public import Program
+public import Sharing
+import Trust
 
 /// A folder with the sessions of a batch: `party0/`, `party1/`, and at the dealer `dealer.batch`.
 public struct BatchFolder: Sendable {
@@ -18,11 +20,11 @@ public struct BatchFolder: Sendable {
 
   public init(path: String) { self.path = path }
 
-  /// The folders with .corr files: those of both parties, or at a party this folder itself.
+  /// The folders with session files: those of both parties, or at a party this folder itself.
   public func sessionFolders() throws(InputError) -> [String] {
     let folders = (0...1).map { "\(path)/party\($0)" }.filter { FilePaths.isFolder($0) }
     if !folders.isEmpty { return folders }
-    guard try Folder.names(in: path).contains(where: { $0.hasSuffix(".corr") }) else {
+    guard try !SessionFile.paths(in: path).isEmpty else {
       throw InputError(
         path, "holds no sessions", hint: "name a folder that lodge-deal --out has written")
     }
@@ -41,24 +43,30 @@ public struct BatchFolder: Sendable {
   public func entries() throws(InputError) -> [Entry] {
     var result: [Entry] = []
     for folder in try sessionFolders() {
-      for name in try Folder.names(in: folder) where name.hasSuffix(".corr") {
-        result.append(try entry("\(folder)/\(name)"))
-      }
+      for path in try SessionFile.paths(in: folder) { result.append(try entry(path)) }
     }
     return result
   }
 
-  /// Those of `sessions` that are not there for both parties.
+  /// Those of `sessions` that are not there for both parties in the form that `delivery` asks for.
   ///
   /// - Throws: `InputError` when the file of another batch or session stands in the place of one:
   ///   to deal would destroy it.
-  public func missing(of sessions: some Sequence<Int>) throws(InputError) -> [Int] {
+  public func missing(of sessions: some Sequence<Int>, delivery: Delivery = .plain)
+    throws(InputError) -> [Int]
+  {
     let identifier = try identifier()
     var result: [Int] = []
     for session in sessions {
       var count = 0
       for party in 0...1 {
-        let path = Batch.path(folder: path, party: party, session: session)
+        let path =
+          Batch.path(folder: path, party: party, session: session)
+          + (delivery.recipients.isEmpty ? "" : AgeTool.suffix)
+        // A sealed file is complete when its manifest is there.
+        if !delivery.recipients.isEmpty, !FilePaths.exists(SessionManifest.path(of: path)) {
+          continue
+        }
         guard FilePaths.exists(path) else { continue }
         let header = try entry(path).header
         guard header.batch == identifier, header.session == session, header.party == party else {
@@ -74,8 +82,9 @@ public struct BatchFolder: Sendable {
   }
 
   private func entry(_ path: String) throws(InputError) -> Entry {
-    let file = try CorrelationFile(path: path, verifying: false)
-    return Entry(path: path, header: file.header, byteCount: try FilePaths.byteCount(of: path))
+    Entry(
+      path: path, header: try SessionFile(path: path, trust: nil).header,
+      byteCount: try FilePaths.byteCount(of: path))
   }
 }
 
