@@ -88,8 +88,12 @@ public struct VerifiedFile {
     }
     guard FilePaths.exists(path + AgeTool.suffix) else { return "absent" }
     if access.identity == nil { return "sealed" }
-    try access.reader(path + AgeTool.suffix, kind: nil, entry: entry).verify()
-    return "verified, sealed"
+    do throws(InputError) {
+      try access.reader(path + AgeTool.suffix, kind: nil, entry: entry).verify()
+      return "verified, sealed"
+    } catch  where AgeTool.isForAnotherKey(error) {
+      return "sealed for another key"
+    }
   }
 }
 

@@ -49,9 +49,15 @@ public enum AgeTool {
     guard let complaint else { return }
     throw InputError(
       path, "age cannot open it: \(complaint)",
-      hint: complaint.contains("no identity matched")
+      hint: complaint.contains(otherKey)
         ? "it is sealed for another key than that in \(identity)" : "")
   }
+
+  /// What age says of a file that is sealed for others.
+  private static let otherKey = "no identity matched"
+
+  /// Whether `error` is that of `unseal` for a file that is sealed for others.
+  public static func isForAnotherKey(_ error: InputError) -> Bool { error.cause.contains(otherKey) }
 
   /// Runs age to its end; nil when it succeeded, else what it said.
   private static func run(_ arguments: [String], input: Int32, output: Int32) throws(InputError)
