@@ -21,7 +21,7 @@ from adaptation import checkpoint
 from adaptation.errors import InputError
 from adaptation.functions import function
 from adaptation.graph import Graph
-from adaptation.schedule import staged, together
+from adaptation.schedule import at_once, staged, together
 from adaptation.training import Deadline, Texts, Trainer, samples
 
 
@@ -51,8 +51,9 @@ def arguments():
         prog="tools/finetune",
         description="Trains a model with replaced operations (adaptation).",
         epilog="example: lodge-model functions opt --recipe pcft --tokens cal.json --out pcft.json; "
-        "tools/finetune opt --functions pcft.json --tokens train.json --out adapted; lodge-model approximate adapted --recipe adapted/recipe.json "
-        "--tokens cal.json --out adapted.lodge",
+        "tools/finetune opt --functions pcft.json --tokens train.json --out adapted; "
+        "lodge-model approximate adapted --recipe adapted/recipe.json --tokens cal.json "
+        "--out adapted.lodge",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -65,6 +66,8 @@ def arguments():
     add("--hold-out", type=number(2, 10**6, int), default=18, metavar="N", help="see --validation")
     add("--test", metavar="FILE", help="texts that are only measured, before and after; not trained on")
     add("--out", required=True, metavar="DIR", help="folder to write")
+    add("--continue", dest="start", metavar="DIR",
+        help="begin with the weights of an earlier run with the same functions, all replaced at once")
     add("--schedule", choices=["staged", "together"], default="together",
         help="layer by layer with reverting (PCFT), or class by class")
     add("--loss", choices=["distil", "task"], default="distil",
@@ -204,6 +207,8 @@ def run(options):
     tensors = checkpoint.read(options.checkpoint)
     deadline, started = Deadline(options.minutes), time.process_time()
     teacher = Graph(export, tensors)
+    if options.start and options.schedule == "staged":
+        raise InputError("--continue", "has no stages: all operations are replaced from the start")
     if options.loss == "task" and not teacher.is_causal:
         raise InputError("--loss task", "an encoder has no next token", "use --loss distil")
     texts, validation, test = split(options, teacher)
@@ -219,7 +224,7 @@ def run(options):
             functions[name] = replacement
     if not functions:
         raise InputError(options.functions, "replaces nothing", "choose another recipe")
-    student = teacher.copy()
+    student = Graph(export, checkpoint.read(options.start)) if options.start else teacher.copy()
     for parameter in teacher.parameters.values():
         parameter.requires_grad_(False)
     trainer = Trainer(teacher, student, texts, validation, options, deadline, Progress())
@@ -237,6 +242,8 @@ def run(options):
     for stage in ("original", "replaced"):
         print(f"finetune: {describe_stage(stage, report)}", file=sys.stderr)
     schedule = staged if options.schedule == "staged" else together
+    if options.start:
+        schedule = at_once
     outcome = schedule(trainer, functions, lambda line: print(f"finetune: {line}", file=sys.stderr))
     report["adapted"] = figures(student)
     report["reverted"] = outcome.reverted
@@ -247,7 +254,7 @@ def run(options):
     report["processorSeconds"] = round(time.process_time() - started, 1)
     report["options"] = {
         key: value for key, value in vars(options).items()
-        if key not in ("checkpoint", "functions", "tokens", "validation", "test", "out", "json")
+        if not isinstance(value, str) or key in ("schedule", "loss", "precision")
     }
     checkpoint.write(
         options.out, options.checkpoint, tensors, student.parameters,

@@ -26,6 +26,13 @@ extension ParsedArguments {
     if table.rowCount > 0 { console.report(table.text) }
   }
 
+  /// Prints a line that is no error to standard error; nothing for nil.
+  public func note(_ text: String?) {
+    guard let text else { return }
+    let tool = commandPath.prefix { $0 != " " }
+    console.report("\(tool): note: \(text)")
+  }
+
   private struct ResolvedRow {
     var name: String
     var label: String

@@ -9,6 +9,8 @@ struct CheckpointFolder {
     var format: CheckpointFormat
     /// Place in `fileNames` of the format; later for any other name.
     var rank: Int
+    /// An HDF5 file of the layout that is not read, which Lodge's own files have.
+    var isNewerHDF5: Bool
   }
 
   /// Path of the file that is read.
@@ -60,8 +62,12 @@ struct CheckpointFolder {
       guard let format = content ?? named else { continue }
       let names = format.fileNames
       found.append(
-        Candidate(name: name, format: format, rank: names.firstIndex(of: name) ?? names.count))
+        Candidate(
+          name: name, format: format, rank: names.firstIndex(of: name) ?? names.count,
+          isNewerHDF5: named == nil && format == .hdf5 && HDF5Superblock.isNewer(path)))
     }
+    // These stand for themselves alone: beside others they are results, not a choice.
+    if !found.allSatisfy(\.isNewerHDF5) { found.removeAll(where: \.isNewerHDF5) }
     let order = CheckpointFormat.allCases
     return found.sorted {
       let (left, right) = (

@@ -8,7 +8,17 @@ struct HDF5Superblock {
   static let hint =
     "copy it with h5py, whose File(..., libver=\"earliest\") writes the classic layout"
 
+  private static let newestVersion: UInt8 = 1
+
   let rootAddress: HDF5Address
+
+  /// Whether the HDF5 file at `path` has a superblock of a version that is not read.
+  static func isNewer(_ path: String) -> Bool {
+    guard let file = try? MappedFile(path: path), let bytes = try? file.bytes(in: 8..<9) else {
+      return false
+    }
+    return bytes[0] > newestVersion
+  }
 
   /// - Throws: `InputError` where the file is not HDF5, of a newer layout, or cut off.
   init(_ file: MappedFile) throws(InputError) {
@@ -17,7 +27,7 @@ struct HDF5Superblock {
       throw cursor.failure("is not an HDF5 file", at: 0)
     }
     let version = try cursor.integer(UInt8.self, "superblock version")
-    guard version <= 1 else {
+    guard version <= HDF5Superblock.newestVersion else {
       throw cursor.failure(
         "HDF5 superblock version \(version), only 0 and 1 are read", at: 8,
         hint: HDF5Superblock.hint)

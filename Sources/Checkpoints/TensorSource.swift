@@ -54,10 +54,11 @@ extension TensorSource {
     file.release(bytes)
     let first = elements.lowerBound - blocks.lowerBound * block
     guard let values, first > 0 || values.count > elements.count else {
-      return try checked(values, of: tensor, from: elements.lowerBound)
+      return try checked(values, of: tensor, from: elements.lowerBound, isContiguous: true)
     }
     return try checked(
-      Array(values[first..<first + elements.count]), of: tensor, from: elements.lowerBound)
+      Array(values[first..<first + elements.count]), of: tensor, from: elements.lowerBound,
+      isContiguous: true)
   }
 
   /// `bytes` as the elements of `tensor` from index `first` on.
@@ -73,20 +74,23 @@ extension TensorSource {
 
   /// `values`, the elements of `tensor` from index `first` on, unless they are nil because the type
   /// is no weight, or one is not finite.
-  func checked(_ values: [Float]?, of tensor: TensorDescription, from first: Int)
-    throws(InputError) -> [Float]
-  {
+  /// - Parameter isContiguous: whether the elements fill the tensor's range of the file in their
+  ///   order, so that the byte of each is known.
+  func checked(
+    _ values: [Float]?, of tensor: TensorDescription, from first: Int, isContiguous: Bool = false
+  ) throws(InputError) -> [Float] {
     guard let values else {
       throw InputError(
         path, place: tensor.name, "elements of type \(tensor.type.rawValue) are not read as weights"
       )
     }
     if let index = FloatConversion.firstNonFiniteIndex(values) {
-      throw InputError(
-        path, place: tensor.name,
-        tensor.type == .float64
-          ? "element \(first + index) is not a finite 32-bit number"
-          : "element \(first + index) is not a finite number")
+      let number = tensor.type == .float64 ? "32-bit number" : "number"
+      let error = InputError(
+        path, place: tensor.name, "element \(first + index) is not a finite \(number)")
+      let block = (first + index) / tensor.type.blockElementCount
+      throw isContiguous
+        ? error.located(at: tensor.byteRange.lowerBound + block * tensor.type.byteCount) : error
     }
     return values
   }

@@ -20,6 +20,9 @@ public struct LoadedModel: WeightSource {
     self.bindings = bindings
   }
 
+  /// Which file was taken where the checkpoint's folder holds several; else nil.
+  public var notice: String? { checkpoint.notice }
+
   /// Path of the file that holds the weights.
   public var path: String { checkpoint.source.path }
 

@@ -16,6 +16,8 @@ public struct ModelInspection: Sendable {
   /// Path of the tensor file.
   public let path: String
   public let formatName: String
+  /// Which file was taken where there was a choice; else nil.
+  public let notice: String?
   public let family: String
   public let kind: ModelKind
   public let vocabularySize: Int
@@ -41,6 +43,7 @@ public struct ModelInspection: Sendable {
     let model = loaded.model
     path = loaded.path
     formatName = loaded.checkpoint.source.formatName
+    notice = loaded.notice
     family = model.family
     kind = model.kind
     vocabularySize = model.vocabularySize
@@ -58,8 +61,7 @@ public struct ModelInspection: Sendable {
     tensors = loaded.checkpoint.tensors.map {
       Tensor(description: $0, weightNames: weightNames[$0.name] ?? [])
     }
-    parameterCount = tensors.map(\.description)
-      .filter { $0.type.isReadableAsFloat || $0.type == .float64 }
+    parameterCount = tensors.map(\.description).filter(\.type.isReadableAsFloat)
       .reduce(0) { $0 + $1.elementCount }
   }
 }
@@ -68,7 +70,8 @@ extension ModelInspection {
   /// The same for machines.
   public var json: JSON {
     [
-      "file": .string(path), "format": .string(formatName), "family": .string(family),
+      "file": .string(path), "format": .string(formatName),
+      "notice": notice.map(JSON.string) ?? .null, "family": .string(family),
       "kind": .string(kind.rawValue), "vocabularySize": .integer(vocabularySize),
       "maximumPositions": .integer(maximumPositions), "outputWidth": .integer(outputWidth),
       "nodeCount": .integer(nodeCount), "parameterCount": .integer(parameterCount),
@@ -99,6 +102,7 @@ extension ModelInspection {
     var sizes = TextTable([.left, .left])
     sizes.addRow(["file", path])
     sizes.addRow(["format", formatName])
+    if let notice { sizes.addRow(["note", notice]) }
     sizes.addRow(["model", "\(family), \(kind.rawValue)"])
     sizes.addRow([
       "parameters",

@@ -6,7 +6,7 @@ public import Checkpoints
 public enum ModelLoader {
   /// Opens the checkpoint at `path` and builds its graph; reads headers only.
   ///
-  /// - Parameter path: a folder with config.json and model.safetensors, or the latter's path.
+  /// - Parameter path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
   /// - Throws: one `InputError` with every unsupported setting, absent tensor, tensor of a wrong
   ///   shape or type, and tensor that the family does not have.
   public static func load(path: String) throws(InputError) -> LoadedModel {

@@ -12,6 +12,8 @@ public struct ConversionReport: Sendable {
   private let program: SecureProgram
   private let replacements: ReplacementReport
   private let repair: Repair?
+  /// Which file of the checkpoint was taken, where there was a choice.
+  public var notice: String?
 
   /// - Throws: `InputError` where the recipe is not resolved.
   public init(
@@ -46,6 +48,7 @@ public struct ConversionReport: Sendable {
       "calibration": calibration.json,
       "operationCount": .integer(program.nodes.count),
       "weightCount": .integer(program.weights.count),
+      "notice": notice.map(JSON.string) ?? .null,
     ]
   }
 }

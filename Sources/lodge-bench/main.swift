@@ -10,7 +10,7 @@ Command(
   details: "Both parties run in this process and talk over loopback TCP. Medians of repetitions.",
   example: "lodge-bench opt-125m --tokens calibration.json --prompt 32 --new 32",
   positionals: [
-    Positional("CHECKPOINT", .path, help: "folder with config.json and model.safetensors")
+    Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
     Option(

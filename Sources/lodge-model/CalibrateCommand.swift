@@ -47,6 +47,7 @@ let calibrateCommand = Command(
   let calibration: CalibrationFile
   if let tokens {
     let loaded = try ModelLoader.load(path: paths[0])
+    arguments.note(loaded.notice)
     calibration = try CalibrationFile(
       model: loaded.model, weights: loaded, checkpoint: FilePaths.lastComponent(of: loaded.path),
       calibration: calibrate(

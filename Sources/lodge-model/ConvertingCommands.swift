@@ -26,7 +26,7 @@ let approximateCommand = Command(
   details: "The result holds the plaintext weights: it stays with the owner.",
   example: "lodge-model approximate opt-125m --tokens calibration.json --out opt.lodge",
   positionals: [
-    Positional("CHECKPOINT", .path, help: "folder with config.json and model.safetensors")
+    Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
     Option("recipe", .string, default: "accurate", help: "a named recipe, or a JSON file"),
@@ -52,6 +52,7 @@ let approximateCommand = Command(
   let out = try arguments.string("out")
   try AtomicFile.check(out)
   let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
+  arguments.note(loaded.notice)
   var recipe = try Recipe.named(arguments.string("recipe"))
   if let headroom = arguments.optionalNumber("headroom") { recipe.headroom = headroom }
   if let text = arguments.optionalString("embedding"), let choice = Recipe.Embedding(rawValue: text)
@@ -80,7 +81,8 @@ let approximateCommand = Command(
     weights: ReplacedWeights(approximated.weights), memory: memory
   ) { writing.advance(by: $0) }
   writing.finish()
-  let report = approximated.report
+  var report = approximated.report
+  report.notice = loaded.notice
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
 

@@ -6,18 +6,18 @@ import Bytes
 import Models
 import Program
 import Sharing
-import Validation
 
 let functionsCommand = Command(
   "functions", summary: "writes what a recipe puts in place of each operation, as data",
   details: """
-    Graph, places of the weights in the checkpoint, and every coefficient: what tools/finetune trains a
-    model with. Without a recipe's replacements being accurate on the model, it needs that training.
+    Graph, places of the weights in the checkpoint, and every coefficient: what tools/finetune trains
+    a model with, where replacements such as those of pcft are no approximations.
     """,
   example: """
     lodge-model functions opt-125m --recipe pcft --tokens calibration.json --out pcft.json
-    tools/finetune opt-125m --functions pcft.json --tokens train.json --validation held.json \\
-      --out adapted
+    tools/finetune opt-125m --functions pcft.json --tokens train.json --out adapted
+    lodge-model approximate adapted --recipe adapted/recipe.json --tokens calibration.json \\
+      --out adapted.lodge
     """,
   positionals: [
     Positional("CHECKPOINT", .path, help: "folder with config.json and model.safetensors")
@@ -26,6 +26,7 @@ let functionsCommand = Command(
     Option("recipe", .string, isRequired: true, help: "a named recipe, or a JSON file"),
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
     Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of --tokens"),
+    .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
     memoryOption,
     Option("out", .path, isRequired: true, help: "JSON file to write"),
   ]
@@ -39,9 +40,10 @@ let functionsCommand = Command(
   try AtomicFile.check(out)
   let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
   let observed = try calibration(arguments, of: loaded, memory: memory)
-  let recipe = try Recipe.named(arguments.string("recipe")).resolved(
-    for: loaded.model, calibration: observed)
-  let export = try FunctionExport(loaded, recipe: recipe)
+  var recipe = try Recipe.named(arguments.string("recipe"))
+  if arguments.flag("clamp") { recipe.outsideRange = .clamp }
+  let export = try FunctionExport(
+    loaded, recipe: recipe.resolved(for: loaded.model, calibration: observed))
   try AtomicFile.write(Array((export.json.text + "\n").utf8), to: out, mode: 0o644)
   arguments.console.print(export.text)
 }

@@ -47,7 +47,7 @@ let logitsCommand = Command(
     lodge-model logits opt-125m --tokens prompt.json --new 32 --out new.npy --tokens-out new.json
     """,
   positionals: [
-    Positional("CHECKPOINT", .path, help: "folder with config.json and model.safetensors")
+    Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
@@ -70,7 +70,8 @@ let logitsCommand = Command(
     let progress = Progress(
       "continuing", total: newCount, unit: .items("tokens"), console: arguments.console)
     let result = try PlaintextReference.continuation(
-      checkpointPath: checkpoint, tokensPath: tokens, newCount: newCount
+      checkpointPath: checkpoint, tokensPath: tokens, newCount: newCount,
+      noted: arguments.note
     ) { _ in progress.advance() }
     progress.finish()
     output = result.logits
@@ -80,7 +81,8 @@ let logitsCommand = Command(
     }
     arguments.console.print(text)
   } else {
-    output = try PlaintextReference.output(checkpointPath: checkpoint, tokensPath: tokens)
+    output = try PlaintextReference.output(
+      checkpointPath: checkpoint, tokensPath: tokens, noted: arguments.note)
   }
   try NPY.write(output.npyArray, to: out)
   arguments.console.print("\(out): float32 [\(output.rowCount), \(output.columnCount)]")

@@ -26,6 +26,9 @@ public struct SafetensorsBuilder {
     add(name, type: "F32", shape: shape, bytes: bytes)
   }
 
+  /// Bytes of all tensors so far.
+  public var dataByteCount: Int { data.count }
+
   /// Puts anything under a key of the header.
   public mutating func setHeader(_ key: String, _ value: JSON) { entries[key] = value }
 

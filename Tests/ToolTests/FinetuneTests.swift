@@ -77,6 +77,24 @@ import Testing
     }
   }
 
+  /// Every non-linear operation has its form, and every weight the checkpoint's key.
+  @Test func functionsAreData() throws {
+    let subject = try Subject(recipe: "pcft")
+    let document = try JSON.read(subject.functions)
+    func object(_ key: String) throws -> [String: JSON] {
+      guard case .object(let members) = document, case .object(let found)? = members[key] else {
+        throw InputError(subject.functions, place: key, "is no object")
+      }
+      return found
+    }
+    let functions = try object("functions")
+    #expect(functions.count == 9)
+    let attention = try #require(functions["layers.1.attention"]).text
+    #expect(attention.contains("\"class\":\"softmax\"") && attention.contains("\"epsilon\""))
+    let gamma = try #require(object("weights")["layers.0.inputLayerNorm.gamma"]).text
+    #expect(gamma.contains("model.decoder.layers.0.self_attn_layer_norm.weight"))
+  }
+
   @Test(.needsTorch) func trainingLowersTheLossAndTheResultConverts() throws {
     let subject = try Subject(recipe: "pcft")
     let out = subject.folder.file("adapted")

@@ -63,13 +63,8 @@ struct LoneNode {
   /// The rows that the program writes; gamma is one and beta zero.
   func evaluate(_ rows: [[Double]], capacity: Int? = nil) throws -> [[Double]] {
     let program = try program()
-    let weights = try program.weights.map { weight in
-      try WeightEncoder(source: "test") { name throws(InputError) in
-        [Float](
-          repeating: name == "one" ? 1 : 0,
-          count: model.weights.first { $0.name == name }?.elementCount ?? 0)
-      }.encode(weight)
-    }
+    let encoder = WeightEncoder(source: "test", weights: OnesAndZeros(model: model))
+    let weights = try program.weights.map { try encoder.encode($0) }
     let batch = BatchSeeds(seed: Seed(bytes: [UInt8](repeating: 3, count: 32)))
     var simulator = RingSimulator(
       program: program, weights: weights,
@@ -87,5 +82,15 @@ struct LoneNode {
     let values = words.map { Double(Int64(bitPattern: $0)) * unit }
     let width = model.nodes.last?.width ?? 1
     return stride(from: 0, to: values.count, by: width).map { Array(values[$0..<$0 + width]) }
+  }
+}
+
+/// Weights of the model that are 1 where their name says so, else 0.
+private struct OnesAndZeros: WeightSource {
+  let model: Model
+
+  func weight(_ name: String) throws(InputError) -> [Float] {
+    let count = model.weights.first { $0.name == name }?.elementCount ?? 0
+    return [Float](repeating: name == "one" ? 1 : 0, count: count)
   }
 }

@@ -22,11 +22,12 @@ struct RecipeProgramTests {
 
     init(_ model: Model, _ source: some WeightSource, recipe: Recipe) throws {
       interpreter = try FloatInterpreter(model, weights: source)
+      let texts = RecipeProgramTests.texts
       approximated = try ApproximatedModel(
-        interpreter, recipe: recipe, texts: RecipeProgramTests.texts, source: "texts")
-      let encoder = WeightEncoder(source: "test") { name throws(InputError) in
-        try source.weight(name)
-      }
+        model, weights: source, recipe: recipe,
+        calibration: .observe(interpreter, texts: texts, source: "texts"),
+        texts: ApproximatedModel.Texts(texts, source: "texts"))
+      let encoder = WeightEncoder(source: "test", weights: source)
       weights = try approximated.program.weights.map { try encoder.encode($0) }
     }
 

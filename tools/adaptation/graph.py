@@ -99,11 +99,13 @@ class Graph:
         for node in self.nodes:
             inputs = [values[i] for i in node["inputs"]]
             if node["operation"] == "attention":
-                past = cache.get(node["name"], inputs[1:])
-                if first:
-                    past = [torch.cat(pair, 1) for pair in zip(past, inputs[1:])]
-                cache[node["name"]] = past
-                inputs = [inputs[0], *past]
+                if not first:
+                    cache[node["name"]] = [
+                        x.new_empty(x.shape[0], self.maximum_positions, x.shape[2])
+                        for x in inputs[1:]]
+                for past, x in zip(cache[node["name"]], inputs[1:]):
+                    past[:, first:cache["count"]] = x
+                inputs[1:] = [past[:, :cache["count"]] for past in cache[node["name"]]]
             values.append(self._evaluate(node, inputs, tokens, allowed, first))
         return values[-1]
 

@@ -42,6 +42,17 @@ class Outcome:
         self.losses.append([what, loss])
 
 
+def at_once(trainer, functions, log):
+    """All nodes in one stage."""
+    trainer.student.functions.update(functions)
+    outcome = Outcome()
+    outcome.add("all replaced", trainer.evaluate())
+    trainer.adapt(set(trainer.student.parameters), trainer.options.steps, "all")
+    outcome.add("all adapted", trainer.evaluate())
+    log(f"loss {outcome.losses[0][1]:.4f}, adapted {outcome.losses[1][1]:.4f}")
+    return outcome
+
+
 def together(trainer, functions, log):
     """Stage after stage, each with all its nodes at once; nothing is reverted."""
     graph, outcome = trainer.student, Outcome()

@@ -55,7 +55,9 @@ import Testing
         continue
       }
       let found = try #require(try HostileOutcome.of("\(HostileVector.folder)/\(name)"), "\(name)")
-      guard found.stage == .open else { continue }
+      // What the structure says is sound, but not a weight; or names and shapes do not fit the model.
+      let isElsewhere = found.error.cause.hasSuffix("are not read as weights")
+      guard found.stage != .model, !isElsewhere else { continue }
       #expect(
         found.error.offset != nil || found.error.cause.contains("byte "),
         "\(name): \(found.error)")
