@@ -4,10 +4,16 @@ import Bytes
 import Containers
 import Foundation
 import Randomness
-import TestSupport
 import Testing
 
 struct AnonymousFileTests {
+  private func inputError(_ body: () throws -> Void) -> InputError? {
+    do {
+      try body()
+      return nil
+    } catch { return error as? InputError }
+  }
+
   private let values = (0..<10_000).map { UInt64($0) &* 0x9e37_79b9_7f4a_7c15 }
 
   private func write(_ file: AnonymousFile) throws -> [UInt8] {
@@ -25,10 +31,10 @@ struct AnonymousFileTests {
   @Test(arguments: [true, false])
   func containersRoundTrip(isInMemory: Bool) throws {
     let folder = try ScratchFolder()
-    let scratch = isInMemory ? Scratch.memory : .folder(folder.path)
+    let scratch = isInMemory ? Scratch.memory : .folder(folder.url.path)
     let file = try AnonymousFile(scratch, name: "party0.bundle.age")
     let digest = try write(file)
-    #expect(try folder.names() == [])
+    #expect(folder.contents == [])
     let expected = try FileDigest(file)
     let reader = try ContainerReader(file, kind: "test", expecting: expected, verifying: true)
     #expect(reader.digest == digest)
@@ -45,7 +51,7 @@ struct AnonymousFileTests {
     let folder = try ScratchFolder()
     let anonymous = try AnonymousFile(.memory, name: "x")
     _ = try write(anonymous)
-    let path = folder.file("named")
+    let path = folder.path("named")
     let writer = try ContainerWriter(
       path: path, kind: "test", header: ["a": 1],
       datasets: [
@@ -77,7 +83,8 @@ struct AnonymousFileTests {
   /// A forged file is refused by its SHA-256, whatever libhdf5 would make of it.
   @Test func filesAreComparedBeforeTheyAreInterpreted() throws {
     let folder = try ScratchFolder()
-    let path = try folder.write([UInt8](repeating: 7, count: 4096), to: "no.container")
+    let path = folder.path("no.container")
+    try AtomicFile.write([UInt8](repeating: 7, count: 4096), to: path)
     #expect(
       inputError {
         _ = try ContainerReader(

@@ -5,16 +5,14 @@ import Containers
 import Correlations
 import Foundation
 import OnlineRuntime
+import Program
 import Sharing
 import Synchronization
 import TestSupport
 import Testing
 import Trust
 
-@Suite(.enabled(if: DeliveredSessionTests.hasAge, "age is not installed"))
-struct DeliveredSessionTests {
-  static let hasAge = FileManager.default.isExecutableFile(atPath: "/usr/bin/age")
-
+@Suite(.needsAge) struct DeliveredSessionTests {
   private let fixture: DealerFixture
   private let dealer = PrivateKey.random()
   private let keys: [String]

@@ -3,15 +3,13 @@
 import Bytes
 import Containers
 import Foundation
+import Program
 import Sharing
 import TestSupport
 import Testing
 import Trust
 
-@Suite(.enabled(if: TrustedFileTests.hasAge, "age is not installed"))
-struct TrustedFileTests {
-  static let hasAge = FileManager.default.isExecutableFile(atPath: "/usr/bin/age")
-
+@Suite(.needsAge) struct TrustedFileTests {
   /// One conversion in two deliveries: signed and plain, signed and sealed.
   private let files: ConversionFiles
   private let owner = PrivateKey.random()

@@ -8,58 +8,32 @@ import TestSupport
 import Testing
 import Trust
 
-/// The real tools; tests that need them are skipped where they are not installed.
-enum Age {
-  static let isInstalled = ["age", "age-keygen"].allSatisfy {
-    FileManager.default.isExecutableFile(atPath: "/usr/bin/\($0)")
-  }
-
-  /// Runs age or age-keygen and returns its standard output, or nil when it fails.
-  static func run(_ name: String, _ arguments: [String], input: String? = nil) throws -> Data? {
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/\(name)")
-    process.arguments = arguments
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    process.standardInput =
-      try input.map { try FileHandle(forReadingFrom: URL(filePath: $0)) } ?? .nullDevice
-    try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return process.terminationStatus == 0 ? data : nil
-  }
-}
-
-@Suite(.enabled(if: Age.isInstalled, "age is not installed"))
-struct AgeTests {
+@Suite(.needsAge) struct AgeTests {
   private let scratch: ScratchFolder
   /// Paths of private keys, and the public keys of them.
   private let identities: [String]
   private let recipients: [AgeRecipient]
+  /// Holds `content`.
+  private let plaintext: AnonymousFile
   /// 1 MB and a bit, so that age has several chunks to write.
-  private let content = (0..<1_100_000).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) }
+  private static let content = (0..<1_100_000).map {
+    UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7)
+  }
 
   init() throws {
     scratch = try ScratchFolder()
     let ours = scratch.file("party.key")
     try PrivateKey.random().write(to: ours, comment: "")
     let theirs = scratch.file("age.key")
-    _ = try #require(try Age.run("age-keygen", ["-o", theirs]))
-    let open = try #require(try Age.run("age-keygen", ["-y", theirs]))
-    let openPath = try scratch.write(open, to: "age.key.pub")
+    let openPath = try scratch.write(AgeKeys.make(at: theirs).utf8, to: "age.key.pub")
     identities = [ours, theirs]
     recipients = try [ours + ".pub", openPath].map { try AgeRecipient(textOrPath: $0) }
-  }
-
-  private func anonymous(_ bytes: [UInt8]) throws -> AnonymousFile {
-    let file = try AnonymousFile(.memory, name: "plaintext")
-    let count = unsafe bytes.withUnsafeBytes {
-      unsafe write(file.descriptor, $0.baseAddress, $0.count)
+    plaintext = try AnonymousFile(.memory, name: "plaintext")
+    let count = unsafe Self.content.withUnsafeBytes {
+      unsafe write(plaintext.descriptor, $0.baseAddress, $0.count)
     }
-    #expect(count == bytes.count)
-    file.rewind()
-    return file
+    try #require(count == Self.content.count)
+    plaintext.rewind()
   }
 
   private func read(_ file: AnonymousFile) -> [UInt8] {
@@ -74,16 +48,17 @@ struct AgeTests {
     let path = scratch.file("sealed.age")
     try AgeTool.check(recipients[kind])
     let names = try scratch.names()
-    try AgeTool.seal(anonymous(content).descriptor, for: recipients[kind], to: path)
+    try AgeTool.seal(plaintext.descriptor, for: recipients[kind], to: path)
     #expect(try Set(scratch.names()) == Set(names + ["sealed.age"]))
     let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
     #expect(mode == 0o600)
     // By age itself, and by us.
     #expect(
-      try Age.run("age", ["-d", "-i", identities[kind], path]).map { [UInt8]($0) } == content)
+      try AgeKeys.run("age", ["-d", "-i", identities[kind], path]).map { [UInt8]($0) }
+        == Self.content)
     let opened = try AnonymousFile(.memory, name: "opened")
     try AgeTool.unseal(path, identity: identities[kind], to: opened.descriptor)
-    #expect(read(opened) == content)
+    #expect(read(opened) == Self.content)
     // Another key does not open it.
     let error = inputError {
       try AgeTool.unseal(path, identity: identities[1 - kind], to: opened.descriptor)
@@ -94,25 +69,27 @@ struct AgeTests {
   }
 
   @Test func whatAgeSealsIsOpened() throws {
-    let plain = try scratch.write(content, to: "plain")
+    let plain = try scratch.write(Self.content, to: "plain")
     for kind in 0...1 {
       let open = try String(contentsOfFile: identities[kind] + ".pub", encoding: .utf8)
       let recipient = open.trimmingCharacters(in: .whitespacesAndNewlines)
-      let sealed = try #require(try Age.run("age", ["-r", recipient], input: plain))
+      let sealed = try #require(try AgeKeys.run("age", ["-r", recipient], input: plain))
       let path = try scratch.write(sealed, to: "theirs.age")
       let opened = try AnonymousFile(.memory, name: "opened")
       try AgeTool.unseal(path, identity: identities[kind], to: opened.descriptor)
-      #expect(read(opened) == content)
+      #expect(read(opened) == Self.content)
     }
   }
 
   @Test func damagedFilesAreRefused() throws {
     let path = scratch.file("sealed.age")
-    try AgeTool.seal(anonymous(content).descriptor, for: recipients[0], to: path)
+    try AgeTool.seal(plaintext.descriptor, for: recipients[0], to: path)
     let sealed = [UInt8](try Data(contentsOf: URL(filePath: path)))
     var changed = sealed
     changed[sealed.count - 10] ^= 1
-    for bytes in [changed, Array(sealed.dropLast(20)), Array(sealed.prefix(600_000)), [], content] {
+    for bytes in [
+      changed, Array(sealed.dropLast(20)), Array(sealed.prefix(600_000)), [], Self.content,
+    ] {
       _ = try scratch.write(bytes, to: "sealed.age")
       let opened = try AnonymousFile(.memory, name: "opened")
       let error = inputError {
@@ -128,13 +105,13 @@ struct AgeTests {
     let nobody = try AgeRecipient(textOrPath: "age1qqqqqqqqqqqqqqqqqqqqqq")
     #expect(inputError { try AgeTool.check(nobody) }?.cause.contains("age does not take") == true)
     let error = inputError {
-      try AgeTool.seal(anonymous(content).descriptor, for: nobody, to: scratch.file("sealed.age"))
+      try AgeTool.seal(plaintext.descriptor, for: nobody, to: scratch.file("sealed.age"))
     }
     #expect(error?.cause.hasPrefix("age cannot seal it: ") == true)
     #expect(try scratch.names() == names)
     let folder = scratch.file("absent/sealed.age")
     #expect(
-      inputError { try AgeTool.seal(anonymous(content).descriptor, for: recipients[0], to: folder) }
+      inputError { try AgeTool.seal(plaintext.descriptor, for: recipients[0], to: folder) }
         != nil)
   }
 

@@ -5,12 +5,8 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .enabled(if: TrustTests.hasAge, "age is not installed"))
-struct TrustTests {
-  static let hasAge = ["age", "age-keygen"].allSatisfy {
-    FileManager.default.isExecutableFile(atPath: "/usr/bin/\($0)")
-  }
-
+@Suite(.serialized, .needsAge)
+struct DeliveryTests {
   /// A conversion and a batch of the tiny model, signed and sealed for the holders of `keys`.
   private struct Delivered {
     let keys: KeyFiles
@@ -92,19 +88,7 @@ struct TrustTests {
   /// Keys of age itself seal and open as well; plain TCP then, on one machine.
   @Test func filesMayBeSealedForKeysOfAge() throws {
     let folder = try ScratchFolder()
-    var recipients: [String] = []
-    for party in 0...1 {
-      let path = folder.file("party\(party).age.key")
-      let process = Process()
-      process.executableURL = URL(filePath: "/usr/bin/age-keygen")
-      process.arguments = ["-o", path]
-      process.standardError = FileHandle.nullDevice
-      try process.run()
-      process.waitUntilExit()
-      let text = try String(contentsOfFile: path, encoding: .utf8)
-      let line = try #require(text.split(separator: "\n").first { $0.contains("public key: ") })
-      recipients.append(String(line.drop { $0 != ":" }.dropFirst(2)))
-    }
+    let recipients = try (0...1).map { try AgeKeys.make(at: folder.file("party\($0).age.key")) }
     let delivered = try Delivered(recipients: recipients)
     let party0 = try PartyProcess(
       arguments: delivered.arguments(0, ["--identity", folder.file("party0.age.key")]), 0,
@@ -169,7 +153,7 @@ struct TrustTests {
     try Tool.fail(
       "lodge-check", ["verify", folder.file("shares/manifest.json")] + trust,
       saying: ["party0.bundle"])
-    try damage(folder.file("shares/manifest.json")) { $0[$0.count - 5] = 0x20 }
+    try damage(folder.file("shares/manifest.json")) { $0[$0.count - 1] = 0x20 }
     try Tool.fail(
       "lodge-party", servers.arguments(0) + peer + trust,
       saying: ["manifest.json.sig", "was changed after it was signed"])
