@@ -58,10 +58,11 @@ struct FitTests {
       return (coefficient * scale).rounded() / scale
     }
     func naive(_ u: Double) -> Double { rounded.reversed().reduce(0) { $0 * u + $1 } }
-    let naiveError = (0...256).map { step -> Double in
-      let u = -0.875 + 1.8125 * Double(step) / 256
-      return abs(naive(u) - exact(u))
-    }.max() ?? 0
+    let naiveError =
+      (0...256).map { step -> Double in
+        let u = -0.875 + 1.8125 * Double(step) / 256
+        return abs(naive(u) - exact(u))
+      }.max() ?? 0
     #expect(fixed.maximumError <= naiveError)
     for index in -10...10 {
       let u = 0.0875 * Double(index)

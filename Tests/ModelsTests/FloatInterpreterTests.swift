@@ -205,8 +205,8 @@ import Testing
       var outputs: [FloatMatrix] = []
       var steps: [Int] = []
       try interpreter.run(
-        texts: texts, source: "texts", progress: { steps += [$0, $1] }
-      ) { outputs.append($1) }
+        texts: texts, source: "texts", progress: { steps += [$0, $1] },
+        receive: { outputs.append($1) })
       for (tokens, output) in zip(texts, outputs) {
         let expected = try interpreter.run(tokens: tokens)
         #expect(output == expected)

@@ -90,7 +90,9 @@ struct RecipeTests {
     let error = try #require(inputError { _ = try Recipe(json: json, source: "mine.json") })
     #expect(error.source == "mine.json")
     let place = path.joined(separator: ".")
-    #expect(error.place == place || error.place.hasPrefix("\(place)[") || error.place.hasPrefix("\(place)."), "\(error)")
+    #expect(
+      error.place == place || error.place.hasPrefix("\(place)[")
+        || error.place.hasPrefix("\(place)."), "\(error)")
     #expect(!error.description.contains("\n"))
   }
 

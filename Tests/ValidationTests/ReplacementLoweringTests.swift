@@ -14,8 +14,9 @@ struct ReplacementLoweringTests {
     var choice: ReplacementChoice
     var name: String { "\(activation) \(choice.name)" }
 
-    init(_ activation: Activation, _ replacement: any Replacement, clamp: ClosedRange<Double>? = nil)
-    {
+    init(
+      _ activation: Activation, _ replacement: any Replacement, clamp: ClosedRange<Double>? = nil
+    ) {
       self.activation = activation
       choice = ReplacementChoice(replacement, clamp: clamp)
     }

@@ -56,7 +56,10 @@ public struct ReplacementError: Equatable, Sendable {
         place = (place + 0.618_033_988_749_895).truncatingRemainder(dividingBy: 1)
         return density.quantile(place)
       }
-      if form.subtractsMaximum { row = row.map { min($0, 0) }; row[0] = 0 }
+      if form.subtractsMaximum {
+        row = row.map { min($0, 0) }
+        row[0] = 0
+      }
       let largest = row.max() ?? 0
       let powers = row.map { exp($0 - largest) }
       let total = powers.reduce(0, +)

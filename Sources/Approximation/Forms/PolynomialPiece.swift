@@ -18,7 +18,8 @@ public struct PolynomialPiece: Equatable, Sendable {
 
   /// slope * t + intercept.
   public static func line(_ slope: Double, _ intercept: Double) -> PolynomialPiece {
-    PolynomialPiece(centre: 0, scale: 1, coefficients: slope == 0 ? [intercept] : [intercept, slope])
+    PolynomialPiece(
+      centre: 0, scale: 1, coefficients: slope == 0 ? [intercept] : [intercept, slope])
   }
 
   /// The polynomial sum over i of monomials[i] * t^i, expanded about the middle of `interval`.
@@ -129,7 +130,8 @@ extension PolynomialPiece {
     guard scale > 0 else { throw reader.failure("scale", "\(scale) is not positive") }
     guard (1...PolynomialPiece.maximumCount).contains(coefficients.count) else {
       throw reader.failure(
-        "coefficients", "\(coefficients.count) of them, expected 1 to \(PolynomialPiece.maximumCount)"
+        "coefficients",
+        "\(coefficients.count) of them, expected 1 to \(PolynomialPiece.maximumCount)"
       )
     }
     try reader.finish()

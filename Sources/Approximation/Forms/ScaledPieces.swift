@@ -37,7 +37,8 @@ public struct ScaledPieces: Equatable, Sendable {
     let count = max(Int((-clip / width).rounded(.up)), 1)
     let steps = (0..<count).reversed().map { Double($0) * width }
     return ScaledPieces(
-      polynomial: polynomial, knots: [max(-Double(count) * width, clip)] + steps.dropLast().map { -$0 },
+      polynomial: polynomial,
+      knots: [max(-Double(count) * width, clip)] + steps.dropLast().map { -$0 },
       shifts: [clip] + steps.map { -$0 },
       scales: [0] + steps.map { ReferenceFunctions.exponential(-$0) },
       resolution: ReplacementSite.scoreResolution)

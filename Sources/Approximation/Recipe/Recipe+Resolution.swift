@@ -109,7 +109,8 @@ extension Recipe {
         "recipe", place: node.name,
         "inputs from \(seen.lowerBound) to \(seen.upperBound) leave the range "
           + "\(valid.lowerBound) to \(valid.upperBound) of \"\(choice.name)\"",
-        hint: "clip them with --clamp or \"outsideRange\": \"clamp\", or choose another replacement")
+        hint: "clip them with --clamp or \"outsideRange\": \"clamp\", or choose another replacement"
+      )
     }
   }
 }

@@ -64,6 +64,7 @@ public struct PowerSoftmax: Replacement {
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
     guard scale == nil else { return self }
     return PowerSoftmax(
-      exponent: exponent, scale: PolynomialPiece.powerOfTwo(above: node.inputs.bound * node.headroom))
+      exponent: exponent,
+      scale: PolynomialPiece.powerOfTwo(above: node.inputs.bound * node.headroom))
   }
 }

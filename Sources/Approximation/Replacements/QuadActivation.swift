@@ -26,7 +26,8 @@ public struct QuadActivation: Replacement {
   public func form(at site: ReplacementSite) -> ReplacementForm? {
     .activation(
       PiecewisePolynomial(
-        knots: [], pieces: [PolynomialPiece(centre: 0, scale: 1, coefficients: [0.5, 0.25, 0.125])],
+        knots: [],
+        pieces: [PolynomialPiece(centre: 0, scale: 1, coefficients: [0.5, 0.25, 0.125])],
         resolution: PiecewisePolynomial.activationResolution))
   }
 }

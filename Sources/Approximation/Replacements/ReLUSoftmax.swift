@@ -43,6 +43,7 @@ public struct ReLUSoftmax: Replacement {
     resolution: PiecewisePolynomial.activationResolution)
 
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
-    ReLUSoftmax(epsilon: epsilon ?? Double(sign: .plus, exponent: -node.fractionalBits, significand: 1))
+    ReLUSoftmax(
+      epsilon: epsilon ?? Double(sign: .plus, exponent: -node.fractionalBits, significand: 1))
   }
 }
