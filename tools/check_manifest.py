@@ -113,9 +113,12 @@ def parsed(path, message):
         for name, entry in manifest["files"].items():
             if not name or "/" in name or name.startswith("."):
                 raise ValueError(f"{name!r} is not the name of a file beside it")
-            if (set(entry) != {"digest", "sha256", "bytes"} or type(entry["bytes"]) is not int
-                    or not all(re.fullmatch("[0-9a-f]{64}", entry[key])
-                               for key in ("digest", "sha256"))):
+            sealed = entry.get("sealed", {"sha256": "00" * 32, "bytes": 0})
+            if (set(entry) - {"sealed"} != {"digest", "sha256", "bytes"}
+                    or set(sealed) != {"sha256", "bytes"}
+                    or not all(type(part["bytes"]) is int for part in (entry, sealed))
+                    or not all(re.fullmatch("[0-9a-f]{64}", digest) for digest in
+                               (entry["digest"], entry["sha256"], sealed["sha256"]))):
                 raise ValueError(f"{name}: is not described as it must be")
         if manifest["kind"] == "session" and not (
                 len(manifest["files"]) == 1 and list(manifest["files"])[0].endswith(".corr")):
@@ -123,6 +126,16 @@ def parsed(path, message):
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise Refused("manifest", path, error) from error
     return manifest
+
+
+def compare(file, expected):
+    """Compares length and SHA-256 of `file` with what the manifest says; raises Refused."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    if (file.stat().st_size, digest.hexdigest()) != (expected["bytes"], expected["sha256"]):
+        raise Refused("file", file, "is not the file that its manifest names")
 
 
 def check(path, trusted):
@@ -139,18 +152,17 @@ def check(path, trusted):
         raise Refused("signature", signature, "is by a key that is not trusted")
     states = {}
     for name, entry in parsed(path, message)["files"].items():
-        file = path.with_name(name)
-        if not file.exists():
-            sealed = path.with_name(name + ".age").exists()
-            states[name] = "sealed" if sealed else "absent"
-            continue
-        digest = hashlib.sha256()
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        if (file.stat().st_size, digest.hexdigest()) != (entry["bytes"], entry["sha256"]):
-            raise Refused("file", file, "is not the file that its manifest names")
-        states[name] = "verified"
+        file, sealed = path.with_name(name), path.with_name(name + ".age")
+        if file.exists():
+            compare(file, entry)
+            states[name] = "verified"
+        elif not sealed.exists():
+            states[name] = "absent"
+        elif "sealed" in entry:
+            compare(sealed, entry["sealed"])
+            states[name] = "verified, sealed"
+        else:
+            states[name] = "not verified, sealed"
     return states
 
 

@@ -17,6 +17,7 @@ from check_manifest import ALGORITHM, BEGIN, END, HASH, NAMESPACE, string
 
 SECRET, OTHER = bytes(range(32)), bytes(range(32, 64))
 CONTENT = b"the bytes of a bundle"
+SEALED = b"age-encryption.org/v1\nand what follows"
 
 
 def blob(secret):
@@ -36,9 +37,18 @@ def signature(message, secret=SECRET, namespace=NAMESPACE, hash_name=HASH):
     return "\n".join([BEGIN, *lines, END, ""])
 
 
+def described(content):
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
 def entry(content=CONTENT):
-    return {"digest": hashlib.sha256(b"root").hexdigest(),
-            "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    return {"digest": hashlib.sha256(b"root").hexdigest(), **described(content)}
+
+
+def sealed(**changes):
+    """A conversion whose bundle is sealed."""
+    return conversion(files={
+        "party0.bundle": entry() | {"sealed": described(SEALED) | changes}})
 
 
 def conversion(**changes):
@@ -80,6 +90,8 @@ def cases():
         files={"party0.bundle": entry() | {"sha256": "AA" * 32}}), "manifest")
     yield case("M1-two-sessions", session(
         files={"000003.corr": entry(), "000004.corr": entry()}), "manifest")
+    yield case("M1-sealed-member", sealed(name="party0.bundle.age"), "manifest")
+    yield case("M1-sealed-type", sealed(bytes="39"), "manifest")
     yield case("M2-folder", conversion(files={"../party0.bundle": entry()}), "manifest")
     yield case("M2-dot", conversion(files={".party0.bundle": entry()}), "manifest")
     yield case("M2-empty", conversion(files={"": entry()}), "manifest")
@@ -87,6 +99,11 @@ def cases():
                files={"party0.bundle": CONTENT.replace(b"b", b"c").hex()})
     yield case("M3-longer", conversion(), "file", files={"party0.bundle": CONTENT.hex() + "00"})
     yield case("M3-shorter", conversion(), "file", files={"party0.bundle": CONTENT.hex()[:-2]})
+    age = "party0.bundle.age"
+    yield case("M11-sealed", sealed(), files={age: SEALED.hex()})
+    yield case("M11-sealed-altered", sealed(), "file",
+               files={age: SEALED.replace(b"f", b"g").hex()})
+    yield case("M11-sealed-shorter", sealed(), "file", files={age: SEALED.hex()[:-2]})
     yield valid | {"name": "M6-unsigned", "signature": None, "fails": "signature"}
     yield valid | {"name": "M6-altered", "manifest": valid["manifest"].replace("0707", "0708", 1),
                    "fails": "signature"}

@@ -25,6 +25,9 @@ public struct FileDigest: Equatable, Sendable {
     sha256 = try file.sha256(of: 0..<byteCount)
   }
 
+  /// Throws `InputError` when the file at `path` is another one; reads all of it.
+  public func check(path: String) throws(InputError) { try check(OpenFile(reading: path)) }
+
   /// Throws when `file` is another one; reads all of it.
   func check(_ file: OpenFile) throws(InputError) {
     let found = try file.byteCount()

@@ -93,26 +93,35 @@ public struct Batch: Sendable {
     return String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ".corr"
   }
 
-  private func header(session: Int, party: Int) -> CorrelationHeader {
+  /// The header of the file of `party` for `session`.
+  func header(session: Int, party: Int) -> CorrelationHeader {
     CorrelationHeader(
       batch: seeds.identifier, session: session, party: party, shape: shape,
       conversion: conversion)
   }
 
-  /// Deals one session, unless both its files are there already.
+  /// Deals one session, unless both its files are there already and whole.
   ///
-  /// - Parameter delivery: Who signs, and for whom the files are sealed. Signed and sealed files have
-  ///   manifests; those of files that are there and have none are written now.
+  /// The files of a session depend on the seed and its number alone: to replace a damaged one is to
+  /// write again what it held.
+  ///
+  /// - Parameters:
+  ///   - delivery: Who signs, and for whom the files are sealed. Signed and sealed files have
+  ///     manifests; those of files that are there and have none are written now.
+  ///   - report: Is told of a file that is replaced, and what is wrong with it.
   /// - Returns: whether the session was dealt now.
   public func deal(
     session: Int, program: SecureProgram, weights: [[UInt64]], delivery: Delivery = .plain,
+    report: (InputError) -> Void = { _ in },
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(InputError) -> Bool {
     if try BatchFolder(path: folder).missing(of: [session], delivery: delivery).isEmpty {
-      for party in 0...1 {
-        try check(session: session, party: party, program: program, delivery: delivery)
+      let kept = KeptSession(batch: self, session: session, program: program, delivery: delivery)
+      guard let damage = try kept.damage() else {
+        try kept.sign()
+        return false
       }
-      return false
+      report(damage)
     }
     let files = try [0, 1].map { party throws(InputError) in
       try delivery.file(
@@ -140,35 +149,5 @@ public struct Batch: Sendable {
       header: header(session: session, party: party), name: file.name,
       entry: try file.publish(digest: digest))
     try manifest.write(to: SessionManifest.path(of: file.path), key: delivery.key)
-  }
-
-  /// Checks the file of a session that was dealt before, and signs it if that was not done.
-  private func check(session: Int, party: Int, program: SecureProgram, delivery: Delivery)
-    throws(InputError)
-  {
-    let path = path(party: party, session: session)
-    if delivery.recipients.isEmpty {
-      try CorrelationFile(path: path, verifying: false)
-        .check(party: party, conversion: conversion, program: program)
-    }
-    guard let key = delivery.key else { return }
-    let manifestPath = SessionManifest.path(of: path)
-    let trust = TrustedKeys([key.publicKey])
-    if FilePaths.exists(manifestPath + SignedFile.suffix),
-      let manifest = try? SessionManifest(path: manifestPath, trust: trust),
-      manifest.header == header(session: session, party: party)
-    {
-      return
-    }
-    guard delivery.recipients.isEmpty else {
-      throw InputError(
-        path + AgeTool.suffix, "is not signed by \(key.publicKey), and cannot be opened here",
-        hint: "remove it to deal the session again")
-    }
-    let file = try CorrelationFile(path: path, verifying: true)
-    try SessionManifest(
-      header: file.header, name: FilePaths.lastComponent(of: path),
-      entry: FileEntry(digest: file.digest, file: FileDigest(path: path))
-    ).write(to: manifestPath, key: key)
   }
 }

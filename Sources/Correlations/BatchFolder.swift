@@ -48,10 +48,11 @@ public struct BatchFolder: Sendable {
     return result
   }
 
-  /// Those of `sessions` that are not there for both parties in the form that `delivery` asks for.
+  /// Those of `sessions` that are not there for both parties in the form that `delivery` asks for;
+  /// a file whose header cannot be read is not there.
   ///
   /// - Throws: `InputError` when the file of another batch or session stands in the place of one:
-  ///   to deal would destroy it.
+  ///   to deal would destroy it; and where one is there in the other form, sealed or plain.
   public func missing(of sessions: some Sequence<Int>, delivery: Delivery = .plain)
     throws(InputError) -> [Int]
   {
@@ -60,15 +61,14 @@ public struct BatchFolder: Sendable {
     for session in sessions {
       var count = 0
       for party in 0...1 {
-        let path =
-          Batch.path(folder: path, party: party, session: session)
-          + (delivery.recipients.isEmpty ? "" : AgeTool.suffix)
+        let plainPath = Batch.path(folder: path, party: party, session: session)
+        try refuseOtherForm(of: plainPath, delivery)
+        let path = plainPath + (delivery.recipients.isEmpty ? "" : AgeTool.suffix)
         // A sealed file is complete when its manifest is there.
         if !delivery.recipients.isEmpty, !FilePaths.exists(SessionManifest.path(of: path)) {
           continue
         }
-        guard FilePaths.exists(path) else { continue }
-        let header = try entry(path).header
+        guard FilePaths.exists(path), let header = try? entry(path).header else { continue }
         guard header.batch == identifier, header.session == session, header.party == party else {
           throw InputError(
             path, place: "batch", "belongs to another batch or session",
@@ -79,6 +79,20 @@ public struct BatchFolder: Sendable {
       if count < 2 { result.append(session) }
     }
     return result
+  }
+
+  /// A session in plaintext beside the same one sealed would make the seal worthless.
+  private func refuseOtherForm(of path: String, _ delivery: Delivery) throws(InputError) {
+    if delivery.recipients.isEmpty, FilePaths.exists(path + AgeTool.suffix) {
+      throw InputError(
+        path + AgeTool.suffix, "is sealed, and would get its plaintext beside it",
+        hint: "give --recipient0 and --recipient1 as before, or choose another --out folder")
+    }
+    if !delivery.recipients.isEmpty, FilePaths.exists(path) {
+      throw InputError(
+        path, "is here in plaintext, and would stay beside the sealed file",
+        hint: "remove it, or choose another --out folder")
+    }
   }
 
   private func entry(_ path: String) throws(InputError) -> Entry {

@@ -101,6 +101,7 @@ public struct OutgoingFile: Sendable {
     }
     anonymous.rewind()
     try AgeTool.seal(anonymous.descriptor, for: recipient, to: path)
-    return FileEntry(digest: digest, file: try FileDigest(anonymous))
+    return FileEntry(
+      digest: digest, file: try FileDigest(anonymous), sealed: try FileDigest(path: path))
   }
 }

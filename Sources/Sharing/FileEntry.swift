@@ -9,25 +9,41 @@ public struct FileEntry: Equatable, Sendable {
   public var digest: [UInt8]
   /// Length and SHA-256 of the file.
   public var file: FileDigest
+  /// The same of the sealed file, for those who cannot open it; nil where it was not sealed.
+  public var sealed: FileDigest?
 
-  public init(digest: [UInt8], file: FileDigest) {
+  public init(digest: [UInt8], file: FileDigest, sealed: FileDigest? = nil) {
     self.digest = digest
     self.file = file
+    self.sealed = sealed
   }
 
   var json: JSON {
-    [
-      "digest": .string(digest.hexadecimal), "sha256": .string(file.sha256.hexadecimal),
-      "bytes": .integer(file.byteCount),
-    ]
+    var members = FileEntry.members(file)
+    members["digest"] = .string(digest.hexadecimal)
+    if let sealed { members["sealed"] = .object(FileEntry.members(sealed)) }
+    return .object(members)
+  }
+
+  private static func members(_ file: FileDigest) -> [String: JSON] {
+    ["sha256": .string(file.sha256.hexadecimal), "bytes": .integer(file.byteCount)]
   }
 
   init(_ reader: inout JSONReader) throws(InputError) {
     digest = try reader.hexadecimal("digest", byteCount: 32)
-    file = FileDigest(
+    file = try FileEntry.digest(&reader)
+    if let value = reader.optional("sealed") {
+      var inner = try JSONReader(value, source: reader.source, place: reader.path("sealed"))
+      sealed = try FileEntry.digest(&inner)
+      try inner.finish()
+    }
+    try reader.finish()
+  }
+
+  private static func digest(_ reader: inout JSONReader) throws(InputError) -> FileDigest {
+    FileDigest(
       sha256: try reader.hexadecimal("sha256", byteCount: 32),
       byteCount: try reader.integer("bytes"))
-    try reader.finish()
   }
 
   /// The object `files` of a manifest.

@@ -86,14 +86,20 @@ public struct VerifiedFile {
       try access.reader(path, kind: nil, entry: entry).verify()
       return "verified"
     }
-    guard FilePaths.exists(path + AgeTool.suffix) else { return "absent" }
-    if access.identity == nil { return "sealed" }
-    do throws(InputError) {
-      try access.reader(path + AgeTool.suffix, kind: nil, entry: entry).verify()
-      return "verified, sealed"
-    } catch  where AgeTool.isForAnotherKey(error) {
-      return "sealed for another key"
+    let sealedPath = path + AgeTool.suffix
+    guard FilePaths.exists(sealedPath) else { return "absent" }
+    var state = "sealed"
+    if access.identity != nil {
+      do throws(InputError) {
+        try access.reader(sealedPath, kind: nil, entry: entry).verify()
+        return "verified, opened"
+      } catch  where AgeTool.isForAnotherKey(error) {
+        state = "sealed for another key"
+      }
     }
+    guard let sealed = entry.sealed else { return "not verified, \(state)" }
+    try sealed.check(path: sealedPath)
+    return "verified, \(state)"
   }
 }
 

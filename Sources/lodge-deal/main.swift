@@ -13,7 +13,8 @@ Command(
   details: """
     Run by the dealer, who here is the owner. OUT/party0 and OUT/party1 go to the two servers, one
     each; OUT/dealer.batch holds the seed of the whole batch and stays with the dealer. A session
-    that is there already is kept, so an interrupted run can be repeated. With --keep, sessions that
+    that is there already is kept when all its digests are right and replaced by the same bytes when
+    not, so an interrupted run can be repeated. With --keep, sessions that
     are there for both parties and that no given ledger has used count as stock; new ones get
     numbers that were never used. A folder called "status" is written ./status.
 
@@ -75,7 +76,8 @@ Command(
   var dealt: [Int] = []
   for session in sessions {
     let isNew = try batch.deal(
-      session: session, program: bundle.program, weights: weights, delivery: delivery
+      session: session, program: bundle.program, weights: weights, delivery: delivery,
+      report: { arguments.note("deals session \(session) again: \($0)") }
     ) { _, _ in progress.advance() }
     if isNew { dealt.append(session) }
   }

@@ -72,7 +72,8 @@ Command(
       trust: arguments.optionalString("trust"), identity: arguments.optionalString("identity"),
       scratch: arguments.optionalString("scratch")), report: log)
   let ledger = try SessionLedger(
-    path: arguments.optionalString("ledger") ?? "\(bundlePath).ledger", party: party,
+    path: arguments.optionalString("ledger") ?? SessionLedger.defaultPath(bundle: bundlePath),
+    party: party,
     guarding: arguments.string("correlations"))
   let service = try PartyService(
     identity: provider.identity, configuration: configuration, log: log)

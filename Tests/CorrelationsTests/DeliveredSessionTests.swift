@@ -56,15 +56,25 @@ import Trust
         try names(batch, party: party) == ["000000.corr.age", "000000.json", "000000.json.sig"])
     }
     let opened = try (0...1).map { try open(batch, party: $0) }
-    // Dealt again in plain, the same bytes come out.
-    #expect(try deal(batch, .plain))
+    // Plaintext does not come to lie beside it.
+    #expect(inputError { _ = try deal(batch, .plain) }?.cause.contains("is sealed") == true)
+    // Dealt in plain elsewhere, the same bytes come out.
+    let other = fixture.folder("plain")
+    try FileManager.default.createDirectory(atPath: other, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(
+      atPath: "\(batch.folder)/dealer.batch", toPath: "\(other)/dealer.batch")
+    let plainBatch = try fixture.batch("plain")
+    #expect(try deal(plainBatch, .plain))
+    #expect(inputError { _ = try deal(plainBatch, sealed) }?.cause.contains("plaintext") == true)
     for party in 0...1 {
-      let path = batch.path(party: party, session: 0)
+      let path = plainBatch.path(party: party, session: 0)
       let plain = try CorrelationFile(path: path, verifying: true)
       #expect(plain.header == opened[party].header)
       #expect(try plain.streams().seed == opened[party].streams().seed)
-      let manifest = try SessionManifest(path: SessionManifest.path(of: path), trust: trust)
+      let sealedPath = batch.path(party: party, session: 0) + AgeTool.suffix
+      let manifest = try SessionManifest(path: SessionManifest.path(of: sealedPath), trust: trust)
       #expect(try FileDigest(path: path) == manifest.entry.file)
+      #expect(try FileDigest(path: sealedPath) == manifest.entry.sealed)
       try opened[party].check(
         party: party, conversion: fixture.bundle.conversion, program: fixture.bundle.program)
     }
@@ -98,7 +108,7 @@ import Trust
     let path = batch.path(party: 0, session: 0)
     let file = try SessionFile(path: path, trust: trust)
     _ = try CorrelationFile(file, access: FileAccess(trust: trust))
-    // A damaged file is not signed.
+    // A damaged file is not signed, but replaced by what it was.
     var bytes = [UInt8](try Data(contentsOf: URL(filePath: path)))
     bytes[bytes.count - 100] ^= 1
     try AtomicFile.write(bytes, to: path)
@@ -108,8 +118,41 @@ import Trust
     for name in ["000000.json", "000000.json.sig"] {
       try FileManager.default.removeItem(atPath: "\(batch.folder)/party0/\(name)")
     }
-    #expect(inputError { _ = try deal(batch, signed) }?.source == path)
-    #expect(try names(batch, party: 0) == ["000000.corr"])
+    #expect(try deal(batch, signed))
+    #expect(try names(batch, party: 0) == ["000000.corr", "000000.json", "000000.json.sig"])
+    _ = try CorrelationFile(
+      SessionFile(path: path, trust: trust), access: FileAccess(trust: trust))
+    // A file that is whole in itself but is not the one that was signed is replaced as well.
+    let other = try fixture.batch("other")
+    #expect(try deal(other, .plain))
+    try DamagedFile.rewrite(other.path(party: 0, session: 0), to: path) {
+      $0["batch"] = .string(batch.seeds.identifier.hexadecimal)
+    }
+    _ = try CorrelationFile(path: path, verifying: true)
+    #expect(try deal(batch, signed))
+    #expect(try !deal(batch, signed))
+  }
+
+  /// The dealer cannot open what it has sealed; its manifest says what the sealed bytes were.
+  @Test func damagedSealedSessionsAreReplaced() throws {
+    let batch = try fixture.batch()
+    for delivery in [sealed, Delivery(recipients: sealed.recipients)] {
+      _ = try deal(batch, delivery)
+      let path = batch.path(party: 1, session: 0) + AgeTool.suffix
+      let whole = [UInt8](try Data(contentsOf: URL(filePath: path)))
+      var changed = whole
+      changed[whole.count / 2] ^= 1
+      for bytes in [changed, Array(whole.prefix(whole.count / 2)), []] {
+        try AtomicFile.write(bytes, to: path)
+        var reports: [InputError] = []
+        let isNew = try batch.deal(
+          session: 0, program: fixture.bundle.program, weights: fixture.weights,
+          delivery: delivery, report: { reports.append($0) })
+        #expect(isNew)
+        #expect(reports.map(\.source) == [path])
+        #expect(try !deal(batch, delivery))
+      }
+    }
   }
 
   @Test func stockCountsSealedSessions() throws {
@@ -120,7 +163,9 @@ import Trust
     #expect(entries.map(\.header.session) == [0, 1, 0, 1])
     #expect(entries.allSatisfy { $0.byteCount > 1000 })
     #expect(try folder.missing(of: 0..<3, delivery: sealed) == [2])
-    #expect(try folder.missing(of: 0..<3) == [0, 1, 2])
+    #expect(
+      inputError { _ = try folder.missing(of: 0..<3) }?.source
+        == batch.path(party: 0, session: 0) + AgeTool.suffix)
     let stock = try SessionStock.stocks(in: folder, ledgers: [])
     #expect(stock.map(\.ready) == [[0, 1]])
     // At a party, too.

@@ -150,12 +150,13 @@ import Trust
     }
     #expect(
       try states(FileAccess(trust: trust)) == [
-        "dealer.bundle": "verified", "party0.bundle": "sealed", "party1.bundle": "sealed",
+        "dealer.bundle": "verified", "party0.bundle": "verified, sealed",
+        "party1.bundle": "verified, sealed",
       ])
     #expect(
       try states(FileAccess(trust: trust, identity: parties[1])) == [
-        "dealer.bundle": "verified", "party0.bundle": "sealed for another key",
-        "party1.bundle": "verified, sealed",
+        "dealer.bundle": "verified", "party0.bundle": "verified, sealed for another key",
+        "party1.bundle": "verified, opened",
       ])
     let text = try VerifiedFile(path: path, access: FileAccess(trust: trust)).text
     #expect(text.contains("signed by \(owner.publicKey)"))
@@ -172,6 +173,36 @@ import Trust
       }
       #expect(error?.source == dealer)
     }
+  }
+
+  /// One byte is enough, whether the file can be opened or not.
+  @Test(arguments: [nil, 0, 1])
+  func alteredSealedBundlesAreRefused(identity: Int?) throws {
+    let folder = try share(sealed: true)
+    let access = FileAccess(trust: trust, identity: identity.map { parties[$0] })
+    let path = "\(folder)/party0.bundle.age"
+    let whole = [UInt8](try Data(contentsOf: URL(filePath: path)))
+    var changed = whole
+    changed[whole.count / 2] ^= 1
+    for bytes in [changed, Array(whole.dropLast()), whole + [0]] {
+      try AtomicFile.write(bytes, to: path)
+      let error = inputError {
+        _ = try VerifiedFile(path: "\(folder)/manifest.json", access: access)
+      }
+      #expect(error?.source == path)
+      let cause = identity == 0 ? "age cannot open it" : "its manifest"
+      #expect(error?.cause.contains(cause) == true, "\(String(describing: error))")
+    }
+    // Sealed by hand, it is only known to those who open it.
+    var manifest = try Manifest(path: "\(folder)/manifest.json")
+    manifest.files["party0.bundle"]?.sealed = nil
+    try manifest.write(to: "\(folder)/manifest.json", key: owner)
+    try AtomicFile.write(whole, to: path)
+    let text = try VerifiedFile(path: "\(folder)/manifest.json", access: access).text
+    let state = [
+      "not verified, sealed", "verified, opened", "not verified, sealed for another key",
+    ]
+    #expect(text.contains(state[identity.map { $0 + 1 } ?? 0]), "\(text)")
   }
 
   @Test func deliveriesAreChecked() throws {
