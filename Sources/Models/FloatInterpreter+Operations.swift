@@ -180,15 +180,14 @@ extension FloatInterpreter {
       for (index, weight) in zip(range, row) { values[index] = Float(weight) }
       return
     }
-    let exponential = functions.exponentials[name]
     var sum = 0.0
     for index in range {
       let centred = Double(values[index]) - Double(largest)
-      let power = exponential?(centred) ?? exp(centred)
+      let power = exp(centred)
       values[index] = Float(power)
       sum += power
     }
-    let factor = functions.reciprocals[name]?(sum) ?? 1 / sum
+    let factor = 1 / sum
     for index in range { values[index] = Float(Double(values[index]) * factor) }
   }
 }

@@ -1,4 +1,4 @@
-// `lodge-model approximate` and `lodge-model share`.
+// `lodge-model recipes`, `lodge-model approximate` and `lodge-model share`.
 
 import Approximation
 import Arguments
@@ -21,6 +21,27 @@ func memoryBudget(_ arguments: ParsedArguments) throws -> MemoryBudget {
   return MemoryBudget(byteCount: byteCount)
 }
 
+let recipesCommand = Command(
+  "recipes", summary: "lists the shipped recipes and replacements, or prints a recipe",
+  details: "A printed recipe is a start for one's own, to be given to `approximate --recipe`.",
+  example: """
+    lodge-model recipes
+    lodge-model recipes puma > mine.json
+    """,
+  positionals: [
+    Positional("RECIPE", .string, isRequired: false, help: "a shipped recipe, or a JSON file")
+  ],
+  options: [.json]
+) { arguments in
+  if arguments.isGiven("RECIPE") {
+    let recipe = try Recipe.named(arguments.string("RECIPE"))
+    arguments.console.print(recipe.json.indentedText)
+    return
+  }
+  arguments.console.print(
+    arguments.flag("json") ? RecipeList.json.indentedText : RecipeList.text)
+}
+
 let approximateCommand = Command(
   "approximate", summary: "calibrates a model and replaces its non-linear operations",
   details: "The result holds the plaintext weights: it stays with the owner.",
@@ -29,13 +50,15 @@ let approximateCommand = Command(
     Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
-    Option("recipe", .string, default: "accurate", help: "a named recipe, or a JSON file"),
+    Option("recipe", .string, default: "accurate", help: "a shipped recipe, or a JSON file"),
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
     Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of calibrating"),
     .flag("repair", help: "refit linear layers to what the original computes on --tokens"),
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
+    Option("rtt", .duration, default: "10ms", help: "round-trip time that `fitted` weighs"),
+    Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth that `fitted` weighs"),
     memoryOption,
     Option("out", .path, isRequired: true, help: "file to write, such as model.lodge"),
     .json,
@@ -69,7 +92,10 @@ let approximateCommand = Command(
     console: arguments.console)
   let approximated = try ApproximatedModel(
     loaded.model, weights: loaded, recipe: recipe, calibration: observed, texts: texts,
-    repairs: arguments.flag("repair"), memory: memory
+    repairs: arguments.flag("repair"),
+    costs: CostWeights(
+      roundTripSeconds: arguments.number("rtt"), bitsPerSecond: arguments.number("bandwidth")),
+    memory: memory
   ) { settling.reach($0, of: $1) }
   settling.finish()
   let writing = Progress(
