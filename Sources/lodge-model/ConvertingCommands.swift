@@ -116,29 +116,49 @@ let shareCommand = Command(
   "share", summary: "splits a converted model into the files of two parties and a dealer",
   details: """
     party0.bundle and party1.bundle go to the two servers, one each. dealer.bundle holds the
-    plaintext weights: the owner is the dealer in this deployment, and keeps it.
+    plaintext weights: the owner is the dealer in this deployment, and keeps it. Keys are those of
+    'lodge-party keygen'. Without --sign and the recipients, files are neither signed nor sealed.
+
+    Sealed bundles are made in memory, which takes as much as both together: about one 64-bit copy of
+    the weights. With --scratch DIR they take disk space instead, in files without a name.
     """,
-  example: "lodge-model share opt.lodge --deployment two-server --out shares",
+  example: """
+    lodge-model share opt.lodge --out shares
+    lodge-model share opt.lodge --out shares --sign owner.key \\
+      --recipient0 party0.key.pub --recipient1 party1.key.pub
+    """,
   positionals: [Positional("MODEL", .path, help: "file written by `lodge-model approximate`")],
   options: [
     Option(
       "deployment", .choice(["two-server"]), default: "two-server", help: "who holds what"),
     memoryOption,
     Option("out", .path, placeholder: "DIR", isRequired: true, help: "folder to write"),
+    Option("sign", .path, placeholder: "KEY", help: "private key to sign the manifest with"),
+    Option(
+      "recipient0", .string, placeholder: "KEY",
+      help: "seal party 0's bundle for this public key (age or SSH): its line, or a file"),
+    Option("recipient1", .string, placeholder: "KEY", help: "the same for party 1"),
+    Option(
+      "scratch", .path, placeholder: "DIR",
+      help: "folder for bundles before they are sealed, without a name (default: memory)"),
     .json,
   ]
 ) { arguments in
   arguments.printConfiguration()
   let memory = try memoryBudget(arguments)
+  let delivery = try Delivery(
+    sign: arguments.optionalString("sign"),
+    recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) },
+    scratch: arguments.optionalString("scratch"))
   let file = try ModelFile(path: arguments.string("MODEL"))
   let folder = try arguments.string("out")
   let progress = Progress(
     "sharing", total: try file.program().weights.reduce(0) { $0 + $1.elementCount },
     unit: .items("weights"), console: arguments.console)
-  let result = try ShareWriter.share(file, into: folder, memory: memory) {
+  let result = try ShareWriter.share(file, into: folder, memory: memory, delivery: delivery) {
     progress.advance(by: $0)
   }
   progress.finish()
-  let report = try ShareReport(result, folder: folder)
+  let report = ShareReport(result, folder: folder, delivery: delivery)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
