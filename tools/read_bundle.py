@@ -132,6 +132,39 @@ class Pair:
         return self.bundles[0].share(index) + self.bundles[1].share(index)
 
 
+class DealerBundle:
+    """The dealer's bundle: the program and the weights that are multiplied, in plaintext."""
+
+    KEYS = {"conversion", "program", "programDigest"}
+    WORDS = {"i16", "i32", "i64"}
+
+    def __init__(self, path):
+        self.path, self.container = str(path), Container(path, kind="dealer")
+        header = self.container.header
+        if not isinstance(header, dict) or set(header) != self.KEYS:
+            raise self.error("header", f"must have exactly the members {sorted(self.KEYS)}")
+        self.program, self.conversion = header["program"], header["conversion"]
+        self.program_digest = header["programDigest"]
+        text = canonical_member(self.container.header_text, "program")
+        if hashlib.sha256(text).hexdigest() != self.program_digest:
+            raise self.error("programDigest", "is not the digest of the program")
+        multiplied = {node["weight"] for node in self.program["operations"]
+                      if node["name"] in ("linear", "scale")}
+        if set(self.container) != {f"weights/{i}" for i in multiplied}:
+            raise self.error("", "does not hold the weights that are multiplied, only")
+        for index in multiplied:
+            weight, found = self.program["weights"][index], self.container.dataset(f"weights/{index}")
+            if (found.element_type not in self.WORDS
+                    or found.shape != (weight["rowCount"], weight["columnCount"])):
+                raise self.error(f"weights/{index}", "has another type or shape than its weight")
+
+    error = Bundle.error
+
+    def weight(self, index):
+        """Weight `index` in plaintext: ring elements, uint64 [rowCount, columnCount]."""
+        return self.container[f"weights/{index}"].astype("i8").view("u8")
+
+
 class Checkpoint:
     """Tensors of a safetensors checkpoint by their names in the graph (formats/bundle.md)."""
 

@@ -63,7 +63,9 @@ class Container:
         try:
             self._read_root(kind)
             self._datasets = {}
+            self._regions = []
             self._collect(self._file, "")
+            self._check_regions()
             self._check_digest()
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
             self._file.close()
@@ -88,11 +90,13 @@ class Container:
     def __getitem__(self, name):
         """All elements of a dataset, after their digest has been verified."""
         dataset = self.dataset(name)
+        if dataset.storage == "zstd":
+            self._check_frames(dataset)
         try:
             array = np.ascontiguousarray(dataset.handle[()])
         except OSError as error:
             raise self._error(name, f"cannot be read: {error}") from None
-        if hashlib.sha256(array.tobytes()).digest() != dataset.sha256:  # C20
+        if hashlib.sha256(array.tobytes()).digest() != dataset.sha256:  # C22
             raise self._error(name, "its content does not match its sha256")
         return array
 
@@ -143,8 +147,11 @@ class Container:
         try:
             self.header = json.loads(
                 self.header_text, object_pairs_hook=_members, parse_constant=_refuse)
+            tokens = json.loads(self.header_text, parse_float=_Number, parse_int=_Number)
         except (ValueError, RecursionError) as error:
             raise self._error("header", str(error)) from None
+        if canonical(tokens) != self.header_text:
+            raise self._error("header", "is not canonical JSON")
         self.digest = self._digest(self._file, "digest", "digest")
 
     def _text(self, name):
@@ -215,10 +222,11 @@ class Container:
             if (end is None or end > os.path.getsize(self.path)
                     or handle.id.get_storage_size() != dataset.byte_count):
                 raise self._error(name, f"the file does not hold its {dataset.byte_count} bytes")
+            self._regions.append((offset, end, name))
         return dataset
 
     def _check_chunks(self, dataset, plan):
-        """C17; that frames have the right length (C18) is left to the filter."""
+        """C17, and of C18 what the sizes of chunks tell."""
         name, handle = dataset.name, dataset.handle
         if plan.get_nfilters() != 1 or plan.get_filter(0)[0] != ZSTD_FILTER:
             raise self._error(name, "chunks must have the filter 32015 and no other")
@@ -233,10 +241,30 @@ class Container:
         for index in range(count):
             chunk = handle.id.get_chunk_info(index)
             stored += chunk.size
+            self._regions.append((chunk.byte_offset, chunk.byte_offset + chunk.size, name))
             if chunk.filter_mask != 0 or size > 32768 * chunk.size:
                 raise self._error(name, f"chunk {index} is not a zstd frame of {size} bytes")
         if stored > os.path.getsize(self.path):
             raise self._error(name, "chunks are outside the file")
+
+    def _check_regions(self):
+        """C19: no two regions of data overlap."""
+        regions = sorted(self._regions)
+        for (_, end, first), (start, _, second) in zip(regions, regions[1:]):
+            if start < end:
+                raise self._error(second, f"its bytes overlap those of {first}")
+
+    def _check_frames(self, dataset):
+        """C18, before memory is taken for the elements."""
+        identifier = dataset.handle.id
+        size = dataset.handle.dtype.itemsize * int(np.prod(dataset.handle.chunks, dtype=object))
+        with open(self.path, "rb") as file:
+            for index in range(identifier.get_num_chunks()):
+                file.seek(identifier.get_chunk_info(index).byte_offset)
+                stated = frame_content_size(file.read(18))
+                if stated != size:
+                    raise self._error(
+                        dataset.name, f"chunk {index} states {stated} bytes, not {size}")
 
     def _check_digest(self):
         """C21 and C22."""
@@ -252,12 +280,47 @@ class Container:
             raise self._error("digest", "does not match the header and the datasets")
 
 
+def frame_content_size(head):
+    """The content size in the header of a Zstandard frame (RFC 8878, 3.1.1.1), or None."""
+    if len(head) < 6 or head[:4] != b"\x28\xb5\x2f\xfd":
+        return None
+    descriptor, single = head[4], head[4] >> 5 & 1
+    place = 5 + (1 - single) + (0, 1, 2, 4)[descriptor & 3]
+    size = (1 if single else 0, 2, 4, 8)[descriptor >> 6]
+    if size == 0 or len(head) < place + size:
+        return None
+    return int.from_bytes(head[place:place + size], "little") + (256 if size == 2 else 0)
+
+
 def _members(pairs):
     """A JSON object without duplicate keys."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("duplicate key in an object")
     return members
+
+
+class _Number(str):
+    """The text of a number; that of an integer is canonical in one way only (JSON has no other)."""
+
+
+def _string(text):
+    """A string with the escapes of C9 and no other."""
+    short = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    return '"' + re.sub(
+        '["\\\\\x00-\x1f\x7f]', lambda m: short.get(m[0], f"\\u{ord(m[0]):04x}"), text) + '"'
+
+
+def canonical(value):
+    """Canonical text (C9) of JSON whose numbers are kept as text."""
+    if isinstance(value, dict):
+        members = sorted(value.items())
+        return "{" + ",".join(f"{_string(k)}:{canonical(v)}" for k, v in members) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if isinstance(value, str):
+        return str(value) if isinstance(value, _Number) else _string(value)
+    return json.dumps(value)
 
 
 def _refuse(name):

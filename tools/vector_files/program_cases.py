@@ -1,0 +1,96 @@
+"""Programs that break one rule of formats/program.md each; the text of one that breaks none."""
+
+import copy
+
+from vector_files.container import canonical
+from vector_files.session import program
+
+MIDDLE = 13  # the product, which reads the values 12 and 11
+
+
+def edited(change):
+    value = copy.deepcopy(program())
+    change(value)
+    return canonical(value)
+
+
+def member(path, value):
+    """The program with the member at `path` set, or removed where the value is None."""
+    def change(root):
+        *parents, last = path
+        for key in parents:
+            root = root[key]
+        if value is None:
+            del root[last]
+        else:
+            root[last] = value
+    return edited(change)
+
+
+def operation(index, **members):
+    return edited(lambda root: root["operations"][index].update(members))
+
+
+def value(index, **members):
+    return edited(lambda root: root["values"][index].update(members))
+
+
+def without_input(root):
+    root["operations"][0] = root["operations"][0] | {"name": "padRows", "reads": [0]}
+
+
+def two_inputs(root):
+    root["operations"].insert(1, dict(root["operations"][0]))
+    root["values"].insert(0, dict(root["values"][0]))
+    for node in root["operations"][2:]:
+        node["reads"] = [read + 1 for read in node["reads"]]
+
+
+def two_outputs(root):
+    root["operations"].append(dict(root["operations"][-1]))
+
+
+def output_first(root):
+    root["operations"].insert(4, root["operations"].pop() | {"reads": [3]})
+
+
+CASES = {
+    "valid-read": canonical(program()),
+    "P6-read-unknown": member(["comment"], "none"),
+    "P6-read-unknown-operation": operation(MIDDLE, name="divide"),
+    "P6-read-unknown-member": operation(MIDDLE, shift=2),
+    "P6-read-missing": member(["family"], None),
+    "P6-read-missing-member": member(["operations", 7, "shift"], None),
+    "P6-read-duplicate": canonical(program())[:-1] + ',"version":1}',
+    "P6-read-version": member(["version"], 2),
+    "P6-read-vocabulary": member(["vocabularySize"], 0),
+    "P6-read-fraction": member(["maximumPositions"], 4.5),
+    "P6-read-scale": value(4, fractionalBits=63),
+    "P6-read-shift": operation(7, shift=63),
+    "P6-read-window": operation(15, droppedBits=60),
+    "P6-read-knots": operation(15, knots=[2**52, 0]),
+    "P6-read-pieces": operation(15, slopes=[[0, 1]]),
+    "P6-read-degree": operation(14, coefficients=[[1] * 10]),
+    "P6-read-word": operation(17, constant=2**63),
+    "P7-read-later": operation(MIDDLE, reads=[12, 14]),
+    "P7-read-absent": operation(MIDDLE, reads=[12, 99]),
+    "P7-read-negative": operation(MIDDLE, reads=[12, -1]),
+    "P7-read-form": value(13, form="opened"),
+    "P7-read-shape": value(13, columns=["fixed", 3]),
+    "P7-read-shared-operand": operation(MIDDLE, reads=[10, 11]),
+    "P7-read-operands": operation(MIDDLE, reads=[7, 11]),
+    "P7-read-weight": operation(19, weight=0),
+    "P7-read-heads": operation(5, keyHeads=2),
+    "P7-read-never-written": edited(lambda root: root["values"].append(root["values"][-1])),
+    "P8-read-no-input": edited(without_input),
+    "P8-read-two-inputs": edited(two_inputs),
+    "P8-read-two-outputs": edited(two_outputs),
+    "P8-read-no-output": edited(lambda root: root["operations"].pop()),
+    "P8-read-output-first": edited(output_first),
+}
+
+
+def build(folder):
+    """Writes every case as <name>.json."""
+    for name, text in CASES.items():
+        (folder / f"{name}.json").write_text(text)

@@ -1,0 +1,163 @@
+"""A conversion of a program of a few operations, and one session of it, made from the texts."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from check_session import CORRELATION, ROOT, Algebra
+from comparison_function import generate
+from read_bundle import WEIGHT_KIND, WEIGHT_SESSION, derived_seed, stream_words
+from vector_files.container import canonical, write
+
+CONVERSION = "c0" * 16
+SESSION = 3
+WORD = 2**64
+
+
+def seed(name):
+    """A seed that depends on its name; real ones are random."""
+    return hashlib.sha256(b"vectors of Lodge/" + name.encode()).digest()
+
+
+def shape(columns, form="shared", bits=4, rows="step", **more):
+    return {"rows": rows, "columns": columns, "form": form, "fractionalBits": bits} | more
+
+
+def weight(name, rows, columns):
+    return {"name": name, "rowCount": rows, "columnCount": columns, "fractionalBits": 4,
+            "isTransposed": False, "source": {"factor": 1.0, "tensor": name}}
+
+
+def program():
+    """A decoder without use in which every operation that has correlations stands once."""
+    operations, values = [], []
+
+    def add(name, reads, *results, **members):
+        first = len(values)
+        values.extend(results)
+        operations.append({"label": "vectors", "name": name, "reads": reads,
+                           "writes": len(results)} | members)
+        return first
+
+    two, keys = ["fixed", 2], ["keys", 1, 0]
+    x = add("input", [], shape(two, bits=0))
+    opened = add("open", [x], shape(two, "opened", 0))
+    product = add("linear", [opened], shape(two), weight=0)
+    placed = add("addWeight", [product], shape(two), weight=1, positionOffset=0)
+    y = add("open", [placed], shape(two, "opened"))
+    scores = add("scores", [y, y], shape(keys, bits=8), heads=1, keyHeads=1)
+    opened = add("open", [scores], shape(keys, "opened", 8))
+    view = add("view", [opened], shape(keys, "view", 6, shift=2), shift=2)
+    shifted = add("truncate", [view], shape(keys, bits=6))
+    weights = add("open", [shifted], shape(keys, "opened", 6))
+    mixed = add("mix", [weights, y], shape(two, bits=10), heads=1, keyHeads=1)
+    z = add("open", [mixed], shape(two, "opened", 10))
+    view = add("view", [z], shape(two, "view", 7, shift=3), shift=3)
+    product = add("multiply", [view, z], shape(two, bits=17))
+    power = add("polynomial", [view], shape(two, bits=17), coefficients=[[3, -2, 0, 1]])
+    small = add("piecewiseLinear", [z], shape(two, bits=17), shift=2, droppedBits=50, comparedBits=5,
+                knots=[0, 2**52], slopes=[[0, 1, 2]], intercepts=[[0, 0, -5]],
+                outputFractionalBits=[17])
+    large = add("piecewiseLinear", [z], shape(two, bits=17), shift=0, droppedBits=0,
+                comparedBits=12, knots=[0], slopes=[[0, 1]], intercepts=[[0, 7]],
+                outputFractionalBits=[17])
+    total = add("combine", [product, power, small, large], shape(two, bits=17),
+                coefficients=[1, 1, -1, 1], constant=9)
+    opened = add("open", [total], shape(two, "opened", 17))
+    scaled = add("scale", [opened], shape(two, bits=21), weight=2)
+    last = add("lastRow", [scaled], shape(two, bits=21, rows="last"))
+    add("output", [last])
+    return {"version": 1, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
+            "vocabularySize": 2, "maximumPositions": 4, "values": values, "operations": operations,
+            "weights": [weight("wq", 2, 2), weight("positions", 4, 2), weight("gamma", 1, 2)]}
+
+
+class Conversion:
+    """The bundles of the program, one batch, and the session in it."""
+
+    weights = [np.array([[16, -3], [300, 5]]), np.array([[1, 2], [3, 4], [-5, 6], [7, -8]]),
+               np.array([[40000, -9]])]
+    storages = [["full", "seed", "full"], ["seed", "full", "seed"]]
+
+    def __init__(self):
+        self.program = program()
+        self.common = {
+            "conversion": CONVERSION,
+            "programDigest": hashlib.sha256(canonical(self.program).encode()).hexdigest()}
+        self.batch_seed = seed("batch")
+        self.batch = derived_seed(self.batch_seed, b"lodge/1/batch")[:16].hex()
+        self.seeds = [derived_seed(self.batch_seed, f"lodge/1/session/{SESSION}/party/{p}".encode())
+                      for p in (0, 1)]
+
+    def bundle(self, party):
+        """(kind, header, datasets) of a party's bundle."""
+        header = self.common | {"party": party, "deployment": "two-server", "program": self.program,
+                                "storages": self.storages[party]}
+        datasets = {"weightSeed": np.frombuffer(seed(f"weights/{party}"), dtype="u1")}
+        for index, storage in enumerate(self.storages[party]):
+            if storage == "full":
+                words = stream_words(seed(f"weights/{1 - party}"), WEIGHT_SESSION, 1 - party, index,
+                                     WEIGHT_KIND, 0, self.weights[index].size)
+                shared = self.weights[index].astype("i8").view("u8") - words.reshape(
+                    self.weights[index].shape)
+                datasets[f"weights/{index}"] = shared
+        return "bundle", header, datasets
+
+    def dealer(self):
+        header = self.common | {"program": self.program}
+        return "dealer", header, {"weights/0": self.weights[0].astype("i2"),
+                                  "weights/2": self.weights[2].astype("i4")}
+
+    def client(self):
+        """Tables of another conversion: this program's input is one-hot."""
+        header = {"conversion": "c1" * 16, "programDigest": "d1" * 32}
+        return "client", header, {"tokens": np.array([[1, 2], [-3, 4]], dtype="i4"),
+                                  "positions": np.arange(8, dtype="i4").reshape(4, 2)}
+
+    def session_header(self, party, session=SESSION):
+        return self.common | {"batch": self.batch, "session": session, "party": party,
+                              "kind": "decoder", "promptCapacity": 2, "newCapacity": 2}
+
+    def dealer_batch(self):
+        return ("batch", self.session_header(0, session=0),
+                {"seed": np.frombuffer(self.batch_seed, dtype="u1")})
+
+    def session(self, party):
+        """A party's session file, as a dealer makes it."""
+        algebra = Algebra(self.program, lambda index: self.weights[index].astype("i8").view("u8"),
+                          self.session_header(0), self.seeds)
+        datasets = {"seed": np.frombuffer(self.seeds[party], dtype="u1")}
+        for index, node in enumerate(algebra.nodes):
+            if not algebra.array_count(index):
+                continue
+            for component, words in enumerate(algebra.expected(index)):
+                if (index + component) % 2 == party:
+                    datasets[f"operations/{index}/{component}"] = words - algebra.stream(
+                        1 - party, index, CORRELATION, component, words.size)
+            if node["name"] == "piecewiseLinear":
+                datasets[f"operations/{index}/keys"] = self.keys(algebra, index)
+        return "correlations", self.session_header(party), datasets
+
+    @staticmethod
+    def keys(algebra, index):
+        mask = algebra.mask(algebra.nodes[index]["reads"][0])
+        roots = [algebra.stream(p, index, ROOT, 0, 2 * mask.size) for p in (0, 1)]
+        levels = algebra.nodes[index]["comparedBits"] - 1
+        keys = [generate(algebra.comparison_key,
+                         [roots[p][2 * e:2 * e + 2].tobytes() for p in (0, 1)], alpha, beta, levels)
+                for e, (alpha, beta) in enumerate(algebra.comparison(index, mask))]
+        return np.frombuffer(b"".join(keys), dtype="u1").reshape(algebra.key_shape(index))
+
+    def files(self):
+        """Every valid file by its name."""
+        files = {"dealer.bundle": self.dealer(), "client.bundle": self.client(),
+                 "dealer.batch": self.dealer_batch()}
+        for party in (0, 1):
+            files[f"party{party}.bundle"] = self.bundle(party)
+            files[f"party{party}.corr"] = self.session(party)
+        return files
+
+    def write(self, folder):
+        for name, (kind, header, datasets) in self.files().items():
+            write(Path(folder) / name, kind, header, datasets)
