@@ -74,7 +74,7 @@ def add(file, name, array, plan=None, frames=None, digest=None):
 
     `digest` replaces its sha256; False leaves the attribute out.
     """
-    array = np.asarray(array)
+    array = np.ascontiguousarray(array)
     plan = plan or raw_plan()
     parent = file
     for part in name.split("/")[:-1]:

@@ -102,10 +102,10 @@ def late():
     return plan
 
 
-def chunks(frames, count=800, chunk=800, mask=0):
-    """The sample with stored chunks whose digest is that of `count` bytes of CHUNK."""
+def chunks(frames, content=CHUNK, chunk=800, mask=0):
+    """The sample with stored chunks whose digest is that of `content`."""
     def change(file):
-        dataset = add(file, "other", np.frombuffer(CHUNK[:count], dtype="u1"), zstd_plan((chunk,)),
+        dataset = add(file, "other", np.frombuffer(content, dtype="u1"), zstd_plan((chunk,)),
                       frames=[])
         for index, data in enumerate(frames):
             dataset.id.write_direct_chunk((index * chunk,), data, filter_mask=mask)
@@ -205,7 +205,7 @@ CASES = {
     "C17-open-mask": chunks([CHUNK[:800]], mask=1),
     "C18-content-no-size": chunks([frame(CHUNK[:800])]),
     "C18-content-size": chunks([frame(CHUNK[:800], 801)]),
-    "C18-open-ratio": chunks([frame(b"", 0)[:12]], count=800, chunk=2**20),
+    "C18-content-ratio": chunks([frame(b"", 2**20)], bytes(2**20), chunk=2**20),
     "C18-content-short": chunks([frame(CHUNK[:799], 800)]),
     "C19-open-overlap": overlapping,
     "C22-open-digest": changed(None, root={"digest": np.zeros(32, dtype="u1")}),
