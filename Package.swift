@@ -70,7 +70,7 @@ let package = Package(
     + [
       "Bytes", "Rings", "Randomness", "Trust", "Checkpoints", "Models", "Approximation",
       "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation",
-      "Arguments", "Tool",
+      "Arguments", "Format", "Tool",
     ].map {
       .testTarget(
         name: "\($0)Tests",

@@ -31,12 +31,12 @@ class FormatError(Exception):
 
 
 def derived_seed(seed, label):
-    """The seed under `label`, formats/randomness.md rule 2."""
+    """The seed under `label`, formats/randomness.md S2."""
     return HKDF(hashes.SHA256(), 32, None, b"lodge/1/seed/" + label).derive(seed)
 
 
 def stream_words(seed, session, party, operation, kind, index, count, offset=0):
-    """Words of a stream as uint64, formats/randomness.md rules 4 to 6."""
+    """Words of a stream as uint64, formats/randomness.md S4 to S6."""
     label = b"lodge/1/stream" + struct.pack("<IBIBI", session, party, operation, kind, index)
     key = HKDF(hashes.SHA256(), 32, None, label).derive(seed)
     counter = (offset // 2).to_bytes(16, "big")

@@ -265,7 +265,8 @@ class Container:
                 stated = frame_content_size(file.read(min(18, chunk.size)))
                 if stated != size or size > 32768 * chunk.size:
                     raise self._error(
-                        dataset.name, f"chunk {index} states {stated} bytes, not {size}")
+                        dataset.name, f"chunk {index} is not a zstd frame of {size} bytes: it has "
+                        f"{chunk.size} and states {stated}")
 
     def _check_digest(self):
         """C21 and C22."""

@@ -95,6 +95,17 @@ public final class ContainerReader: Sendable {
     try dataset(name).description
   }
 
+  /// Throws `InputError` unless the file holds datasets of these names and no other.
+  public func requireExactly(_ names: [String]) throws(InputError) {
+    let expected = Set(names)
+    for name in names where places[name] == nil {
+      throw InputError(path, place: name, "missing dataset")
+    }
+    if let other = stored.first(where: { !expected.contains($0.description.name) }) {
+      throw InputError(path, place: other.description.name, "does not belong into this file")
+    }
+  }
+
   /// All elements of a dataset, row-major.
   /// - Parameter shape: the extents that are expected, or nil to accept any.
   /// - Throws: `InputError` where the dataset is missing, has another type or shape, or is damaged.

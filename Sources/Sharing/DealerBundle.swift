@@ -23,6 +23,7 @@ public struct DealerBundle: Sendable {
     guard program.digest == conversion.programDigest else {
       throw InputError(path, place: "programDigest", "is not the digest of the program")
     }
+    try reader.requireExactly(program.multipliedWeights.map { "weights/\($0)" })
     self.reader = reader
   }
 

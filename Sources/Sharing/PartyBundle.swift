@@ -65,6 +65,8 @@ public struct PartyBundle: Sendable {
         "storages", "\(storages.count) entries for \(program.weights.count) weights")
     }
     self.storages = storages
+    let written = storages.indices.filter { storages[$0] == .full }.map { "weights/\($0)" }
+    try reader.requireExactly(["weightSeed"] + written)
     seed = Seed(bytes: try reader.read("weightSeed", as: UInt8.self, shape: [Seed.byteCount]))
     self.reader = reader
   }

@@ -185,7 +185,7 @@ def patch_superblock(path, offset, data, checksum=True):
 
 
 def patch_object(path, header, old, new):
-    """Replaces bytes in the object header at address `header`, and its checksum."""
+    """Replaces bytes in the object header at address `header`, or its times, and its checksum."""
     content = bytearray(path.read_bytes())
     if content[header:header + 4] != b"OHDR":
         raise ValueError("no object header there")
@@ -193,7 +193,7 @@ def patch_object(path, header, old, new):
     size_place = header + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
     width = 1 << (flags & 3)
     end = size_place + width + int.from_bytes(content[size_place:size_place + width], "little")
-    place = content.index(old, header, end)
+    place = content.index(old, header, end) if old else header + 6
     content[place:place + len(new)] = new
     content[end:end + 4] = struct.pack("<I", lookup3(bytes(content[header:end])))
     path.write_bytes(content)
