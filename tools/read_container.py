@@ -90,8 +90,6 @@ class Container:
     def __getitem__(self, name):
         """All elements of a dataset, after their digest has been verified."""
         dataset = self.dataset(name)
-        if dataset.storage == "zstd":
-            self._check_frames(dataset)
         try:
             array = np.ascontiguousarray(dataset.handle[()])
         except OSError as error:
@@ -226,7 +224,7 @@ class Container:
         return dataset
 
     def _check_chunks(self, dataset, plan):
-        """C17."""
+        """C17 and C18."""
         name, handle = dataset.name, dataset.handle
         if plan.get_nfilters() != 1 or plan.get_filter(0)[0] != ZSTD_FILTER:
             raise self._error(name, "chunks must have the filter 32015 and no other")
@@ -246,6 +244,7 @@ class Container:
                 raise self._error(name, f"chunk {index} is not compressed")
         if stored > os.path.getsize(self.path):
             raise self._error(name, "chunks are outside the file")
+        self._check_frames(dataset)
 
     def _check_regions(self):
         """C19: no two regions of data overlap."""
@@ -255,7 +254,7 @@ class Container:
                 raise self._error(second, f"its bytes overlap those of {first}")
 
     def _check_frames(self, dataset):
-        """C18, before memory is taken for the elements."""
+        """C18: no memory is taken for elements before."""
         identifier = dataset.handle.id
         size = dataset.handle.dtype.itemsize * int(np.prod(dataset.handle.chunks, dtype=object))
         with open(self.path, "rb") as file:

@@ -2,6 +2,7 @@
 
 import Foundation
 import TestSupport
+import Testing
 
 /// One vector: `<rule>-<stage>-<what>` and what stands for it, or `valid-<what>`.
 struct FormatVector: Sendable, CustomTestStringConvertible {
