@@ -91,6 +91,8 @@ def cases(folder):
     """Stage that is expected, stages to go through, and files by the names of valid ones."""
     for path in sorted((folder / "container").iterdir()):
         yield path.stem, {path.name: path}, ("open", "content")
+    for path in sorted((folder / "model").iterdir()):
+        yield f"valid-{path.name}", {path.name: path}, ("open", "content")
     stages = ("open", "content", "read", "pair", "algebra")
     for path in sorted((folder / "valid").iterdir()):
         yield f"valid-{path.name}", {path.name: path}, stages

@@ -10,8 +10,36 @@ import Testing
     let outcome = try PythonTool("check-vectors").run([FormatVector.folder])
     #expect(outcome.status == 0, "\(outcome.errors)")
     let vectors = ["container", "session"].flatMap { FormatVector.all(in: $0) }
+    let valid = try ["valid", "model"].flatMap {
+      try FileManager.default.contentsOfDirectory(atPath: "\(FormatVector.folder)/\($0)")
+    }
+    for name in valid { #expect(outcome.output.contains("valid-\(name): valid"), "\(name)") }
     for vector in vectors { #expect(outcome.output.contains("\(vector.name): "), "\(vector.name)") }
-    #expect(outcome.output.hasSuffix("\(vectors.count + 7) vectors checked, 0 wrong\n"))
+    #expect(outcome.output.hasSuffix("\(vectors.count + valid.count) vectors checked, 0 wrong\n"))
+  }
+
+  private func check(_ names: [String]) throws -> PythonTool.Outcome {
+    try PythonTool("check-session").run(
+      ["\(FormatVector.folder)/valid/dealer.bundle"] + names.map { "\(FormatVector.folder)/\($0)" }
+        + ["--dealer", "\(FormatVector.folder)/valid/dealer.batch", "--all"])
+  }
+
+  /// What the dealer has is enough to check a session; a wrong word is named by file, operation
+  /// and component.
+  @Test func tamperedSessionsAreNamed() throws {
+    let files = ["valid/party0.corr", "valid/party1.corr"]
+    let right = try check(files)
+    #expect(right.status == 0, "\(right.errors)")
+    #expect(right.output.contains("piecewiseLinear: 2 of 2 operations checked"))
+    for (name, place) in [
+      ("R11-algebra-13-multiply-1", "operations/13/1: operation 13 (multiply), component 1: "),
+      ("R11-algebra-2-linear-0", "operations/2/0: operation 2 (linear), component 0: "),
+    ] {
+      let changed = "session/\(name).party0.corr"
+      let outcome = try check([changed, files[1]])
+      #expect(outcome.status == 1 && outcome.errorLines.count == 1)
+      #expect(outcome.errors.contains("\(changed): \(place)"), "\(outcome.errors)")
+    }
   }
 
   @Test func vectorsAreAsWritten() throws {
