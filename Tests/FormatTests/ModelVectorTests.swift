@@ -1,5 +1,6 @@
 // model.lodge and a calibration file of formats/vectors, which an earlier version has written.
 
+import Approximation
 import Bytes
 import Foundation
 import Models
