@@ -90,4 +90,38 @@ struct RecipeAccuracyTests {
     #expect(distances.fixedPoint.mean < 5e-3 * max(distances.approximation.mean, 1))
     if let limit = Self.limits[name] { #expect(distances.approximation.mean < limit) }
   }
+
+  /// PCFT without training loses much; refitted linear layers win back half of it and more, on text that
+  /// they were not refitted to.
+  @Test func repairRecoversHalfOfWhatPCFTLoses() throws {
+    let folder = Repository.fixtures.appending(path: "opt-dickens-5m").path
+    let loaded = try ModelLoader.load(path: folder)
+    let texts = try TokenFile.read("\(folder)/calibration.json")
+    let evaluation = try TokenFile.read("\(folder)/evaluation.json").prefix(3)
+    let interpreter = try FloatInterpreter(loaded)
+    let calibration = try Calibration.observe(interpreter, texts: texts, source: "texts")
+    func perplexity(_ interpreter: FloatInterpreter) throws -> Double {
+      var metrics = LogitMetrics()
+      for tokens in evaluation {
+        let output = try interpreter.run(tokens: tokens)
+        for row in 0..<tokens.count - 1 {
+          metrics.add(
+            stage: output.row(row), original: output.row(row), next: tokens[row + 1])
+        }
+      }
+      return metrics.perplexity
+    }
+    let recipe = try #require(Recipe.shipped("pcft"))
+    let approximated = try ApproximatedModel(
+      loaded.model, weights: loaded, recipe: recipe, calibration: calibration,
+      texts: ApproximatedModel.Texts(texts, source: "texts"), repairs: true)
+    let functions = try FunctionTable(loaded.model, recipe: approximated.recipe)
+    let original = try perplexity(interpreter)
+    let replaced = try perplexity(interpreter.replacing(functions))
+    let repaired = try perplexity(
+      FloatInterpreter(
+        loaded.model, weights: ReplacedWeights(approximated.weights), functions: functions))
+    print("perplexity \(original), replaced \(replaced), repaired \(repaired)")
+    #expect(replaced - repaired > 0.5 * (replaced - original))
+  }
 }
