@@ -124,4 +124,33 @@ struct RecipeAccuracyTests {
     print("perplexity \(original), replaced \(replaced), repaired \(repaired)")
     #expect(replaced - repaired > 0.5 * (replaced - original))
   }
+
+  /// At most the cost of a published replacement: a smaller mean error on the calibrated inputs.
+  @Test(
+    .needsSharedModels,
+    arguments: ["opt-dickens-5m", "gpt2-dickens-6m", "stories260k", "minilm-l6-v2"])
+  func fittedBeatsPublishedReplacements(model: String) throws {
+    guard let folder = Repository.sharedModels?.appending(path: model) else { return }
+    let loaded = try ModelLoader.load(path: folder.path)
+    let prompts = try ReferencePrompt.read(folder.appending(path: "reference/prompts.json").path)
+    let calibration = try Calibration.observe(
+      FloatInterpreter(loaded), texts: prompts.map { $0.tokens + $0.greedy }, source: "prompts")
+    func rows(_ name: String) throws -> [ReplacementReport.Row] {
+      try ApproximatedModel(
+        loaded.model, weights: loaded, recipe: #require(Recipe.shipped(name)),
+        calibration: calibration
+      ).report.replacements.rows
+    }
+    let fitted = try rows("fitted")
+    for name in ["puma", "bolt", "bumblebee"] {
+      for (mine, other) in zip(fitted, try rows(name)) where mine.form != other.form {
+        let isDearer =
+          mine.cost.roundCount > other.cost.roundCount
+          || mine.cost.byteCount(frameByteCount: 0) > other.cost.byteCount(frameByteCount: 0)
+        #expect(mine.error.mean < other.error.mean || isDearer, "\(mine.node), \(name)")
+        // A decoder's operations are cheaper as well; an encoder's may buy precision.
+        if loaded.model.kind == .decoder { #expect(!isDearer, "\(mine.node), \(name)") }
+      }
+    }
+  }
 }
