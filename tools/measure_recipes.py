@@ -102,7 +102,11 @@ def accuracy(comparison):
             before, after = original["perplexity"], ring["perplexity"]
             cells["original"] = f"{before:.3f}"
             change = None if after is None else 100 * (after / before - 1)
-            text = "overflows" if change is None else f"{after:.3f} ({change:+.2f} %)"
+            if change is None:
+                text = "overflows"
+            else:
+                sign = "+" if change > 0.005 else ""
+                text = f"{after:.3f} ({sign}{change:.2f} %)".replace("(-0.00", "(0.00")
         cells[recipe_text(model)] = text
     return cells
 
