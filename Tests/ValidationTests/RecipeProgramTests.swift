@@ -65,7 +65,17 @@ struct RecipeProgramTests {
   /// approximated graph in float.
   @Test(arguments: Recipe.shipped.map(\.name), ["opt", "gpt2", "bert", "llama"])
   func recipesRun(name: String, family: String) throws {
-    let recipe = try #require(Recipe.shipped(name))
+    try expectRun(name, family, .keys)
+  }
+
+  @Test(arguments: Recipe.shipped.map(\.name), ["gpt2"])
+  func recipesRunByBits(name: String, family: String) throws {
+    try expectRun(name, family, .bits)
+  }
+
+  private func expectRun(_ name: String, _ family: String, _ comparison: Recipe.Comparison) throws {
+    var recipe = try #require(Recipe.shipped(name))
+    recipe.comparison = comparison
     let (model, source) = try Self.model(family)
     let whole = try Whole(model, source, recipe: recipe)
     let isDecoder = model.kind == .decoder
@@ -112,9 +122,10 @@ struct RecipeProgramTests {
   }
 
   /// What a node costs alone is what two parties send for it.
-  @Test(arguments: Recipe.shipped.map(\.name))
-  func costsOfLoneNodesAreThoseOfTheWire(name: String) throws {
-    let recipe = try #require(Recipe.shipped(name))
+  @Test(arguments: Recipe.shipped.map(\.name), Recipe.Comparison.allCases)
+  func costsOfLoneNodesAreThoseOfTheWire(name: String, comparison: Recipe.Comparison) throws {
+    var recipe = try #require(Recipe.shipped(name))
+    recipe.comparison = comparison
     let (model, source) = try Self.model("gpt2")
     let whole = try Whole(model, source, recipe: recipe)
     for (index, node) in model.nodes.enumerated() where node.layer == 0 {
