@@ -62,7 +62,7 @@ struct BitComparisonTests {
   func largeWindows(bits: Int, dropped: Int, shift: Int) throws {
     let reach = 1 << (bits + dropped - 1)
     let knots = [-reach / 4 - 1, -3, 0, reach / 4]
-    let ends = [reach - 1 - reach / 4, 1 - reach + reach / 4]
+    let ends = [reach - 2 - reach / 4, 1 - reach + reach / 4]
     let near = (knots + ends).flatMap { place in
       [-1, 0, 1].map { place + $0 }.filter { ends[1]...ends[0] ~= $0 }
     }

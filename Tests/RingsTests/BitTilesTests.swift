@@ -27,7 +27,7 @@ struct BitTilesTests {
     ], [1, 3])
   func rangesAreAppended(ranges: [Range<Int>], planeCount: Int) {
     var random = SplitMix(2)
-    let source = (0..<3 * planeCount).map { _ in random.next() }
+    let source = (0..<4 * planeCount).map { _ in random.next() }
     func bit(_ words: [UInt64], _ element: Int, _ plane: Int) -> UInt64 {
       (words[element / 64 * planeCount + plane] >> UInt64(element % 64)) & 1
     }
