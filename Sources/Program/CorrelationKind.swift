@@ -1,0 +1,76 @@
+// What correlations are for, what each kind takes in the files, and what it must take.
+
+/// A kind of correlated randomness.
+public enum CorrelationKind: String, CaseIterable, Sendable {
+  /// Masks multiplied with weights or with each other.
+  case products
+  /// Powers of masks, for polynomials.
+  case powers
+  /// Masks shifted by truncated bits, and their top bits.
+  case shiftedMasks = "shifted masks"
+  /// Top bits of compared windows times mask parts.
+  case windowBits = "window bits"
+  case comparisonKeys = "comparison keys"
+  /// Mask bits of comparisons by bits times mask parts.
+  case resultBits = "result bits"
+  /// Thresholds of masks and products of mask bits, for comparisons by bits.
+  case comparedBits = "compared bits"
+}
+
+/// Bytes of one kind in both files of a session together.
+public struct CorrelationSize: Equatable, Sendable {
+  /// Elements, keys or bits.
+  public var count = 0
+  public var storedByteCount = 0
+  /// What is needed however it is encoded, in bits: 64 for a ring element, 1 for a bit, of which one party's share is
+  /// a seed's; for a comparison key with n levels and p payload words n (130 + 64 p) + 64 p in
+  /// each file, the correction words and control bits of Boyle et al. 2021 at 128 bits of security.
+  public var minimumBitCount = 0
+
+  public init() {}
+}
+
+extension SecureProgram {
+  /// The correlations of one session by kind.
+  public func correlationSizes(of session: SessionShape) -> [CorrelationKind: CorrelationSize] {
+    var sizes: [CorrelationKind: CorrelationSize] = [:]
+    for (index, node) in nodes.enumerated() {
+      for component in correlationComponents(index) {
+        let kind = component.meaning.kind
+        let words = component.wordCount(session)
+        sizes[kind, default: .init()].storedByteCount += 8 * words
+        switch component.layout {
+        case .words:
+          sizes[kind, default: .init()].count += words
+          sizes[kind, default: .init()].minimumBitCount += 64 * words
+        case .tiles(let planeCount):
+          let bits = session.dealtCount(component.shape) * planeCount
+          sizes[kind, default: .init()].count += bits
+          sizes[kind, default: .init()].minimumBitCount += bits
+        }
+      }
+      if case .piecewiseLinear(let x, let function) = node.operation, function.comparison == .keys {
+        let count = session.dealtCount(values[x].shape)
+        let bits = function.levels * (130 + 64 * function.payload) + 64 * function.payload
+        sizes[.comparisonKeys, default: .init()].count += count
+        sizes[.comparisonKeys, default: .init()].storedByteCount +=
+          2 * count * function.keyByteCount
+        sizes[.comparisonKeys, default: .init()].minimumBitCount += 2 * count * bits
+      }
+    }
+    return sizes
+  }
+}
+
+extension CorrelationComponent.Meaning {
+  var kind: CorrelationKind {
+    switch self {
+    case .maskProduct, .partProduct: .products
+    case .maskPower, .topBitTimesPower: .powers
+    case .shiftedMask, .topBit: .shiftedMasks
+    case .windowBit: .windowBits
+    case .resultBit: .resultBits
+    case .comparedBits: .comparedBits
+    }
+  }
+}
