@@ -15,11 +15,12 @@ import sys
 
 import numpy as np
 
+from bit_comparison import Circuit, from_tiles, to_tiles
 from comparison_function import evaluate
 from read_bundle import FormatError, Pair, derived_seed, stream_words
 from read_container import Container, ContainerError
 
-MASK, CORRELATION, ROOT = 0, 1, 2
+MASK, CORRELATION, ROOT, COMPARISON_MASK = 0, 1, 2, 4
 HEADER = {"batch", "session", "party", "kind", "promptCapacity", "newCapacity", "conversion",
           "programDigest"}
 U = np.uint64
@@ -111,7 +112,20 @@ class Session:
         stored = self.files[holder][name]
         if stored.dtype != U or stored.shape != (count,):
             raise FormatError(f"{self.files[holder].path}: {name}: expected {count} u64")
-        return stored + self.stream(1 - holder, node, CORRELATION, component, count)
+        streamed = self.stream(1 - holder, node, CORRELATION, component, count)
+        return stored ^ streamed if self.is_bits(node, component) else stored + streamed
+
+    def is_bits(self, index, component):
+        """Whether an array is the dealt bits of comparisons by bits, the last of its operation."""
+        node = self.nodes[index]
+        return node.get("comparison") == "bits" and component == (5 if node["shift"] else 2)
+
+    def comparison_masks(self, index, party):
+        """The share of the mask bits [64 tiles, planes] of comparisons by bits."""
+        circuit = Circuit(self.nodes[index])
+        planes = circuit.mask_count * circuit.knots
+        tiles = -(-self.count(self.nodes[index]["reads"][0]) // 64)
+        return from_tiles(self.stream(party, index, COMPARISON_MASK, 0, tiles * planes), planes)
 
     # Expected arrays
 
@@ -144,6 +158,13 @@ class Session:
             return powers[1:] + [top[0] * power for power in powers[:degree - 1] if top]
         mask, shift = self.mask(reads[0]), node["shift"]
         parts = [np.ones_like(mask)] + ([mask >> U(shift), mask >> U(63)] if shift else [mask])
+        if node.get("comparison") == "bits":
+            circuit = Circuit(node)
+            masks = self.comparison_masks(index, 0) ^ self.comparison_masks(index, 1)
+            results = masks[:mask.size, circuit.mask_count - 1::circuit.mask_count].astype(U)
+            return ([(part[:, None] * results).ravel() for part in parts]
+                    + (parts[1:] if shift else [])
+                    + [to_tiles(circuit.dealt(self.window(node, mask), masks))])
         top = self.window(node, mask) >> U(node["comparedBits"] - 1)
         return [part * top for part in parts] + (parts[1:] if shift else [])
 
@@ -235,7 +256,9 @@ def main():
             chosen = nodes[::max(1, -(-len(nodes) // arguments.operations))] if nodes else []
             for index in chosen:
                 session.check_node(index)
-                if kind == "piecewiseLinear" and session.count(session.nodes[index]["reads"][0]):
+                node = session.nodes[index]
+                if (kind == "piecewiseLinear" and "comparison" not in node
+                        and session.count(node["reads"][0])):
                     session.check_keys(index, generator, arguments.keys)
             print(f"{kind}: {len(chosen)} of {len(nodes)} operations checked")
         return 0
