@@ -151,6 +151,35 @@ struct RecipeProgramTests {
     }
   }
 
+  /// What a recipe says of all comparisons, of a class and of a node: the nearest counts.
+  @Test func comparisonsAreChosenByClassAndNode() throws {
+    let (model, source) = try Self.model("opt")
+    func comparisons(_ json: JSON) throws -> [String: Set<ComparisonProtocol>] {
+      let whole = try Whole(model, source, recipe: Recipe(json: json, source: "a.json"))
+      var found: [String: Set<ComparisonProtocol>] = [:]
+      for node in whole.program.nodes {
+        guard case .piecewiseLinear(_, let function) = node.operation else { continue }
+        found[node.label, default: []].insert(function.comparison)
+      }
+      return found
+    }
+    let names = (0...1).map { "layers.\($0).feedForward.activation" }
+    let maxima = (0...1).map { "layers.\($0).attention.softmax.maximum" }
+    let none = try comparisons(["name": "a"])
+    #expect(Set(none.values) == [[.keys]])
+    let all = try comparisons(["name": "a", "compare": "bits"])
+    #expect((names + maxima).allSatisfy { all[$0] == [.bits] })
+    // Tables have too many knots.
+    #expect(all["layers.0.inputLayerNorm"] == [.keys])
+    let mixed = try comparisons([
+      "name": "a", "compare": "bits",
+      "softmax": ["replacement": "minimax", "compare": "keys"],
+      "nodes": ["layers.1.attention": ["softmax": ["replacement": "minimax", "compare": "bits"]]],
+    ])
+    #expect(names.allSatisfy { mixed[$0] == [.bits] })
+    #expect(maxima.map { mixed[$0] } == [[.keys], [.bits]])
+  }
+
   /// Rounds that published replacements and fits take for GeLU alone, its reading included.
   @Test func roundsOfActivations() throws {
     let rounds: [(any Replacement, Int)] = [
