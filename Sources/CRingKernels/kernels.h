@@ -13,14 +13,11 @@
 #define LODGE_X86 0
 #endif
 
-lodge_product lodge_multiply_transposed_portable, lodge_multiply_portable;
 lodge_encryption lodge_aes128_encrypt_portable;
 lodge_dcf_generation lodge_dcf_generate_portable;
 lodge_dcf_evaluation lodge_dcf_evaluate_portable;
 
 #if LODGE_X86
-lodge_product lodge_multiply_transposed_avx2, lodge_multiply_avx2;
-lodge_product lodge_multiply_transposed_avx512, lodge_multiply_avx512;
 lodge_encryption lodge_aes128_encrypt_aesni, lodge_aes128_encrypt_vaes;
 lodge_dcf_generation lodge_dcf_generate_aesni, lodge_dcf_generate_vaes;
 lodge_dcf_evaluation lodge_dcf_evaluate_aesni, lodge_dcf_evaluate_vaes;

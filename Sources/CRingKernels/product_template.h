@@ -1,181 +1,273 @@
-// Register and cache blocking of the matrix products, shared by the vector arms.
+// Register tiles of the matrix products, shared by the vector arms and widths of elements.
 //
-// The including file defines INLINE (always inlined, with the arm's target), TARGET, LANES, ROWS
-// and VECTORS (tile of the plain product), TRANSPOSED_ROWS and TRANSPOSED_COLUMNS (tile of the
-// other), the types vector, operand and accumulator, and
-//   load, load_first, store_first     all or the first `count` lanes
-//   prepare, broadcast                an operand from a vector or from one element
-//   multiply_add, value, sum          accumulator += x * y; its vector; the sum of all lanes
+// The including file defines INLINE (always inlined, with the arm's target), TARGET, NAME(x), which
+// appends arm and width, the type ELEMENT, LANES, ROWS and VECTORS (a register tile), FEW and
+// FEW_COLUMNS (the tile of sums along the depth), and, each under NAME, the types vector, operand
+// and accumulator and
+//   load, load_first, store, store_first   all or the first `count` lanes
+//   prepare, broadcast                     an operand of `wide` and of `narrow`, from a vector and
+//                                          from one element in memory
+//   prepare_narrow                         an operand of `narrow` from a vector
+//   multiply_add, value, sum               accumulator += x * y; its vector; the sum of all lanes
+// and, as lists of lane numbers of two vectors, LOW_HALVES and HIGH_HALVES: the lanes of their lower
+// and of their upper halves, alternating.
+// It is included once for every pair of promises about the operands that the arm tells apart.
 
-// Elements of `inner` handled at once: four rows of A stay in the first-level cache.
-#define INNER_BLOCK ((size_t)512)
-// Rows of B handled at once: with INNER_BLOCK they stay in the second-level cache.
-#define COLUMN_BLOCK ((size_t)96)
+// Transposes LANES vectors: a perfect shuffle of the whole square, once for every bit of an index.
+INLINE void NAME(transpose)(NAME(vector) lines[LANES]) {
+  typedef ELEMENT lanes __attribute__((vector_size(LANES * sizeof(ELEMENT))));
+  for (int width = LANES; width > 1; width /= 2) {
+    lanes shuffled[LANES];
+    for (int i = 0; i < LANES / 2; i++) {
+      const lanes first = (lanes)lines[i], second = (lanes)lines[i + LANES / 2];
+      shuffled[2 * i] = __builtin_shufflevector(first, second, LOW_HALVES);
+      shuffled[2 * i + 1] = __builtin_shufflevector(first, second, HIGH_HALVES);
+    }
+    for (int i = 0; i < LANES; i++) lines[i] = (NAME(vector))shuffled[i];
+  }
+}
 
-// One tile of C = A B^T; row_count and column_count are constants after inlining.
-INLINE void transposed_tile(const int row_count, const int column_count, size_t inner,
-                            const uint64_t *a, size_t a_stride, const uint64_t *b,
-                            size_t b_stride, uint64_t *c, size_t c_stride, int accumulate) {
-  accumulator total[4][4];
+// One tile: row_count rows times vector_count vectors of columns, the last one cut to `last`. All
+// counts are constants after inlining, except `last` where it is not LANES.
+INLINE void NAME(tile)(const int row_count, const int vector_count, const size_t last,
+                       const int is_transposed, size_t depth, const ELEMENT *x, size_t x_stride,
+                       size_t x_step, const ELEMENT *y, size_t y_step, ELEMENT *c,
+                       size_t c_stride, int accumulate) {
+  NAME(accumulator) total[ROWS][VECTORS];
   for (int i = 0; i < row_count; i++)
-    for (int j = 0; j < column_count; j++) total[i][j] = zero();
-  size_t p = 0;
-  for (; p + LANES <= inner; p += LANES) {
-    operand y[4];
-    for (int j = 0; j < column_count; j++) y[j] = prepare(load(b + j * b_stride + p));
+    for (int v = 0; v < vector_count; v++) total[i][v] = NAME(zero)();
+  for (size_t p = 0; p < depth; p++, x += x_step, y += y_step) {
+    NAME(operand) columns[VECTORS];
+    for (int v = 0; v < vector_count; v++) {
+      const ELEMENT *from = y + v * LANES;
+      columns[v] = NAME(prepare)(v + 1 < vector_count || last == LANES
+                                     ? NAME(load)(from)
+                                     : NAME(load_first)(from, last));
+    }
     for (int i = 0; i < row_count; i++) {
-      const operand x = prepare(load(a + i * a_stride + p));
-      for (int j = 0; j < column_count; j++) multiply_add(&total[i][j], x, y[j]);
+      const NAME(operand) row = NAME(broadcast)(x + (size_t)i * x_stride);
+      for (int v = 0; v < vector_count; v++) NAME(multiply_add)(&total[i][v], row, columns[v]);
     }
   }
-  if (p < inner) {
-    operand y[4];
-    for (int j = 0; j < column_count; j++)
-      y[j] = prepare(load_first(b + j * b_stride + p, inner - p));
+  if (!is_transposed) {
+    for (int i = 0; i < row_count; i++)
+      for (int v = 0; v < vector_count; v++) {
+        ELEMENT *z = c + (size_t)i * c_stride + v * LANES;
+        NAME(vector) result = NAME(value)(total[i][v]);
+        if (v + 1 < vector_count || last == LANES) {
+          if (accumulate) result = NAME(add)(result, NAME(load)(z));
+          NAME(store)(z, result);
+        } else {
+          if (accumulate) result = NAME(add)(result, NAME(load_first)(z, last));
+          NAME(store_first)(z, result, last);
+        }
+      }
+    return;
+  }
+  // Column j of the tile is row j of C. Fewer rows than lanes leave the other lanes unused.
+  for (int v = 0; v < vector_count; v++)
+    for (int first = 0; first < row_count; first += LANES) {
+      const int row_lanes = row_count - first < LANES ? row_count - first : LANES;
+      NAME(vector) lines[LANES];
+      for (int i = 0; i < LANES; i++)
+        lines[i] = NAME(value)(total[first + (i < row_lanes ? i : 0)][v]);
+      NAME(transpose)(lines);
+      const size_t count = v + 1 < vector_count ? LANES : last;
+      for (size_t j = 0; j < LANES; j++) {
+        if (j >= count) break;
+        ELEMENT *z = c + (v * LANES + j) * c_stride + first;
+        NAME(vector) result = lines[j];
+        if (row_lanes == LANES) {
+          if (accumulate) result = NAME(add)(result, NAME(load)(z));
+          NAME(store)(z, result);
+        } else {
+          if (accumulate) result = NAME(add)(result, NAME(load_first)(z, (size_t)row_lanes));
+          NAME(store_first)(z, result, (size_t)row_lanes);
+        }
+      }
+    }
+}
+
+// All rows times one group of vector_count vectors of columns.
+INLINE void NAME(group)(const int vector_count, const size_t last, const int is_transposed,
+                        const lodge_strip *narrow, size_t depth, const ELEMENT *y, size_t y_step,
+                        ELEMENT *c, size_t c_stride, int accumulate) {
+  const size_t row_step = is_transposed ? 1 : c_stride;
+  const ELEMENT *x = narrow->elements;
+  size_t i = 0;
+#define LODGE_ROWS(tile_rows)                                                                      \
+  for (; i + (tile_rows) <= narrow->count; i += (tile_rows))                                       \
+    NAME(tile)((tile_rows), vector_count, last, is_transposed, depth, x + i * narrow->stride,      \
+               narrow->stride, narrow->depth_stride, y, y_step, c + i * row_step, c_stride,        \
+               accumulate);
+  LODGE_ROWS(ROWS)
+#if ROWS > 4
+  LODGE_ROWS(4)
+#endif
+#if ROWS > 2
+  LODGE_ROWS(2)
+#endif
+  LODGE_ROWS(1)
+#undef LODGE_ROWS
+}
+
+// One row: C += sum of eight rows of the wide operand times one element each, read in order.
+INLINE void NAME(row)(const int depth, size_t columns, const ELEMENT *x, size_t x_step,
+                      const ELEMENT *y, size_t y_step, ELEMENT *c, int accumulate) {
+  NAME(operand) factors[8];
+  for (int u = 0; u < depth; u++) factors[u] = NAME(broadcast)(x + (size_t)u * x_step);
+  for (size_t j = 0; j < columns; j += LANES) {
+    const size_t count = columns - j < LANES ? columns - j : LANES;
+    NAME(accumulator) total = NAME(zero)();
+    for (int u = 0; u < depth; u++) {
+      const ELEMENT *from = y + (size_t)u * y_step + j;
+      NAME(multiply_add)(
+          &total, factors[u],
+          NAME(prepare)(count == LANES ? NAME(load)(from) : NAME(load_first)(from, count)));
+    }
+    NAME(vector) result = NAME(value)(total);
+    if (accumulate) result = NAME(add)(result, NAME(load_first)(c + j, count));
+    NAME(store_first)(c + j, result, count);
+  }
+}
+
+INLINE void NAME(multiply_oriented)(const int is_transposed, const lodge_strip *narrow,
+                                    const lodge_strip *wide, ELEMENT *c, size_t c_stride,
+                                    int accumulate) {
+  const size_t column_step = is_transposed ? c_stride : 1;
+  const char *group = wide->elements;
+  for (size_t j = 0; j < wide->count; j += VECTORS * LANES, group += wide->stride) {
+    const size_t width = wide->count - j < VECTORS * LANES ? wide->count - j : VECTORS * LANES;
+    const ELEMENT *y = (const void *)group;
+    ELEMENT *z = c + j * column_step;
+#define LODGE_VECTORS(vectors)                                                                     \
+  if (width == (vectors) * LANES)                                                                  \
+    NAME(group)((vectors), LANES, is_transposed, narrow, wide->depth, y, wide->depth_stride, z,    \
+                c_stride, accumulate);                                                             \
+  else if (width > ((vectors) - 1) * LANES && width < (vectors) * LANES)                           \
+    NAME(group)((vectors), width - ((vectors) - 1) * LANES, is_transposed, narrow, wide->depth, y, \
+                wide->depth_stride, z, c_stride, accumulate);
+    LODGE_VECTORS(1)
+    LODGE_VECTORS(2)
+#if VECTORS > 2
+    LODGE_VECTORS(3)
+#endif
+#undef LODGE_VECTORS
+  }
+}
+
+TARGET static void NAME(multiply)(const lodge_strip *narrow, const lodge_strip *wide, void *c,
+                                  size_t row_step, size_t column_step, int accumulate) {
+  if (narrow->count == 1 && column_step == 1 &&
+      wide->stride == VECTORS * LANES * sizeof(ELEMENT)) {
+    const ELEMENT *x = narrow->elements, *y = wide->elements;
+    const size_t x_step = narrow->depth_stride, y_step = wide->depth_stride;
+    size_t p = 0;
+    for (; p + 8 <= wide->depth; p += 8)
+      NAME(row)(8, wide->count, x + p * x_step, x_step, y + p * y_step, y_step, c,
+                accumulate || p > 0);
+    for (; p < wide->depth; p++)
+      NAME(row)(1, wide->count, x + p * x_step, x_step, y + p * y_step, y_step, c,
+                accumulate || p > 0);
+    return;
+  }
+  if (column_step == 1)
+    NAME(multiply_oriented)(0, narrow, wide, c, row_step, accumulate);
+  else
+    NAME(multiply_oriented)(1, narrow, wide, c, column_step, accumulate);
+}
+
+// Sums along the depth: row_count rows times column_count columns.
+INLINE void NAME(few_tile)(const int row_count, const int column_count, const lodge_strip *narrow,
+                           const ELEMENT *x, const lodge_strip *wide, const ELEMENT *y,
+                           ELEMENT *c, size_t row_step, size_t column_step, int accumulate) {
+  NAME(accumulator) total[FEW][FEW_COLUMNS];
+  for (int i = 0; i < row_count; i++)
+    for (int j = 0; j < column_count; j++) total[i][j] = NAME(zero)();
+  for (size_t p = 0; p < wide->depth; p += LANES) {
+    const size_t count = wide->depth - p < LANES ? wide->depth - p : LANES;
+    NAME(operand) columns[FEW_COLUMNS];
+    for (int j = 0; j < column_count; j++) {
+      const ELEMENT *from = y + (size_t)j * wide->stride + p;
+      columns[j] =
+          NAME(prepare)(count == LANES ? NAME(load)(from) : NAME(load_first)(from, count));
+    }
     for (int i = 0; i < row_count; i++) {
-      const operand x = prepare(load_first(a + i * a_stride + p, inner - p));
-      for (int j = 0; j < column_count; j++) multiply_add(&total[i][j], x, y[j]);
+      const ELEMENT *from = x + (size_t)i * narrow->stride + p;
+      const NAME(operand) row =
+          NAME(prepare_narrow)(count == LANES ? NAME(load)(from) : NAME(load_first)(from, count));
+      for (int j = 0; j < column_count; j++) NAME(multiply_add)(&total[i][j], row, columns[j]);
     }
   }
   for (int i = 0; i < row_count; i++)
     for (int j = 0; j < column_count; j++) {
-      uint64_t *z = c + i * c_stride + j;
-      *z = (accumulate ? *z : 0) + sum(value(total[i][j]));
+      ELEMENT *z = c + (size_t)i * row_step + (size_t)j * column_step;
+      *z = (accumulate ? *z : 0) + NAME(sum)(NAME(value)(total[i][j]));
     }
 }
 
-INLINE void transposed_rows(const int row_count, size_t columns, size_t inner, const uint64_t *a,
-                            size_t a_stride, const uint64_t *b, size_t b_stride, uint64_t *c,
-                            size_t c_stride, int accumulate) {
-  // One row has registers to spare: four rows of B at once keep more loads in flight.
-  const int column_count = row_count == 1 ? 4 : TRANSPOSED_COLUMNS;
+INLINE void NAME(few_rows)(const int row_count, const lodge_strip *narrow, const ELEMENT *x,
+                           const lodge_strip *wide, ELEMENT *c, size_t row_step,
+                           size_t column_step, int accumulate) {
+  const ELEMENT *y = wide->elements;
   size_t j = 0;
-  for (; j + column_count <= columns; j += column_count)
-    transposed_tile(row_count, column_count, inner, a, a_stride, b + j * b_stride, b_stride, c + j,
-                    c_stride, accumulate);
-  for (; j < columns; j++)
-    transposed_tile(row_count, 1, inner, a, a_stride, b + j * b_stride, b_stride, c + j, c_stride,
-                    accumulate);
+  for (; j + FEW_COLUMNS <= wide->count; j += FEW_COLUMNS)
+    NAME(few_tile)(row_count, FEW_COLUMNS, narrow, x, wide, y + j * wide->stride,
+                   c + j * column_step, row_step, column_step, accumulate);
+  for (; j < wide->count; j++)
+    NAME(few_tile)(row_count, 1, narrow, x, wide, y + j * wide->stride, c + j * column_step,
+                   row_step, column_step, accumulate);
 }
 
-TARGET static void multiply_transposed(size_t rows, size_t columns, size_t inner,
-                                       const uint64_t *a, size_t a_stride, const uint64_t *b,
-                                       size_t b_stride, uint64_t *c, size_t c_stride,
-                                       int accumulate) {
-  // One row of A streams through B once: blocks would only interrupt the streams.
-  const size_t inner_block = rows == 1 ? (inner > 0 ? inner : 1) : INNER_BLOCK;
-  const size_t column_block = rows == 1 ? (columns > 0 ? columns : 1) : COLUMN_BLOCK;
-  size_t p = 0;
-  do {
-    const size_t depth = inner - p < inner_block ? inner - p : inner_block;
-    for (size_t j = 0; j < columns; j += column_block) {
-      const size_t width = columns - j < column_block ? columns - j : column_block;
-      size_t i = 0;
-      for (; i + TRANSPOSED_ROWS <= rows; i += TRANSPOSED_ROWS)
-        transposed_rows(TRANSPOSED_ROWS, width, depth, a + i * a_stride + p, a_stride,
-                        b + j * b_stride + p, b_stride, c + i * c_stride + j, c_stride,
-                        accumulate);
-      for (; TRANSPOSED_ROWS > 2 && i + 2 <= rows; i += 2)
-        transposed_rows(2, width, depth, a + i * a_stride + p, a_stride, b + j * b_stride + p,
-                        b_stride, c + i * c_stride + j, c_stride, accumulate);
-      for (; i < rows; i++)
-        transposed_rows(1, width, depth, a + i * a_stride + p, a_stride, b + j * b_stride + p,
-                        b_stride, c + i * c_stride + j, c_stride, accumulate);
-    }
-    accumulate = 1;
-    p += depth;
-  } while (p < inner);
-}
-
-// One tile of C = A B: row_count rows, vector_count vectors of columns, the last one cut to `last`.
-INLINE void plain_tile(const int row_count, const int vector_count, size_t last, size_t inner,
-                       const uint64_t *a, size_t a_stride, const uint64_t *b, size_t b_stride,
-                       uint64_t *c, size_t c_stride, int accumulate) {
-  accumulator total[ROWS][VECTORS];
-  for (int i = 0; i < row_count; i++)
-    for (int v = 0; v < vector_count; v++) total[i][v] = zero();
-  for (size_t p = 0; p < inner; p++) {
-    operand y[VECTORS];
-    for (int v = 0; v < vector_count; v++) {
-      const uint64_t *from = b + p * b_stride + v * LANES;
-      y[v] = prepare(v + 1 < vector_count || last == LANES ? load(from) : load_first(from, last));
-    }
-    for (int i = 0; i < row_count; i++) {
-      const operand x = broadcast(a[i * a_stride + p]);
-      for (int v = 0; v < vector_count; v++) multiply_add(&total[i][v], x, y[v]);
-    }
-  }
-  for (int i = 0; i < row_count; i++)
-    for (int v = 0; v < vector_count; v++) {
-      uint64_t *z = c + i * c_stride + v * LANES;
-      const size_t count = v + 1 < vector_count ? LANES : last;
-      vector result = value(total[i][v]);
-      if (accumulate) result = add(result, load_first(z, count));
-      store_first(z, result, count);
-    }
-}
-
-INLINE void plain_columns(const int vector_count, size_t last, size_t rows, size_t inner,
-                          const uint64_t *a, size_t a_stride, const uint64_t *b, size_t b_stride,
-                          uint64_t *c, size_t c_stride, int accumulate) {
+TARGET static void NAME(multiply_few)(const lodge_strip *narrow, const lodge_strip *wide, void *c,
+                                      size_t row_step, size_t column_step, int accumulate) {
+  const ELEMENT *x = narrow->elements;
   size_t i = 0;
-  for (; i + ROWS <= rows; i += ROWS)
-    plain_tile(ROWS, vector_count, last, inner, a + i * a_stride, a_stride, b, b_stride,
-               c + i * c_stride, c_stride, accumulate);
-  for (; ROWS > 4 && i + 4 <= rows; i += 4)
-    plain_tile(4, vector_count, last, inner, a + i * a_stride, a_stride, b, b_stride,
-               c + i * c_stride, c_stride, accumulate);
-  for (; ROWS > 2 && i + 2 <= rows; i += 2)
-    plain_tile(2, vector_count, last, inner, a + i * a_stride, a_stride, b, b_stride,
-               c + i * c_stride, c_stride, accumulate);
-  for (; i < rows; i++)
-    plain_tile(1, vector_count, last, inner, a + i * a_stride, a_stride, b, b_stride,
-               c + i * c_stride, c_stride, accumulate);
+#define LODGE_ROWS(tile_rows)                                                                      \
+  for (; i + (tile_rows) <= narrow->count; i += (tile_rows))                                       \
+    NAME(few_rows)((tile_rows), narrow, x + i * narrow->stride, wide, (ELEMENT *)c + i * row_step, \
+                   row_step, column_step, accumulate);
+  LODGE_ROWS(FEW)
+#if FEW > 2
+  LODGE_ROWS(2)
+#endif
+  LODGE_ROWS(1)
+#undef LODGE_ROWS
 }
 
-// One row: C += sum of eight rows of B times one element each, so that B is read in order.
-INLINE void plain_row(const int depth, size_t columns, const uint64_t *a, const uint64_t *b,
-                      size_t b_stride, uint64_t *c, int accumulate) {
-  operand x[8];
-  for (int u = 0; u < depth; u++) x[u] = broadcast(a[u]);
-  for (size_t j = 0; j < columns; j += LANES) {
-    const size_t count = columns - j < LANES ? columns - j : LANES;
-    accumulator total = zero();
-    for (int u = 0; u < depth; u++) {
-      const uint64_t *from = b + u * b_stride + j;
-      multiply_add(&total, x[u], prepare(count == LANES ? load(from) : load_first(from, count)));
-    }
-    vector result = value(total);
-    if (accumulate) result = add(result, load_first(c + j, count));
-    store_first(c + j, result, count);
-  }
-}
-
-TARGET static void multiply(size_t rows, size_t columns, size_t inner, const uint64_t *a,
-                            size_t a_stride, const uint64_t *b, size_t b_stride, uint64_t *c,
-                            size_t c_stride, int accumulate) {
-  if (rows < 2 || inner == 0) {
-    for (size_t i = 0; i < rows; i++) {
-      size_t p = 0;
-      if (inner == 0) plain_row(0, columns, a, b, b_stride, c + i * c_stride, accumulate);
-      for (; p + 8 <= inner; p += 8)
-        plain_row(8, columns, a + i * a_stride + p, b + p * b_stride, b_stride, c + i * c_stride,
-                  accumulate || p > 0);
-      for (; p < inner; p++)
-        plain_row(1, columns, a + i * a_stride + p, b + p * b_stride, b_stride, c + i * c_stride,
-                  accumulate || p > 0);
+// Of the variants of an arm, one packs for all.
+__attribute__((unused)) TARGET static void NAME(pack)(const lodge_strip *from, void *to) {
+  const ELEMENT *elements = from->elements;
+  ELEMENT *packed = to;
+  const size_t group = VECTORS * LANES;
+  if (from->depth_stride == 1 && from->stride != 1) {
+    for (size_t j = 0; j < group; j += LANES) {
+      const size_t count = from->count > j ? from->count - j : 0;
+      if (count == 0) break;
+      for (size_t p = 0; p < from->depth; p += LANES) {
+        const size_t depth = from->depth - p < LANES ? from->depth - p : LANES;
+        NAME(vector) lines[LANES];
+        for (size_t u = 0; u < LANES; u++) {
+          // Columns beyond the last repeat it: what comes of them is never stored.
+          const ELEMENT *line = elements + (j + (u < count ? u : count - 1)) * from->stride + p;
+          lines[u] = depth == LANES ? NAME(load)(line) : NAME(load_first)(line, depth);
+        }
+        NAME(transpose)(lines);
+        for (size_t u = 0; u < depth; u++) NAME(store)(packed + (p + u) * group + j, lines[u]);
+      }
     }
     return;
   }
-  const size_t tile = VECTORS * LANES;
-  for (size_t p = 0; p < inner; p += INNER_BLOCK) {
-    const size_t depth = inner - p < INNER_BLOCK ? inner - p : INNER_BLOCK;
-    size_t j = 0;
-    for (; j + tile <= columns; j += tile)
-      plain_columns(VECTORS, LANES, rows, depth, a + p, a_stride, b + p * b_stride + j, b_stride,
-                    c + j, c_stride, accumulate || p > 0);
-    for (; j < columns; j += LANES)
-      plain_columns(1, columns - j < LANES ? columns - j : LANES, rows, depth, a + p, a_stride,
-                    b + p * b_stride + j, b_stride, c + j, c_stride, accumulate || p > 0);
-  }
+  for (size_t p = 0; p < from->depth; p++)
+    for (size_t j = 0; j < from->count; j += LANES) {
+      const ELEMENT *line = elements + p * from->depth_stride + j;
+      const size_t count = from->count - j;
+      NAME(store)(packed + p * group + j,
+                  count >= LANES ? NAME(load)(line) : NAME(load_first)(line, count));
+    }
+}
+
+__attribute__((unused)) static size_t NAME(group_bytes)(size_t depth, int bits) {
+  (void)bits;
+  return depth * VECTORS * LANES * sizeof(ELEMENT);
 }

@@ -5,12 +5,9 @@ import Rings
 extension ProgramWeight {
   /// x W^T modulo 2^64, row-major [rows, outputCount], for x of [rows, inputCount] elements.
   public func product(_ x: [UInt64], _ elements: [UInt64]) -> [UInt64] {
-    let left = MatrixSlice(x, stride: inputCount)
-    let right = MatrixSlice(elements, stride: columnCount)
-    let rows = x.count / inputCount
-    return isTransposed
-      ? RingProduct.plain(left, right, rows: rows, columns: outputCount, inner: inputCount)
-      : RingProduct.transposed(left, right, rows: rows, columns: outputCount, inner: inputCount)
+    let left = RingOperand(x, rows: x.count / inputCount, columns: inputCount)
+    let right = RingOperand(elements, rows: rowCount, columns: columnCount)
+    return RingProduct.product(left, isTransposed ? right : right.transposed)
   }
 
   /// x * w column by column, w this weight's single row.
@@ -32,12 +29,13 @@ extension SessionStep {
     var result = [UInt64](repeating: 0, count: elementCount(shape))
     let runs = runs(shape, count: heads)
     for head in 0..<heads {
-      let products = RingProduct.transposed(
-        MatrixSlice(query, offset: head * headWidth, stride: heads * headWidth),
-        MatrixSlice(
-          key, offset: head * keyHeads / heads * headWidth, stride: keyHeads * headWidth),
-        rows: rows.count,
-        columns: keyCount, inner: headWidth)
+      let headQueries = RingOperand(
+        query, offset: head * headWidth, rows: rows.count, columns: headWidth,
+        stride: heads * headWidth)
+      let headKeys = RingOperand(
+        key, offset: head * keyHeads / heads * headWidth, rows: keyCount, columns: headWidth,
+        stride: keyHeads * headWidth)
+      let products = RingProduct.product(headQueries, headKeys.transposed)
       for row in 0..<rows.count {
         for (key, element) in runs[row * heads + head].enumerated() {
           result[element] = products[row * keyCount + key]
@@ -59,13 +57,13 @@ extension SessionStep {
     let keyCount = values.count / (keyHeads * headWidth)
     var result = [UInt64](repeating: 0, count: rows.count * width)
     for head in 0..<heads {
-      let mixed = RingProduct.plain(
-        MatrixSlice(
-          dense(weights, shape, head: head, keyCapacity: keyCount), stride: keyCount),
-        MatrixSlice(
-          values, offset: head * keyHeads / heads * headWidth, stride: keyHeads * headWidth),
-        rows: rows.count,
-        columns: headWidth, inner: keyCount)
+      let headWeights = RingOperand(
+        dense(weights, shape, head: head, keyCapacity: keyCount), rows: rows.count,
+        columns: keyCount)
+      let headValues = RingOperand(
+        values, offset: head * keyHeads / heads * headWidth, rows: keyCount, columns: headWidth,
+        stride: keyHeads * headWidth)
+      let mixed = RingProduct.product(headWeights, headValues)
       for row in 0..<rows.count {
         for column in 0..<headWidth {
           result[row * width + head * headWidth + column] = mixed[row * headWidth + column]

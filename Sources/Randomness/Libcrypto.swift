@@ -87,36 +87,4 @@ enum Libcrypto {
       }
     }
   }
-
-  /// Replaces `output` with AES-256-CTR key stream from block `block` on (16 bytes a block).
-  static func keyStream(
-    key: SecretBytes, fromBlock block: UInt64, into output: UnsafeMutableRawBufferPointer
-  ) {
-    guard let first = output.baseAddress, output.count > 0 else { return }
-    guard let context = unsafe EVP_CIPHER_CTX_new() else {
-      preconditionFailure("out of memory for AES")
-    }
-    defer { unsafe EVP_CIPHER_CTX_free(context) }
-    let counter = [0, block.bigEndian]
-    unsafe key.withUnsafeBytes { key in
-      unsafe counter.withUnsafeBytes { counter in
-        unsafe require(
-          EVP_EncryptInit_ex2(
-            context, aes256CTR, key.bindMemory(to: UInt8.self).baseAddress,
-            counter.bindMemory(to: UInt8.self).baseAddress, nil))
-      }
-    }
-    // Zeros are encrypted in place, one cache-sized piece after the other.
-    let pieceByteCount = 1 << 16
-    var offset = 0
-    while offset < output.count {
-      let count = min(pieceByteCount, output.count - offset)
-      let piece = unsafe (first + offset)
-      unsafe piece.initializeMemory(as: UInt8.self, repeating: 0, count: count)
-      let bytes = unsafe piece.assumingMemoryBound(to: UInt8.self)
-      var written: CInt = 0
-      unsafe require(EVP_EncryptUpdate(context, bytes, &written, bytes, CInt(count)))
-      offset += count
-    }
-  }
 }

@@ -53,21 +53,27 @@ public struct RandomStream: Sendable {
     }
   }
 
-  private func fill(_ output: UnsafeMutableRawBufferPointer, atByte offset: Int) {
-    precondition(offset >= 0, "an offset is not negative")
-    let skipped = offset % 16
-    let headCount = skipped == 0 ? 0 : min(16 - skipped, output.count)
-    if headCount > 0 {
-      // The stream is made in blocks of 16 bytes: cut the first one where the caller starts.
-      var block: (UInt64, UInt64) = (0, 0)
-      unsafe withUnsafeMutableBytes(of: &block) { block in
-        unsafe Libcrypto.keyStream(key: key, fromBlock: UInt64(offset / 16), into: block)
-        unsafe UnsafeMutableRawBufferPointer(rebasing: output[..<headCount])
-          .copyMemory(
-            from: UnsafeRawBufferPointer(rebasing: block[skipped..<(skipped + headCount)]))
+  /// Replaces `words` with a part of the row-major matrix whose rows of `rowStride` words follow
+  /// each other in the stream: rows `rows` and columns `columns`, row-major without gaps.
+  public func fill(
+    _ words: inout MutableSpan<UInt64>, rows: Range<Int>, columns: Range<Int>, rowStride: Int
+  ) {
+    precondition(words.count == rows.count * columns.count, "one word an element")
+    precondition(
+      rows.lowerBound >= 0 && columns.lowerBound >= 0 && columns.upperBound <= rowStride,
+      "the part is inside the matrix")
+    let stream = KeyStream(key: key)
+    unsafe words.withUnsafeMutableBytes { bytes in
+      for (index, row) in rows.enumerated() {
+        let piece = unsafe bytes[(8 * index * columns.count)..<(8 * (index + 1) * columns.count)]
+        unsafe stream.fill(
+          UnsafeMutableRawBufferPointer(rebasing: piece),
+          fromByte: 8 * (row * rowStride + columns.lowerBound))
       }
     }
-    let tail = unsafe UnsafeMutableRawBufferPointer(rebasing: output[headCount...])
-    unsafe Libcrypto.keyStream(key: key, fromBlock: UInt64((offset + headCount) / 16), into: tail)
+  }
+
+  private func fill(_ output: UnsafeMutableRawBufferPointer, atByte offset: Int) {
+    unsafe KeyStream(key: key).fill(output, fromByte: offset)
   }
 }

@@ -9,12 +9,16 @@
 #pragma clang diagnostic ignored "-Wnullability-completeness"
 
 // Arms, slowest first. An arm exists in the binary on x86-64 only, except the portable one, and may
-// be called only where lodge_arm_available says so.
+// be used only where lodge_arm_available says so. The arms above AVX-512 differ from it in their
+// matrix products only.
 enum {
   LODGE_ARM_PORTABLE = 0,
   LODGE_ARM_AVX2 = 1,
   LODGE_ARM_AVX512 = 2,
-  LODGE_ARM_COUNT = 3,
+  LODGE_ARM_AMX = 3,
+  // The program of the AMX arm on tile registers in plain C. It runs everywhere and is slow: tests
+  // execute the AMX arm through it where there is no AMX.
+  LODGE_ARM_AMX_MODEL = 4,
 };
 
 // Round keys of AES-128, from lodge_aes128_expand.
@@ -22,10 +26,36 @@ typedef struct {
   uint8_t bytes[176];
 } lodge_aes128_schedule;
 
-// C (+)= product, all row-major with row strides in elements.
-typedef void lodge_product(size_t rows, size_t columns, size_t inner, const uint64_t *a,
-                           size_t a_stride, const uint64_t *b, size_t b_stride, uint64_t *c,
-                           size_t c_stride, int accumulate);
+// Writes elements [row, row + rows) x [column, column + columns) of a matrix to `block`, row-major
+// without gaps. May be called from several threads at once.
+typedef void lodge_producer(void *_Nonnull context, size_t row, size_t column, size_t rows,
+                            size_t columns, void *_Nonnull block);
+
+// One factor of a product: a matrix in memory, or one that is made block by block when the product
+// needs it.
+typedef struct {
+  // Element (i, j) is elements[i * row_stride + j * column_stride]; one of the strides is 1.
+  const void *elements;
+  size_t row_stride, column_stride;
+  // Used instead of `elements` where not null. It makes blocks of the factor if column_stride is 1,
+  // of its transpose if row_stride is 1; the other stride is 0.
+  lodge_producer *produce;
+  void *context;
+  // What the caller promises of the elements: those of the whole ring (its bits), or integers of
+  // 8, 16, 24 or 32 bits, sign-extended to the ring. The bits above must be there: arms are free to
+  // read them or not.
+  int bits;
+} lodge_operand;
+
+// Rows first_row ..< first_row + rows and columns first_column ..< first_column + columns of
+// C = A B or, where `accumulate`, of C += A B, modulo 2^ring_bits (64 or 32; elements have 8 or 4
+// bytes). `result` is element (0, 0) of the whole C, which has `stride` elements a row. Every block
+// of a produced operand is asked for once, except that where both are, those of A are asked for once
+// every few hundred columns. Takes less than 2 MB from the heap. Returns 0, or -1 where that is not
+// to be had and C is undefined.
+int lodge_multiply(int arm, int ring_bits, size_t first_row, size_t rows, size_t first_column,
+                   size_t columns, size_t inner, const lodge_operand *a, const lodge_operand *b,
+                   void *result, size_t stride, int accumulate);
 
 // Encrypts blocks of two little-endian words in place.
 typedef void lodge_encryption(const lodge_aes128_schedule *schedule, uint64_t *blocks,
@@ -52,10 +82,6 @@ typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule, int par
 
 // The kernels of one arm; everything that differs between processors is reached through here.
 typedef struct {
-  // a is [rows, inner], b is [columns, inner].
-  lodge_product *_Nonnull multiply_transposed;
-  // a is [rows, inner], b is [inner, columns].
-  lodge_product *_Nonnull multiply;
   lodge_encryption *_Nonnull aes128_encrypt;
   lodge_dcf_generation *_Nonnull dcf_generate;
   lodge_dcf_evaluation *_Nonnull dcf_evaluate;
