@@ -19,11 +19,12 @@ import sys
 
 import numpy as np
 
+from bit_comparison import Circuit, from_tiles, to_tiles
 from comparison_function import evaluate
 from read_bundle import DealerBundle, FormatError, Pair, derived_seed, stream_words
 from read_container import Container, ContainerError
 
-MASK, CORRELATION, ROOT = 0, 1, 2
+MASK, CORRELATION, ROOT, COMPARISON_MASK = 0, 1, 2, 4
 SMALL_DOMAIN_BITS = 6
 HEADER = {"batch", "session", "party", "kind", "promptCapacity", "newCapacity", "conversion",
           "programDigest"}
@@ -96,6 +97,18 @@ class Algebra:
         mask = self.mask(opened)
         return [mask >> U(shift), mask >> U(63)]
 
+    def is_bits(self, index, component):
+        """Whether an array is the dealt bits of comparisons by bits, the last of its operation."""
+        node = self.nodes[index]
+        return node.get("comparison") == "bits" and component == (5 if node["shift"] else 2)
+
+    def comparison_masks(self, index, party):
+        """The share of the mask bits [64 tiles, planes] of comparisons by bits."""
+        circuit = Circuit(self.nodes[index])
+        planes = circuit.mask_count * circuit.knots
+        tiles = -(-self.count(self.nodes[index]["reads"][0]) // 64)
+        return from_tiles(self.stream(party, index, COMPARISON_MASK, 0, tiles * planes), planes)
+
     # Expected arrays
 
     def expected(self, index):
@@ -127,6 +140,13 @@ class Algebra:
             return powers[1:] + [top[0] * power for power in powers[:degree - 1] if top]
         mask, shift = self.mask(reads[0]), node["shift"]
         parts = [np.ones_like(mask)] + ([mask >> U(shift), mask >> U(63)] if shift else [mask])
+        if node.get("comparison") == "bits":
+            circuit = Circuit(node)
+            masks = self.comparison_masks(index, 0) ^ self.comparison_masks(index, 1)
+            results = masks[:mask.size, circuit.mask_count - 1::circuit.mask_count].astype(U)
+            return ([(part[:, None] * results).ravel() for part in parts]
+                    + (parts[1:] if shift else [])
+                    + [to_tiles(circuit.dealt(self.window(node, mask), masks))])
         top = self.window(node, mask) >> U(node["comparedBits"] - 1)
         return [part * top for part in parts] + (parts[1:] if shift else [])
 
@@ -149,7 +169,7 @@ class Algebra:
         return (words >> U(node["droppedBits"])) & U(2 ** node["comparedBits"] - 1)
 
     def array_count(self, index):
-        """How many correlated arrays the operation has; each has the shape of its first result."""
+        """How many correlated arrays the operation has."""
         node, name = self.nodes[index], self.nodes[index]["name"]
         if name == "view":
             return 2
@@ -161,8 +181,18 @@ class Algebra:
             degree = max(map(len, node["coefficients"])) - 1
             return (degree - 1) * (2 if node["reads"][0] in self.viewed else 1)
         if name == "piecewiseLinear":
-            return 5 if node["shift"] else 2
+            return (5 if node["shift"] else 2) + ("comparison" in node)
         return 0
+
+    def array_size(self, index, component):
+        """Words of a correlated array."""
+        node, count = self.nodes[index], self.count(self.first_value[index])
+        if node.get("comparison") == "bits":
+            if self.is_bits(index, component):
+                return Circuit(node).plane_count() * -(-count // 64)
+            if component < (3 if node["shift"] else 2):
+                return len(node["knots"]) * count
+        return count
 
     def key_shape(self, index):
         """(keys, bytes of each) of a piecewiseLinear operation."""
@@ -178,8 +208,8 @@ class Algebra:
             for component in range(self.array_count(index)):
                 if (index + component) % 2 == party:
                     datasets[f"operations/{index}/{component}"] = (
-                        "u64", (self.count(self.first_value[index]),))
-            if node["name"] == "piecewiseLinear":
+                        "u64", (self.array_size(index, component),))
+            if node["name"] == "piecewiseLinear" and "comparison" not in node:
                 datasets[f"operations/{index}/keys"] = ("u8", self.key_shape(index))
         return datasets
 
@@ -248,7 +278,8 @@ class Session(Algebra):
         """Both shares of a correlated array added: one stored, one from a seed."""
         holder = (node + component) % 2
         stored = self.files[holder][f"operations/{node}/{component}"]
-        return stored + self.stream(1 - holder, node, CORRELATION, component, stored.size)
+        streamed = self.stream(1 - holder, node, CORRELATION, component, stored.size)
+        return stored ^ streamed if self.is_bits(node, component) else stored + streamed
 
     def error(self, party, index, component, cause):
         return FormatError(f"{self.files[party].path}: operations/{index}/{component}: operation "
@@ -338,7 +369,7 @@ def check_algebra(session, operations, keys, report=lambda text: None):
         chosen = nodes[::max(1, -(-len(nodes) // operations))]
         for index in chosen:
             session.check_node(index)
-            if kind == "piecewiseLinear" and session.key_shape(index)[0]:
+            if f"operations/{index}/keys" in session.files[0] and session.key_shape(index)[0]:
                 session.check_keys(index, generator, keys)
         report(f"{kind}: {len(chosen)} of {len(nodes)} operations checked")
 

@@ -15,6 +15,7 @@ import sys
 
 import numpy as np
 
+from bit_comparison import Circuit, from_tiles
 from check_session import CORRELATION, MASK, ROOT, Session
 from comparison_function import evaluate
 from read_bundle import FormatError, Pair
@@ -98,13 +99,17 @@ class Run:
 
     # Randomness of the step
 
-    def array(self, node, component, value):
-        """Both parties' shares of a correlated array with the shape of `value`."""
+    def stored(self, node, component):
+        """Both parties' shares of a correlated array in the dealt layout."""
         s, holder = self.session, (node + component) % 2
         shares = [None, None]
         shares[holder] = s.files[holder][f"operations/{node}/{component}"]
-        shares[1 - holder] = s.stream(1 - holder, node, CORRELATION, component, s.count(value))
-        return [share[self.places(value)] for share in shares]
+        shares[1 - holder] = s.stream(1 - holder, node, CORRELATION, component, shares[holder].size)
+        return shares
+
+    def array(self, node, component, value):
+        """Both parties' shares of a correlated array with the shape of `value`."""
+        return [share[self.places(value)] for share in self.stored(node, component)]
 
     # Operations
 
@@ -224,10 +229,10 @@ class Run:
     def do_piecewiseLinear(self, index, node, reads, z):
         s, places, x = self.session, self.places(reads[0]), self.masked[reads[0]]
         payload, levels = (3 if node["shift"] else 2), node["comparedBits"] - 1
-        arrays = [self.array(index, k, z) for k in range(payload + (2 if node["shift"] else 0))]
-        y = self.viewed(x.base, node["shift"], arrays[payload:]) if node["shift"] else x
-        keys = s.files[0][f"operations/{index}/keys"]
-        roots = [s.stream(p, index, ROOT, 0, 2 * s.count(reads[0])) for p in (0, 1)]
+        parts = [self.array(index, k, z) for k in range(payload, payload + 2)] if node["shift"] else []
+        y = self.viewed(x.base, node["shift"], parts) if node["shift"] else x
+        compare = self.by_bits if "comparison" in node else self.by_keys
+        flips, shares = compare(index, node, payload, levels, places, x.base)
         steps = [[[word(a - b) for a, b in zip(row, row[1:])] for row in rows]
                  for rows in (node["slopes"], node["intercepts"])]
         for p in (0, 1):
@@ -236,21 +241,42 @@ class Run:
                 self.shared.setdefault(z + o, []).append(
                     word(slope[-1]) * (own * y.base + y.rest(p)) + own * word(intercept[-1]))
             for k, knot in enumerate(node["knots"]):
-                window = s.window(node, x.base - word(knot))
-                m = window >> U(levels)
-                f = np.array([
-                    evaluate(s.comparison_key, p, keys[e].tobytes(),
-                             roots[p][2 * e:2 * e + 2].tobytes(), levels, payload,
-                             int(w) % 2**levels)
-                    for e, w in zip(places, window)], dtype=U).reshape(-1, payload)
+                m, f = flips[k], shares[k][p]
                 sign = U(1) - U(2) * m
-                bit = own * m + sign * (arrays[0][p] + f[:, 0])
+                bit = own * m + sign * f[:, 0]
                 product = y.base * bit
                 for j, (c, part) in enumerate(zip(y.coefficients(), y.parts), start=1):
-                    product = product + c * (m * part[p] + sign * (arrays[j][p] + f[:, j]))
+                    product = product + c * (m * part[p] + sign * f[:, j])
                 for o in range(len(node["slopes"])):
                     self.shared[z + o][p] = (self.shared[z + o][p] + steps[0][o][k] * product
                                              + steps[1][o][k] * bit)
+
+    def by_keys(self, index, node, payload, levels, places, base):
+        """For each knot M, and for both parties C_j + F_j as [elements, payload]."""
+        s, arrays = self.session, [self.stored(index, k) for k in range(payload)]
+        keys = s.files[0][f"operations/{index}/keys"]
+        roots = [s.stream(p, index, ROOT, 0, 2 * s.count(node["reads"][0])) for p in (0, 1)]
+        windows = [s.window(node, base - word(knot)) for knot in node["knots"]]
+        return [window >> U(levels) for window in windows], [
+            [np.array([evaluate(s.comparison_key, p, keys[e].tobytes(),
+                                roots[p][2 * e:2 * e + 2].tobytes(), levels, payload,
+                                int(w) % 2**levels)
+                       for e, w in zip(places, window)], dtype=U).reshape(-1, payload)
+             + np.stack([array[p][places] for array in arrays], axis=1) for p in (0, 1)]
+            for window in windows]
+
+    def by_bits(self, index, node, payload, levels, places, base):
+        """The same by bits: for each knot e, and for both parties C_j."""
+        s, circuit, both = self.session, Circuit(node), (0, 1)
+        arrays = [self.stored(index, k) for k in range(payload)]
+        words = self.stored(index, payload + (2 if node["shift"] else 0))
+        dealt = [from_tiles(words[p], circuit.plane_count())[places] for p in both]
+        masks = [s.comparison_masks(index, p)[places] for p in both]
+        flips = [circuit.opened(s.window(node, base - word(knot)), k, dealt, masks).astype(U)
+                 for k, knot in enumerate(node["knots"])]
+        return flips, [
+            [np.stack([array[p].reshape(-1, circuit.knots)[places, k] for array in arrays], axis=1)
+             for p in both] for k in range(circuit.knots)]
 
     def do_combine(self, index, node, reads, z):
         def share(p):

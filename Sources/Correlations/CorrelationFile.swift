@@ -28,9 +28,11 @@ enum CorrelationLayout {
         result.append(
           DatasetDescription(
             name: words(node: index, component: number), elementType: .u64,
-            shape: [shape.dealtCount(component.shape)], storage: .raw))
+            shape: [component.wordCount(shape)], storage: .raw))
       }
-      if case .piecewiseLinear(let x, let function) = program.nodes[index].operation {
+      if case .piecewiseLinear(let x, let function) = program.nodes[index].operation,
+        function.comparison == .keys
+      {
         result.append(
           DatasetDescription(
             name: keys(node: index), elementType: .u8,

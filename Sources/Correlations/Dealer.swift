@@ -55,11 +55,14 @@ public struct Dealer: Sendable {
       let components = program.correlationComponents(index)
       if !components.isEmpty {
         let values = try self.components(index, components, masks)
-        for (component, words) in values.enumerated() {
-          try store(words, node: index, component: component, masks, sink)
+        for (number, words) in values.enumerated() {
+          try store(
+            words, node: index, component: number, layout: components[number].layout, masks, sink)
         }
       }
-      if case .piecewiseLinear(let x, let function) = program.nodes[index].operation {
+      if case .piecewiseLinear(let x, let function) = program.nodes[index].operation,
+        function.comparison == .keys
+      {
         try dealKeys(
           index, function, masks: mask(of: x, masks), masks, sessionNumber: number, sink)
       }
@@ -69,13 +72,16 @@ public struct Dealer: Sendable {
 
   /// Splits `words` and stores the share that no seed gives.
   private func store(
-    _ words: [UInt64], node: Int, component: Int, _ masks: SessionMasks,
-    _ sink: borrowing some CorrelationSink & ~Copyable
+    _ words: [UInt64], node: Int, component: Int, layout: CorrelationComponent.Layout,
+    _ masks: SessionMasks, _ sink: borrowing some CorrelationSink & ~Copyable
   ) throws(InputError) {
     let holder = SecureProgram.holder(node: node, component: component)
     var share = masks.streams[1 - holder].correlation(node: node, component: component)
       .words(at: 0, count: words.count)
-    for index in words.indices { share[index] = words[index] &- share[index] }
+    switch layout {
+    case .words: for index in words.indices { share[index] = words[index] &- share[index] }
+    case .tiles: for index in words.indices { share[index] ^= words[index] }
+    }
     try sink.store(share, party: holder, node: node, component: component, at: 0)
   }
 
@@ -135,7 +141,12 @@ public struct Dealer: Sendable {
     case .polynomial(let x, _):
       return maskComponents(components, parts: parts(of: x, masks))
     case .piecewiseLinear(let x, let function):
-      return windowComponents(components, function, mask: mask(of: x, masks))
+      switch function.comparison {
+      case .keys: return windowComponents(components, function, mask: mask(of: x, masks))
+      case .bits:
+        return bitComponents(
+          components, function, node: index, mask: mask(of: x, masks), masks)
+      }
     case .input, .open, .truncate, .combine, .addWeight, .rotate, .sum, .pairDifference, .pairMerge,
       .padKeys, .padRows, .lastRow, .output:
       return []
@@ -152,7 +163,7 @@ public struct Dealer: Sendable {
       case .maskPower(let power): parts[0].map { raised($0, to: power) }
       case .topBitTimesPower(let power):
         zip(parts[0], parts[1]).map { $1 &* raised($0, to: power) }
-      case .maskProduct, .partProduct, .windowBit: []
+      case .maskProduct, .partProduct, .windowBit, .resultBit, .comparedBits: []
       }
     }
   }
@@ -166,7 +177,7 @@ public struct Dealer: Sendable {
         mask.map { function.maskParts($0)[part] &* function.windowTopBit($0) }
       case .shiftedMask(let shift): mask.map { $0 &>> UInt64(shift) }
       case .topBit: mask.map { $0 &>> 63 }
-      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower: []
+      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .resultBit, .comparedBits: []
       }
     }
   }

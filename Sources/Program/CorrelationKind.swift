@@ -11,14 +11,18 @@ public enum CorrelationKind: String, CaseIterable, Sendable {
   /// Top bits of compared windows times mask parts.
   case windowBits = "window bits"
   case comparisonKeys = "comparison keys"
+  /// Mask bits of comparisons by bits times mask parts.
+  case resultBits = "result bits"
+  /// Thresholds of masks and products of mask bits, for comparisons by bits.
+  case comparedBits = "compared bits"
 }
 
 /// Bytes of one kind in both files of a session together.
 public struct CorrelationSize: Equatable, Sendable {
-  /// Elements or keys.
+  /// Elements, keys or bits.
   public var count = 0
   public var storedByteCount = 0
-  /// What is needed however it is encoded, in bits: 64 for a ring element of which one party's share is
+  /// What is needed however it is encoded, in bits: 64 for a ring element, 1 for a bit, of which one party's share is
   /// a seed's; for a comparison key with n levels and p payload words n (130 + 64 p) + 64 p in
   /// each file, the correction words and control bits of Boyle et al. 2021 at 128 bits of security.
   public var minimumBitCount = 0
@@ -32,12 +36,20 @@ extension SecureProgram {
     var sizes: [CorrelationKind: CorrelationSize] = [:]
     for (index, node) in nodes.enumerated() {
       for component in correlationComponents(index) {
-        let count = session.dealtCount(component.shape)
-        sizes[component.meaning.kind, default: .init()].count += count
-        sizes[component.meaning.kind, default: .init()].storedByteCount += 8 * count
-        sizes[component.meaning.kind, default: .init()].minimumBitCount += 64 * count
+        let kind = component.meaning.kind
+        let words = component.wordCount(session)
+        sizes[kind, default: .init()].storedByteCount += 8 * words
+        switch component.layout {
+        case .words:
+          sizes[kind, default: .init()].count += words
+          sizes[kind, default: .init()].minimumBitCount += 64 * words
+        case .tiles(let planeCount):
+          let bits = session.dealtCount(component.shape) * planeCount
+          sizes[kind, default: .init()].count += bits
+          sizes[kind, default: .init()].minimumBitCount += bits
+        }
       }
-      if case .piecewiseLinear(let x, let function) = node.operation {
+      if case .piecewiseLinear(let x, let function) = node.operation, function.comparison == .keys {
         let count = session.dealtCount(values[x].shape)
         let bits = function.levels * (130 + 64 * function.payload) + 64 * function.payload
         sizes[.comparisonKeys, default: .init()].count += count
@@ -57,6 +69,8 @@ extension CorrelationComponent.Meaning {
     case .maskPower, .topBitTimesPower: .powers
     case .shiftedMask, .topBit: .shiftedMasks
     case .windowBit: .windowBits
+    case .resultBit: .resultBits
+    case .comparedBits: .comparedBits
     }
   }
 }

@@ -1,5 +1,7 @@
 // Which correlated randomness each operation needs; dealer, party and cost all read it here.
 
+import Rings
+
 /// One array of correlated randomness of an operation, as additive shares modulo 2^64.
 ///
 /// One party derives its share from its seed, the other's share is stored; the stored side
@@ -21,10 +23,43 @@ public struct CorrelationComponent: Hashable, Sendable {
     case topBitTimesPower(Int)
     /// The top bit of the compared window of r, times mask part `part - 1` (0: the bit alone).
     case windowBit(part: Int)
+    /// For every knot, the mask bit of the comparison's result times mask part `part - 1` (0: the bit
+    /// alone).
+    case resultBit(part: Int)
+    /// The bits that comparisons by bits take (see `BitComparison`), added modulo 2.
+    case comparedBits
+  }
+
+  /// How the words of an element lie.
+  public enum Layout: Hashable, Sendable {
+    /// Words one after the other, one element after the other.
+    case words(perElement: Int)
+    /// `BitTiles`: 64 elements in `planeCount` words.
+    case tiles(planeCount: Int)
   }
 
   public var meaning: Meaning
   public var shape: ValueShape
+  public var layout = Layout.words(perElement: 1)
+
+  /// Words of the array in a session.
+  public func wordCount(_ session: SessionShape) -> Int {
+    let count = session.dealtCount(shape)
+    return switch layout {
+    case .words(let perElement): count * perElement
+    case .tiles(let planeCount): BitTiles.tileCount(elements: count) * planeCount
+    }
+  }
+
+  /// Words of the elements in `range`; of tiles, all that hold any of them.
+  public func words(of range: Range<Int>) -> Range<Int> {
+    switch layout {
+    case .words(let perElement): range.lowerBound * perElement..<range.upperBound * perElement
+    case .tiles(let planeCount):
+      BitTiles.tiles(holding: range).lowerBound * planeCount..<BitTiles.tiles(holding: range)
+        .upperBound * planeCount
+    }
+  }
 }
 
 extension SecureProgram {
@@ -58,9 +93,23 @@ extension SecureProgram {
       if maskPartCount(x) == 2 { meanings += (1..<degree).map { .topBitTimesPower($0) } }
       return all(meanings, like: x)
     case .piecewiseLinear(let x, let function):
-      var meanings = (0..<function.payload).map { CorrelationComponent.Meaning.windowBit(part: $0) }
-      if function.shift > 0 { meanings += [.shiftedMask(shift: function.shift), .topBit] }
-      return all(meanings, like: x)
+      let parts =
+        function.shift > 0
+        ? all([.shiftedMask(shift: function.shift), .topBit], like: x) : []
+      switch function.comparison {
+      case .keys: return all((0..<function.payload).map { .windowBit(part: $0) }, like: x) + parts
+      case .bits:
+        let shape = values[x].shape
+        let knots = function.knots.count
+        let results = (0..<function.payload).map {
+          CorrelationComponent(
+            meaning: .resultBit(part: $0), shape: shape, layout: .words(perElement: knots))
+        }
+        let bits = CorrelationComponent(
+          meaning: .comparedBits, shape: shape,
+          layout: .tiles(planeCount: function.circuit.planeCount(knots: knots)))
+        return results + parts + [bits]
+      }
     case .input, .open, .truncate, .combine, .addWeight, .rotate, .sum, .pairDifference, .pairMerge,
       .padKeys, .padRows, .lastRow, .output:
       return []
@@ -69,7 +118,9 @@ extension SecureProgram {
 
   /// Bytes of one comparison key of node `index`, or nil where it needs none.
   public func comparisonKeyByteCount(_ index: Int) -> Int? {
-    if case .piecewiseLinear(_, let function) = nodes[index].operation {
+    if case .piecewiseLinear(_, let function) = nodes[index].operation,
+      function.comparison == .keys
+    {
       return function.keyByteCount
     }
     return nil

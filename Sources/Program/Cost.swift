@@ -1,13 +1,17 @@
 // The cost interpreter: rounds, bytes and correlation sizes from shapes alone.
 
+import Rings
+
 /// What one step costs online.
 public struct StepCost: Equatable, Sendable {
   /// Exchanges between the parties; empty ones are not made.
   public var roundCount = 0
-  /// Ring elements that each party sends to the other.
+  /// Words that each party sends to the other: ring elements, or 64 bits of comparisons.
   public var openedWordCount = 0
   /// Comparison key evaluations of one party.
   public var comparisonCount = 0
+  /// Comparisons by bits.
+  public var bitComparisonCount = 0
   /// Multiply-accumulates modulo 2^64 of one party, in products with weights and between secrets.
   public var productCount = 0
 
@@ -27,6 +31,8 @@ public struct CorrelationCost: Equatable, Sendable {
   public var keyByteCount = 0
   /// Number of comparison keys.
   public var keyCount = 0
+  /// Comparisons by bits: elements times knots.
+  public var bitComparisonCount = 0
   /// Masks and shares that are never stored because a seed gives them.
   public var seededWordCount = 0
 
@@ -55,7 +61,15 @@ extension SecureProgram {
         let width = (values[key].shape.width ?? 0) / keyHeads
         cost.productCount += 2 * width * count(node.reads(in: self, heads: heads))
       case .piecewiseLinear(let x, let function):
-        cost.comparisonCount += count(x) * function.knots.count
+        switch function.comparison {
+        case .keys: cost.comparisonCount += count(x) * function.knots.count
+        case .bits: cost.bitComparisonCount += count(x) * function.knots.count
+        }
+        for (round, words) in function.openedWordCounts(elements: count(x)).enumerated()
+        where words > 0 {
+          cost.openedWordCount += words
+          busyRounds.insert(rounds[x] + 1 + round)
+        }
       case .input, .view, .truncate, .scale, .multiply, .polynomial, .combine, .addWeight, .rotate,
         .sum,
         .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
@@ -73,7 +87,7 @@ extension SecureProgram {
     var cost = CorrelationCost()
     for (index, node) in nodes.enumerated() where included(node) {
       for (number, component) in correlationComponents(index).enumerated() {
-        let count = session.dealtCount(component.shape)
+        let count = component.wordCount(session)
         cost.storedWordCount[SecureProgram.holder(node: index, component: number)] += count
         cost.seededWordCount += count
       }
@@ -82,8 +96,16 @@ extension SecureProgram {
       }
       if case .piecewiseLinear(let x, let function) = node.operation {
         let count = session.dealtCount(values[x].shape)
-        cost.keyCount += count
-        cost.keyByteCount += count * function.keyByteCount
+        switch function.comparison {
+        case .keys:
+          cost.keyCount += count
+          cost.keyByteCount += count * function.keyByteCount
+        case .bits:
+          cost.bitComparisonCount += count * function.knots.count
+          cost.seededWordCount +=
+            2 * BitTiles.tileCount(elements: count) * function.knots.count
+            * function.circuit.maskCount
+        }
       }
     }
     return cost

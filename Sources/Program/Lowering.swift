@@ -128,6 +128,10 @@ struct Lowering {
   mutating func lower(_ index: Int) throws(InputError) {
     let node = model.nodes[index]
     builder.label = node.name
+    switch recipe.choice(for: node)?.comparison ?? recipe.comparison {
+    case .keys: builder.comparison = .keys
+    case .bits: builder.comparison = .bits
+    }
     switch node.operation {
     case .embed(let tokens, let positions, let offset, let segments):
       lowered.append(

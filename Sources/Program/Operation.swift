@@ -8,7 +8,7 @@ public typealias WeightID = Int
 
 /// One primitive operation on ring values modulo 2^64.
 ///
-/// `open` is the only operation that communicates; all others are local, with or without
+/// `open` communicates, and so do comparisons by bits; all others are local, with or without
 /// correlated randomness. A value is *shared* (x = x_0 + x_1), *opened* (X = x + r is public and
 /// r = r_0 + r_1 is dealt) or a *view* of an opened value: shifted right by s bits, it is
 /// y = A - t + B h with public A, B and dealt t = r >> s, h = r >> 63, and equals floor(x / 2^s)
@@ -38,7 +38,8 @@ public enum Operation: Equatable, Sendable {
   case multiply(ValueID, ValueID)
   /// For each output o, the sum over i of coefficients[o][i] * y^i, y an opened value or view.
   case polynomial(ValueID, coefficients: [[UInt64]])
-  /// Piecewise linear functions of an opened value by one comparison key (see `PiecewiseLinear`).
+  /// Piecewise linear functions of an opened value; the only other operation that may communicate
+  /// (see `PiecewiseLinear`).
   case piecewiseLinear(ValueID, PiecewiseLinear)
   /// Sum of coefficient * value, plus a public constant. The first term gives the shape; another
   /// may have fewer columns, each then serving an equal run of the first's columns.
@@ -88,7 +89,7 @@ public enum WeightRows: Equatable, Sendable {
   case positions(offset: Int)
 }
 
-/// Piecewise linear functions of x, evaluated in one round with one comparison key per element.
+/// Piecewise linear functions of x, by one comparison key per element or by dealt bits.
 ///
 /// Output o is slope * y + intercept on each piece, y = x or its view shifted by `shift`. Pieces
 /// are separated by `knots`: piece k holds knots[k-1] <= x < knots[k]. Comparisons look at bits
@@ -102,6 +103,7 @@ public struct PiecewiseLinear: Equatable, Sendable {
   /// Ascending; in units of x.
   public var knots: [Int]
   public var outputs: [Output]
+  public var comparison: ComparisonProtocol
 
   /// One function: `knots.count + 1` pieces.
   public struct Output: Equatable, Sendable {
@@ -117,16 +119,18 @@ public struct PiecewiseLinear: Equatable, Sendable {
   }
 
   public init(
-    shift: Int, droppedBits: Int, comparedBits: Int, knots: [Int], outputs: [Output]
+    shift: Int, droppedBits: Int, comparedBits: Int, knots: [Int], outputs: [Output],
+    comparison: ComparisonProtocol = .keys
   ) {
     self.shift = shift
     self.droppedBits = droppedBits
     self.comparedBits = comparedBits
     self.knots = knots
     self.outputs = outputs
+    self.comparison = comparison
   }
 
-  /// Levels of the comparison key: all compared bits but the sign.
+  /// Levels of the comparison: all compared bits but the sign.
   public var levels: Int { comparedBits - 1 }
 
   /// Words of payload: the bit and the bit times the mask (or times both mask parts of a view).

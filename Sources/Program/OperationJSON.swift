@@ -36,6 +36,7 @@ extension ProgramNode {
       members["slopes"] = .array(function.outputs.map { integers($0.slopes) })
       members["intercepts"] = .array(function.outputs.map { integers($0.intercepts) })
       members["outputFractionalBits"] = integers(function.outputs.map(\.fractionalBits))
+      if function.comparison == .bits { members["comparison"] = "bits" }
     case .input, .open, .truncate, .linear, .scale, .multiply, .addWeight(_, _, .bias),
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
       break
@@ -135,6 +136,14 @@ extension PiecewiseLinear {
     guard slopes.count == intercepts.count, slopes.count == bits.count else {
       throw reader.failure("slopes", "slopes, intercepts and outputFractionalBits differ in number")
     }
+    let comparison: ComparisonProtocol
+    switch reader.optional("comparison") {
+    case nil: comparison = .keys
+    case .string("bits"): comparison = .bits
+    default:
+      // A program by keys has no such member: one program has one text.
+      throw reader.failure("comparison", "expected \"bits\"")
+    }
     self.init(
       shift: try reader.integer("shift", in: 0...62),
       droppedBits: try reader.integer("droppedBits", in: 0...62),
@@ -142,6 +151,6 @@ extension PiecewiseLinear {
       knots: try reader.integers("knots"),
       outputs: zip(zip(slopes, intercepts), bits).map {
         Output(slopes: $0.0, intercepts: $0.1, fractionalBits: $1)
-      })
+      }, comparison: comparison)
   }
 }

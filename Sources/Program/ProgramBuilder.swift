@@ -27,6 +27,8 @@ package struct MaskedValue {
 package struct ProgramBuilder {
   package var program: SecureProgram
   package var label = ""
+  /// How comparisons are made, where that pays.
+  package var comparison = ComparisonProtocol.keys
   private var openings: [ValueID: ValueID] = [:]
   private var views: [[Int]: ValueID] = [:]
   private var weightIDs: [String: WeightID] = [:]
@@ -43,6 +45,10 @@ package struct ProgramBuilder {
 
   /// Appends `operation`; the results carry `bits` fractional bits each.
   package mutating func emit(_ operation: Operation, bits: [Int]) throws(InputError) -> [ValueID] {
+    var operation = operation
+    if comparison == .bits, case .piecewiseLinear(let x, let function) = operation {
+      operation = .piecewiseLinear(x, function.comparing(preferring: .bits))
+    }
     let shapes: [(ValueShape, ValueForm)]
     do throws(ShapeError) {
       shapes = try program.inferOutputs(operation, isFirst: program.nodes.isEmpty)

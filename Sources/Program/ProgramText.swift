@@ -42,6 +42,7 @@ extension SecureProgram {
     case .piecewiseLinear(_, let function):
       return "\(name) \(reads), \(function.knots.count) knots, \(function.comparedBits) bits from "
         + "\(function.droppedBits), shift \(function.shift)"
+        + (function.comparison == .bits ? ", by bits" : "")
     case .combine(let terms, let constant):
       var parts = terms.map { "\(Int64(bitPattern: $0.coefficient)) v\($0.value)" }
       if constant != 0 { parts.append("\(Int64(bitPattern: constant))") }

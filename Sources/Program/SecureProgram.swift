@@ -145,14 +145,15 @@ extension SecureProgram {
     return used.sorted()
   }
 
-  /// Round after which each value is known: 0 for the input, then 1 more with every `open`.
+  /// Round after which each value is known: 0 for the input, then 1 more with every `open`, and with
+  /// every exchange of a comparison by bits.
   ///
-  /// All opens of one round travel in one message each way.
+  /// All that is opened in one round travels in one message each way.
   public func rounds() -> [Int] {
     var rounds = [Int](repeating: 0, count: values.count)
     for node in nodes {
-      var round = node.operation.inputs.reduce(0) { max($0, rounds[$1]) }
-      if case .open = node.operation { round += 1 }
+      let round =
+        node.operation.inputs.reduce(0) { max($0, rounds[$1]) } + node.operation.roundCount
       for output in node.outputs { rounds[output] = round }
     }
     return rounds

@@ -12,6 +12,8 @@ public enum StreamKind: UInt8, Sendable {
   case comparisonRoot = 2
   /// A party's share of a static weight that the other party's bundle stores.
   case weight = 3
+  /// A party's share of the mask bits of comparisons by bits, in tiles.
+  case comparisonMask = 4
   /// Party 1's share of the client's input rows, from a seed that serves nothing else.
   case clientInput = 0x49
 }
@@ -43,6 +45,9 @@ public struct SessionStreams: Sendable {
   public func correlation(node: Int, component: Int) -> RandomStream {
     stream(.correlation, node, component)
   }
+
+  /// Shares of the mask bits of the comparisons of node `node`, in tiles.
+  public func comparisonMask(node: Int) -> RandomStream { stream(.comparisonMask, node) }
 
   /// Root seeds of the comparison keys of node `node`.
   public func comparisonRoots(node: Int) -> RandomStream { stream(.comparisonRoot, node) }

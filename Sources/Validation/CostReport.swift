@@ -27,6 +27,8 @@ public struct CostReport {
   let layerCount: Int
   /// The whole program's cost of the prompt and of each further token, where asked for.
   let steps: [StepCost]?
+  /// The whole program as it is with either way to compare preferred, by its name in recipes.
+  let comparisons: [Row]
 
   /// The step whose cost stands for "one token": the last one of the session.
   ///
@@ -45,7 +47,9 @@ public struct CostReport {
       session.newCapacity > 1
       ? SessionStep(session: session, rows: last..<last + 1, index: session.newCapacity - 1)
       : prompt
-    func row(_ name: String, _ included: (ProgramNode) -> Bool) -> Row {
+    func row(
+      _ name: String, of program: SecureProgram, _ included: (ProgramNode) -> Bool = { _ in true }
+    ) -> Row {
       Row(
         name: name, prompt: program.cost(of: prompt, where: included),
         token: program.cost(of: token, where: included),
@@ -55,9 +59,12 @@ public struct CostReport {
     for node in program.nodes where !names.contains(CostReport.part(node.label)) {
       names.append(CostReport.part(node.label))
     }
-    rows = names.map { name in row(name) { CostReport.part($0.label) == name } }
-    total = row("total") { _ in true }
-    layers = row("layers") { $0.label.hasPrefix("layers.") }
+    rows = names.map { name in row(name, of: program) { CostReport.part($0.label) == name } }
+    total = row("total", of: program)
+    layers = row("layers", of: program) { $0.label.hasPrefix("layers.") }
+    comparisons = ComparisonProtocol.allCases.map {
+      row($0.rawValue, of: program.comparing(preferring: $0))
+    }
     layerCount =
       Set(
         program.nodes.map(\.label).filter { $0.hasPrefix("layers.") }
@@ -96,6 +103,34 @@ public struct CostReport {
       ])
     }
     return "\n\n\(table.text)"
+  }
+
+  /// What this program costs with `compare: keys` and with `compare: bits`.
+  private var comparisonTable: String {
+    var columns: [(title: String, alignment: TextTable.Alignment)] = [("compare", .left)]
+    for name in isDecoder ? ["prompt", "token"] : ["text"] {
+      columns += [("\(name) rounds", .right), ("\(name) bytes", .right)]
+    }
+    columns += [("comparison keys", .right), ("by bits", .right), ("correlation bytes", .right)]
+    var table = TextTable(columns)
+    for row in comparisons {
+      table.addRow(
+        [row.name] + costs(row) + [
+          String(row.correlations.keyCount), String(row.correlations.bitComparisonCount),
+          String(row.correlations.byteCount(party: 0) + row.correlations.byteCount(party: 1)),
+        ])
+    }
+    return table.text
+  }
+
+  /// Rounds and bytes of the prompt and the token, or of the text.
+  private func costs(_ row: Row) -> [String] {
+    (isDecoder ? [row.prompt, row.token] : [row.prompt]).flatMap { cost in
+      [
+        String(cost.roundCount),
+        String(cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
+      ]
+    }
   }
 
   /// "layers.3.attention.scores" as "layers.*.attention.scores".
@@ -149,17 +184,11 @@ public struct CostReport {
     var table = TextTable(columns)
     for (index, row) in (rows + [total]).enumerated() {
       if index == rows.count { table.addRule() }
-      var cells = [row.name]
-      for cost in isDecoder ? [row.prompt, row.token] : [row.prompt] {
-        cells += [
-          String(cost.roundCount),
-          String(cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
+      let cells =
+        [row.name] + costs(row) + [
+          String(row.correlations.keyCount),
+          String(row.correlations.byteCount(party: 0) + row.correlations.byteCount(party: 1)),
         ]
-      }
-      cells += [
-        String(row.correlations.keyCount),
-        String(row.correlations.byteCount(party: 0) + row.correlations.byteCount(party: 1)),
-      ]
       table.addRow(cells)
     }
     let parties = (0...1).map { Quantity.text(byteCount: total.correlations.byteCount(party: $0)) }
@@ -189,7 +218,10 @@ public struct CostReport {
       Network time with a round trip of \(Quantity.text(seconds: roundTripSeconds)) and \
       \(Quantity.text(bitsPerSecond: bitsPerSecond)): \(Quantity.text(seconds: promptTime)) for \
       the \(isDecoder ? "prompt, \(Quantity.text(seconds: tokenTime)) for the last token" : "text").\
-      \(stepTable)
+
+
+      The same with comparisons by keys, and by bits where they take at most a quarter of the bytes:
+      \(comparisonTable)\(stepTable)
       """
   }
 
@@ -214,7 +246,9 @@ public struct CostReport {
         "rounds": .integer(cost.roundCount),
         "bytesPerParty": .integer(
           cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
-        "comparisons": .integer(cost.comparisonCount), "products": .integer(cost.productCount),
+        "comparisons": .integer(cost.comparisonCount),
+        "bitComparisons": .integer(cost.bitComparisonCount),
+        "products": .integer(cost.productCount),
         "networkSeconds": .number(
           CostReport.seconds(
             cost, roundTripSeconds: roundTripSeconds, bitsPerSecond: bitsPerSecond)),
@@ -227,6 +261,7 @@ public struct CostReport {
           "party0Bytes": .integer(row.correlations.byteCount(party: 0)),
           "party1Bytes": .integer(row.correlations.byteCount(party: 1)),
           "keys": .integer(row.correlations.keyCount),
+          "bitComparisons": .integer(row.correlations.bitComparisonCount),
           "seededWords": .integer(row.correlations.seededWordCount),
         ],
       ]
@@ -238,6 +273,8 @@ public struct CostReport {
       "total": object(total),
       "layers": object(layers), "layerCount": .integer(layerCount),
       "parts": .array(rows.map(object)), "correlationKinds": correlationKinds,
+      "compare": .object(
+        Dictionary(uniqueKeysWithValues: comparisons.map { ($0.name, object($0)) })),
     ]
     if let steps { members["steps"] = .array(steps.map(step)) }
     return .object(members)

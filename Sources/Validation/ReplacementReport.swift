@@ -23,6 +23,8 @@ public struct ReplacementReport: Sendable {
     public var error: ReplacementError
     /// Of the last token of the reference session, or of its text.
     public var cost: StepCost
+    /// Dealt for the reference session, in both files, by each of its tokens.
+    public var dealtByteCount: Int
   }
 
   public let rows: [Row]
@@ -47,6 +49,10 @@ public struct ReplacementReport: Sendable {
       let statistics = try recipe.statistics(
         of: index, in: model, densities: densities ?? calibration)
       let labels = site.operationClass == .softmax ? "\(node.name).softmax" : node.name
+      func belongs(_ node: ProgramNode) -> Bool {
+        node.label == labels || node.label.hasPrefix("\(labels).")
+      }
+      let dealt = program.correlationCost(of: session, where: belongs)
       rows.append(
         Row(
           node: node.name, operationClass: site.operationClass, choice: choice, form: form,
@@ -55,9 +61,9 @@ public struct ReplacementReport: Sendable {
           valid: choice.replacement.validRange(for: site.operationClass),
           error: ReplacementError(
             form, at: statistics, tableTolerance: recipe.tableTolerance),
-          cost: program.cost(of: step) {
-            $0.label == labels || $0.label.hasPrefix("\(labels).")
-          }))
+          cost: program.cost(of: step, where: belongs),
+          dealtByteCount: (dealt.byteCount(party: 0) + dealt.byteCount(party: 1))
+            / session.rowCapacity))
     }
     self.rows = rows
   }
@@ -70,7 +76,7 @@ public struct ReplacementReport: Sendable {
     var table = TextTable([
       ("operation", .left), ("class", .left), ("replacement", .left), ("seen", .right),
       ("valid", .right), ("max error", .right), ("mean error", .right), ("rounds", .right),
-      ("bytes", .right),
+      ("bytes", .right), ("dealt", .right),
     ])
     for row in rows {
       table.addRow([
@@ -78,6 +84,7 @@ public struct ReplacementReport: Sendable {
         row.choice.name + (row.needsTraining ? " (trained)" : ""), Self.text(row.seen),
         Self.text(row.valid), Self.text(row.error.maximum), Self.text(row.error.mean),
         String(row.cost.roundCount), String(Self.byteCount(row.cost)),
+        String(row.dealtByteCount),
       ])
     }
     var notes: [String] = []
@@ -93,7 +100,8 @@ public struct ReplacementReport: Sendable {
 
       Errors are those on the calibration text: of values (activations), of attention weights and
       their sum in a row (softmax), relative (normalisations). Rounds and bytes are those \(size);
-      rounds may be shared with other operations.\(notes.map { "\n\($0)" }.joined())
+      rounds may be shared with other operations. Dealt are bytes of correlations a token, in both
+      files together.\(notes.map { "\n\($0)" }.joined())
       """
   }
 
@@ -120,6 +128,8 @@ public struct ReplacementReport: Sendable {
           "maximumError": .number(row.error.maximum), "meanError": .number(row.error.mean),
           "rounds": .integer(row.cost.roundCount), "bytes": .integer(Self.byteCount(row.cost)),
           "comparisons": .integer(row.cost.comparisonCount),
+          "bitComparisons": .integer(row.cost.bitComparisonCount),
+          "dealtBytesPerToken": .integer(row.dealtByteCount),
         ]
       })
   }

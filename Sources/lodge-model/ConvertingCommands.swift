@@ -57,6 +57,9 @@ let approximateCommand = Command(
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
+    Option(
+      "compare", .choice(["keys", "bits"]),
+      help: "by comparison keys (one round), or dealt bits (more rounds, far fewer bytes)"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time that `fitted` weighs"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth that `fitted` weighs"),
     memoryOption,
@@ -81,6 +84,10 @@ let approximateCommand = Command(
   if let text = arguments.optionalString("embedding"), let choice = Recipe.Embedding(rawValue: text)
   {
     recipe.embedding = choice
+  }
+  if let text = arguments.optionalString("compare"), let choice = Recipe.Comparison(rawValue: text)
+  {
+    recipe.comparison = choice
   }
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }
   let texts = try arguments.optionalString("tokens").map { path throws(InputError) in

@@ -1,5 +1,6 @@
 // Session files: every mismatch is refused by name before anything of them is used.
 
+import Approximation
 import Bytes
 import Containers
 import Correlations
@@ -25,9 +26,11 @@ struct CorrelationFileTests {
     return batch
   }
 
-  @Test(arguments: [true, false])
-  func dealtFilesFit(isDecoder: Bool) throws {
-    let fixture = try DealerFixture(isDecoder ? .opt() : .bert())
+  @Test(arguments: [true, false], Recipe.Comparison.allCases)
+  func dealtFilesFit(isDecoder: Bool, comparison: Recipe.Comparison) throws {
+    var recipe = Recipe.accurate
+    recipe.comparison = comparison
+    let fixture = try DealerFixture(.tiny(isDecoder ? .opt() : .bert(), recipe: recipe))
     let batch = try Self.dealt(fixture)
     let cost = fixture.bundle.program.correlationCost(of: fixture.shape)
     for party in 0...1 {
@@ -42,6 +45,35 @@ struct CorrelationFileTests {
         .reduce(0) { $0 + $1.byteCount }
       #expect(arrays == cost.byteCount(party: party) + 32)
     }
+  }
+
+  /// Tiles of bits have their size from the header, as all arrays do.
+  @Test func tilesOfAnotherSizeAreRefused() throws {
+    var recipe = Recipe.accurate
+    recipe.comparison = .bits
+    let fixture = try DealerFixture(.tiny(.opt(layerCount: 1), recipe: recipe))
+    let batch = try Self.dealt(fixture)
+    var program = fixture.bundle.program
+    let node = try #require(
+      program.nodes.firstIndex {
+        if case .piecewiseLinear(_, let function) = $0.operation {
+          return function.comparison == .bits
+        }
+        return false
+      })
+    guard case .piecewiseLinear(let x, var function) = program.nodes[node].operation else { return }
+    let bits = try #require(program.correlationComponents(node).indices.last)
+    let party = SecureProgram.holder(node: node, component: bits)
+    func refusal() -> InputError? {
+      inputError {
+        try CorrelationFile(path: batch.path(party: party, session: 0), verifying: true).check(
+          party: party, conversion: fixture.bundle.conversion, program: program)
+      }
+    }
+    #expect(refusal() == nil)
+    function.comparedBits += 4
+    program.nodes[node].operation = .piecewiseLinear(x, function)
+    #expect(refusal()?.place == "operations/\(node)/\(bits)")
   }
 
   @Test func fileOfTheOtherPartyIsRefused() throws {

@@ -1,5 +1,6 @@
 // A checker in Python, written from formats/ alone, finds the algebra that the dealer promises.
 
+import Approximation
 import Bytes
 import Correlations
 import Foundation
@@ -37,12 +38,20 @@ import Validation
 
   /// Decoder, encoder, and grouped queries with rotations of all or of half the columns of a head.
   enum TinyModel: String, CaseIterable {
-    case opt, bert, llama, halfRotated
+    case opt, bert, llama, halfRotated, optByBits, bertByBits
+
+    private static var byBits: Recipe {
+      var recipe = Recipe.accurate
+      recipe.comparison = .bits
+      return recipe
+    }
 
     func fixture() throws -> DealerFixture {
       switch self {
       case .opt: try DealerFixture(.opt())
       case .bert: try DealerFixture(.bert())
+      case .optByBits: try DealerFixture(.tiny(.opt(), recipe: Self.byBits))
+      case .bertByBits: try DealerFixture(.tiny(.bert(), recipe: Self.byBits))
       case .llama: try DealerFixture(.tiny(.llama()))
       case .halfRotated:
         try DealerFixture(
@@ -77,7 +86,7 @@ import Validation
     let fixture = try model.fixture()
     let batch = try fixture.batch()
     _ = try fixture.deal(batch)
-    let steps = model == .bert ? [[7, 3]] : [[7, 3], [10]]
+    let steps = [.bert, .bertByBits].contains(model) ? [[7, 3]] : [[7, 3], [10]]
     let texts = "[" + steps.map { "\($0)" }.joined(separator: ",") + "]"
     let outcome = try PythonTool("run-session").run(
       Self.arguments(fixture.files, batch) + ["--tokens", texts])

@@ -84,4 +84,18 @@ struct SessionVectorTests {
       #expect(digests[0] == digests[1], "party \(party)")
     }
   }
+
+  /// The dumps in the texts show these files.
+  @Test(arguments: [("bundle.md", "party0.bundle"), ("correlations.md", "party0.corr")])
+  func dumpsShowTheVectors(text: String, name: String) throws {
+    let path = Repository.root.appending(path: "formats/\(text)").path
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    func short(_ digest: [UInt8]) -> String {
+      "\(digest.hexadecimal.prefix(8))...\(digest.hexadecimal.suffix(4))"
+    }
+    let reader = try ContainerReader(path: FormatVector.valid(name), kind: nil, verifying: true)
+    let program = try DealerBundle(path: FormatVector.valid("dealer.bundle")).program
+    #expect(text.contains("root digest `\(short(reader.digest))`"))
+    #expect(text.contains("\"programDigest\":\"\(short(program.digest))\""))
+  }
 }

@@ -44,7 +44,8 @@ struct AttentionPrimitiveTests {
 
   /// Builds (scores - maximum) mixed with values; comparisons are exact (no dropped bits).
   static func build(
-    _ builder: inout ProgramBuilder, _ x: FixedValue, kind: ModelKind, keyHeads: Int
+    _ builder: inout ProgramBuilder, _ x: FixedValue, kind: ModelKind, keyHeads: Int,
+    comparison: ComparisonProtocol
   )
     throws -> FixedValue
   {
@@ -72,7 +73,8 @@ struct AttentionPrimitiveTests {
           builder.open(difference).id,
           PiecewiseLinear(
             shift: 0, droppedBits: 0, comparedBits: 40, knots: [0],
-            outputs: [.init(slopes: [0, 1], intercepts: [0, 0], fractionalBits: 0)])),
+            outputs: [.init(slopes: [0, 1], intercepts: [0, 0], fractionalBits: 0)],
+            comparison: comparison)),
         bits: [0])[0]
       level = try builder.emit(.pairMerge(level.id, positive), bits: 0, bound: 1)
     }
@@ -99,8 +101,11 @@ struct AttentionPrimitiveTests {
     }
   }
 
-  @Test(arguments: [[1], [7], [5, 1, 1, 1, 1], [1, 1, 1]], [1, 2])
-  func decoder(rowCounts: [Int], keyHeads: Int) throws {
+  @Test(
+    arguments: [[1], [7], [5, 1, 1, 1, 1], [1, 1, 1]].flatMap { [($0, 1), ($0, 2)] },
+    ComparisonProtocol.allCases)
+  func decoder(counts: (rows: [Int], keyHeads: Int), comparison: ComparisonProtocol) throws {
+    let (rowCounts, keyHeads) = counts
     let weights = Self.weights(keyHeads: keyHeads)
     let rows = (0..<rowCounts.reduce(0, +)).map {
       PrimitiveTests.inputs(count: Self.width, bits: 6, salt: UInt32(40 + $0))
@@ -116,7 +121,7 @@ struct AttentionPrimitiveTests {
       kind: .decoder, promptCapacity: rowCounts[0] + 2, newCapacity: rowCounts.count + 3)
     let outcome = try PrimitiveTests.execute(
       width: Self.width, weights: weights, session: session, steps: steps
-    ) { try Self.build(&$0, $1, kind: .decoder, keyHeads: keyHeads) }
+    ) { try Self.build(&$0, $1, kind: .decoder, keyHeads: keyHeads, comparison: comparison) }
     #expect(outcome.parties == outcome.simulator)
     let results = outcome.parties.flatMap { $0 }
     for row in rows.indices {
@@ -126,8 +131,9 @@ struct AttentionPrimitiveTests {
     }
   }
 
-  @Test(arguments: [1, 2, 6, 9], [1, 2])
-  func encoder(rowCount: Int, keyHeads: Int) throws {
+  @Test(arguments: [1, 2, 6, 9].flatMap { [($0, 1), ($0, 2)] }, ComparisonProtocol.allCases)
+  func encoder(counts: (rows: Int, keyHeads: Int), comparison: ComparisonProtocol) throws {
+    let (rowCount, keyHeads) = counts
     let weights = Self.weights(keyHeads: keyHeads)
     let rows = (0..<rowCount).map {
       PrimitiveTests.inputs(count: Self.width, bits: 6, salt: UInt32(60 + $0))
@@ -136,7 +142,7 @@ struct AttentionPrimitiveTests {
     let outcome = try PrimitiveTests.execute(
       kind: .encoder, width: Self.width, weights: weights, session: session,
       steps: [rows.flatMap { $0 }]
-    ) { try Self.build(&$0, $1, kind: .encoder, keyHeads: keyHeads) }
+    ) { try Self.build(&$0, $1, kind: .encoder, keyHeads: keyHeads, comparison: comparison) }
     #expect(outcome.parties == outcome.simulator)
     for row in rows.indices {
       #expect(

@@ -35,8 +35,18 @@ struct DistributionTests {
             shift: 0, droppedBits: 0, comparedBits: 20, knots: [0],
             outputs: [.init(slopes: [0, 1], intercepts: [0, 0], fractionalBits: 0)])),
         bits: [0])
+      let step = try builder.emit(
+        .piecewiseLinear(
+          opened.id,
+          PiecewiseLinear(
+            shift: 3, droppedBits: 1, comparedBits: 20, knots: [0, 9],
+            outputs: [.init(slopes: [0, 1, 2], intercepts: [0, 0, 0], fractionalBits: 0)],
+            comparison: .bits)),
+        bits: [0])
       let sum = try builder.emit(
-        .combine([Term(narrow.id, 1), Term(square.id, 1), Term(positive[0], 1)], constant: 0),
+        .combine(
+          [Term(narrow.id, 1), Term(square.id, 1), Term(positive[0], 1), Term(step[0], 1)],
+          constant: 0),
         bits: 0, bound: 1)
       _ = try builder.emit(.output(sum.id), bits: [])
     } catch { Issue.record(error) }

@@ -192,8 +192,8 @@ struct PrimitiveTests {
     }
   }
 
-  @Test(arguments: [0, 5, 40])
-  func piecewiseLinear(shift: Int) throws {
+  @Test(arguments: [0, 5, 40], ComparisonProtocol.allCases)
+  func piecewiseLinear(shift: Int, comparison: ComparisonProtocol) throws {
     // Three knots, two functions; 50-bit values, 44 of the bits compared.
     let knots = [-(1 << 44), 0, 3 << 43]
     let input =
@@ -204,7 +204,7 @@ struct PrimitiveTests {
       outputs: [
         .init(slopes: [0, 0, 1, 1], intercepts: [0, 0, 0, 0], fractionalBits: 0),
         .init(slopes: [-1, 5, -3, 0], intercepts: [11, -22, 33, 44], fractionalBits: 0),
-      ])
+      ], comparison: comparison)
     for chosen in 0..<2 {
       let outcome = try Self.execute(width: input.count, steps: [input]) { builder, x in
         let results = try builder.emit(

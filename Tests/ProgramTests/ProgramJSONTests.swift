@@ -111,6 +111,7 @@ struct ProgramJSONTests {
     Change("piecewiseLinear", "knots", nil), Change("piecewiseLinear", "slopes", []),
     Change("piecewiseLinear", "intercepts", [], "slopes"),
     Change("piecewiseLinear", "outputFractionalBits", [], "slopes"),
+    Change("piecewiseLinear", "comparison", "keys"), Change("piecewiseLinear", "comparison", 1),
   ])
   func changesAreRefused(_ change: Change) throws {
     try Self.expectRefusal(change, of: Programs.decoder())

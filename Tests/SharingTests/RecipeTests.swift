@@ -62,6 +62,8 @@ struct RecipeTests {
       (["fractionalBits"], 7), (["fractionalBits"], 21), (["fractionalBits"], 16.0),
       (["headroom"], 0.5), (["headroom"], 65), (["headroom"], "4"),
       (["tableTolerance"], 0), (["tableTolerance"], 0.2), (["outsideRange"], "ignore"),
+      (["compare"], "bit"), (["compare"], 1), (["gelu", "compare"], "key"),
+      (["compare"], .null),
       (["geluDegree"], 6), ([""], 0), (["base"], "acurate"), (["relu"], 1),
       (["gelu", "degree"], 1), (["gelu", "degree"], 9), (["gelu", "degree"], 6.0),
       (["gelu", "limit"], 0.5), (["gelu", "limit"], 9), (["silu", "limit"], 21),

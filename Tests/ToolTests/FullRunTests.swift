@@ -40,13 +40,15 @@ import Testing
   }
 
   /// Greedy tokens of the reference, rounds and bytes of the cost interpreter: for two prompts.
-  @Test func theFixtureAnswersAsItsReferenceDoes() throws {
+  @Test(arguments: ["keys", "bits"])
+  func theFixtureAnswersAsItsReferenceDoes(compare: String) throws {
     let folder = try ScratchFolder()
     let chosen = try prompts().filter { ["short", "sentence"].contains($0.name) }
     try #require(chosen.count == 2)
     let capacity = chosen.map(\.tokens.count).max() ?? 1
     let newCount = 12
-    try convert(sessions: 2, prompt: capacity, new: newCount, folder)
+    try convert(
+      ["--compare", compare], sessions: 2, prompt: capacity, new: newCount, folder)
     let servers = Servers(converted: folder)
     let parties = try Parties(servers)
     for (session, prompt) in chosen.enumerated() {

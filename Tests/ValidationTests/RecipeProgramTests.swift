@@ -65,7 +65,17 @@ struct RecipeProgramTests {
   /// approximated graph in float.
   @Test(arguments: Recipe.shipped.map(\.name), ["opt", "gpt2", "bert", "llama"])
   func recipesRun(name: String, family: String) throws {
-    let recipe = try #require(Recipe.shipped(name))
+    try expectRun(name, family, .keys)
+  }
+
+  @Test(arguments: Recipe.shipped.map(\.name), ["gpt2"])
+  func recipesRunByBits(name: String, family: String) throws {
+    try expectRun(name, family, .bits)
+  }
+
+  private func expectRun(_ name: String, _ family: String, _ comparison: Recipe.Comparison) throws {
+    var recipe = try #require(Recipe.shipped(name))
+    recipe.comparison = comparison
     let (model, source) = try Self.model(family)
     let whole = try Whole(model, source, recipe: recipe)
     let isDecoder = model.kind == .decoder
@@ -112,9 +122,10 @@ struct RecipeProgramTests {
   }
 
   /// What a node costs alone is what two parties send for it.
-  @Test(arguments: Recipe.shipped.map(\.name))
-  func costsOfLoneNodesAreThoseOfTheWire(name: String) throws {
-    let recipe = try #require(Recipe.shipped(name))
+  @Test(arguments: Recipe.shipped.map(\.name), Recipe.Comparison.allCases)
+  func costsOfLoneNodesAreThoseOfTheWire(name: String, comparison: Recipe.Comparison) throws {
+    var recipe = try #require(Recipe.shipped(name))
+    recipe.comparison = comparison
     let (model, source) = try Self.model("gpt2")
     let whole = try Whole(model, source, recipe: recipe)
     for (index, node) in model.nodes.enumerated() where node.layer == 0 {
@@ -138,6 +149,35 @@ struct RecipeProgramTests {
             == costs.reduce(0) { $0 + $1.openedWordCount })
       }
     }
+  }
+
+  /// What a recipe says of all comparisons, of a class and of a node: the nearest counts.
+  @Test func comparisonsAreChosenByClassAndNode() throws {
+    let (model, source) = try Self.model("opt")
+    func comparisons(_ json: JSON) throws -> [String: Set<ComparisonProtocol>] {
+      let whole = try Whole(model, source, recipe: Recipe(json: json, source: "a.json"))
+      var found: [String: Set<ComparisonProtocol>] = [:]
+      for node in whole.program.nodes {
+        guard case .piecewiseLinear(_, let function) = node.operation else { continue }
+        found[node.label, default: []].insert(function.comparison)
+      }
+      return found
+    }
+    let names = (0...1).map { "layers.\($0).feedForward.activation" }
+    let maxima = (0...1).map { "layers.\($0).attention.softmax.maximum" }
+    let none = try comparisons(["name": "a"])
+    #expect(Set(none.values) == [[.keys]])
+    let all = try comparisons(["name": "a", "compare": "bits"])
+    #expect((names + maxima).allSatisfy { all[$0] == [.bits] })
+    // Tables have too many knots.
+    #expect(all["layers.0.inputLayerNorm"] == [.keys])
+    let mixed = try comparisons([
+      "name": "a", "compare": "bits",
+      "softmax": ["replacement": "minimax", "compare": "keys"],
+      "nodes": ["layers.1.attention": ["softmax": ["replacement": "minimax", "compare": "bits"]]],
+    ])
+    #expect(names.allSatisfy { mixed[$0] == [.bits] })
+    #expect(maxima.map { mixed[$0] } == [[.keys], [.bits]])
   }
 
   /// Rounds that published replacements and fits take for GeLU alone, its reading included.

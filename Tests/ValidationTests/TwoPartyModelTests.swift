@@ -1,5 +1,6 @@
 // Whole models in two parties: equal to the simulator bit for bit, and as costly as predicted.
 
+import Approximation
 import Bytes
 import Foundation
 import Models
@@ -38,7 +39,22 @@ struct TwoPartyModelTests {
       rounds += cost.roundCount
     }
     #expect(run.channels.allSatisfy { $0.rounds.count == rounds })
+    // Sizes that the cost interpreter predicts are those that were dealt.
+    let cost = converted.program.correlationCost(of: session)
+    for party in 0...1 {
+      #expect(run.correlations.allWords(party: party).count == cost.storedWordCount[party])
+    }
+    let keyBytes = converted.program.nodes.indices.reduce(0) {
+      $0 + run.correlations.storedKeys(node: $1).count
+    }
+    #expect(keyBytes == cost.keyByteCount)
     return run
+  }
+
+  static func recipe(_ comparison: Recipe.Comparison) -> Recipe {
+    var recipe = Recipe.accurate
+    recipe.comparison = comparison
+    return recipe
   }
 
   @Test func wholeFixture() throws {
@@ -61,33 +77,42 @@ struct TwoPartyModelTests {
       #expect(stored.count > 100_000)
       #expect(Uniformity.chiSquare(words: stored) < Uniformity.limit)
     }
-    // Sizes that the cost interpreter predicts are those that were dealt.
-    let cost = converted.program.correlationCost(of: session)
-    for party in 0...1 {
-      #expect(run.correlations.allWords(party: party).count == cost.storedWordCount[party])
-    }
-    let keyBytes = converted.program.nodes.indices.reduce(0) {
-      $0 + run.correlations.storedKeys(node: $1).count
-    }
-    #expect(keyBytes == cost.keyByteCount)
   }
 
-  @Test func smallDecoder() throws {
+  /// With the same masks, comparisons by bits give the words that keys give.
+  @Test func bitsGiveTheWordsOfKeys() throws {
+    let prompt = try ReferencePrompt.fixture()[1].tokens
+    let session = SessionShape(kind: .decoder, promptCapacity: prompt.count, newCapacity: 2)
+    let outputs = try Recipe.Comparison.allCases.map { comparison in
+      let converted = try ConvertedModel.fixture(recipe: Self.recipe(comparison))
+      let run = try TwoPartyRun(
+        program: converted.program, weights: converted.weights, session: session,
+        seed: Self.seed)
+      return try run.run([prompt, [prompt[0]]].map { (converted.oneHot($0), $0.count) })
+    }
+    #expect(outputs[0] == outputs[1])
+    #expect(outputs[0][0].count == 2048)
+  }
+
+  @Test(arguments: Recipe.Comparison.allCases)
+  func smallDecoder(comparison: Recipe.Comparison) throws {
     let folder = try ScratchFolder()
     _ = try TinyCheckpoint.opt(layerCount: 2, width: 24, innerWidth: 40).write(to: folder)
     let texts = [[2, 5, 1, 7, 3, 3], [1, 1, 6, 2]]
-    let converted = try ConvertedModel(path: folder.path, calibrationTexts: texts)
+    let converted = try ConvertedModel(
+      path: folder.path, calibrationTexts: texts, recipe: Self.recipe(comparison))
     let session = SessionShape(kind: .decoder, promptCapacity: 4, newCapacity: 3)
     _ = try Self.compare(converted, session, steps: [[2, 5, 1], [3], [3]])
     _ = try Self.compare(converted, session, steps: [[1]])
   }
 
-  @Test(arguments: [1, 3, 6])
-  func smallEncoder(length: Int) throws {
+  @Test(arguments: [1, 3, 6], Recipe.Comparison.allCases)
+  func smallEncoder(length: Int, comparison: Recipe.Comparison) throws {
     let folder = try ScratchFolder()
     _ = try TinyCheckpoint.bert(layerCount: 2, width: 24, innerWidth: 40).write(to: folder)
     let texts = [[2, 5, 1, 7, 3, 3], [1, 1, 6, 2], [3]]
-    let converted = try ConvertedModel(path: folder.path, calibrationTexts: texts)
+    let converted = try ConvertedModel(
+      path: folder.path, calibrationTexts: texts, recipe: Self.recipe(comparison))
     let session = SessionShape(kind: .encoder, promptCapacity: 6, newCapacity: 0)
     let tokens = Array(texts[0][..<length])
     _ = try Self.compare(converted, session, steps: [tokens])

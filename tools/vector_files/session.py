@@ -62,8 +62,11 @@ def program():
     large = add("piecewiseLinear", [z], shape(two, bits=17), shift=0, droppedBits=0,
                 comparedBits=12, knots=[0], slopes=[[0, 1]], intercepts=[[0, 7]],
                 outputFractionalBits=[17])
-    total = add("combine", [product, power, small, large], shape(two, bits=17),
-                coefficients=[1, 1, -1, 1], constant=9)
+    by_bits = add("piecewiseLinear", [z], shape(two, bits=17), shift=3, droppedBits=40,
+                  comparedBits=7, knots=[-5, 2**41], slopes=[[0, 1, 0]], intercepts=[[0, 7, 7]],
+                  outputFractionalBits=[17], comparison="bits")
+    total = add("combine", [product, power, small, large, by_bits], shape(two, bits=17),
+                coefficients=[1, 1, -1, 1, 2], constant=9)
     opened = add("open", [total], shape(two, "opened", 17))
     scaled = add("scale", [opened], shape(two, bits=21), weight=2)
     last = add("lastRow", [scaled], shape(two, bits=21, rows="last"))
@@ -133,9 +136,10 @@ class Conversion:
                 continue
             for component, words in enumerate(algebra.expected(index)):
                 if (index + component) % 2 == party:
-                    datasets[f"operations/{index}/{component}"] = words - algebra.stream(
-                        1 - party, index, CORRELATION, component, words.size)
-            if node["name"] == "piecewiseLinear":
+                    streamed = algebra.stream(1 - party, index, CORRELATION, component, words.size)
+                    datasets[f"operations/{index}/{component}"] = (
+                        words ^ streamed if algebra.is_bits(index, component) else words - streamed)
+            if node["name"] == "piecewiseLinear" and "comparison" not in node:
                 datasets[f"operations/{index}/keys"] = self.keys(algebra, index)
         return "correlations", self.session_header(party), datasets
 

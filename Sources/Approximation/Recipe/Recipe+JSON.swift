@@ -16,6 +16,7 @@ extension Recipe {
     members["headroom"] = .number(headroom)
     members["tableTolerance"] = .number(tableTolerance)
     members["outsideRange"] = .string(outsideRange.rawValue)
+    members["compare"] = .string(comparison.rawValue)
     if !layers.isEmpty {
       members["layers"] = .object(
         Dictionary(
@@ -45,6 +46,7 @@ extension Recipe {
     recipe.tableTolerance = try reader.number(
       "tableTolerance", default: recipe.tableTolerance, in: 1e-8...0.1)
     recipe.outsideRange = try reader.choice("outsideRange", recipe.outsideRange)
+    recipe.comparison = try reader.choice("compare", recipe.comparison)
     for (operationClass, choice) in try Recipe.choices(&reader) {
       recipe.choose(choice, for: operationClass)
     }

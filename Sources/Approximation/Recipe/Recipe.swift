@@ -23,6 +23,14 @@ public struct Recipe: Equatable, Sendable {
     case extend
   }
 
+  /// How values are compared with each other and with the knots of functions.
+  public enum Comparison: String, Sendable, CaseIterable {
+    /// By one comparison key an element: one round.
+    case keys
+    /// By dealt bits where that pays: a few rounds more, and a small part of the dealt bytes.
+    case bits
+  }
+
   public var name: String
   public var embedding: Embedding
   /// Fractional bits of weights and of activations between operations.
@@ -32,6 +40,8 @@ public struct Recipe: Equatable, Sendable {
   /// Largest relative error of the tables for 1/x (softmax) and 1/sqrt(x) (normalisation).
   public var tableTolerance: Double
   public var outsideRange: OutsideRange
+  /// For every operation whose choice has none.
+  public var comparison: Comparison
   /// One for each class.
   public private(set) var choices: [OperationClass: ReplacementChoice]
   /// Those that differ in a layer, by its number.
@@ -47,6 +57,7 @@ public struct Recipe: Equatable, Sendable {
     headroom = 4
     tableTolerance = 0x1p-15
     outsideRange = .refuse
+    comparison = .keys
     choices = [:]
     layers = [:]
     nodes = [:]

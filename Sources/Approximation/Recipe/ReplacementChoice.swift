@@ -9,13 +9,17 @@ public struct ReplacementChoice: Sendable, Equatable {
   public var note: String
   /// Inputs are clipped to this range first.
   public var clamp: ClosedRange<Double>?
+  /// How this operation compares; nil: as the recipe says for all.
+  public var comparison: Recipe.Comparison?
 
   public init(
-    _ replacement: any Replacement, note: String = "", clamp: ClosedRange<Double>? = nil
+    _ replacement: any Replacement, note: String = "", clamp: ClosedRange<Double>? = nil,
+    comparison: Recipe.Comparison? = nil
   ) {
     self.replacement = replacement
     self.note = note
     self.clamp = clamp
+    self.comparison = comparison
   }
 
   public var name: String { type(of: replacement).name }
@@ -50,6 +54,7 @@ extension ReplacementChoice {
     var members = replacement.parameters
     members["replacement"] = .string(name)
     if !note.isEmpty { members["note"] = .string(note) }
+    if let comparison { members["compare"] = .string(comparison.rawValue) }
     if let clamp { members["clamp"] = [.number(clamp.lowerBound), .number(clamp.upperBound)] }
     return .object(members)
   }
@@ -67,6 +72,7 @@ extension ReplacementChoice {
     replacement = try type.init(&reader, for: operationClass)
     note = reader.contains("note") ? try reader.string("note") : ""
     clamp = try reader.optionalRange("clamp")
+    comparison = reader.contains("compare") ? try reader.choice("compare", nil) : nil
     try reader.finish()
   }
 }

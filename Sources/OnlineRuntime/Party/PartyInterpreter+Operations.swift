@@ -13,7 +13,8 @@ extension PartyInterpreter {
     func component(_ number: Int) throws(InputError) -> [UInt64] {
       let component = program.correlationComponents(index)[number]
       return try material.words(
-        node: index, component: number, ranges: step.dealtRanges(component.shape))
+        node: index, component: number,
+        ranges: step.dealtRanges(component.shape).map { component.words(of: $0) })
     }
     func components(_ indices: Range<Int>) throws(InputError) -> [[UInt64]] {
       var result: [[UInt64]] = []
@@ -69,10 +70,19 @@ extension PartyInterpreter {
       }
     case .piecewiseLinear(let x, let function):
       guard let opened = masked[x] else { break }
-      let shares = try components(program.correlationComponents(index).indices)
-      let results = try piecewise(
-        index, function, opened, step.dealtRanges(shape(x)), components: shares)
-      for (output, result) in zip(node.outputs, results) { shared[output] = result }
+      let ranges = step.dealtRanges(shape(x))
+      let all = program.correlationComponents(index).indices
+      switch function.comparison {
+      case .keys:
+        let results = try piecewise(
+          index, function, opened, ranges, components: components(all))
+        for (output, result) in zip(node.outputs, results) { shared[output] = result }
+      case .bits where !ranges.isEmpty:
+        // Known after some rounds of its own.
+        comparisons[index] = try pendingComparison(
+          index, function, opened, ranges, components: components(all.dropLast()))
+      case .bits: break
+      }
     case .combine(let terms, let constant):
       shared[first] = step.combine(
         terms.map { (shared[$0.value], shape($0.value), $0.coefficient) },

@@ -1,7 +1,8 @@
-// Piecewise linear functions by one comparison key per element, on one party's shares.
+// Piecewise linear functions by comparison keys or by bits, on one party's shares.
 
 import Bytes
 import Program
+import Randomness
 import Rings
 import Sharing
 
@@ -18,24 +19,12 @@ extension PartyInterpreter {
     _ node: Int, _ function: PiecewiseLinear, _ opened: MaskedWords, _ ranges: [Range<Int>],
     components: [[UInt64]]
   ) throws(InputError) -> [[UInt64]] {
-    var value = opened
-    if function.shift > 0 {
-      let parts = ViewParts(opened: opened.base, shift: function.shift)
-      let shares = components.suffix(2)
-      value = MaskedWords(base: parts.base, parts: Array(shares), lift: parts.lift)
-    }
-    let rest = value.rest
     let payload = function.payload
     let knotCount = function.knots.count
-    let steps = function.outputs.indices.map(function.steps)
     let count = opened.base.count
-    var results = function.outputs.indices.map { output in
-      let last = function.lastPiece(output)
-      return (0..<count).map { index in
-        last.slope &* (constantFactor &* value.base[index] &+ rest[index])
-          &+ constantFactor &* last.intercept
-      }
-    }
+    var sums = PieceSums(
+      function: function, value: argument(function, opened, components),
+      constantFactor: constantFactor)
     let roots = material.streams.comparisonRoots(node: node).words(
       in: ranges.map { 2 * $0.lowerBound..<2 * $0.upperBound })
     let comparison = ComparisonFunction(
@@ -59,28 +48,51 @@ extension PartyInterpreter {
         for (position, element) in elements.enumerated() {
           for knot in 0..<knotCount {
             let place = position * knotCount + knot
-            let top = topBits[place]
-            let sign = 1 &- 2 &* top
-            let bit =
-              top &* constantFactor
-              &+ sign &* (components[0][element] &+ outputs[place * payload])
-            // Share of bit * y = bit * base + sum over parts of coefficient * (bit * part).
-            var product = value.base[element] &* bit
-            for part in value.parts.indices {
-              let masked =
-                top &* value.parts[part][element]
-                &+ sign &* (components[part + 1][element] &+ outputs[place * payload + part + 1])
-              product &+= value.coefficient(part, element) &* masked
-            }
-            for output in results.indices {
-              results[output][element] &+=
-                steps[output][knot].slope &* product
-                &+ steps[output][knot].intercept &* bit
+            sums.add(element: element, knot: knot, flip: topBits[place]) {
+              components[$0][element] &+ outputs[place * payload + $0]
             }
           }
         }
       }
     }
-    return results
+    return sums.results
+  }
+
+  /// y: the opened value, or its view with the mask parts that follow the payload's arrays.
+  private func argument(
+    _ function: PiecewiseLinear, _ opened: MaskedWords, _ components: [[UInt64]]
+  ) -> MaskedWords {
+    guard function.shift > 0 else { return opened }
+    let parts = ViewParts(opened: opened.base, shift: function.shift)
+    let shares = components[function.payload..<function.payload + 2]
+    return MaskedWords(base: parts.base, parts: Array(shares), lift: parts.lift)
+  }
+
+  /// The comparisons of a node by bits, before their first round.
+  func pendingComparison(
+    _ node: Int, _ function: PiecewiseLinear, _ opened: MaskedWords, _ ranges: [Range<Int>],
+    components: [[UInt64]]
+  ) throws(InputError) -> PendingComparison {
+    let number = components.count
+    let component = program.correlationComponents(node)[number]
+    let circuit = function.circuit
+    var dealt = BitTiles(planeCount: circuit.planeCount(knots: function.knots.count))
+    var masks = BitTiles(planeCount: circuit.maskCount * function.knots.count)
+    let stream = material.streams.comparisonMask(node: node)
+    for range in ranges {
+      dealt.append(
+        range,
+        of: try material.words(
+          node: node, component: number, ranges: [component.words(of: range)]))
+      let tiles = BitTiles.tiles(holding: range)
+      masks.append(
+        range,
+        of: stream.words(
+          at: tiles.lowerBound * masks.planeCount, count: tiles.count * masks.planeCount))
+    }
+    return PendingComparison(
+      function: function, opened: opened.base, value: argument(function, opened, components),
+      results: Array(components.prefix(function.payload)), dealt: dealt, masks: masks,
+      party: material.party)
   }
 }

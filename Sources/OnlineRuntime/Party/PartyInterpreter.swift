@@ -50,6 +50,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   var caches: [ValueID: MaskedWords] = [:]
   var shared: [[UInt64]] = []
   var masked: [ValueID: MaskedWords] = [:]
+  /// Comparisons by bits that are not done, by node.
+  var comparisons: [Int: PendingComparison] = [:]
   private var nextRow = 0
   private var stepIndex = 0
 
@@ -93,6 +95,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     stepIndex += 1
     shared = [[UInt64]](repeating: [], count: program.values.count)
     masked = [:]
+    comparisons = [:]
     var output: [UInt64] = []
     for (round, indices) in schedule.enumerated() {
       if round > 0 { try open(schedule[round - 1], step, channel) }
@@ -112,14 +115,20 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     return output
   }
 
-  /// Opens all values whose `open` stands in `indices`, in one exchange.
+  /// Opens all values whose `open` stands in `indices`, and what pending comparisons open, in one
+  /// exchange.
   private mutating func open(
     _ indices: [Int], _ step: SessionStep, _ channel: some OpeningChannel
   ) throws(InputError) {
     var outgoing: [UInt64] = []
     var opened: [(value: ValueID, mask: [UInt64], range: Range<Int>)] = []
-    for index in indices {
+    var compared: [(node: Int, range: Range<Int>)] = []
+    for index in Set(indices).union(comparisons.keys).sorted() {
       let node = program.nodes[index]
+      if let words = comparisons[index]?.outgoing() {
+        compared.append((index, outgoing.count..<outgoing.count + words.count))
+        outgoing += words
+      }
       guard case .open(let x) = node.operation else { continue }
       let mask = material.streams.mask(node: index).words(
         in: step.dealtRanges(program.values[x].shape))
@@ -139,6 +148,15 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     let incoming = try channel.exchange(outgoing)
     guard incoming.count == outgoing.count else {
       throw InputError("peer", "sent \(incoming.count) words where \(outgoing.count) were expected")
+    }
+    for entry in compared {
+      let node = program.nodes[entry.node]
+      guard
+        let results = comparisons[entry.node]?.receive(
+          Array(incoming[entry.range]), constantFactor: constantFactor)
+      else { continue }
+      comparisons[entry.node] = nil
+      for (output, result) in zip(node.outputs, results) { shared[output] = result }
     }
     for element in outgoing.indices { outgoing[element] &+= incoming[element] }
     for entry in opened {

@@ -1,0 +1,92 @@
+// What the dealer makes for comparisons by bits.
+
+import Program
+import Randomness
+import Rings
+import Sharing
+
+extension Dealer {
+  /// The arrays of a piecewise linear function by bits: masked result bits times mask parts, the mask
+  /// parts of a view, and the tiles of dealt bits.
+  func bitComponents(
+    _ components: [CorrelationComponent], _ function: PiecewiseLinear, node: Int, mask: [UInt64],
+    _ masks: SessionMasks
+  ) -> [[UInt64]] {
+    let circuit = function.circuit
+    let knots = function.knots.count
+    let maskBits = masks.comparisonMask(
+      node: node,
+      count: BitTiles.tileCount(elements: mask.count) * knots * circuit.maskCount)
+    return components.map { component in
+      switch component.meaning {
+      case .resultBit(let part):
+        var words: [UInt64] = []
+        words.reserveCapacity(mask.count * knots)
+        for (element, word) in mask.enumerated() {
+          let factor = function.maskParts(word)[part]
+          for knot in 0..<knots {
+            let plane =
+              (element / 64 * knots + knot) * circuit.maskCount + circuit.maskCount - 1
+            words.append(((maskBits[plane] &>> UInt64(element % 64)) & 1) &* factor)
+          }
+        }
+        return words
+      case .comparedBits: return comparedBits(function, circuit, mask: mask, maskBits: maskBits)
+      case .shiftedMask(let shift): return mask.map { $0 &>> UInt64(shift) }
+      case .topBit: return mask.map { $0 &>> 63 }
+      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .windowBit: return []
+      }
+    }
+  }
+
+  /// Tiles of thresholds, top bits, and products of mask bits; the mask is 0 beyond the last element.
+  private func comparedBits(
+    _ function: PiecewiseLinear, _ circuit: BitComparison, mask: [UInt64], maskBits: [UInt64]
+  ) -> [UInt64] {
+    let knots = function.knots.count
+    let tileCount = BitTiles.tileCount(elements: mask.count)
+    var words: [UInt64] = []
+    words.reserveCapacity(tileCount * circuit.planeCount(knots: knots))
+    var planes = [UInt64](repeating: 0, count: 64)
+    for tile in 0..<tileCount {
+      for lane in 0..<64 {
+        let element = 64 * tile + lane
+        planes[lane] = element < mask.count ? function.window(mask[element]) : 0
+      }
+      BitTiles.transpose(&planes)
+      for block in circuit.blocks { words += Dealer.thresholds(planes[block]) }
+      words.append(planes[circuit.levels])
+      for knot in 0..<knots {
+        let first = (tile * knots + knot) * circuit.maskCount
+        for gate in circuit.gates.joined() {
+          for set in gate.products {
+            words.append(
+              gate.variables.indices.reduce(.max) { product, variable in
+                set >> variable & 1 == 0
+                  ? product : product & maskBits[first + gate.firstMask + variable]
+              })
+          }
+        }
+      }
+    }
+    return words
+  }
+
+  /// [number >= k] for k = 1, 2, ..., from the bits of 64 numbers.
+  private static func thresholds(_ bits: ArraySlice<UInt64>) -> [UInt64] {
+    bits.reduce([]) { lower, bit in
+      // With a higher bit: 1...  of the numbers below, then the bit alone, then both.
+      lower.map { $0 | bit } + [bit] + lower.map { $0 & bit }
+    }
+  }
+}
+
+extension SessionMasks {
+  /// Mask bits of comparisons of node `node`, both parties' shares added modulo 2.
+  func comparisonMask(node: Int, count: Int) -> [UInt64] {
+    var words = streams[0].comparisonMask(node: node).words(at: 0, count: count)
+    let other = streams[1].comparisonMask(node: node).words(at: 0, count: count)
+    for index in words.indices { words[index] ^= other[index] }
+    return words
+  }
+}
