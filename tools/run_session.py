@@ -16,11 +16,12 @@ import sys
 import numpy as np
 
 from bit_comparison import Circuit, from_tiles
-from check_session import CORRELATION, MASK, ROOT, Session
+from check_session import Session
 from comparison_function import evaluate
 from read_bundle import FormatError, Pair
 from read_container import ContainerError
 from rotation import factors
+from session_algebra import CORRELATION, MASK, ROOT
 
 U = np.uint64
 

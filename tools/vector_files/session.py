@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from check_session import CORRELATION, ROOT, Algebra
 from comparison_function import generate
 from read_bundle import WEIGHT_KIND, WEIGHT_SESSION, derived_seed, stream_words
+from session_algebra import CORRELATION, ROOT, Algebra
 from vector_files.container import canonical, write
 
 CONVERSION = "c0" * 16

@@ -1,0 +1,206 @@
+"""What the arrays of a session must add up to, from formats/correlations.md and formats/program.md."""
+
+import hashlib
+import math
+
+import numpy as np
+
+from bit_comparison import Circuit, from_tiles, to_tiles
+from read_bundle import stream_words
+
+MASK, CORRELATION, ROOT, COMPARISON_MASK = 0, 1, 2, 4
+U = np.uint64
+
+
+class Algebra:
+    """What the arrays of one session must add up to, from both seeds and the weights."""
+
+    def __init__(self, program, weight, header, seeds):
+        """`weight` gives the words of a weight by its number; `seeds` are those of both parties."""
+        self.program, self.weight, self.header, self.seeds = program, weight, header, seeds
+        self.values, self.nodes = program["values"], program["operations"]
+        self.number = header["session"]
+        self.rows = header["promptCapacity"] + max(header["newCapacity"] - 1, 0)
+        self.last_rows = max(header["newCapacity"], 1)
+        text = f"lodge/1/comparison/{self.number}/".encode() + bytes.fromhex(header["batch"])
+        self.comparison_key = hashlib.sha256(text).digest()[:16]
+        self.first_value, self.opener, self.viewed = [], {}, {}
+        written = 0
+        for index, node in enumerate(self.nodes):
+            self.first_value.append(written)
+            if node["name"] == "open":
+                self.opener[written] = index
+            if node["name"] == "view":
+                self.viewed[written] = (node["reads"][0], node["shift"])
+            written += node["writes"]
+
+    def row_count(self, value):
+        return self.last_rows if self.values[value]["rows"] == "last" else self.rows
+
+    def runs(self, value):
+        """(number of runs a row, their length in each row)."""
+        kind, *numbers = self.values[value]["columns"]
+        lengths = []
+        for row in range(self.row_count(value)):
+            keys = row + 1 if self.program["kind"] == "decoder" else self.rows
+            if kind in ("keys", "pairs"):
+                keys = -(-keys // 2 ** numbers[1])
+            lengths.append({"fixed": numbers[0], "keys": keys, "pairs": keys // 2,
+                            "sessionKeys": self.rows}[kind])
+        return (1 if kind == "fixed" else numbers[0]), lengths
+
+    def count(self, value):
+        heads, lengths = self.runs(value)
+        return heads * sum(lengths)
+
+    def broadcast(self, words, narrow, wide):
+        """Each word of a fixed-width value repeated over its run of `wide`."""
+        if self.values[narrow] == self.values[wide] or len(words) == self.count(wide):
+            return words
+        width, lengths = self.values[narrow]["columns"][1], self.runs(wide)[1]
+        fixed = self.values[wide]["columns"][0] == "fixed"
+        return np.repeat(words, [n // width if fixed else n for n in lengths for _ in range(width)])
+
+    # Randomness
+
+    def stream(self, party, node, kind, index, count):
+        return stream_words(self.seeds[party], self.number, party, node, kind, index, count)
+
+    def mask(self, value):
+        node, count = self.opener[value], self.count(value)
+        return sum(self.stream(p, node, MASK, 0, count) for p in (0, 1))
+
+    def parts(self, value):
+        """r of an opened value; t and h of a view."""
+        if value not in self.viewed:
+            return [self.mask(value)]
+        opened, shift = self.viewed[value]
+        mask = self.mask(opened)
+        return [mask >> U(shift), mask >> U(63)]
+
+    def is_bits(self, index, component):
+        """Whether an array is the dealt bits of comparisons by bits, the last of its operation."""
+        node = self.nodes[index]
+        return node.get("comparison") == "bits" and component == (5 if node["shift"] else 2)
+
+    def comparison_masks(self, index, party):
+        """The share of the mask bits [64 tiles, planes] of comparisons by bits."""
+        circuit = Circuit(self.nodes[index])
+        planes = circuit.mask_count * circuit.knots
+        tiles = -(-self.count(self.nodes[index]["reads"][0]) // 64)
+        return from_tiles(self.stream(party, index, COMPARISON_MASK, 0, tiles * planes), planes)
+
+    # Expected arrays
+
+    def expected(self, index):
+        """What the correlated arrays of node `index` add up to, in order."""
+        node, first = self.nodes[index], self.first_value[index]
+        name, reads = node["name"], node["reads"]
+        if name == "view":
+            mask = self.mask(reads[0])
+            return [mask >> U(node["shift"]), mask >> U(63)]
+        if name == "linear":
+            weight = self.program["weights"][node["weight"]]
+            matrix = self.weight(node["weight"])
+            matrix = matrix if weight["isTransposed"] else matrix.T
+            return [(self.mask(reads[0]).reshape(-1, matrix.shape[0]) @ matrix).ravel()]
+        if name == "scale":
+            vector = self.weight(node["weight"]).ravel()
+            return [(self.mask(reads[0]).reshape(-1, vector.size) * vector).ravel()]
+        if name in ("scores", "mix"):
+            return [self.attention(name, node["heads"], node["keyHeads"], reads, first)]
+        if name == "multiply":
+            right = [self.broadcast(p, reads[1], reads[0]) for p in self.parts(reads[1])]
+            return [x * y for x in self.parts(reads[0]) for y in right]
+        if name == "polynomial":
+            degree = max(map(len, node["coefficients"])) - 1
+            base, *top = self.parts(reads[0])
+            powers = [base]
+            while len(powers) < degree:
+                powers.append(powers[-1] * base)
+            return powers[1:] + [top[0] * power for power in powers[:degree - 1] if top]
+        mask, shift = self.mask(reads[0]), node["shift"]
+        parts = [np.ones_like(mask)] + ([mask >> U(shift), mask >> U(63)] if shift else [mask])
+        if node.get("comparison") == "bits":
+            circuit = Circuit(node)
+            masks = self.comparison_masks(index, 0) ^ self.comparison_masks(index, 1)
+            results = masks[:mask.size, circuit.mask_count - 1::circuit.mask_count].astype(U)
+            return ([(part[:, None] * results).ravel() for part in parts]
+                    + (parts[1:] if shift else [])
+                    + [to_tiles(circuit.dealt(self.window(node, mask), masks))])
+        top = self.window(node, mask) >> U(node["comparedBits"] - 1)
+        return [part * top for part in parts] + (parts[1:] if shift else [])
+
+    def attention(self, name, heads, key_heads, reads, result):
+        first, second = self.mask(reads[0]), self.mask(reads[1])
+        width = self.values[reads[1]]["columns"][1]
+        second = second.reshape(-1, key_heads, width // key_heads)
+        second = second.repeat(heads // key_heads, axis=1)
+        output, place = [], 0
+        for row, length in enumerate(self.runs(result if name == "scores" else reads[0])[1]):
+            left = self.values[reads[0]]["columns"][1] if name == "scores" else heads * length
+            rows = first[place:place + left].reshape(heads, -1)
+            place += left
+            output += [second[:length, h] @ rows[h] if name == "scores"
+                       else rows[h] @ second[:length, h] for h in range(heads)]
+        return np.concatenate(output)
+
+    @staticmethod
+    def window(node, words):
+        return (words >> U(node["droppedBits"])) & U(2 ** node["comparedBits"] - 1)
+
+    def array_count(self, index):
+        """How many correlated arrays the operation has."""
+        node, name = self.nodes[index], self.nodes[index]["name"]
+        if name == "view":
+            return 2
+        if name in ("linear", "scale", "scores", "mix"):
+            return 1
+        if name == "multiply":
+            return math.prod(2 if value in self.viewed else 1 for value in node["reads"])
+        if name == "polynomial":
+            degree = max(map(len, node["coefficients"])) - 1
+            return (degree - 1) * (2 if node["reads"][0] in self.viewed else 1)
+        if name == "piecewiseLinear":
+            return (5 if node["shift"] else 2) + ("comparison" in node)
+        return 0
+
+    def array_size(self, index, component):
+        """Words of a correlated array."""
+        node, count = self.nodes[index], self.count(self.first_value[index])
+        if node.get("comparison") == "bits":
+            if self.is_bits(index, component):
+                return Circuit(node).plane_count() * -(-count // 64)
+            if component < (3 if node["shift"] else 2):
+                return len(node["knots"]) * count
+        return count
+
+    def key_shape(self, index):
+        """(keys, bytes of each) of a piecewiseLinear operation."""
+        node = self.nodes[index]
+        payload = 3 if node["shift"] else 2
+        size = 8 + (node["comparedBits"] - 1) * (16 + 8 * payload) + 8 * payload
+        return self.count(node["reads"][0]), size
+
+    def layout(self, party):
+        """Names, element types and shapes of the datasets in the file of `party`."""
+        datasets = {"seed": ("u8", (32,))}
+        for index, node in enumerate(self.nodes):
+            for component in range(self.array_count(index)):
+                if (index + component) % 2 == party:
+                    datasets[f"operations/{index}/{component}"] = (
+                        "u64", (self.array_size(index, component),))
+            if node["name"] == "piecewiseLinear" and "comparison" not in node:
+                datasets[f"operations/{index}/keys"] = ("u8", self.key_shape(index))
+        return datasets
+
+    def comparison(self, index, mask):
+        """The thresholds alpha and payloads beta of the comparison keys, one list entry a key."""
+        node = self.nodes[index]
+        parts = [mask >> U(node["shift"]), mask >> U(63)] if node["shift"] else [mask]
+        levels, entries = node["comparedBits"] - 1, []
+        for element, window in enumerate(map(int, self.window(node, mask))):
+            sign = 1 - 2 * (window >> levels)
+            payload = [1] + [int(part[element]) for part in parts]
+            entries.append((window % 2**levels, [sign * part % 2**64 for part in payload]))
+        return entries
