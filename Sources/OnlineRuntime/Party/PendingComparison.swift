@@ -127,7 +127,7 @@ struct PendingComparison {
     guard round < circuit.gates.count else {
       return outputs(&reader, constantFactor: constantFactor)
     }
-    // Sums over sets of variables, indexed by the set: products of opened bits, shares of masks.
+    // By set of variables: products of opened bits, and shares of products of mask bits.
     var opened = [UInt64](repeating: 0, count: 128)
     var masked = opened
     forEachKnot { state, tile, knot, lanes in
