@@ -22,7 +22,8 @@ public struct AtomicFile {
   public static func write(
     to path: String, mode: UInt32 = 0o600, _ body: (Int32) throws(InputError) -> Void
   ) throws(InputError) {
-    let (temporary, descriptor) = try create(for: path, mode: mode)
+    let (temporary, descriptor) = try PartialFile.create(
+      for: path, flags: O_WRONLY, mode: mode)
     var failure: InputError?
     do throws(InputError) {
       try body(descriptor)
@@ -30,16 +31,13 @@ public struct AtomicFile {
     } catch {
       failure = error
     }
+    // The lock goes with the descriptor, which is closed when the file has its name.
+    if failure == nil, unsafe rename(temporary, path) != 0 {
+      failure = InputError(path, systemCause("cannot rename"))
+    }
+    if failure != nil { unsafe unlink(temporary) }
     let closed = close(descriptor) == 0 ? nil : InputError(path, systemCause("cannot close"))
-    if let error = failure ?? closed {
-      unsafe unlink(temporary)
-      throw error
-    }
-    guard unsafe rename(temporary, path) == 0 else {
-      let error = InputError(path, systemCause("cannot rename"))
-      unsafe unlink(temporary)
-      throw error
-    }
+    if let error = failure ?? closed { throw error }
     try FilePaths.synchronizeFolder(FilePaths.folder(of: path))
   }
 
@@ -47,26 +45,10 @@ public struct AtomicFile {
   /// before it begins.
   public static func check(_ path: String) throws(InputError) {
     if FilePaths.isFolder(path) { throw InputError(path, "is a folder") }
-    let (temporary, descriptor) = try create(for: path, mode: 0o600)
-    close(descriptor)
+    let (temporary, descriptor) = try PartialFile.create(
+      for: path, flags: O_WRONLY, mode: 0o600)
     unsafe unlink(temporary)
-  }
-
-  private static func create(for path: String, mode: UInt32) throws(InputError)
-    -> (temporary: String, descriptor: Int32)
-  {
-    let folder = FilePaths.folder(of: path)
-    let name = FilePaths.lastComponent(of: path)
-    guard !name.isEmpty, name != ".", name != ".." else {
-      throw InputError(path, "not the name of a file")
-    }
-    let temporary = "\(folder)/.\(name).\(String(UInt64.random(in: 0...UInt64.max), radix: 36)).tmp"
-    let descriptor = unsafe open(
-      temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
-    guard descriptor >= 0 else {
-      throw InputError(path, "cannot create: \(SystemError.message(errno))")
-    }
-    return (temporary, descriptor)
+    close(descriptor)
   }
 
   private static func fill(_ descriptor: Int32, with bytes: [UInt8], path: String) -> InputError? {

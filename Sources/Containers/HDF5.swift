@@ -36,7 +36,7 @@ package enum HDF5 {
     if let range = text.firstRange(of: "errno = "),
       let number = Int32(text[range.upperBound...].prefix { $0.isNumber })
     {
-      return InputError(source, place: place, "\(action): \(OpenFile.message(number))")
+      return InputError(source, place: place, "\(action): \(SystemError.message(number))")
     }
     let cause = DatasetDescription.printable(text)
     return InputError(source, place: place, cause.isEmpty ? action : "\(action) (\(cause))")

@@ -21,21 +21,18 @@ final class OpenFile: Sendable {
     self.path = path
     reopenPath = path
     isNameless = false
-    guard descriptor >= 0 else { throw InputError(path, OpenFile.message(errno)) }
+    guard descriptor >= 0 else { throw InputError(path, SystemError.message(errno)) }
     guard try status().st_mode & S_IFMT == S_IFREG else {
       throw InputError(path, "is not a regular file")
     }
   }
 
-  /// Creates `path`, which must not exist, readable by its owner alone; errors name `finalPath`.
-  init(creating path: String, for finalPath: String) throws(InputError) {
-    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+  /// Owns the open `descriptor` of the file at `path`; errors name `finalPath`.
+  init(descriptor: Int32, path: String, for finalPath: String) {
+    self.descriptor = descriptor
     self.path = finalPath
     reopenPath = path
     isNameless = false
-    guard descriptor >= 0 else {
-      throw InputError(finalPath, "cannot be created: \(OpenFile.message(errno))")
-    }
   }
 
   /// A second descriptor of a file without a name.
@@ -44,22 +41,15 @@ final class OpenFile: Sendable {
     path = file.name
     reopenPath = "/proc/self/fd/\(descriptor)"
     isNameless = true
-    guard descriptor >= 0 else { throw InputError(path, OpenFile.message(errno)) }
+    guard descriptor >= 0 else { throw InputError(path, SystemError.message(errno)) }
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  /// The text of a system error, in lower case as our own messages are.
-  static func message(_ number: Int32) -> String {
-    guard let text = unsafe strerror(number) else { return "error \(number)" }
-    let message = unsafe String(cString: text)
-    return message.prefix(1).lowercased() + message.dropFirst()
-  }
-
   func status() throws(InputError) -> stat {
     var result = stat()
     guard unsafe fstat(descriptor, &result) == 0 else {
-      throw InputError(path, OpenFile.message(errno))
+      throw InputError(path, SystemError.message(errno))
     }
     return result
   }
@@ -73,7 +63,7 @@ final class OpenFile: Sendable {
       let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
       let count = unsafe pread(descriptor, rest.baseAddress, rest.count, offset + done)
       if count < 0 && errno == EINTR { continue }
-      guard count >= 0 else { throw InputError(path, OpenFile.message(errno)) }
+      guard count >= 0 else { throw InputError(path, SystemError.message(errno)) }
       guard count > 0 else { throw InputError(path, offset: offset + done, "the file ends here") }
       done += count
     }
@@ -86,7 +76,7 @@ final class OpenFile: Sendable {
       let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
       let count = unsafe pwrite(descriptor, rest.baseAddress, rest.count, offset + done)
       if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw InputError(path, OpenFile.message(errno)) }
+      guard count > 0 else { throw InputError(path, SystemError.message(errno)) }
       done += count
     }
     // The disk begins with large pieces at once, so that little is left when the file is finished.
@@ -107,7 +97,7 @@ final class OpenFile: Sendable {
       let available = Int(system.f_bavail) * Int(system.f_frsize)
       throw InputError(
         path,
-        "\(OpenFile.message(number)): \(byteCount) bytes needed"
+        "\(SystemError.message(number)): \(byteCount) bytes needed"
           + (isKnown ? ", \(available) available" : ""),
         hint: "free disk space, or write to another folder")
     }
@@ -127,7 +117,7 @@ final class OpenFile: Sendable {
     let protection = isWritable ? PROT_READ | PROT_WRITE : PROT_READ
     let address = unsafe mmap(nil, byteCount, protection, MAP_SHARED, descriptor, start)
     guard let address = unsafe address, unsafe address != MAP_FAILED else {
-      throw InputError(path, "cannot be mapped: \(OpenFile.message(errno))")
+      throw InputError(path, "cannot be mapped: \(SystemError.message(errno))")
     }
     defer { unsafe munmap(address, byteCount) }
     return try unsafe body(

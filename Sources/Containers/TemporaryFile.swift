@@ -13,16 +13,10 @@ final class TemporaryFile: Sendable {
   private let isPublished = Atomic(false)
 
   init(for finalPath: String) throws(InputError) {
-    let folder = TemporaryFile.folder(of: finalPath)
-    let name = finalPath.split(separator: "/").last.map(String.init) ?? ""
-    guard !name.isEmpty, !finalPath.hasSuffix("/") else {
-      throw InputError(finalPath, "is not the name of a file")
-    }
-    let random = String(UInt64.random(in: .min ... .max), radix: 36)
+    let partial = try PartialFile.create(for: finalPath, flags: O_RDWR, mode: 0o600)
     self.finalPath = finalPath
-    let path = "\(folder)/.\(name).\(random).partial"
-    file = try OpenFile(creating: path, for: finalPath)
-    self.path = path
+    file = OpenFile(descriptor: partial.descriptor, path: partial.path, for: finalPath)
+    path = partial.path
   }
 
   init(_ anonymous: AnonymousFile) throws(InputError) {
@@ -39,21 +33,12 @@ final class TemporaryFile: Sendable {
   func publish() throws(InputError) {
     guard let path else { return }
     guard fsync(file.descriptor) == 0 else {
-      throw InputError(finalPath, OpenFile.message(errno))
+      throw InputError(finalPath, SystemError.message(errno))
     }
     guard unsafe rename(path, finalPath) == 0 else {
-      throw InputError(finalPath, "cannot be put in place: \(OpenFile.message(errno))")
+      throw InputError(finalPath, "cannot be put in place: \(SystemError.message(errno))")
     }
     isPublished.store(true, ordering: .releasing)
-    let folder = unsafe open(
-      TemporaryFile.folder(of: finalPath), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard folder >= 0 else { throw InputError(finalPath, OpenFile.message(errno)) }
-    defer { close(folder) }
-    guard fsync(folder) == 0 else { throw InputError(finalPath, OpenFile.message(errno)) }
-  }
-
-  private static func folder(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
+    try FilePaths.synchronizeFolder(FilePaths.folder(of: finalPath))
   }
 }

@@ -36,7 +36,7 @@ import Testing
 
   @Test func refusesWhatIsNotARegularFile() throws {
     let absent = folder.file("none")
-    #expect(throws: InputError(absent, "cannot open: No such file or directory")) {
+    #expect(throws: InputError(absent, "cannot open: no such file or directory")) {
       try MappedFile(path: absent)
     }
     #expect(throws: InputError(folder.path, "not a regular file")) {
