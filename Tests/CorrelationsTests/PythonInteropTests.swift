@@ -165,4 +165,29 @@ import Validation
     right[2] = copy
     try Self.expectFailure(right, "do not add up")
   }
+
+  /// One wrong bit among thresholds and products of mask bits.
+  @Test func wrongDealtBitBreaksTheAlgebra() throws {
+    let fixture = try TinyModel.optByBits.fixture()
+    let batch = try fixture.batch()
+    _ = try fixture.deal(batch)
+    let program = fixture.bundle.program
+    let node = try #require(
+      program.nodes.firstIndex {
+        if case .piecewiseLinear(_, let function) = $0.operation {
+          return function.comparison == .bits
+        }
+        return false
+      })
+    let bits = try #require(program.correlationComponents(node).indices.last)
+    let party = SecureProgram.holder(node: node, component: bits)
+    var files = Self.arguments(fixture.files, batch)
+    let copy = fixture.folder("changed.corr")
+    try DamagedFile.rewrite(
+      files[2 + party], to: copy,
+      words: { if $0 == "operations/\(node)/\(bits)" { $1[$1.count - 1] ^= 1 } })
+    files[2 + party] = copy
+    files += ["--operations", "1000", "--keys", "1"]
+    try Self.expectFailure(files, "operation \(node) (piecewiseLinear), component \(bits)")
+  }
 }

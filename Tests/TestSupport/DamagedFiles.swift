@@ -8,10 +8,12 @@ import Foundation
 public enum DamagedFile {
   /// Copies the container at `path` with another header; its digests fit again.
   ///
-  /// Datasets of all types that files of ours have are copied, except those named in `without`.
+  /// Datasets of all types that files of ours have are copied, except those named in `without`;
+  /// `words` may change the words of each.
   public static func rewrite(
     _ path: String, to copy: String, kind: String? = nil, without removed: Set<String> = [],
-    header change: (inout [String: JSON]) -> Void = { _ in }
+    header change: (inout [String: JSON]) -> Void = { _ in },
+    words changeWords: (String, inout [UInt64]) -> Void = { _, _ in }
   ) throws {
     let reader = try ContainerReader(path: path, kind: nil, verifying: false)
     guard case .object(var members) = reader.header else { return }
@@ -23,7 +25,10 @@ public enum DamagedFile {
       let name = dataset.name
       switch dataset.elementType {
       case .u8: try writer.write(name, values: reader.read(name, as: UInt8.self))
-      case .u64: try writer.write(name, values: reader.read(name, as: UInt64.self))
+      case .u64:
+        var words = try reader.read(name, as: UInt64.self)
+        changeWords(name, &words)
+        try writer.write(name, values: words)
       case .i64: try writer.write(name, values: reader.read(name, as: Int64.self))
       case .i32: try writer.write(name, values: reader.read(name, as: Int32.self))
       case .i16: try writer.write(name, values: reader.read(name, as: Int16.self))
