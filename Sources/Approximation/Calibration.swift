@@ -12,6 +12,8 @@ public enum ObservedQuantity: String, Sendable, CaseIterable {
   case scores
   /// Attention scores after subtracting the maximum of their row.
   case centredScores
+  /// Sums of the exponentials of a row's centred scores, what softmax divides by.
+  case denominator
 }
 
 /// Smallest and largest value of each observed quantity of each node, and how its values were
@@ -95,6 +97,16 @@ public struct Calibration: Equatable, Sendable {
   {
     let range = try range(node, quantity)
     return max(abs(range.lowerBound), abs(range.upperBound))
+  }
+
+  /// The variances (mean squares of an `rmsNorm`, without epsilon) that a normalisation is made for:
+  /// those seen, widened by `headroom` at both ends, positive, and at least an octave.
+  public func normalisedRange(_ node: String, headroom: Double) throws(InputError)
+    -> ClosedRange<Double>
+  {
+    let seen = try range(node, .variance)
+    let low = max(seen.lowerBound, 1e-9) / headroom
+    return low...max(seen.upperBound * headroom, 2 * low)
   }
 }
 

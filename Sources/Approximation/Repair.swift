@@ -5,10 +5,13 @@ public import Models
 
 /// Repair without training: layer after layer, the weight and the bias of each linear layer are fitted by
 /// ridge regression to what the original layer wrote on calibration text, given what the layer reads now.
+/// Where the output is added to a residual stream, the sum is what is fitted, so that a layer makes good
+/// for what those before it left.
 ///
 /// A change is kept only where it brings the layer closer to the original on text it was not fitted on.
 public struct Repair: Sendable {
-  /// What became of one layer; errors are relative to the size of the original outputs, on held-out rows.
+  /// What became of one layer; errors are relative to the size of the original outputs (of the sums
+  /// that they are added to), on held-out rows, before those are fitted to as well.
   public struct Layer: Equatable, Sendable {
     public var node: String
     public var errorBefore: Double
@@ -45,11 +48,14 @@ public struct Repair: Sendable {
         hint: "repair on fewer texts, or with a larger --memory")
     }
     let nodeCount = model.nodes.count
+    // What a target is fitted to: its own output in the original, or the sum it becomes a term of.
+    var outputs: [Int: Int] = [:]
+    for target in targets { outputs[model.residualSum(of: target)?.sum ?? target] = target }
     var originals: [Int: [Float]] = [:]
     try FloatInterpreter(model, weights: source, memory: memory).run(
       texts: texts, source: name,
       observe: { node, kind, values in
-        if kind == .output, targets.contains(node) { originals[node, default: []] += values }
+        if kind == .output, let target = outputs[node] { originals[target, default: []] += values }
       },
       progress: { progress($0 * nodeCount / max($1, 1), 2 * nodeCount) })
 
@@ -58,13 +64,14 @@ public struct Repair: Sendable {
     var layers: [Layer] = []
     try FloatInterpreter(model, weights: source, functions: functions, memory: memory).refit(
       texts: texts, source: name
-    ) { (node, input, current) throws(InputError) in
+    ) { (node, input, residual, current) throws(InputError) in
       progress(nodeCount + node, 2 * nodeCount)
       guard let original = originals.removeValue(forKey: node),
         case .linear(_, let matrix, let bias) = model.nodes[node].operation
       else { return nil }
       let (layer, fitted) = Repair.fit(
-        model.nodes[node].name, current, input: input, original: original, isHeldOut: isHeldOut)
+        model.nodes[node].name, current, input: input, residual: residual, original: original,
+        isHeldOut: isHeldOut)
       layers.append(layer)
       guard let fitted else { return nil }
       weights.replace(matrix, by: fitted.matrix)
@@ -103,11 +110,14 @@ public struct Repair: Sendable {
   }
 
   private static func fit(
-    _ name: String, _ current: LinearWeights, input: FloatMatrix, original: [Float],
-    isHeldOut: [Bool]
+    _ name: String, _ current: LinearWeights, input: FloatMatrix, residual: [Float]?,
+    original: [Float], isHeldOut: [Bool]
   ) -> (Layer, LinearWeights?) {
     let (inputs, outputs) = (input.columnCount, original.count / max(input.rowCount, 1))
-    let present = MatrixProduct.affine(input, current)
+    var present = MatrixProduct.affine(input, current)
+    if let residual {
+      for index in present.indices { present[index] += residual[index] }
+    }
     var (fitted, held) = (Rows(), Rows())
     var size = 0.0
     for row in 0..<input.rowCount {
@@ -136,12 +146,15 @@ public struct Repair: Sendable {
     guard let best else { return (layer, nil) }
     layer.errorAfter = relative(best.error)
     layer.penalty = best.penalty
+    // The penalty is chosen; held-out rows have done their work, and are worth fitting to.
+    regression.add(held.inputs, held.residuals, rowCount: held.count)
+    let change = regression.solution(penalty: best.penalty) ?? best.change
     var result = current
     for output in 0..<outputs {
       for column in 0..<inputs {
-        result.matrix[output * inputs + column] += Float(best.change[column * outputs + output])
+        result.matrix[output * inputs + column] += Float(change[column * outputs + output])
       }
-      result.bias?[output] += Float(best.change[inputs * outputs + output])
+      result.bias?[output] += Float(change[inputs * outputs + output])
     }
     return (layer, result)
   }

@@ -11,8 +11,25 @@ public struct AtomicFile {
   public static func write(_ bytes: [UInt8], to path: String, mode: UInt32 = 0o600)
     throws(InputError)
   {
+    try write(to: path, mode: mode) { (descriptor) throws(InputError) in
+      if let error = fill(descriptor, with: bytes, path: path) { throw error }
+    }
+  }
+
+  /// The same with the bytes that `body` writes to a descriptor.
+  ///
+  /// What `body` throws leaves nothing behind, either.
+  public static func write(
+    to path: String, mode: UInt32 = 0o600, _ body: (Int32) throws(InputError) -> Void
+  ) throws(InputError) {
     let (temporary, descriptor) = try create(for: path, mode: mode)
-    let failure = fill(descriptor, with: bytes, path: path)
+    var failure: InputError?
+    do throws(InputError) {
+      try body(descriptor)
+      if fsync(descriptor) != 0 { failure = InputError(path, systemCause("cannot write to disk")) }
+    } catch {
+      failure = error
+    }
     let closed = close(descriptor) == 0 ? nil : InputError(path, systemCause("cannot close"))
     if let error = failure ?? closed {
       unsafe unlink(temporary)
@@ -65,7 +82,7 @@ public struct AtomicFile {
       }
       written += count
     }
-    return fsync(descriptor) == 0 ? nil : InputError(path, systemCause("cannot write to disk"))
+    return nil
   }
 
   private static func systemCause(_ action: String) -> String {

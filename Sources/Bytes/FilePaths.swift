@@ -35,6 +35,13 @@ public enum FilePaths {
     return unsafe stat(path, &status) == 0
   }
 
+  /// The one path of what is at `path`, absolute and without links; nil where there is nothing.
+  public static func resolved(_ path: String) -> String? {
+    guard let bytes = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(bytes) }
+    return unsafe String(cString: bytes)
+  }
+
   /// Bytes of the file at `path`, following links.
   public static func byteCount(of path: String) throws(InputError) -> Int {
     var status = stat()

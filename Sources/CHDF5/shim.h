@@ -1,8 +1,10 @@
 // What Swift cannot import: macros and versioned structs of libhdf5, the Zstandard filter, and calls that
 // only Linux has.
 #pragma once
+#include <fcntl.h>
 #include <hdf5.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -10,6 +12,11 @@
 #include <zstd.h>
 
 #define LODGE_HDF5_ZSTD_FILTER 32015
+
+// Linux has it; glibc shows it only to those who ask for everything.
+#ifndef O_TMPFILE
+#define O_TMPFILE (020000000 | O_DIRECTORY)
+#endif
 
 /// The stored types, in the order of `ElementType.allCases`.
 static inline hid_t lodge_hdf5_stored_type(int index) {
@@ -50,12 +57,16 @@ static inline hid_t lodge_hdf5_file_creation_list(void) {
 }
 
 /// Version 1.10 structures only (all metadata carries checksums), no file locks.
-static inline hid_t lodge_hdf5_file_access_list(hsize_t alignment) {
+///
+/// A nameless file is opened by a link in /proc, the target of which libhdf5 would look for in vain;
+/// it does not look with its stdio driver.
+static inline hid_t lodge_hdf5_file_access_list(hsize_t alignment, int is_nameless) {
   hid_t list = H5Pcreate(H5P_FILE_ACCESS);
   if (list < 0) return list;
   if (H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110) < 0 ||
       H5Pset_fclose_degree(list, H5F_CLOSE_STRONG) < 0 ||
-      H5Pset_file_locking(list, 0, 1) < 0 || H5Pset_alignment(list, 1, alignment) < 0) {
+      H5Pset_file_locking(list, 0, 1) < 0 || H5Pset_alignment(list, 1, alignment) < 0 ||
+      (is_nameless && H5Pset_fapl_stdio(list) < 0)) {
     H5Pclose(list);
     return H5I_INVALID_HID;
   }
@@ -148,15 +159,29 @@ static inline uint64_t lodge_hdf5_contiguous_offset(hid_t dataset) {
 /// Descriptor of the open file, or -1.
 static inline int lodge_hdf5_descriptor(hid_t file) {
   void *handle = NULL;
+  hid_t list = H5Fget_access_plist(file);
+  if (list < 0) return -1;
+  int is_stdio = H5Pget_driver(list) == H5FD_STDIO;
+  H5Pclose(list);
   if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || handle == NULL) return -1;
-  return *(int *)handle;
+  return is_stdio ? fileno(*(FILE **)handle) : *(int *)handle;
+}
+
+/// A file that has no name and lies in memory, or -1.
+static inline int lodge_memory_file(void) {
+  return (int)syscall(SYS_memfd_create, "lodge", 1u /* MFD_CLOEXEC */);
+}
+
+/// A file that has no name, on the disk of `folder`, or -1.
+static inline int lodge_nameless_file(const char *folder) {
+  return open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 }
 
 /// Closes a file whose content is not wanted, even when its disk is full: libhdf5 keeps a file
 /// open for ever when it cannot write it back, so it gets an anonymous one in memory instead.
 static inline void lodge_hdf5_abandon_file(hid_t file) {
   int descriptor = lodge_hdf5_descriptor(file);
-  int memory = (int)syscall(SYS_memfd_create, "abandoned", 1u);
+  int memory = lodge_memory_file();
   if (descriptor >= 0 && memory >= 0) dup2(memory, descriptor);
   H5Fclose(file);
   if (memory >= 0) close(memory);

@@ -26,8 +26,32 @@ public final class ContainerReader: Sendable {
   ///   - kind: the kind that is expected, or nil to accept any.
   ///   - verifying: whether the content of every dataset is compared with its digest, too.
   /// - Throws: `InputError` that names the dataset or attribute and what is wrong with it.
-  public init(path: String, kind: String?, verifying: Bool) throws(InputError) {
+  public convenience init(path: String, kind: String?, verifying: Bool) throws(InputError) {
+    try self.init(OpenFile(reading: path), kind: kind, verifying: verifying)
+  }
+
+  /// Opens `path` after comparing the whole file with `expected`, so that libhdf5 never sees a byte
+  /// that the author of `expected` has not vouched for.
+  public convenience init(path: String, kind: String?, expecting expected: FileDigest)
+    throws(InputError)
+  {
     let file = try OpenFile(reading: path)
+    try expected.check(file)
+    try self.init(file, kind: kind, verifying: false)
+  }
+
+  /// Opens the container in a file without a name, after comparing it with `expected` if given, or
+  /// else all its content with the digests in it where `verifying`.
+  public convenience init(
+    _ anonymous: AnonymousFile, kind: String?, expecting expected: FileDigest?, verifying: Bool
+  ) throws(InputError) {
+    let file = try OpenFile(anonymous)
+    try expected?.check(file)
+    try self.init(file, kind: kind, verifying: verifying && expected == nil)
+  }
+
+  private init(_ file: OpenFile, kind: String?, verifying: Bool) throws(InputError) {
+    let path = file.path
     let content = try ContainerContent(file)
     if let kind, kind != content.kind {
       throw InputError(path, place: "kind", "is a \(content.kind), a \(kind) is expected")

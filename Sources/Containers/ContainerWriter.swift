@@ -32,13 +32,30 @@ public struct ContainerWriter: ~Copyable, Sendable {
   public init(
     path: String, kind: String, header: JSON, datasets: [DatasetDescription]
   ) throws(InputError) {
+    try self.init(
+      TemporaryFile(for: path), path: path, kind: kind, header: header, datasets: datasets)
+  }
+
+  /// The same in a file without a name, which holds the container once `finish` has succeeded.
+  public init(
+    _ file: AnonymousFile, kind: String, header: JSON, datasets: [DatasetDescription]
+  ) throws(InputError) {
+    try file.check(
+      byteCount: datasets.reduce(0) { $0 + ($1.storage == .raw ? $1.byteCount : 0) })
+    try self.init(
+      TemporaryFile(file), path: file.name, kind: kind, header: header, datasets: datasets)
+  }
+
+  private init(
+    _ temporary: TemporaryFile, path: String, kind: String, header: JSON,
+    datasets: [DatasetDescription]
+  ) throws(InputError) {
     precondition(ContainerFormat.isKind(kind), "\(kind) is not the kind of a container")
     let headerText = header.text
     guard headerText.utf8.count <= ContainerFormat.maximumHeaderByteCount else {
       throw InputError(path, place: "header", "\(headerText.utf8.count) bytes are beyond 2^26")
     }
     try DatasetDescription.validate(datasets, source: path)
-    let temporary = try TemporaryFile(for: path)
     let (output, offsets) = try HDF5Output.create(
       temporary, kind: kind, headerText: headerText, datasets: datasets)
     let end = zip(datasets, offsets).map { $0.storage == .raw ? $1 + $0.byteCount : 0 }.max()

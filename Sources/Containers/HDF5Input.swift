@@ -16,10 +16,11 @@ struct HDF5Input: ~Copyable {
   init(_ source: OpenFile, byteCount: Int) throws(InputError) {
     let path = source.path
     let access = try HDF5Handle(
-      lodge_hdf5_file_access_list(hsize_t(ContainerFormat.alignment)), source: path,
+      lodge_hdf5_file_access_list(hsize_t(ContainerFormat.alignment), source.isNameless ? 1 : 0),
+      source: path,
       "cannot be opened")
     let file = try unsafe HDF5Handle(
-      lodge_hdf5_open_file(path, access.id), source: path, "cannot be opened")
+      lodge_hdf5_open_file(source.reopenPath, access.id), source: path, "cannot be opened")
     var status = stat()
     let expected = try source.status()
     guard unsafe fstat(lodge_hdf5_descriptor(file.id), &status) == 0,

@@ -31,9 +31,11 @@ final class HDF5Output: Sendable {
       let creation = try HDF5Handle(
         lodge_hdf5_file_creation_list(), source: path, "cannot set up the file")
       let access = try HDF5Handle(
-        lodge_hdf5_file_access_list(hsize_t(ContainerFormat.alignment)), source: path,
+        lodge_hdf5_file_access_list(
+          hsize_t(ContainerFormat.alignment), temporary.file.isNameless ? 1 : 0), source: path,
         "cannot set up the file")
-      let file = unsafe lodge_hdf5_create_file(temporary.path, creation.id, access.id)
+      let file = unsafe lodge_hdf5_create_file(
+        temporary.file.reopenPath, creation.id, access.id)
       guard file >= 0 else { throw HDF5.failure(path, "cannot create the file") }
       return HDF5Output(file: file, path: path)
     }

@@ -9,12 +9,18 @@ final class OpenFile: Sendable {
   let descriptor: Int32
   /// The name used in errors.
   let path: String
+  /// The name under which libhdf5 opens the file once more.
+  let reopenPath: String
+  /// Whether no folder holds the file.
+  let isNameless: Bool
 
   /// Opens `path` for reading; throws where it is absent or not a regular file.
   init(reading path: String) throws(InputError) {
     // Without O_NONBLOCK opening a pipe would wait for its other end.
     descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     self.path = path
+    reopenPath = path
+    isNameless = false
     guard descriptor >= 0 else { throw InputError(path, OpenFile.message(errno)) }
     guard try status().st_mode & S_IFMT == S_IFREG else {
       throw InputError(path, "is not a regular file")
@@ -25,9 +31,20 @@ final class OpenFile: Sendable {
   init(creating path: String, for finalPath: String) throws(InputError) {
     descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     self.path = finalPath
+    reopenPath = path
+    isNameless = false
     guard descriptor >= 0 else {
       throw InputError(finalPath, "cannot be created: \(OpenFile.message(errno))")
     }
+  }
+
+  /// A second descriptor of a file without a name.
+  init(_ file: AnonymousFile) throws(InputError) {
+    descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
+    path = file.name
+    reopenPath = "/proc/self/fd/\(descriptor)"
+    isNameless = true
+    guard descriptor >= 0 else { throw InputError(path, OpenFile.message(errno)) }
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }

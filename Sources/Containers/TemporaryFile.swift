@@ -4,10 +4,11 @@ import Bytes
 import Glibc
 import Synchronization
 
-/// A hidden file beside `finalPath`, mode 0600; unlinked unless `publish` has succeeded.
+/// A hidden file beside `finalPath`, mode 0600, that is unlinked unless `publish` has succeeded; or
+/// a file without a name, which `publish` leaves as it is.
 final class TemporaryFile: Sendable {
   let file: OpenFile
-  let path: String
+  private let path: String?
   let finalPath: String
   private let isPublished = Atomic(false)
 
@@ -19,16 +20,24 @@ final class TemporaryFile: Sendable {
     }
     let random = String(UInt64.random(in: .min ... .max), radix: 36)
     self.finalPath = finalPath
-    path = "\(folder)/.\(name).\(random).partial"
+    let path = "\(folder)/.\(name).\(random).partial"
     file = try OpenFile(creating: path, for: finalPath)
+    self.path = path
+  }
+
+  init(_ anonymous: AnonymousFile) throws(InputError) {
+    finalPath = anonymous.name
+    path = nil
+    file = try OpenFile(anonymous)
   }
 
   deinit {
-    if !isPublished.load(ordering: .acquiring) { unsafe unlink(path) }
+    if let path, !isPublished.load(ordering: .acquiring) { unsafe unlink(path) }
   }
 
   /// Makes the content durable, gives the file its name, and makes the name durable.
   func publish() throws(InputError) {
+    guard let path else { return }
     guard fsync(file.descriptor) == 0 else {
       throw InputError(finalPath, OpenFile.message(errno))
     }

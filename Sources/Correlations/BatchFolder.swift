@@ -4,6 +4,8 @@ public import Bytes
 import Containers
 import Foundation
 public import Program
+public import Sharing
+import Trust
 
 /// A folder with the sessions of a batch: `party0/`, `party1/`, and at the dealer `dealer.batch`.
 public struct BatchFolder: Sendable {
@@ -18,11 +20,11 @@ public struct BatchFolder: Sendable {
 
   public init(path: String) { self.path = path }
 
-  /// The folders with .corr files: those of both parties, or at a party this folder itself.
+  /// The folders with session files: those of both parties, or at a party this folder itself.
   public func sessionFolders() throws(InputError) -> [String] {
     let folders = (0...1).map { "\(path)/party\($0)" }.filter { FilePaths.isFolder($0) }
     if !folders.isEmpty { return folders }
-    guard try Folder.names(in: path).contains(where: { $0.hasSuffix(".corr") }) else {
+    guard try !SessionFile.paths(in: path).isEmpty else {
       throw InputError(
         path, "holds no sessions", hint: "name a folder that lodge-deal --out has written")
     }
@@ -41,26 +43,32 @@ public struct BatchFolder: Sendable {
   public func entries() throws(InputError) -> [Entry] {
     var result: [Entry] = []
     for folder in try sessionFolders() {
-      for name in try Folder.names(in: folder) where name.hasSuffix(".corr") {
-        result.append(try entry("\(folder)/\(name)"))
-      }
+      for path in try SessionFile.paths(in: folder) { result.append(try entry(path)) }
     }
     return result
   }
 
-  /// Those of `sessions` that are not there for both parties.
+  /// Those of `sessions` that are not there for both parties in the form that `delivery` asks for;
+  /// a file whose header cannot be read is not there.
   ///
   /// - Throws: `InputError` when the file of another batch or session stands in the place of one:
-  ///   to deal would destroy it.
-  public func missing(of sessions: some Sequence<Int>) throws(InputError) -> [Int] {
+  ///   to deal would destroy it; and where one is there in the other form, sealed or plain.
+  public func missing(of sessions: some Sequence<Int>, delivery: Delivery = .plain)
+    throws(InputError) -> [Int]
+  {
     let identifier = try identifier()
     var result: [Int] = []
     for session in sessions {
       var count = 0
       for party in 0...1 {
-        let path = Batch.path(folder: path, party: party, session: session)
-        guard FilePaths.exists(path) else { continue }
-        let header = try entry(path).header
+        let plainPath = Batch.path(folder: path, party: party, session: session)
+        try refuseOtherForm(of: plainPath, delivery)
+        let path = plainPath + (delivery.recipients.isEmpty ? "" : AgeTool.suffix)
+        // A sealed file is complete when its manifest is there.
+        if !delivery.recipients.isEmpty, !FilePaths.exists(SessionManifest.path(of: path)) {
+          continue
+        }
+        guard FilePaths.exists(path), let header = try? entry(path).header else { continue }
         guard header.batch == identifier, header.session == session, header.party == party else {
           throw InputError(
             path, place: "batch", "belongs to another batch or session",
@@ -73,9 +81,24 @@ public struct BatchFolder: Sendable {
     return result
   }
 
+  /// A session in plaintext beside the same one sealed would make the seal worthless.
+  private func refuseOtherForm(of path: String, _ delivery: Delivery) throws(InputError) {
+    if delivery.recipients.isEmpty, FilePaths.exists(path + AgeTool.suffix) {
+      throw InputError(
+        path + AgeTool.suffix, "is sealed, and would get its plaintext beside it",
+        hint: "give --recipient0 and --recipient1 as before, or choose another --out folder")
+    }
+    if !delivery.recipients.isEmpty, FilePaths.exists(path) {
+      throw InputError(
+        path, "is here in plaintext, and would stay beside the sealed file",
+        hint: "remove it, or choose another --out folder")
+    }
+  }
+
   private func entry(_ path: String) throws(InputError) -> Entry {
-    let file = try CorrelationFile(path: path, verifying: false)
-    return Entry(path: path, header: file.header, byteCount: try FilePaths.byteCount(of: path))
+    Entry(
+      path: path, header: try SessionFile(path: path, trust: nil).header,
+      byteCount: try FilePaths.byteCount(of: path))
   }
 }
 

@@ -7,57 +7,6 @@ public import Program
 import Randomness
 public import Sharing
 
-/// What a correlation file is for; every field is checked before anything of it is used.
-public struct CorrelationHeader: Equatable, Sendable {
-  /// 16 bytes that name the batch.
-  public var batch: [UInt8]
-  public var session: Int
-  public var party: Int
-  public var shape: SessionShape
-  public var conversion: Conversion
-
-  public init(
-    batch: [UInt8], session: Int, party: Int, shape: SessionShape, conversion: Conversion
-  ) {
-    self.batch = batch
-    self.session = session
-    self.party = party
-    self.shape = shape
-    self.conversion = conversion
-  }
-
-  var json: JSON {
-    [
-      "batch": .string(batch.hexadecimal), "session": .integer(session), "party": .integer(party),
-      "kind": .string(shape.kind.rawValue), "promptCapacity": .integer(shape.promptCapacity),
-      "newCapacity": .integer(shape.newCapacity),
-      "conversion": .string(conversion.identifier.hexadecimal),
-      "programDigest": .string(conversion.programDigest.hexadecimal),
-    ]
-  }
-
-  init(_ json: JSON, source: String) throws(InputError) {
-    var reader = try JSONReader(json, source: source)
-    batch = try reader.hexadecimal("batch", byteCount: 16)
-    session = try reader.integer("session", in: 0...Int(UInt32.max) - 1)
-    party = try reader.integer("party", in: 0...1)
-    let kindText = try reader.string("kind")
-    guard let kind = ModelKind(rawValue: kindText) else {
-      throw reader.failure("kind", "\"\(kindText)\" is not a kind of model")
-    }
-    let prompt = try reader.integer("promptCapacity", in: 1...1 << 24)
-    let new = try reader.integer("newCapacity", in: 0...1 << 24)
-    guard (kind == .encoder) == (new == 0) else {
-      throw reader.failure("newCapacity", "\(new) does not fit a \(kindText)")
-    }
-    shape = SessionShape(kind: kind, promptCapacity: prompt, newCapacity: new)
-    conversion = Conversion(
-      identifier: try reader.hexadecimal("conversion", byteCount: 16),
-      programDigest: try reader.hexadecimal("programDigest", byteCount: 32))
-    try reader.finish()
-  }
-}
-
 /// Names and sizes of the arrays in a correlation file.
 enum CorrelationLayout {
   static let seedName = "seed"
@@ -98,15 +47,16 @@ public struct SessionFileWriter: ~Copyable, CorrelationSink {
   private let writer0: ContainerWriter
   private let writer1: ContainerWriter
 
-  /// `paths`: where the files of party 0 and party 1 appear once `finish` has succeeded.
+  /// `files`: those of party 0 and party 1, which appear once they are finished.
   public init(
-    paths: [String], header: CorrelationHeader, program: SecureProgram, streams: [SessionStreams]
+    files: [OutgoingFile], header: CorrelationHeader, program: SecureProgram,
+    streams: [SessionStreams]
   ) throws(InputError) {
     func writer(_ party: Int) throws(InputError) -> ContainerWriter {
       var header = header
       header.party = party
-      return try ContainerWriter(
-        path: paths[party], kind: "correlations", header: header.json,
+      return try files[party].writer(
+        kind: "correlations", header: header.json,
         datasets: CorrelationLayout.datasets(program, header.shape, party: party))
     }
     let first = try writer(0)
@@ -134,10 +84,9 @@ public struct SessionFileWriter: ~Copyable, CorrelationSink {
     try writer1.region(of: name).write(bytes, atElement: offset)
   }
 
-  /// Publishes both files.
-  public consuming func finish() throws(InputError) {
-    _ = try writer0.finish()
-    _ = try writer1.finish()
+  /// Completes both containers and returns their digests.
+  public consuming func finish() throws(InputError) -> [[UInt8]] {
+    [try writer0.finish(), try writer1.finish()]
   }
 }
 
@@ -147,9 +96,27 @@ public struct CorrelationFile: Sendable {
   public let header: CorrelationHeader
   private let reader: ContainerReader
 
+  /// Root digest of the container.
+  var digest: [UInt8] { reader.digest }
+
   /// Opens `path`; `verifying` compares all its content with the digests.
   public init(path: String, verifying: Bool) throws(InputError) {
-    reader = try ContainerReader(path: path, kind: "correlations", verifying: verifying)
+    try self.init(
+      ContainerReader(path: path, kind: "correlations", verifying: verifying), path: path)
+  }
+
+  /// Opens a session file, which may be sealed, and compares all of it with its manifest or, where
+  /// it has none, with the digests in it.
+  public init(_ file: SessionFile, access: FileAccess) throws(InputError) {
+    try self.init(
+      access.reader(file.path, kind: "correlations", entry: file.entry), path: file.path)
+    guard header == file.header else {
+      throw InputError(file.path, place: "session", "is another session than it was listed as")
+    }
+  }
+
+  private init(_ reader: ContainerReader, path: String) throws(InputError) {
+    self.reader = reader
     header = try CorrelationHeader(reader.header, source: path)
     self.path = path
   }
@@ -158,26 +125,7 @@ public struct CorrelationFile: Sendable {
   public func check(party: Int, conversion: Conversion, program: SecureProgram)
     throws(InputError)
   {
-    guard header.party == party else {
-      throw InputError(
-        path, place: "party", "is for party \(header.party), this is party \(party)",
-        hint: "give each party its own folder of correlations")
-    }
-    guard header.conversion.programDigest == conversion.programDigest else {
-      throw InputError(
-        path, place: "programDigest", "was dealt for another program than the bundle's")
-    }
-    guard header.conversion.identifier == conversion.identifier else {
-      throw InputError(
-        path, place: "conversion", "was dealt for another conversion than the bundle's")
-    }
-    guard header.shape.kind == program.kind, header.shape.rowCapacity <= program.maximumPositions
-    else {
-      throw InputError(
-        path, place: "promptCapacity",
-        "\(header.shape.rowCapacity) positions are more than the "
-          + "model's \(program.maximumPositions)")
-    }
+    try header.check(party: party, conversion: conversion, program: program, path: path)
     let expected = CorrelationLayout.datasets(program, header.shape, party: party)
     let found = Dictionary(
       reader.datasets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

@@ -154,41 +154,44 @@ extension FloatInterpreter {
         square)
       var seenScores: [Float] = []
       var seenCentred: [Float] = []
+      var seenSums: [Float] = []
       for row in 0..<count {
         let allowed = row * count..<row * count + shape.keyCount(of: row)
         if observe != nil { seenScores += scores[allowed] }
         let largest = scores[allowed].max() ?? 0
         if observe != nil { seenCentred += scores[allowed].lazy.map { $0 - largest } }
-        softmax(&scores, allowed, largest: largest, name: name)
+        let sum = softmax(&scores, allowed, largest: largest, name: name)
+        if observe != nil, let sum { seenSums.append(Float(sum)) }
         for masked in allowed.upperBound..<(row + 1) * count { scores[masked] = 0 }
       }
       MatrixProduct.multiply(
         scores, square, value, keyView, transposed: false, into: &result, view)
       observe?(.scores, seenScores)
       observe?(.centredScores, seenCentred)
+      if !seenSums.isEmpty { observe?(.denominator, seenSums) }
     }
   }
 
   /// Replaces the values in `range` by exp(value - largest) divided by the sum of these, or by what
-  /// the function table has for the whole row.
+  /// the function table has for the whole row; gives the sum unless it is the table's.
   private func softmax(
     _ values: inout [Float], _ range: Range<Int>, largest: Float, name: String
-  ) {
+  ) -> Double? {
     if let replacement = functions.softmaxes[name] {
       var row = values[range].map(Double.init)
       replacement(&row)
       for (index, weight) in zip(range, row) { values[index] = Float(weight) }
-      return
+      return nil
     }
-    let exponential = functions.exponentials[name]
     var sum = 0.0
     for index in range {
       let centred = Double(values[index]) - Double(largest)
-      let power = exponential?(centred) ?? exp(centred)
+      let power = exp(centred)
       values[index] = Float(power)
       sum += power
     }
-    let factor = functions.reciprocals[name]?(sum) ?? 1 / sum
+    let factor = 1 / sum
     for index in range { values[index] = Float(Double(values[index]) * factor) }
+    return sum
   }
 }

@@ -100,11 +100,15 @@ public struct FloatInterpreter: Sendable {
   /// Runs all `texts` together; before each linear node `fit` is given its index, what it reads and its
   /// weights, and may return others, which the node then uses.
   ///
+  /// `residual` is the other term of the sum that reads the node's output, such as the residual stream;
+  /// nil where no sum does, or where its other term is computed later.
+  ///
   /// - Throws: as `run(texts:)` does, and what `fit` throws.
   public func refit(
     texts: [[Int]], source: String,
-    _ fit: (_ nodeIndex: Int, _ input: FloatMatrix, _ weights: LinearWeights) throws(InputError)
-      -> LinearWeights?
+    _ fit: (
+      _ nodeIndex: Int, _ input: FloatMatrix, _ residual: [Float]?, _ weights: LinearWeights
+    ) throws(InputError) -> LinearWeights?
   ) throws(InputError) {
     var batch = TextBatch()
     for (index, tokens) in texts.enumerated() {
@@ -122,7 +126,9 @@ public struct FloatInterpreter: Sendable {
           bias: try bias.map { name throws(InputError) in try weights.vector(name) })
         let read = FloatMatrix(
           rowCount: batch.rowCount, columnCount: model.nodes[input].width, values: values[input])
-        values[index] = MatrixProduct.affine(read, try fit(index, read, current) ?? current)
+        let residual = model.residualSum(of: index).map { values[$0.residual] }
+        values[index] = MatrixProduct.affine(
+          read, try fit(index, read, residual, current) ?? current)
       } else {
         values[index] = try evaluate(index, batch, values: values, observe: nil)
       }

@@ -10,13 +10,8 @@ public struct FunctionTable: Sendable {
 
   /// For activation nodes: the function of the node's input.
   public var activations: [String: Function] = [:]
-  /// For attention nodes: turns the scores of a row's allowed keys into their weights; stands for
-  /// the whole softmax, so that `exponentials` and `reciprocals` have no effect there.
+  /// For attention nodes: turns the scaled scores of a row's allowed keys into their weights.
   public var softmaxes: [String: RowFunction] = [:]
-  /// For attention nodes: exp of a score less the largest of its row, so of values up to zero.
-  public var exponentials: [String: Function] = [:]
-  /// For attention nodes: the reciprocal of the sum of a row's exponentials.
-  public var reciprocals: [String: Function] = [:]
   /// For layerNorm nodes: the reciprocal square root of variance plus epsilon; for rmsNorm nodes:
   /// that of the mean square plus epsilon.
   public var reciprocalSquareRoots: [String: Function] = [:]

@@ -11,4 +11,7 @@ public enum Observation: String, Sendable, CaseIterable {
   case scores
   /// attention: the same less the largest score of their head and query position.
   case centredScores
+  /// attention: sums of exp(centred score), one for each head and query position; not where a
+  /// function table replaces the softmax.
+  case denominator
 }

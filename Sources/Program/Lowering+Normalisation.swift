@@ -88,10 +88,8 @@ extension Lowering {
     // y = (x - mean) * n / 2^widthBits, or x.
     let widthBits = isCentred ? Int(log2(width).rounded(.up)) : 0
     let shrink = isCentred ? width / pow(2, Double(widthBits)) : 1
-    let seen = try calibration.range(node.name, .variance)
-    let headroom = recipe.headroom
-    let low = max(seen.lowerBound, 1e-9) / headroom
-    let high = max(seen.upperBound, 2e-9) * headroom
+    let range = try calibration.normalisedRange(node.name, headroom: recipe.headroom)
+    let (low, high) = (range.lowerBound, range.upperBound)
 
     // Bits of y and of the inverse root: equal relative precision at the ends of their ranges,
     // with a product that the following layers can take without a truncation.
@@ -134,7 +132,7 @@ extension Lowering {
 
     let unit = 1 / (width * shrink * shrink * pow(2, Double(2 * centred.bits)))
     let inverseRoot = try builder.table(
-      total, unit: unit, range: low...high, tolerance: recipe.tableTolerance
+      total, unit: unit, range: range, tolerance: recipe.tableTolerance
     ) { 1 / (shrink * ($0 + epsilon).squareRoot()) }
     let rootBits = min(max(Int(budget) - centred.bits, 4), inverseRoot.bits)
     let root = try builder.open(inverseRoot, bits: rootBits)

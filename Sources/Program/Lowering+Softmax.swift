@@ -145,17 +145,18 @@ extension Lowering {
         hint: "raise the recipe's epsilon or fractionalBits")
     }
     let highest = PieceLayout.integerBits(largest)
-    // Piece k holds 2^(k-1) <= sum < 2^k times 2^lowest, the first also what is below.
+    // A sum below half of epsilon is a rounding error of weights: nothing may be divided by it.
     let binades = Array(lowest...highest)
+    let least = max(Int(pow(2, Double(sum.bits + lowest - 1))), 1)
     let scaleBits = highest
     let function = PiecewiseLinear(
       shift: 0, droppedBits: max(0, sum.bits + lowest - 4),
       comparedBits: sum.bits + highest + 2 - max(0, sum.bits + lowest - 4),
-      knots: binades.dropFirst().map { Int(pow(2, Double(sum.bits + $0))) },
+      knots: [least] + binades.dropFirst().map { Int(pow(2, Double(sum.bits + $0))) },
       outputs: [
         PiecewiseLinear.Output(
-          slopes: binades.map { _ in 0 },
-          intercepts: binades.map { Int(pow(2, Double(scaleBits - $0))) },
+          slopes: [0] + binades.map { _ in 0 },
+          intercepts: [0] + binades.map { Int(pow(2, Double(scaleBits - $0))) },
           fractionalBits: scaleBits)
       ])
     let openedSum = try builder.open(sum)

@@ -21,6 +21,13 @@ public struct CostWeights: Sendable {
   public static let reference = CostWeights(
     secondsPerRound: 0.01, secondsPerByte: 8e-9, secondsPerComparison: 1e-7)
 
+  /// A network's latency and bandwidth, with the comparisons of the reference.
+  public init(roundTripSeconds: Double, bitsPerSecond: Double) {
+    self.init(
+      secondsPerRound: roundTripSeconds, secondsPerByte: 8 / bitsPerSecond,
+      secondsPerComparison: CostWeights.reference.secondsPerComparison)
+  }
+
   /// The prompt and all further tokens of `session`, which take what the last one takes.
   public func seconds(_ program: SecureProgram, _ session: SessionShape) -> Double {
     func seconds(_ step: SessionStep) -> Double {

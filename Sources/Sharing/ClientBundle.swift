@@ -34,9 +34,11 @@ public struct ClientBundle: Sendable {
     return try writer.finish()
   }
 
-  /// Opens a bundle and verifies its digests.
-  public init(path: String) throws(InputError) {
-    let reader = try ContainerReader(path: path, kind: "client", verifying: true)
+  /// Opens a bundle, and compares all of it with its signed manifest or, where no signature is
+  /// asked for, with the digests in it.
+  public init(path: String, access: FileAccess = .plain) throws(InputError) {
+    let reader = try access.reader(
+      path, kind: "client", entry: access.entry(ofBundle: path))
     var header = try JSONReader(reader.header, source: path)
     conversion = try Conversion(&header)
     try header.finish()

@@ -3,6 +3,7 @@
 public import Bytes
 import Models
 public import Program
+public import Trust
 
 /// What one role learns, beyond its own input and output, from one class of operations.
 public struct LeakageEntry: Equatable, Sendable {
@@ -48,12 +49,13 @@ public struct LeakageEntry: Equatable, Sendable {
 public struct Manifest: Equatable, Sendable {
   public var conversion: Conversion
   public var deployment: String
-  /// Root digest of each container by file name.
-  public var files: [String: [UInt8]]
+  /// By file name, without the ending of sealed files.
+  public var files: [String: FileEntry]
   public var leakage: [LeakageEntry]
 
   public init(
-    conversion: Conversion, deployment: String, files: [String: [UInt8]], leakage: [LeakageEntry]
+    conversion: Conversion, deployment: String, files: [String: FileEntry],
+    leakage: [LeakageEntry]
   ) {
     self.conversion = conversion
     self.deployment = deployment
@@ -61,30 +63,38 @@ public struct Manifest: Equatable, Sendable {
     self.leakage = leakage
   }
 
-  public var json: JSON {
-    .object(
-      conversion.members.merging([
-        "deployment": .string(deployment),
-        "files": .object(files.mapValues { .string($0.hexadecimal) }),
-        "leakage": .array(leakage.map(\.json)),
-      ]) { first, _ in first })
+  /// Its name in the folder of a conversion.
+  public static let name = "manifest.json"
+
+  private var members: [String: JSON] {
+    conversion.members.merging([
+      "deployment": .string(deployment), "files": FileEntry.json(files),
+      "leakage": .array(leakage.map(\.json)),
+    ]) { first, _ in first }
   }
 
-  /// Reads `path` strictly.
-  public init(path: String) throws(InputError) {
-    let bytes = try MappedFile(path: path).allBytes(atMost: 1 << 20)
-    var reader = try JSONReader(JSON.parse(bytes, source: path), source: path)
+  /// What it says, for reports.
+  public var json: JSON { .object(members) }
+
+  /// Writes the manifest, and its signature where there is a key.
+  public func write(to path: String, key: PrivateKey?) throws(InputError) {
+    try ManifestFile.write(.conversion, members, to: path, key: key)
+  }
+
+  /// Reads `path` strictly, after checking its signature where `trust` is given.
+  public init(path: String, trust: TrustedKeys? = nil) throws(InputError) {
+    var reader = try ManifestFile.read(path, .conversion, trust: trust)
+    try self.init(&reader)
+  }
+
+  init(_ reader: inout JSONReader) throws(InputError) {
     conversion = try Conversion(&reader)
     deployment = try reader.string("deployment")
-    guard case .object(let names) = try reader.value("files") else {
-      throw reader.failure("files", "expected an object")
-    }
-    files = [:]
-    var entries = try JSONReader(.object(names), source: path, place: "files")
-    for name in names.keys { files[name] = try entries.hexadecimal(name, byteCount: 32) }
+    files = try FileEntry.list(&reader)
     leakage = []
     for (index, element) in try reader.array("leakage").enumerated() {
-      var entry = try JSONReader(element, source: path, place: "leakage[\(index)]")
+      var entry = try JSONReader(
+        element, source: reader.source, place: "leakage[\(index)]")
       leakage.append(
         LeakageEntry(
           operations: try entry.string("operations"), role: try entry.string("role"),

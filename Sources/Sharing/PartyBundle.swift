@@ -35,9 +35,11 @@ public struct PartyBundle: Sendable {
         kind: StreamKind.weight.rawValue, index: 0))
   }
 
-  /// Opens a bundle and verifies all its digests.
-  public init(path: String) throws(InputError) {
-    let reader = try ContainerReader(path: path, kind: "bundle", verifying: true)
+  /// Opens a bundle, which may be sealed, and compares all of it with its signed manifest or, where
+  /// no signature is asked for, with the digests in it.
+  public init(path: String, access: FileAccess = .plain) throws(InputError) {
+    let reader = try access.reader(
+      path, kind: "bundle", entry: access.entry(ofBundle: path))
     var header = try JSONReader(reader.header, source: path)
     self.path = path
     party = try header.integer("party", in: 0...1)

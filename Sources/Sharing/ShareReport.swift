@@ -1,23 +1,25 @@
 // What `lodge-model share` tells: the files, their sizes, and what each role learns.
 
 public import Bytes
+import Containers
 import Foundation
+import Trust
 
 /// The result of sharing, as a table for people and JSON for machines.
 public struct ShareReport {
   private let result: ShareWriter.Result
   private let folder: String
-  private let byteCounts: [(name: String, byteCount: Int)]
+  private let delivery: Delivery
 
-  /// Measures the files in `folder`.
-  public init(_ result: ShareWriter.Result, folder: String) throws(InputError) {
+  /// - Parameter folder: Where the files were written.
+  public init(_ result: ShareWriter.Result, folder: String, delivery: Delivery = .plain) {
     self.result = result
     self.folder = folder
-    var counts: [(String, Int)] = []
-    for name in result.manifest.files.keys.sorted() {
-      counts.append((name, try MappedFile(path: "\(folder)/\(name)").byteCount))
-    }
-    byteCounts = counts
+    self.delivery = delivery
+  }
+
+  private var byteCounts: [(name: String, byteCount: Int)] {
+    result.manifest.files.map { ($0.key, $0.value.file.byteCount) }.sorted { $0.0 < $1.0 }
   }
 
   private var bundleByteCount: Int {
@@ -29,7 +31,7 @@ public struct ShareReport {
   public var text: String {
     var files = TextTable([("file", .left), ("bytes", .right), ("digest", .left)])
     for (name, count) in byteCounts {
-      files.addRow([name, String(count), String(result.manifest.files[name]?.hexadecimal ?? "")])
+      files.addRow([name, String(count), result.manifest.files[name]?.digest.hexadecimal ?? ""])
     }
     var leakage = TextTable([("operations", .left), ("role", .left), ("learns", .left)])
     for entry in result.manifest.leakage {
@@ -38,6 +40,8 @@ public struct ShareReport {
     let ratio = Double(bundleByteCount) / Double(max(fullCopyByteCount, 1))
     return """
       \(files.text)
+
+      \(deliveryText)
 
       Conversion \(result.conversion.identifier.hexadecimal) in \(folder). Both bundles together \
       are \(Quantity.decimal(ratio, fractionDigits: 3)) of one 64-bit copy of the \
@@ -48,12 +52,25 @@ public struct ShareReport {
       """
   }
 
+  private var deliveryText: String {
+    let signed =
+      delivery.key.map { "\(Manifest.name) is signed by \($0.publicKey)." }
+      ?? "\(Manifest.name) is not signed (--sign KEY)."
+    let sealed =
+      delivery.recipients.isEmpty
+      ? "The parties' bundles are not sealed (--recipient0 KEY --recipient1 KEY)."
+      : "The parties' bundles are sealed: each can be opened with its recipient's key alone."
+    return "\(signed) \(sealed)"
+  }
+
   public var json: JSON {
     [
       "manifest": result.manifest.json,
       "files": .object(
         Dictionary(uniqueKeysWithValues: byteCounts.map { ($0.name, .integer($0.byteCount)) })),
       "sharedElements": .integer(result.weightElementCount),
+      "signedBy": delivery.key.map { .string($0.publicKey.fingerprint) } ?? .null,
+      "sealed": .bool(!delivery.recipients.isEmpty),
     ]
   }
 }

@@ -6,6 +6,7 @@ import Foundation
 public import Models
 public import Program
 import Randomness
+import Trust
 
 /// Writes party0.bundle, party1.bundle, dealer.bundle and manifest.json into a folder.
 public enum ShareWriter {
@@ -22,14 +23,14 @@ public enum ShareWriter {
   ///
   /// W = W_0 + W_1 mod 2^64; of each weight one share comes from a party's seed and the other is
   /// written, so that both files have about the same size. Weights go through in small parts, whatever
-  /// their size. `progress` is told how many ring elements are done at a time.
+  /// their size. `delivery` says who signs and for whom the parties' files are sealed. `progress` is told how many ring elements are done at a time.
   public static func share(
     _ file: ModelFile, into folder: String, memory: MemoryBudget = .default,
-    progress: (Int) -> Void = { _ in }
+    delivery: Delivery = .plain, progress: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
-    guard !FilePaths.exists("\(folder)/manifest.json") else {
+    guard !FilePaths.exists("\(folder)/\(Manifest.name)") else {
       throw InputError(
-        folder, place: "manifest.json", "another conversion is here",
+        folder, place: Manifest.name, "another conversion is here",
         hint: "its correlations would be lost with it: choose another folder, or remove this one")
     }
     let isNew = !FilePaths.exists(folder)
@@ -42,12 +43,14 @@ public enum ShareWriter {
     do throws(InputError) {
       return Result(
         conversion: plan.conversion, program: program,
-        manifest: try write(plan, file, into: folder, memory: memory, progress: progress),
+        manifest: try write(plan, file, into: folder, memory, delivery, progress: progress),
         weightElementCount: program.weights.reduce(0) { $0 + $1.elementCount })
     } catch {
       // A conversion without its manifest must not look like one.
       for name in SharePlan.fileNames {
-        try? FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+        for suffix in ["", AgeTool.suffix, SignedFile.suffix] {
+          try? FileManager.default.removeItem(atPath: "\(folder)/\(name)\(suffix)")
+        }
       }
       if isNew { unsafe rmdir(folder) }
       throw error
@@ -55,14 +58,17 @@ public enum ShareWriter {
   }
 
   private static func write(
-    _ plan: SharePlan, _ file: ModelFile, into folder: String, memory: MemoryBudget,
-    progress: (Int) -> Void
+    _ plan: SharePlan, _ file: ModelFile, into folder: String, _ memory: MemoryBudget,
+    _ delivery: Delivery, progress: (Int) -> Void
   ) throws(InputError) -> Manifest {
     let encoder = WeightEncoder(source: "model", weights: file)
     let program = plan.program
     let seeds = [Seed.random(), Seed.random()]
-    let party0 = try plan.partyWriter("\(folder)/party0.bundle", party: 0)
-    let party1 = try plan.partyWriter("\(folder)/party1.bundle", party: 1)
+    let files = try [0, 1].map { party throws(InputError) in
+      try delivery.file("party\(party).bundle", in: folder, party: party)
+    }
+    let party0 = try plan.partyWriter(files[0], party: 0)
+    let party1 = try plan.partyWriter(files[1], party: 1)
     let dealer = try plan.dealerWriter(
       "\(folder)/dealer.bundle", elementTypes: DealerBundle.elementTypes(program, encoder, memory))
     try party0.write("weightSeed", values: seeds[0].bytes)
@@ -87,24 +93,38 @@ public enum ShareWriter {
     var manifest = Manifest(
       conversion: plan.conversion, deployment: "two-server", files: [:],
       leakage: LeakageEntry.report(program))
-    manifest.files["party0.bundle"] = try party0.finish()
-    manifest.files["party1.bundle"] = try party1.finish()
-    manifest.files["dealer.bundle"] = try dealer.finish()
+    manifest.files = try entries(
+      of: files, digests: [party0.finish(), party1.finish()],
+      dealer: ("\(folder)/dealer.bundle", dealer.finish()))
     if program.clientInput == .embedding {
-      manifest.files["client.bundle"] = try ClientBundle.write(
-        to: "\(folder)/client.bundle", file: file, conversion: plan.conversion,
-        memory: memory)
+      let path = "\(folder)/client.bundle"
+      let digest = try ClientBundle.write(
+        to: path, file: file, conversion: plan.conversion, memory: memory)
+      manifest.files["client.bundle"] = FileEntry(
+        digest: digest, file: try FileDigest(path: path))
     }
-    try AtomicFile.write(
-      Array((manifest.json.indentedText + "\n").utf8), to: "\(folder)/manifest.json")
+    try manifest.write(to: "\(folder)/\(Manifest.name)", key: delivery.key)
     return manifest
+  }
+
+  /// Publishes the parties' files; all files are read at the same time.
+  private static func entries(
+    of files: [OutgoingFile], digests: [[UInt8]], dealer: (path: String, digest: [UInt8])
+  ) throws(InputError) -> [String: FileEntry] {
+    let found = try ConcurrentTasks.map(3) { (task) throws(InputError) -> FileEntry in
+      if task < 2 { return try files[task].publish(digest: digests[task]) }
+      return FileEntry(digest: dealer.digest, file: try FileDigest(path: dealer.path))
+    }
+    return [files[0].name: found[0], files[1].name: found[1], "dealer.bundle": found[2]]
   }
 }
 
 /// Who writes which share, and the writers of the files.
 private struct SharePlan {
-  /// Everything that sharing writes, but the manifest.
-  static let fileNames = ["party0.bundle", "party1.bundle", "dealer.bundle", "client.bundle"]
+  /// Everything that sharing writes.
+  static let fileNames = [
+    "party0.bundle", "party1.bundle", "dealer.bundle", "client.bundle", Manifest.name,
+  ]
 
   let program: SecureProgram
   let conversion: Conversion
@@ -137,7 +157,7 @@ private struct SharePlan {
       storage: .raw)
   }
 
-  func partyWriter(_ path: String, party: Int) throws(InputError) -> ContainerWriter {
+  func partyWriter(_ file: OutgoingFile, party: Int) throws(InputError) -> ContainerWriter {
     let own = program.weights.indices.filter { holders[$0] == party }
     let storages = holders.map { holder -> JSON in
       .string((holder == party ? ShareStorage.full : .seed).rawValue)
@@ -147,8 +167,8 @@ private struct SharePlan {
         "party": .integer(party), "deployment": "two-server", "program": program.json,
         "storages": .array(storages),
       ]) { first, _ in first })
-    return try ContainerWriter(
-      path: path, kind: "bundle", header: header,
+    return try file.writer(
+      kind: "bundle", header: header,
       datasets: [
         DatasetDescription(
           name: "weightSeed", elementType: .u8, shape: [Seed.byteCount], storage: .raw)

@@ -2,47 +2,104 @@
 
 public import Bytes
 import Containers
-import Foundation
 public import Program
+import Trust
 
-/// A file whose digests were all recomputed.
+/// A file whose digests were all recomputed, and its signature checked where one is asked for.
 public struct VerifiedFile {
   public let json: JSON
   public let text: String
 
-  /// Verifies a container, or a manifest and the containers beside it that it names.
-  public init(path: String) throws(InputError) {
+  /// Verifies a container, or a manifest and the files beside it that it names.
+  ///
+  /// - Parameter access: With `trust`, manifests must be signed and containers must be named by one;
+  ///   with `identity`, sealed files are opened and verified as well.
+  public init(path: String, access: FileAccess = .plain) throws(InputError) {
     guard path.hasSuffix(".json") else {
-      let inspection = try ContainerInspection(path: path, verifying: true)
+      let entry =
+        path.contains(".corr")
+        ? try VerifiedFile.sessionEntry(path, access) : try access.entry(ofBundle: path)
+      let inspection = ContainerInspection(try access.reader(path, kind: nil, entry: entry))
       json = inspection.json
       text = inspection.table
       return
     }
-    let manifest = try Manifest(path: path)
+    let (kind, reader, signer) = try ManifestFile.read(path, trust: access.trust)
+    let files: [String: FileEntry]
+    let content: JSON
+    let what: String
+    switch kind {
+    case .conversion:
+      var reader = reader
+      let manifest = try Manifest(&reader)
+      (files, content) = (manifest.files, manifest.json)
+      what = """
+        conversion \(manifest.conversion.identifier.hexadecimal), program \
+        \(manifest.conversion.programDigest.hexadecimal)
+        """
+    case .session:
+      let manifest = try SessionManifest(path: path)
+      (files, content) = ([manifest.name: manifest.entry], manifest.header.json)
+      let header = manifest.header
+      what = """
+        session \(header.session) of batch \(header.batch.hexadecimal) for party \(header.party), \
+        conversion \(header.conversion.identifier.hexadecimal)
+        """
+    }
     var table = TextTable([("file", .left), ("digest", .left), ("state", .left)])
     var states: [String: JSON] = [:]
-    for (name, digest) in manifest.files.sorted(by: { $0.key < $1.key }) {
-      guard !name.contains("/") else {
-        throw InputError(path, place: "files", "\"\(name)\" is not the name of a file beside it")
-      }
-      let file = "\(FilePaths.folder(of: path))/\(name)"
-      var state = "absent"
-      if FileManager.default.fileExists(atPath: file) {
-        let reader = try ContainerReader(path: file, kind: nil, verifying: true)
-        guard reader.digest == digest else {
-          throw InputError(file, place: "digest", "is not the file that the manifest names")
-        }
-        state = "verified"
-      }
+    for (name, entry) in files.sorted(by: { $0.key < $1.key }) {
+      let state = try VerifiedFile.state(of: name, entry, FilePaths.folder(of: path), access)
       states[name] = .string(state)
-      table.addRow([name, digest.hexadecimal, state])
+      table.addRow([name, entry.digest.hexadecimal, state])
     }
-    json = ["manifest": manifest.json, "states": .object(states)]
+    json = [
+      "manifest": content, "states": .object(states),
+      "signedBy": signer.map { .string($0.fingerprint) } ?? .null,
+    ]
+    let signature =
+      signer.map { "signed by \($0)" }
+      ?? (FilePaths.exists(path + SignedFile.suffix)
+        ? "signature not checked (--trust KEY)" : "not signed")
     text = """
       \(table.text)
-      conversion \(manifest.conversion.identifier.hexadecimal), program \
-      \(manifest.conversion.programDigest.hexadecimal)
+      \(what)
+      \(signature)
       """
+  }
+
+  private static func sessionEntry(_ path: String, _ access: FileAccess) throws(InputError)
+    -> FileEntry?
+  {
+    let manifestPath = SessionManifest.path(of: path)
+    guard access.trust != nil || FilePaths.exists(manifestPath) else { return nil }
+    return try SessionManifest(path: manifestPath, trust: access.trust).entry
+  }
+
+  /// Verifies the file `name` of a manifest, sealed or not.
+  private static func state(
+    of name: String, _ entry: FileEntry, _ folder: String, _ access: FileAccess
+  ) throws(InputError) -> String {
+    let path = "\(folder)/\(name)"
+    if FilePaths.exists(path) {
+      // What is in the file is compared with the digests in it, too: the manifest could be wrong.
+      try access.reader(path, kind: nil, entry: entry).verify()
+      return "verified"
+    }
+    let sealedPath = path + AgeTool.suffix
+    guard FilePaths.exists(sealedPath) else { return "absent" }
+    var state = "sealed"
+    if access.identity != nil {
+      do throws(InputError) {
+        try access.reader(sealedPath, kind: nil, entry: entry).verify()
+        return "verified, opened"
+      } catch  where AgeTool.isForAnotherKey(error) {
+        state = "sealed for another key"
+      }
+    }
+    guard let sealed = entry.sealed else { return "not verified, \(state)" }
+    try sealed.check(path: sealedPath)
+    return "verified, \(state)"
   }
 }
 

@@ -36,15 +36,16 @@ public struct ApproximatedModel: Sendable {
   /// - Parameters:
   ///   - texts: needed where `needsTexts` says so.
   ///   - repairs: whether linear layers are refitted to the original's outputs.
+  ///   - costs: what rounds, bytes and comparisons take where a recipe weighs them.
   ///   - progress: told how many evaluations of nodes are done, and of how many.
   /// - Throws: `InputError` for inputs outside a replacement's range, and for values that do not fit
   ///   the ring.
   public init(
     _ model: Model, weights: any WeightSource, recipe: Recipe, calibration: Calibration,
-    texts: Texts? = nil, repairs: Bool = false, memory: MemoryBudget = .default,
-    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    texts: Texts? = nil, repairs: Bool = false, costs: CostWeights = .reference,
+    memory: MemoryBudget = .default, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(InputError) {
-    let resolved = try recipe.resolved(for: model, calibration: calibration)
+    let resolved = try recipe.resolved(for: model, calibration: calibration, weights: costs)
     var calibration = calibration
     var repair: Repair?
     if ApproximatedModel.needsTexts(recipe, model, repairs: repairs) {

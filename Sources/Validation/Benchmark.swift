@@ -1,6 +1,6 @@
 // Times the whole path of one model: share, deal, and online in two parties over loopback TCP.
 
-import Approximation
+public import Approximation
 public import Bytes
 import Correlations
 import Foundation
@@ -29,19 +29,21 @@ public struct Benchmark {
   ///
   /// Calibrates on `texts`; the first of them gives the prompt.
   public init(
-    checkpoint: String, texts: [[Int]], source: String, promptCount: Int, newCount: Int,
-    repetitions: Int, folder: String, report: (String) -> Void
+    checkpoint: String, recipe: Recipe, texts: [[Int]], source: String, promptCount: Int,
+    newCount: Int, repetitions: Int, folder: String, report: (String) -> Void
   ) throws {
     name = FilePaths.lastComponent(of: checkpoint)
     let loaded = try ModelLoader.load(path: checkpoint)
-    let calibration = try Calibration.observe(
-      FloatInterpreter(loaded), texts: texts, source: source)
+    let approximated = try ApproximatedModel(
+      loaded.model, weights: loaded, recipe: recipe,
+      calibration: .observe(FloatInterpreter(loaded), texts: texts, source: source),
+      texts: ApproximatedModel.Texts(texts, source: source))
     try Folder.make(folder)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let model = "\(folder)/model.lodge"
     try ModelFile.write(
-      to: model, model: loaded.model, recipe: .accurate, calibration: calibration,
-      checkpoint: name, weights: loaded)
+      to: model, model: loaded.model, recipe: approximated.recipe,
+      calibration: approximated.calibration, checkpoint: name, weights: loaded)
     guard let first = texts.first(where: { $0.count >= promptCount }) else {
       throw InputError(source, "no text has \(promptCount) tokens for the prompt")
     }

@@ -51,6 +51,7 @@ public struct CalibrationReport {
       case .attention:
         add(node.name, .scores, "scores")
         add(node.name, .centredScores, "scores - max")
+        add(node.name, .denominator, "sums of exp")
       case .activation(let input, _):
         if !isComplete { add(model.nodes[input].name, .output, "input") }
         add(node.name, .output, "active")

@@ -1,5 +1,6 @@
 // lodge-bench: times share, deal and online of a model. Not a product.
 
+import Approximation
 import Arguments
 import Bytes
 import Foundation
@@ -16,6 +17,7 @@ Command(
     Option(
       "tokens", .path, isRequired: true,
       help: "token lists to calibrate on; the first that is long enough gives the prompt"),
+    Option("recipe", .string, default: "accurate", help: "a shipped recipe, or a JSON file"),
     Option("prompt", .integer(1...1 << 16), default: "32", help: "tokens of the prompt or text"),
     Option("new", .integer(1...1 << 16), default: "32", help: "new tokens (decoder)"),
     Option("repeat", .integer(1...100), default: "3", help: "repetitions"),
@@ -26,7 +28,8 @@ Command(
   let path = try arguments.string("tokens")
   let console = arguments.console
   let benchmark = try Benchmark(
-    checkpoint: arguments.string("CHECKPOINT"), texts: TokenFile.read(path), source: path,
+    checkpoint: arguments.string("CHECKPOINT"),
+    recipe: Recipe.named(arguments.string("recipe")), texts: TokenFile.read(path), source: path,
     promptCount: arguments.integer("prompt"), newCount: arguments.integer("new"),
     repetitions: arguments.integer("repeat"),
     folder: "\(FileManager.default.temporaryDirectory.path)/lodge-bench-\(getpid())"

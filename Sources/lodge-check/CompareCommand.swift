@@ -29,11 +29,12 @@ let compareCommand = Command(
     session: try CostReport.session(
       of: first.program(), prompt: arguments.optionalInteger("prompt"),
       new: arguments.optionalInteger("new")))
+  let reference = try readReference(arguments)
   let progress = Progress(
     "comparing", total: set.tokenCount * files.count, unit: .items("tokens"),
     console: arguments.console)
   for (path, file) in files {
-    let evaluator = try readEvaluator(arguments, file, path: path)
+    let evaluator = try readEvaluator(arguments, file, path: path, reference: reference)
     let result = try EvaluationResult(evaluator, set) { progress.advance(by: $0) }
     comparison.add(path: path, file: file, evaluator: evaluator, result: result)
   }

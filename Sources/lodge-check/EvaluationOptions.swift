@@ -19,6 +19,9 @@ let evaluationOptions = [
   Option(
     "pooling", .choice(Pooling.allCases.map(\.rawValue)), default: "mean",
     help: "how an encoder's states become one embedding"),
+  Option(
+    "reference", .path, placeholder: "CHECKPOINT",
+    help: "what to compare with, where weights were refitted or trained (default: the file's weights)"),
   Option("prompt", .integer(1...1 << 20), help: "tokens of the prompt, for costs (default 64)"),
   Option("new", .integer(0...1 << 20), help: "new tokens, for costs (default 32)"),
   Option(
@@ -39,12 +42,20 @@ func requireEvaluationSet(_ arguments: ParsedArguments) throws(UsageError) {
   }
 }
 
+/// The checkpoint of `--reference`.
+func readReference(_ arguments: ParsedArguments) throws(InputError) -> LoadedModel? {
+  guard let path = arguments.optionalString("reference") else { return nil }
+  let loaded = try ModelLoader.load(path: path)
+  arguments.note(loaded.notice)
+  return loaded
+}
+
 /// The evaluator of the model in `file` as the options say.
-func readEvaluator(_ arguments: ParsedArguments, _ file: ModelFile, path: String)
-  throws(InputError) -> Evaluator
-{
+func readEvaluator(
+  _ arguments: ParsedArguments, _ file: ModelFile, path: String, reference: LoadedModel?
+) throws(InputError) -> Evaluator {
   try Evaluator(
-    file, path: path, pooling: Pooling(rawValue: arguments.string("pooling")) ?? .mean,
+    file, path: path, reference: reference, pooling: Pooling(rawValue: arguments.string("pooling")) ?? .mean,
     memory: MemoryBudget(byteCount: arguments.integer("memory")))
 }
 

@@ -36,7 +36,8 @@ let validateCommand = Command(
   let thresholds = try readThresholds(arguments)
   let file = try ModelFile(path: path)
   let set = try readEvaluationSet(arguments, file)
-  let evaluator = try readEvaluator(arguments, file, path: path)
+  let evaluator = try readEvaluator(
+    arguments, file, path: path, reference: readReference(arguments))
   let session = try CostReport.session(
     of: evaluator.program, prompt: arguments.optionalInteger("prompt"),
     new: arguments.optionalInteger("new"))

@@ -46,15 +46,31 @@ let costCommand = Command(
 
 let verifyCommand = Command(
   "verify", summary: "checks digests and shows the header of a file of any kind",
-  details: "With manifest.json, checks that the files beside it are those of the conversion.",
-  example: "lodge-check verify shares/manifest.json shares/party0.bundle",
+  details: """
+    With a manifest, checks that the files beside it are those that it names. With --trust, every file
+    must be named by a manifest that one of these keys has signed; nothing in a file is interpreted
+    before that is checked.
+    """,
+  example: """
+    lodge-check verify shares/manifest.json shares/party0.bundle
+    lodge-check verify --trust owner.key.pub shares/manifest.json correlations/party0/000000.json
+    """,
   positionals: [
     Positional("FILE", .path, isRepeated: true, help: "containers, or a manifest.json")
   ],
-  options: [.json]
+  options: [
+    Option(
+      "trust", .string, placeholder: "KEY",
+      help: "public keys whose signatures count: a line, or a file with several"),
+    Option("identity", .path, help: "private key to open sealed files with"),
+    .json,
+  ]
 ) { arguments in
+  let access = try FileAccess(
+    trust: arguments.optionalString("trust"), identity: arguments.optionalString("identity"),
+    scratch: nil)
   for path in arguments.strings("FILE") {
-    let verified = try VerifiedFile(path: path)
+    let verified = try VerifiedFile(path: path, access: access)
     arguments.console.print(arguments.flag("json") ? verified.json.indentedText : verified.text)
   }
 }

@@ -19,6 +19,9 @@ Command(
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("new", .integer(0...1 << 20), default: "32", help: "tokens to generate (decoder)"),
     Option("bundle", .path, help: "client.bundle, where the client holds the embedding"),
+    Option(
+      "trust", .string, placeholder: "KEY",
+      help: "public key of the owner (a line, or a file): refuse a bundle that it did not sign"),
     Option("logits", .path, help: "NPY file for the reconstructed output rows"),
     Option("identity", .path, help: "this client's private key, from 'lodge-party keygen'"),
     Option(
@@ -39,7 +42,11 @@ Command(
     throw InputError(path, "holds \(texts.count) token lists, one is expected")
   }
   var tables: ClientBundle?
-  if let bundle = arguments.optionalString("bundle") { tables = try ClientBundle(path: bundle) }
+  if let bundle = arguments.optionalString("bundle") {
+    let access = try FileAccess(
+      trust: arguments.optionalString("trust"), identity: nil, scratch: nil)
+    tables = try ClientBundle(path: bundle, access: access)
+  }
   let security = try ClientSecurity(
     identity: arguments.optionalString("identity"),
     partyKeys: ["party0-key", "party1-key"].map { arguments.optionalString($0) },

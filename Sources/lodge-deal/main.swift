@@ -13,12 +13,18 @@ Command(
   details: """
     Run by the dealer, who here is the owner. OUT/party0 and OUT/party1 go to the two servers, one
     each; OUT/dealer.batch holds the seed of the whole batch and stays with the dealer. A session
-    that is there already is kept, so an interrupted run can be repeated. With --keep, sessions that
+    that is there already is kept when all its digests are right and replaced by the same bytes when
+    not, so an interrupted run can be repeated. With --keep, sessions that
     are there for both parties and that no given ledger has used count as stock; new ones get
     numbers that were never used. A folder called "status" is written ./status.
+
+    With --sign or recipients every session file gets a manifest beside it, which names the session
+    and is signed. Sealed files are made in memory, which takes as much as both files of a session.
     """,
   example: """
     lodge-deal shares --sessions '0..<4' --prompt 64 --new 32 --out correlations
+    lodge-deal shares --sessions '0..<4' --prompt 64 --new 32 --out correlations \\
+      --sign owner.key --recipient0 party0.key.pub --recipient1 party1.key.pub
     lodge-deal shares --keep 20 --ledger0 party0.ledger --prompt 64 --out correlations
     lodge-deal status correlations --ledger0 party0.ledger --ledger1 party1.ledger
     """,
@@ -31,12 +37,24 @@ Command(
     Option(
       "new", .integer(0...1 << 20), help: "most new tokens (default 32; none for an encoder)"),
     Option("out", .path, placeholder: "CORR", isRequired: true, help: "folder of the batch"),
+    Option("sign", .path, placeholder: "KEY", help: "private key to sign manifests with"),
+    Option(
+      "recipient0", .string, placeholder: "KEY",
+      help: "seal party 0's files for this public key (age or SSH): its line, or a file"),
+    Option("recipient1", .string, placeholder: "KEY", help: "the same for party 1"),
+    Option(
+      "scratch", .path, placeholder: "DIR",
+      help: "folder for files before they are sealed, without a name (default: memory)"),
     .json,
   ],
   subcommands: [statusCommand]
 ) { arguments in
   try checkChoice(arguments)
   arguments.printConfiguration()
+  let delivery = try Delivery(
+    sign: arguments.optionalString("sign"),
+    recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) },
+    scratch: arguments.optionalString("scratch"))
   let folder = try arguments.string("DIR")
   let bundle = try DealerBundle(path: "\(folder)/dealer.bundle")
   let shape = try SessionShape.requested(
@@ -44,7 +62,7 @@ Command(
     new: arguments.optionalInteger("new"))
   let output = BatchFolder(path: try arguments.string("out"))
   let sessions = try requestedSessions(arguments, output)
-  let missing = try output.missing(of: sessions)
+  let missing = try output.missing(of: sessions, delivery: delivery)
   try DiskSpace.check(
     byteCount: missing.count * bundle.program.sessionByteCount(shape),
     of: missing.count == 1 ? "the files of 1 session" : "the files of \(missing.count) sessions",
@@ -57,9 +75,10 @@ Command(
     console: arguments.console)
   var dealt: [Int] = []
   for session in sessions {
-    let isNew = try batch.deal(session: session, program: bundle.program, weights: weights) {
-      _, _ in progress.advance()
-    }
+    let isNew = try batch.deal(
+      session: session, program: bundle.program, weights: weights, delivery: delivery,
+      report: { arguments.note("deals session \(session) again: \($0)") }
+    ) { _, _ in progress.advance() }
     if isNew { dealt.append(session) }
   }
   progress.finish()

@@ -1,4 +1,4 @@
-// `lodge-model approximate` and `lodge-model share`.
+// `lodge-model recipes`, `lodge-model approximate` and `lodge-model share`.
 
 import Approximation
 import Arguments
@@ -21,6 +21,27 @@ func memoryBudget(_ arguments: ParsedArguments) throws -> MemoryBudget {
   return MemoryBudget(byteCount: byteCount)
 }
 
+let recipesCommand = Command(
+  "recipes", summary: "lists the shipped recipes and replacements, or prints a recipe",
+  details: "A printed recipe is a start for one's own, to be given to `approximate --recipe`.",
+  example: """
+    lodge-model recipes
+    lodge-model recipes puma > mine.json
+    """,
+  positionals: [
+    Positional("RECIPE", .string, isRequired: false, help: "a shipped recipe, or a JSON file")
+  ],
+  options: [.json]
+) { arguments in
+  if arguments.isGiven("RECIPE") {
+    let recipe = try Recipe.named(arguments.string("RECIPE"))
+    arguments.console.print(recipe.json.indentedText)
+    return
+  }
+  arguments.console.print(
+    arguments.flag("json") ? RecipeList.json.indentedText : RecipeList.text)
+}
+
 let approximateCommand = Command(
   "approximate", summary: "calibrates a model and replaces its non-linear operations",
   details: "The result holds the plaintext weights: it stays with the owner.",
@@ -29,13 +50,15 @@ let approximateCommand = Command(
     Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
-    Option("recipe", .string, default: "accurate", help: "a named recipe, or a JSON file"),
+    Option("recipe", .string, default: "accurate", help: "a shipped recipe, or a JSON file"),
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
     Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of calibrating"),
     .flag("repair", help: "refit linear layers to what the original computes on --tokens"),
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
+    Option("rtt", .duration, default: "10ms", help: "round-trip time that `fitted` weighs"),
+    Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth that `fitted` weighs"),
     memoryOption,
     Option("out", .path, isRequired: true, help: "file to write, such as model.lodge"),
     .json,
@@ -69,7 +92,10 @@ let approximateCommand = Command(
     console: arguments.console)
   let approximated = try ApproximatedModel(
     loaded.model, weights: loaded, recipe: recipe, calibration: observed, texts: texts,
-    repairs: arguments.flag("repair"), memory: memory
+    repairs: arguments.flag("repair"),
+    costs: CostWeights(
+      roundTripSeconds: arguments.number("rtt"), bitsPerSecond: arguments.number("bandwidth")),
+    memory: memory
   ) { settling.reach($0, of: $1) }
   settling.finish()
   let writing = Progress(
@@ -90,29 +116,49 @@ let shareCommand = Command(
   "share", summary: "splits a converted model into the files of two parties and a dealer",
   details: """
     party0.bundle and party1.bundle go to the two servers, one each. dealer.bundle holds the
-    plaintext weights: the owner is the dealer in this deployment, and keeps it.
+    plaintext weights: the owner is the dealer in this deployment, and keeps it. Keys are those of
+    'lodge-party keygen'. Without --sign and the recipients, files are neither signed nor sealed.
+
+    Sealed bundles are made in memory, which takes as much as both together: about one 64-bit copy of
+    the weights. With --scratch DIR they take disk space instead, in files without a name.
     """,
-  example: "lodge-model share opt.lodge --deployment two-server --out shares",
+  example: """
+    lodge-model share opt.lodge --out shares
+    lodge-model share opt.lodge --out shares --sign owner.key \\
+      --recipient0 party0.key.pub --recipient1 party1.key.pub
+    """,
   positionals: [Positional("MODEL", .path, help: "file written by `lodge-model approximate`")],
   options: [
     Option(
       "deployment", .choice(["two-server"]), default: "two-server", help: "who holds what"),
     memoryOption,
     Option("out", .path, placeholder: "DIR", isRequired: true, help: "folder to write"),
+    Option("sign", .path, placeholder: "KEY", help: "private key to sign the manifest with"),
+    Option(
+      "recipient0", .string, placeholder: "KEY",
+      help: "seal party 0's bundle for this public key (age or SSH): its line, or a file"),
+    Option("recipient1", .string, placeholder: "KEY", help: "the same for party 1"),
+    Option(
+      "scratch", .path, placeholder: "DIR",
+      help: "folder for bundles before they are sealed, without a name (default: memory)"),
     .json,
   ]
 ) { arguments in
   arguments.printConfiguration()
   let memory = try memoryBudget(arguments)
+  let delivery = try Delivery(
+    sign: arguments.optionalString("sign"),
+    recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) },
+    scratch: arguments.optionalString("scratch"))
   let file = try ModelFile(path: arguments.string("MODEL"))
   let folder = try arguments.string("out")
   let progress = Progress(
     "sharing", total: try file.program().weights.reduce(0) { $0 + $1.elementCount },
     unit: .items("weights"), console: arguments.console)
-  let result = try ShareWriter.share(file, into: folder, memory: memory) {
+  let result = try ShareWriter.share(file, into: folder, memory: memory, delivery: delivery) {
     progress.advance(by: $0)
   }
   progress.finish()
-  let report = try ShareReport(result, folder: folder)
+  let report = ShareReport(result, folder: folder, delivery: delivery)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }

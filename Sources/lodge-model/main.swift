@@ -11,7 +11,7 @@ Command(
     lodge-model share opt.lodge --out shares
     """,
   subcommands: [
-    inspectCommand, logitsCommand, calibrateCommand, functionsCommand, approximateCommand,
-    shareCommand,
+    inspectCommand, logitsCommand, recipesCommand, calibrateCommand, functionsCommand,
+    approximateCommand, shareCommand,
   ]
 ).main()

@@ -3,6 +3,7 @@
 import Arguments
 import Bytes
 import OnlineRuntime
+import Sharing
 
 Command(
   "lodge-party", summary: "serves sessions of a shared model, together with the other party",
@@ -32,7 +33,7 @@ Command(
     Option(
       "peer", .string, placeholder: "HOST:PORT", isRequired: true,
       help: "listening address of the other party"),
-    Option("identity", .path, help: "this party's private key"),
+    Option("identity", .path, help: "this party's private key; opens sealed files as well"),
     Option(
       "peer-key", .string, placeholder: "KEY",
       help: "the other party's public key: its line, or a file with it"),
@@ -40,6 +41,12 @@ Command(
     .flag(
       "insecure-plaintext",
       help: "plain TCP beyond this machine: the network reads and changes all it likes"),
+    Option(
+      "trust", .string, placeholder: "KEY",
+      help: "public keys of owner and dealer (a line, or a file): refuse what they did not sign"),
+    Option(
+      "scratch", .path, placeholder: "DIR",
+      help: "folder for the plaintext of sealed files, without a name (default: memory)"),
     Option("ledger", .path, help: "database of used sessions (default: BUNDLE.ledger)"),
     Option("peer-timeout", .duration, default: "60s", help: "longest wait for the other party"),
   ],
@@ -57,13 +64,17 @@ Command(
     isInsecure: arguments.flag("insecure-plaintext"))
   try configuration.checkSecurity()
   configuration.peerTimeout = .seconds(try arguments.number("peer-timeout"))
-  let provider = try BundleProvider(
-    party: party, bundlePath: bundlePath, correlationFolder: arguments.string("correlations"))
-  let ledger = try SessionLedger(
-    path: arguments.optionalString("ledger") ?? "\(bundlePath).ledger", party: party,
-    guarding: arguments.string("correlations"))
   let console = arguments.console
   let log: @Sendable (String) -> Void = { console.report("lodge-party \(party): \($0)") }
+  let provider = try BundleProvider(
+    party: party, bundlePath: bundlePath, correlationFolder: arguments.string("correlations"),
+    access: FileAccess(
+      trust: arguments.optionalString("trust"), identity: arguments.optionalString("identity"),
+      scratch: arguments.optionalString("scratch")), report: log)
+  let ledger = try SessionLedger(
+    path: arguments.optionalString("ledger") ?? SessionLedger.defaultPath(bundle: bundlePath),
+    party: party,
+    guarding: arguments.string("correlations"))
   let service = try PartyService(
     identity: provider.identity, configuration: configuration, log: log)
   log(configuration.security.summary)

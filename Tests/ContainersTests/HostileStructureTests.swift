@@ -14,7 +14,7 @@ import Testing
     let path = folder.path("hostile")
     try Sample.write(to: path)
     let isChanged = try HDF5.locked(source: path) {
-      let access = lodge_hdf5_file_access_list(64)
+      let access = lodge_hdf5_file_access_list(64, 0)
       defer { H5Pclose(access) }
       let file = unsafe H5Fopen(path, 1, access)
       let isChanged = file >= 0 && change(file)

@@ -85,6 +85,26 @@ struct BatchTests {
     #expect(try DealerFixture.bytes(batch) == before)
   }
 
+  /// A file that is there counts when its digests are right, and not only because it is there.
+  @Test(arguments: [0, 1])
+  func damagedSessionsAreReplacedByTheSameBytes(party: Int) throws {
+    let fixture = try DealerFixture()
+    let batch = try fixture.batch()
+    _ = try fixture.deal(batch)
+    let before = try DealerFixture.bytes(batch)
+    let path = batch.path(party: party, session: 0)
+    let whole = [UInt8](before[party])
+    // Content, which its digest covers, a header, and files cut short.
+    for (place, count) in [(whole.count - 100, whole.count), (0, whole.count), (0, 5000), (0, 0)] {
+      var bytes = Array(whole.prefix(count))
+      if !bytes.isEmpty { bytes[place] ^= 1 }
+      try AtomicFile.write(bytes, to: path)
+      #expect(try fixture.deal(batch))
+      #expect(try DealerFixture.bytes(batch) == before)
+      #expect(try !fixture.deal(batch))
+    }
+  }
+
   @Test func sameSeedGivesTheSameBytes() throws {
     let fixture = try DealerFixture()
     let batch = try fixture.batch()

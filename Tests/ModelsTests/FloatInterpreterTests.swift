@@ -56,7 +56,7 @@ import Testing
         #expect(found[.output]?.count == tokens.count * node.width)
         switch node.operation {
         case .layerNorm: #expect(Set(found.keys) == [.output, .variance])
-        case .attention: #expect(Set(found.keys) == [.output, .scores, .centredScores])
+        case .attention: #expect(Set(found.keys) == [.output, .scores, .centredScores, .denominator])
         default: #expect(Set(found.keys) == [.output])
         }
       }
@@ -84,6 +84,7 @@ import Testing
     let output = try values("layers.0.attention")
     var scores: [Double] = []
     var centred: [Double] = []
+    var sums: [Double] = []
     for head in 0..<2 {
       for row in 0..<3 {
         let rowScores = (0...row).map { other in
@@ -95,6 +96,7 @@ import Testing
         let largest = rowScores.max() ?? 0
         scores += rowScores
         centred += rowScores.map { $0 - largest }
+        sums.append(rowScores.reduce(0) { $0 + exp($1 - largest) })
         let powers = rowScores.map { exp($0) }
         let sum = powers.reduce(0, +)
         for column in head * 4..<head * 4 + 4 {
@@ -108,6 +110,7 @@ import Testing
     }
     #expect(difference(scores, try values("layers.0.attention", .scores)) < 1e-6)
     #expect(difference(centred, try values("layers.0.attention", .centredScores)) < 1e-6)
+    #expect(difference(sums, try values("layers.0.attention", .denominator)) < 1e-6)
   }
 
   @Test func encodersSeeLaterPositions() throws {
@@ -127,8 +130,12 @@ import Testing
       switch node.operation {
       case .activation(_, let activation): table.activations[node.name] = activation.function
       case .attention:
-        table.exponentials[node.name] = { exp($0) }
-        table.reciprocals[node.name] = { 1 / $0 }
+        table.softmaxes[node.name] = { row in
+          let largest = row.max() ?? 0
+          let powers = row.map { Float(exp($0 - largest)) }
+          let sum = row.reduce(0) { $0 + exp($1 - largest) }
+          row = powers.map { Double($0) * (1 / sum) }
+        }
       case .layerNorm: table.reciprocalSquareRoots[node.name] = { 1 / $0.squareRoot() }
       default: break
       }
@@ -141,9 +148,11 @@ import Testing
     #expect(seen["layers.0.feedForward.activation"]?[.output]?.allSatisfy { $0 == 0 } == true)
     #expect(seen["layers.1.feedForward.activation"]?[.output]?.allSatisfy { $0 == 0 } == false)
 
-    // Equal powers make attention the mean of the values that a position sees.
+    // Equal weights make attention the mean of the values that a position sees.
     var flat = FunctionTable()
-    flat.exponentials["layers.0.attention"] = { _ in 1 }
+    flat.softmaxes["layers.0.attention"] = { row in
+      row = row.map { _ in 1 / Double(row.count) }
+    }
     let means = try observe(decoder, tokens, functions: flat)
     let value = try #require(means["layers.0.attention.value"]?[.output])
     let output = try #require(means["layers.0.attention"]?[.output])
@@ -153,7 +162,11 @@ import Testing
     }
 
     var doubled = FunctionTable()
-    doubled.reciprocals["layers.0.attention"] = { 2 / $0 }
+    doubled.softmaxes["layers.0.attention"] = { row in
+      let powers = row.map { exp($0) }
+      let sum = powers.reduce(0, +)
+      row = powers.map { 2 * $0 / sum }
+    }
     doubled.reciprocalSquareRoots["finalLayerNorm"] = { _ in 0 }
     let other = try observe(decoder, tokens, functions: doubled)
     let plain = try observe(decoder, tokens)

@@ -110,7 +110,8 @@ final class TemporaryFolder: Sendable {
   /// Two ledgers would each let their process use the same sessions.
   @Test func twoLedgersCannotGuardOneFolder() throws {
     let folder = try TemporaryFolder()
-    let sessions = folder.url.path
+    let sessions = folder.path("sessions")
+    try FileManager.default.createDirectory(atPath: sessions, withIntermediateDirectories: true)
     let first = try SessionLedger(path: folder.path("l.db"), party: 0, guarding: sessions)
     let error = #expect(throws: InputError.self) {
       try SessionLedger(path: folder.path("other.db"), party: 0, guarding: sessions)
@@ -118,6 +119,42 @@ final class TemporaryFolder: Sendable {
     #expect(error?.source == sessions)
     #expect(error?.cause == "another lodge-party serves the sessions in this folder")
     try first.claim(self.first)
+  }
+
+  /// In the folder of sessions it would be put back together with them.
+  @Test func aLedgerLiesOutsideItsFolder() throws {
+    let folder = try TemporaryFolder()
+    let sessions = folder.path("sessions")
+    for path in ["sessions/below", "elsewhere"] {
+      try FileManager.default.createDirectory(
+        atPath: folder.path(path), withIntermediateDirectories: true)
+    }
+    let link = folder.path("link")
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: sessions)
+    for path in ["sessions/l.db", "sessions/below/l.db", "link/l.db", "elsewhere/../sessions/l.db"]
+    {
+      let error = #expect(throws: InputError.self) {
+        try SessionLedger(path: folder.path(path), party: 0, guarding: sessions)
+      }
+      #expect(error?.cause == "lies in the folder of the sessions that it watches over")
+      #expect(!FileManager.default.fileExists(atPath: folder.path(path)))
+    }
+    // One that was made there before, and is reached by a link from outside.
+    for _ in 0..<1 { _ = try SessionLedger(path: "\(sessions)/l.db", party: 0) }
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path("l.db"), withDestinationPath: "\(sessions)/l.db")
+    #expect(throws: InputError.self) {
+      try SessionLedger(path: folder.path("l.db"), party: 0, guarding: link)
+    }
+    for path in ["sessions.ledger", "elsewhere/l.db"] {
+      _ = try SessionLedger(path: folder.path(path), party: 0, guarding: sessions)
+    }
+  }
+
+  /// A bundle that is sealed later keeps its ledger: its sessions are the same.
+  @Test func sealedBundlesHaveTheLedgerOfPlainOnes() {
+    #expect(SessionLedger.defaultPath(bundle: "a/party0.bundle") == "a/party0.bundle.ledger")
+    #expect(SessionLedger.defaultPath(bundle: "a/party0.bundle.age") == "a/party0.bundle.ledger")
   }
 
   @Test func burningKnowsWhatIsKnown() throws {

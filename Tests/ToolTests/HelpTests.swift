@@ -8,7 +8,7 @@ import Testing
   /// All tools with their subcommands.
   static let commands: [[String]] = [
     ["lodge-model"], ["lodge-model", "inspect"], ["lodge-model", "logits"],
-    ["lodge-model", "calibrate"], ["lodge-model", "functions"],
+    ["lodge-model", "calibrate"], ["lodge-model", "functions"], ["lodge-model", "recipes"],
     ["lodge-model", "approximate"], ["lodge-model", "share"], ["lodge-deal"],
     ["lodge-deal", "status"], ["lodge-party"], ["lodge-party", "keygen"],
     ["lodge-client"], ["lodge-bench"], ["lodge-check"], ["lodge-check", "program"],

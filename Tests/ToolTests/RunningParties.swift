@@ -13,13 +13,17 @@ final class PartyProcess {
   let address: String
 
   /// Starts a party and waits until it listens.
-  init(
+  convenience init(
     _ servers: Servers, _ party: Int, peer: String, listen: String = "127.0.0.1:0",
     _ more: [String] = []
   ) throws {
+    try self.init(arguments: servers.arguments(party, listen: listen) + more, party, peer: peer)
+  }
+
+  /// The same with `arguments` that name everything but the peer.
+  init(arguments: [String], _ party: Int, peer: String) throws {
     self.party = party
-    tool = try RunningTool(
-      "lodge-party", servers.arguments(party, listen: listen) + ["--peer", peer] + more)
+    tool = try RunningTool("lodge-party", arguments + ["--peer", peer])
     try tool.await("listens on ")
     let line = try tool.messages.components(separatedBy: "listens on ")[1]
     address = String(line.prefix { $0 != "\n" })
@@ -45,6 +49,12 @@ struct Parties {
     self.servers = servers
     party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0", more[0])
     party1 = try PartyProcess(servers, 1, peer: party0.address, more[1])
+  }
+
+  init(servers: Servers, party0: PartyProcess, party1: PartyProcess) {
+    self.servers = servers
+    self.party0 = party0
+    self.party1 = party1
   }
 
   subscript(party: Int) -> PartyProcess { party == 0 ? party0 : party1 }

@@ -78,6 +78,19 @@ import Testing
     try parties.stop()
   }
 
+  /// A ledger in the folder of sessions would be put back with it.
+  @Test func aLedgerAmongTheSessionsIsRefused() throws {
+    let servers = try Servers()
+    var arguments = servers.arguments(0) + ["--peer", "127.0.0.1:1"]
+    arguments[9] = servers.correlations(0) + "/party0.ledger"
+    try Tool.fail(
+      "lodge-party", arguments,
+      saying: ["party0.ledger", "lies in the folder of the sessions that it watches over"])
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: servers.correlations(0))
+        .allSatisfy { $0.hasSuffix(".corr") })
+  }
+
   @Test func twoProcessesCannotServeOneFolder() throws {
     let servers = try Servers()
     let party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0")

@@ -94,6 +94,28 @@ import Testing
     #expect(try status(folder, ledgers).ready == 4)
   }
 
+  /// A run that is repeated looks at every byte of what is there.
+  @Test func damagedSessionsAreDealtAgain() throws {
+    let servers = try Servers()
+    let path = servers.session(1, 1)
+    let whole = try Data(contentsOf: URL(filePath: path))
+    try damage(path) { $0[$0.count - 100] ^= 1 }
+    let arguments = [
+      servers.folder.file("shares"), "--sessions", "0..<\(Tiny.sessionCount)", "--prompt",
+      "\(Tiny.promptCapacity)", "--new", "\(Tiny.newCapacity)", "--out",
+      servers.folder.file("correlations"), "--json",
+    ]
+    let outcome = try Tool.run("lodge-deal", arguments)
+    #expect(outcome.status == 0)
+    #expect(
+      outcome.messages.contains("note: deals session 1 again: \(path): "), "\(outcome.messages)")
+    #expect(try Data(contentsOf: URL(filePath: path)) == whole)
+    try damage(path) { $0.removeLast($0.count / 2) }
+    #expect(try dealt(arguments) == [1])
+    #expect(try Data(contentsOf: URL(filePath: path)) == whole)
+    #expect(try dealt(arguments).isEmpty)
+  }
+
   @Test func aNewFolderIsFilled() throws {
     let servers = try Servers()
     let folder = servers.folder.file("correlations")

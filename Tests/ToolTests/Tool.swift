@@ -121,6 +121,8 @@ final class RunningTool {
     String(decoding: try Data(contentsOf: URL(filePath: folder.file(file))), as: UTF8.self)
   }
 
+  var isRunning: Bool { process.isRunning }
+
   var identifier: Int32 { process.processIdentifier }
 
   func signal(_ number: Int32) { _ = Foundation.kill(identifier, number) }

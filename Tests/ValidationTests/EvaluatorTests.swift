@@ -130,6 +130,36 @@ struct EvaluatorTests {
     #expect(read.logits == kept.logits && read.widths == kept.widths)
   }
 
+  /// Refitted or trained weights are compared with those of the checkpoint they came from.
+  @Test func theReferenceIsWhatTheOriginalStageRuns() throws {
+    let folders = try (0..<3).map { _ in try ScratchFolder() }
+    defer { withExtendedLifetime(folders) {} }
+    let checkpoint = try TinyCheckpoint.opt().write(to: folders[0])
+    let files = try ConversionFiles(checkpoint: checkpoint, texts: ConversionFiles.tinyTexts)
+    var larger = TinyCheckpoint.opt()
+    let name = "model.decoder.layers.0.fc2.weight"
+    let values = try #require(larger.tensors[name]).values
+    larger.tensors[name]?.values = values.map { $0 * 1.5 }
+    let other = try larger.write(to: folders[1])
+    let file = try ModelFile(path: files.modelPath)
+    let set = try EvaluationSet(
+      model: file.model, texts: ConversionFiles.tinyTexts, source: "texts")
+    func metrics(_ path: String) throws -> EvaluationResult {
+      try EvaluationResult(
+        Evaluator(file, path: files.modelPath, reference: ModelLoader.load(path: path)), set)
+    }
+    let own = try Self.evaluate(files).result
+    let same = try metrics(checkpoint)
+    #expect(same.logits == own.logits && same.ringErrors == own.ringErrors)
+    let changed = try metrics(other)
+    #expect(changed.logits[.original] != own.logits[.original])
+    #expect(try #require(changed.logits[.ring]).meanError > 0.01)
+    #expect(changed.ringAgainstApproximated == own.ringAgainstApproximated)
+    let encoder = try TinyCheckpoint.bert().write(to: folders[2])
+    let error = #expect(throws: InputError.self) { try metrics(encoder) }
+    #expect(error?.cause.contains("is another model") == true)
+  }
+
   /// A text that the calibration did not prepare for is seen in the shares outside the ranges.
   @Test func inputsOutsideTheirRangeAreCounted() throws {
     let folder = try ScratchFolder()
@@ -144,15 +174,22 @@ struct EvaluatorTests {
     #expect(outside.allSatisfy { $1.outsideShare > 0 && $1.outsideShare <= 1 })
   }
 
+  /// One token has one variance at every normalisation: a range of one point is widened.
+  @Test func aSingleTokenIsEnoughToCalibrate() throws {
+    let folder = try ScratchFolder()
+    var recipe = Recipe.accurate
+    recipe.headroom = 1
+    let files = try ConversionFiles(
+      checkpoint: TinyCheckpoint.opt().write(to: folder), texts: [[1]], recipe: recipe)
+    let (_, result) = try Self.evaluate(files, [[1, 1]])
+    #expect(result.ringErrors.allSatisfy { $0.value.isFinite })
+  }
+
   /// The evaluation on the calibration's own texts sees the inputs that calibration saw.
   @Test func calibratedInputsAreThoseOfTheTexts() throws {
     let (evaluator, result) = try Self.evaluate(.tiny(.opt(width: 24, innerWidth: 40)))
     for (function, statistics) in zip(evaluator.functions, result.functions) {
       let borders = statistics.inputs.borders
-      guard function.place != .reciprocal else {
-        #expect(function.calibratedShares(borders: borders) == nil)
-        continue
-      }
       let shares = try #require(function.calibratedShares(borders: borders))
       // In eighths of the drawn range: bins of the calibration are coarser than those drawn.
       for eighth in stride(from: 0, to: shares.count, by: 16) {

@@ -73,7 +73,7 @@ struct ReplacementLoweringTests {
     for (x, y) in zip(grid, result) {
       let error = Self.distance(y, function, x)
       largest = max(largest, error)
-      #expect(error < 2e-3, "\(test.name) at \(x): \(y), not \(function(x))")
+      #expect(error < 8e-4, "\(test.name) at \(x): \(y), not \(function(x))")
     }
     print("\(test.name): largest distance to the float function \(largest)")
   }
@@ -106,16 +106,16 @@ struct ReplacementLoweringTests {
   }
 
   static let softmaxes = [
-    SoftmaxCase(MinimaxSoftmax(), tolerance: 4e-3),
-    SoftmaxCase(MinimaxSoftmax(degree: 5, squarings: 3, clip: -12), tolerance: 4e-3),
-    SoftmaxCase(LimitSoftmax(), tolerance: 8e-3), SoftmaxCase(BOLTSoftmax(), tolerance: 4e-3),
-    SoftmaxCase(TwoQuadSoftmax(), tolerance: 8e-3),
-    SoftmaxCase(TwoQuadSoftmax(), tolerance: 8e-3, clamp: -5...40),
-    SoftmaxCase(ReLUSoftmax(), tolerance: 4e-3),
-    SoftmaxCase(PowerSoftmax(exponent: 2), tolerance: 8e-3),
-    SoftmaxCase(PowerSoftmax(exponent: 4), tolerance: 8e-3),
-    SoftmaxCase(PowerSoftmax(exponent: 6), tolerance: 8e-3),
-    SoftmaxCase(FittedSoftmax(), tolerance: 4e-3),
+    SoftmaxCase(MinimaxSoftmax(), tolerance: 1e-3),
+    SoftmaxCase(MinimaxSoftmax(degree: 5, squarings: 3, clip: -12), tolerance: 1e-3),
+    SoftmaxCase(LimitSoftmax(), tolerance: 1e-3), SoftmaxCase(BOLTSoftmax(), tolerance: 1e-3),
+    SoftmaxCase(TwoQuadSoftmax(), tolerance: 1e-3),
+    SoftmaxCase(TwoQuadSoftmax(), tolerance: 1e-3, clamp: -5...40),
+    SoftmaxCase(ReLUSoftmax(), tolerance: 1e-3),
+    SoftmaxCase(PowerSoftmax(exponent: 2), tolerance: 1e-3),
+    SoftmaxCase(PowerSoftmax(exponent: 4), tolerance: 1e-3),
+    SoftmaxCase(PowerSoftmax(exponent: 6), tolerance: 1e-3),
+    SoftmaxCase(FittedSoftmax(), tolerance: 1e-3),
     SoftmaxCase(
       FittedSoftmax(maximumError: 0x1p-8, rootMeanSquareError: 0x1p-12), tolerance: 4e-3),
   ]
@@ -215,6 +215,30 @@ struct ReplacementLoweringTests {
       try node.resolve()
       let result = try node.evaluate(rows)[0]
       #expect(result.allSatisfy { abs($0) < 0x1p-10 }, "\(result)")
+    }
+  }
+
+  /// Scores a little below zero: as long as a comparison may let them through as negative weights,
+  /// a sum of nothing else is divided by its own error.
+  @Test func scoresJustBelowZero() throws {
+    for step in 1...40 {
+      let small = Double(step) * 0x1p-11
+      // The last row's scores with the others are -small, that with itself nearly zero.
+      let rows = [[Double]](repeating: [-1, 1], count: 20) + [[small, -small]]
+      var node = LoneNode(
+        kind: .decoder, width: 2,
+        operation: .attention(
+          query: 0, key: 0, value: 0, headCount: 2, keyHeadCount: 2, scale: 1), bound: 8,
+        outputBound: 8, scores: -8...8, choice: ReplacementChoice(ReLUSoftmax()))
+      try node.resolve()
+      guard case .softmax(let form)? = try node.form() else { throw CancellationError() }
+      let result = try node.evaluate(rows)[0]
+      for column in 0..<2 {
+        var attended = rows.map { $0[column] * rows[20][column] }
+        form.apply(&attended)
+        let exact = zip(attended, rows).reduce(0.0) { $0 + $1.0 * $1.1[column] }
+        #expect(abs(result[column] - exact) < 0.01, "\(small): \(result[column]), not \(exact)")
+      }
     }
   }
 

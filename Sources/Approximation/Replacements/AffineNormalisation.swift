@@ -5,8 +5,9 @@ public import Bytes
 /// gamma * factor * (x - mean) + beta for LayerNorm, gamma * factor * x for RMSNorm, for models trained
 /// with it; folded into the linear layers behind, it costs nothing.
 ///
-/// The factor is the mean of 1 / sqrt(variance + epsilon) on the calibration text unless the recipe gives
-/// one. Without the variance nothing bounds the residual stream: ranges must be calibrated with the
+/// Unless the recipe gives one, the factor is what comes nearest to the exact outputs of the calibration
+/// text, the mean of sqrt(variance + epsilon) by that of its square. (The mean of 1 / sqrt(variance +
+/// epsilon) follows the rows with the least variance, and makes those with the most explode.) Without the variance nothing bounds the residual stream: ranges must be calibrated with the
 /// replacement in place, and lowering refuses what does not fit.
 public struct AffineNormalisation: Replacement {
   public static let name = "affine"
@@ -34,7 +35,9 @@ public struct AffineNormalisation: Replacement {
 
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
     guard factor == nil else { return self }
-    return AffineNormalisation(
-      factor: node.inputs.mean { 1 / (max($0, 0) + node.epsilon).squareRoot() })
+    // Least squares of factor * (x - mean) against the exact output, over all rows.
+    let root = node.inputs.mean { (max($0, 0) + node.epsilon).squareRoot() }
+    let square = node.inputs.mean { max($0, 0) + node.epsilon }
+    return AffineNormalisation(factor: root / square)
   }
 }

@@ -8,8 +8,8 @@ public import Bytes
 /// scores are all negative is 0/0. Here epsilon is the same on both sides, one unit of the fixed point
 /// (2^-fractionalBits) unless the recipe says otherwise, and such a row has no weight.
 ///
-/// Scores below 2^-8 count as 0: a comparison that looks no closer then never lets a negative weight
-/// through, whose sum with others could be near 0 or below, and the division beyond all bounds.
+/// Weights below two epsilons are zero as well: a comparison that is off by one unit must not let a
+/// negative weight through, because the sum of a row may be nothing but that.
 public struct ReLUSoftmax: Replacement {
   public static let name = "relu"
   public static let classes: [OperationClass] = [.softmax]
@@ -32,15 +32,17 @@ public struct ReLUSoftmax: Replacement {
   public func needsTraining(for operationClass: OperationClass) -> Bool { true }
 
   public func form(at site: ReplacementSite) -> ReplacementForm? {
-    epsilon.map {
+    epsilon.map { epsilon in
       .softmax(
-        SoftmaxForm(subtractsMaximum: false, kernel: .piecewise(Self.kernel), epsilon: $0))
+        SoftmaxForm(
+          subtractsMaximum: false,
+          kernel: .piecewise(
+            PiecewisePolynomial(
+              knots: [2 * epsilon], pieces: [.line(0, 0), .line(1, 0)],
+              resolution: PolynomialPiece.powerOfTwo(above: epsilon))),
+          epsilon: epsilon))
     }
   }
-
-  private static let kernel = PiecewisePolynomial(
-    knots: [PiecewisePolynomial.activationResolution], pieces: [.line(0, 0), .line(1, 0)],
-    resolution: PiecewisePolynomial.activationResolution)
 
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
     ReLUSoftmax(

@@ -3,12 +3,13 @@
 public import Bytes
 import CSQLite
 import Glibc
+import Trust
 
 /// A SQLite database in which every session is claimed before its first byte is used.
 ///
 /// A claim is on the disk before `claim` returns and is never removed: a session whose process died
-/// is shown as burned when the ledger is opened again. The file belongs beside the correlations, not
-/// among them, so that copying correlations back does not make them usable again.
+/// is shown as burned when the ledger is opened again. The file lies outside the folder of
+/// correlations, so that putting back an old copy of that folder does not make them usable again.
 public final class SessionLedger {
   /// What became of a claimed session.
   public enum State: String, Sendable {
@@ -31,12 +32,13 @@ public final class SessionLedger {
   ///
   /// - Parameter correlationFolder: The sessions that this ledger watches over. It is locked as
   ///   well: two processes with a ledger each would otherwise use the same sessions.
-  /// - Throws: `InputError` when another process holds either, when the ledger belongs to the other
-  ///   party, or when the file is no intact ledger.
+  /// - Throws: `InputError` when the ledger would lie in that folder, when another process holds
+  ///   either, when the ledger belongs to the other party, or when the file is no intact ledger.
   public init(path: String, party: Int, guarding correlationFolder: String? = nil)
     throws(InputError)
   {
     self.path = path
+    if let correlationFolder { try SessionLedger.check(path, isOutside: correlationFolder) }
     let hint = "stop the other lodge-party"
     var locks = [
       try ProcessLock(
@@ -57,6 +59,25 @@ public final class SessionLedger {
     try database.run("BEGIN EXCLUSIVE")
     try prepare(party: party)
     try database.run("COMMIT")
+  }
+
+  /// Where the ledger of the party with this bundle lies when nobody says otherwise: the same place
+  /// whether the bundle is sealed or not, since its sessions are the same.
+  public static func defaultPath(bundle path: String) -> String {
+    (path.hasSuffix(AgeTool.suffix) ? String(path.dropLast(AgeTool.suffix.count)) : path)
+      + ".ledger"
+  }
+
+  /// Throws when the ledger at `path` lies in `folder` or below it, whatever links lead there.
+  private static func check(_ path: String, isOutside folder: String) throws(InputError) {
+    guard let folder = FilePaths.resolved(folder),
+      let place = FilePaths.resolved(path) ?? FilePaths.resolved(FilePaths.folder(of: path)),
+      place == folder || place.hasPrefix(folder + "/")
+    else { return }
+    throw InputError(
+      path, "lies in the folder of the sessions that it watches over",
+      hint: "an old copy of that folder would forget what was used: name a file elsewhere with "
+        + "--ledger, and move a ledger that is there")
   }
 
   private func prepare(party: Int) throws(InputError) {

@@ -5,7 +5,7 @@ import Correlations
 import Models
 import Program
 import Randomness
-import Sharing
+public import Sharing
 import Synchronization
 
 extension Connection: OpeningChannel {
@@ -29,83 +29,112 @@ final class InterpreterEngine: SessionEngine {
   }
 }
 
-/// Sessions of one bundle from a folder of correlation files.
+/// Sessions of one bundle from a folder of session files.
 public final class BundleProvider: SessionProvider, Sendable {
   public let identity: PartyIdentity
-  private let bundle: PartyBundle
+  private let program: SecureProgram
+  private let conversion: Conversion
   private let weights: [[UInt64]]
   private let folder: String
-  /// Headers that were read, by path: a folder of many sessions is opened once.
-  private let known = Mutex<[String: SessionDescription]>([:])
+  private let access: FileAccess
+  private let report: @Sendable (String) -> Void
+  /// Files whose manifests or headers were read, by path: a folder of many sessions is opened once.
+  private let known = Mutex<[String: SessionFile]>([:])
+  /// Files that were refused and reported.
+  private let refused = Mutex<Set<String>>([])
 
   /// Opens the bundle of `party` and expands its weight shares.
   ///
-  /// - Throws: `InputError` when the bundle is damaged or belongs to the other party.
-  public init(party: Int, bundlePath: String, correlationFolder: String) throws(InputError) {
-    bundle = try PartyBundle(path: bundlePath)
+  /// - Parameters:
+  ///   - access: Whose signatures count, and which key opens sealed files.
+  ///   - report: Is told once of every session file that is not used, and why.
+  /// - Throws: `InputError` when the bundle is damaged or belongs to the other party, and when it is
+  ///   not signed as `access` asks.
+  public init(
+    party: Int, bundlePath: String, correlationFolder: String, access: FileAccess = .plain,
+    report: @escaping @Sendable (String) -> Void = { _ in }
+  ) throws(InputError) {
+    let bundle = try PartyBundle(path: bundlePath, access: access)
     guard bundle.party == party else {
       throw InputError(
         bundlePath, place: "party", "is for party \(bundle.party), this is party \(party)",
         hint: "start it with --party \(bundle.party), or give it party\(party).bundle")
     }
     folder = correlationFolder
+    self.access = access
+    self.report = report
+    program = bundle.program
+    conversion = bundle.conversion
     var weights: [[UInt64]] = []
     for id in bundle.program.weights.indices { weights.append(try bundle.share(id)) }
     self.weights = weights
-    let program = bundle.program
     guard let input = program.inputValue, let output = program.outputValue,
       let inputWidth = input.shape.width, let outputWidth = output.shape.width
     else { throw InputError(bundlePath, place: "program", "input or output has no fixed width") }
     identity = PartyIdentity(
-      party: party, programDigest: bundle.conversion.programDigest,
-      conversionDigest: SHA256.digest(bundle.conversion.identifier), inputWidth: inputWidth,
+      party: party, programDigest: conversion.programDigest,
+      conversionDigest: SHA256.digest(conversion.identifier), inputWidth: inputWidth,
       outputWidth: outputWidth, isDecoder: program.kind == .decoder,
       takesEmbedding: program.clientInput == .embedding,
       outputFractionalBits: max(output.fractionalBits, 0))
     // A folder of another party, program or conversion is told at once.
-    if let first = try paths().first { _ = try open(first, verifying: false) }
+    if let first = try SessionFile.paths(in: folder).first {
+      let file = try SessionFile(path: first, trust: access.trust)
+      if file.entry == nil {
+        try CorrelationFile(path: first, verifying: false)
+          .check(party: party, conversion: conversion, program: program)
+      } else {
+        try file.header.check(
+          party: party, conversion: conversion, program: program, path: first)
+      }
+    }
   }
 
-  private func paths() throws(InputError) -> [String] {
-    try Folder.names(in: folder).filter { $0.hasSuffix(".corr") }.map { "\(folder)/\($0)" }
-  }
-
-  private func open(_ path: String, verifying: Bool) throws(InputError) -> CorrelationFile {
-    let file = try CorrelationFile(path: path, verifying: verifying)
-    try file.check(
-      party: identity.party, conversion: bundle.conversion, program: bundle.program)
-    return file
+  /// The files that can be listed; throws the first refusal when there is no other file.
+  private func files() throws(InputError) -> [SessionFile] {
+    var result: [SessionFile] = []
+    var refusal: InputError?
+    for path in try SessionFile.paths(in: folder) {
+      if let file = known.withLock({ $0[path] }) {
+        result.append(file)
+        continue
+      }
+      do throws(InputError) {
+        let file = try SessionFile(path: path, trust: access.trust)
+        known.withLock { $0[path] = file }
+        result.append(file)
+      } catch {
+        refusal = refusal ?? error
+        if refused.withLock({ $0.insert(path).inserted }) { report("error: \(error)") }
+      }
+    }
+    if result.isEmpty, let refusal { throw refusal }
+    return result
   }
 
   public func availableSessions() throws(InputError) -> [SessionDescription] {
-    var result: [SessionDescription] = []
-    for path in try paths() {
-      if let description = known.withLock({ $0[path] }) {
-        result.append(description)
-        continue
-      }
-      let header = try CorrelationFile(path: path, verifying: false).header
-      let description = SessionDescription(
-        key: SessionKey(batch: header.batch.hexadecimal, session: header.session),
-        promptCapacity: header.shape.promptCapacity, newCapacity: header.shape.newCapacity)
-      known.withLock { $0[path] = description }
-      result.append(description)
-    }
-    return result.sorted { $0.key < $1.key }
+    try files().map { file in
+      SessionDescription(
+        key: file.key, promptCapacity: file.header.shape.promptCapacity,
+        newCapacity: file.header.shape.newCapacity)
+    }.sorted { $0.key < $1.key }
   }
 
   public func openSession(_ session: SessionDescription) throws(InputError) -> any SessionEngine {
-    for path in try paths() {
-      guard known.withLock({ $0[path]?.key }) == session.key else { continue }
-      let file = try open(path, verifying: true)
-      guard file.header.batch.hexadecimal == session.key.batch,
-        file.header.session == session.key.session
-      else { throw InputError(path, place: "session", "has changed since it was listed") }
-      return InterpreterEngine(
-        PartyInterpreter(
-          program: bundle.program, weights: weights,
-          material: try StoredMaterial(file: file, program: bundle.program)))
+    guard let found = try files().first(where: { $0.key == session.key }) else {
+      throw InputError(folder, "\(session.key) is not there any more")
     }
-    throw InputError(folder, "\(session.key) is not there any more")
+    let file = try CorrelationFile(found, access: access)
+    try file.check(party: identity.party, conversion: conversion, program: program)
+    return InterpreterEngine(
+      PartyInterpreter(
+        program: program, weights: weights,
+        material: try StoredMaterial(file: file, program: program)))
+  }
+}
+
+extension SessionFile {
+  fileprivate var key: SessionKey {
+    SessionKey(batch: header.batch.hexadecimal, session: header.session)
   }
 }

@@ -3,6 +3,7 @@
 public import Bytes
 public import Correlations
 import Program
+import Sharing
 
 /// The sessions of one batch: which are there, and which the known ledgers have used.
 public struct SessionStock: Sendable {

@@ -25,6 +25,8 @@ public struct Evaluator: Sendable {
   let vectors: [String: [Float]]
   private let path: String
   private let interpreter: FloatInterpreter
+  /// What stage `original` runs: the file's own weights, unless others were given.
+  private let originalInterpreter: FloatInterpreter
   private let encoder: WeightEncoder
   /// Empty for a model that exceeds the budget.
   private let weights: [[UInt64]]
@@ -35,9 +37,14 @@ public struct Evaluator: Sendable {
     seed: Seed(bytes: SHA256.digest(Array("lodge/1/validation".utf8))))
 
   /// Reads the weights of the file at `path`.
-  /// - Throws: `InputError` for a model that cannot be lowered, and for weights not finite.
+  ///
+  /// - Parameter reference: The checkpoint that stage `original` runs, for a file whose weights were
+  ///   refitted or trained; the file's own weights where it is nil.
+  /// - Throws: `InputError` for a model that cannot be lowered, for weights not finite, and for a
+  ///   reference of another graph.
   public init(
-    _ file: ModelFile, path: String, pooling: Pooling = .mean, memory: MemoryBudget = .default
+    _ file: ModelFile, path: String, reference: LoadedModel? = nil, pooling: Pooling = .mean,
+    memory: MemoryBudget = .default
   ) throws(InputError) {
     self.path = path
     self.pooling = pooling
@@ -49,6 +56,16 @@ public struct Evaluator: Sendable {
       in: file.model, recipe: file.recipe, calibration: file.calibration)
     let source = FiniteWeights(file: file, path: path)
     interpreter = try FloatInterpreter(file.model, weights: source, memory: memory)
+    if let reference {
+      guard reference.model == file.model else {
+        throw InputError(
+          reference.path, "is another model than \(path) was converted from",
+          hint: "give the checkpoint that its weights were refitted or trained from")
+      }
+      originalInterpreter = try FloatInterpreter(reference, memory: memory)
+    } else {
+      originalInterpreter = interpreter
+    }
     encoder = WeightEncoder(source: path, weights: source)
     var weights: [[UInt64]] = []
     let byteCount = program.weights.reduce(0) { $0 + 8 * $1.elementCount }
@@ -100,7 +117,7 @@ public struct Evaluator: Sendable {
 
   /// The original model's output in float.
   func original(_ tokens: [Int]) throws(InputError) -> FloatMatrix {
-    try interpreter.run(tokens: tokens)
+    try originalInterpreter.run(tokens: tokens)
   }
 
   /// Output words as real numbers.
@@ -131,7 +148,7 @@ public struct Evaluator: Sendable {
     }
     var originals = [[Float]](repeating: [], count: model.nodes.count)
     var failure: InputError?
-    let original = try interpreter.run(tokens: window.tokens) { node, kind, values in
+    let original = try originalInterpreter.run(tokens: window.tokens) { node, kind, values in
       guard kind == .output else { return }
       if failure == nil, !values.allSatisfy(\.isFinite) {
         failure = InputError(

@@ -36,14 +36,17 @@ extension ReplacedFunction {
         function.calibrated = calibration.histograms[node.name]?[quantity]
         result.append(function)
         if softmax.subtractsMaximum {
-          result.append(
-            reciprocal(node.name, keyCount: Double(model.maximumPositions), recipe))
+          var function = reciprocal(
+            node.name, keyCount: Double(model.maximumPositions), recipe)
+          function.calibrated = calibration.histograms[node.name]?[.denominator]
+          result.append(function)
         }
       case (.layerNorm(_, _, _, let epsilon), .normalisation(let form)),
         (.rmsNorm(_, _, let epsilon), .normalisation(let form)):
         var function = inverseRoot(
-          node.name, form, seen: try calibration.range(node.name, .variance), epsilon: epsilon,
-          recipe)
+          node.name, form,
+          range: try calibration.normalisedRange(node.name, headroom: recipe.headroom),
+          epsilon: epsilon, recipe)
         function.calibrated = calibration.histograms[node.name]?[.variance]
         function.calibratedShift = epsilon
         result.append(function)
@@ -120,20 +123,18 @@ extension ReplacedFunction {
   }
 
   private static func inverseRoot(
-    _ node: String, _ form: NormalisationForm, seen: ClosedRange<Double>, epsilon: Double,
+    _ node: String, _ form: NormalisationForm, range: ClosedRange<Double>, epsilon: Double,
     _ recipe: Recipe
   ) -> ReplacedFunction {
-    let low = max(seen.lowerBound, 1e-9) / recipe.headroom
-    let high = max(seen.upperBound, 2e-9) * recipe.headroom
     // The function is given the variance with epsilon added.
-    let valid = low + epsilon...high + epsilon
+    let valid = range.lowerBound + epsilon...range.upperBound + epsilon
     var function = ReplacedFunction(
       node: node, place: .reciprocalSquareRoot, original: "1/sqrt(x)", replacement: "",
       exact: { 1 / $0.squareRoot() }, replaced: { $0 }, validRange: valid, drawnRange: valid,
       isLogarithmic: true)
     switch form {
     case .exact:
-      let fit = PiecewiseLinearFit.fit(on: low...high, tolerance: recipe.tableTolerance) {
+      let fit = PiecewiseLinearFit.fit(on: range, tolerance: recipe.tableTolerance) {
         1 / ($0 + epsilon).squareRoot()
       }
       function.replacement = tableText(recipe)

@@ -115,8 +115,29 @@ public struct FunctionStatistics: Sendable {
 /// A function table of replacements that remembers what each was called with.
 final class RecordingFunctions: Sendable {
   private final class Record: Sendable {
+    let function: ReplacedFunction
     let statistics: Mutex<FunctionStatistics>
-    init(_ function: ReplacedFunction) { statistics = Mutex(FunctionStatistics(function)) }
+
+    init(_ function: ReplacedFunction) {
+      self.function = function
+      statistics = Mutex(FunctionStatistics(function))
+    }
+
+    /// The replaced function's value at `input`, remembered.
+    func callAsFunction(_ input: Double) -> Double {
+      let value = function.replaced(input)
+      statistics.withLock { $0.add(input, value, function) }
+      return value
+    }
+
+    /// The replaced function's values at `inputs`, remembered.
+    func callAsFunction(_ inputs: [Double]) -> [Double] {
+      let values = inputs.map(function.replaced)
+      statistics.withLock { statistics in
+        for (x, value) in zip(inputs, values) { statistics.add(x, value, function) }
+      }
+      return values
+    }
   }
 
   let table: FunctionTable
@@ -124,15 +145,11 @@ final class RecordingFunctions: Sendable {
 
   init(_ functions: [ReplacedFunction]) {
     var table = FunctionTable()
-    records = functions.map { function in
-      let record = Record(function)
-      let recording: FunctionTable.Function = { x in
-        let value = function.replaced(x)
-        record.statistics.withLock { $0.add(x, value, function) }
-        return value
-      }
+    let records = functions.map(Record.init)
+    for record in records {
+      let function = record.function
       switch function.place {
-      case .activation: table.activations[function.node] = recording
+      case .activation: table.activations[function.node] = { record($0) }
       case .softmax:
         table.softmaxes[function.node] = { row in
           let scores = row
@@ -140,13 +157,24 @@ final class RecordingFunctions: Sendable {
           let weights = row
           record.statistics.withLock { $0.add(scores, weights, function) }
         }
-      case .exponential: table.exponentials[function.node] = recording
-      case .reciprocal: table.reciprocals[function.node] = recording
-      case .reciprocalSquareRoot: table.reciprocalSquareRoots[function.node] = recording
+      case .exponential:
+        let reciprocal = records.first {
+          $0.function.node == function.node && $0.function.place == .reciprocal
+        }
+        table.softmaxes[function.node] = { row in
+          let largest = row.max() ?? 0
+          row = record(row.map { $0 - largest })
+          let sum = row.reduce(0, +)
+          let factor = reciprocal.map { $0(sum) } ?? 1 / sum
+          for index in row.indices { row[index] *= factor }
+        }
+      case .reciprocal: break  // Called with the sums of the node's exponential.
+      case .reciprocalSquareRoot:
+        table.reciprocalSquareRoots[function.node] = { record($0) }
       }
-      return record
     }
     self.table = table
+    self.records = records
   }
 
   /// In the order of the functions.

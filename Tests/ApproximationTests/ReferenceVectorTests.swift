@@ -1,0 +1,21 @@
+// Tests/Vectors/references is what tools/write-references writes.
+
+import Foundation
+import TestSupport
+import Testing
+
+struct ReferenceVectorTests {
+  @Test(.needsPython) func vectorsAreReproducible() throws {
+    let folder = try ScratchFolder()
+    let outcome = try PythonTool("write-references").run([folder.path])
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    let vectors = Repository.root.appending(path: "Tests/Vectors/references")
+    let names = try FileManager.default.contentsOfDirectory(atPath: vectors.path).sorted()
+    #expect(try folder.names() == names)
+    for name in names {
+      #expect(
+        try Data(contentsOf: URL(filePath: folder.file(name)))
+          == Data(contentsOf: vectors.appending(path: name)), "\(name)")
+    }
+  }
+}
