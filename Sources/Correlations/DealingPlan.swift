@@ -80,8 +80,8 @@ struct DealingPlan {
     productRow: Int, weightRow: Int, taskRow: Int, product: Int
   ) {
     var result = (productRow: 0, weightRow: 0, taskRow: 0, product: 0)
+    func rowLength(_ value: ValueID) -> Int { shape.longestRow(program.values[value].shape) }
     for node in program.nodes {
-      let output = program.values[node.outputs.lowerBound].shape
       switch node.operation {
       case .linear(let x, let id):
         let weight = program.weights[id]
@@ -93,11 +93,10 @@ struct DealingPlan {
       case .scale(_, let id):
         result.weightRow = max(result.weightRow, program.weights[id].columnCount)
       case .scores:
-        result.taskRow = max(result.taskRow, shape.longestRow(output))
+        result.taskRow = max(result.taskRow, rowLength(node.outputs.lowerBound))
       case .mix(let weights, _, _, _):
         result.taskRow = max(
-          result.taskRow, shape.longestRow(output),
-          shape.longestRow(program.values[weights].shape))
+          result.taskRow, rowLength(node.outputs.lowerBound), rowLength(weights))
       default: break
       }
     }
