@@ -65,7 +65,13 @@ let package = Package(
   products: tools.map { .executable(name: $0, targets: [$0]) },
   targets: systemLibraries + libraries
     // Every tool handles secrets: its freed memory is wiped.
-    + tools.map { .executableTarget(name: $0, dependencies: toolModules + ["CWipingHeap"]) }
+    + tools.map {
+      .executableTarget(
+        name: $0,
+        // The benchmark also measures kernels and libcrypto by themselves.
+        dependencies: toolModules + ["CWipingHeap"]
+          + ($0 == "lodge-bench" ? ["CRingKernels", "COpenSSL"] : []))
+    }
     + [.target(name: "TestSupport", dependencies: toolModules, path: "Tests/TestSupport")]
     + [
       "Bytes", "Rings", "Randomness", "Trust", "Checkpoints", "Models", "Approximation",

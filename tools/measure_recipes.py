@@ -88,30 +88,46 @@ def measure(folder, corpora, work):
     return comparison, reports
 
 
-def accuracy_rows(name, comparison):
-    rows = []
-    is_decoder = comparison["kind"] == "decoder"
-    for number, model in enumerate(comparison["models"]):
+def accuracy(comparison):
+    """Perplexity or Spearman correlation by recipe, in fixed point, and how far from the original's."""
+    cells = {}
+    for model in comparison["models"]:
         stages = {stage["stage"]: stage for stage in model["stages"]}
         original, ring = stages["original"], stages["ring"]
-        if is_decoder:
-            figure, before = ring["perplexity"], original["perplexity"]
-            if figure is None:
-                values = ["overflows", "", ""]
-            else:
-                change = f"{100 * (figure / before - 1):+.2f} %"
-                values = [f"{figure:.3f}", change, f"{100 * ring['top1']:.2f} %"]
-            first = f"{before:.3f}"
+        if comparison["kind"] == "encoder":
+            before, after = original["spearman"], ring["spearman"]
+            cells["original"] = f"{before:.5f}"
+            text = f"{after:.5f} ({after - before:+.5f})"
         else:
-            figure, before = ring["spearman"], original["spearman"]
-            values = [f"{figure:.5f}", f"{figure - before:+.5f}", f"cosine {ring['meanCosine']:.5f}"]
-            first = f"{before:.5f}"
-        if number == 0:
-            rows.append([name, "original", first, "", "", "", ""])
-        cost = model["token" if is_decoder else "prompt"]
-        recipe = model["file"].removesuffix(".lodge").replace("-repaired", ", repaired")
-        rows.append(["", recipe, *values, str(cost["rounds"]), byte_text(cost["bytesPerParty"])])
-    return rows
+            before, after = original["perplexity"], ring["perplexity"]
+            cells["original"] = f"{before:.3f}"
+            change = None if after is None else 100 * (after / before - 1)
+            if change is None:
+                text = "overflows"
+            else:
+                sign = "+" if change > 0.005 else ""
+                text = f"{after:.3f} ({sign}{change:.2f} %)".replace("(-0.00", "(0.00")
+        cells[recipe_text(model)] = text
+    return cells
+
+
+def costs(comparison):
+    """Rounds and bytes of a token, or of an encoder's text, by recipe."""
+    step = "token" if comparison["kind"] == "decoder" else "prompt"
+    return {
+        recipe_text(model): f"{model[step]['rounds']}, {byte_text(model[step]['bytesPerParty'])}"
+        for model in comparison["models"]
+    }
+
+
+def recipe_text(model):
+    return model["file"].removesuffix(".lodge").replace("-repaired", ", repaired")
+
+
+def pivot(columns):
+    """Rows of a table with one column a model, from cells by recipe."""
+    names = list(dict.fromkeys(name for cells in columns for name in cells))
+    return [[name] + [cells.get(name, "") for cells in columns] for name in names]
 
 
 def byte_text(count):
@@ -165,18 +181,19 @@ def main():
     parser.add_argument("--work", type=Path, required=True, help="folder for what is made")
     parser.add_argument("--model", action="append", help="only this one (several times)")
     arguments = parser.parse_args()
-    accuracy, fitted = [], []
-    for name in arguments.model or CORPORA:
+    comparisons, fitted = [], []
+    names = arguments.model or list(CORPORA)
+    for name in names:
         if name not in CORPORA or not (arguments.models / name).is_dir():
             parser.error(f"{arguments.models} has no model {name}")
         print(f"measure-recipes: {name}", file=sys.stderr)
         comparison, reports = measure(
             arguments.models / name, arguments.models / "corpora", arguments.work / name)
-        accuracy += accuracy_rows(name, comparison)
+        comparisons.append(comparison)
         fitted += fitted_rows(name, reports)
-    print(table(
-        ["Model", "Recipe", "Perplexity or Spearman", "Change", "Top-1", "Rounds", "Bytes"], accuracy))
-    print()
+    for cells in (accuracy, costs):
+        print(table(["Recipe"] + names, pivot([cells(comparison) for comparison in comparisons])))
+        print()
     print(table(
         ["Model", "Operation", "Published", "`fitted`: mean and largest error, rounds, bytes",
          "Published: the same", "Smaller error", "Not dearer"], fitted))

@@ -68,6 +68,7 @@ INLINE void evaluate_batch(const lodge_aes128_schedule *schedule, const int payl
   block seeds[BATCH];
   uint64_t bits[BATCH], controls[BATCH], x[BATCH], totals[3][BATCH] = {{0}};
   const uint8_t *corrections[BATCH];
+  const size_t next_batch = (BATCH + points_per_key - 1) / points_per_key * key_stride;
   for (int j = 0; j < BATCH; j++) {
     // Lanes without work repeat the first one.
     const size_t point = first + (j < count ? (size_t)j : 0);
@@ -90,6 +91,9 @@ INLINE void evaluate_batch(const lodge_aes128_schedule *schedule, const int payl
       if (value_blocks > 1) blocks[2 * BATCH + j] = seeds[j] ^ low_word(constant + SECOND_VALUE);
     }
     hash(schedule, (1 + value_blocks) * BATCH, blocks);
+    // The keys that the next batch reads at this level: they come from far away, in many short runs.
+    if (payload > 2 || level % 2 == 0)
+      for (int j = 0; j < BATCH; j++) __builtin_prefetch(corrections[j] + next_batch);
     for (int j = 0; j < BATCH; j++) {
       const uint64_t right = (x[j] >> shift) & 1;
       const uint64_t mask = mask_of(bits[j]);

@@ -29,8 +29,8 @@ internal import COpenSSL
   /// Replaces `output` with key stream from block `block` on (16 bytes a block).
   func fill(_ output: UnsafeMutableRawBufferPointer, fromBlock block: UInt64) {
     guard let first = output.baseAddress, output.count > 0 else { return }
-    let counter = [0, block.bigEndian]
-    unsafe counter.withUnsafeBytes { counter in
+    var counter = (UInt64(0), block.bigEndian)
+    unsafe withUnsafeBytes(of: &counter) { counter in
       unsafe Libcrypto.require(
         EVP_EncryptInit_ex2(
           context, nil, nil, counter.bindMemory(to: UInt8.self).baseAddress, nil))

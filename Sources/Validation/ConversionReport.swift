@@ -10,7 +10,7 @@ public struct ConversionReport: Sendable {
   private let recipe: Recipe
   private let calibration: Calibration
   private let program: SecureProgram
-  private let replacements: ReplacementReport
+  public let replacements: ReplacementReport
   private let repair: Repair?
   /// Which file of the checkpoint was taken, where there was a choice.
   public var notice: String?

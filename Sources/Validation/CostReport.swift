@@ -103,6 +103,36 @@ public struct CostReport {
     label.split(separator: ".").map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
   }
 
+  /// Bytes of correlations for each token of the session, both files together, by kind.
+  private var correlationTable: String {
+    var table = TextTable([
+      ("correlations by token", .left), ("number", .right), ("bytes", .right),
+      ("minimum", .right), ("share", .right),
+    ])
+    let sizes = program.correlationSizes(of: session)
+    let tokens = Double(session.rowCapacity)
+    let all = Double(sizes.values.reduce(0) { $0 + $1.storedByteCount })
+    func row(_ name: String, _ size: CorrelationSize) {
+      table.addRow([
+        name, Quantity.grouped(Int((Double(size.count) / tokens).rounded())),
+        Quantity.grouped(Int((Double(size.storedByteCount) / tokens).rounded())),
+        Quantity.grouped(Int((Double(size.minimumBitCount) / 8 / tokens).rounded())),
+        "\(Quantity.decimal(100 * Double(size.storedByteCount) / max(all, 1), fractionDigits: 1)) %",
+      ])
+    }
+    var total = CorrelationSize()
+    for kind in CorrelationKind.allCases {
+      guard let size = sizes[kind] else { continue }
+      row(kind.rawValue, size)
+      total.count += size.count
+      total.storedByteCount += size.storedByteCount
+      total.minimumBitCount += size.minimumBitCount
+    }
+    table.addRule()
+    row("total", total)
+    return table.text
+  }
+
   static func seconds(_ cost: StepCost, roundTripSeconds: Double, bitsPerSecond: Double) -> Double {
     let bytes = cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)
     return Double(cost.roundCount) * roundTripSeconds + Double(bytes) * 8 / bitsPerSecond
@@ -147,17 +177,35 @@ public struct CostReport {
     return """
       \(table.text)
 
+      \(correlationTable)
+
       Per layer and \(isDecoder ? "token" : "text"): \
       \(Quantity.decimal(Double(perLayer.roundCount) / count, fractionDigits: 1)) rounds, \
       \(Quantity.text(byteCount: Int(Double(layerBytes) / count))) sent by each party.
       Bytes are those each party sends in one step; a round of one part may share its messages
       with other parts, so rounds and framing of parts add up to more than the total.
+      Minimum: what a kind takes however it is encoded, one share of each element being a seed's.
       Session for \(size): correlations of \(parties[0]) for party 0, \(parties[1]) for party 1.
       Network time with a round trip of \(Quantity.text(seconds: roundTripSeconds)) and \
       \(Quantity.text(bitsPerSecond: bitsPerSecond)): \(Quantity.text(seconds: promptTime)) for \
       the \(isDecoder ? "prompt, \(Quantity.text(seconds: tokenTime)) for the last token" : "text").\
       \(stepTable)
       """
+  }
+
+  /// Sizes of a session's correlations by kind, both files together.
+  private var correlationKinds: JSON {
+    let sizes = program.correlationSizes(of: session)
+    return .array(
+      CorrelationKind.allCases.compactMap { kind in
+        sizes[kind].map { size in
+          [
+            "kind": .string(kind.rawValue), "count": .integer(size.count),
+            "storedBytes": .integer(size.storedByteCount),
+            "minimumBytes": .integer((size.minimumBitCount + 7) / 8),
+          ]
+        }
+      })
   }
 
   public var json: JSON {
@@ -189,7 +237,7 @@ public struct CostReport {
       "roundTripSeconds": .number(roundTripSeconds), "bitsPerSecond": .number(bitsPerSecond),
       "total": object(total),
       "layers": object(layers), "layerCount": .integer(layerCount),
-      "parts": .array(rows.map(object)),
+      "parts": .array(rows.map(object)), "correlationKinds": correlationKinds,
     ]
     if let steps { members["steps"] = .array(steps.map(step)) }
     return .object(members)

@@ -1,4 +1,4 @@
-// lodge-bench: times share, deal and online of a model. Not a product.
+// lodge-bench: times share, deal and online of a model, and kernels. Not a product.
 
 import Approximation
 import Arguments
@@ -22,7 +22,8 @@ Command(
     Option("new", .integer(1...1 << 16), default: "32", help: "new tokens (decoder)"),
     Option("repeat", .integer(1...100), default: "3", help: "repetitions"),
     .json,
-  ]
+  ],
+  subcommands: [kernelsCommand]
 ) { arguments in
   arguments.printConfiguration()
   let path = try arguments.string("tokens")

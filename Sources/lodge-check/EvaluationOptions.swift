@@ -21,7 +21,7 @@ let evaluationOptions = [
     help: "how an encoder's states become one embedding"),
   Option(
     "reference", .path, placeholder: "CHECKPOINT",
-    help: "what to compare with, where weights were refitted or trained (default: the file's weights)"),
+    help: "the original of refitted or trained weights (default: MODEL's own weights)"),
   Option("prompt", .integer(1...1 << 20), help: "tokens of the prompt, for costs (default 64)"),
   Option("new", .integer(0...1 << 20), help: "new tokens, for costs (default 32)"),
   Option(
@@ -55,7 +55,8 @@ func readEvaluator(
   _ arguments: ParsedArguments, _ file: ModelFile, path: String, reference: LoadedModel?
 ) throws(InputError) -> Evaluator {
   try Evaluator(
-    file, path: path, reference: reference, pooling: Pooling(rawValue: arguments.string("pooling")) ?? .mean,
+    file, path: path, reference: reference,
+    pooling: Pooling(rawValue: arguments.string("pooling")) ?? .mean,
     memory: MemoryBudget(byteCount: arguments.integer("memory")))
 }
 

@@ -56,7 +56,8 @@ import Testing
         #expect(found[.output]?.count == tokens.count * node.width)
         switch node.operation {
         case .layerNorm: #expect(Set(found.keys) == [.output, .variance])
-        case .attention: #expect(Set(found.keys) == [.output, .scores, .centredScores, .denominator])
+        case .attention:
+          #expect(Set(found.keys) == [.output, .scores, .centredScores, .denominator])
         default: #expect(Set(found.keys) == [.output])
         }
       }

@@ -11,7 +11,8 @@ import Testing
     ["lodge-model", "calibrate"], ["lodge-model", "functions"], ["lodge-model", "recipes"],
     ["lodge-model", "approximate"], ["lodge-model", "share"], ["lodge-deal"],
     ["lodge-deal", "status"], ["lodge-party"], ["lodge-party", "keygen"],
-    ["lodge-client"], ["lodge-bench"], ["lodge-check"], ["lodge-check", "program"],
+    ["lodge-client"], ["lodge-bench"], ["lodge-bench", "kernels"], ["lodge-check"],
+    ["lodge-check", "program"],
     ["lodge-check", "cost"],
     ["lodge-check", "verify"], ["lodge-check", "validate"], ["lodge-check", "compare"],
     ["lodge-check", "logits"],
@@ -30,7 +31,7 @@ import Testing
   }
 
   /// Every subcommand that a tool's help lists is tested above.
-  @Test(arguments: ["lodge-model", "lodge-deal", "lodge-party", "lodge-check"])
+  @Test(arguments: ["lodge-model", "lodge-deal", "lodge-party", "lodge-check", "lodge-bench"])
   func allSubcommandsAreTested(tool: String) throws {
     let help = try Tool.succeed(tool, ["--help"])
     let section = help.components(separatedBy: "subcommands:\n").last ?? ""

@@ -11,8 +11,6 @@ import Validation
 
 /// A node that reads the client's rows, with the ranges that lowering needs.
 struct LoneNode {
-  static let maximumPositions = 64
-
   var model: Model
   var calibration: Calibration
   var recipe: Recipe
@@ -21,10 +19,11 @@ struct LoneNode {
   init(
     kind: ModelKind = .encoder, width: Int, operation: ModelOperation, bound: Double,
     outputBound: Double, scores: ClosedRange<Double>? = nil,
-    variance: ClosedRange<Double>? = nil, choice: ReplacementChoice? = nil
+    variance: ClosedRange<Double>? = nil, choice: ReplacementChoice? = nil,
+    maximumPositions: Int = 64
   ) {
     model = Model(
-      family: "test", kind: kind, vocabularySize: 2, maximumPositions: Self.maximumPositions,
+      family: "test", kind: kind, vocabularySize: 2, maximumPositions: maximumPositions,
       nodes: [
         ModelNode(
           name: "embed",
@@ -32,7 +31,7 @@ struct LoneNode {
           width: width), ModelNode(name: "node", operation: operation, width: width),
       ],
       weights: [
-        WeightShape(name: "p", shape: [Self.maximumPositions, width]),
+        WeightShape(name: "p", shape: [maximumPositions, width]),
         WeightShape(name: "t", shape: [2, width]),
         WeightShape(name: "one", shape: [width]), WeightShape(name: "zero", shape: [width]),
       ])

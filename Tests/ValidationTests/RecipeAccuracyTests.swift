@@ -90,4 +90,67 @@ struct RecipeAccuracyTests {
     #expect(distances.fixedPoint.mean < 5e-3 * max(distances.approximation.mean, 1))
     if let limit = Self.limits[name] { #expect(distances.approximation.mean < limit) }
   }
+
+  /// PCFT without training loses much; refitted linear layers win back half of it and more, on text that
+  /// they were not refitted to.
+  @Test func repairRecoversHalfOfWhatPCFTLoses() throws {
+    let folder = Repository.fixtures.appending(path: "opt-dickens-5m").path
+    let loaded = try ModelLoader.load(path: folder)
+    let texts = try TokenFile.read("\(folder)/calibration.json")
+    let evaluation = try TokenFile.read("\(folder)/evaluation.json").prefix(3)
+    let interpreter = try FloatInterpreter(loaded)
+    let calibration = try Calibration.observe(interpreter, texts: texts, source: "texts")
+    func perplexity(_ interpreter: FloatInterpreter) throws -> Double {
+      var metrics = LogitMetrics()
+      for tokens in evaluation {
+        let output = try interpreter.run(tokens: tokens)
+        for row in 0..<tokens.count - 1 {
+          metrics.add(
+            stage: output.row(row), original: output.row(row), next: tokens[row + 1])
+        }
+      }
+      return metrics.perplexity
+    }
+    let recipe = try #require(Recipe.shipped("pcft"))
+    let approximated = try ApproximatedModel(
+      loaded.model, weights: loaded, recipe: recipe, calibration: calibration,
+      texts: ApproximatedModel.Texts(texts, source: "texts"), repairs: true)
+    let functions = try FunctionTable(loaded.model, recipe: approximated.recipe)
+    let original = try perplexity(interpreter)
+    let replaced = try perplexity(interpreter.replacing(functions))
+    let repaired = try perplexity(
+      FloatInterpreter(
+        loaded.model, weights: ReplacedWeights(approximated.weights), functions: functions))
+    print("perplexity \(original), replaced \(replaced), repaired \(repaired)")
+    #expect(replaced - repaired > 0.5 * (replaced - original))
+  }
+
+  /// At most the cost of a published replacement: a smaller mean error on the calibrated inputs.
+  @Test(
+    .needsSharedModels,
+    arguments: ["opt-dickens-5m", "gpt2-dickens-6m", "stories260k", "minilm-l6-v2"])
+  func fittedBeatsPublishedReplacements(model: String) throws {
+    guard let folder = Repository.sharedModels?.appending(path: model) else { return }
+    let loaded = try ModelLoader.load(path: folder.path)
+    let prompts = try ReferencePrompt.read(folder.appending(path: "reference/prompts.json").path)
+    let calibration = try Calibration.observe(
+      FloatInterpreter(loaded), texts: prompts.map { $0.tokens + $0.greedy }, source: "prompts")
+    func rows(_ name: String) throws -> [ReplacementReport.Row] {
+      try ApproximatedModel(
+        loaded.model, weights: loaded, recipe: #require(Recipe.shipped(name)),
+        calibration: calibration
+      ).report.replacements.rows
+    }
+    let fitted = try rows("fitted")
+    for name in ["puma", "bolt", "bumblebee"] {
+      for (mine, other) in zip(fitted, try rows(name)) where mine.form != other.form {
+        let isDearer =
+          mine.cost.roundCount > other.cost.roundCount
+          || mine.cost.byteCount(frameByteCount: 0) > other.cost.byteCount(frameByteCount: 0)
+        #expect(mine.error.mean < other.error.mean || isDearer, "\(mine.node), \(name)")
+        // A decoder's operations are cheaper as well; an encoder's may buy precision.
+        if loaded.model.kind == .decoder { #expect(!isDearer, "\(mine.node), \(name)") }
+      }
+    }
+  }
 }

@@ -199,6 +199,27 @@ struct ReplacementLoweringTests {
     }
   }
 
+  /// Pitfall 1 with the maximum subtracted: 400 equal scores make a sum of 400.
+  @Test(arguments: [MinimaxSoftmax() as any Replacement, LimitSoftmax(), BOLTSoftmax()])
+  func denominatorsOfManyKeys(replacement: any Replacement) throws {
+    // CrypTen's: ten Newton steps from 3 exp(1 - 2x) + 0.003, with exp by eight squarings.
+    var naive = 3 * pow(1 + (1 - 2 * 400.0) / 256, 256) + 0.003
+    for _ in 0..<10 { naive = naive * (2 - 400 * naive) }
+    #expect(!(abs(naive * 400 - 1) < 0.5))
+    let count = 400
+    let rows = (0..<count).map { [1.0, $0 < 100 ? 4 : 0] }
+    var node = LoneNode(
+      kind: .decoder, width: 2,
+      operation: .attention(
+        query: 0, key: 0, value: 0, headCount: 1, keyHeadCount: 1, scale: 1), bound: 8,
+      outputBound: 8, scores: -40...60, choice: ReplacementChoice(replacement),
+      maximumPositions: 512)
+    try node.resolve()
+    // The last row's scores are 1 for all keys: 300 and more of equal weight.
+    let result = try node.evaluate(rows)[0]
+    #expect(abs(result[0] - 1) < 1e-3 && abs(result[1] - 1) < 1e-3, "\(result)")
+  }
+
   private static func scale(of form: SoftmaxForm) -> Double { 1 / max(form.weight(1), 1e-9) }
 
   /// A row whose scores are all zero attends to nothing and writes zero, where 0/0 would be noise.

@@ -13,7 +13,7 @@ extension RecipeComparison {
       : "a text of \(session.promptCapacity) tokens"
     let names = networks.map { "\($0.name) \($0.text)" }.joined(separator: "; ")
     return """
-      \(accuracyTable)
+      \(accuracyTable)\(referenceNote)
 
       \(costTable)
 
@@ -21,6 +21,17 @@ extension RecipeComparison {
       Correlations are those of a session by its \(session.rowCapacity) tokens, both files together.
 
       \(leakageText)
+      """
+  }
+
+  /// Files with weights of their own are each compared with themselves, which tells little.
+  private var referenceNote: String {
+    let originals = entries.map { ($0.result.logits[.original], $0.result.embeddings[.original]) }
+    guard let first = originals.first, originals.contains(where: { $0 != first }) else { return "" }
+    return """
+
+      The files hold different weights, and each is compared with its own in float: give --reference \
+      CHECKPOINT to compare all with one original.
       """
   }
 
