@@ -58,10 +58,18 @@ public struct Dealer: Sendable {
   public func deal<Sink: CorrelationSink>(
     sessions: [(number: Int, sink: Sink)], shape: SessionShape, progress: () -> Void = {}
   ) throws(InputError) {
+    try deal(sessions: sessions, shape: shape, plan: plan(shape), progress: progress)
+  }
+
+  /// The same in the pieces that `plan` says.
+  package func deal<Sink: CorrelationSink>(
+    sessions: [(number: Int, sink: Sink)], shape: SessionShape, plan: DealingPlan,
+    progress: () -> Void = {}
+  ) throws(InputError) {
     let group = GroupDealing(
       program: program, weights: weights, shape: shape,
       sessions: sessions.map { DealtSession(number: $0.number, batch: batch, sink: $0.sink) },
-      plan: try plan(shape), arm: arm)
+      plan: plan, arm: arm)
     for index in program.nodes.indices {
       try group.deal(index)
       progress()
@@ -75,7 +83,8 @@ public struct Dealer: Sendable {
     try plan(shape).sessionsPerGroup
   }
 
-  private func plan(_ shape: SessionShape) throws(InputError) -> DealingPlan {
+  /// What the memory allows.
+  package func plan(_ shape: SessionShape) throws(InputError) -> DealingPlan {
     try DealingPlan(
       program, shape, memory, threadCount: ProcessInfo.processInfo.activeProcessorCount)
   }

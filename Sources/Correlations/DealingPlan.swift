@@ -7,37 +7,39 @@ import Program
 /// What fits a memory budget, whatever the model and the number of sessions.
 ///
 /// Nothing that is dealt depends on it.
-struct DealingPlan {
+package struct DealingPlan: Sendable {
   /// Sessions that are dealt together.
-  let sessionsPerGroup: Int
+  package var sessionsPerGroup: Int
   /// Most words of the result of one product with a weight, and of masks that it reads.
-  let productWordCount: Int
+  package var productWordCount: Int
   /// Most words of a part of a weight.
-  let weightWordCount: Int
+  package var weightWordCount: Int
   /// Most words that one thread computes at a time where it takes whole rows.
-  let taskWordCount: Int
-
+  package var taskWordCount: Int
   /// Words of all arrays of an operation on single elements that are computed together.
-  static let elementWordCount = 1 << 16
-  /// Comparison keys that are made together: they stay in the second-level cache until they are
-  /// digested and written.
-  static let keyByteCount = 1 << 19
+  package var elementWordCount = 1 << 16
+  /// Bytes of comparison keys that are made together: they stay in the second-level cache until
+  /// they are digested and written.
+  package var keyByteCount = 1 << 19
+  /// Rows of masks up to which they are made before the product rather than in it: a product is
+  /// cut along a factor that is made in it, and few rows would leave cores idle.
+  package var mostRowsInMemory = 191
 
   /// Every weight is expanded once for so many rows of masks; more would gain little, and hold
   /// finished sessions back.
   static let rowsPerGroup = 1024
   /// More sessions have too many open files.
   static let mostSessionsPerGroup = 32
-  /// Rows of masks below which they are made before the product rather than in it: a product is cut
-  /// along a factor that is made in it, and few rows would leave cores idle.
-  static let mostRowsInMemory = 191
-
   /// The process with libraries and program.
   private static let processByteCount = 80 << 20
-  /// An open session file besides the descriptions of its arrays, and one array of it.
-  private static let fileByteCount = 256 << 10
-  private static let arrayByteCount = 2 << 10
+  /// An open session file besides its arrays, and one array of it with its group, in libhdf5 and
+  /// here; as measured.
+  private static let fileByteCount = 512 << 10
+  private static let arrayByteCount = 10 << 10
 
+  /// What fits `memory` on `threadCount` threads.
+  ///
+  /// - Throws: `InputError` when it is too little for one row of an operation.
   init(
     _ program: SecureProgram, _ shape: SessionShape, _ memory: MemoryBudget,
     threadCount: Int
@@ -58,7 +60,7 @@ struct DealingPlan {
     let largest = DealingPlan.largest(program, shape)
     let needed = max(
       4 * largest.productRow, 4 * largest.weightRow, 16 * threadCount * largest.taskRow,
-      8 * DealingPlan.elementWordCount * threadCount)
+      8 * elementWordCount * threadCount)
     guard words >= needed else {
       let least = memory.byteCount - available + 8 * needed
       throw InputError(

@@ -15,7 +15,7 @@ extension GroupDealing {
   ) throws(InputError) {
     let count = shape.dealtCount(shapeOf(value))
     let components = program.correlationComponents(index).count
-    let chunk = max(1, DealingPlan.elementWordCount / max(components, 1))
+    let chunk = max(1, plan.elementWordCount / max(components, 1))
     try OrderedChunks.run(lanes: sessions.count, chunks: (count + chunk - 1) / chunk) {
       (lane, part) throws(InputError) -> [[UInt64]] in
       let range = part * chunk..<min((part + 1) * chunk, count)
@@ -31,7 +31,7 @@ extension GroupDealing {
   {
     let count = shape.dealtCount(shapeOf(x))
     let components = program.correlationComponents(index)
-    let chunk = max(1, DealingPlan.keyByteCount / function.keyByteCount)
+    let chunk = max(1, plan.keyByteCount / function.keyByteCount)
     try OrderedChunks.run(lanes: sessions.count, chunks: (count + chunk - 1) / chunk) {
       (lane, part) throws(InputError) -> (shares: [[UInt64]], keys: [UInt8]) in
       let session = sessions[lane]

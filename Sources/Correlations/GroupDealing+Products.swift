@@ -27,7 +27,7 @@ extension GroupDealing {
     let (inputs, outputs) = (weight.inputCount, weight.outputCount)
     var result = [UInt64](repeating: 0, count: rows.count * outputs)
     let words =
-      rows.count <= DealingPlan.mostRowsInMemory
+      rows.count <= plan.mostRowsInMemory
       ? stack.words(masks, rows: rows, width: inputs) : nil
     func left(_ columns: Range<Int>) -> RingOperand<UInt64> {
       if let words {
@@ -65,7 +65,7 @@ extension GroupDealing {
   private func store(
     _ products: [UInt64], _ parts: [StackedRows.Part], width: Int, node: Int
   ) throws(InputError) {
-    let chunk = DealingPlan.elementWordCount
+    let chunk = plan.elementWordCount
     let longest = parts.map(\.rows.count).max() ?? 0
     try OrderedChunks.run(lanes: parts.count, chunks: (longest * width + chunk - 1) / chunk) {
       (lane, number) throws(InputError) -> [UInt64] in
