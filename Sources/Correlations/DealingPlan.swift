@@ -35,7 +35,7 @@ package struct DealingPlan: Sendable {
   /// An open session file besides its arrays, and one array of it with its group, in libhdf5 and
   /// here; as measured.
   private static let fileByteCount = 512 << 10
-  private static let arrayByteCount = 10 << 10
+  private static let arrayByteCount = 6 << 10
 
   /// What fits `memory` on `threadCount` threads.
   ///
