@@ -45,42 +45,19 @@ enum BERT {
     for index in 0..<layers {
       let layer = "layers.\(index)"
       let key = "\(prefix)encoder.layer.\(index)."
-      let query = graph.linear(
-        "\(layer).attention.query", stream, outputs: width,
-        weight: "\(layer).attention.wq", bias: "\(layer).attention.bq",
-        key: key + "attention.self.query")
-      let keys = graph.linear(
-        "\(layer).attention.key", stream, outputs: width,
-        weight: "\(layer).attention.wk", bias: "\(layer).attention.bk",
-        key: key + "attention.self.key")
-      let values = graph.linear(
-        "\(layer).attention.value", stream, outputs: width,
-        weight: "\(layer).attention.wv", bias: "\(layer).attention.bv",
-        key: key + "attention.self.value")
-      let attention = graph.append(
-        "\(layer).attention", width: width,
-        .attention(
-          query: query, key: keys, value: values, headCount: heads, keyHeadCount: heads,
-          scale: 1 / Double(width / heads).squareRoot()))
-      let attended = graph.linear(
-        "\(layer).attention.output", attention, outputs: width,
-        weight: "\(layer).attention.wo", bias: "\(layer).attention.bo",
-        key: key + "attention.output.dense")
+      let attended = graph.selfAttention(
+        layer, stream, headCount: heads,
+        keys: .init(
+          query: key + "attention.self.query", key: key + "attention.self.key",
+          value: key + "attention.self.value", output: key + "attention.output.dense"))
       stream = graph.append("\(layer).attentionResidual", width: width, .add(stream, attended))
       stream = graph.layerNorm(
         "\(layer).attentionLayerNorm", stream, epsilon: epsilon,
         key: key + "attention.output.LayerNorm")
 
-      let up = graph.linear(
-        "\(layer).feedForward.up", stream, outputs: inner,
-        weight: "\(layer).feedForward.wUp", bias: "\(layer).feedForward.bUp",
-        key: key + "intermediate.dense")
-      let active = graph.append(
-        "\(layer).feedForward.activation", width: inner, .activation(up, .gelu))
-      let down = graph.linear(
-        "\(layer).feedForward.down", active, outputs: width,
-        weight: "\(layer).feedForward.wDown", bias: "\(layer).feedForward.bDown",
-        key: key + "output.dense")
+      let down = graph.feedForward(
+        layer, stream, innerWidth: inner, .gelu, up: key + "intermediate.dense",
+        down: key + "output.dense")
       stream = graph.append("\(layer).feedForwardResidual", width: width, .add(stream, down))
       stream = graph.layerNorm(
         "\(layer).feedForwardLayerNorm", stream, epsilon: epsilon, key: key + "output.LayerNorm")

@@ -69,17 +69,14 @@ enum ChatGLM {
         "\(layer).inputLayerNorm", stream, epsilon: index == 0 ? epsilon : scaledEpsilon,
         key: key + "input_layernorm")
       let query = graph.linear(
-        "\(layer).attention.query", normalised, outputs: width,
-        weight: "\(layer).attention.wq", bias: "\(layer).attention.bq",
-        key: key + "attention.query_key_value", stored: fused(0))
+        layer, .query, normalised, outputs: width, key: key + "attention.query_key_value",
+        stored: fused(0))
       let keys = graph.linear(
-        "\(layer).attention.key", normalised, outputs: width,
-        weight: "\(layer).attention.wk", bias: "\(layer).attention.bk",
-        key: key + "attention.query_key_value", stored: fused(1))
+        layer, .key, normalised, outputs: width, key: key + "attention.query_key_value",
+        stored: fused(1))
       let values = graph.linear(
-        "\(layer).attention.value", normalised, outputs: width,
-        weight: "\(layer).attention.wv", bias: "\(layer).attention.bv",
-        key: key + "attention.query_key_value", stored: fused(2))
+        layer, .value, normalised, outputs: width, key: key + "attention.query_key_value",
+        stored: fused(2))
       let turnedQuery = graph.append(
         "\(layer).attention.queryRotary", width: width,
         .rotary(
@@ -94,24 +91,15 @@ enum ChatGLM {
           query: turnedQuery, key: turnedKeys, value: values, headCount: heads,
           keyHeadCount: heads, scale: 1 / Double(headWidth).squareRoot()))
       let attended = graph.linear(
-        "\(layer).attention.output", attention, outputs: width,
-        weight: "\(layer).attention.wo", bias: "\(layer).attention.bo",
-        key: key + "attention.dense", stored: scaled)
+        layer, .output, attention, outputs: width, key: key + "attention.dense", stored: scaled)
       stream = graph.append("\(layer).attentionResidual", width: width, .add(normalised, attended))
 
       let normalisedAgain = graph.layerNorm(
         "\(layer).postAttentionLayerNorm", stream, epsilon: scaledEpsilon,
         key: key + "post_attention_layernorm")
-      let up = graph.linear(
-        "\(layer).feedForward.up", normalisedAgain, outputs: inner,
-        weight: "\(layer).feedForward.wUp", bias: "\(layer).feedForward.bUp",
-        key: key + "mlp.dense_h_to_4h")
-      let active = graph.append(
-        "\(layer).feedForward.activation", width: inner, .activation(up, .geluTanh))
-      let down = graph.linear(
-        "\(layer).feedForward.down", active, outputs: width,
-        weight: "\(layer).feedForward.wDown", bias: "\(layer).feedForward.bDown",
-        key: key + "mlp.dense_4h_to_h", stored: scaled)
+      let down = graph.feedForward(
+        layer, normalisedAgain, innerWidth: inner, .geluTanh, up: key + "mlp.dense_h_to_4h",
+        down: key + "mlp.dense_4h_to_h", storedDown: scaled)
       stream = graph.append(
         "\(layer).feedForwardResidual", width: width, .add(normalisedAgain, down))
     }

@@ -48,39 +48,19 @@ enum GPT2 {
       let key = "h.\(index)."
       let normalised = graph.layerNorm(
         "\(layer).inputLayerNorm", stream, epsilon: epsilon, key: key + "ln_1")
-      let query = graph.linear(
-        "\(layer).attention.query", normalised, outputs: width,
-        weight: "\(layer).attention.wq", bias: "\(layer).attention.bq", key: key + "attn.c_attn",
-        stored: fused(0))
-      let keys = graph.linear(
-        "\(layer).attention.key", normalised, outputs: width,
-        weight: "\(layer).attention.wk", bias: "\(layer).attention.bk", key: key + "attn.c_attn",
-        stored: fused(1))
-      let values = graph.linear(
-        "\(layer).attention.value", normalised, outputs: width,
-        weight: "\(layer).attention.wv", bias: "\(layer).attention.bv", key: key + "attn.c_attn",
-        stored: fused(2))
-      let attention = graph.append(
-        "\(layer).attention", width: width,
-        .attention(
-          query: query, key: keys, value: values, headCount: heads, keyHeadCount: heads,
-          scale: 1 / Double(width / heads).squareRoot()))
-      let attended = graph.linear(
-        "\(layer).attention.output", attention, outputs: width,
-        weight: "\(layer).attention.wo", bias: "\(layer).attention.bo", key: key + "attn.c_proj")
+      let fusedKey = key + "attn.c_attn"
+      let attended = graph.selfAttention(
+        layer, normalised, headCount: heads,
+        keys: .init(
+          query: fusedKey, key: fusedKey, value: fusedKey, output: key + "attn.c_proj"),
+        stored: fused)
       stream = graph.append("\(layer).attentionResidual", width: width, .add(stream, attended))
 
       let normalisedAgain = graph.layerNorm(
         "\(layer).postAttentionLayerNorm", stream, epsilon: epsilon, key: key + "ln_2")
-      let up = graph.linear(
-        "\(layer).feedForward.up", normalisedAgain, outputs: inner,
-        weight: "\(layer).feedForward.wUp", bias: "\(layer).feedForward.bUp", key: key + "mlp.c_fc")
-      let active = graph.append(
-        "\(layer).feedForward.activation", width: inner, .activation(up, activation))
-      let down = graph.linear(
-        "\(layer).feedForward.down", active, outputs: width,
-        weight: "\(layer).feedForward.wDown", bias: "\(layer).feedForward.bDown",
-        key: key + "mlp.c_proj")
+      let down = graph.feedForward(
+        layer, normalisedAgain, innerWidth: inner, activation, up: key + "mlp.c_fc",
+        down: key + "mlp.c_proj")
       stream = graph.append("\(layer).feedForwardResidual", width: width, .add(stream, down))
     }
 

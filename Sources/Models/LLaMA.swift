@@ -28,16 +28,14 @@ enum LLaMA {
       let normalised = graph.rmsNorm(
         "\(layer).inputLayerNorm", stream, epsilon: settings.epsilon, key: key + "input_layernorm")
       let query = graph.linear(
-        "\(layer).attention.query", normalised, outputs: queryWidth,
-        weight: "\(layer).attention.wq", bias: nil, key: key + "self_attn.q_proj",
+        layer, .query, normalised, outputs: queryWidth, hasBias: false,
+        key: key + "self_attn.q_proj",
         stored: .init(outputAxes: queryAxes))
       let keys = graph.linear(
-        "\(layer).attention.key", normalised, outputs: keyWidth,
-        weight: "\(layer).attention.wk", bias: nil, key: key + "self_attn.k_proj",
+        layer, .key, normalised, outputs: keyWidth, hasBias: false, key: key + "self_attn.k_proj",
         stored: .init(outputAxes: keyAxes))
       let values = graph.linear(
-        "\(layer).attention.value", normalised, outputs: keyWidth,
-        weight: "\(layer).attention.wv", bias: nil, key: key + "self_attn.v_proj",
+        layer, .value, normalised, outputs: keyWidth, hasBias: false, key: key + "self_attn.v_proj",
         stored: .init(outputAxes: keyAxes))
       let turnedQuery = graph.append(
         "\(layer).attention.queryRotary", width: queryWidth,
@@ -55,8 +53,7 @@ enum LLaMA {
           query: turnedQuery, key: turnedKeys, value: values, headCount: settings.headCount,
           keyHeadCount: settings.keyHeadCount, scale: 1 / Double(settings.headWidth).squareRoot()))
       let attended = graph.linear(
-        "\(layer).attention.output", attention, outputs: width,
-        weight: "\(layer).attention.wo", bias: nil, key: key + "self_attn.o_proj",
+        layer, .output, attention, outputs: width, hasBias: false, key: key + "self_attn.o_proj",
         stored: .init(inputAxes: queryAxes))
       stream = graph.append("\(layer).attentionResidual", width: width, .add(stream, attended))
 
@@ -64,18 +61,17 @@ enum LLaMA {
         "\(layer).postAttentionLayerNorm", stream, epsilon: settings.epsilon,
         key: key + "post_attention_layernorm")
       let gate = graph.linear(
-        "\(layer).feedForward.gate", normalisedAgain, outputs: settings.innerWidth,
-        weight: "\(layer).feedForward.wGate", bias: nil, key: key + "mlp.gate_proj")
+        layer, .gate, normalisedAgain, outputs: settings.innerWidth, hasBias: false,
+        key: key + "mlp.gate_proj")
       let active = graph.append(
         "\(layer).feedForward.activation", width: settings.innerWidth, .activation(gate, .silu))
       let up = graph.linear(
-        "\(layer).feedForward.up", normalisedAgain, outputs: settings.innerWidth,
-        weight: "\(layer).feedForward.wUp", bias: nil, key: key + "mlp.up_proj")
+        layer, .up, normalisedAgain, outputs: settings.innerWidth, hasBias: false,
+        key: key + "mlp.up_proj")
       let product = graph.append(
         "\(layer).feedForward.product", width: settings.innerWidth, .multiply(active, up))
       let down = graph.linear(
-        "\(layer).feedForward.down", product, outputs: width,
-        weight: "\(layer).feedForward.wDown", bias: nil, key: key + "mlp.down_proj")
+        layer, .down, product, outputs: width, hasBias: false, key: key + "mlp.down_proj")
       stream = graph.append("\(layer).feedForwardResidual", width: width, .add(stream, down))
     }
 

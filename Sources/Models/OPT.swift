@@ -55,39 +55,17 @@ enum OPT {
       let key = "\(prefix)layers.\(index)."
       let normalised = graph.layerNorm(
         "\(layer).inputLayerNorm", stream, epsilon: epsilon, key: key + "self_attn_layer_norm")
-      let query = graph.linear(
-        "\(layer).attention.query", normalised, outputs: width,
-        weight: "\(layer).attention.wq", bias: "\(layer).attention.bq",
-        key: key + "self_attn.q_proj")
-      let keys = graph.linear(
-        "\(layer).attention.key", normalised, outputs: width,
-        weight: "\(layer).attention.wk", bias: "\(layer).attention.bk",
-        key: key + "self_attn.k_proj")
-      let values = graph.linear(
-        "\(layer).attention.value", normalised, outputs: width,
-        weight: "\(layer).attention.wv", bias: "\(layer).attention.bv",
-        key: key + "self_attn.v_proj")
-      let attention = graph.append(
-        "\(layer).attention", width: width,
-        .attention(
-          query: query, key: keys, value: values, headCount: heads, keyHeadCount: heads,
-          scale: 1 / Double(width / heads).squareRoot()))
-      let attended = graph.linear(
-        "\(layer).attention.output", attention, outputs: width,
-        weight: "\(layer).attention.wo", bias: "\(layer).attention.bo",
-        key: key + "self_attn.out_proj")
+      let attended = graph.selfAttention(
+        layer, normalised, headCount: heads,
+        keys: .init(
+          query: key + "self_attn.q_proj", key: key + "self_attn.k_proj",
+          value: key + "self_attn.v_proj", output: key + "self_attn.out_proj"))
       stream = graph.append("\(layer).attentionResidual", width: width, .add(stream, attended))
 
       let normalisedAgain = graph.layerNorm(
         "\(layer).postAttentionLayerNorm", stream, epsilon: epsilon, key: key + "final_layer_norm")
-      let up = graph.linear(
-        "\(layer).feedForward.up", normalisedAgain, outputs: inner,
-        weight: "\(layer).feedForward.wUp", bias: "\(layer).feedForward.bUp", key: key + "fc1")
-      let active = graph.append(
-        "\(layer).feedForward.activation", width: inner, .activation(up, .relu))
-      let down = graph.linear(
-        "\(layer).feedForward.down", active, outputs: width,
-        weight: "\(layer).feedForward.wDown", bias: "\(layer).feedForward.bDown", key: key + "fc2")
+      let down = graph.feedForward(
+        layer, normalisedAgain, innerWidth: inner, .relu, up: key + "fc1", down: key + "fc2")
       stream = graph.append("\(layer).feedForwardResidual", width: width, .add(stream, down))
     }
 
