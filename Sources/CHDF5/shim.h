@@ -59,11 +59,20 @@ static inline hid_t lodge_hdf5_file_creation_list(void) {
 /// Version 1.10 structures only (all metadata carries checksums), no file locks.
 ///
 /// A nameless file is opened by a link in /proc, the target of which libhdf5 would look for in vain;
-/// it does not look with its stdio driver.
+/// it does not look with its stdio driver. Little of the structure is kept in memory: many files are
+/// written side by side.
 static inline hid_t lodge_hdf5_file_access_list(hsize_t alignment, int is_nameless) {
   hid_t list = H5Pcreate(H5P_FILE_ACCESS);
   if (list < 0) return list;
-  if (H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110) < 0 ||
+  H5AC_cache_config_t cache = {.version = H5AC__CURR_CACHE_CONFIG_VERSION};
+  int failed = H5Pget_mdc_config(list, &cache) < 0;
+  cache.set_initial_size = 1;
+  cache.initial_size = cache.min_size = cache.max_size = 512 << 10;
+  cache.incr_mode = H5C_incr__off;
+  cache.flash_incr_mode = H5C_flash_incr__off;
+  cache.decr_mode = H5C_decr__off;
+  if (failed || H5Pset_mdc_config(list, &cache) < 0 ||
+      H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110) < 0 ||
       H5Pset_fclose_degree(list, H5F_CLOSE_STRONG) < 0 ||
       H5Pset_file_locking(list, 0, 1) < 0 || H5Pset_alignment(list, 1, alignment) < 0 ||
       (is_nameless && H5Pset_fapl_stdio(list) < 0)) {

@@ -88,7 +88,7 @@ public struct Batch: Sendable {
     "\(folder)/party\(party)/\(name(session: session))"
   }
 
-  private static func name(session: Int) -> String {
+  static func name(session: Int) -> String {
     let digits = String(session)
     return String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ".corr"
   }
@@ -98,56 +98,5 @@ public struct Batch: Sendable {
     CorrelationHeader(
       batch: seeds.identifier, session: session, party: party, shape: shape,
       conversion: conversion)
-  }
-
-  /// Deals one session, unless both its files are there already and whole.
-  ///
-  /// The files of a session depend on the seed and its number alone: to replace a damaged one is to
-  /// write again what it held.
-  ///
-  /// - Parameters:
-  ///   - delivery: Who signs, and for whom the files are sealed. Signed and sealed files have
-  ///     manifests; those of files that are there and have none are written now.
-  ///   - report: Is told of a file that is replaced, and what is wrong with it.
-  /// - Returns: whether the session was dealt now.
-  public func deal(
-    session: Int, program: SecureProgram, weights: [[UInt64]], delivery: Delivery = .plain,
-    report: (InputError) -> Void = { _ in },
-    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
-  ) throws(InputError) -> Bool {
-    if try BatchFolder(path: folder).missing(of: [session], delivery: delivery).isEmpty {
-      let kept = KeptSession(batch: self, session: session, program: program, delivery: delivery)
-      guard let damage = try kept.damage() else {
-        try kept.sign()
-        return false
-      }
-      report(damage)
-    }
-    let files = try [0, 1].map { party throws(InputError) in
-      try delivery.file(
-        Batch.name(session: session), in: "\(folder)/party\(party)", party: party)
-    }
-    let streams = (0...1).map { seeds.streams(session: session, party: $0) }
-    let writer = try SessionFileWriter(
-      files: files, header: header(session: session, party: 0), program: program, streams: streams)
-    try Dealer(program: program, weights: weights, batch: seeds).deal(
-      session: session, shape: shape, into: writer
-    ) { progress($0, program.nodes.count) }
-    let digests = try writer.finish()
-    for (party, file) in files.enumerated() {
-      try publish(file, digests[party], session: session, party: party, delivery)
-    }
-    return true
-  }
-
-  /// Seals the finished file where it has a recipient, and writes its manifest where it needs one.
-  private func publish(
-    _ file: OutgoingFile, _ digest: [UInt8], session: Int, party: Int, _ delivery: Delivery
-  ) throws(InputError) {
-    guard delivery.needsManifests else { return }
-    let manifest = SessionManifest(
-      header: header(session: session, party: party), name: file.name,
-      entry: try file.publish(digest: digest))
-    try manifest.write(to: SessionManifest.path(of: file.path), key: delivery.key)
   }
 }

@@ -44,54 +44,6 @@ enum CorrelationLayout {
   }
 }
 
-/// Writes the two files of one session side by side.
-public struct SessionFileWriter: ~Copyable, CorrelationSink {
-  private let writer0: ContainerWriter
-  private let writer1: ContainerWriter
-
-  /// `files`: those of party 0 and party 1, which appear once they are finished.
-  public init(
-    files: [OutgoingFile], header: CorrelationHeader, program: SecureProgram,
-    streams: [SessionStreams]
-  ) throws(InputError) {
-    func writer(_ party: Int) throws(InputError) -> ContainerWriter {
-      var header = header
-      header.party = party
-      return try files[party].writer(
-        kind: "correlations", header: header.json,
-        datasets: CorrelationLayout.datasets(program, header.shape, party: party))
-    }
-    let first = try writer(0)
-    let second = try writer(1)
-    try first.write(CorrelationLayout.seedName, values: streams[0].seed.bytes)
-    try second.write(CorrelationLayout.seedName, values: streams[1].seed.bytes)
-    writer0 = first
-    writer1 = second
-  }
-
-  public func store(_ words: [UInt64], party: Int, node: Int, component: Int, at offset: Int)
-    throws(InputError)
-  {
-    let name = CorrelationLayout.words(node: node, component: component)
-    if party == 0 {
-      try writer0.region(of: name).write(words, atElement: offset)
-    } else {
-      try writer1.region(of: name).write(words, atElement: offset)
-    }
-  }
-
-  public func storeKeys(_ bytes: [UInt8], node: Int, at offset: Int) throws(InputError) {
-    let name = CorrelationLayout.keys(node: node)
-    try writer0.region(of: name).write(bytes, atElement: offset)
-    try writer1.region(of: name).write(bytes, atElement: offset)
-  }
-
-  /// Completes both containers and returns their digests.
-  public consuming func finish() throws(InputError) -> [[UInt8]] {
-    [try writer0.finish(), try writer1.finish()]
-  }
-}
-
 /// An open correlation file.
 public struct CorrelationFile: Sendable {
   public let path: String

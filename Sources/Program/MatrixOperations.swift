@@ -1,6 +1,6 @@
 // Products with weights and over the keys of attention, on shares, masks and plaintext alike.
 
-import Rings
+public import Rings
 
 extension ProgramWeight {
   /// x W^T modulo 2^64, row-major [rows, outputCount], for x of [rows, inputCount] elements.
@@ -26,16 +26,31 @@ extension SessionStep {
     headWidth: Int
   ) -> [UInt64] {
     let keyCount = key.count / (keyHeads * headWidth)
-    var result = [UInt64](repeating: 0, count: elementCount(shape))
-    let runs = runs(shape, count: heads)
-    for head in 0..<heads {
-      let headQueries = RingOperand(
+    return scores(shape, heads: heads, keyHeads: keyHeads, keyCount: keyCount) { head in
+      RingOperand(
         query, offset: head * headWidth, rows: rows.count, columns: headWidth,
         stride: heads * headWidth)
-      let headKeys = RingOperand(
-        key, offset: head * keyHeads / heads * headWidth, rows: keyCount, columns: headWidth,
+    } keys: { keyHead in
+      RingOperand(
+        key, offset: keyHead * headWidth, rows: keyCount, columns: headWidth,
         stride: keyHeads * headWidth)
-      let products = RingProduct.product(headQueries, headKeys.transposed)
+    }
+  }
+
+  /// The same for `queries`, [rows, headWidth] of a head, and `keys`, [keyCount, headWidth] of a
+  /// key head.
+  public func scores(
+    _ shape: ValueShape, heads: Int, keyHeads: Int, keyCount: Int, arm: KernelArm = .best,
+    queries: (_ head: Int) -> RingOperand<UInt64>, keys: (_ keyHead: Int) -> RingOperand<UInt64>
+  ) -> [UInt64] {
+    var result = [UInt64](repeating: 0, count: elementCount(shape))
+    var products = [UInt64](repeating: 0, count: rows.count * keyCount)
+    let runs = runs(shape, count: heads)
+    for head in 0..<heads {
+      var span = products.mutableSpan
+      RingProduct.multiply(
+        queries(head), keys(head * keyHeads / heads).transposed, into: &span, stride: keyCount,
+        arm: arm)
       for row in 0..<rows.count {
         for (key, element) in runs[row * heads + head].enumerated() {
           result[element] = products[row * keyCount + key]
@@ -53,17 +68,31 @@ extension SessionStep {
     _ weights: [UInt64], _ shape: ValueShape, _ values: [UInt64], heads: Int, keyHeads: Int,
     headWidth: Int
   ) -> [UInt64] {
-    let width = heads * headWidth
     let keyCount = values.count / (keyHeads * headWidth)
+    return mix(
+      weights, shape, heads: heads, keyHeads: keyHeads, keyCount: keyCount, headWidth: headWidth
+    ) { keyHead in
+      RingOperand(
+        values, offset: keyHead * headWidth, rows: keyCount, columns: headWidth,
+        stride: keyHeads * headWidth)
+    }
+  }
+
+  /// The same for `values`, [keyCount, headWidth] of a key head.
+  public func mix(
+    _ weights: [UInt64], _ shape: ValueShape, heads: Int, keyHeads: Int, keyCount: Int,
+    headWidth: Int, arm: KernelArm = .best, values: (_ keyHead: Int) -> RingOperand<UInt64>
+  ) -> [UInt64] {
+    let width = heads * headWidth
     var result = [UInt64](repeating: 0, count: rows.count * width)
+    var mixed = [UInt64](repeating: 0, count: rows.count * headWidth)
     for head in 0..<heads {
       let headWeights = RingOperand(
         dense(weights, shape, head: head, keyCapacity: keyCount), rows: rows.count,
         columns: keyCount)
-      let headValues = RingOperand(
-        values, offset: head * keyHeads / heads * headWidth, rows: keyCount, columns: headWidth,
-        stride: keyHeads * headWidth)
-      let mixed = RingProduct.product(headWeights, headValues)
+      var span = mixed.mutableSpan
+      RingProduct.multiply(
+        headWeights, values(head * keyHeads / heads), into: &span, stride: headWidth, arm: arm)
       for row in 0..<rows.count {
         for column in 0..<headWidth {
           result[row * width + head * headWidth + column] = mixed[row * headWidth + column]

@@ -61,7 +61,7 @@ public struct SessionStep: Hashable, Sendable {
   /// 0 for the prompt, then 1, 2, ...: which `.last` row this step uses.
   public var index: Int
   /// All rows of the session at once, `.last` rows of every step included.
-  public private(set) var isDealing = false
+  public let isDealing: Bool
 
   /// All rows of `session`; a value then has all its dealt elements.
   ///
@@ -69,23 +69,32 @@ public struct SessionStep: Hashable, Sendable {
   /// no operation but attention mixes rows, and each row attends to the keys that it has in its
   /// own step.
   public static func dealing(_ session: SessionShape) -> SessionStep {
-    var step = SessionStep(session: session, rows: 0..<session.rowCapacity, index: 0)
-    step.isDealing = true
-    return step
+    dealing(session, rows: 0..<session.rowCapacity)
+  }
+
+  /// Rows `rows` of `dealing(session)`, which attend to the same keys as there.
+  public static func dealing(_ session: SessionShape, rows: Range<Int>) -> SessionStep {
+    SessionStep(session: session, rows: rows, index: 0, isDealing: true)
   }
 
   public init(session: SessionShape, rows: Range<Int>, index: Int) {
-    precondition(!rows.isEmpty && rows.upperBound <= session.rowCapacity)
     precondition(session.kind == .decoder || (rows.lowerBound == 0 && index == 0))
     precondition(index < session.dealtRowCount(.last))
+    self.init(session: session, rows: rows, index: index, isDealing: false)
+  }
+
+  private init(session: SessionShape, rows: Range<Int>, index: Int, isDealing: Bool) {
+    precondition(!rows.isEmpty && rows.upperBound <= session.rowCapacity)
     self.session = session
     self.rows = rows
     self.index = index
+    self.isDealing = isDealing
   }
 
   /// Keys that the row at absolute position `row` attends to now.
   public func keyCount(row: Int) -> Int {
-    session.kind == .decoder ? row + 1 : rows.upperBound
+    if session.kind == .decoder { return row + 1 }
+    return isDealing ? session.rowCapacity : rows.upperBound
   }
 
   /// Number of rows that a value with this extent has in this step.

@@ -27,28 +27,44 @@ public struct DealerBundle: Sendable {
     self.reader = reader
   }
 
-  /// Weight `id` as row-major ring elements.
-  public func weight(_ id: WeightID) throws(InputError) -> [UInt64] {
-    let weight = program.weights[id]
-    let name = "weights/\(id)"
-    let shape = [weight.rowCount, weight.columnCount]
+  /// Every element of weight `id` is a signed integer of so many bits: 16, 32 or 64.
+  public func elementBits(_ id: WeightID) throws(InputError) -> Int {
+    8 * (try description(id).elementType.byteCount)
+  }
+
+  /// Elements `range` of weight `id`, counted row-major, as ring elements.
+  public func elements(_ id: WeightID, in range: Range<Int>) throws(InputError) -> [UInt64] {
     func read<T: ContainerElement & FixedWidthInteger>(_ type: T.Type) throws(InputError)
       -> [UInt64]
     {
-      try reader.read(name, as: type, shape: shape).map { UInt64(truncatingIfNeeded: $0) }
+      try reader.elements(of: name(id), in: range, as: type).map {
+        UInt64(truncatingIfNeeded: $0)
+      }
     }
-    switch try reader.description(of: name).elementType {
+    switch try description(id).elementType {
     case .i16: return try read(Int16.self)
     case .i32: return try read(Int32.self)
     default: return try read(Int64.self)
     }
   }
 
-  /// All weights that the dealer multiplies; the others are empty.
-  public func weights() throws(InputError) -> [[UInt64]] {
-    var result = [[UInt64]](repeating: [], count: program.weights.count)
-    for id in program.multipliedWeights { result[id] = try weight(id) }
-    return result
+  /// Weight `id` as row-major ring elements.
+  public func weight(_ id: WeightID) throws(InputError) -> [UInt64] {
+    try elements(id, in: 0..<program.weights[id].elementCount)
+  }
+
+  private func name(_ id: WeightID) -> String { "weights/\(id)" }
+
+  /// The dataset of weight `id`, which must have its shape.
+  private func description(_ id: WeightID) throws(InputError) -> DatasetDescription {
+    let weight = program.weights[id]
+    let description = try reader.description(of: name(id))
+    let shape = [weight.rowCount, weight.columnCount]
+    guard description.shape == shape else {
+      throw InputError(
+        path, place: name(id), "has shape \(description.shape), \(shape) is expected")
+    }
+    return description
   }
 }
 

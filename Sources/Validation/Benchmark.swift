@@ -69,11 +69,10 @@ public struct Benchmark {
       let shape = try SessionShape.requested(
         program: bundle.program, prompt: promptCount,
         new: bundle.program.kind == .decoder ? newCount : nil)
-      let weights = try bundle.weights()
       let dealt = try Batch(folder: correlations, conversion: bundle.conversion, shape: shape)
       deal.append(
         try Benchmark.seconds {
-          _ = try dealt.deal(session: 0, program: bundle.program, weights: weights)
+          _ = try dealt.deal(session: 0, program: bundle.program, weights: bundle)
         })
       let parties = try LocalParties(shares: shares, correlations: correlations)
       let result = try parties.generate(prompt: prompt, newCount: shape.newCapacity)

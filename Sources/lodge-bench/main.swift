@@ -1,4 +1,4 @@
-// lodge-bench: times share, deal and online of a model, and kernels. Not a product.
+// lodge-bench: times share, deal and online of a model, dealing, and kernels. Not a product.
 
 import Approximation
 import Arguments
@@ -23,7 +23,7 @@ Command(
     Option("repeat", .integer(1...100), default: "3", help: "repetitions"),
     .json,
   ],
-  subcommands: [kernelsCommand]
+  subcommands: [dealCommand, kernelsCommand]
 ) { arguments in
   arguments.printConfiguration()
   let path = try arguments.string("tokens")

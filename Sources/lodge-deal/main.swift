@@ -8,6 +8,10 @@ import OnlineRuntime
 import Program
 import Sharing
 
+let memoryOption = Option(
+  "memory", .byteCount, default: "2GiB",
+  help: "memory for what is dealt at once, at least 128MiB")
+
 Command(
   "lodge-deal", summary: "makes correlated randomness: one file a party and session",
   details: """
@@ -17,6 +21,9 @@ Command(
     not, so an interrupted run can be repeated. With --keep, sessions that
     are there for both parties and that no given ledger has used count as stock; new ones get
     numbers that were never used. A folder called "status" is written ./status.
+
+    Sessions are dealt together, as many as --memory allows; the files do not depend on it. They are
+    dealt on all processors that this process may use.
 
     With --sign or recipients every session file gets a manifest beside it, which names the session
     and is signed. Sealed files are made in memory, which takes as much as both files of a session.
@@ -45,11 +52,16 @@ Command(
     Option(
       "scratch", .path, placeholder: "DIR",
       help: "folder for files before they are sealed, without a name (default: memory)"),
+    memoryOption,
     .json,
   ],
   subcommands: [statusCommand]
 ) { arguments in
   try checkChoice(arguments)
+  let memory = MemoryBudget(byteCount: try arguments.integer("memory"))
+  guard memory.byteCount >= MemoryBudget.smallestByteCount else {
+    throw UsageError("--memory: at least 128MiB are needed")
+  }
   arguments.printConfiguration()
   let delivery = try Delivery(
     sign: arguments.optionalString("sign"),
@@ -68,19 +80,14 @@ Command(
     of: missing.count == 1 ? "the files of 1 session" : "the files of \(missing.count) sessions",
     at: output.path)
   let batch = try Batch(folder: output.path, conversion: bundle.conversion, shape: shape)
-  let weights = try bundle.weights()
   let cost = bundle.program.correlationCost(of: shape)
   let progress = Progress(
     "dealing", total: sessions.count * bundle.program.nodes.count, unit: .items("operations"),
     console: arguments.console)
-  var dealt: [Int] = []
-  for session in sessions {
-    let isNew = try batch.deal(
-      session: session, program: bundle.program, weights: weights, delivery: delivery,
-      report: { arguments.note("deals session \(session) again: \($0)") }
-    ) { _, _ in progress.advance() }
-    if isNew { dealt.append(session) }
-  }
+  let dealt = try batch.deal(
+    sessions: sessions, program: bundle.program, weights: bundle, delivery: delivery,
+    memory: memory, report: { arguments.note("deals session \($0) again: \($1)") }
+  ) { progress.advance(by: $0) }
   progress.finish()
   let bytes = (0...1).map { cost.byteCount(party: $0) }
   if arguments.flag("json") {

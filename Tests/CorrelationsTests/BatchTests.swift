@@ -15,7 +15,6 @@ import Testing
 struct DealerFixture {
   let files: ConversionFiles
   let bundle: DealerBundle
-  let weights: [[UInt64]]
   let shape: SessionShape
 
   init(_ checkpoint: TinyCheckpoint = .opt(layerCount: 1)) throws {
@@ -25,7 +24,6 @@ struct DealerFixture {
   init(_ files: ConversionFiles) throws {
     self.files = files
     bundle = try DealerBundle(path: "\(files.folder)/dealer.bundle")
-    weights = try bundle.weights()
     let kind = bundle.program.kind
     shape = SessionShape(kind: kind, promptCapacity: 3, newCapacity: kind == .decoder ? 2 : 0)
   }
@@ -37,7 +35,7 @@ struct DealerFixture {
   }
 
   func deal(_ batch: Batch, session: Int = 0) throws -> Bool {
-    try batch.deal(session: session, program: bundle.program, weights: weights)
+    try batch.deal(session: session, program: bundle.program, weights: bundle)
   }
 
   /// The bytes of both files of a session.
@@ -192,13 +190,16 @@ struct BatchTests {
   @Test func missingWeightIsNamed() throws {
     let fixture = try DealerFixture()
     let batch = try fixture.batch()
-    var weights = fixture.weights
-    let id = try #require(fixture.bundle.program.multipliedWeights.last)
-    weights[id] = []
-    let error = inputError {
-      _ = try batch.deal(session: 0, program: fixture.bundle.program, weights: weights)
+    let program = fixture.bundle.program
+    let id = try #require(program.multipliedWeights.last)
+    let weights = try program.weights.indices.map { other in
+      program.multipliedWeights.contains(other) && other != id
+        ? try fixture.bundle.weight(other) : []
     }
-    #expect(error?.place == fixture.bundle.program.weights[id].name)
-    #expect(!FileManager.default.fileExists(atPath: batch.path(party: 0, session: 0)))
+    let error = inputError {
+      _ = try batch.deal(session: 0, program: program, weights: weights)
+    }
+    #expect(error?.place == "weights/\(id)")
+    #expect(FileManager.default.files(below: "\(batch.folder)/party0").isEmpty)
   }
 }

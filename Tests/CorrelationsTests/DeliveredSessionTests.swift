@@ -32,7 +32,7 @@ import Trust
 
   private func deal(_ batch: Batch, _ delivery: Delivery, session: Int = 0) throws -> Bool {
     try batch.deal(
-      session: session, program: fixture.bundle.program, weights: fixture.weights,
+      session: session, program: fixture.bundle.program, weights: fixture.bundle,
       delivery: delivery)
   }
 
@@ -146,7 +146,7 @@ import Trust
         try AtomicFile.write(bytes, to: path)
         var reports: [InputError] = []
         let isNew = try batch.deal(
-          session: 0, program: fixture.bundle.program, weights: fixture.weights,
+          session: 0, program: fixture.bundle.program, weights: fixture.bundle,
           delivery: delivery, report: { reports.append($0) })
         #expect(isNew)
         #expect(reports.map(\.source) == [path])

@@ -24,7 +24,7 @@ import Validation
     let batch = try Batch(
       folder: files.scratch.file("corr"), conversion: bundle.conversion,
       shape: SessionShape(kind: .decoder, promptCapacity: 3, newCapacity: 2))
-    _ = try batch.deal(session: 0, program: bundle.program, weights: bundle.weights())
+    _ = try batch.deal(session: 0, program: bundle.program, weights: bundle)
     let outcome = try Self.tool.run(
       Self.arguments(files, batch) + ["--dealer", "\(batch.folder)/dealer.batch"])
     #expect(outcome.status == 0, "\(outcome.errors)")

@@ -34,10 +34,7 @@ public final class ConvertedFolder: Sendable {
   public func deal(_ name: String, sessions: Range<Int>, shape: SessionShape) throws -> String {
     let folder = "\(scratch.path)/\(name)"
     let batch = try Batch(folder: folder, conversion: bundle.conversion, shape: shape)
-    let weights = try bundle.weights()
-    for session in sessions {
-      _ = try batch.deal(session: session, program: program, weights: weights)
-    }
+    _ = try batch.deal(sessions: sessions, program: program, weights: bundle)
     return folder
   }
 

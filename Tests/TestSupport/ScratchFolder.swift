@@ -1,6 +1,6 @@
 // A folder for the files one test writes.
 
-import Foundation
+public import Foundation
 import Glibc
 
 /// A new empty folder, removed with all it holds when the last reference goes.
@@ -31,5 +31,12 @@ public final class ScratchFolder: Sendable {
   /// Names of the files in the folder, sorted.
   public func names() throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+  }
+}
+
+extension FileManager {
+  /// Paths of all files and folders below `folder`.
+  public func files(below folder: String) -> [String] {
+    (enumerator(atPath: folder)?.allObjects as? [String] ?? []).sorted()
   }
 }

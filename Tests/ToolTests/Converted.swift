@@ -138,13 +138,6 @@ struct Servers {
   }
 }
 
-extension FileManager {
-  /// Paths of all files below `folder`.
-  func files(below folder: String) -> [String] {
-    (enumerator(atPath: folder)?.allObjects as? [String] ?? []).sorted()
-  }
-}
-
 /// Changes a file in place.
 func damage(_ path: String, _ change: (inout Data) -> Void) throws {
   var bytes = try Data(contentsOf: URL(filePath: path))

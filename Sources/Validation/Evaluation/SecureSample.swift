@@ -45,7 +45,6 @@ public struct SecureSample: Sendable {
     let shares = "\(folder)/shares"
     _ = try ShareWriter.share(file, into: shares)
     let bundle = try DealerBundle(path: "\(shares)/dealer.bundle")
-    let weights = try bundle.weights()
     for (number, window) in set.windows.prefix(sessionCount).enumerated() {
       let tokens = Array(window.tokens.prefix(SecureSample.tokenLimit))
       let isDecoder = evaluator.model.kind == .decoder
@@ -55,7 +54,7 @@ public struct SecureSample: Sendable {
         newCapacity: isDecoder ? tokens.count - promptCount + 1 : 0)
       let correlations = "\(folder)/correlations\(number)"
       let batch = try Batch(folder: correlations, conversion: bundle.conversion, shape: shape)
-      _ = try batch.deal(session: 0, program: bundle.program, weights: weights)
+      _ = try batch.deal(session: 0, program: bundle.program, weights: bundle)
       // Sessions of other batches have other seeds, so each may be session 0.
       let parties = try LocalParties(shares: shares, correlations: correlations)
       defer { parties.stop() }

@@ -1,29 +1,49 @@
-// What the dealer makes for comparisons by bits.
+// What is dealt for comparisons by bits.
 
+import Bytes
 import Program
 import Randomness
 import Rings
 import Sharing
 
-extension Dealer {
-  /// The arrays of a piecewise linear function by bits: masked result bits times mask parts, the mask
-  /// parts of a view, and the tiles of dealt bits.
-  func bitComponents(
-    _ components: [CorrelationComponent], _ function: PiecewiseLinear, node: Int, mask: [UInt64],
-    _ masks: SessionMasks
+extension GroupDealing {
+  /// Deals the components of a `piecewiseLinear` by bits, in whole tiles of 64 elements.
+  func dealBits(_ index: Int, _ x: ValueID, _ function: PiecewiseLinear) throws(InputError) {
+    let count = shape.dealtCount(shapeOf(x))
+    let components = program.correlationComponents(index)
+    let tileWordCount = components.reduce(0) { $0 + $1.words(of: 0..<64).count }
+    let chunk = 64 * max(1, plan.elementWordCount / max(tileWordCount, 1))
+    try OrderedChunks.run(lanes: sessions.count, chunks: (count + chunk - 1) / chunk) {
+      (lane, part) throws(InputError) -> [[UInt64]] in
+      let session = sessions[lane]
+      let range = part * chunk..<min((part + 1) * chunk, count)
+      let mask = masks(of: x, session).words(in: range)
+      return shares(
+        index, components, bitComponents(components, function, index, mask, session, range),
+        session, at: range.lowerBound)
+    } store: { (lane, part, shares) throws(InputError) in
+      try store(shares, components, sessions[lane], node: index, at: part * chunk)
+    }
+  }
+
+  /// The arrays of a piecewise linear function by bits at the elements `range`, which begins with a
+  /// tile: masked result bits times mask parts, the mask parts of a view, and the tiles of dealt bits.
+  private func bitComponents(
+    _ components: [CorrelationComponent], _ function: PiecewiseLinear, _ node: Int,
+    _ mask: [UInt64], _ session: DealtSession<Sink>, _ range: Range<Int>
   ) -> [[UInt64]] {
     let circuit = function.circuit
     let knots = function.knots.count
-    let maskBits = masks.comparisonMask(
-      node: node,
-      count: BitTiles.tileCount(elements: mask.count) * knots * circuit.maskCount)
+    let maskBits = session.comparisonMask(
+      node: node, tiles: BitTiles.tiles(holding: range),
+      tileWordCount: knots * circuit.maskCount)
     return components.map { component in
       switch component.meaning {
       case .resultBit(let part):
         var words: [UInt64] = []
         words.reserveCapacity(mask.count * knots)
         for (element, word) in mask.enumerated() {
-          let factor = function.maskParts(word)[part]
+          let factor = function.maskPart(part, word)
           for knot in 0..<knots {
             let plane =
               (element / 64 * knots + knot) * circuit.maskCount + circuit.maskCount - 1
@@ -54,7 +74,7 @@ extension Dealer {
         planes[lane] = element < mask.count ? function.window(mask[element]) : 0
       }
       BitTiles.transpose(&planes)
-      for block in circuit.blocks { words += Dealer.thresholds(planes[block]) }
+      for block in circuit.blocks { words += thresholds(planes[block]) }
       words.append(planes[circuit.levels])
       for knot in 0..<knots {
         let first = (tile * knots + knot) * circuit.maskCount
@@ -73,7 +93,7 @@ extension Dealer {
   }
 
   /// [number >= k] for k = 1, 2, ..., from the bits of 64 numbers.
-  private static func thresholds(_ bits: ArraySlice<UInt64>) -> [UInt64] {
+  private func thresholds(_ bits: ArraySlice<UInt64>) -> [UInt64] {
     bits.reduce([]) { lower, bit in
       // With a higher bit: 1...  of the numbers below, then the bit alone, then both.
       lower.map { $0 | bit } + [bit] + lower.map { $0 & bit }
@@ -81,11 +101,12 @@ extension Dealer {
   }
 }
 
-extension SessionMasks {
-  /// Mask bits of comparisons of node `node`, both parties' shares added modulo 2.
-  func comparisonMask(node: Int, count: Int) -> [UInt64] {
-    var words = streams[0].comparisonMask(node: node).words(at: 0, count: count)
-    let other = streams[1].comparisonMask(node: node).words(at: 0, count: count)
+extension DealtSession {
+  /// Mask bits of comparisons of node `node` in `tiles`, both parties' shares added modulo 2.
+  fileprivate func comparisonMask(node: Int, tiles: Range<Int>, tileWordCount: Int) -> [UInt64] {
+    let (first, count) = (tiles.lowerBound * tileWordCount, tiles.count * tileWordCount)
+    var words = streams[0].comparisonMask(node: node).words(at: first, count: count)
+    let other = streams[1].comparisonMask(node: node).words(at: first, count: count)
     for index in words.indices { words[index] ^= other[index] }
     return words
   }

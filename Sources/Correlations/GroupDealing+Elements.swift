@@ -1,0 +1,164 @@
+// Correlations of operations on single elements, dealt in chunks that stay in the cache.
+
+import Bytes
+import Program
+import Randomness
+import Rings
+import Sharing
+
+extension GroupDealing {
+  /// Deals all components of operation `index`, whose arrays are as long as `value`: `make` gives
+  /// what their shares add up to at a range of elements.
+  func dealElements(
+    _ index: Int, like value: ValueID,
+    make: (Range<Int>, DealtSession<Sink>) -> [[UInt64]]
+  ) throws(InputError) {
+    let count = shape.dealtCount(shapeOf(value))
+    let components = program.correlationComponents(index)
+    let chunk = max(1, plan.elementWordCount / max(components.count, 1))
+    try OrderedChunks.run(lanes: sessions.count, chunks: (count + chunk - 1) / chunk) {
+      (lane, part) throws(InputError) -> [[UInt64]] in
+      let range = part * chunk..<min((part + 1) * chunk, count)
+      return shares(
+        index, components, make(range, sessions[lane]), sessions[lane], at: range.lowerBound)
+    } store: { (lane, part, shares) throws(InputError) in
+      try store(shares, components, sessions[lane], node: index, at: part * chunk)
+    }
+  }
+
+  /// Deals components and comparison keys of a `piecewiseLinear` by keys.
+  func dealKeys(_ index: Int, _ x: ValueID, _ function: PiecewiseLinear)
+    throws(InputError)
+  {
+    let count = shape.dealtCount(shapeOf(x))
+    let components = program.correlationComponents(index)
+    let chunk = max(1, plan.keyByteCount / function.keyByteCount)
+    try OrderedChunks.run(lanes: sessions.count, chunks: (count + chunk - 1) / chunk) {
+      (lane, part) throws(InputError) -> (shares: [[UInt64]], keys: [UInt8]) in
+      let session = sessions[lane]
+      let range = part * chunk..<min((part + 1) * chunk, count)
+      let mask = masks(of: x, session).words(in: range)
+      return (
+        shares(
+          index, components, windowComponents(components, function, mask), session,
+          at: range.lowerBound),
+        keys(index, function, mask, session, at: range.lowerBound)
+      )
+    } store: { (lane, part, dealt) throws(InputError) in
+      try store(dealt.shares, components, sessions[lane], node: index, at: part * chunk)
+      try sessions[lane].sink.storeKeys(
+        dealt.keys, node: index, at: part * chunk * function.keyByteCount)
+    }
+  }
+
+  /// The shares that no seed gives of arrays that add up to `sums` from element `offset` on.
+  func shares(
+    _ index: Int, _ components: [CorrelationComponent], _ sums: [[UInt64]],
+    _ session: DealtSession<Sink>, at offset: Int
+  ) -> [[UInt64]] {
+    var shares = sums
+    for (number, component) in components.enumerated() {
+      session.hide(
+        &shares[number], node: index, component: number,
+        at: component.words(of: 0..<offset).upperBound, layout: component.layout)
+    }
+    return shares
+  }
+
+  /// Stores shares that `shares` has made.
+  func store(
+    _ shares: [[UInt64]], _ components: [CorrelationComponent], _ session: DealtSession<Sink>,
+    node: Int, at offset: Int
+  ) throws(InputError) {
+    for (number, component) in components.enumerated() {
+      try session.store(
+        shares[number], node: node, component: number,
+        at: component.words(of: 0..<offset).upperBound)
+    }
+  }
+
+  /// Comparison keys for the elements of `mask`, which are elements `offset` and following.
+  private func keys(
+    _ node: Int, _ function: PiecewiseLinear, _ mask: [UInt64], _ session: DealtSession<Sink>,
+    at offset: Int
+  ) -> [UInt8] {
+    let comparison = ComparisonFunction(
+      fixedKey: session.comparisonKey, levels: function.levels, payload: function.payload)
+    let low = UInt64.max &>> UInt64(64 - function.levels)
+    let alphas = mask.map { function.window($0) & low }
+    var betas: [UInt64] = []
+    betas.reserveCapacity(mask.count * function.payload)
+    for word in mask {
+      let sign = 1 &- 2 &* function.windowTopBit(word)
+      for part in 0..<function.payload { betas.append(sign &* function.maskPart(part, word)) }
+    }
+    let roots = session.streams.map {
+      $0.comparisonRoots(node: node).words(at: 2 * offset, count: 2 * mask.count)
+    }
+    let (roots0, roots1) = (roots[0], roots[1])
+    var keys = [UInt8](repeating: 0, count: mask.count * function.keyByteCount)
+    var span = keys.mutableSpan
+    comparison.generate(
+      alphas: alphas.span, betas: betas.span, roots0: roots0.span, roots1: roots1.span,
+      into: &span, parallel: false, arm: arm)
+    return keys
+  }
+
+  // MARK: What shares add up to
+
+  func products(
+    _ components: [CorrelationComponent], _ left: [[UInt64]], _ right: [[UInt64]]
+  ) -> [[UInt64]] {
+    components.map { component in
+      guard case .partProduct(let i, let j) = component.meaning else { return [] }
+      return zip(left[i], right[j]).map { $0 &* $1 }
+    }
+  }
+
+  func maskComponents(_ components: [CorrelationComponent], _ parts: [[UInt64]]) -> [[UInt64]] {
+    components.map { component in
+      switch component.meaning {
+      case .shiftedMask(let shift): parts[0].map { $0 &>> UInt64(shift) }
+      case .topBit: parts[0].map { $0 &>> 63 }
+      case .maskPower(let power): parts[0].map { raised($0, to: power) }
+      case .topBitTimesPower(let power):
+        zip(parts[0], parts[1]).map { $1 &* raised($0, to: power) }
+      case .maskProduct, .partProduct, .windowBit, .resultBit, .comparedBits: []
+      }
+    }
+  }
+
+  private func windowComponents(
+    _ components: [CorrelationComponent], _ function: PiecewiseLinear, _ mask: [UInt64]
+  ) -> [[UInt64]] {
+    components.map { component in
+      switch component.meaning {
+      case .windowBit(let part):
+        mask.map { function.maskPart(part, $0) &* function.windowTopBit($0) }
+      case .shiftedMask(let shift): mask.map { $0 &>> UInt64(shift) }
+      case .topBit: mask.map { $0 &>> 63 }
+      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .resultBit, .comparedBits: []
+      }
+    }
+  }
+
+  private func raised(_ word: UInt64, to power: Int) -> UInt64 {
+    (1..<power).reduce(word) { product, _ in product &* word }
+  }
+}
+
+extension PiecewiseLinear {
+  /// Top bit of the compared window of a mask.
+  fileprivate func windowTopBit(_ mask: UInt64) -> UInt64 {
+    window(mask) &>> UInt64(comparedBits - 1)
+  }
+
+  /// 1, then the mask parts of the argument: r, or t and h of its view.
+  func maskPart(_ part: Int, _ mask: UInt64) -> UInt64 {
+    switch part {
+    case 0: 1
+    case 1: mask &>> UInt64(shift)
+    default: mask &>> 63
+    }
+  }
+}

@@ -1,0 +1,144 @@
+// Dealing operation by operation: which values an operation reads, and how it is dealt.
+
+import Bytes
+import Program
+import Randomness
+import Rings
+import Sharing
+
+/// One session that is being dealt.
+struct DealtSession<Sink: CorrelationSink>: Sendable {
+  let streams: [SessionStreams]
+  let comparisonKey: [UInt8]
+  let sink: Sink
+
+  init(number: Int, batch: BatchSeeds, sink: Sink) {
+    streams = (0...1).map { batch.streams(session: number, party: $0) }
+    comparisonKey = BatchSeeds.comparisonKey(batch: batch.identifier, session: number)
+    self.sink = sink
+  }
+
+  /// Turns `words`, which are words `offset` and following of an array, into the share that no
+  /// seed gives.
+  func hide(
+    _ words: inout [UInt64], node: Int, component: Int, at offset: Int,
+    layout: CorrelationComponent.Layout = .words(perElement: 1)
+  ) {
+    let holder = SecureProgram.holder(node: node, component: component)
+    let other = streams[1 - holder].correlation(node: node, component: component)
+      .words(at: offset, count: words.count)
+    switch layout {
+    case .words: for index in words.indices { words[index] &-= other[index] }
+    case .tiles: for index in words.indices { words[index] ^= other[index] }
+    }
+  }
+
+  /// Stores a share that `hide` has made.
+  func store(_ share: [UInt64], node: Int, component: Int, at offset: Int) throws(InputError) {
+    try sink.store(
+      share, party: SecureProgram.holder(node: node, component: component), node: node,
+      component: component, at: offset)
+  }
+}
+
+/// The sessions that are dealt together, one operation after the other.
+struct GroupDealing<Sink: CorrelationSink>: Sendable {
+  let program: SecureProgram
+  let weights: any MultipliedWeights
+  let shape: SessionShape
+  let sessions: [DealtSession<Sink>]
+  let plan: DealingPlan
+  let arm: KernelArm
+  /// The node that opens each opened value.
+  private let opener: [ValueID: Int]
+  /// The opened value and shift behind each view.
+  private let viewed: [ValueID: (opened: ValueID, shift: Int)]
+
+  init(
+    program: SecureProgram, weights: any MultipliedWeights, shape: SessionShape,
+    sessions: [DealtSession<Sink>], plan: DealingPlan, arm: KernelArm
+  ) {
+    self.program = program
+    self.weights = weights
+    self.shape = shape
+    self.sessions = sessions
+    self.plan = plan
+    self.arm = arm
+    var opener: [ValueID: Int] = [:]
+    var viewed: [ValueID: (ValueID, Int)] = [:]
+    for (index, node) in program.nodes.enumerated() {
+      switch node.operation {
+      case .open: opener[node.outputs.lowerBound] = index
+      case .view(let x, let shift): viewed[node.outputs.lowerBound] = (x, shift)
+      default: break
+      }
+    }
+    self.opener = opener
+    self.viewed = viewed
+  }
+
+  /// Deals the correlations of operation `index` for all sessions.
+  func deal(_ index: Int) throws(InputError) {
+    switch program.nodes[index].operation {
+    case .linear(let x, let id): try dealLinear(index, x, id)
+    case .scores(let query, let key, let heads, let keyHeads):
+      try dealScores(index, query, key, heads: heads, keyHeads: keyHeads)
+    case .mix(let weights, let value, let heads, let keyHeads):
+      try dealMix(index, weights, value, heads: heads, keyHeads: keyHeads)
+    case .scale(let x, let id):
+      let columns = try weights.elements(id, in: 0..<program.weights[id].columnCount)
+      try dealElements(index, like: x) { range, session in
+        let mask = masks(of: x, session).words(in: range)
+        return [zip(mask, range).map { $0 &* columns[$1 % columns.count] }]
+      }
+    case .multiply(let x, let y):
+      let layout = BroadcastLayout(shape, shapeOf(y), to: shapeOf(x))
+      let components = program.correlationComponents(index)
+      try dealElements(index, like: x) { range, session in
+        products(
+          components, parts(of: x, session, range),
+          parts(of: y, session, layout.narrowRange(range)).map { layout.repeated($0, range) })
+      }
+    case .view(let x, _):
+      let components = program.correlationComponents(index)
+      try dealElements(index, like: x) { range, session in
+        maskComponents(components, [masks(of: x, session).words(in: range)])
+      }
+    case .polynomial(let x, _):
+      let components = program.correlationComponents(index)
+      try dealElements(index, like: x) { range, session in
+        maskComponents(components, parts(of: x, session, range))
+      }
+    case .piecewiseLinear(let x, let function):
+      switch function.comparison {
+      case .keys: try dealKeys(index, x, function)
+      case .bits: try dealBits(index, x, function)
+      }
+    case .input, .open, .truncate, .combine, .addWeight, .rotate, .sum, .pairDifference, .pairMerge,
+      .padKeys, .padRows, .lastRow, .output:
+      break
+    }
+  }
+
+  func shapeOf(_ value: ValueID) -> ValueShape { program.values[value].shape }
+
+  // MARK: Masks
+
+  /// The mask of an opened value in one session.
+  func masks(of value: ValueID, _ session: DealtSession<Sink>) -> MaskStreams {
+    guard let node = opener[value] else {
+      preconditionFailure("value \(value) is not opened, which validation excludes")
+    }
+    return MaskStreams(
+      share0: session.streams[0].mask(node: node), share1: session.streams[1].mask(node: node))
+  }
+
+  /// The mask parts of an opened value (r) or a view (t, h) at elements `range`.
+  private func parts(of value: ValueID, _ session: DealtSession<Sink>, _ range: Range<Int>)
+    -> [[UInt64]]
+  {
+    guard let view = viewed[value] else { return [masks(of: value, session).words(in: range)] }
+    let mask = masks(of: view.opened, session).words(in: range)
+    return [mask.map { $0 &>> UInt64(view.shift) }, mask.map { $0 &>> 63 }]
+  }
+}
