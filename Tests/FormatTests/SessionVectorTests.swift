@@ -19,7 +19,9 @@ struct SessionVectorTests {
     case "party0.bundle", "party1.bundle":
       let bundle = try PartyBundle(path: path)
       for id in bundle.program.weights.indices { _ = try bundle.share(id) }
-    case "dealer.bundle": _ = try DealerBundle(path: path).weights()
+    case "dealer.bundle":
+      let bundle = try DealerBundle(path: path)
+      for id in bundle.program.multipliedWeights { _ = try bundle.weight(id) }
     case "client.bundle": _ = try ClientBundle(path: path)
     case "dealer.batch":
       let folder = try ScratchFolder()
@@ -75,7 +77,7 @@ struct SessionVectorTests {
     let batch = try Self.batch(in: folder.path)
     let bundle = try DealerBundle(path: FormatVector.valid("dealer.bundle"))
     let isDealt = try batch.deal(
-      session: 3, program: bundle.program, weights: try bundle.weights())
+      session: 3, program: bundle.program, weights: bundle)
     #expect(isDealt)
     for party in 0...1 {
       let digests = try [
