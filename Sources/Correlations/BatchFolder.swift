@@ -39,11 +39,15 @@ public struct BatchFolder: Sendable {
     return try CorrelationHeader(reader.header, source: batch).batch
   }
 
-  /// All session files, in the order of their folders and names.
-  public func entries() throws(InputError) -> [Entry] {
+  /// All session files whose header can be read, in the order of their folders and names.
+  ///
+  /// - Parameter report: Is told of each of the others, and what is wrong with it.
+  public func entries(report: (InputError) -> Void) throws(InputError) -> [Entry] {
     var result: [Entry] = []
     for folder in try sessionFolders() {
-      for path in try SessionFile.paths(in: folder) { result.append(try entry(path)) }
+      for path in try SessionFile.paths(in: folder) {
+        do throws(InputError) { result.append(try entry(path)) } catch { report(error) }
+      }
     }
     return result
   }

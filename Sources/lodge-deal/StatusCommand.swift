@@ -22,7 +22,8 @@ let statusCommand = Command(
   options: [ledger0Option, ledger1Option, .json]
 ) { arguments in
   let stocks = try SessionStock.stocks(
-    in: BatchFolder(path: arguments.string("CORR")), ledgers: ledgers(arguments))
+    in: BatchFolder(path: arguments.string("CORR")), ledgers: ledgers(arguments)
+  ) { arguments.note("does not count \($0)") }
   arguments.console.print(
     arguments.flag("json")
       ? JSON.object(["batches": .array(stocks.map(\.json))]).indentedText
@@ -61,6 +62,8 @@ func requestedSessions(_ arguments: ParsedArguments, _ folder: BatchFolder) thro
     return Array(try arguments.range("sessions"))
   }
   guard let identifier = try folder.identifier() else { return Array(0..<count) }
-  let stocks = try SessionStock.stocks(in: folder, ledgers: ledgers(arguments))
+  let stocks = try SessionStock.stocks(in: folder, ledgers: ledgers(arguments)) {
+    arguments.note("does not count \($0)")
+  }
   return stocks.first { $0.batch == identifier.hexadecimal }?.sessions(toKeep: count) ?? []
 }

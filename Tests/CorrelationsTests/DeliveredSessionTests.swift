@@ -159,18 +159,19 @@ import Trust
     let batch = try fixture.batch()
     for session in 0..<2 { _ = try deal(batch, sealed, session: session) }
     let folder = BatchFolder(path: batch.folder)
-    let entries = try folder.entries()
+    let entries = try folder.entries { Issue.record($0) }
     #expect(entries.map(\.header.session) == [0, 1, 0, 1])
     #expect(entries.allSatisfy { $0.byteCount > 1000 })
     #expect(try folder.missing(of: 0..<3, delivery: sealed) == [2])
     #expect(
       inputError { _ = try folder.missing(of: 0..<3) }?.source
         == batch.path(party: 0, session: 0) + AgeTool.suffix)
-    let stock = try SessionStock.stocks(in: folder, ledgers: [])
+    let stock = try SessionStock.stocks(in: folder, ledgers: []) { Issue.record($0) }
     #expect(stock.map(\.ready) == [[0, 1]])
     // At a party, too.
     let part = BatchFolder(path: "\(batch.folder)/party1")
-    #expect(try SessionStock.stocks(in: part, ledgers: []).map(\.ready) == [[0, 1]])
+    let ready = try SessionStock.stocks(in: part, ledgers: []) { Issue.record($0) }.map(\.ready)
+    #expect(ready == [[0, 1]])
   }
 
   private func provider(

@@ -142,8 +142,21 @@ import Testing
     try Tool.fail(
       "lodge-deal", ["status", folder, "--ledger0", servers.bundle(0)],
       saying: ["party0.bundle"])
-    try damage(servers.session(0, 0)) { $0.removeLast(100) }
-    try Tool.fail("lodge-deal", ["status", folder], saying: ["000000.corr"])
+  }
+
+  /// A file whose header cannot be read is no reason not to count and not to fill up the others.
+  @Test func damagedSessionsAreNotCounted() throws {
+    let servers = try Servers()
+    let path = servers.session(0, 0)
+    let whole = try Data(contentsOf: URL(filePath: path))
+    try damage(path) { $0.removeLast(100) }
+    let outcome = try Tool.run("lodge-deal", ["status", servers.folder.file("correlations")])
+    #expect(outcome.status == 0)
+    #expect(outcome.messages.contains("note: does not count \(path): "), "\(outcome.messages)")
+    #expect(
+      try status(servers.folder.file("correlations"), []).ready == Tiny.sessionCount - 1)
+    #expect(try dealt(keep(Tiny.sessionCount, servers)) == [0])
+    #expect(try Data(contentsOf: URL(filePath: path)) == whole)
   }
 
   /// Sessions of another seed in the way: found before anything is dealt or overwritten.

@@ -56,16 +56,17 @@ public struct SessionStock: Sendable {
 
   /// The stocks in a folder of `lodge-deal`, or in one party's part of it, batch by batch.
   ///
-  /// - Throws: `InputError` for a damaged file and for two ledgers of one party.
-  public static func stocks(in folder: BatchFolder, ledgers: [LedgerSnapshot])
-    throws(InputError) -> [SessionStock]
-  {
+  /// - Parameter report: Is told of session files that cannot be read; they count as not there.
+  /// - Throws: `InputError` for two ledgers of one party.
+  public static func stocks(
+    in folder: BatchFolder, ledgers: [LedgerSnapshot], report: (InputError) -> Void
+  ) throws(InputError) -> [SessionStock] {
     if ledgers.count == 2, ledgers[0].party == ledgers[1].party {
       throw InputError(
         ledgers[1].path, "is a second ledger of party \(ledgers[1].party)",
         hint: "give each party's ledger once")
     }
-    let entries = try folder.entries()
+    let entries = try folder.entries(report: report)
     var batches = Set(entries.map { $0.header.batch.hexadecimal })
     let identifier = try folder.identifier()
     if let identifier { batches.insert(identifier.hexadecimal) }
