@@ -99,8 +99,8 @@ public struct Calibration: Equatable, Sendable {
     return max(abs(range.lowerBound), abs(range.upperBound))
   }
 
-  /// The variances (mean squares of an `rmsNorm`, without epsilon) that a normalisation is made for:
-  /// those seen, widened by `headroom` at both ends, positive, and at least an octave.
+  /// The variances (mean squares of an `rmsNorm`, without epsilon) that a normalisation is made
+  /// for: those seen, widened by `headroom` at both ends, positive, and at least an octave.
   public func normalisedRange(_ node: String, headroom: Double) throws(InputError)
     -> ClosedRange<Double>
   {

@@ -2,8 +2,8 @@
 
 /// How often values of each size and sign were seen.
 ///
-/// Every octave from 2^-24 to 2^40 has 16 bins of equal width for either sign; what is closer to 0 has a
-/// bin of its own, and what is larger counts in the outermost bins.
+/// Every octave from 2^-24 to 2^40 has 16 bins of equal width for either sign; what is closer to 0
+/// has a bin of its own, and what is larger counts in the outermost bins.
 public struct Histogram: Equatable, Sendable {
   private static let binsPerOctave = 16
   private static let smallestExponent = -24

@@ -3,12 +3,13 @@
 public import Bytes
 public import Models
 
-/// Repair without training: layer after layer, the weight and the bias of each linear layer are fitted by
-/// ridge regression to what the original layer wrote on calibration text, given what the layer reads now.
-/// Where the output is added to a residual stream, the sum is what is fitted, so that a layer makes good
-/// for what those before it left.
+/// Repair without training: layer after layer, the weight and the bias of each linear layer are
+/// fitted by ridge regression to what the original layer wrote on calibration text, given what the
+/// layer reads now. Where the output is added to a residual stream, the sum is what is fitted, so
+/// that a layer makes good for what those before it left.
 ///
-/// A change is kept only where it brings the layer closer to the original on text it was not fitted on.
+/// A change is kept only where it brings the layer closer to the original on text it was not fitted
+/// on.
 public struct Repair: Sendable {
   /// What became of one layer; errors are relative to the size of the original outputs (of the sums
   /// that they are added to), on held-out rows, before those are fitted to as well.
@@ -31,8 +32,8 @@ public struct Repair: Sendable {
 
   /// Repairs `model` under `functions`.
   ///
-  /// - Throws: `InputError` for texts the model does not take, and where the activations of all of them
-  ///   exceed the memory budget.
+  /// - Throws: `InputError` for texts the model does not take, and where the activations of all of
+  ///   them exceed the memory budget.
   public init(
     _ model: Model, weights source: any WeightSource, functions: FunctionTable, texts: [[Int]],
     source name: String, memory: MemoryBudget = .default,

@@ -1,11 +1,12 @@
-// Linear least squares with a penalty, by LAPACK on the normal equations; the only file that calls it.
+// Linear least squares with a penalty, by LAPACK on the normal equations; the only file that calls
+// it.
 
 import COpenBLAS
 
 /// Changes D of an affine map that bring X D closest to R, kept small by a penalty.
 ///
-/// minimises |X D - R|^2 + lambda |D|^2 over the rows seen, in double precision; X gets a column of ones
-/// where the map has a bias.
+/// minimises |X D - R|^2 + lambda |D|^2 over the rows seen, in double precision; X gets a column of
+/// ones where the map has a bias.
 package struct RidgeRegression {
   /// Columns of X, the one for the bias included.
   let inputCount: Int

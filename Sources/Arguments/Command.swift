@@ -25,8 +25,8 @@ public struct Command: Sendable {
 
   /// A command that does something; `run` throws `InputError` (exit 1) or `UsageError` (exit 64).
   ///
-  /// - Parameter subcommands: Run instead where the first argument is one of their names; a path of that
-  ///   name is then written with its folder, `./status`.
+  /// - Parameter subcommands: Run instead where the first argument is one of their names; a path of
+  ///   that name is then written with its folder, `./status`.
   public init(
     _ name: String, summary: String, details: String = "", example: String,
     positionals: [Positional] = [], options: [Option] = [], subcommands: [Command] = [],

@@ -3,8 +3,8 @@
 extension JSON {
   /// Deepest nesting of arrays and objects that is read.
   public static let maximumDepth = 64
-  /// Most values, nested ones counted, that are read from a file that nobody vouches for: a value of
-  /// two bytes of text may take a hundred in memory.
+  /// Most values, nested ones counted, that are read from a file that nobody vouches for: a value
+  /// of two bytes of text may take a hundred in memory.
   public static let maximumUntrustedValueCount = 1 << 18
 
   /// Parses exactly one JSON value; `source` names the file in errors, `offset` is where it starts.
@@ -22,7 +22,8 @@ extension JSON {
     return value
   }
 
-  /// Parses an object that begins with the first byte; `offsets` tells where each of its keys stands.
+  /// Parses an object that begins with the first byte; `offsets` tells where each of its keys
+  /// stands.
   /// - Throws: as `parse`.
   public static func parseObject(
     _ bytes: [UInt8], source: String, offset: Int, valueLimit: Int = .max

@@ -4,8 +4,8 @@ import Glibc
 
 /// A regular file mapped read-only; unmapped when the last reference goes.
 ///
-/// The bytes are those of the file as it was when it was opened. Shrinking a file while it is mapped
-/// is outside what a process can guard against; writers here replace files by renaming.
+/// The bytes are those of the file as it was when it was opened. Shrinking a file while it is
+/// mapped is outside what a process can guard against; writers here replace files by renaming.
 public final class MappedFile: Sendable {
   public let path: String
   public let byteCount: Int
@@ -52,7 +52,8 @@ public final class MappedFile: Sendable {
     return try body(unsafe buffer.bytes)
   }
 
-  /// Gives the pages that lie wholly in `range` back to the system; reading them again maps them anew.
+  /// Gives the pages that lie wholly in `range` back to the system; reading them again maps them
+  /// anew.
   ///
   /// What was read of a large file would otherwise count as this process's memory until the end.
   public func release(_ range: Range<Int>) {

@@ -4,8 +4,8 @@ import Glibc
 
 /// `.<name>.partial` beside a file, locked (flock) while a process writes it.
 ///
-/// There is one such name for each file: what a process that was killed left there is found, and made
-/// way with, when the file is written the next time.
+/// There is one such name for each file: what a process that was killed left there is found, and
+/// made way with, when the file is written the next time.
 public enum PartialFile {
   /// Creates the partial file of `path`, empty and locked until its last descriptor is closed.
   ///

@@ -2,7 +2,8 @@
 
 import Bytes
 
-/// A position in part of a file; what is read names itself, so that a file that ends early says where.
+/// A position in part of a file; what is read names itself, so that a file that ends early says
+/// where.
 struct ByteCursor {
   let file: MappedFile
   private(set) var position: Int

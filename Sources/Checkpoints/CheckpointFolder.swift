@@ -18,7 +18,8 @@ struct CheckpointFolder {
   /// Says what was taken where there was a choice of formats.
   let notice: String?
 
-  /// - Throws: `InputError` where no file is a checkpoint, or several are and none has the usual name.
+  /// - Throws: `InputError` where no file is a checkpoint, or several are and none has the usual
+  ///   name.
   init(_ folder: String) throws(InputError) {
     let candidates = try CheckpointFolder.candidates(in: folder)
     guard let first = candidates.first else {

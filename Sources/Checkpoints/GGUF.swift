@@ -2,7 +2,8 @@
 
 public import Bytes
 
-/// A memory-mapped GGUF file under its own tensor names; shapes are row-major, the last axis fastest.
+/// A memory-mapped GGUF file under its own tensor names; shapes are row-major, the last axis
+/// fastest.
 public struct GGUF: TensorSource {
   static let signature = Array("GGUF".utf8)
   /// Where the metadata begin.

@@ -4,8 +4,8 @@ public import Bytes
 
 /// Numeric datasets of an HDF5 file under their paths, such as "layers/dense/vars/0".
 ///
-/// The structure is read by code of ours, not by libhdf5, which crashes on damaged files (1.10.8 does
-/// on one mutant in some hundred thousand), takes a lock, and inflates without bound.
+/// The structure is read by code of ours, not by libhdf5, which crashes on damaged files (1.10.8
+/// does on one mutant in some hundred thousand), takes a lock, and inflates without bound.
 public struct HDF5Checkpoint: TensorSource {
   public let tensors: [TensorDescription]
   private let file: MappedFile

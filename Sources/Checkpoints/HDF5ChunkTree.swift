@@ -35,7 +35,8 @@ struct HDF5ChunkTree {
     budget: inout HDF5Budget
   ) throws(InputError) -> [HDF5Chunks.Chunk] {
     let limit = AllocationLimit.byteCount(fileByteCount: file.byteCount)
-    // Chunks may share their bytes, so that decoding all of them takes time whatever the file's size.
+    // Chunks may share their bytes, so that decoding all of them takes time whatever the file's
+    // size.
     guard let byteCounts = grid.byteCounts, byteCounts.chunk <= limit / 8,
       byteCounts.all / 2 <= limit, let expected = grid.chunkCount
     else {

@@ -26,8 +26,8 @@ struct HDF5Chunks: Sendable {
   var filters: [Filter]
   var chunks: [Chunk]
 
-  /// Elements `elements` of the dataset, counted row-major, out of the chunks that hold some of their
-  /// rows (elements with the same index along the first axis).
+  /// Elements `elements` of the dataset, counted row-major, out of the chunks that hold some of
+  /// their rows (elements with the same index along the first axis).
   /// - Throws: `InputError` where a chunk does not decode to exactly its size.
   func assembled(
     _ elements: Range<Int>, from file: MappedFile, shape datasetShape: [Int],

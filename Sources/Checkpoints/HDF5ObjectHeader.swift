@@ -1,4 +1,5 @@
-// The object header of an HDF5 group or dataset (File Format Specification, section IV.A), version 1.
+// The object header of an HDF5 group or dataset (File Format Specification, section IV.A), version
+// 1.
 
 import Bytes
 

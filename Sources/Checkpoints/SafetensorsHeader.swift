@@ -110,7 +110,8 @@ struct SafetensorsHeader {
       byteRange: data.lowerBound + begin..<data.lowerBound + end)
   }
 
-  /// Sorted by place, the tensors must follow each other without gap or overlap up to the last byte.
+  /// Sorted by place, the tensors must follow each other without gap or overlap up to the last
+  /// byte.
   private func checkTiling(of data: Range<Int>, path: String) throws(InputError) {
     let ordered = tensors.sorted {
       ($0.byteRange.lowerBound, $0.byteRange.upperBound)

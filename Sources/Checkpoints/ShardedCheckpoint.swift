@@ -17,8 +17,8 @@ public struct ShardedCheckpoint: TensorSource {
   /// Opens the index at `path` and the shards beside it that it names; reads headers only.
   ///
   /// Tensors that a shard has and the index does not name are read as well, as other readers do.
-  /// - Throws: one `InputError` with every absent or malformed shard, every tensor that is not where
-  ///   the index says, and every tensor that two shards hold.
+  /// - Throws: one `InputError` with every absent or malformed shard, every tensor that is not
+  ///   where the index says, and every tensor that two shards hold.
   public init(path: String) throws(InputError) {
     let map = try ShardedCheckpoint.weightMap(path)
     let folder = FilePaths.folder(of: path)

@@ -18,8 +18,8 @@ public protocol TensorSource: Sendable {
   /// The elements `elements` of the tensor `name`, counted row-major; exact, except that F64 is
   /// rounded to nearest and quantised blocks are computed in `Float` as ggml does.
   ///
-  /// Memory is that of the result and what the format cannot take apart, such as a compressed chunk.
-  /// Elements outside the tensor are misuse and trap.
+  /// Memory is that of the result and what the format cannot take apart, such as a compressed
+  /// chunk. Elements outside the tensor are misuse and trap.
   /// - Throws: `InputError` for an unknown name, for a type that is no weight, and for infinities
   ///   and NaN, naming the tensor and the index.
   func floats(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float]

@@ -7,7 +7,8 @@ public enum TransposedMatrix {
   /// Elements that are read at a time.
   private static let blockElementCount = 1 << 20
 
-  /// Columns `columns` of a stored matrix, one after the other: row-major [columns.count, rowCount].
+  /// Columns `columns` of a stored matrix, one after the other: row-major [columns.count,
+  /// rowCount].
   ///
   /// `read` gives stored elements by their row-major indices; every stored row is read once.
   public static func columns(

@@ -2,7 +2,8 @@
 
 import Synchronization
 
-/// Remembers which bytes are written, keeps the digests that are known, and closes the door at the end.
+/// Remembers which bytes are written, keeps the digests that are known, and closes the door at the
+/// end.
 final class FillProgress: Sendable {
   private struct State {
     var isClosed = false

@@ -4,8 +4,9 @@ public import Bytes
 
 /// One raw dataset of a `ContainerWriter`; copies of it may be used by several threads at once.
 ///
-/// Threads write disjoint ranges; `finish` throws where an element was never written. Elements outside the dataset, another type than that of the
-/// dataset, and writing after `finish` are misuse and trap.
+/// Threads write disjoint ranges; `finish` throws where an element was never written. Elements
+/// outside the dataset, another type than that of the dataset, and writing after `finish` are
+/// misuse and trap.
 ///
 ///     let region = writer.region(of: "shares")
 ///     DispatchQueue.concurrentPerform(iterations: rowCount) { row in

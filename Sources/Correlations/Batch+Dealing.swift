@@ -11,8 +11,8 @@ extension Batch {
   /// time as `memory` allows.
   ///
   /// The files of a session depend on the seed and its number alone: to replace a damaged one is to
-  /// write again what it held. While a group of sessions is dealt, the files of the group before are
-  /// finished; after an error, all files of a group are there and whole, or gone.
+  /// write again what it held. While a group of sessions is dealt, the files of the group before
+  /// are finished; after an error, all files of a group are there and whole, or gone.
   ///
   /// - Parameters:
   ///   - delivery: Who signs, and for whom the files are sealed. Signed and sealed files have

@@ -49,12 +49,12 @@ public struct Dealer: Sendable {
     try deal(sessions: [(number, sink)], shape: shape)
   }
 
-  /// Computes all correlations of several sessions, operation by operation: every weight is read and
-  /// expanded once for all of them.
+  /// Computes all correlations of several sessions, operation by operation: every weight is read
+  /// and expanded once for all of them.
   ///
   /// - Parameter progress: Is called after every operation.
-  /// - Throws: `InputError` when a part of a weight cannot be read or of an array not be stored, and
-  ///   when the memory is too little for one row of an operation.
+  /// - Throws: `InputError` when a part of a weight cannot be read or of an array not be stored,
+  ///   and when the memory is too little for one row of an operation.
   public func deal<Sink: CorrelationSink>(
     sessions: [(number: Int, sink: Sink)], shape: SessionShape, progress: () -> Void = {}
   ) throws(InputError) {

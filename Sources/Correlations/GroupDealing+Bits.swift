@@ -27,7 +27,8 @@ extension GroupDealing {
   }
 
   /// The arrays of a piecewise linear function by bits at the elements `range`, which begins with a
-  /// tile: masked result bits times mask parts, the mask parts of a view, and the tiles of dealt bits.
+  /// tile: masked result bits times mask parts, the mask parts of a view, and the tiles of dealt
+  /// bits.
   private func bitComponents(
     _ components: [CorrelationComponent], _ function: PiecewiseLinear, _ node: Int,
     _ mask: [UInt64], _ session: DealtSession<Sink>, _ range: Range<Int>
@@ -59,7 +60,8 @@ extension GroupDealing {
     }
   }
 
-  /// Tiles of thresholds, top bits, and products of mask bits; the mask is 0 beyond the last element.
+  /// Tiles of thresholds, top bits, and products of mask bits; the mask is 0 beyond the last
+  /// element.
   private func comparedBits(
     _ function: PiecewiseLinear, _ circuit: BitComparison, mask: [UInt64], maskBits: [UInt64]
   ) -> [UInt64] {

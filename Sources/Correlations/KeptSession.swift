@@ -15,10 +15,11 @@ struct KeptSession {
 
   /// What is wrong with the first damaged file; nil when every byte of both is as it was written.
   ///
-  /// A file is compared with its manifest where it is sealed, or its manifest is signed by the dealer
-  /// of now; else with the digests in it.
+  /// A file is compared with its manifest where it is sealed, or its manifest is signed by the
+  /// dealer of now; else with the digests in it.
   ///
-  /// - Throws: `InputError` for a sealed file of another dealer, which is not this one's to replace.
+  /// - Throws: `InputError` for a sealed file of another dealer, which is not this one's to
+  ///   replace.
   func damage() throws(InputError) -> InputError? {
     for party in 0...1 {
       let path = batch.path(party: party, session: session)

@@ -2,8 +2,8 @@
 
 import Bytes
 
-/// Tokens that end the context of a prefix decoder such as ChatGLM: the context is everything before
-/// the first `startToken`, and its positions see each other, later ones too.
+/// Tokens that end the context of a prefix decoder such as ChatGLM: the context is everything
+/// before the first `startToken`, and its positions see each other, later ones too.
 public struct ContextMarkers: Equatable, Sendable {
   /// The token that generation begins with.
   public var startToken: Int

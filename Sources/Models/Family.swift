@@ -11,8 +11,8 @@ struct BuiltModel {
   var unusedKeys: Set<String>
 }
 
-/// Builders by `model_type`; a builder reads every setting first and returns nil where these leave no
-/// graph to build, and then has collected why.
+/// Builders by `model_type`; a builder reads every setting first and returns nil where these leave
+/// no graph to build, and then has collected why.
 enum Family: String, CaseIterable {
   case opt
   case gpt2

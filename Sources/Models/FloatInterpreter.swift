@@ -71,8 +71,8 @@ public struct FloatInterpreter: Sendable {
   /// and the output of each, in order.
   ///
   /// `progress` is told how many evaluations of nodes are done, and of how many.
-  /// - Throws: `InputError` for a text that the model does not take, naming the text in `source`, before
-  ///   any text runs; and where a weight cannot be read.
+  /// - Throws: `InputError` for a text that the model does not take, naming the text in `source`,
+  ///   before any text runs; and where a weight cannot be read.
   public func run(
     texts: [[Int]], source: String, observe: Observer? = nil,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
@@ -97,11 +97,11 @@ public struct FloatInterpreter: Sendable {
     }
   }
 
-  /// Runs all `texts` together; before each linear node `fit` is given its index, what it reads and its
-  /// weights, and may return others, which the node then uses.
+  /// Runs all `texts` together; before each linear node `fit` is given its index, what it reads and
+  /// its weights, and may return others, which the node then uses.
   ///
-  /// `residual` is the other term of the sum that reads the node's output, such as the residual stream;
-  /// nil where no sum does, or where its other term is computed later.
+  /// `residual` is the other term of the sum that reads the node's output, such as the residual
+  /// stream; nil where no sum does, or where its other term is computed later.
   ///
   /// - Throws: as `run(texts:)` does, and what `fit` throws.
   public func refit(
@@ -154,8 +154,8 @@ public struct FloatInterpreter: Sendable {
 
   /// Positions whose activations fit the budget together, at the node where most values are alive.
   ///
-  /// Where weights are in memory nothing is saved by running texts together, and by itself each gives
-  /// the same bits whatever the others are.
+  /// Where weights are in memory nothing is saved by running texts together, and by itself each
+  /// gives the same bits whatever the others are.
   private var rowLimit: Int {
     if weights.isResident { return 1 }
     var alive = 0

@@ -46,8 +46,8 @@ extension GraphBuilder {
     var output: String
   }
 
-  /// Self-attention of as many key heads as query heads, with biases and without positions of its own,
-  /// as wide as `input`.
+  /// Self-attention of as many key heads as query heads, with biases and without positions of its
+  /// own, as wide as `input`.
   ///
   /// - Parameter stored: How query (0), key (1) and value (2) are stored, where that is together.
   mutating func selfAttention(

@@ -26,8 +26,8 @@ public struct LoadedModel: WeightSource {
   /// Path of the file that holds the weights.
   public var path: String { checkpoint.source.path }
 
-  /// The checkpoint's key of the tensor that holds the weight `name`, maybe with others, or nil where
-  /// the graph has no such weight.
+  /// The checkpoint's key of the tensor that holds the weight `name`, maybe with others, or nil
+  /// where the graph has no such weight.
   public func checkpointKey(of name: String) -> String? { bindings[name]?.key }
 
   /// Reads and converts the weight `name` from the mapped file, anew at each call.

@@ -34,7 +34,8 @@ public typealias ModelValue = Int
 
 /// One transformer-level operation; activations have shape [positions, width].
 public enum ModelOperation: Equatable, Sendable {
-  /// token table row, + position table row (position + offset) and + `segments` row 0 where present.
+  /// token table row, + position table row (position + offset) and + `segments` row 0 where
+  /// present.
   case embed(tokens: String, positions: String?, positionOffset: Int, segments: String?)
   /// gamma * (x - mean) / sqrt(variance + epsilon) + beta, over the width.
   case layerNorm(ModelValue, gamma: String, beta: String, epsilon: Double)

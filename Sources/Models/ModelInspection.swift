@@ -5,8 +5,8 @@ public import Checkpoints
 
 /// Architecture, sizes, non-linear operations and tensors of a checkpoint.
 public struct ModelInspection: Sendable {
-  /// One tensor of the checkpoint and what the graph calls it or its parts; no names where inference
-  /// does not use it.
+  /// One tensor of the checkpoint and what the graph calls it or its parts; no names where
+  /// inference does not use it.
   public struct Tensor: Equatable, Sendable {
     public var description: TensorDescription
     /// Sorted.

@@ -24,8 +24,8 @@ struct NameTable {
   /// Keys as the builder states them.
   static let plain = NameTable(name: "PyTorch") { $0 }
 
-  /// Keys after the first of `prefixes` under which the checkpoint holds `key`, else after the first
-  /// of all; the output matrix has no prefix.
+  /// Keys after the first of `prefixes` under which the checkpoint holds `key`, else after the
+  /// first of all; the output matrix has no prefix.
   static func prefixed(
     _ prefixes: [String], of key: String, in tensorNames: Set<String>,
     matrices: MatrixLayout = .outputsInputs

@@ -3,12 +3,12 @@
 public import Bytes
 
 extension LoadedModel {
-  /// For each weight of the graph, by name: the checkpoint's `key`, the `storedShape` of that tensor,
-  /// and how the weight of shape `shape` is taken from it.
+  /// For each weight of the graph, by name: the checkpoint's `key`, the `storedShape` of that
+  /// tensor, and how the weight of shape `shape` is taken from it.
   ///
   /// `transposed`: the tensor is [inputs, outputs], its axes flattened into these two;
-  /// `outputRanges`: the outputs that the weight consists of, [first, end) in this order, where it is
-  /// not all of them; `factor`: what the elements are multiplied by.
+  /// `outputRanges`: the outputs that the weight consists of, [first, end) in this order, where it
+  /// is not all of them; `factor`: what the elements are multiplied by.
   public var bindingsJSON: JSON { .object(bindings.mapValues(\.json)) }
 }
 

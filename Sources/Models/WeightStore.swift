@@ -1,4 +1,5 @@
-// The weights of a running interpreter: kept in memory where they fit the budget, else read in parts.
+// The weights of a running interpreter: kept in memory where they fit the budget, else read in
+// parts.
 
 import Bytes
 import Foundation

@@ -1,11 +1,15 @@
-// Comparison of public numbers with a mask's shared bits: what is dealt, opened, and in which round.
+// Comparison of public numbers with a mask's shared bits: what is dealt, opened, and in which
+// round.
 
-/// The circuit for [u < v], u public and v shared, both of `levels` bits (see `formats/program.md`).
+/// The circuit for [u < v], u public and v shared, both of `levels` bits (see
+/// `formats/program.md`).
 ///
 /// v is cut into blocks of four bits. For each block the dealer gives shares of [block >= k] for
-/// every k, from which g = [u's block < v's] and p = [they are equal] follow without a message. Gates
-/// join up to four neighbours: g = g_3 + p_3 (g_2 + p_2 (g_1 + p_1 g_0)) and p = p_3 p_2 p_1 p_0 modulo
-/// 2. The inputs of a gate are opened under masks, and products of masks are dealt: one round a level.
+/// every k, from which g = [u's block < v's] and p = [they are equal] follow without a message.
+/// Gates join up to four neighbours: g = g_3 + p_3 (g_2 + p_2 (g_1 + p_1 g_0)) and p = p_3 p_2 p_1
+/// p_0 modulo
+/// 2. The inputs of a gate are opened under masks, and products of masks are dealt: one round a
+/// level.
 public struct BitComparison: Equatable, Sendable {
   /// Bits of a block, and inputs of a gate.
   static let blockWidth = 4
@@ -17,8 +21,8 @@ public struct BitComparison: Equatable, Sendable {
     public let items: Range<Int>
     /// Whether it holds the lowest bits: nothing is below it, so its p is never needed.
     public let isLowest: Bool
-    /// Bits that are opened: g of all items but the highest, then p of all items (of all but the lowest
-    /// item where `isLowest`). A gate of one item opens nothing.
+    /// Bits that are opened: g of all items but the highest, then p of all items (of all but the
+    /// lowest item where `isLowest`). A gate of one item opens nothing.
     public let variables: [(item: Int, isPropagate: Bool)]
     /// Products of variables that g adds up, as sets of variables (bit i is variable i).
     public let generateTerms: [Int]

@@ -2,7 +2,8 @@
 
 /// How a piecewise linear function compares its argument with its knots.
 public enum ComparisonProtocol: String, CaseIterable, Sendable {
-  /// One comparison key an element for all knots: hundreds of bytes in both files, no further round.
+  /// One comparison key an element for all knots: hundreds of bytes in both files, no further
+  /// round.
   case keys
   /// Dealt bits and products of bits (see `BitComparison`): tens of bytes, two to four rounds.
   case bits
@@ -39,8 +40,9 @@ extension PiecewiseLinear {
     }
   }
 
-  /// The same function by keys, or where bits are preferred by bits, if these take at most a quarter
-  /// of the dealt bytes: bits grow with the number of knots, and a table's key has one round for all.
+  /// The same function by keys, or where bits are preferred by bits, if these take at most a
+  /// quarter of the dealt bytes: bits grow with the number of knots, and a table's key has one
+  /// round for all.
   public func comparing(preferring preferred: ComparisonProtocol) -> PiecewiseLinear {
     var result = self
     result.comparison = .keys

@@ -22,9 +22,10 @@ public struct CorrelationSize: Equatable, Sendable {
   /// Elements, keys or bits.
   public var count = 0
   public var storedByteCount = 0
-  /// What is needed however it is encoded, in bits: 64 for a ring element, 1 for a bit, of which one party's share is
-  /// a seed's; for a comparison key with n levels and p payload words n (130 + 64 p) + 64 p in
-  /// each file, the correction words and control bits of Boyle et al. 2021 at 128 bits of security.
+  /// What is needed however it is encoded, in bits: 64 for a ring element, 1 for a bit, of which
+  /// one party's share is a seed's; for a comparison key with n levels and p payload words n (130 +
+  /// 64 p) + 64 p in each file, the correction words and control bits of Boyle et al. 2021 at 128
+  /// bits of security.
   public var minimumBitCount = 0
 
   public init() {}

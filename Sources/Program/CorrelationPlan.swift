@@ -23,8 +23,8 @@ public struct CorrelationComponent: Hashable, Sendable {
     case topBitTimesPower(Int)
     /// The top bit of the compared window of r, times mask part `part - 1` (0: the bit alone).
     case windowBit(part: Int)
-    /// For every knot, the mask bit of the comparison's result times mask part `part - 1` (0: the bit
-    /// alone).
+    /// For every knot, the mask bit of the comparison's result times mask part `part - 1` (0: the
+    /// bit alone).
     case resultBit(part: Int)
     /// The bits that comparisons by bits take (see `BitComparison`), added modulo 2.
     case comparedBits

@@ -43,8 +43,8 @@ extension Lowering {
     return try adding(total)
   }
 
-  /// The fractional bits that all readers of node `index` can take without a truncation, for a value
-  /// up to `bound`.
+  /// The fractional bits that all readers of node `index` can take without a truncation, for a
+  /// value up to `bound`.
   private func outputRoom(_ index: Int, bound: Double) throws(InputError) -> Int {
     var room = 61 - PieceLayout.integerBits(bound)
     for consumer in consumers(of: index) {

@@ -1,4 +1,5 @@
-// LayerNorm and RMSNorm: with the exact variance and a table for its inverse square root, or affine.
+// LayerNorm and RMSNorm: with the exact variance and a table for its inverse square root, or
+// affine.
 
 import Approximation
 import Bytes
@@ -57,8 +58,8 @@ extension Lowering {
       scaled, name: "\(name).shift", source: WeightFormula(tensor: beta), width: width)
   }
 
-  /// (x - mean) * shrink with log2(width) more fractional bits, exactly: n x - sum(x) = n (x - mean),
-  /// shrink = n / 2^(rounded log2 n) in 0.5 ... 1.
+  /// (x - mean) * shrink with log2(width) more fractional bits, exactly: n x - sum(x) = n (x -
+  /// mean), shrink = n / 2^(rounded log2 n) in 0.5 ... 1.
   mutating func centred(_ x: FixedValue, width: Int, bound: Double) throws(InputError) -> (
     value: FixedValue, shrink: Double
   ) {

@@ -48,8 +48,8 @@ extension Lowering {
   ///
   /// With t clipped to each curved piece its polynomial is constant outside the piece, so that
   /// lines(x), which is linear between all knots, can make up for it: a straight piece's line less
-  /// the constants of all curved pieces. Discontinuities cost nothing. Lines have at most `lineBits`
-  /// fractional bits.
+  /// the constants of all curved pieces. Discontinuities cost nothing. Lines have at most
+  /// `lineBits` fractional bits.
   mutating func pieces(
     _ x: FixedValue, _ function: PiecewisePolynomial, on domain: ClosedRange<Double>,
     lineBits: Int
@@ -116,8 +116,8 @@ extension Lowering {
 
   /// p(u) = A(u) + u^s B(u), s half the degree, in two rounds with twice the usual bits.
   ///
-  /// Both halves have half the degree, which leaves u more fractional bits: 14 or more for degree 6,
-  /// where the whole polynomial in one round would leave it 9. The product takes the round that
+  /// Both halves have half the degree, which leaves u more fractional bits: 14 or more for degree
+  /// 6, where the whole polynomial in one round would leave it 9. The product takes the round that
   /// truncates A.
   mutating func splitPolynomial(_ piece: CurvedPiece) throws(InputError) -> FixedValue {
     let split = piece.degree / 2

@@ -50,8 +50,9 @@ public struct LoweredModel: Sendable {
 
 /// Where the value of a model node stands in a program.
 ///
-/// node = gamma * value / factor + beta, gamma and beta only where they are named, and the value less
-/// the mean of its row unless it is centred: what the following layers take into their weights.
+/// node = gamma * value / factor + beta, gamma and beta only where they are named, and the value
+/// less the mean of its row unless it is centred: what the following layers take into their
+/// weights.
 public struct LoweredNode: Equatable, Sendable {
   public var value: ValueID
   /// The attention scale, which query projections take into their weights; else 1.

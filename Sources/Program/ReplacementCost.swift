@@ -120,8 +120,8 @@ extension SecureProgram {
 }
 
 extension Recipe {
-  /// The recipe settled for `model`: see `resolved(for:densities:cost:)`. Costs are weighed over the
-  /// reference session.
+  /// The recipe settled for `model`: see `resolved(for:densities:cost:)`. Costs are weighed over
+  /// the reference session.
   public func resolved(
     for model: Model, calibration: Calibration, densities: (any DensitySource)? = nil,
     weights: CostWeights = .reference

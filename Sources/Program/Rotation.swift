@@ -4,8 +4,8 @@ import Foundation
 
 /// Turns pairs of columns by an angle that grows with the position.
 ///
-/// Pair i of a head at position t, (a, b), becomes (a c - b s, b c + a s) with c and s the cosine and
-/// sine of the phase t * turns[i] / 2^64 of a full turn, times 2^fractionalBits and rounded.
+/// Pair i of a head at position t, (a, b), becomes (a c - b s, b c + a s) with c and s the cosine
+/// and sine of the phase t * turns[i] / 2^64 of a full turn, times 2^fractionalBits and rounded.
 public struct Rotation: Equatable, Sendable {
   public var headCount: Int
   /// Whether pair i is columns 2i and 2i + 1 of a head, instead of i and i + turns.count.

@@ -31,8 +31,8 @@ public struct ProgramValue: Hashable, Sendable {
 public struct WeightFormula: Equatable, Sendable {
   public var tensor: String?
   public var columnScale: String?
-  /// Whether the mean of each row of tensor * columnScale is subtracted from it: a linear layer of x
-  /// is then one of x less the mean of x.
+  /// Whether the mean of each row of tensor * columnScale is subtracted from it: a linear layer of
+  /// x is then one of x less the mean of x.
   public var isCentred: Bool
   public var matrix: String?
   public var vector: String?
@@ -145,8 +145,8 @@ extension SecureProgram {
     return used.sorted()
   }
 
-  /// Round after which each value is known: 0 for the input, then 1 more with every `open`, and with
-  /// every exchange of a comparison by bits.
+  /// Round after which each value is known: 0 for the input, then 1 more with every `open`, and
+  /// with every exchange of a comparison by bits.
   ///
   /// All that is opened in one round travels in one message each way.
   public func rounds() -> [Int] {

@@ -65,9 +65,9 @@ public struct SessionStep: Hashable, Sendable {
 
   /// All rows of `session`; a value then has all its dealt elements.
   ///
-  /// The dealer deals for it. Evaluated on plaintext it gives the outputs of all steps, bit for bit:
-  /// no operation but attention mixes rows, and each row attends to the keys that it has in its
-  /// own step.
+  /// The dealer deals for it. Evaluated on plaintext it gives the outputs of all steps, bit for
+  /// bit: no operation but attention mixes rows, and each row attends to the keys that it has in
+  /// its own step.
   public static func dealing(_ session: SessionShape) -> SessionStep {
     dealing(session, rows: 0..<session.rowCapacity)
   }

@@ -8,7 +8,8 @@ internal import CRingKernels
 /// bit for bit whatever the arm and the number of threads. A piece takes less than 2 MB of memory
 /// besides its operands and result.
 public enum RingProduct {
-  /// Products with fewer multiplications stay on one core, and pieces have about four times as many.
+  /// Products with fewer multiplications stay on one core, and pieces have about four times as
+  /// many.
   static let parallelThreshold = 1 << 20
 
   /// a b, row-major [a.rowCount, b.columnCount].

@@ -22,8 +22,9 @@ public enum ShareWriter {
   /// Shares the weights of `file` for the two-server deployment.
   ///
   /// W = W_0 + W_1 mod 2^64; of each weight one share comes from a party's seed and the other is
-  /// written, so that both files have about the same size. Weights go through in small parts, whatever
-  /// their size. `delivery` says who signs and for whom the parties' files are sealed. `progress` is told how many ring elements are done at a time.
+  /// written, so that both files have about the same size. Weights go through in small parts,
+  /// whatever their size. `delivery` says who signs and for whom the parties' files are sealed.
+  /// `progress` is told how many ring elements are done at a time.
   public static func share(
     _ file: ModelFile, into folder: String, memory: MemoryBudget = .default,
     delivery: Delivery = .plain, progress: (Int) -> Void = { _ in }

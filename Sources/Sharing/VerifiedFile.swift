@@ -12,8 +12,8 @@ public struct VerifiedFile {
 
   /// Verifies a container, or a manifest and the files beside it that it names.
   ///
-  /// - Parameter access: With `trust`, manifests must be signed and containers must be named by one;
-  ///   with `identity`, sealed files are opened and verified as well.
+  /// - Parameter access: With `trust`, manifests must be signed and containers must be named by
+  ///   one; with `identity`, sealed files are opened and verified as well.
   public init(path: String, access: FileAccess = .plain) throws(InputError) {
     guard path.hasSuffix(".json") else {
       let entry =

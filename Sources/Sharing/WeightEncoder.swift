@@ -106,8 +106,8 @@ public struct WeightEncoder: Sendable {
     return (words, used)
   }
 
-  /// Elements `elements` of factor * (tensor * columnScale - row means + matrix vector + first row of
-  /// addedRow), in double.
+  /// Elements `elements` of factor * (tensor * columnScale - row means + matrix vector + first row
+  /// of addedRow), in double.
   public func realValues(_ weight: ProgramWeight, in elements: Range<Int>) throws(InputError)
     -> [Double]
   {

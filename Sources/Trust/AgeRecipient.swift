@@ -9,7 +9,8 @@ public struct AgeRecipient: Equatable, Sendable {
 
   /// Reads `text`, which is a key itself or the path of a file that holds just one.
   ///
-  /// - Throws: `InputError` where it is neither; whether age accepts the key, `AgeTool.check` tells.
+  /// - Throws: `InputError` where it is neither; whether age accepts the key, `AgeTool.check`
+  ///   tells.
   public init(textOrPath text: String) throws(InputError) {
     if let recipient = AgeRecipient(line: text) {
       self = recipient

@@ -5,8 +5,9 @@ internal import COpenSSL
 
 /// Detached Ed25519 signatures of messages, in the SSHSIG format.
 ///
-/// Signed is "SSHSIG" || string namespace || string "" || string "sha512" || string SHA-512(message),
-/// where a string is its length as a big-endian u32 and its bytes (PROTOCOL.sshsig of OpenSSH).
+/// Signed is "SSHSIG" || string namespace || string "" || string "sha512" || string
+/// SHA-512(message), where a string is its length as a big-endian u32 and its bytes
+/// (PROTOCOL.sshsig of OpenSSH).
 public enum Signature {
   private static let label = "SSH SIGNATURE"
   private static let magic = "SSHSIG"

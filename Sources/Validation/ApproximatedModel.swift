@@ -9,8 +9,8 @@ public import Program
 public struct ApproximatedModel: Sendable {
   /// Resolved for the model.
   public let recipe: Recipe
-  /// Observed of the original and, where the recipe has replacements that are no approximations, with
-  /// the ranges of the replaced graph: activations may grow where nothing normalises them.
+  /// Observed of the original and, where the recipe has replacements that are no approximations,
+  /// with the ranges of the replaced graph: activations may grow where nothing normalises them.
   public let calibration: Calibration
   /// The model's own, or those that were refitted.
   public let weights: any WeightSource
@@ -38,8 +38,8 @@ public struct ApproximatedModel: Sendable {
   ///   - repairs: whether linear layers are refitted to the original's outputs.
   ///   - costs: what rounds, bytes and comparisons take where a recipe weighs them.
   ///   - progress: told how many evaluations of nodes are done, and of how many.
-  /// - Throws: `InputError` for inputs outside a replacement's range, and for values that do not fit
-  ///   the ring.
+  /// - Throws: `InputError` for inputs outside a replacement's range, and for values that do not
+  ///   fit the ring.
   public init(
     _ model: Model, weights: any WeightSource, recipe: Recipe, calibration: Calibration,
     texts: Texts? = nil, repairs: Bool = false, costs: CostWeights = .reference,

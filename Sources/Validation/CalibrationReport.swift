@@ -32,8 +32,8 @@ public struct CalibrationReport {
   private let calibration: Calibration
   private let rows: [Row]
 
-  /// - Parameter isComplete: whether the outputs of all nodes are listed, and not only what non-linear
-  ///   operations read and write.
+  /// - Parameter isComplete: whether the outputs of all nodes are listed, and not only what
+  ///   non-linear operations read and write.
   public init(model: Model, calibration: Calibration, isComplete: Bool) {
     self.model = model
     self.calibration = calibration

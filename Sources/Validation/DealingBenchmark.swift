@@ -10,9 +10,9 @@ public import Sharing
 
 /// Dealing sessions of one conversion, medians over repetitions.
 ///
-/// The bound is the time of the multiply-accumulates with weights and between masks at the rate of a
-/// 1024 x 1024 by 1024 x 1024 product of 64 by 16 bits, plus that of writing as many bytes to as many
-/// files in the same folder from as many threads. All three take turns in each repetition.
+/// The bound is the time of the multiply-accumulates with weights and between masks at the rate of
+/// a 1024 x 1024 by 1024 x 1024 product of 64 by 16 bits, plus that of writing as many bytes to as
+/// many files in the same folder from as many threads. All three take turns in each repetition.
 public struct DealingBenchmark {
   /// Seconds of each repetition.
   public private(set) var multiplying: [Double] = []

@@ -30,7 +30,8 @@ enum RingFunctions {
     return result
   }
 
-  /// Every output of `function`: the last piece, plus the steps of all knots that x counts as below.
+  /// Every output of `function`: the last piece, plus the steps of all knots that x counts as
+  /// below.
   static func piecewise(_ function: PiecewiseLinear, _ words: [UInt64], mask: [UInt64])
     -> [[UInt64]]
   {

@@ -136,7 +136,8 @@ import Testing
     }
   }
 
-  /// Keras keeps [in, heads, head width] kernels: transposed and reshaped they are the same numbers.
+  /// Keras keeps [in, heads, head width] kernels: transposed and reshaped they are the same
+  /// numbers.
   @Test(.needsSharedModels, arguments: ["model.weights.h5", "model.weights.gzip.h5"])
   func kerasStoriesHoldTheSameNumbers(file: String) throws {
     let shared = try #require(Repository.sharedModels).appending(path: "stories260k").path

@@ -1,4 +1,5 @@
-// Batches on disk: sessions are dealt once, the same from the same seed, and only what fits is used.
+// Batches on disk: sessions are dealt once, the same from the same seed, and only what fits is
+// used.
 
 import Bytes
 import Containers

@@ -1,4 +1,5 @@
-// The vectors of formats/randomness.md, made by another implementation, and SHA-256 from FIPS 180-4.
+// The vectors of formats/randomness.md, made by another implementation, and SHA-256 from FIPS
+// 180-4.
 
 import Bytes
 import Foundation

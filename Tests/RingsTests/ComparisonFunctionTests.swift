@@ -19,7 +19,8 @@ import Testing
     }
   }
 
-  /// Three points a key: random, and alpha with 1, 0 or -1 added; among the alphas 0 and the largest.
+  /// Three points a key: random, and alpha with 1, 0 or -1 added; among the alphas 0 and the
+  /// largest.
   @Test(arguments: [7, 8, 16, 17, 31, 32, 33, 40, 63], 1...3)
   func randomAlphasAndTheirNeighbours(levels: Int, payload: Int) {
     let count = 77

@@ -26,7 +26,8 @@ private struct Case: CustomStringConvertible {
     (self.bitsA, self.bitsB) = (bitsA, bitsB)
   }
 
-  /// Counts around the tiles of every arm, and now and then beyond the blocks of the inner dimension.
+  /// Counts around the tiles of every arm, and now and then beyond the blocks of the inner
+  /// dimension.
   init<Element: RingElement>(random: inout SplitMix, _: Element.Type) {
     let edges = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32, 33, 47, 48, 49, 65]
     let widths = [8, 16, 24, 32, 64].filter { $0 <= Element.bitWidth }

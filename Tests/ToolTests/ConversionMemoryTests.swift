@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 @Suite struct ConversionMemoryTests {
-  /// tools/measure-conversion at a ninth of its usual size: peaks stay far below the 0.47 GB of weights.
+  /// tools/measure-conversion at a ninth of its usual size: peaks stay far below the 0.47 GB of
+  /// weights.
   @Test(.needsPython) func peaksStayBelowTheBudget() throws {
     let outcome = try PythonTool("measure-conversion").run(
       ["--size", "0.45", "--repetitions", "1", "--memory", "128MiB"])

@@ -76,8 +76,8 @@ import Testing
       saying: ["--families takes no CHECKPOINT"])
   }
 
-  /// Five faults of five kinds: a setting, and tensors that are absent, unknown, of another shape and
-  /// of another type.
+  /// Five faults of five kinds: a setting, and tensors that are absent, unknown, of another shape
+  /// and of another type.
   @Test func fiveProblemsAreOneError() throws {
     var checkpoint = TinyCheckpoint.opt(layerCount: 1)
     let prefix = "model.decoder.layers.0."

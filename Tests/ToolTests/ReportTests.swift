@@ -115,7 +115,8 @@ struct ReportTests {
     let charts = try Self.charts(page.replacingOccurrences(of: " ", with: "%20"), theme: theme)
     Self.expectDrawn(
       charts, names: ["nodes", "scatter", "differences", "headroom", "cost", "function-0"])
-    // Both stages' errors of all 27 nodes but the embedding's, which has none in float, and circles.
+    // Both stages' errors of all 27 nodes but the embedding's, which has none in float, and
+    // circles.
     #expect((53...55).contains(Self.pointCount(try #require(charts["nodes"]))))
   }
 

@@ -1,4 +1,5 @@
-// tools/slurm/submit explains itself and what is missing; tools/slurm/test runs it on a real cluster.
+// tools/slurm/submit explains itself and what is missing; tools/slurm/test runs it on a real
+// cluster.
 
 import Foundation
 import TestSupport

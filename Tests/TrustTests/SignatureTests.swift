@@ -1,4 +1,5 @@
-// Signatures: OpenSSH's tool verifies ours, ours are the bytes that it writes, and nothing else counts.
+// Signatures: OpenSSH's tool verifies ours, ours are the bytes that it writes, and nothing else
+// counts.
 
 import Bytes
 import Foundation

@@ -91,8 +91,8 @@ struct RecipeAccuracyTests {
     if let limit = Self.limits[name] { #expect(distances.approximation.mean < limit) }
   }
 
-  /// PCFT without training loses much; refitted linear layers win back half of it and more, on text that
-  /// they were not refitted to.
+  /// PCFT without training loses much; refitted linear layers win back half of it and more, on text
+  /// that they were not refitted to.
   @Test func repairRecoversHalfOfWhatPCFTLoses() throws {
     let folder = Repository.fixtures.appending(path: "opt-dickens-5m").path
     let loaded = try ModelLoader.load(path: folder)

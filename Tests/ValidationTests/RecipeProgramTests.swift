@@ -203,8 +203,8 @@ struct RecipeProgramTests {
     }
   }
 
-  /// PCFT's residual stream has nothing that bounds it: growth is seen, and refused where it does not
-  /// fit the ring.
+  /// PCFT's residual stream has nothing that bounds it: growth is seen, and refused where it does
+  /// not fit the ring.
   @Test func growthWithoutVarianceIsRefused() throws {
     let (model, source) = try Self.model("opt")
     var recipe = try #require(Recipe.shipped("pcft"))

@@ -169,7 +169,8 @@ struct ReplacementLoweringTests {
     }
   }
 
-  /// Pitfall 1: denominators above 253, where CrypTen's reciprocal diverges, and rows without weight.
+  /// Pitfall 1: denominators above 253, where CrypTen's reciprocal diverges, and rows without
+  /// weight.
   @Test(arguments: [ReLUSoftmax() as any Replacement, TwoQuadSoftmax(), PowerSoftmax()])
   func denominatorsOfAnySize(replacement: any Replacement) throws {
     // Scores of 900 for 60 keys make a sum of 54000; the last text's scores are 0 or below.

@@ -10,8 +10,8 @@ import Testing
 import Validation
 
 @Suite(.serialized) struct SecureAccuracyTests {
-  /// Every reference prompt that leaves room for 32 tokens: the greedy continuation is the plaintext
-  /// model's, except where its two best logits are closer than `margin`.
+  /// Every reference prompt that leaves room for 32 tokens: the greedy continuation is the
+  /// plaintext model's, except where its two best logits are closer than `margin`.
   static func compareGreedyText(
     path: String, calibrationTexts: [[Int]], prompts: [ReferencePrompt], margin: Float,
     mean: Double, maximum: Double

@@ -5,7 +5,8 @@ enum CertifiedError {
   /// An upper bound of |piece - function| on `interval`, where |function''| <= `curvature`.
   ///
   /// For e = p - f and neighbouring grid points at a distance h, |e| <= max(|e| at both) + h^2/8
-  /// max|e''|, and |e''| is at most |p''| + |f''|. Rounding in double precision adds less than 1e-12.
+  /// max|e''|, and |e''| is at most |p''| + |f''|. Rounding in double precision adds less than
+  /// 1e-12.
   static func bound(
     _ piece: PolynomialPiece, on interval: ClosedRange<Double>, curvature: Double,
     _ function: (Double) -> Double
@@ -42,8 +43,8 @@ enum CertifiedError {
     return largest
   }
 
-  /// `function` with the coarsest resolution of at most 2^-3 for which `error` stays within `limit`,
-  /// with that error, or nil where not even 2^-12 does.
+  /// `function` with the coarsest resolution of at most 2^-3 for which `error` stays within
+  /// `limit`, with that error, or nil where not even 2^-12 does.
   static func coarsest(
     _ function: PiecewisePolynomial, limit: Double, _ error: (PiecewisePolynomial) -> Double
   ) -> (function: PiecewisePolynomial, error: Double)? {

@@ -40,8 +40,8 @@ public struct InputDensity: Equatable, Sendable {
     self.init(edges: [low - margin, high + margin], counts: [1], minimum: low, maximum: high)
   }
 
-  /// The bins of `histogram` that are not empty, its outermost ones cut off at `range`, the smallest and
-  /// largest value seen.
+  /// The bins of `histogram` that are not empty, its outermost ones cut off at `range`, the
+  /// smallest and largest value seen.
   public init(_ histogram: Histogram, range: ClosedRange<Double>) {
     guard range.lowerBound < range.upperBound,
       let first = histogram.counts.firstIndex(where: { $0 > 0 }),

@@ -5,9 +5,9 @@ import Models
 
 /// Largest and mean distance to the exact operation over calibrated inputs.
 ///
-/// Activations: |f - exact| at inputs. Softmax: the largest error of a weight in a row, and the sum of
-/// the errors in a row, over rows drawn from the seen scores. Normalisations: the relative error of
-/// the factor of a row.
+/// Activations: |f - exact| at inputs. Softmax: the largest error of a weight in a row, and the sum
+/// of the errors in a row, over rows drawn from the seen scores. Normalisations: the relative error
+/// of the factor of a row.
 public struct ReplacementError: Equatable, Sendable {
   public var maximum: Double
   public var mean: Double

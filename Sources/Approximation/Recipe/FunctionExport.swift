@@ -35,9 +35,10 @@ public struct FunctionExport {
     self.functions = functions
   }
 
-  /// `model`: the graph as in model.lodge; `weights`: see `LoadedModel.bindingsJSON`; `functions`: for
-  /// each node its class, what the recipe chooses, and that as `form`; `exact` and `exactForm` are
-  /// the same of the recipe `accurate`, which stands for the operation itself; `recipe`: resolved.
+  /// `model`: the graph as in model.lodge; `weights`: see `LoadedModel.bindingsJSON`; `functions`:
+  /// for each node its class, what the recipe chooses, and that as `form`; `exact` and `exactForm`
+  /// are the same of the recipe `accurate`, which stands for the operation itself; `recipe`:
+  /// resolved.
   public var json: JSON {
     [
       "checkpoint": .string(FilePaths.lastComponent(of: loaded.path)),

@@ -6,11 +6,11 @@ public import Models
 extension Recipe {
   /// The recipe with a choice for every replaced node of `model`, each with all its coefficients.
   ///
-  /// `density` gives what was seen of a quantity at a node; `cost` the seconds that a form at a node
-  /// costs (see `NodeStatistics.cost`).
-  /// - Throws: `InputError` for layers and nodes that the model does not have, for inputs that were not
-  ///   observed, and where a replacement is not made for the inputs that were, unless the recipe says
-  ///   what to do.
+  /// `density` gives what was seen of a quantity at a node; `cost` the seconds that a form at a
+  /// node costs (see `NodeStatistics.cost`).
+  /// - Throws: `InputError` for layers and nodes that the model does not have, for inputs that were
+  ///   not observed, and where a replacement is not made for the inputs that were, unless the
+  ///   recipe says what to do.
   public func resolved(
     for model: Model, densities: any DensitySource,
     cost: @escaping @Sendable (_ node: Int, ReplacementForm) throws(InputError) -> Double

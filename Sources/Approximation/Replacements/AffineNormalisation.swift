@@ -2,13 +2,14 @@
 
 public import Bytes
 
-/// gamma * factor * (x - mean) + beta for LayerNorm, gamma * factor * x for RMSNorm, for models trained
-/// with it; folded into the linear layers behind, it costs nothing.
+/// gamma * factor * (x - mean) + beta for LayerNorm, gamma * factor * x for RMSNorm, for models
+/// trained with it; folded into the linear layers behind, it costs nothing.
 ///
-/// Unless the recipe gives one, the factor is what comes nearest to the exact outputs of the calibration
-/// text, the mean of sqrt(variance + epsilon) by that of its square. (The mean of 1 / sqrt(variance +
-/// epsilon) follows the rows with the least variance, and makes those with the most explode.) Without the variance nothing bounds the residual stream: ranges must be calibrated with the
-/// replacement in place, and lowering refuses what does not fit.
+/// Unless the recipe gives one, the factor is what comes nearest to the exact outputs of the
+/// calibration text, the mean of sqrt(variance + epsilon) by that of its square. (The mean of 1 /
+/// sqrt(variance + epsilon) follows the rows with the least variance, and makes those with the most
+/// explode.) Without the variance nothing bounds the residual stream: ranges must be calibrated
+/// with the replacement in place, and lowering refuses what does not fit.
 public struct AffineNormalisation: Replacement {
   public static let name = "affine"
   public static let classes: [OperationClass] = [.layerNorm, .rmsNorm]

@@ -3,12 +3,12 @@
 public import Bytes
 import Foundation
 
-/// exp(x) = 2^-l * (0.3585 (p + 1.353)^2 + 0.344) with l = floor(-x / ln 2) and p = x + l ln 2, after
-/// subtracting the maximum; 0 below `clip`.
+/// exp(x) = 2^-l * (0.3585 (p + 1.353)^2 + 0.344) with l = floor(-x / ln 2) and p = x + l ln 2,
+/// after subtracting the maximum; 0 below `clip`.
 ///
-/// BOLT cuts digits and shifts by a secret amount. Here one comparison key finds the piece, and gives
-/// p and 2^-l at once; the function is the same. BOLT clamps l at 13 instead of clipping, which
-/// differs below exp(-9.7) only. Largest error 0.00213.
+/// BOLT cuts digits and shifts by a secret amount. Here one comparison key finds the piece, and
+/// gives p and 2^-l at once; the function is the same. BOLT clamps l at 13 instead of clipping,
+/// which differs below exp(-9.7) only. Largest error 0.00213.
 public struct BOLTSoftmax: Replacement {
   public static let name = "bolt"
   public static let classes: [OperationClass] = [.softmax]

@@ -7,8 +7,8 @@ import Models
 ///
 /// Candidates are lines with free knots (one round) and polynomials of |x| with few pieces (two or
 /// three), all by density-weighted least squares; what each costs says its program. The maximum
-/// error is certified for all real inputs: beyond the outermost knots, where ReLU stands, the distance
-/// to GeLU and SiLU falls.
+/// error is certified for all real inputs: beyond the outermost knots, where ReLU stands, the
+/// distance to GeLU and SiLU falls.
 public struct FittedActivation: Replacement {
   public static let name = "fitted"
   public static let classes: [OperationClass] = [.relu, .gelu, .geluTanh, .silu]

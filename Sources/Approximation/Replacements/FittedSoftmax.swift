@@ -6,9 +6,9 @@ import Foundation
 /// The cheapest kernel for exp on the scores less their maximum, with both errors within their
 /// targets, and 0 where exp is below a quarter of the smaller target.
 ///
-/// Candidates: lines with free knots (one round), piecewise polynomials (two), and one polynomial with
-/// a scale of each piece (three). The maximum error is certified up to the largest score that an
-/// inexact maximum leaves.
+/// Candidates: lines with free knots (one round), piecewise polynomials (two), and one polynomial
+/// with a scale of each piece (three). The maximum error is certified up to the largest score that
+/// an inexact maximum leaves.
 public struct FittedSoftmax: Replacement {
   public static let name = "fitted"
   public static let classes: [OperationClass] = [.softmax]

@@ -5,9 +5,10 @@ import Foundation
 
 /// exp(x) = (1 + x / 2^t)^(2^t) for x >= clip and 0 below, after subtracting the maximum.
 ///
-/// The clip is part of the function: below -2^(t+1) the even power explodes. It is applied after the
-/// maximum is subtracted, as PUMA's code does (its Algorithm 2 prints the other order). Largest error
-/// 0.00855 with t = 5, near x = -2. PUMA's 1e-6 in the denominator is below what fixed point keeps.
+/// The clip is part of the function: below -2^(t+1) the even power explodes. It is applied after
+/// the maximum is subtracted, as PUMA's code does (its Algorithm 2 prints the other order). Largest
+/// error 0.00855 with t = 5, near x = -2. PUMA's 1e-6 in the denominator is below what fixed point
+/// keeps.
 public struct LimitSoftmax: Replacement {
   public static let name = "limit"
   public static let classes: [OperationClass] = [.softmax]

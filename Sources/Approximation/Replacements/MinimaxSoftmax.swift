@@ -3,8 +3,8 @@
 public import Bytes
 import Foundation
 
-/// exp(x) = Q(x / 2^squarings)^(2^squarings) after subtracting the maximum, x clipped at `clip`, Q the
-/// minimax polynomial of `degree`.
+/// exp(x) = Q(x / 2^squarings)^(2^squarings) after subtracting the maximum, x clipped at `clip`, Q
+/// the minimax polynomial of `degree`.
 ///
 /// With degree 4 and 4 squarings Q is 9e-6 away at most; the weight of a key is never below
 /// exp(clip).

@@ -5,9 +5,9 @@ import Foundation
 
 /// s^p / sum of s^p over the allowed keys, p even, for models trained with it.
 ///
-/// Scores are divided by `scale`, a power of two that makes them at most 1, and 2^-20 is added to the
-/// sum of the powers: a row of zeros has no weight instead of 0/0. The order of negative scores is
-/// turned.
+/// Scores are divided by `scale`, a power of two that makes them at most 1, and 2^-20 is added to
+/// the sum of the powers: a row of zeros has no weight instead of 0/0. The order of negative scores
+/// is turned.
 public struct PowerSoftmax: Replacement {
   public static let name = "power"
   public static let classes: [OperationClass] = [.softmax]

@@ -4,8 +4,8 @@ public import Bytes
 
 /// 0.125 x^2 + 0.25 x + 0.5: one multiplication, no comparison.
 ///
-/// MPCFormer's benchmark runs another polynomial, 0.125 x^2 + 0.5 x + 0.25. Weights trained with this
-/// one must be run with this one. As GeLU it is 2.375 away at -5 and grows beyond.
+/// MPCFormer's benchmark runs another polynomial, 0.125 x^2 + 0.5 x + 0.25. Weights trained with
+/// this one must be run with this one. As GeLU it is 2.375 away at -5 and grows beyond.
 public struct QuadActivation: Replacement {
   public static let name = "quad"
   public static let classes: [OperationClass] = [.gelu, .geluTanh, .silu]

@@ -4,9 +4,9 @@ public import Bytes
 
 /// relu(s) / (sum of relu(s) + epsilon) over the allowed keys, for models trained with it.
 ///
-/// PCFT trains with an epsilon of 1e-6 and divides without one in its secure code, where a row whose
-/// scores are all negative is 0/0. Here epsilon is the same on both sides, one unit of the fixed point
-/// (2^-fractionalBits) unless the recipe says otherwise, and such a row has no weight.
+/// PCFT trains with an epsilon of 1e-6 and divides without one in its secure code, where a row
+/// whose scores are all negative is 0/0. Here epsilon is the same on both sides, one unit of the
+/// fixed point (2^-fractionalBits) unless the recipe says otherwise, and such a row has no weight.
 ///
 /// Weights below two epsilons are zero as well: a comparison that is off by one unit must not let a
 /// negative weight through, because the sum of a row may be nothing but that.

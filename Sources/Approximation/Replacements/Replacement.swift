@@ -62,7 +62,8 @@ public struct NodeStatistics: Sendable {
   public var headroom: Double
   /// Of activations between operations.
   public var fractionalBits: Int
-  /// Seconds that a form at this node costs over a session, at the network that costs are weighed at.
+  /// Seconds that a form at this node costs over a session, at the network that costs are weighed
+  /// at.
   public var cost: @Sendable (ReplacementForm) throws(InputError) -> Double
 
   public init(

@@ -48,8 +48,8 @@ public final class BundleProvider: SessionProvider, Sendable {
   /// - Parameters:
   ///   - access: Whose signatures count, and which key opens sealed files.
   ///   - report: Is told once of every session file that is not used, and why.
-  /// - Throws: `InputError` when the bundle is damaged or belongs to the other party, and when it is
-  ///   not signed as `access` asks.
+  /// - Throws: `InputError` when the bundle is damaged or belongs to the other party, and when it
+  ///   is not signed as `access` asks.
   public init(
     party: Int, bundlePath: String, correlationFolder: String, access: FileAccess = .plain,
     report: @escaping @Sendable (String) -> Void = { _ in }

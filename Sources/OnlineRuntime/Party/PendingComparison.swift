@@ -5,8 +5,8 @@ import Rings
 
 /// The comparisons of one operation: all elements with all knots, 64 elements at a time.
 ///
-/// With u = low(X - knot) and v = low(r), the bit [x < knot] is the top bit of the window of X - knot,
-/// plus that of r, plus [u < v] modulo 2. Its circuit is in `BitComparison`.
+/// With u = low(X - knot) and v = low(r), the bit [x < knot] is the top bit of the window of X -
+/// knot, plus that of r, plus [u < v] modulo 2. Its circuit is in `BitComparison`.
 struct PendingComparison {
   private let function: PiecewiseLinear
   private let circuit: BitComparison
@@ -141,8 +141,9 @@ struct PendingComparison {
     return nil
   }
 
-  /// Evaluates one gate: a product of variables x_i = X_i + a_i, with X_i opened and a_i dealt masks, is
-  /// the sum over all subsets S of the product of X outside S and the dealt product of a in S.
+  /// Evaluates one gate: a product of variables x_i = X_i + a_i, with X_i opened and a_i dealt
+  /// masks, is the sum over all subsets S of the product of X outside S and the dealt product of a
+  /// in S.
   private mutating func join(
     _ gate: BitComparison.Gate, _ number: Int, tile: Int, knot: Int, lanes: Int,
     _ reader: inout BitReader, opened: inout [UInt64], masked: inout [UInt64]

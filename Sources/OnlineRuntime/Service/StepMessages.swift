@@ -54,7 +54,8 @@ struct StepMessage {
   }
 }
 
-/// `output`: u32 index of the step, u32 zero, u64 rounds, u64 bytes sent, u64 bytes received, words.
+/// `output`: u32 index of the step, u32 zero, u64 rounds, u64 bytes sent, u64 bytes received,
+/// words.
 struct OutputMessage {
   static let headByteCount = 32
 

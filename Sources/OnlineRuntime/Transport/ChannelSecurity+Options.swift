@@ -11,7 +11,8 @@ extension PartySecurity {
   ///   - peerKey: The other party's public key, or the path of a file with it.
   ///   - clientKeys: Path of a file with the public keys of clients.
   ///   - isInsecure: Whether plain TCP is allowed beyond this machine.
-  /// - Throws: `InputError` naming the option that is missing or too much, or the file that is wrong.
+  /// - Throws: `InputError` naming the option that is missing or too much, or the file that is
+  ///   wrong.
   public init(
     identity: String?, peerKey: String?, clientKeys: String?, isInsecure: Bool
   ) throws(InputError) {
@@ -49,7 +50,8 @@ extension ClientSecurity {
   /// The protection that the options of `lodge-client` ask for.
   ///
   /// - Parameter partyKeys: Public keys of parties 0 and 1, or paths of files with them.
-  /// - Throws: `InputError` naming the option that is missing or too much, or the file that is wrong.
+  /// - Throws: `InputError` naming the option that is missing or too much, or the file that is
+  ///   wrong.
   public init(identity: String?, partyKeys: [String?], isInsecure: Bool) throws(InputError) {
     if identity == nil, partyKeys.allSatisfy({ $0 == nil }) {
       self = isInsecure ? .plaintextAnywhere : .plaintextOnLoopback

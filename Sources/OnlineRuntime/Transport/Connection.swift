@@ -5,7 +5,8 @@ import Glibc
 import Synchronization
 import Trust
 
-/// A framed, counted connection over TCP, or TLS on TCP, between two parties, or between a client and a party.
+/// A framed, counted connection over TCP, or TLS on TCP, between two parties, or between a client
+/// and a party.
 ///
 /// One thread uses it at a time (calls from several are serialised); `close` may come from any. An
 /// error in the middle of a frame breaks the connection: every later call throws the same error.

@@ -12,8 +12,8 @@ public import Sharing
 ///
 /// Weights are kept in float and as ring elements, 12 bytes a parameter, where that is within the
 /// memory budget; those of larger models are read from the file tensor by tensor for every window.
-/// A window of T tokens takes T times the widths of all nodes in float, and the attention scores of a
-/// layer.
+/// A window of T tokens takes T times the widths of all nodes in float, and the attention scores of
+/// a layer.
 public struct Evaluator: Sendable {
   public let model: Model
   public let program: SecureProgram
@@ -38,8 +38,8 @@ public struct Evaluator: Sendable {
 
   /// Reads the weights of the file at `path`.
   ///
-  /// - Parameter reference: The checkpoint that stage `original` runs, for a file whose weights were
-  ///   refitted or trained; the file's own weights where it is nil.
+  /// - Parameter reference: The checkpoint that stage `original` runs, for a file whose weights
+  ///   were refitted or trained; the file's own weights where it is nil.
   /// - Throws: `InputError` for a model that cannot be lowered, for weights not finite, and for a
   ///   reference of another graph.
   public init(

@@ -6,9 +6,11 @@ import Foundation
 import Models
 
 extension ReplacedFunction {
-  /// Every replaced function of `model` under `recipe`, which is resolved, in the order of its nodes.
+  /// Every replaced function of `model` under `recipe`, which is resolved, in the order of its
+  /// nodes.
   ///
-  /// - Throws: `InputError` where the calibration does not cover a node, or the recipe is not resolved.
+  /// - Throws: `InputError` where the calibration does not cover a node, or the recipe is not
+  ///   resolved.
   static func all(in model: Model, recipe: Recipe, calibration: Calibration) throws(InputError)
     -> [ReplacedFunction]
   {

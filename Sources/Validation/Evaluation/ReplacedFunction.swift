@@ -11,8 +11,8 @@ public struct ReplacedFunction: Sendable {
   /// Which function of a node it is; see `FunctionTable`.
   public enum Place: String, Sendable, CaseIterable {
     case activation
-    /// A whole row of scores at once; the function itself is the weight of one score, relative to that of
-    /// the largest.
+    /// A whole row of scores at once; the function itself is the weight of one score, relative to
+    /// that of the largest.
     case softmax
     case exponential
     case reciprocal

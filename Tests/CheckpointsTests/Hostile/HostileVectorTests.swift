@@ -55,7 +55,8 @@ import Testing
         continue
       }
       let found = try #require(try HostileOutcome.of("\(HostileVector.folder)/\(name)"), "\(name)")
-      // What the structure says is sound, but not a weight; or names and shapes do not fit the model.
+      // What the structure says is sound, but not a weight; or names and shapes do not fit the
+      // model.
       let isElsewhere = found.error.cause.hasSuffix("are not read as weights")
       guard found.stage != .model, !isElsewhere else { continue }
       #expect(
