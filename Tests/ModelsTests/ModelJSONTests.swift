@@ -26,7 +26,8 @@ import Testing
             width: 4),
           ModelNode(
             name: "turn",
-            operation: .rotary(0, headCount: 1, base: 50.5, dimensions: 4, layout: layout),
+            operation: .rotary(
+              0, headCount: 1, RotaryPositions(base: 50.5, dimensions: 4, layout: layout)),
             width: 4),
         ], weights: [WeightShape(name: "t", shape: [2, 4])],
         contextMarkers: ContextMarkers(startToken: 1, maskTokens: [0]))
