@@ -45,11 +45,11 @@ extension Model {
       return unexpected(weight, [width] + inputWidths) ?? unexpected(bias, [width])
     case .rotary(_, let headCount, let rotary):
       if let problem = sameWidth ?? isNotDivided(by: headCount) { return problem }
-      guard !rotary.frequencies.isEmpty, rotary.dimensions <= width / headCount else {
-        return "turns \(rotary.dimensions) elements of heads of \(width / headCount)"
-      }
       if rotary.layout == .twoPositions, contextMarkers == nil {
         return "turns by two positions in a model without context markers"
+      }
+      guard !rotary.frequencies.isEmpty, rotary.dimensions <= width / headCount else {
+        return "turns \(rotary.dimensions) elements of heads of \(width / headCount)"
       }
       if let frequency = rotary.frequencies.first(where: { !(0...1).contains($0) }) {
         return "turns by \(frequency) radians a position"

@@ -91,8 +91,8 @@ struct ReplacementAccuracyTests {
       case .relu: (0x1p-8, 2e-5)
       case .gelu, .geluTanh: (8.5e-4, 1e-4)
       case .silu: (2.1e-3, 8e-4)
-      // 2.4e-4 of the lines.
-      case .tanh: (3e-4, 2e-4)
+      // tanh: 2.4e-4 of the lines, 1e-4 of rounding their argument.
+      case .tanh: (4e-4, 2e-4)
       }
     #expect(largest <= limits.maximum)
     #expect(sum / Double(grid.count) < limits.mean)
