@@ -125,8 +125,8 @@ private struct RowMeasure {
     let count = model.rowNodeCount
     guard count > 0 else { return nil }
     switch model.nodes[count - 1].operation {
-    case .layerNorm(_, _, _, let epsilon), .rmsNorm(_, _, let epsilon):
-      self.epsilon = epsilon
+    case .layerNorm(_, let settings), .rmsNorm(_, let settings):
+      epsilon = settings.epsilon
       node = count - 1
     default:
       epsilon = nil
