@@ -80,16 +80,19 @@ enum ChatGLM {
       let turnedQuery = graph.append(
         "\(layer).attention.queryRotary", width: width,
         .rotary(
-          query, headCount: heads, base: rotaryBase, dimensions: headWidth, layout: .twoPositions))
+          query, headCount: heads,
+          RotaryPositions(base: rotaryBase, dimensions: headWidth, layout: .twoPositions)))
       let turnedKeys = graph.append(
         "\(layer).attention.keyRotary", width: width,
         .rotary(
-          keys, headCount: heads, base: rotaryBase, dimensions: headWidth, layout: .twoPositions))
+          keys, headCount: heads,
+          RotaryPositions(base: rotaryBase, dimensions: headWidth, layout: .twoPositions)))
       let attention = graph.append(
         "\(layer).attention", width: width,
         .attention(
-          query: turnedQuery, key: turnedKeys, value: values, headCount: heads,
-          keyHeadCount: heads, scale: 1 / Double(headWidth).squareRoot()))
+          query: turnedQuery, key: turnedKeys, value: values,
+          AttentionSettings(
+            headCount: heads, keyHeadCount: heads, scale: 1 / Double(headWidth).squareRoot())))
       let attended = graph.linear(
         layer, .output, attention, outputs: width, key: key + "attention.dense", stored: scaled)
       stream = graph.append("\(layer).attentionResidual", width: width, .add(normalised, attended))

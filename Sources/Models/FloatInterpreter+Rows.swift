@@ -21,7 +21,7 @@ extension Model {
     for (index, node) in nodes.enumerated() {
       switch node.operation {
       case .layerNorm, .rmsNorm: return index + 1
-      case .attention, .rotary: return index
+      case .attention, .rotary, .pool: return index
       default: continue
       }
     }

@@ -62,8 +62,10 @@ extension GraphBuilder {
     let attention = append(
       "\(layer).attention", width: width,
       .attention(
-        query: query, key: key, value: value, headCount: headCount, keyHeadCount: headCount,
-        scale: 1 / Double(width / headCount).squareRoot()))
+        query: query, key: key, value: value,
+        AttentionSettings(
+          headCount: headCount, keyHeadCount: headCount,
+          scale: 1 / Double(width / headCount).squareRoot())))
     return linear(layer, .output, attention, outputs: width, key: keys.output)
   }
 

@@ -82,7 +82,8 @@ struct GraphBuilder {
     let gamma = weight("\(node).gamma", [width], key: key + ".weight")
     let beta = weight("\(node).beta", [width], key: key + ".bias")
     return append(
-      node, width: width, .layerNorm(input, gamma: gamma, beta: beta, epsilon: epsilon))
+      node, width: width,
+      .layerNorm(input, Normalisation(gamma: gamma, beta: beta, epsilon: epsilon)))
   }
 
   /// An rmsNorm node; gamma [width] is `key`.weight.
@@ -91,7 +92,8 @@ struct GraphBuilder {
   {
     let width = nodes[input].width
     let gamma = weight("\(node).gamma", [width], key: key + ".weight")
-    return append(node, width: width, .rmsNorm(input, gamma: gamma, epsilon: epsilon))
+    return append(
+      node, width: width, .rmsNorm(input, Normalisation(gamma: gamma, epsilon: epsilon)))
   }
 
   /// The graph's weights, sorted by name.

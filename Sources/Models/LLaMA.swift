@@ -40,18 +40,22 @@ enum LLaMA {
       let turnedQuery = graph.append(
         "\(layer).attention.queryRotary", width: queryWidth,
         .rotary(
-          query, headCount: settings.headCount, base: settings.rotaryBase,
-          dimensions: settings.headWidth, layout: .halves))
+          query, headCount: settings.headCount,
+          RotaryPositions(
+            base: settings.rotaryBase, dimensions: settings.headWidth, layout: .halves)))
       let turnedKeys = graph.append(
         "\(layer).attention.keyRotary", width: keyWidth,
         .rotary(
-          keys, headCount: settings.keyHeadCount, base: settings.rotaryBase,
-          dimensions: settings.headWidth, layout: .halves))
+          keys, headCount: settings.keyHeadCount,
+          RotaryPositions(
+            base: settings.rotaryBase, dimensions: settings.headWidth, layout: .halves)))
       let attention = graph.append(
         "\(layer).attention", width: queryWidth,
         .attention(
-          query: turnedQuery, key: turnedKeys, value: values, headCount: settings.headCount,
-          keyHeadCount: settings.keyHeadCount, scale: 1 / Double(settings.headWidth).squareRoot()))
+          query: turnedQuery, key: turnedKeys, value: values,
+          AttentionSettings(
+            headCount: settings.headCount, keyHeadCount: settings.keyHeadCount,
+            scale: 1 / Double(settings.headWidth).squareRoot())))
       let attended = graph.linear(
         layer, .output, attention, outputs: width, hasBias: false, key: key + "self_attn.o_proj",
         stored: .init(inputAxes: queryAxes))

@@ -139,35 +139,55 @@ struct Lowering {
         .plain(
           try embed(
             index, tokens: tokens, positions: positions, offset: offset, segments: segments)))
-    case .layerNorm(let input, let gamma, let beta, let epsilon):
+    case .layerNorm(let input, let settings):
       lowered.append(
         try normalise(
-          index, plain(input), form: normalisation(index), gamma: gamma, beta: beta,
-          isCentred: true, epsilon: epsilon))
+          index, plain(input), form: normalisation(index), gamma: gamma(settings),
+          beta: settings.beta, isCentred: true, epsilon: settings.epsilon))
     case .linear(let input, let weight, let bias):
       lowered.append(.plain(try linear(index, input, weight: weight, bias: bias)))
-    case .attention(let query, let key, let value, let headCount, let keyHeadCount, _):
+    case .attention(let query, let key, let value, let settings):
+      if settings.window ?? model.maximumPositions < model.maximumPositions {
+        throw notLowered("a sliding window")
+      }
+      if settings.softCap != nil { throw notLowered("soft-capping of scores") }
+      if settings.bias != nil { throw notLowered("a bias of scores by position") }
       let result = try attention(
-        index, query: plain(query), key: plain(key), value: plain(value), heads: headCount,
-        keyHeads: keyHeadCount, form: softmax(index))
+        index, query: plain(query), key: plain(key), value: plain(value),
+        heads: settings.headCount, keyHeads: settings.keyHeadCount, form: softmax(index))
       lowered.append(.plain(result))
     case .activation(let input, _):
       lowered.append(.plain(try activation(index, plain(input), activation(index))))
     case .add(let left, let right):
       lowered.append(.plain(try residual(index, plain(left), plain(right))))
-    case .rmsNorm(let input, let gamma, let epsilon):
+    case .rmsNorm(let input, let settings):
       lowered.append(
         try normalise(
-          index, plain(input), form: normalisation(index), gamma: gamma, beta: nil,
-          isCentred: false, epsilon: epsilon))
-    case .rotary(let input, let headCount, let base, let dimensions, let layout):
+          index, plain(input), form: normalisation(index), gamma: gamma(settings),
+          beta: settings.beta, isCentred: false, epsilon: settings.epsilon))
+    case .rotary(let input, let headCount, let positions):
+      guard positions.magnitude == 1 else { throw notLowered("a magnitude of rotary positions") }
       let rotation = Rotation(
-        headCount: headCount, isInterleaved: layout == .pairs,
-        fractionalBits: Lowering.rotationBits, dimensions: dimensions, base: base)
+        headCount: headCount, isInterleaved: positions.layout == .pairs,
+        fractionalBits: Lowering.rotationBits, frequencies: positions.frequencies)
       lowered.append(.plain(try rotate(index, plain(input), rotation)))
     case .multiply(let left, let right):
       lowered.append(.plain(try multiply(index, plain(left), plain(right))))
+    case .scale: throw notLowered("scaling")
+    case .softCap: throw notLowered("soft-capping")
+    case .pool: throw notLowered("pooling")
     }
+  }
+
+  private func gamma(_ settings: Normalisation) throws(InputError) -> String {
+    guard settings.groupCount == 1, let gamma = settings.gamma else {
+      throw notLowered("normalisation by heads or without gamma")
+    }
+    return gamma
+  }
+
+  private func notLowered(_ what: String) -> InputError {
+    InputError("lowering", place: builder.label, "\(what) is not lowered yet")
   }
 
   /// Materialises and reveals the last value.
@@ -335,7 +355,7 @@ struct Lowering {
   func queryScale(_ index: Int) -> Double {
     for consumer in consumers(of: index) {
       switch model.nodes[consumer].operation {
-      case .attention(let query, _, _, _, _, let scale) where query == index: return scale
+      case .attention(let query, _, _, let settings) where query == index: return settings.scale
       case .rotary: return queryScale(consumer)
       default: break
       }

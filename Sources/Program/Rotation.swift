@@ -21,16 +21,13 @@ public struct Rotation: Equatable, Sendable {
     self.turns = turns
   }
 
-  /// The rotation of `dimensions` columns with angle base^(-2i / dimensions) a position for pair i.
+  /// The rotation with angle frequencies[i], in 0...1, a position for pair i.
   public init(
-    headCount: Int, isInterleaved: Bool, fractionalBits: Int, dimensions: Int, base: Double
+    headCount: Int, isInterleaved: Bool, fractionalBits: Int, frequencies: [Double]
   ) {
     self.init(
       headCount: headCount, isInterleaved: isInterleaved, fractionalBits: fractionalBits,
-      turns: (0..<dimensions / 2).map { pair in
-        let angle = pow(base, -2 * Double(pair) / Double(dimensions))
-        return UInt64(angle / (2 * .pi) * 0x1p64)
-      })
+      turns: frequencies.map { UInt64($0 / (2 * .pi) * 0x1p64) })
   }
 
   /// Cosine and sine of pair `pair` at `position`, times 2^fractionalBits.

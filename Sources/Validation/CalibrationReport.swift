@@ -56,7 +56,7 @@ public struct CalibrationReport {
         if !isComplete { add(model.nodes[input].name, .output, "input") }
         add(node.name, .output, "active")
       case .add: if !isComplete { add(node.name, .output, "residual") }
-      case .embed, .linear, .rotary, .multiply: break
+      case .embed, .linear, .rotary, .multiply, .scale, .softCap, .pool: break
       }
       if isComplete { add(node.name, .output, "output") }
     }

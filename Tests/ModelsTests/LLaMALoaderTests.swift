@@ -38,10 +38,11 @@ import Testing
         == .embed(tokens: "embedTokens", positions: nil, positionOffset: 0, segments: nil))
     #expect(
       model.nodes[6].operation
-        == .rotary(3, headCount: 2, base: 10000, dimensions: 4, layout: .halves))
+        == .rotary(3, headCount: 2, RotaryPositions(base: 10000, dimensions: 4, layout: .halves)))
     #expect(
       model.nodes[7].operation
-        == .attention(query: 5, key: 6, value: 4, headCount: 4, keyHeadCount: 2, scale: 0.5))
+        == .attention(
+          query: 5, key: 6, value: 4, AttentionSettings(headCount: 4, keyHeadCount: 2, scale: 0.5)))
     #expect(model.nodes[14].operation == .multiply(12, 13))
     #expect(model.nodes[18].operation == .linear(17, weight: "lmHead", bias: nil))
     #expect(
@@ -64,7 +65,7 @@ import Testing
         == ["lm_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq"])
     #expect(
       loaded.model.nodes[5].operation
-        == .rotary(2, headCount: 4, base: 500000, dimensions: 4, layout: .halves))
+        == .rotary(2, headCount: 4, RotaryPositions(base: 500000, dimensions: 4, layout: .halves)))
     #expect(loaded.model.nodes[18].operation == .linear(17, weight: "embedTokens", bias: nil))
   }
 
@@ -76,7 +77,7 @@ import Testing
     }
     #expect(
       loaded.model.nodes[5].operation
-        == .rotary(2, headCount: 4, base: 20000, dimensions: 4, layout: .halves))
+        == .rotary(2, headCount: 4, RotaryPositions(base: 20000, dimensions: 4, layout: .halves)))
   }
 
   @Test func headsWiderThanTheirShare() throws {

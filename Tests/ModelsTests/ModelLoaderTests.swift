@@ -36,7 +36,8 @@ import Testing
           tokens: "embedTokens", positions: "embedPositions", positionOffset: 2, segments: nil))
     #expect(
       model.nodes[5].operation
-        == .attention(query: 2, key: 3, value: 4, headCount: 2, keyHeadCount: 2, scale: 0.5))
+        == .attention(
+          query: 2, key: 3, value: 4, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 0.5)))
     #expect(model.nodes[7].operation == .add(0, 6))
     #expect(model.nodes[12].operation == .add(7, 11))
     #expect(model.nodes[14].operation == .linear(13, weight: "embedTokens", bias: nil))

@@ -23,7 +23,8 @@ public struct TinyGraph: WeightSource {
       graph.append(
         name, headCount * headWidth,
         .rotary(
-          input, headCount: headCount, base: 100, dimensions: rotaryDimensions, layout: layout))
+          input, headCount: headCount,
+          RotaryPositions(base: 100, dimensions: rotaryDimensions, layout: layout)))
     }
     let tokens = graph.weight("embedTokens", [11, width])
     let embedded = graph.append(
@@ -37,7 +38,8 @@ public struct TinyGraph: WeightSource {
       .attention(
         query: rotary("layers.0.attention.rotaryQuery", query, heads),
         key: rotary("layers.0.attention.rotaryKey", key, keyHeads), value: value,
-        headCount: heads, keyHeadCount: keyHeads, scale: 1 / Double(headWidth).squareRoot()))
+        AttentionSettings(
+          headCount: heads, keyHeadCount: keyHeads, scale: 1 / Double(headWidth).squareRoot())))
     let attended = graph.linear("layers.0.attention.output", attention, width)
     let stream = graph.append("layers.0.attentionResidual", width, .add(embedded, attended))
     let normalisedAgain = graph.rmsNorm("layers.0.postAttentionNorm", stream)
@@ -80,7 +82,7 @@ public struct TinyGraph: WeightSource {
   private mutating func rmsNorm(_ name: String, _ input: ModelValue) -> ModelValue {
     let width = model.nodes[input].width
     let gamma = weight("\(name).gamma", [width], center: 1)
-    return append(name, width, .rmsNorm(input, gamma: gamma, epsilon: 1e-5))
+    return append(name, width, .rmsNorm(input, Normalisation(gamma: gamma, epsilon: 1e-5)))
   }
 
   private mutating func linear(_ name: String, _ input: ModelValue, _ outputs: Int) -> ModelValue {

@@ -163,12 +163,12 @@ class Graph:
         return result.transpose(1, 2).reshape(query.shape)
 
     def _rotate(self, node, value, position):
-        heads, dimensions, layout = node["headCount"], node["dimensions"], node["layout"]
+        heads, layout = node["headCount"], node["layout"]
         if layout not in ("halves", "pairs"):
             raise InputError(self.export["source"], f"has the rotary layout {layout}")
+        dimensions = 2 * len(node["frequencies"])
         cosine, sine = (
-            table[position:position + value.shape[1]]
-            for table in self._rotation(node["base"], dimensions))
+            table[position:position + value.shape[1]] for table in self._rotation(node))
         shape = value.shape
         value = value.view(*shape[:2], heads, -1)
         turned, rest = value[..., :dimensions], value[..., dimensions:]
@@ -180,13 +180,13 @@ class Graph:
             turned = torch.stack([a * cosine - b * sine, b * cosine + a * sine], -1).flatten(-2)
         return torch.cat([turned, rest], -1).reshape(shape)
 
-    def _rotation(self, base, dimensions):
-        key, count = (base, dimensions), self.maximum_positions
+    def _rotation(self, node):
+        key = (*node["frequencies"], node.get("magnitude", 1))
         if key not in self._rotations:
-            pairs = torch.arange(dimensions // 2, dtype=torch.float64)
-            angles = torch.arange(count)[:, None] * base ** (-2 * pairs / dimensions)
+            frequencies = torch.tensor(node["frequencies"], dtype=torch.float64)
+            angles = torch.arange(self.maximum_positions)[:, None] * frequencies
             self._rotations[key] = tuple(
-                f(angles).float()[:, None, :] for f in (torch.cos, torch.sin))
+                (f(angles) * key[-1]).float()[:, None, :] for f in (torch.cos, torch.sin))
         return self._rotations[key]
 
     # Structure that schedules need.

@@ -8,6 +8,7 @@ public enum OperationClass: String, Sendable, CaseIterable {
   case gelu
   case geluTanh
   case silu
+  case tanh
   case softmax
   case layerNorm
   case rmsNorm
@@ -19,6 +20,7 @@ public enum OperationClass: String, Sendable, CaseIterable {
     case .gelu: .gelu
     case .geluTanh: .geluTanh
     case .silu: .silu
+    case .tanh: .tanh
     case .softmax, .layerNorm, .rmsNorm: nil
     }
   }
@@ -29,6 +31,7 @@ public enum OperationClass: String, Sendable, CaseIterable {
     case .gelu: self = .gelu
     case .geluTanh: self = .geluTanh
     case .silu: self = .silu
+    case .tanh: self = .tanh
     }
   }
 }
@@ -41,7 +44,7 @@ extension ModelOperation {
     case .rmsNorm: .rmsNorm
     case .attention: .softmax
     case .activation(_, let activation): OperationClass(activation)
-    case .embed, .linear, .rotary, .add, .multiply: nil
+    case .embed, .linear, .rotary, .add, .multiply, .scale, .softCap, .pool: nil
     }
   }
 }

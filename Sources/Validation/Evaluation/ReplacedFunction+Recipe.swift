@@ -43,14 +43,14 @@ extension ReplacedFunction {
           function.calibrated = calibration.histograms[node.name]?[.denominator]
           result.append(function)
         }
-      case (.layerNorm(_, _, _, let epsilon), .normalisation(let form)),
-        (.rmsNorm(_, _, let epsilon), .normalisation(let form)):
+      case (.layerNorm(_, let settings), .normalisation(let form)),
+        (.rmsNorm(_, let settings), .normalisation(let form)):
         var function = inverseRoot(
           node.name, form,
           valid: try calibration.normalisedRange(
-            node.name, epsilon: epsilon, headroom: recipe.headroom), recipe)
+            node.name, epsilon: settings.epsilon, headroom: recipe.headroom), recipe)
         function.calibrated = calibration.histograms[node.name]?[.variance]
-        function.calibratedShift = epsilon
+        function.calibratedShift = settings.epsilon
         result.append(function)
       default: break
       }
@@ -70,6 +70,7 @@ extension ReplacedFunction {
     case .gelu: "GeLU"
     case .geluTanh: "GeLU (tanh)"
     case .silu: "SiLU"
+    case .tanh: "tanh"
     }
   }
 
