@@ -161,7 +161,12 @@ private struct RowMeasure {
     try interpreter.observe(rows: rows) { index, kind, values in
       guard index == node else { return }
       if let epsilon {
-        if kind == .variance { result = values.map { Double($0) + epsilon } }
+        guard kind == .variance else { return }
+        // The largest of its groups stands for a row.
+        let groups = values.count / rows.count
+        result = stride(from: 0, to: values.count, by: groups).map { start in
+          Double(values[start..<start + groups].reduce(0, max)) + epsilon
+        }
       } else if kind == .output {
         result = stride(from: 0, to: values.count, by: width).map { start in
           Double(values[start..<start + width].reduce(0) { max($0, abs($1)) })

@@ -10,6 +10,7 @@ import TestSupport
 import Validation
 
 struct NumbersModel {
+  private let folder: ScratchFolder
   let loaded: LoadedModel
   let float: FloatInterpreter
   let approximated: ApproximatedModel
@@ -19,7 +20,8 @@ struct NumbersModel {
   var program: SecureProgram { approximated.program }
 
   init(_ checkpoint: TinyCheckpoint, texts: [[Int]], recipe: Recipe = .accurate) throws {
-    loaded = try ModelLoader.load(path: checkpoint.write(to: ScratchFolder()))
+    folder = try ScratchFolder()
+    loaded = try ModelLoader.load(path: checkpoint.write(to: folder))
     float = try FloatInterpreter(loaded)
     approximated = try ApproximatedModel(
       loaded.model, weights: loaded, recipe: recipe,
