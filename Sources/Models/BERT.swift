@@ -26,9 +26,13 @@ enum BERT {
       return nil
     }
 
-    let prefix = Family.prefix(
-      of: "embeddings.word_embeddings.weight", among: ["", "bert."], in: tensorNames)
-    var graph = GraphBuilder()
+    let tensorFlow = tensorFlowNames(of: tensorNames)
+    let prefix =
+      tensorFlow != nil
+      ? ""
+      : Family.prefix(
+        of: "embeddings.word_embeddings.weight", among: ["", "bert."], in: tensorNames)
+    var graph = GraphBuilder(names: tensorFlow ?? .plain)
     let tokens = graph.weight(
       "embedTokens", [vocabulary, width], key: prefix + "embeddings.word_embeddings.weight")
     let positionTable = graph.weight(
@@ -71,7 +75,9 @@ enum BERT {
       // The output is the last hidden state: the pooler comes after it, and the position ids are
       // 0, 1, 2 and so on.
       unusedKeys: Set(
-        ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"].map { prefix + $0 })
+        ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"].map {
+          (tensorFlow ?? .plain).storedKey(prefix + $0)
+        })
     )
   }
 }

@@ -20,12 +20,12 @@ enum OPT {
     configuration.require("_remove_final_layer_norm", oneOf: [false], fallback: false)
     configuration.require("enable_bias", oneOf: [true], fallback: true)
     configuration.require("layer_norm_elementwise_affine", oneOf: [true], fallback: true)
-    configuration.require("tie_word_embeddings", oneOf: [true], fallback: true)
+    let isTied = configuration.bool("tie_word_embeddings", fallback: true)
     configuration.requireAbsent("quantization_config")
     let embeddedWidth = configuration.integer(
       "word_embed_proj_dim", in: Limits.width, fallback: width, meaning: "hidden_size")
     guard let width, let inner, let heads, let layers, let vocabulary, let positions,
-      let embeddedWidth
+      let embeddedWidth, let isTied
     else { return nil }
     guard embeddedWidth == width else {
       configuration.fail(
@@ -71,14 +71,18 @@ enum OPT {
 
     stream = graph.layerNorm(
       "finalLayerNorm", stream, epsilon: epsilon, key: prefix + "final_layer_norm")
+    let output =
+      isTied
+      ? tokens
+      : graph.matrix("lmHead", outputs: vocabulary, inputs: width, key: NameTable.outputKey)
     _ = graph.append(
-      "logits", width: vocabulary, .linear(stream, weight: tokens, bias: nil))
+      "logits", width: vocabulary, .linear(stream, weight: output, bias: nil))
     return BuiltModel(
       model: Model(
         family: Family.opt.rawValue, kind: .decoder, vocabularySize: vocabulary,
         maximumPositions: positions, nodes: graph.nodes, weights: graph.weightShapes),
       bindings: graph.bindings,
       // Some writers store the tied output matrix a second time.
-      unusedKeys: ["lm_head.weight"])
+      unusedKeys: isTied ? [NameTable.outputKey] : [])
   }
 }

@@ -12,8 +12,8 @@ public struct ConversionReport: Sendable {
   private let program: SecureProgram
   public let replacements: ReplacementReport
   private let repair: Repair?
-  /// Which file of the checkpoint was taken, where there was a choice.
-  public var notice: String?
+  /// What of the checkpoint was taken and what was not, where there was a choice.
+  public var notices: [String] = []
 
   /// - Throws: `InputError` where the recipe is not resolved.
   public init(
@@ -48,7 +48,7 @@ public struct ConversionReport: Sendable {
       "calibration": calibration.json,
       "operationCount": .integer(program.nodes.count),
       "weightCount": .integer(program.weights.count),
-      "notice": notice.map(JSON.string) ?? .null,
+      "notices": .array(notices.map(JSON.string)),
     ]
   }
 }

@@ -29,12 +29,8 @@ import Testing
     let value: JSON = ["i": 1.0, "r": 9, "b": 1, "s": 2, "l": [1, "x"], "o": []]
     func fault<T>(_ body: (inout JSONReader) throws(InputError) -> T) throws -> String {
       var reader = try reader(value)
-      do throws(InputError) {
-        _ = try body(&reader)
-        return ""
-      } catch {
-        return error.description
-      }
+      let error = #expect(throws: InputError.self) { _ = try body(&reader) }
+      return error?.description ?? ""
     }
     typealias Reader = JSONReader
     #expect(
