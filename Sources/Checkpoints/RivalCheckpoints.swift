@@ -18,7 +18,8 @@ enum RivalCheckpoints {
     guard try !FilePaths.isNewer(index, than: single) else {
       throw failure("are two checkpoints, and the one in shards is the newer")
     }
-    let map = try ShardedCheckpoint.weightMap(index)
+    // A broken index names no checkpoint.
+    guard let map = try? ShardedCheckpoint.weightMap(index) else { return }
     let source = try Checkpoint.openTensors(single)
     let shapes = Dictionary(
       source.tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })

@@ -24,15 +24,17 @@ public enum ModelLoader {
     let built = draft.built
     let heads = check(checkpoint.tensors, against: draft, problems: &problems)
     if let error = problems.error(source: checkpoint.source.path) { throw error }
+    let bindings = built.bindings.mapValues { binding in
+      var binding = binding
+      binding.key = draft.names.storedName(binding.key)
+      return binding
+    }
     let unused = Set(built.unusedKeys.map(draft.names.storedName)).union(heads)
+      .subtracting(bindings.values.map(\.key))
     return LoadedModel(
       model: built.model, checkpoint: checkpoint,
-      unusedKeys: checkpoint.tensors.map(\.name).filter(unused.contains),
-      bindings: built.bindings.mapValues { binding in
-        var binding = binding
-        binding.key = draft.names.storedName(binding.key)
-        return binding
-      }, notices: checkpoint.notices + draft.notices + [TaskHead.notice(heads)].compactMap { $0 })
+      unusedKeys: checkpoint.tensors.map(\.name).filter(unused.contains), bindings: bindings,
+      notices: checkpoint.notices + draft.notices + [TaskHead.notice(heads)].compactMap { $0 })
   }
 
   private static func family(of checkpoint: Checkpoint) throws(InputError) -> Family {
