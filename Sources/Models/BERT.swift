@@ -25,7 +25,9 @@ enum BERT {
       feedForwardNorms: NormPlaces(sum: .layer("output.LayerNorm", epsilon)))
     return TransformerDescription(
       family: .bert, kind: .encoder, sizes: sizes,
-      names: .prefixed(["", "bert."], of: "embeddings.word_embeddings.weight", in: tensorNames),
+      names: tensorFlowNames(of: tensorNames)
+        ?? .prefixed(
+          ["", "bert."], of: "embeddings.word_embeddings.weight", in: tensorNames),
       embedding: EmbeddingDescription(
         tokens: "embeddings.word_embeddings.weight",
         positions: ("embeddings.position_embeddings.weight", sizes.positions, 0),

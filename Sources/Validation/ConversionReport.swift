@@ -13,8 +13,8 @@ public struct ConversionReport: Sendable {
   public let replacements: ReplacementReport
   private let repair: Repair?
   private let unusualRows: UnusualRows?
-  /// Which file of the checkpoint was taken, where there was a choice.
-  public var notice: String?
+  /// What of the checkpoint was taken and what was not, where there was a choice.
+  public var notices: [String] = []
 
   /// - Throws: `InputError` where the recipe is not resolved.
   public init(
@@ -50,7 +50,7 @@ public struct ConversionReport: Sendable {
       "calibration": calibration.json,
       "operationCount": .integer(program.nodes.count),
       "weightCount": .integer(program.weights.count),
-      "notice": notice.map(JSON.string) ?? .null,
+      "notices": .array(notices.map(JSON.string)),
     ]
   }
 }
