@@ -20,6 +20,7 @@ import numpy
 try:
     import gguf  # noqa: F401
     import transformers
+    from safetensors.numpy import load_file
 except ImportError as error:
     print(f"write-references: error: {error}", file=sys.stderr)
     print(
@@ -27,7 +28,7 @@ except ImportError as error:
         "LODGE_TORCH_PYTHON to a Python that has them", file=sys.stderr)
     sys.exit(69)
 
-from references import checks, evaluation
+from references import checks, evaluation, gguf_files
 from references.decoders import DECODERS
 from references.encoders import ENCODERS
 from references.gated import GATED
@@ -54,12 +55,18 @@ def write(folder, case, seed):
         os.remove(generation)
     if case.head == "embedding":
         write_modules(folder, case, model.config.hidden_size)
+    if case.hasGGUF:
+        with open(os.path.join(folder, "config.json")) as file:
+            config = json.load(file)
+        arrays = load_file(os.path.join(folder, "model.safetensors"))
+        gguf_files.write(os.path.join(folder, "model.gguf"), case, config, arrays)
     numpy.save(os.path.join(folder, "outputs.npy"), expected.astype(numpy.float32))
     return {
         "name": case.name,
         "family": model.config.model_type,
         "architecture": case.architecture,
         "head": case.head,
+        "gguf": case.hasGGUF,
         "texts": texts,
         "shape": list(expected.shape),
         "deviation": round(figures["deviation"], 3),

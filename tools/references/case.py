@@ -42,6 +42,8 @@ class Case:
     normalises: bool = False
     # Whether the folder is of sentence-transformers 6, which names its modules in another way.
     isModern: bool = False
+    # Whether model.gguf is written: where llama.cpp's converter loses none of the settings.
+    hasGGUF: bool = False
 
     def generator(self, seed, *names):
         """Random numbers that depend on the seed and these names alone."""

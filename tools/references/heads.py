@@ -127,9 +127,10 @@ def embedding(name, architecture, config, pooling, normalises=False, **more):
 
 EMBEDDINGS = [
     embedding("bert-embedding-mean", "BertModel", BERT, "mean"),
-    embedding("bert-embedding-mean-unit", "BertModel", BERT, "mean", True),
+    embedding("bert-embedding-mean-unit", "BertModel", BERT, "mean", True, hasGGUF=True),
     embedding("bert-embedding-cls", "BertModel", BERT, "cls"),
-    embedding("bert-embedding-cls-unit", "BertModel", BERT, "cls", True, isModern=True),
+    embedding(
+        "bert-embedding-cls-unit", "BertModel", BERT, "cls", True, isModern=True, hasGGUF=True),
     embedding("mpnet-embedding-mean-unit", "MPNetModel", MPNET, "mean", True),
     embedding("xlm-roberta-embedding-cls-unit", "XLMRobertaModel", ROBERTA, "cls", True),
     embedding("distilbert-embedding-mean", "DistilBertModel", DISTILBERT, "mean"),
