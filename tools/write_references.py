@@ -18,9 +18,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy
 
 try:
-    import gguf  # noqa: F401
     import transformers
-    from safetensors.numpy import load_file
+    from references import checks, evaluation, gguf_files
 except ImportError as error:
     print(f"write-references: error: {error}", file=sys.stderr)
     print(
@@ -28,7 +27,8 @@ except ImportError as error:
         "LODGE_TORCH_PYTHON to a Python that has them", file=sys.stderr)
     sys.exit(69)
 
-from references import checks, evaluation, gguf_files
+from safetensors.numpy import load_file
+
 from references.decoders import DECODERS
 from references.encoders import ENCODERS
 from references.gated import GATED
@@ -79,8 +79,8 @@ def line(entry):
     """One row of the table: how far the outputs move without each setting."""
     moved = ", ".join(f"{name} {value:g}" for name, value in entry["settings"].items())
     entropies = " ".join(f"{value:.2f}" for value in entry["entropies"])
-    return (
-        f"{entry['name']}: deviation {entry['deviation']:.2f}, entropy {entropies}; without {moved}")
+    deviation = f"deviation {entry['deviation']:.2f}, entropy {entropies}"
+    return f"{entry['name']}: {deviation}; without {moved}"
 
 
 def write_index(path, head, entries):
@@ -92,7 +92,8 @@ def write_index(path, head, entries):
 
 def main():
     parser = argparse.ArgumentParser(prog="tools/write-references", description=__doc__)
-    parser.add_argument("folder", metavar="FOLDER", help="folder to write, as Tests/Vectors/families")
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="folder to write, as Tests/Vectors/families")
     parser.add_argument("--seed", type=int, default=1, help="of weights and texts (default: 1)")
     parser.add_argument(
         "--only", metavar="NAME", nargs="+", choices=[case.name for case in CASES],

@@ -1,4 +1,4 @@
-"""What one reference model is: its architecture and settings, and the change that each one makes."""
+"""What one reference model is: its architecture and settings, and the change each one makes."""
 
 import dataclasses
 import re

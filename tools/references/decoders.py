@@ -1,4 +1,4 @@
-"""Reference models that continue a text, with layer norms: GPT's line, Falcon, BLOOM and the like."""
+"""Reference models that continue a text, with layer norms: GPT's line, Falcon, BLOOM, others."""
 
 import torch
 
@@ -16,9 +16,11 @@ def decoder(name, architecture, config, settings, **more):
 
 def no_slopes(name):
     """As if the scores had no linear biases."""
-    return changes.replaced(
-        name,
-        lambda mask, heads, dtype: torch.zeros(mask.shape[0] * heads, 1, mask.shape[1], dtype=dtype))
+
+    def zeros(mask, heads, dtype):
+        return torch.zeros(mask.shape[0] * heads, 1, mask.shape[1], dtype=dtype)
+
+    return changes.replaced(name, zeros)
 
 
 NEOX = {"layer_norm_eps": EPSILON, "rotary_pct": 0.5, "rotary_emb_base": 500.0, "hidden_size": 32}
@@ -80,8 +82,8 @@ LINEAR_BIASES = {
     "biases": changes.zero(r"(query_key_value|dense\w*)\.bias$"),
 }
 FALCONS = [
-    # The 7B: one key head, attention and feed-forward side by side after one norm. GGUF does not say
-    # the base of positions nor the width of the feed-forward.
+    # The 7B: one key head, attention and feed-forward side by side after one norm. GGUF does not
+    # say the base of positions nor the width of the feed-forward.
     decoder(
         "falcon", "FalconForCausalLM",
         {**FALCON, "multi_query": True, "parallel_attn": True, "bias": False},

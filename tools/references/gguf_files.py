@@ -19,7 +19,8 @@ ARCHITECTURES = {
 }
 TOKENIZERS = {"bert": "bert", "t5encoder": "t5", "llama": "llama", "gemma": "llama",
               "gemma2": "llama", "gemma3": "llama", "phi3": "llama"}
-# Keys that every architecture may have, and the settings they are read from, the first that is there.
+# Keys that every architecture may have, and the settings they may come from, the first that is
+# there.
 KEYS = [
     ("context_length", ["max_position_embeddings", "n_positions"]),
     ("embedding_length", ["hidden_size", "n_embd", "d_model", "dim"]),
