@@ -44,6 +44,8 @@ class Case:
     isModern: bool = False
     # Whether model.gguf is written: where llama.cpp's converter loses none of the settings.
     hasGGUF: bool = False
+    # Transformers 5 reads the folder otherwise: it wants a second tensor for the same biases.
+    differsIn5: bool = False
 
     def generator(self, seed, *names):
         """Random numbers that depend on the seed and these names alone."""
