@@ -27,45 +27,41 @@ import Testing
 
   @Test func nameEveryFault() throws {
     let value: JSON = ["i": 1.0, "r": 9, "b": 1, "s": 2, "l": [1, "x"], "o": []]
-    func fault<T>(_ body: (inout JSONReader) throws(InputError) -> T) throws -> String {
+    func fault(_ body: (inout Reader) throws -> Void) throws -> String {
       var reader = try reader(value)
-      do throws(InputError) {
-        _ = try body(&reader)
-        return ""
-      } catch {
-        return error.description
-      }
+      let error = #expect(throws: InputError.self) { try body(&reader) }
+      return error?.description ?? ""
     }
     typealias Reader = JSONReader
     #expect(
-      try fault { (r: inout Reader) throws(InputError) in try r.integer("i") }
+      try fault { _ = try $0.integer("i") }
         == "f: top.i: expected an integer")
     #expect(
-      try fault { (r: inout Reader) throws(InputError) in try r.integer("r", in: 1...8) }
+      try fault { _ = try $0.integer("r", in: 1...8) }
         == "f: top.r: 9 is outside 1...8")
     #expect(
-      try fault { (r: inout Reader) throws(InputError) in try r.bool("b") }
+      try fault { _ = try $0.bool("b") }
         == "f: top.b: expected true or false")
     #expect(
-      try fault { (r: inout Reader) throws(InputError) in try r.string("s") }
+      try fault { _ = try $0.string("s") }
         == "f: top.s: expected a string")
     #expect(
-      try fault { (r: inout Reader) throws(InputError) in try r.number("l") }
+      try fault { _ = try $0.number("l") }
         == "f: top.l: expected a number")
     #expect(
-      try fault { (r: inout Reader) throws(InputError) in try r.integers("l") }
+      try fault { _ = try $0.integers("l") }
         == "f: top.l[1]: expected an integer")
     #expect(
-      try fault { (r: inout Reader) throws(InputError) in try r.array("s") }
+      try fault { _ = try $0.array("s") }
         == "f: top.s: expected an array")
     #expect(
-      try fault { (r: inout Reader) throws(InputError) in try r.object("o") }
+      try fault { _ = try $0.object("o") }
         == "f: top.o: expected a JSON object")
     #expect(
-      try fault { (r: inout Reader) throws(InputError) in try r.integer("none") }
+      try fault { _ = try $0.integer("none") }
         == "f: top.none: missing key")
     #expect(
-      try fault { (r: inout Reader) throws(InputError) in try r.finish() }
+      try fault { try $0.finish() }
         == "f: top.b: unknown key")
   }
 
