@@ -1,77 +1,42 @@
-// BERT (Devlin et al. 2019): bidirectional encoder, normalisation after each sub-layer, exact GELU.
+// BERT (Devlin et al. 2019): encoder, learned positions, normalisation after each residual sum.
 
 import Bytes
 
 enum BERT {
-  static func build(_ configuration: inout Configuration, tensorNames: Set<String>) -> BuiltModel? {
-    let width = configuration.integer("hidden_size", in: Limits.width)
-    let inner = configuration.integer("intermediate_size", in: Limits.width)
-    let heads = configuration.integer("num_attention_heads", in: Limits.width)
-    let layers = configuration.integer("num_hidden_layers", in: Limits.layerCount)
-    let vocabulary = configuration.integer("vocab_size", in: Limits.vocabulary)
-    let positions = configuration.integer("max_position_embeddings", in: Limits.positions)
+  static func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
+    -> TransformerDescription?
+  {
+    let sizes = TransformerSizes(&configuration)
     let segments = configuration.integer("type_vocab_size", in: Limits.vocabulary)
     let epsilon = configuration.positiveNumber("layer_norm_eps")
-    configuration.require("hidden_act", oneOf: ["gelu"], fallback: "gelu")
+    let activation = configuration.activation("hidden_act", fallback: "gelu")
     configuration.require("position_embedding_type", oneOf: ["absolute"], fallback: "absolute")
     configuration.require("is_decoder", oneOf: [false], fallback: false)
     configuration.require("add_cross_attention", oneOf: [false], fallback: false)
-    configuration.requireAbsent("quantization_config")
-    guard let width, let inner, let heads, let layers, let vocabulary, let positions, let segments,
-      let epsilon
-    else { return nil }
-    guard width.isMultiple(of: heads) else {
-      configuration.fail(
-        "num_attention_heads", "\(heads) heads do not divide the hidden size \(width)")
-      return nil
-    }
+    guard let sizes, let segments, let epsilon else { return nil }
 
-    let prefix = Family.prefix(
-      of: "embeddings.word_embeddings.weight", among: ["", "bert."], in: tensorNames)
-    var graph = GraphBuilder()
-    let tokens = graph.weight(
-      "embedTokens", [vocabulary, width], key: prefix + "embeddings.word_embeddings.weight")
-    let positionTable = graph.weight(
-      "embedPositions", [positions, width], key: prefix + "embeddings.position_embeddings.weight")
-    let segmentTable = graph.weight(
-      "embedSegments", [segments, width], key: prefix + "embeddings.token_type_embeddings.weight")
-    let embedded = graph.append(
-      "embed", width: width,
-      .embed(
-        tokens: tokens, positions: positionTable, positionOffset: 0, segments: segmentTable))
-    var stream = graph.layerNorm(
-      "embedLayerNorm", embedded, epsilon: epsilon, key: prefix + "embeddings.LayerNorm")
-
-    for index in 0..<layers {
-      let layer = "layers.\(index)"
-      let key = "\(prefix)encoder.layer.\(index)."
-      let attended = graph.selfAttention(
-        layer, stream, headCount: heads,
-        keys: .init(
-          query: key + "attention.self.query", key: key + "attention.self.key",
-          value: key + "attention.self.value", output: key + "attention.output.dense"))
-      stream = graph.append("\(layer).attentionResidual", width: width, .add(stream, attended))
-      stream = graph.layerNorm(
-        "\(layer).attentionLayerNorm", stream, epsilon: epsilon,
-        key: key + "attention.output.LayerNorm")
-
-      let down = graph.feedForward(
-        layer, stream, innerWidth: inner, .gelu, up: key + "intermediate.dense",
-        down: key + "output.dense")
-      stream = graph.append("\(layer).feedForwardResidual", width: width, .add(stream, down))
-      stream = graph.layerNorm(
-        "\(layer).feedForwardLayerNorm", stream, epsilon: epsilon, key: key + "output.LayerNorm")
-    }
-
-    return BuiltModel(
-      model: Model(
-        family: Family.bert.rawValue, kind: .encoder, vocabularySize: vocabulary,
-        maximumPositions: positions, nodes: graph.nodes, weights: graph.weightShapes),
-      bindings: graph.bindings,
+    let layer = LayerDescription(
+      attention: AttentionDescription(
+        query: .init("attention.self.query"), key: .init("attention.self.key"),
+        value: .init("attention.self.value"), output: .init("attention.output.dense")),
+      feedForward: FeedForwardDescription(
+        activation: activation, up: .init("intermediate.dense"), down: .init("output.dense")),
+      attentionNorms: NormPlaces(sum: .layer("attention.output.LayerNorm", epsilon)),
+      feedForwardNorms: NormPlaces(sum: .layer("output.LayerNorm", epsilon)))
+    return TransformerDescription(
+      family: .bert, kind: .encoder, sizes: sizes,
+      names: tensorFlowNames(of: tensorNames)
+        ?? .prefixed(
+          ["", "bert."], of: "embeddings.word_embeddings.weight", in: tensorNames),
+      embedding: EmbeddingDescription(
+        tokens: "embeddings.word_embeddings.weight",
+        positions: ("embeddings.position_embeddings.weight", sizes.positions, 0),
+        segments: ("embeddings.token_type_embeddings.weight", segments),
+        norm: .layer("embeddings.LayerNorm", epsilon)),
+      layerKey: "encoder.layer.", layers: Array(repeating: layer, count: sizes.layerCount),
+      head: .states,
       // The output is the last hidden state: the pooler comes after it, and the position ids are
       // 0, 1, 2 and so on.
-      unusedKeys: Set(
-        ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"].map { prefix + $0 })
-    )
+      unusedKeys: ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"])
   }
 }

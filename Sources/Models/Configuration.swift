@@ -23,7 +23,7 @@ struct Configuration {
   }
 
   /// The value at `key`, which may be null, or nil where there is none.
-  private func find(_ key: String) -> JSON? {
+  func find(_ key: String) -> JSON? {
     var result: JSON? = value
     for part in key.split(separator: ".") {
       guard case .object(let members)? = result else { return nil }
@@ -31,6 +31,9 @@ struct Configuration {
     }
     return result
   }
+
+  /// Lists `key` among those that are read.
+  mutating func mention(_ key: String, _ meaning: String) { note(key, meaning) }
 
   private mutating func note(_ key: String, _ meaning: String) {
     guard !fields.contains(where: { $0.key == key }) else { return }
@@ -40,10 +43,8 @@ struct Configuration {
   /// Whether `key` is there and not null.
   func has(_ key: String) -> Bool { (find(key) ?? .null) != .null }
 
-  /// Collects a fault where `key` is not there at all; null may be.
-  mutating func requirePresent(_ key: String) {
-    if find(key) == nil { fail(key, "missing key") }
-  }
+  /// The first of `keys` that is there, or the first of all.
+  func present(among keys: [String]) -> String { keys.first(where: has) ?? keys.first ?? "" }
 
   /// An integer that must be there, or nil after collecting the fault.
   mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
@@ -59,6 +60,17 @@ struct Configuration {
   ) -> Int? {
     note(key, "integer, else \(meaning)")
     return has(key) ? checkedInteger(key, in: range) : fallback
+  }
+
+  /// An integer, `fallback` where it is absent, or what `null` is where it is null or there is no
+  /// fallback; nil after collecting a fault.
+  mutating func integer(
+    _ key: String, in range: ClosedRange<Int>, fallback: Int?, null: Int?, meaning: String
+  ) -> Int? {
+    guard let fallback, find(key) == nil else {
+      return integer(key, in: range, fallback: null, meaning: fallback?.description ?? meaning)
+    }
+    return integer(key, in: range, fallback: fallback, meaning: "\(fallback)")
   }
 
   private mutating func checkedInteger(_ key: String, in range: ClosedRange<Int>) -> Int? {
@@ -112,13 +124,51 @@ struct Configuration {
 
   /// What `values` has for the string at `key`; nil after collecting that it has nothing for it.
   ///
-  /// - Parameter fallback: what the library that defines the family takes where the key is absent.
+  /// - Parameter fallback: what the library that defines the family takes where the key is absent;
+  ///   nil where it must be there.
   mutating func choice<Value>(
-    _ key: String, among values: KeyValuePairs<String, Value>, fallback: String
+    _ key: String, among values: KeyValuePairs<String, Value>, fallback: String?
   ) -> Value? {
+    guard let fallback = fallback ?? text(key) else {
+      fail(key, has(key) ? "expected a string" : "missing key")
+      return nil
+    }
     require(key, oneOf: values.map { .string($0.key) }, fallback: .string(fallback))
-    let value = has(key) ? find(key) : .string(fallback)
+    let value = find(key) ?? .string(fallback)
     return values.first { .string($0.key) == value }?.value
+  }
+
+  /// The activation function that the Hugging Face library knows by the name at `key`; any after
+  /// collecting that it is not implemented.
+  mutating func activation(_ key: String, fallback: String) -> Activation {
+    let known = choice(
+      key,
+      among: [
+        "gelu": .gelu, "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh,
+        "gelu_fast": .geluTanh, "gelu_accurate": .geluTanh, "gelu_python": .gelu, "relu": .relu,
+        "silu": .silu, "swish": .silu, "tanh": .tanh,
+      ] as KeyValuePairs<String, Activation>, fallback: fallback)
+    return known ?? .gelu
+  }
+
+  /// The length of a sliding window, or nil where there is none; `fallback` is what the library
+  /// takes where the key is absent.
+  mutating func window(_ key: String, fallback: Int?) -> Int? {
+    integer(
+      key, in: Limits.positions, fallback: fallback, null: nil, meaning: "the whole text")
+  }
+
+  /// The string at `key`, or nil.
+  func text(_ key: String) -> String? {
+    if case .string(let text)? = find(key) { text } else { nil }
+  }
+
+  /// Collects a fault and returns true where `key` is one of `values`: known, not implemented, and
+  /// what it would take is in `needs`.
+  mutating func refuse(_ key: String, _ values: [String], needs: String) -> Bool {
+    guard let value = text(key), values.contains(value) else { return false }
+    fail(key, "\"\(value)\" is not implemented: \(needs)")
+    return true
   }
 
   /// Collects a fault unless `key` has one of the values in `implemented`.

@@ -2,7 +2,7 @@
 
 import Bytes
 
-/// What a family's builder makes of a configuration and the tensor names.
+/// What is made of a configuration and the tensor names.
 struct BuiltModel {
   var model: Model
   /// By the weight's name in the graph.
@@ -11,8 +11,7 @@ struct BuiltModel {
   var unusedKeys: Set<String>
 }
 
-/// Builders by `model_type`; a builder reads every setting first and returns nil where these leave
-/// no graph to build, and then has collected why.
+/// Families by `model_type`. Each reads every setting first, and then states what it is made of.
 enum Family: String, CaseIterable {
   case opt
   case gpt2
@@ -33,13 +32,22 @@ enum Family: String, CaseIterable {
     }
   }
 
+  /// Nil after collecting why the settings describe no model.
   func build(_ configuration: inout Configuration, tensorNames: Set<String>) -> BuiltModel? {
+    configuration.requireAbsent("quantization_config")
+    return describe(&configuration, tensorNames: tensorNames)?.build()
+  }
+
+  private func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
+    -> TransformerDescription?
+  {
     switch self {
-    case .opt: OPT.build(&configuration, tensorNames: tensorNames)
-    case .gpt2: GPT2.build(&configuration, tensorNames: tensorNames)
-    case .bert: BERT.build(&configuration, tensorNames: tensorNames)
-    case .chatglm: ChatGLM.build(&configuration, tensorNames: tensorNames)
-    case .llama, .mistral: LLaMA.build(&configuration, family: self, tensorNames: tensorNames)
+    case .opt: OPT.describe(&configuration, tensorNames: tensorNames)
+    case .gpt2: GPT2.describe(&configuration, tensorNames: tensorNames)
+    case .bert: BERT.describe(&configuration, tensorNames: tensorNames)
+    case .chatglm: ChatGLM.describe(&configuration, tensorNames: tensorNames)
+    case .llama, .mistral:
+      LLaMA.describe(&configuration, family: self, tensorNames: tensorNames)
     }
   }
 

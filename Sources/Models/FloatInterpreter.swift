@@ -199,7 +199,7 @@ public struct FloatInterpreter: Sendable {
     return values[model.nodes.count - 1]
   }
 
-  private func evaluate(
+  func evaluate(
     _ index: Int, _ batch: TextBatch, values: [[Float]], observe: Observer?
   ) throws(InputError) -> [Float] {
     let node = model.nodes[index]
@@ -268,7 +268,8 @@ extension FloatInterpreter {
     var result: [Float] = []
     result.reserveCapacity(batch.rowCount * width)
     for text in batch.texts {
-      for (position, token) in text.tokens.enumerated() {
+      for (index, token) in text.tokens.enumerated() {
+        let position = text.firstPosition + index
         var row = try weights.row(token, of: tokenTable, columnCount: width)
         if let segment { row = FloatInterpreter.sum(row, segment) }
         if let positionTable {

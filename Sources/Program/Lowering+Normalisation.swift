@@ -156,7 +156,9 @@ extension Lowering {
     // y = (x - mean) * n / 2^widthBits, or x.
     let widthBits = isCentred ? Int(log2(width).rounded(.up)) : 0
     let shrink = isCentred ? width / pow(2, Double(widthBits)) : 1
-    let range = try calibration.normalisedRange(node.name, headroom: recipe.headroom)
+    // Of the variance plus epsilon, which is what the root is taken of.
+    let range = try calibration.normalisedRange(
+      node.name, epsilon: epsilon, headroom: recipe.headroom)
     let (low, high) = (range.lowerBound, range.upperBound)
 
     // Bits of y and of the inverse root: equal relative precision at the ends of their ranges,
@@ -210,8 +212,8 @@ extension Lowering {
 
     let unit = 1 / (width * shrink * shrink * pow(2, Double(2 * centred.bits)))
     let inverseRoot = try builder.table(
-      total, unit: unit, range: range, tolerance: recipe.tableTolerance
-    ) { scale / (shrink * ($0 + epsilon).squareRoot()) }
+      total, unit: unit, offset: epsilon, range: range, tolerance: recipe.tableTolerance
+    ) { scale / (shrink * $0.squareRoot()) }
     guard isWhole else {
       let rootBits = min(max(Int(budget) - centred.bits, 4), inverseRoot.bits)
       let root = try builder.open(inverseRoot, bits: rootBits)
@@ -225,7 +227,7 @@ extension Lowering {
       timesGamma(
         index, wide, gamma: settings.gamma,
         bound: settings.gamma == nil
-          ? bound : 2 * consumerBound * (high + epsilon).squareRoot() * shrink),
+          ? bound : 2 * consumerBound * high.squareRoot() * shrink),
       bits: numeratorBits)
     let root = try builder.open(
       inverseRoot, bits: min(max(Int(budget) - numerator.bits, 4), inverseRoot.bits))

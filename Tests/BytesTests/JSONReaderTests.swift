@@ -25,43 +25,55 @@ import Testing
     try reader.finish()
   }
 
+  private typealias Reader = JSONReader
+
+  /// What `body` throws, or nothing.
+  private func fault(of value: JSON, _ body: (inout Reader) throws(InputError) -> Any) throws
+    -> String
+  {
+    var reader = try reader(value)
+    do throws(InputError) {
+      _ = try body(&reader)
+      return ""
+    } catch {
+      return error.description
+    }
+  }
+
   @Test func nameEveryFault() throws {
     let value: JSON = ["i": 1.0, "r": 9, "b": 1, "s": 2, "l": [1, "x"], "o": []]
-    func fault(_ body: (inout Reader) throws -> Void) throws -> String {
-      var reader = try reader(value)
-      let error = #expect(throws: InputError.self) { try body(&reader) }
-      return error?.description ?? ""
+    func fault(_ body: (inout Reader) throws(InputError) -> Any) throws -> String {
+      try self.fault(of: value, body)
     }
-    typealias Reader = JSONReader
     #expect(
-      try fault { _ = try $0.integer("i") }
+      try fault { (r: inout Reader) throws(InputError) in try r.integer("i") }
         == "f: top.i: expected an integer")
     #expect(
-      try fault { _ = try $0.integer("r", in: 1...8) }
+      try fault { (r: inout Reader) throws(InputError) in try r.integer("r", in: 1...8) }
         == "f: top.r: 9 is outside 1...8")
     #expect(
-      try fault { _ = try $0.bool("b") }
+      try fault { (r: inout Reader) throws(InputError) in try r.bool("b") }
         == "f: top.b: expected true or false")
     #expect(
-      try fault { _ = try $0.string("s") }
+      try fault { (r: inout Reader) throws(InputError) in try r.string("s") }
         == "f: top.s: expected a string")
     #expect(
-      try fault { _ = try $0.number("l") }
+      try fault { (r: inout Reader) throws(InputError) in try r.number("l") }
         == "f: top.l: expected a number")
     #expect(
-      try fault { _ = try $0.integers("l") }
+      try fault { (r: inout Reader) throws(InputError) in try r.integers("l") }
         == "f: top.l[1]: expected an integer")
     #expect(
-      try fault { _ = try $0.array("s") }
+      try fault { (r: inout Reader) throws(InputError) in try r.array("s") }
         == "f: top.s: expected an array")
     #expect(
-      try fault { _ = try $0.object("o") }
+      try fault { (r: inout Reader) throws(InputError) in try r.object("o") }
         == "f: top.o: expected a JSON object")
     #expect(
-      try fault { _ = try $0.integer("none") }
+      try fault { (r: inout Reader) throws(InputError) in try r.integer("none") }
         == "f: top.none: missing key")
     #expect(
-      try fault { try $0.finish() }
+      try fault { (r: inout Reader) throws(InputError) in try r.finish() }
         == "f: top.b: unknown key")
   }
 
