@@ -247,7 +247,8 @@ public struct FloatInterpreter: Sendable {
     case .scale(let input, let factor):
       return values[input].map { Float(Double($0) * factor) }
     case .softCap(let input, let cap):
-      return values[input].map { Float(FloatInterpreter.softCap(Double($0), cap)) }
+      let function = softCap(cap, name: node.name)
+      return values[input].map { Float(function(Double($0))) }
     case .pool(let input, let pooling):
       return pool(values[input], batch, width: node.width, pooling)
     }

@@ -29,7 +29,7 @@ extension ReplacedFunction {
           valid: made.clamped(to: -bound...bound), choice)
         function.calibrated = calibration.histograms[name]?[.output]
         result.append(function)
-      case (.attention, .softmax(let softmax)):
+      case (.attention(_, _, _, let settings), .softmax(let softmax)):
         let bound = try calibration.bound(node.name, .scores) * recipe.headroom
         var function = weight(
           node.name, softmax, seen: try calibration.range(node.name, .scores), bound: bound,
@@ -39,7 +39,7 @@ extension ReplacedFunction {
         result.append(function)
         if softmax.subtractsMaximum {
           var function = reciprocal(
-            node.name, keyCount: Double(model.maximumPositions), recipe)
+            node.name, keyCount: Double(model.maximumKeyCount(settings)), recipe)
           function.calibrated = calibration.histograms[node.name]?[.denominator]
           result.append(function)
         }
