@@ -16,8 +16,8 @@ public struct ModelInspection: Sendable {
   /// Path of the tensor file.
   public let path: String
   public let formatName: String
-  /// Which file was taken where there was a choice; else nil.
-  public let notice: String?
+  /// What was taken for the model and what was not, where there was a choice.
+  public let notices: [String]
   public let family: String
   public let kind: ModelKind
   public let vocabularySize: Int
@@ -43,7 +43,7 @@ public struct ModelInspection: Sendable {
     let model = loaded.model
     path = loaded.path
     formatName = loaded.checkpoint.source.formatName
-    notice = loaded.notice
+    notices = loaded.notices
     family = model.family
     kind = model.kind
     vocabularySize = model.vocabularySize
@@ -71,7 +71,7 @@ extension ModelInspection {
   public var json: JSON {
     [
       "file": .string(path), "format": .string(formatName),
-      "notice": notice.map(JSON.string) ?? .null, "family": .string(family),
+      "notices": .array(notices.map(JSON.string)), "family": .string(family),
       "kind": .string(kind.rawValue), "vocabularySize": .integer(vocabularySize),
       "maximumPositions": .integer(maximumPositions), "outputWidth": .integer(outputWidth),
       "nodeCount": .integer(nodeCount), "parameterCount": .integer(parameterCount),
@@ -102,7 +102,7 @@ extension ModelInspection {
     var sizes = TextTable([.left, .left])
     sizes.addRow(["file", path])
     sizes.addRow(["format", formatName])
-    if let notice { sizes.addRow(["note", notice]) }
+    for notice in notices { sizes.addRow(["note", notice]) }
     sizes.addRow(["model", "\(family), \(kind.rawValue)"])
     sizes.addRow([
       "parameters",

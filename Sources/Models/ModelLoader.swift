@@ -4,7 +4,8 @@ public import Bytes
 public import Checkpoints
 
 public enum ModelLoader {
-  /// Opens the checkpoint at `path` and builds its graph; reads headers only.
+  /// Opens the checkpoint at `path` and builds its graph; reads headers only, and token table and
+  /// output matrix where a file holds both although its model ties them.
   ///
   /// - Parameter path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
   /// - Throws: one `InputError` with every unsupported setting, absent tensor, tensor of a wrong
@@ -16,6 +17,7 @@ public enum ModelLoader {
   }
 
   /// Builds the graph of an open checkpoint; throws as `load(path:)` does.
+<<<<<<< HEAD
   public static func load(_ checkpoint: Checkpoint, head: HeadRequest = .automatic)
     throws(InputError) -> LoadedModel
   {
@@ -31,11 +33,28 @@ public enum ModelLoader {
         ?? InputError(checkpoint.configurationPath, "describes no model")
     }
     check(checkpoint.tensors, against: built, problems: &problems)
+=======
+  public static func load(_ checkpoint: Checkpoint) throws(InputError) -> LoadedModel {
+    try Quantisation.check(checkpoint)
+    var draft = try ModelDraft(checkpoint, family: family(of: checkpoint))
+    try draft.takeVocabulary()
+    try draft.takeOutput()
+    var problems = draft.problems
+    let built = draft.built
+    let heads = check(checkpoint.tensors, against: draft, problems: &problems)
+>>>>>>> main
     if let error = problems.error(source: checkpoint.source.path) { throw error }
+    let bindings = built.bindings.mapValues { binding in
+      var binding = binding
+      binding.key = draft.names.storedName(binding.key)
+      return binding
+    }
+    let unused = Set(built.unusedKeys.map(draft.names.storedName)).union(heads)
+      .subtracting(bindings.values.map(\.key))
     return LoadedModel(
       model: built.model, checkpoint: checkpoint,
-      unusedKeys: checkpoint.tensors.map(\.name).filter(built.unusedKeys.contains),
-      bindings: built.bindings)
+      unusedKeys: checkpoint.tensors.map(\.name).filter(unused.contains), bindings: bindings,
+      notices: checkpoint.notices + draft.notices + [TaskHead.notice(heads)].compactMap { $0 })
   }
 
   private static func family(of checkpoint: Checkpoint) throws(InputError) -> Family {
@@ -49,29 +68,38 @@ public enum ModelLoader {
     return family
   }
 
+  /// Collects what does not fit; returns the tensors of a task head, which may be there.
   private static func check(
-    _ tensors: [TensorDescription], against built: BuiltModel, problems: inout ProblemList
-  ) {
+    _ tensors: [TensorDescription], against draft: ModelDraft, problems: inout ProblemList
+  ) -> [String] {
+    let built = draft.built
     let present = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     // Several weights may be parts of one tensor.
     let bindings = Dictionary(
       built.bindings.values.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     for binding in bindings.values.sorted(by: { $0.key < $1.key }) {
-      guard let tensor = present[binding.key] else {
-        problems.add("\(binding.key) is missing")
+      guard let tensor = present[draft.names.storedName(binding.key)] else {
+        problems.add(binding.key, " is missing")
         continue
       }
-      if tensor.shape != binding.storedShape {
-        problems.add("\(tensor.name) has shape \(tensor.shape), expected \(binding.storedShape)")
+      if tensor.shape != binding.storedShape, !draft.explained.contains(tensor.name) {
+        problems.add(
+          tensor.name, " has shape \(tensor.shape), expected \(binding.storedShape)")
       }
       if !tensor.type.isReadableAsFloat {
         problems.add(
-          "\(tensor.name) is of type \(tensor.type.rawValue), which no weight is read from")
+          tensor.name, " is of type \(tensor.type.rawValue), which no weight is read from")
       }
     }
-    let known = Set(bindings.keys).union(built.unusedKeys)
+    let known = Set(Set(bindings.keys).union(built.unusedKeys).map(draft.names.storedName))
+    var heads: [String] = []
     for tensor in tensors where !known.contains(tensor.name) {
-      problems.add("\(tensor.name) is not a tensor of this family")
+      if built.model.kind == .encoder, TaskHead.contains(tensor.name) {
+        heads.append(tensor.name)
+      } else {
+        problems.add(tensor.name, " is not a tensor of this family")
+      }
     }
+    return heads
   }
 }

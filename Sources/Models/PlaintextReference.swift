@@ -5,16 +5,16 @@ public import Bytes
 public enum PlaintextReference {
   /// Runs the checkpoint on the one token list in a token file.
   ///
-  /// - Parameter noted: is told what the checkpoint's notice is.
+  /// - Parameter noted: is told the checkpoint's notices.
   /// - Returns: logits of every position for a decoder, [positions, vocabulary]; the last hidden
   ///   state for an encoder, [positions, width].
   /// - Throws: `InputError` for either file, and for token ids the model cannot take, naming the
   ///   token file.
   public static func output(
-    checkpointPath: String, tokensPath: String, noted: (String?) -> Void = { _ in }
+    checkpointPath: String, tokensPath: String, noted: ([String]) -> Void = { _ in }
   ) throws(InputError) -> FloatMatrix {
     let text = try Text(checkpointPath: checkpointPath, tokensPath: tokensPath)
-    noted(text.loaded.notice)
+    noted(text.loaded.notices)
     return try FloatInterpreter(text.loaded).run(tokens: text.tokens)
   }
 
@@ -25,11 +25,11 @@ public enum PlaintextReference {
   /// - Throws: as `output`; also for an encoder, and where the model has too few positions.
   public static func continuation(
     checkpointPath: String, tokensPath: String, newCount: Int,
-    noted: (String?) -> Void = { _ in }, chosen: (Int) -> Void = { _ in }
+    noted: ([String]) -> Void = { _ in }, chosen: (Int) -> Void = { _ in }
   ) throws(InputError) -> (tokens: [Int], logits: FloatMatrix) {
     precondition(newCount > 0, "a continuation has at least one token")
     let text = try Text(checkpointPath: checkpointPath, tokensPath: tokensPath)
-    noted(text.loaded.notice)
+    noted(text.loaded.notices)
     let model = text.loaded.model
     guard model.kind == .decoder else {
       throw InputError(checkpointPath, "is an encoder, which has no continuation")

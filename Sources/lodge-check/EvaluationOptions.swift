@@ -45,8 +45,10 @@ func requireEvaluationSet(_ arguments: ParsedArguments) throws(UsageError) {
 /// The checkpoint of `--reference`.
 func readReference(_ arguments: ParsedArguments) throws(InputError) -> LoadedModel? {
   guard let path = arguments.optionalString("reference") else { return nil }
-  let loaded = try ModelLoader.load(path: path)
-  arguments.note(loaded.notice)
+  let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
+    try ModelLoader.load(path: path)
+  }
+  arguments.note(loaded.notices)
   return loaded
 }
 

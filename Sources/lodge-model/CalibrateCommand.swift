@@ -46,8 +46,7 @@ let calibrateCommand = Command(
   try AtomicFile.check(out)
   let calibration: CalibrationFile
   if let tokens {
-    let loaded = try ModelLoader.load(path: paths[0])
-    arguments.note(loaded.notice)
+    let loaded = try loadCheckpoint(paths[0], arguments)
     calibration = try CalibrationFile(
       model: loaded.model, weights: loaded, checkpoint: FilePaths.lastComponent(of: loaded.path),
       calibration: calibrate(

@@ -77,8 +77,7 @@ let approximateCommand = Command(
   let memory = try memoryBudget(arguments)
   let out = try arguments.string("out")
   try AtomicFile.check(out)
-  let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
-  arguments.note(loaded.notice)
+  let loaded = try loadCheckpoint(arguments.string("CHECKPOINT"), arguments)
   var recipe = try Recipe.named(arguments.string("recipe"))
   if let headroom = arguments.optionalNumber("headroom") { recipe.headroom = headroom }
   if let text = arguments.optionalString("embedding"), let choice = Recipe.Embedding(rawValue: text)
@@ -115,7 +114,7 @@ let approximateCommand = Command(
   ) { writing.advance(by: $0) }
   writing.finish()
   var report = approximated.report
-  report.notice = loaded.notice
+  report.notices = loaded.notices
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
 

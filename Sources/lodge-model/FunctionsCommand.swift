@@ -38,7 +38,7 @@ let functionsCommand = Command(
   let memory = try memoryBudget(arguments)
   let out = try arguments.string("out")
   try AtomicFile.check(out)
-  let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
+  let loaded = try loadCheckpoint(arguments.string("CHECKPOINT"), arguments)
   let observed = try calibration(arguments, of: loaded, memory: memory)
   var recipe = try Recipe.named(arguments.string("recipe"))
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }

@@ -3,6 +3,16 @@
 import Arguments
 import Bytes
 import Models
+import Sharing
+
+/// The checkpoint at `path`; what the user should know about it is printed.
+func loadCheckpoint(_ path: String, _ arguments: ParsedArguments) throws(InputError) -> LoadedModel {
+  let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
+    try ModelLoader.load(path: path)
+  }
+  arguments.note(loaded.notices)
+  return loaded
+}
 
 let inspectCommand = Command(
   "inspect", summary: "shows a checkpoint's architecture, tensors and non-linear operations",
@@ -30,7 +40,11 @@ let inspectCommand = Command(
   guard arguments.isGiven("CHECKPOINT") else {
     throw UsageError("CHECKPOINT is missing")
   }
-  let inspection = try ModelInspection(path: arguments.string("CHECKPOINT"))
+  let path = try arguments.string("CHECKPOINT")
+  let inspection = ModelInspection(
+    try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
+      try ModelLoader.load(path: path)
+    })
   arguments.console.print(
     arguments.flag("json") ? inspection.json.indentedText : inspection.table)
 }
@@ -69,10 +83,12 @@ let logitsCommand = Command(
   if let newCount = arguments.optionalInteger("new") {
     let progress = Progress(
       "continuing", total: newCount, unit: .items("tokens"), console: arguments.console)
-    let result = try PlaintextReference.continuation(
-      checkpointPath: checkpoint, tokensPath: tokens, newCount: newCount,
-      noted: arguments.note
-    ) { _ in progress.advance() }
+    let result = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
+      try PlaintextReference.continuation(
+        checkpointPath: checkpoint, tokensPath: tokens, newCount: newCount,
+        noted: arguments.note
+      ) { _ in progress.advance() }
+    }
     progress.finish()
     output = result.logits
     let text = JSON.array(result.tokens.map(JSON.integer)).text
@@ -81,8 +97,10 @@ let logitsCommand = Command(
     }
     arguments.console.print(text)
   } else {
-    output = try PlaintextReference.output(
-      checkpointPath: checkpoint, tokensPath: tokens, noted: arguments.note)
+    output = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
+      try PlaintextReference.output(
+        checkpointPath: checkpoint, tokensPath: tokens, noted: arguments.note)
+    }
   }
   try NPY.write(output.npyArray, to: out)
   arguments.console.print("\(out): float32 [\(output.rowCount), \(output.columnCount)]")

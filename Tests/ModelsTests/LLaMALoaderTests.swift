@@ -52,6 +52,7 @@ import Testing
   @Test func acceptsVariantsOfWriting() throws {
     let loaded = try load {
       $0.configuration["tie_word_embeddings"] = true
+      $0.tensors["lm_head.weight"] = $0.tensors["model.embed_tokens.weight"]
       $0.configuration["rope_scaling"] = .null
       $0.configuration["rope_theta"] = 500000
       $0.configuration["sliding_window"] = 6
