@@ -39,14 +39,8 @@ enum BERT {
       attentionNorms: NormPlaces(sum: .layer("attention.output.LayerNorm", epsilon)),
       feedForwardNorms: NormPlaces(sum: .layer("output.LayerNorm", epsilon)))
     return TransformerDescription(
-<<<<<<< HEAD
-      family: family, kind: .encoder, sizes: sizes, names: names(family, in: tensorNames),
-=======
-      family: .bert, kind: .encoder, sizes: sizes,
-      names: tensorFlowNames(of: tensorNames)
-        ?? .prefixed(
-          ["", "bert."], of: "embeddings.word_embeddings.weight", in: tensorNames),
->>>>>>> main
+      family: family, kind: .encoder, sizes: sizes,
+      names: tensorFlowNames(of: tensorNames) ?? names(family, in: tensorNames),
       embedding: EmbeddingDescription(
         tokens: "embeddings.word_embeddings.weight", width: tokenWidth,
         positions: ("embeddings.position_embeddings.weight", positions, offset),

@@ -9,6 +9,8 @@ struct BuiltModel {
   var bindings: [String: WeightBinding]
   /// Checkpoint keys that the family is known to have and inference does not use.
   var unusedKeys: Set<String>
+  /// Whether the token table serves as the output matrix, too.
+  var isTied: Bool
 }
 
 /// Families by `model_type`. Each reads every setting first, and then states what it is made of.

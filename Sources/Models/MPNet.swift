@@ -6,8 +6,8 @@ import Bytes
 enum MPNet {
   /// The row of position 0.
   static let positionOffset = 2
-  /// Distances from here on share a bucket; the configuration does not hold it.
-  static let maximumDistance = 128
+  /// The library takes these whatever the configuration says.
+  static let buckets = RelativeBuckets(count: 32, maximumDistance: 128)
 
   static func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
     -> TransformerDescription?
@@ -16,11 +16,9 @@ enum MPNet {
     let epsilon = configuration.positiveNumber("layer_norm_eps", fallback: 1e-12)
     let activation = configuration.activation("hidden_act", fallback: "gelu")
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
-    configuration.defaults = ["relative_attention_num_buckets": 32]
-    let buckets = RelativeBuckets(
-      &configuration, count: "relative_attention_num_buckets", maximumDistance: maximumDistance)
+    configuration.require("relative_attention_num_buckets", oneOf: [32], fallback: 32)
     let classes = configuration.classCount()
-    guard let rowCount = sizes?.positions, let epsilon, let isTied, let buckets else { return nil }
+    guard let rowCount = sizes?.positions, let epsilon, let isTied else { return nil }
     guard rowCount > positionOffset else {
       configuration.fail("max_position_embeddings", "\(rowCount) rows leave no positions")
       return nil
@@ -60,19 +58,5 @@ enum MPNet {
         "pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids",
         "lm_head.decoder.bias",
       ])
-  }
-}
-
-extension RelativeBuckets {
-  /// Nil after collecting that distances do not fit the buckets.
-  init?(_ configuration: inout Configuration, count key: String, maximumDistance: Int?) {
-    guard let count = configuration.integer(key, in: Limits.width), let maximumDistance else {
-      return nil
-    }
-    guard count >= 4, count.isMultiple(of: 4), maximumDistance > count / 4 else {
-      configuration.fail(key, "\(count) buckets do not fit distances up to \(maximumDistance)")
-      return nil
-    }
-    self.init(count: count, maximumDistance: maximumDistance)
   }
 }

@@ -17,32 +17,17 @@ public enum ModelLoader {
   }
 
   /// Builds the graph of an open checkpoint; throws as `load(path:)` does.
-<<<<<<< HEAD
   public static func load(_ checkpoint: Checkpoint, head: HeadRequest = .automatic)
     throws(InputError) -> LoadedModel
   {
-    let head = try HeadChoice(head, folder: FilePaths.folder(of: checkpoint.configurationPath))
-    let family = try family(of: checkpoint)
-    var configuration = try Configuration(
-      checkpoint.configuration, source: checkpoint.configurationPath)
-    let built = family.build(
-      &configuration, tensorNames: Set(checkpoint.tensors.map(\.name)), head: head)
-    var problems = configuration.problems
-    guard let built else {
-      throw problems.error(source: checkpoint.source.path)
-        ?? InputError(checkpoint.configurationPath, "describes no model")
-    }
-    check(checkpoint.tensors, against: built, problems: &problems)
-=======
-  public static func load(_ checkpoint: Checkpoint) throws(InputError) -> LoadedModel {
     try Quantisation.check(checkpoint)
-    var draft = try ModelDraft(checkpoint, family: family(of: checkpoint))
+    let head = try HeadChoice(head, folder: FilePaths.folder(of: checkpoint.configurationPath))
+    var draft = try ModelDraft(checkpoint, family: family(of: checkpoint), head: head)
     try draft.takeVocabulary()
     try draft.takeOutput()
     var problems = draft.problems
     let built = draft.built
     let heads = check(checkpoint.tensors, against: draft, problems: &problems)
->>>>>>> main
     if let error = problems.error(source: checkpoint.source.path) { throw error }
     let bindings = built.bindings.mapValues { binding in
       var binding = binding

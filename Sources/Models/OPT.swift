@@ -21,7 +21,9 @@ enum OPT {
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
     let tokenWidth = configuration.integer(
       "word_embed_proj_dim", in: Limits.width, fallback: sizes?.width ?? 1, meaning: "hidden_size")
-    guard let sizes, let isTied, let isFirst, let tokenWidth, let hasBias, let isAffine else { return nil }
+    guard let sizes, let isTied, let isFirst, let tokenWidth, let hasBias, let isAffine else {
+      return nil
+    }
     guard tokenWidth == sizes.width else {
       configuration.fail(
         "word_embed_proj_dim", "\(tokenWidth) is not implemented, only \(sizes.width) is")

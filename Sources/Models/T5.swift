@@ -18,10 +18,9 @@ enum T5 {
         width: ["d_model"], innerWidth: "d_ff", headCount: ["num_heads"], headWidth: "d_kv",
         layerCount: ["num_layers"], positions: ["n_positions"]))
     let epsilon = configuration.positiveNumber("layer_norm_epsilon", fallback: 1e-6)
-    let distance = configuration.integer(
-      "relative_attention_max_distance", in: Limits.positions)
     let buckets = RelativeBuckets(
-      &configuration, count: "relative_attention_num_buckets", maximumDistance: distance)
+      &configuration, count: "relative_attention_num_buckets",
+      maximumDistance: "relative_attention_max_distance")
     let activation: (isGated: Bool, Activation)? = configuration.choice(
       "feed_forward_proj",
       among: [
@@ -55,5 +54,22 @@ enum T5 {
       // Copies of the token table, and the decoder of a whole model.
       unusedKeys: ["encoder.embed_tokens.weight", "lm_head.weight"],
       unusedNames: tensorNames.filter { $0.hasPrefix("decoder.") })
+  }
+}
+
+extension RelativeBuckets {
+  /// Nil after collecting that distances do not fit the buckets.
+  fileprivate init?(
+    _ configuration: inout Configuration, count countKey: String,
+    maximumDistance distanceKey: String
+  ) {
+    guard let count = configuration.integer(countKey, in: Limits.width),
+      let distance = configuration.integer(distanceKey, in: Limits.positions)
+    else { return nil }
+    guard count >= 4, count.isMultiple(of: 4), distance > count / 4 else {
+      configuration.fail(countKey, "\(count) buckets do not fit distances up to \(distance)")
+      return nil
+    }
+    self.init(count: count, maximumDistance: distance)
   }
 }
