@@ -8,7 +8,9 @@ enum BERT {
     _ configuration: inout Configuration, family: Family, tensorNames: Set<String>
   ) -> TransformerDescription? {
     var sizes = TransformerSizes(&configuration)
-    let segments = configuration.integer("type_vocab_size", in: Limits.vocabulary)
+    // None are in GGUF files of relatives that have no segments.
+    let segments = configuration.integer(
+      "type_vocab_size", in: 0...Limits.vocabulary.upperBound)
     let epsilon = configuration.positiveNumber("layer_norm_eps", fallback: 1e-12)
     let activation = configuration.activation("hidden_act", fallback: "gelu")
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
@@ -44,7 +46,7 @@ enum BERT {
       embedding: EmbeddingDescription(
         tokens: "embeddings.word_embeddings.weight", width: tokenWidth,
         positions: ("embeddings.position_embeddings.weight", positions, offset),
-        segments: ("embeddings.token_type_embeddings.weight", segments),
+        segments: segments == 0 ? nil : ("embeddings.token_type_embeddings.weight", segments),
         norm: .layer("embeddings.LayerNorm", epsilon),
         projection: tokenWidth == sizes.width ? nil : .init("embeddings_project")),
       layerKey: "encoder.layer.", layers: Array(repeating: layer, count: sizes.layerCount),

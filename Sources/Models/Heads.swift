@@ -94,7 +94,7 @@ extension TransformerDescription {
       return self
     }
     guard case .automatic(let pooling) = choice else { return self }
-    if let pooling {
+    if let pooling = pooling ?? configuration.pooling() {
       result.head = HeadDescription(pooling)
     } else if let task = Task.allCases.first(where: {
       architecture?.hasSuffix($0.rawValue) ?? false
@@ -120,6 +120,14 @@ extension Configuration {
   fileprivate mutating func architecture() -> String? {
     mention("architectures", "the class of the model: it names the head")
     return texts("architectures").first
+  }
+
+  /// The pooling of a GGUF file, which says no more.
+  fileprivate mutating func pooling() -> SentencePooling? {
+    guard has("pooling_mode") else { return nil }
+    let rows: RowPooling? = choice(
+      "pooling_mode", among: ["mean": .mean, "cls": .first], fallback: nil)
+    return rows.map { SentencePooling(rows: $0, hasUnitLength: false) }
   }
 
   /// Number of classes: that of their names, else two.

@@ -29,13 +29,9 @@ public enum ModelLoader {
     let built = draft.built
     let heads = check(checkpoint.tensors, against: draft, problems: &problems)
     if let error = problems.error(source: checkpoint.source.path) { throw error }
-    let bindings = built.bindings.mapValues { binding in
-      var binding = binding
-      binding.key = draft.names.storedName(binding.key)
-      return binding
-    }
+    let bindings = built.bindings.mapValues { $0.renamed(draft.names.storedName) }
     let unused = Set(built.unusedKeys.map(draft.names.storedName)).union(heads)
-      .subtracting(bindings.values.map(\.key))
+      .subtracting(built.keys.map(draft.names.storedName))
     return LoadedModel(
       model: built.model, checkpoint: checkpoint,
       unusedKeys: checkpoint.tensors.map(\.name).filter(unused.contains), bindings: bindings,
@@ -60,23 +56,23 @@ public enum ModelLoader {
     let built = draft.built
     let present = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     // Several weights may be parts of one tensor.
-    let bindings = Dictionary(
-      built.bindings.values.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
-    for binding in bindings.values.sorted(by: { $0.key < $1.key }) {
-      guard let tensor = present[draft.names.storedName(binding.key)] else {
-        problems.add(binding.key, " is missing")
+    let expected = Dictionary(
+      built.bindings.values.flatMap(\.tensors), uniquingKeysWith: { first, _ in first })
+    for (key, shape) in expected.sorted(by: { $0.key < $1.key }) {
+      guard let tensor = present[draft.names.storedName(key)] else {
+        problems.add(key, " is missing")
         continue
       }
-      if tensor.shape != binding.storedShape, !draft.explained.contains(tensor.name) {
+      if tensor.shape != shape, !draft.explained.contains(tensor.name) {
         problems.add(
-          tensor.name, " has shape \(tensor.shape), expected \(binding.storedShape)")
+          tensor.name, " has shape \(tensor.shape), expected \(shape)")
       }
       if !tensor.type.isReadableAsFloat {
         problems.add(
           tensor.name, " is of type \(tensor.type.rawValue), which no weight is read from")
       }
     }
-    let known = Set(Set(bindings.keys).union(built.unusedKeys).map(draft.names.storedName))
+    let known = Set(built.keys.union(built.unusedKeys).map(draft.names.storedName))
     var heads: [String] = []
     for tensor in tensors where !known.contains(tensor.name) {
       if built.model.kind == .encoder, TaskHead.contains(tensor.name) {

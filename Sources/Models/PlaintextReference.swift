@@ -6,14 +6,15 @@ public enum PlaintextReference {
   /// Runs the checkpoint on the one token list in a token file.
   ///
   /// - Parameter noted: is told the checkpoint's notices.
-  /// - Returns: logits of every position for a decoder, [positions, vocabulary]; the last hidden
-  ///   state for an encoder, [positions, width].
+  /// - Returns: logits of every position for a decoder, [positions, vocabulary]; what an encoder
+  ///   ends in, [positions, width] or [1, width]: see `Model.output`.
   /// - Throws: `InputError` for either file, and for token ids the model cannot take, naming the
   ///   token file.
   public static func output(
-    checkpointPath: String, tokensPath: String, noted: ([String]) -> Void = { _ in }
+    checkpointPath: String, tokensPath: String, head: HeadRequest = .automatic,
+    noted: ([String]) -> Void = { _ in }
   ) throws(InputError) -> FloatMatrix {
-    let text = try Text(checkpointPath: checkpointPath, tokensPath: tokensPath)
+    let text = try Text(checkpointPath: checkpointPath, tokensPath: tokensPath, head: head)
     noted(text.loaded.notices)
     return try FloatInterpreter(text.loaded).run(tokens: text.tokens)
   }
@@ -62,12 +63,14 @@ public enum PlaintextReference {
     let loaded: LoadedModel
     let tokens: [Int]
 
-    init(checkpointPath: String, tokensPath: String) throws(InputError) {
+    init(checkpointPath: String, tokensPath: String, head: HeadRequest = .automatic)
+      throws(InputError)
+    {
       let texts = try TokenFile.read(tokensPath)
       guard texts.count == 1, let tokens = texts.first else {
         throw InputError(tokensPath, "holds \(texts.count) token lists, expected one")
       }
-      loaded = try ModelLoader.load(path: checkpointPath)
+      loaded = try ModelLoader.load(path: checkpointPath, head: head)
       self.tokens = tokens
       do throws(InputError) {
         try loaded.model.check(tokens)

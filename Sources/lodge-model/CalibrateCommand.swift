@@ -25,7 +25,7 @@ let calibrateCommand = Command(
   options: [
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
     .flag("merge", help: "add calibrations of the same model"),
-    memoryOption,
+    headOption, memoryOption,
     .flag("all", help: "list the values of every node"),
     Option("out", .path, isRequired: true, help: "file to write"),
     .json,

@@ -62,7 +62,7 @@ let approximateCommand = Command(
       help: "by comparison keys (one round), or dealt bits (more rounds, far fewer bytes)"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time that `fitted` weighs"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth that `fitted` weighs"),
-    memoryOption,
+    headOption, memoryOption,
     Option("out", .path, isRequired: true, help: "file to write, such as model.lodge"),
     .json,
   ]

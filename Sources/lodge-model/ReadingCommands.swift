@@ -5,10 +5,19 @@ import Bytes
 import Models
 import Sharing
 
+/// What the user wants an encoder to end in.
+let headOption = Option(
+  "head", .choice(HeadRequest.allCases.map(\.rawValue)), default: HeadRequest.automatic.rawValue,
+  help: "of an encoder: as config.json and modules.json say, or none, for its hidden states")
+
+func requestedHead(_ arguments: ParsedArguments) -> HeadRequest {
+  HeadRequest(rawValue: arguments.string("head")) ?? .automatic
+}
+
 /// The checkpoint at `path`; what the user should know about it is printed.
 func loadCheckpoint(_ path: String, _ arguments: ParsedArguments) throws(InputError) -> LoadedModel {
   let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-    try ModelLoader.load(path: path)
+    try ModelLoader.load(path: path, head: requestedHead(arguments))
   }
   arguments.note(loaded.notices)
   return loaded
@@ -26,7 +35,8 @@ let inspectCommand = Command(
       help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
-    .flag("families", help: "list the model families that are read, and their settings"), .json,
+    .flag("families", help: "list the model families that are read, and their settings"),
+    headOption, .json,
   ]
 ) { arguments in
   if arguments.flag("families") {
@@ -43,7 +53,7 @@ let inspectCommand = Command(
   let path = try arguments.string("CHECKPOINT")
   let inspection = ModelInspection(
     try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-      try ModelLoader.load(path: path)
+      try ModelLoader.load(path: path, head: requestedHead(arguments))
     })
   arguments.console.print(
     arguments.flag("json") ? inspection.json.indentedText : inspection.table)
@@ -52,9 +62,9 @@ let inspectCommand = Command(
 let logitsCommand = Command(
   "logits", summary: "runs the plaintext model in float and writes its outputs",
   details: """
-    Logits (decoder) or last hidden states (encoder), float32 [positions, width]. With --new, the
-    text is continued greedily, and only the logits that each new token was chosen from are written:
-    the rows that `lodge-client --logits` writes.
+    Logits (decoder) or what an encoder ends in, float32 [positions, width], or [1, width] where a
+    text has one row. With --new, the text is continued greedily, and only the logits that each new
+    token was chosen from are written: the rows that `lodge-client --logits` writes.
     """,
   example: """
     lodge-model logits opt-125m --tokens prompt.json --out logits.npy
@@ -67,7 +77,7 @@ let logitsCommand = Command(
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("out", .path, isRequired: true, help: "NPY file to write"),
     Option("new", .integer(1...1 << 20), help: "tokens to continue the text by (decoder)"),
-    Option("tokens-out", .path, help: "JSON file for the new tokens (with --new)"),
+    Option("tokens-out", .path, help: "JSON file for the new tokens (with --new)"), headOption,
   ]
 ) { arguments in
   let tokensOut = arguments.optionalString("tokens-out")
@@ -99,7 +109,8 @@ let logitsCommand = Command(
   } else {
     output = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
       try PlaintextReference.output(
-        checkpointPath: checkpoint, tokensPath: tokens, noted: arguments.note)
+        checkpointPath: checkpoint, tokensPath: tokens, head: requestedHead(arguments),
+        noted: arguments.note)
     }
   }
   try NPY.write(output.npyArray, to: out)

@@ -106,7 +106,7 @@ struct EvaluatorTests {
     }
     #expect(abs(try #require(Correlation.spearman(cosines, scores)) - 0.86586) < 1e-5)
     #expect(abs(try #require(Correlation.pearson(cosines, scores)) - 0.86684) < 1e-5)
-    let interpreter = try FloatInterpreter(ModelLoader.load(path: folder))
+    let interpreter = try FloatInterpreter(ModelLoader.load(path: folder, head: .none))
     for index in 0..<12 {
       let embeddings = try [tokens[index].0, tokens[index].1].map { ids in
         let output = try interpreter.run(tokens: ids)
