@@ -32,7 +32,8 @@ extension Lowering {
         .combine([Term(scores.id, 1), Term(maximum.id, -1)], constant: 0), bits: scores.bits,
         bound: range.upperBound - range.lowerBound)
       domain =
-        range.lowerBound - range.upperBound...ReplacementSite(.softmax, keyCount: mostKeys)
+        range.lowerBound
+        - range.upperBound...ReplacementSite(.softmax, keyCount: mostKeys)
         .scoreSlack
     }
 

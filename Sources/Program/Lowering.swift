@@ -61,6 +61,8 @@ public struct LoweredNode: Equatable, Sendable {
   /// Names of the model's weights, of the node's width.
   public var gamma: String?
   public var beta: String?
+  /// What the reader of the output does to it.
+  public var softCap: Double?
 }
 
 /// A model value in the course of lowering.
@@ -103,7 +105,8 @@ struct Lowering {
       program: SecureProgram(
         family: model.family, kind: model.kind,
         clientInput: recipe.embedding == .secret ? .oneHot : .embedding,
-        vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions))
+        vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions,
+        output: OutputDescription(meaning: model.output)))
     lastAttention =
       model.kind == .encoder
       ? nil
@@ -175,13 +178,10 @@ struct Lowering {
       lowered.append(
         .plain(
           try scaled(plain(input), by: factor * scale, bound: outputBound(index) * scale)))
-    case .softCap: throw notLowered("soft-capping")
-    case .pool: throw notLowered("pooling")
+    case .softCap(let input, let cap): lowered.append(.plain(try softCap(index, input, cap)))
+    case .pool(let input, let pooling):
+      lowered.append(.plain(try pool(plain(input), pooling, bound: outputBound(index))))
     }
-  }
-
-  private func notLowered(_ what: String) -> InputError {
-    InputError("lowering", place: builder.label, "\(what) is not lowered yet")
   }
 
   /// Materialises and reveals the last value.
@@ -193,7 +193,8 @@ struct Lowering {
 
   /// What each node's value has become.
   func traced() -> [LoweredNode] {
-    lowered.enumerated().map { index, value in
+    let nodes = model.nodes.indices
+    return lowered.enumerated().map { index, value in
       switch value {
       case .normalised(let value, let pending):
         return LoweredNode(
@@ -205,7 +206,11 @@ struct Lowering {
           case .linear, .rotary, .scale, .layerNorm, .rmsNorm: true
           default: false
           }
-        return LoweredNode(value: value.id, factor: isScaled ? queryScale(index) : 1)
+        var node = LoweredNode(value: value.id, factor: isScaled ? queryScale(index) : 1)
+        if case .softCap(_, let cap) = model.nodes[index].operation, index == nodes.upperBound - 1 {
+          node.softCap = cap
+        }
+        return node
       }
     }
   }
