@@ -38,18 +38,19 @@ extension Lowering {
       value = centred.value
       factor /= centred.shrink
     }
+    let source = WeightFormula(tensor: pending.gamma, factor: factor)
+    let precision = self.precision(source, factor: factor)
     // Small factors need more bits; a little less than all of them saves a truncation.
-    let wanted = bits + max(-Int(log2(factor).rounded(.down)), 0)
-    var room = 61 - value.bits - PieceLayout.integerBits(bound)
-    if room < min(wanted, bits + 4) - 4 {
-      value = try builder.rescale(value, to: 61 - wanted - PieceLayout.integerBits(bound))
+    let wanted = precision.wanted
+    var room = 61 - value.bits - magnitudeBits(bound)
+    if room < min(wanted, bits + 4) - 4 || room < precision.needed {
+      value = try builder.rescale(value, to: 61 - wanted - magnitudeBits(bound))
       room = wanted
     }
     let scale = builder.weight(
       ProgramWeight(
         name: "\(name).scale", rowCount: 1, columnCount: width,
-        fractionalBits: min(wanted, room),
-        source: WeightFormula(tensor: pending.gamma, factor: factor)))
+        fractionalBits: min(wanted, room), source: source))
     let scaled = try builder.emit(
       .scale(builder.open(value).id, weight: scale), bits: value.bits + min(wanted, room),
       bound: bound)
@@ -96,18 +97,10 @@ extension Lowering {
 
     // Bits of y and of the inverse root: equal relative precision at the ends of their ranges,
     // with a product that the following layers can take without a truncation.
-    var consumerBound = try outputBound(index)
-    for consumer in consumers(of: index) {
-      if case .linear = model.nodes[consumer].operation {
-        var bound = try outputBound(consumer) * queryScale(consumer)
-        if consumers(of: consumer).contains(where: isRotary) {
-          bound *= pow(2, Double(Lowering.rotationBits))
-        }
-        consumerBound = max(consumerBound, bound)
-      }
-    }
-    let room = 61 - bits - Int(log2(consumerBound).rounded(.up))
-    let fitsDirectly = room >= 2 * bits - 2
+    let rooms = try consumerRooms(index)
+    // More bits for weights may take some of those here, but no further truncation.
+    let fitsDirectly = rooms.least >= 2 * bits - 2
+    let room = fitsDirectly ? max(rooms.wanted, 2 * bits - 2) : rooms.wanted
     let budget = Double(fitsDirectly ? min(room, 40) : 40)
     let lowRoot = log2(low.squareRoot() * shrink)
     let highRoot = log2(high.squareRoot() * shrink)
@@ -143,6 +136,31 @@ extension Lowering {
       .multiply(centred.id, root.id), bits: centred.bits + root.bits,
       bound: width.squareRoot() * 2)
     return fitsDirectly ? product : try builder.rescale(product, to: bits)
+  }
+
+  /// Fractional bits that all readers of node `index` can take without a truncation, where their
+  /// weights have the recipe's or those that they should have.
+  private func consumerRooms(_ index: Int) throws(InputError) -> (least: Int, wanted: Int) {
+    var least = 61 - bits - magnitudeBits(try outputBound(index))
+    var wanted = least
+    for consumer in consumers(of: index) {
+      guard case .linear(_, let weight, _) = model.nodes[consumer].operation else { continue }
+      let scale = queryScale(consumer)
+      var bound = try outputBound(consumer) * scale
+      if consumers(of: consumer).contains(where: isRotary) {
+        bound *= pow(2, Double(Lowering.rotationBits))
+      }
+      var source = WeightFormula(tensor: weight, factor: scale)
+      if case .layerNorm(_, let settings) = model.nodes[index].operation {
+        source.columnScale = settings.gamma
+      }
+      if case .rmsNorm(_, let settings) = model.nodes[index].operation {
+        source.columnScale = settings.gamma
+      }
+      least = min(least, 61 - bits - magnitudeBits(bound))
+      wanted = min(wanted, 61 - precision(source).wanted - magnitudeBits(bound))
+    }
+    return (least, wanted)
   }
 
   private func isRotary(_ index: Int) -> Bool {
