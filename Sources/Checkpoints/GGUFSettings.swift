@@ -51,10 +51,8 @@ struct GGUFSettings {
       "attention.head_count_kv", to: "num_key_value_heads", of: &members,
       fallback: members["num_attention_heads"])
     members["tie_word_embeddings"] = .bool(!has("output.weight"))
-    for (key, value) in [("expert_count", 0), ("expert_used_count", 0), ("clip_kqv", 0)] {
-      metadata.require("attention.\(key)", oneOf: [.integer(value)])
-      metadata.require(key, oneOf: [.integer(value)])
-    }
+    metadata.require("expert_count", oneOf: [0])
+    metadata.require("expert_used_count", oneOf: [0])
     metadata.require("attention.causal", oneOf: [true])
     metadata.drop("tensor_data_layout")
     describeEpsilon()

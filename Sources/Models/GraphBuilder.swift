@@ -37,21 +37,6 @@ struct GraphBuilder {
       key: storedKey(key), shape: [width, shape[1]])
   }
 
-  /// How a matrix is stored where that is not simply all of [outputs, inputs] or its transpose.
-  struct StoredMatrix {
-    /// What Keras splits the inputs into, such as [heads, head width]; nil where it does not.
-    var inputAxes: [Int]?
-    /// The same of the outputs.
-    var outputAxes: [Int]?
-    /// The stored outputs that the matrix consists of, out of `storedOutputs`.
-    var outputRanges: [Range<Int>]?
-    var storedOutputs: Int?
-    /// What weight and bias are multiplied by.
-    var factor: Float = 1
-    /// Layout, where it is not that of the name table.
-    var layout: MatrixLayout?
-  }
-
   /// The same of a weight that several layers share: `key` does not stand after a layer's prefix.
   mutating func sharedWeight(_ name: String, _ shape: [Int], key: String) -> String {
     let prefix = keyPrefix
@@ -73,67 +58,6 @@ struct GraphBuilder {
     var factor: Float = 1
     /// Layout, where it is not that of the name table.
     var layout: MatrixLayout?
-  }
-
-  /// The same of a weight that several layers share: `key` does not stand after a layer's prefix.
-  mutating func sharedWeight(_ name: String, _ shape: [Int], key: String) -> String {
-    let prefix = keyPrefix
-    keyPrefix = ""
-    defer { keyPrefix = prefix }
-    return weight(name, shape, key: key)
-  }
-
-  /// How a matrix is stored where that is not simply all of [outputs, inputs] or its transpose.
-  struct StoredMatrix {
-    /// What Keras splits the inputs into, such as [heads, head width]; nil where it does not.
-    var inputAxes: [Int]?
-    /// The same of the outputs.
-    var outputAxes: [Int]?
-    /// The stored outputs that the matrix consists of, out of `storedOutputs`.
-    var outputRanges: [Range<Int>]?
-    var storedOutputs: Int?
-    /// What weight and bias are multiplied by.
-    var factor: Float = 1
-    /// Layout, where it is not that of the name table.
-    var layout: MatrixLayout?
-  }
-
-  /// The same of a weight that several layers share: `key` does not stand after a layer's prefix.
-  mutating func sharedWeight(_ name: String, _ shape: [Int], key: String) -> String {
-    let prefix = keyPrefix
-    keyPrefix = ""
-    defer { keyPrefix = prefix }
-    return weight(name, shape, key: key)
-  }
-
-  /// How a matrix is stored where that is not simply all of [outputs, inputs] or its transpose.
-  struct StoredMatrix {
-    /// What Keras splits the inputs into, such as [heads, head width]; nil where it does not.
-    var inputAxes: [Int]?
-    /// The same of the outputs.
-    var outputAxes: [Int]?
-    /// The stored outputs that the matrix consists of, out of `storedOutputs`.
-    var outputRanges: [Range<Int>]?
-    var storedOutputs: Int?
-    /// What weight and bias are multiplied by.
-    var factor: Float = 1
-    /// Layout, where it is not that of the name table.
-    var layout: MatrixLayout?
-  }
-
-  /// The same of a weight that several layers share: `key` does not stand after a layer's prefix.
-  mutating func sharedWeight(_ name: String, _ shape: [Int], key: String) -> String {
-    let prefix = keyPrefix
-    keyPrefix = ""
-    defer { keyPrefix = prefix }
-    return weight(name, shape, key: key)
-  }
-
-  /// Declares the weight `name` as `factor` times the checkpoint's tensor `key`.
-  mutating func scaledWeight(_ name: String, _ shape: [Int], key: String, factor: Float) -> String {
-    bindings[name] = WeightBinding(
-      shape: shape, key: storedKey(key), storedShape: shape, factor: factor)
-    return name
   }
 
   /// Declares the matrix `name`, [outputs, inputs], as the checkpoint's tensor `key`.
