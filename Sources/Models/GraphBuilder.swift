@@ -33,8 +33,8 @@ struct GraphBuilder {
   mutating func project(_ name: String, by key: String, to width: Int) {
     guard let shape = bindings[name]?.shape else { return }
     bindings[name]?.shape = [shape[0], width]
-    bindings[name]?.projection = WeightBinding.Projection(
-      key: storedKey(key), shape: [width, shape[1]])
+    let projection = WeightBinding.Projection(key: storedKey(key), shape: [width, shape[1]])
+    bindings[name]?.projection = projection
   }
 
   /// The same of a weight that several layers share: `key` does not stand after a layer's prefix.
@@ -114,7 +114,8 @@ struct GraphBuilder {
       bindings[name]?.addend = norm.gammaAddend
       if !norm.moreGammas.isEmpty {
         bindings[name]?.shape = [width]
-        bindings[name]?.moreKeys = norm.moreGammas.map(storedKey)
+        let keys = norm.moreGammas.map(storedKey)
+        bindings[name]?.moreKeys = keys
       }
       gamma = name
     }

@@ -15,7 +15,8 @@ func requestedHead(_ arguments: ParsedArguments) -> HeadRequest {
 }
 
 /// The checkpoint at `path`; what the user should know about it is printed.
-func loadCheckpoint(_ path: String, _ arguments: ParsedArguments) throws(InputError) -> LoadedModel {
+func loadCheckpoint(_ path: String, _ arguments: ParsedArguments) throws(InputError) -> LoadedModel
+{
   let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
     try ModelLoader.load(path: path, head: requestedHead(arguments))
   }
