@@ -76,7 +76,7 @@ struct GGUFSettings {
   }
 
   private mutating func describeFamily() {
-    members["attention_bias"] = .bool(has("blk.0.attn_q.bias") || has("blk.0.attn_qkv.bias"))
+    if has("blk.0.attn_q.bias") || has("blk.0.attn_qkv.bias") { members["attention_bias"] = true }
     switch architecture {
     case "falcon":
       describeFalcon()
@@ -86,6 +86,7 @@ struct GGUFSettings {
       members["seq_length"] = members.removeValue(forKey: "max_position_embeddings")
     case "gptneox":
       members["use_parallel_residual"] = metadata.take("use_parallel_residual")
+      members["attention_bias"] = .bool(has("blk.0.attn_qkv.bias"))
       describeRotary(base: "rotary_emb_base", share: "rotary_pct")
     case "stablelm":
       members["use_parallel_residual"] = metadata.take("use_parallel_residual") ?? false
@@ -106,7 +107,8 @@ struct GGUFSettings {
   private mutating func describeGated() {
     switch architecture {
     case "llama":
-      members["mlp_bias"] = .bool(has("blk.0.ffn_up.bias"))
+      members["hidden_act"] = "silu"
+      if has("blk.0.ffn_up.bias") { members["mlp_bias"] = true }
       // The one with a window is a Mistral; for the other it would be an unknown setting.
       describeWindow()
       if let window = members["sliding_window"], window != .null {
@@ -138,13 +140,13 @@ struct GGUFSettings {
     members["num_kv_heads"] = .integer(keyHeads)
     members["new_decoder_architecture"] = .bool(hasTwoNorms || keyHeads > 1)
     members["num_ln_in_parallel_attn"] = .integer(hasTwoNorms ? 2 : 1)
-    members["bias"] = members["attention_bias"]
+    members["bias"] = members["attention_bias"] ?? false
   }
 
   /// Zero stands for none.
   private mutating func describeWindow() {
-    let window = metadata.take("attention.sliding_window")
-    members["sliding_window"] = window == 0 ? .null : window ?? .null
+    guard let window = metadata.take("attention.sliding_window") else { return }
+    members["sliding_window"] = window == 0 ? .null : window
   }
 
   private mutating func describeHeadWidth() {
@@ -152,7 +154,8 @@ struct GGUFSettings {
     if let width = metadata.take("attention.key_length") {
       if case .integer(let value) = width { headWidth = value }
       members["head_dim"] = width
-    } else {
+    } else if architecture == "qwen3" || architecture.hasPrefix("gemma") {
+      // Absent, it would be the library's default.
       members["head_dim"] = headWidth.map { .integer($0) }
     }
     metadata.require("attention.value_length", oneOf: [headWidth.map { .integer($0) }])

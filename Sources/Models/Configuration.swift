@@ -242,14 +242,6 @@ struct Configuration {
     fail(key, "\(Configuration.shortText(value)) is not implemented")
   }
 
-  /// Collects a fault where `key` is present, unless it is an object whose members among `members`
-  /// all have the value `harmless`, one at least being there.
-  mutating func requireAbsent(_ key: String, unless members: [String], are harmless: JSON) {
-    let found = members.compactMap { find("\(key).\($0)") }
-    guard found.isEmpty || found.contains(where: { $0 != harmless }) else { return }
-    requireAbsent(key)
-  }
-
   /// Collects a fault unless the array at `key`, where it is present, holds nothing but `value`.
   mutating func requireEach(_ key: String, _ value: JSON) {
     note(key, "only \(value.text)")

@@ -44,7 +44,7 @@ extension Family {
       "dynamic and longrope scaling; classes"
     case .gemma, .gemma2, .gemma3Text: "classes; attention both ways (Gemma 3)"
     case .gemma3: "images"
-    case .falcon: "classes; the rounding of ALiBi to 8 bits, which texts over 100 tokens show"
+    case .falcon: "classes; the rounding of ALiBi's products to 8 bits"
     case .opt, .gpt2, .gptj, .bloom: "classes, answers to questions"
     case .bert, .roberta, .xlmRoberta, .distilbert, .electra, .mpnet, .modernbert:
       "answers to questions, multiple choice, use as a decoder"
@@ -60,6 +60,15 @@ extension Family {
       [.states, .tokenLogits, .classes, .tokenClasses, .embedding]
     case .t5: [.states, .embedding]
     default: [.logits]
+    }
+  }
+
+  /// The family that its GGUF files, which do not tell relatives apart, are read as.
+  var familyOfGGUF: Family {
+    switch self {
+    case .mistral: .llama
+    case .roberta, .xlmRoberta, .distilbert: .bert
+    default: self
     }
   }
 }

@@ -85,6 +85,6 @@ extension Family {
     }
     return FamilyDescription(
       name: rawValue, summary: summary, notRead: notRead, outputs: outputs,
-      architectures: GGUFArchitectureNames.of(modelType: rawValue), fields: fields)
+      architectures: GGUFArchitectureNames.of(modelType: familyOfGGUF.rawValue), fields: fields)
   }
 }

@@ -11,7 +11,7 @@ let headOption = Option(
   help: "of an encoder: as config.json and modules.json say, or none, for its hidden states")
 
 func requestedHead(_ arguments: ParsedArguments) -> HeadRequest {
-  HeadRequest(rawValue: arguments.string("head")) ?? .automatic
+  arguments.optionalString("head").flatMap(HeadRequest.init) ?? .automatic
 }
 
 /// The checkpoint at `path`; what the user should know about it is printed.

@@ -207,8 +207,10 @@ import Testing
     #expect(gguf.metadata["tokenizer.ggml.merges"] == .array(count: 50009))
     #expect(gguf.metadata["gptneox.block_count"] == .integer(44))
     #expect(gguf.metadata["gptneox.use_parallel_residual"] == .bool(true))
-    let error = inputError { _ = try Checkpoint(path: "\(shared)/ggml-vocab-gpt-neox.gguf") }
-    #expect(error?.cause.hasPrefix("architecture \"gptneox\" is not implemented") == true)
+    let vocabulary = try Checkpoint(path: "\(shared)/ggml-vocab-gpt-neox.gguf")
+    guard case .object(let members) = vocabulary.configuration else { return }
+    #expect(members["model_type"] == "gpt_neox" && members["hidden_size"] == 6144)
+    #expect(members["rotary_pct"] == 0.25 && members["use_parallel_residual"] == true)
     let doubles = try Safetensors(path: "\(shared)/tensor-2d-float64.safetensors")
     #expect(try doubles.floats("embedding") == [1, 2, 3, 24, 25, 26])
   }

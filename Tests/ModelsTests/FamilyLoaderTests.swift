@@ -1,6 +1,7 @@
 // Every family: settings that change the mathematics and are not implemented are named.
 
 import Bytes
+import Checkpoints
 import Foundation
 import Models
 import TestSupport

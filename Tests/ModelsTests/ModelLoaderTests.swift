@@ -161,7 +161,8 @@ import Testing
     checkpoint.configuration["model_type"] = "rwkv"
     #expect(
       try failure(checkpoint)
-        == #"model_type: "rwkv" is not implemented, only "opt", "gpt2", "bert", "llama", "mistral", "chatglm" are"#
+        == #"model_type: "rwkv" is not implemented, only "#
+        + FamilyDescription.all.map { "\"\($0.name)\"" }.joined(separator: ", ") + " are"
     )
     checkpoint.configuration["model_type"] = nil
     #expect(try failure(checkpoint) == "model_type: missing key")

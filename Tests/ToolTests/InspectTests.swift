@@ -48,6 +48,7 @@ import Testing
     let text = try Tool.succeed("lodge-model", ["inspect", "--families"])
     for family in FamilyDescription.all {
       #expect(text.contains("\(family.name): \(family.summary)"))
+      #expect(text.contains("not read: \(family.notRead)"))
       #expect(family.fields.count > 5)
       for field in family.fields { #expect(text.contains(field.key)) }
     }
@@ -60,6 +61,9 @@ import Testing
       var reader = try JSONReader(entry, source: "output")
       let name = try reader.string("modelType")
       #expect(try !reader.string("summary").isEmpty)
+      #expect(try !reader.string("notRead").isEmpty)
+      #expect(try !reader.array("outputs").isEmpty)
+      _ = try reader.array("ggufArchitectures")
       for field in try reader.array("fields") {
         var member = try JSONReader(field, source: "output")
         found[name, default: []].insert(try member.string("key"))
@@ -68,8 +72,8 @@ import Testing
       }
       try reader.finish()
     }
-    #expect(Set(found.keys) == ["opt", "gpt2", "bert", "llama", "mistral", "chatglm"])
-    #expect(found["llama"]?.isSuperset(of: ["rope_theta", "rope_scaling", "hidden_act"]) == true)
+    #expect(Set(found.keys) == Set(FamilyDescription.all.map(\.name)))
+    #expect(found["llama"]?.isSuperset(of: ["rope_theta", "rope_scaling.rope_type", "hidden_act"]) == true)
     #expect(found["opt"]?.isSuperset(of: ["activation_function", "do_layer_norm_before"]) == true)
     try Tool.fail(
       "lodge-model", ["inspect", "x", "--families"], status: 64,

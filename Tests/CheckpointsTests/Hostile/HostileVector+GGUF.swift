@@ -85,7 +85,7 @@ extension HostileVector {
   /// Metadata of a LLaMA that are absent or not implemented.
   private static let architectures = [
     file("no-architecture") { $0.metadata.removeFirst() },
-    file("architecture") { $0.metadata[0].value = .text("falcon") },
+    file("architecture") { $0.metadata[0].value = .text("rwkv") },
     file("no-head-count") { $0.metadata.remove(at: 5) },
     file("head-count") { $0.metadata[5].value = .uint32(0) },
     file("no-width") { $0.metadata.remove(at: 3) },

@@ -25,13 +25,14 @@ extension HostileVector {
   static let configurations: [HostileVector] =
     [
       ("object", [:], "[]"), ("model-type-missing", ["model_type": nil], nil),
-      ("model-type", ["model_type": "bloom"], nil), ("missing", ["hidden_size": nil], nil),
+      ("model-type", ["model_type": "rwkv"], nil), ("missing", ["hidden_size": nil], nil),
       ("range", ["vocab_size": 0], nil), ("integer", ["ffn_dim": 2.5], nil),
-      ("value", ["activation_function": "swish"], nil), ("boolean-value", ["enable_bias": 1], nil),
+      ("value", ["activation_function": "mish"], nil),
+      ("boolean-value", ["_remove_final_layer_norm": 1], nil),
       (
         "five-problems",
         [
-          "activation_function": "swish", "do_layer_norm_before": false, "ffn_dim": "wide",
+          "activation_function": "mish", "_remove_final_layer_norm": true, "ffn_dim": "wide",
           "vocab_size": nil, "num_attention_heads": -1,
         ], nil
       ),
@@ -47,8 +48,12 @@ extension HostileVector {
     ("number", #"{"model_type":"llama","rms_norm_eps":"small"}"#),
     ("positive", #"{"model_type":"llama","rms_norm_eps":0}"#),
     ("boolean", #"{"model_type":"llama","tie_word_embeddings":1}"#),
-    ("absent", #"{"model_type":"llama","sliding_window":16}"#),
-    ("present", #"{"model_type":"mistral"}"#),
+    ("absent", #"{"model_type":"chatglm","pre_seq_len":16}"#),
+    ("string", #"{"model_type":"llama","rope_scaling":{"rope_type":1}}"#),
+    ("known", #"{"model_type":"llama","rope_scaling":{"rope_type":"dynamic"}}"#),
+    ("numbers", #"{"model_type":"llama","rope_scaling":{"rope_type":"factors"}}"#),
+    ("numbers-range", #"{"model_type":"llama","rope_scaling":{"type":"factors","factors":[0.5]}}"#),
+    ("layers", #"{"model_type":"qwen2","layer_types":"full_attention"}"#),
     ("array", #"{"model_type":"llama","layer_types":"full_attention"}"#),
     ("array-element", #"{"model_type":"llama","layer_types":["sliding_attention"]}"#),
   ]
