@@ -43,7 +43,8 @@ public struct Checkpoint: Sendable {
     let isMerged =
       merged.map { FilePaths.resolved($0) == FilePaths.resolved(folder) } ?? false
     let source = try Checkpoint.openTensors(choice?.path ?? path)
-    notices = (choice?.notices ?? []) + source.notices + (isMerged ? [] : adapter.map { [$0.notice] } ?? [])
+    notices =
+      (choice?.notices ?? []) + source.notices + (isMerged ? [] : adapter.map { [$0.notice] } ?? [])
     if let file = source as? GGUF {
       let model = try GGUFModel(file)
       configurationPath = file.path

@@ -98,7 +98,8 @@ struct Adapter {
       problems.add(module, ": has one of lora_A and lora_B only")
       return
     }
-    guard let binding = binding(module + ".weight", of: draft), binding.storedShape.count == 2 else {
+    guard let binding = binding(module + ".weight", of: draft), binding.storedShape.count == 2
+    else {
       problems.add(module, ": is no linear layer of the model")
       return
     }
@@ -114,7 +115,8 @@ struct Adapter {
     let rank = a.shape.first ?? 0
     guard a.shape == [rank, inputs], b.shape == [outputs, rank], rank > 0 else {
       problems.add(
-        module, ": lora_A is \(a.shape) and lora_B \(b.shape), the layer has \(inputs) inputs and "
+        module,
+        ": lora_A is \(a.shape) and lora_B \(b.shape), the layer has \(inputs) inputs and "
           + "\(outputs) outputs")
       return
     }

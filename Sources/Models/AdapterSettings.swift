@@ -89,7 +89,9 @@ struct AdapterSettings {
     var result: [(key: String, value: Double)] = []
     for (pattern, value) in entries.sorted(by: { $0.key < $1.key }) {
       let name = pattern.hasPrefix("^") ? pattern.dropFirst() : pattern[...]
-      let isName = name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "._".contains($0)) }
+      let isName = name.allSatisfy {
+        $0.isASCII && ($0.isLetter || $0.isNumber || "._".contains($0))
+      }
       guard isName, !name.isEmpty, let number = number(value) else {
         problems.add("\(key): \"\(pattern)\" is not the name of a module with a number")
         continue

@@ -93,14 +93,15 @@ import Testing
   private static let query = "model.layers.0.self_attn.q_proj"
   private static let down = "model.layers.1.mlp.down_proj"
 
-  @Test(arguments: [
-    ([:], 4.0, 4.0), (["use_rslora": true], 8 / 2.0.squareRoot(), 8 / 2.0.squareRoot()),
-    (["alpha_pattern": ["q_proj": 1]], 0.5, 4),
-    (["alpha_pattern": ["layers.1.mlp.down_proj": 3, "x": 9]], 4, 1.5),
-    (["alpha_pattern": ["^model.layers.0.self_attn.q_proj": 6]], 3, 4),
-    (["alpha_pattern": ["^q_proj": 6]], 4, 4),
-    (["r": 7, "rank_pattern": ["q_proj": 2, "down_proj": 2]], 4, 4),
-  ] as [([String: JSON], Double, Double)])
+  @Test(
+    arguments: [
+      ([:], 4.0, 4.0), (["use_rslora": true], 8 / 2.0.squareRoot(), 8 / 2.0.squareRoot()),
+      (["alpha_pattern": ["q_proj": 1]], 0.5, 4),
+      (["alpha_pattern": ["layers.1.mlp.down_proj": 3, "x": 9]], 4, 1.5),
+      (["alpha_pattern": ["^model.layers.0.self_attn.q_proj": 6]], 3, 4),
+      (["alpha_pattern": ["^q_proj": 6]], 4, 4),
+      (["r": 7, "rank_pattern": ["q_proj": 2, "down_proj": 2]], 4, 4),
+    ] as [([String: JSON], Double, Double)])
   func weightsAreMerged(changes: [String: JSON], queryScale: Double, downScale: Double) throws {
     let checkpoint = TinyCheckpoint.llama()
     _ = try checkpoint.write(to: base)
@@ -142,7 +143,8 @@ import Testing
     }
     let other = try ScratchFolder()
     let expected = try FloatInterpreter(
-      ModelLoader.load(path: checkpoint.write(to: other))).run(tokens: [1, 2, 3]).values
+      ModelLoader.load(path: checkpoint.write(to: other))
+    ).run(tokens: [1, 2, 3]).values
     #expect(largestDifference(output, expected) < 1e-4)
     let plain = try FloatInterpreter(ModelLoader.load(path: base.path)).run(tokens: [1, 2, 3])
     #expect(largestDifference(output, plain.values) > 0.1)
@@ -222,7 +224,7 @@ import Testing
     _ = try checkpoint.write(to: base)
     #expect(try load().weight("layers.0.attention.wq") == expected)
     try write(factors([(AdapterTests.query + ".lora_A.default.weight", 1, 1)]))
-    #expect(try refusal().contains("is no linear layer") )
+    #expect(try refusal().contains("is no linear layer"))
   }
 
   @Test func wholeTensorsAreReplaced() throws {
@@ -245,20 +247,21 @@ import Testing
     #expect(try refusal().contains("stands for one of two tied matrices"))
   }
 
-  @Test(arguments: [
-    (["use_dora": true], "use_dora: true is not implemented"),
-    (["bias": "all"], #"bias: "all" is not implemented, only "none" is"#),
-    (["lora_bias": true], "lora_bias: true is not implemented"),
-    (["peft_type": "PREFIX_TUNING"], #"peft_type: "PREFIX_TUNING" is not implemented"#),
-    (["init_lora_weights": "pissa"], #"init_lora_weights: "pissa" is not implemented"#),
-    (["layer_replication": [[0, 1]]], "layer_replication: [[0,1]] is not implemented"),
-    (["trainable_token_indices": [1]], "trainable_token_indices: [1] is not implemented"),
-    (["new_kind_of_2030": true], "new_kind_of_2030: true is not implemented"),
-    (["rank_pattern": ["q_.*": 2]], #"rank_pattern: "q_.*" is not the name of a module"#),
-    (["r": 0], "r: expected a positive integer"), (["lora_alpha": "x"], "lora_alpha: expected"),
-    (["use_rslora": 1], "use_rslora: 1 is not implemented"),
-    (["r": 4], "has rank 2, the settings say otherwise"),
-  ] as [([String: JSON], String)])
+  @Test(
+    arguments: [
+      (["use_dora": true], "use_dora: true is not implemented"),
+      (["bias": "all"], #"bias: "all" is not implemented, only "none" is"#),
+      (["lora_bias": true], "lora_bias: true is not implemented"),
+      (["peft_type": "PREFIX_TUNING"], #"peft_type: "PREFIX_TUNING" is not implemented"#),
+      (["init_lora_weights": "pissa"], #"init_lora_weights: "pissa" is not implemented"#),
+      (["layer_replication": [[0, 1]]], "layer_replication: [[0,1]] is not implemented"),
+      (["trainable_token_indices": [1]], "trainable_token_indices: [1] is not implemented"),
+      (["new_kind_of_2030": true], "new_kind_of_2030: true is not implemented"),
+      (["rank_pattern": ["q_.*": 2]], #"rank_pattern: "q_.*" is not the name of a module"#),
+      (["r": 0], "r: expected a positive integer"), (["lora_alpha": "x"], "lora_alpha: expected"),
+      (["use_rslora": 1], "use_rslora: 1 is not implemented"),
+      (["r": 4], "has rank 2, the settings say otherwise"),
+    ] as [([String: JSON], String)])
   func settingsAreRefusedByName(changes: [String: JSON], cause: String) throws {
     _ = try TinyCheckpoint.llama().write(to: base)
     try write(factors([(AdapterTests.query, 16, 16)]), changes)
