@@ -75,7 +75,7 @@ public struct Checkpoint: Sendable {
   /// Opens the tensor file or the index of shards at `path`, whatever its format.
   package static func openTensors(_ path: String) throws(InputError) -> any TensorSource {
     if path.hasSuffix(ShardedCheckpoint.indexSuffix) { return try ShardedCheckpoint(path: path) }
-    guard let format = try CheckpointFormat(contentOf: path) ?? CheckpointFormat(nameOf: path)
+    guard let format = try CheckpointFormat.of(path)
     else {
       let names = CheckpointFormat.allCases.map(\.rawValue).joined(separator: ", ")
       throw InputError(

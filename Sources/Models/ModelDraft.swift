@@ -42,7 +42,16 @@ struct ModelDraft {
     names = best.names
     built = best.built
     problems = best.problems
-    notices = [best.names.notice].compactMap { $0 }
+    notices = [best.names.notice, ModelDraft.codeNotice(checkpoint, family)].compactMap { $0 }
+  }
+
+  /// What to say of a checkpoint that names code of its own; ChatGLM is read as its code has it.
+  private static func codeNotice(_ checkpoint: Checkpoint, _ family: Family) -> String? {
+    guard family != .chatglm, case .object(let members) = checkpoint.configuration,
+      case .object(let classes)? = members["auto_map"], !classes.isEmpty
+    else { return nil }
+    return "\(Checkpoint.configurationFileName) auto_map names code of the model's own, which is "
+      + "not run: it is read as any \(family.rawValue)"
   }
 
   private static func build(

@@ -323,3 +323,24 @@ import Testing
     #expect(loaded.notices == ["the adapter in \(base.path) is merged into 1 tensors"])
   }
 }
+
+/// Adapters that peft wrote (tools/write-adapters): every weight is bit for bit what peft merges.
+@Suite struct MergedAdapterTests {
+  @Test(arguments: ["llama-bfloat16", "llama-float16", "llama-saved", "gpt2-float32"])
+  func weightsAreThoseOfPeft(name: String) throws {
+    let folder = Repository.root.appending(path: "Tests/Vectors/adapters/\(name)").path
+    let adapted = try ModelLoader.load(path: "\(folder)/base", adapter: "\(folder)/adapter")
+    let expected = try ModelLoader.load(path: "\(folder)/merged")
+    let base = try ModelLoader.load(path: "\(folder)/base")
+    #expect(adapted.model == expected.model)
+    var changedCount = 0
+    for weight in expected.model.weights {
+      let found = try adapted.weight(weight.name)
+      let difference = try largestDifference(found, expected.weight(weight.name))
+      // In single precision the order of a sum is left to the library.
+      #expect(name.hasSuffix("float32") ? difference < 1e-6 : difference == 0, "\(weight.name)")
+      if try found != base.weight(weight.name) { changedCount += 1 }
+    }
+    #expect(changedCount >= 3)
+  }
+}

@@ -185,6 +185,19 @@ import Testing
     #expect(try failure(decoder).contains("score.weight is not a tensor of this family"))
   }
 
+  /// Code beside a checkpoint may compute something else than its family does.
+  @Test func codeOfTheModelsOwnIsSaid() throws {
+    var checkpoint = TinyCheckpoint.llama()
+    checkpoint.configuration["auto_map"] = ["AutoModelForCausalLM": "modeling.MyModel"]
+    #expect(
+      try load(checkpoint).notices == [
+        "config.json auto_map names code of the model's own, which is not run: it is read as any "
+          + "llama"
+      ])
+    checkpoint.configuration["auto_map"] = [:]
+    #expect(try load(checkpoint).notices == [])
+  }
+
   @Test(arguments: [9, 15]) func theTableTellsTheVocabulary(stated: Int) throws {
     for make in CheckpointVariantTests.decoders + [{ TinyCheckpoint.bert() }] {
       var checkpoint = make()

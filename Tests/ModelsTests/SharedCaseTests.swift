@@ -169,6 +169,18 @@ import Testing
     for folder in ["infinity", "nan", "bom"] { try expectRow(row, of: made.path(folder)) }
   }
 
+  @Test func generationEndsAtTheEndToken() throws {
+    let made = try SharedCase("30-stop-at-end")
+    let folder = made.path("gpt2")
+    let prompt = try JSON.read("\(folder)/prompts.json")
+    let scratch = try ScratchFolder()
+    let tokens = try scratch.write(prompt.text.utf8, to: "prompt.json")
+    let result = try PlaintextReference.continuation(
+      checkpointPath: folder, tokensPath: tokens, newCount: 8, stop: StopTokens.read(folder))
+    #expect(try result.tokens.map(Double.init) == made.expectedNumbers("tokens"))
+    #expect(result.logits.rowCount == 1)
+  }
+
   @Test func trainingCheckpointsAreRead() throws {
     let made = try SharedCase("28-training-checkpoint")
     let row = try made.expectedNumbers("last_row")

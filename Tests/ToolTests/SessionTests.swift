@@ -47,7 +47,7 @@ import Testing
     let whole = try parties.generate()
     #expect(whole.tokens.count == Tiny.newCapacity)
     let settings = try servers.folder.write(
-      #"{"eos_token_id": [\(whole.tokens[0]), 10000]}"#.utf8, to: "generation_config.json")
+      #"{"eos_token_id": [\#(whole.tokens[0]), 10000]}"#.utf8, to: "generation_config.json")
     let ended = try parties.generate(["--stop", settings])
     #expect(ended.tokens == [whole.tokens[0]] && ended.steps.count == 1)
     #expect(ended.session == 1)
