@@ -74,6 +74,23 @@ struct ModelDraft {
     try? checkpoint.source.tensor(names.storedName(binding.key))
   }
 
+  mutating func note(_ text: String) { notices.append(text) }
+
+  /// Whether tokens are looked up in the tensor of `binding`, or it makes the logits.
+  func isTable(_ binding: WeightBinding) -> Bool {
+    [built.tokenTable, built.outputWeight].contains { name in
+      name.flatMap { built.bindings[$0]?.key } == binding.key
+    }
+  }
+
+  /// Whether the tensor of `binding` makes the logits.
+  func isOutput(_ binding: WeightBinding) -> Bool {
+    built.outputWeight.flatMap { built.bindings[$0]?.key } == binding.key
+  }
+
+  /// Whether one matrix does both.
+  var isTied: Bool { built.tokenTable != nil && built.tokenTable == built.outputWeight }
+
   /// Takes as many tokens as the token table has rows, where `vocab_size` says otherwise.
   ///
   /// The output matrix must have as many; else the problem names both.

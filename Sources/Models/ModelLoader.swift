@@ -7,19 +7,22 @@ public enum ModelLoader {
   /// Opens the checkpoint at `path` and builds its graph; reads headers only, and token table and
   /// output matrix where a file holds both although its model ties them.
   ///
-  /// - Parameter path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
+  /// - Parameters:
+  ///   - path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
+  ///   - adapter: folder of a LoRA adapter that is merged into the weights.
   /// - Throws: one `InputError` with every unsupported setting, absent tensor, tensor of a wrong
-  ///   shape or type, and tensor that the family does not have.
-  public static func load(path: String, head: HeadRequest = .automatic) throws(InputError)
-    -> LoadedModel
-  {
-    try load(Checkpoint(path: path), head: head)
+  ///   shape or type, and tensor that the family does not have; or one with all that is wrong with
+  ///   the adapter.
+  public static func load(
+    path: String, adapter: String? = nil, head: HeadRequest = .automatic
+  ) throws(InputError) -> LoadedModel {
+    try load(Checkpoint(path: path, adapter: adapter), adapter: adapter, head: head)
   }
 
   /// Builds the graph of an open checkpoint; throws as `load(path:)` does.
-  public static func load(_ checkpoint: Checkpoint, head: HeadRequest = .automatic)
-    throws(InputError) -> LoadedModel
-  {
+  public static func load(
+    _ checkpoint: Checkpoint, adapter: String? = nil, head: HeadRequest = .automatic
+  ) throws(InputError) -> LoadedModel {
     try Quantisation.check(checkpoint)
     let head = try HeadChoice(head, folder: FilePaths.folder(of: checkpoint.configurationPath))
     var draft = try ModelDraft(checkpoint, family: family(of: checkpoint), head: head)
@@ -29,6 +32,13 @@ public enum ModelLoader {
     let built = draft.built
     let heads = check(checkpoint.tensors, against: draft, problems: &problems)
     if let error = problems.error(source: checkpoint.source.path) { throw error }
+    var checkpoint = checkpoint
+    if let adapter = try adapter.map({ (path) throws(InputError) in try Adapter(folder: path) }) {
+      let updates = try adapter.updates(of: draft)
+      checkpoint.source = AdaptedSource(
+        original: checkpoint.source, adapter: adapter.source, updates: updates)
+      draft.note("the adapter in \(adapter.folder) is merged into \(updates.count) tensors")
+    }
     let bindings = built.bindings.mapValues { binding in
       var binding = binding
       binding.key = draft.names.storedName(binding.key)

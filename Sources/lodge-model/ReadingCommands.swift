@@ -5,10 +5,16 @@ import Bytes
 import Models
 import Sharing
 
+let adapterOption = Option(
+  "adapter", .path, placeholder: "DIR",
+  help: "LoRA adapter of peft to merge into the weights (folder with adapter_config.json)")
+
 /// The checkpoint at `path`; what the user should know about it is printed.
-func loadCheckpoint(_ path: String, _ arguments: ParsedArguments) throws(InputError) -> LoadedModel {
+func loadCheckpoint(
+  _ path: String, _ arguments: ParsedArguments, adapter: String? = nil
+) throws(InputError) -> LoadedModel {
   let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-    try ModelLoader.load(path: path)
+    try ModelLoader.load(path: path, adapter: adapter)
   }
   arguments.note(loaded.notices)
   return loaded
@@ -26,7 +32,8 @@ let inspectCommand = Command(
       help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
-    .flag("families", help: "list the model families that are read, and their settings"), .json,
+    .flag("families", help: "list the model families that are read, and their settings"),
+    adapterOption, .json,
   ]
 ) { arguments in
   if arguments.flag("families") {
@@ -43,7 +50,7 @@ let inspectCommand = Command(
   let path = try arguments.string("CHECKPOINT")
   let inspection = ModelInspection(
     try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-      try ModelLoader.load(path: path)
+      try ModelLoader.load(path: path, adapter: arguments.optionalString("adapter"))
     })
   arguments.console.print(
     arguments.flag("json") ? inspection.json.indentedText : inspection.table)
@@ -64,15 +71,22 @@ let logitsCommand = Command(
     Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
+    adapterOption,
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("out", .path, isRequired: true, help: "NPY file to write"),
     Option("new", .integer(1...1 << 20), help: "tokens to continue the text by (decoder)"),
+    Option(
+      "stop", .string, placeholder: "ID",
+      help: "end after such a token: ids as 43,47, or the settings (or folder) that name them"),
     Option("tokens-out", .path, help: "JSON file for the new tokens (with --new)"),
   ]
 ) { arguments in
   let tokensOut = arguments.optionalString("tokens-out")
   if tokensOut != nil, arguments.optionalInteger("new") == nil {
     throw UsageError("--tokens-out needs --new")
+  }
+  if arguments.isGiven("stop"), arguments.optionalInteger("new") == nil {
+    throw UsageError("--stop needs --new")
   }
   arguments.printConfiguration()
   let checkpoint = try arguments.string("CHECKPOINT")
@@ -81,11 +95,15 @@ let logitsCommand = Command(
   for path in [out, tokensOut].compactMap({ $0 }) { try AtomicFile.check(path) }
   let output: FloatMatrix
   if let newCount = arguments.optionalInteger("new") {
+    let stop = try arguments.optionalString("stop").map { text throws(InputError) in
+      try StopTokens.read(text)
+    }
     let progress = Progress(
       "continuing", total: newCount, unit: .items("tokens"), console: arguments.console)
     let result = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
       try PlaintextReference.continuation(
-        checkpointPath: checkpoint, tokensPath: tokens, newCount: newCount,
+        checkpointPath: checkpoint, adapterPath: arguments.optionalString("adapter"),
+        tokensPath: tokens, newCount: newCount, stop: stop ?? [],
         noted: arguments.note
       ) { _ in progress.advance() }
     }
@@ -99,7 +117,8 @@ let logitsCommand = Command(
   } else {
     output = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
       try PlaintextReference.output(
-        checkpointPath: checkpoint, tokensPath: tokens, noted: arguments.note)
+        checkpointPath: checkpoint, adapterPath: arguments.optionalString("adapter"),
+        tokensPath: tokens, noted: arguments.note)
     }
   }
   try NPY.write(output.npyArray, to: out)

@@ -112,7 +112,9 @@ import Testing
     #expect(loaded.notices[0].contains("names such as \"\(prefix)"))
     // The names of the file stay what they are where a weight is told.
     #expect(loaded.checkpointKey(of: "layers.0.attention.wo")?.hasPrefix(prefix) == true)
-    #expect(loaded.checkpointKey(of: "layers.0.attention.wo").map(checkpoint.tensors.keys.contains) == true)
+    #expect(
+      loaded.checkpointKey(of: "layers.0.attention.wo").map(checkpoint.tensors.keys.contains)
+        == true)
   }
 
   /// Wrappers of single layers, as activation checkpointing, FSDP and torch.compile put them.
@@ -164,7 +166,9 @@ import Testing
   @Test func headsOfTasksAreSaid() throws {
     var checkpoint = TinyCheckpoint.bert(prefix: "bert.")
     let expected = try output(load(checkpoint))
-    for name in ["classifier.weight", "cls.predictions.bias", "cls.seq_relationship.weight", "qa_outputs.bias"] {
+    for name in [
+      "classifier.weight", "cls.predictions.bias", "cls.seq_relationship.weight", "qa_outputs.bias",
+    ] {
       checkpoint.add(name, [2])
     }
     let loaded = try load(checkpoint)
@@ -198,7 +202,8 @@ import Testing
   @Test func anOutputMatrixOfOtherRowsIsRefused() throws {
     var checkpoint = TinyCheckpoint.llama()
     checkpoint.add("lm_head.weight", [9, 16])
-    #expect(try failure(checkpoint).hasSuffix("lm_head.weight has shape [9, 16], expected [11, 16]"))
+    #expect(
+      try failure(checkpoint).hasSuffix("lm_head.weight has shape [9, 16], expected [11, 16]"))
     checkpoint.configuration["vocab_size"] = 9
     #expect(
       try failure(checkpoint).hasSuffix(

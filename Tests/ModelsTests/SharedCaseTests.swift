@@ -68,6 +68,13 @@ import Testing
     let base = made.path("base-with-adapter")
     let output = try run(ModelLoader.load(path: base), folder: base)
     #expect(try choices(output) == made.expectedNumbers("argmax_base"))
+    let merged = try run(
+      ModelLoader.load(path: base, adapter: made.path("adapter-only")), folder: base)
+    #expect(try choices(merged) == made.expectedNumbers("argmax_merged"))
+    // The same as the model that was merged before.
+    let before = try run(
+      ModelLoader.load(path: made.path("merged-with-adapter")), folder: base)
+    #expect(largestDifference(merged.values, before.values) < 1e-4)
   }
 
   @Test func pointersAndPagesAreSaid() throws {
