@@ -10,14 +10,19 @@ public enum ModelLoader {
   /// - Parameter path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
   /// - Throws: one `InputError` with every unsupported setting, absent tensor, tensor of a wrong
   ///   shape or type, and tensor that the family does not have.
-  public static func load(path: String) throws(InputError) -> LoadedModel {
-    try load(Checkpoint(path: path))
+  public static func load(path: String, head: HeadRequest = .automatic) throws(InputError)
+    -> LoadedModel
+  {
+    try load(Checkpoint(path: path), head: head)
   }
 
   /// Builds the graph of an open checkpoint; throws as `load(path:)` does.
-  public static func load(_ checkpoint: Checkpoint) throws(InputError) -> LoadedModel {
+  public static func load(_ checkpoint: Checkpoint, head: HeadRequest = .automatic)
+    throws(InputError) -> LoadedModel
+  {
     try Quantisation.check(checkpoint)
-    var draft = try ModelDraft(checkpoint, family: family(of: checkpoint))
+    let head = try HeadChoice(head, folder: FilePaths.folder(of: checkpoint.configurationPath))
+    var draft = try ModelDraft(checkpoint, family: family(of: checkpoint), head: head)
     try draft.takeVocabulary()
     try draft.takeOutput()
     var problems = draft.problems

@@ -160,7 +160,11 @@ struct TransformerDescription {
   var layers: [LayerDescription]
   var finalNorm: NormDescription?
   var head: HeadDescription
+  /// Heads of other uses, by what `architectures` calls them.
+  var tasks: [Task: HeadDescription] = [:]
   /// Keys that the family is known to have and inference does not use.
   var unusedKeys: [String] = []
+  /// The same as they stand in the file.
+  var unusedNames: [String] = []
   var contextMarkers: ContextMarkers?
 }
