@@ -28,19 +28,19 @@ struct AdaptedSource: TensorSource {
       return try original.floats(name, in: elements)
     }
     let tensor = try original.tensor(name)
-    let values: [Float]
-    switch update {
-    case .whole(let stored): values = try adapter.floats(stored, in: elements)
-    case .lowRank(let a, let b, let rank, let scale, let isTransposed):
+    var values: [Float]
+    if let whole = update.whole {
+      values = AdaptedSource.rounded(try adapter.floats(whole, in: elements), to: tensor.type)
+    } else {
+      values = try original.floats(name, in: elements)
+    }
+    if let product = update.product {
       let width = tensor.shape.last ?? 1
       let rows = elements.lowerBound / width..<(elements.upperBound - 1) / width + 1
       // Whole rows, of which the first and the last may be more than what is asked for.
-      let delta = try delta(
-        a: a, b: b, rank: rank, scale: scale, isTransposed: isTransposed, rows: rows, width: width)
+      let delta = try delta(product, rows: rows, width: width)
       let first = elements.lowerBound - rows.lowerBound * width
-      var sum = try original.floats(name, in: elements)
-      for index in sum.indices { sum[index] += delta[first + index] }
-      values = sum
+      for index in values.indices { values[index] += delta[first + index] }
     }
     let rounded = AdaptedSource.rounded(values, to: tensor.type)
     if let index = rounded.firstIndex(where: { !$0.isFinite }) {
@@ -53,13 +53,14 @@ struct AdaptedSource: TensorSource {
   }
 
   /// Rows `rows` of scale * B A, or of its transpose.
-  private func delta(
-    a: String, b: String, rank: Int, scale: Float, isTransposed: Bool, rows: Range<Int>, width: Int
-  ) throws(InputError) -> [Float] {
+  private func delta(_ product: Adapter.Product, rows: Range<Int>, width: Int) throws(InputError)
+    -> [Float]
+  {
+    let (a, b, rank, scale) = (product.a, product.b, product.rank, product.scale)
     var result = [Float](repeating: 0, count: rows.count * width)
     let target = MatrixView(
       offset: 0, rowCount: rows.count, columnCount: width, stride: width)
-    if isTransposed {
+    if product.isTransposed {
       // Rows are columns of A; columns are rows of B.
       let inputs = try adapter.tensor(a).shape[1]
       let columns = try TransposedMatrix.columns(rows, rowCount: rank, columnCount: inputs) {

@@ -5,13 +5,22 @@ import Checkpoints
 
 /// An adapter's tensors, each with the tensor of the model that it changes.
 struct Adapter {
+  /// scale * B A, A [rank, inputs] and B [outputs, rank] being tensors of the adapter; or its
+  /// transpose.
+  struct Product {
+    var a: String
+    var b: String
+    var rank: Int
+    var scale: Float
+    var isTransposed: Bool
+  }
+
   /// What is done to a tensor of the model.
-  enum Update {
-    /// W + scale * B A, A [rank, inputs] and B [outputs, rank] being tensors of the adapter; W is
-    /// [outputs, inputs], or its transpose.
-    case lowRank(a: String, b: String, rank: Int, scale: Float, isTransposed: Bool)
-    /// The tensor of the adapter stands for the model's.
-    case whole(String)
+  struct Update {
+    /// The tensor of the adapter that stands for the model's.
+    var whole: String?
+    /// What is added.
+    var product: Product?
   }
 
   private static let prefix = "base_model.model."
@@ -124,16 +133,18 @@ struct Adapter {
       problems.add(module, ": has rank \(rank), the settings say otherwise")
       return
     }
-    result[draft.names.storedName(binding.key)] = .lowRank(
+    result[draft.names.storedName(binding.key), default: Update()].product = Product(
       a: a.name, b: b.name, rank: rank, scale: scale, isTransposed: binding.isTransposed)
   }
 
-  /// A tensor of `modules_to_save`.
+  /// A tensor of `modules_to_save`, or the base's own output matrix, which is saved where it has an
+  /// update.
   private func addWhole(
     _ tensor: TensorDescription, name: String, of draft: ModelDraft,
     to result: inout [String: Update], _ problems: inout ProblemList
   ) {
     let plain = name.replacing(".modules_to_save.default.", with: ".")
+      .replacing(".base_layer.", with: ".")
     guard let binding = binding(plain, of: draft) else {
       problems.add(tensor.name, ": is no tensor of the model")
       return
@@ -146,6 +157,6 @@ struct Adapter {
       problems.add(tensor.name, ": has shape \(tensor.shape), expected \(binding.storedShape)")
       return
     }
-    result[draft.names.storedName(binding.key)] = .whole(tensor.name)
+    result[draft.names.storedName(binding.key), default: Update()].whole = tensor.name
   }
 }
