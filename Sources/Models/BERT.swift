@@ -1,83 +1,116 @@
-// BERT (Devlin et al. 2019): bidirectional encoder, normalisation after each sub-layer, exact GELU.
+// BERT (Devlin et al. 2019), RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020) and ELECTRA
+// (Clark et al. 2020): encoders, learned positions, normalisation after each residual sum.
 
 import Bytes
 
 enum BERT {
-  static func build(_ configuration: inout Configuration, tensorNames: Set<String>) -> BuiltModel? {
-    let width = configuration.integer("hidden_size", in: Limits.width)
-    let inner = configuration.integer("intermediate_size", in: Limits.width)
-    let heads = configuration.integer("num_attention_heads", in: Limits.width)
-    let layers = configuration.integer("num_hidden_layers", in: Limits.layerCount)
-    let vocabulary = configuration.integer("vocab_size", in: Limits.vocabulary)
-    let positions = configuration.integer("max_position_embeddings", in: Limits.positions)
+  static func describe(
+    _ configuration: inout Configuration, family: Family, tensorNames: Set<String>
+  ) -> TransformerDescription? {
+    var sizes = TransformerSizes(&configuration)
     let segments = configuration.integer("type_vocab_size", in: Limits.vocabulary)
-    let epsilon = configuration.positiveNumber("layer_norm_eps")
-    configuration.require("hidden_act", oneOf: ["gelu"], fallback: "gelu")
+    let epsilon = configuration.positiveNumber("layer_norm_eps", fallback: 1e-12)
+    let activation = configuration.activation("hidden_act", fallback: "gelu")
+    let isTied = configuration.bool("tie_word_embeddings", fallback: true)
     configuration.require("position_embedding_type", oneOf: ["absolute"], fallback: "absolute")
     configuration.require("is_decoder", oneOf: [false], fallback: false)
     configuration.require("add_cross_attention", oneOf: [false], fallback: false)
-    configuration.requireAbsent("quantization_config")
-    guard let width, let inner, let heads, let layers, let vocabulary, let positions, let segments,
-      let epsilon
+    let offset = Positions.offset(&configuration, family)
+    if family == .electra { configuration.defaults = ["embedding_size": 128] }
+    let tokenWidth =
+      family == .electra ? configuration.integer("embedding_size", in: Limits.width) : sizes?.width
+    let classes = configuration.classCount()
+    guard let positions = sizes?.positions, let segments, let epsilon, let isTied, let offset,
+      let tokenWidth
     else { return nil }
-    guard width.isMultiple(of: heads) else {
-      configuration.fail(
-        "num_attention_heads", "\(heads) heads do not divide the hidden size \(width)")
+    guard offset < positions else {
+      configuration.fail("pad_token_id", "there are no positions after \(offset)")
       return nil
     }
+    sizes?.positions -= offset
+    guard let sizes else { return nil }
 
-    let tensorFlow = tensorFlowNames(of: tensorNames)
-    let prefix =
-      tensorFlow != nil
-      ? ""
-      : Family.prefix(
-        of: "embeddings.word_embeddings.weight", among: ["", "bert."], in: tensorNames)
-    var graph = GraphBuilder(names: tensorFlow ?? .plain)
-    let tokens = graph.weight(
-      "embedTokens", [vocabulary, width], key: prefix + "embeddings.word_embeddings.weight")
-    let positionTable = graph.weight(
-      "embedPositions", [positions, width], key: prefix + "embeddings.position_embeddings.weight")
-    let segmentTable = graph.weight(
-      "embedSegments", [segments, width], key: prefix + "embeddings.token_type_embeddings.weight")
-    let embedded = graph.append(
-      "embed", width: width,
-      .embed(
-        tokens: tokens, positions: positionTable, positionOffset: 0, segments: segmentTable))
-    var stream = graph.layerNorm(
-      "embedLayerNorm", embedded, epsilon: epsilon, key: prefix + "embeddings.LayerNorm")
-
-    for index in 0..<layers {
-      let layer = "layers.\(index)"
-      let key = "\(prefix)encoder.layer.\(index)."
-      let attended = graph.selfAttention(
-        layer, stream, headCount: heads,
-        keys: .init(
-          query: key + "attention.self.query", key: key + "attention.self.key",
-          value: key + "attention.self.value", output: key + "attention.output.dense"))
-      stream = graph.append("\(layer).attentionResidual", width: width, .add(stream, attended))
-      stream = graph.layerNorm(
-        "\(layer).attentionLayerNorm", stream, epsilon: epsilon,
-        key: key + "attention.output.LayerNorm")
-
-      let down = graph.feedForward(
-        layer, stream, innerWidth: inner, .gelu, up: key + "intermediate.dense",
-        down: key + "output.dense")
-      stream = graph.append("\(layer).feedForwardResidual", width: width, .add(stream, down))
-      stream = graph.layerNorm(
-        "\(layer).feedForwardLayerNorm", stream, epsilon: epsilon, key: key + "output.LayerNorm")
-    }
-
-    return BuiltModel(
-      model: Model(
-        family: Family.bert.rawValue, kind: .encoder, vocabularySize: vocabulary,
-        maximumPositions: positions, nodes: graph.nodes, weights: graph.weightShapes),
-      bindings: graph.bindings,
+    let layer = LayerDescription(
+      attention: AttentionDescription(
+        query: .init("attention.self.query"), key: .init("attention.self.key"),
+        value: .init("attention.self.value"), output: .init("attention.output.dense")),
+      feedForward: FeedForwardDescription(
+        activation: activation, up: .init("intermediate.dense"), down: .init("output.dense")),
+      attentionNorms: NormPlaces(sum: .layer("attention.output.LayerNorm", epsilon)),
+      feedForwardNorms: NormPlaces(sum: .layer("output.LayerNorm", epsilon)))
+    return TransformerDescription(
+      family: family, kind: .encoder, sizes: sizes,
+      names: tensorFlowNames(of: tensorNames) ?? names(family, in: tensorNames),
+      embedding: EmbeddingDescription(
+        tokens: "embeddings.word_embeddings.weight", width: tokenWidth,
+        positions: ("embeddings.position_embeddings.weight", positions, offset),
+        segments: ("embeddings.token_type_embeddings.weight", segments),
+        norm: .layer("embeddings.LayerNorm", epsilon),
+        projection: tokenWidth == sizes.width ? nil : .init("embeddings_project")),
+      layerKey: "encoder.layer.", layers: Array(repeating: layer, count: sizes.layerCount),
+      head: .states,
+      tasks: tasks(
+        family, activation, epsilon, tokenWidth: tokenWidth, isTied: isTied, classCount: classes),
       // The output is the last hidden state: the pooler comes after it, and the position ids are
-      // 0, 1, 2 and so on.
-      unusedKeys: Set(
-        ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"].map {
-          (tensorFlow ?? .plain).storedKey(prefix + $0)
-        })
-    )
+      // 0, 1, 2 and so on. A bias of a matrix that has one of its own is a copy of that.
+      unusedKeys: [
+        "pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids",
+        "cls.predictions.decoder.bias", "cls.seq_relationship.weight", "cls.seq_relationship.bias",
+        "lm_head.decoder.bias",
+      ])
+  }
+
+  private static func names(_ family: Family, in tensorNames: Set<String>) -> NameTable {
+    let prefix =
+      switch family {
+      case .electra: "electra."
+      case .bert: "bert."
+      default: "roberta."
+      }
+    return .prefixed(
+      ["", prefix], of: "embeddings.word_embeddings.weight", in: tensorNames,
+      outside: [
+        "cls", "lm_head", "classifier", "generator_predictions", "generator_lm_head",
+      ])
+  }
+
+  private static func tasks(
+    _ family: Family, _ activation: Activation, _ epsilon: Double, tokenWidth: Int, isTied: Bool,
+    classCount: Int
+  ) -> [Task: HeadDescription] {
+    let (masked, classes): (HeadDescription, HeadDescription)
+    switch family {
+    case .bert:
+      masked = .masked(
+        .init("cls.predictions.transform.dense"), activation,
+        .layer("cls.predictions.transform.LayerNorm", epsilon),
+        .init(weight: "cls.predictions.decoder.weight", bias: "cls.predictions.bias"),
+        isTied: isTied)
+      classes = .classes(.init("pooler.dense"), .tanh, .init("classifier"), count: classCount)
+    case .electra:
+      masked = .masked(
+        .init("generator_predictions.dense"), width: tokenWidth, .gelu,
+        .layer("generator_predictions.LayerNorm", epsilon), .init("generator_lm_head"),
+        isTied: isTied)
+      classes = .classes(
+        .init("classifier.dense"), .gelu, .init("classifier.out_proj"), count: classCount)
+    default:
+      masked = .masked(
+        .init("lm_head.dense"), .gelu, .layer("lm_head.layer_norm", epsilon),
+        .init(weight: "lm_head.decoder.weight", bias: "lm_head.bias"), isTied: isTied)
+      classes = .classes(
+        .init("classifier.dense"), .tanh, .init("classifier.out_proj"), count: classCount)
+    }
+    return [.masked: masked, .classes: classes, .tokenClasses: .tokenClasses(count: classCount)]
+  }
+}
+
+/// Learned positions that begin after that of the padding token.
+enum Positions {
+  /// The row of position 0; nil after collecting a fault.
+  static func offset(_ configuration: inout Configuration, _ family: Family) -> Int? {
+    guard family == .roberta || family == .xlmRoberta else { return 0 }
+    configuration.defaults["pad_token_id"] = 1
+    return configuration.integer("pad_token_id", in: Limits.vocabulary).map { $0 + 1 }
   }
 }

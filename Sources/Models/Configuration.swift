@@ -9,6 +9,10 @@ import Checkpoints
 /// otherwise, which is how the libraries that write these files read it.
 struct Configuration {
   private let value: JSON
+  /// What the library that defines the family takes where a key is absent; null is not absent.
+  var defaults: [String: JSON] = [:]
+  /// What stands before every key, such as "text_config.", and is not said of it.
+  var scope = ""
   private(set) var problems = ProblemList()
   /// Every key that was asked for, once, in order, with what is read from it.
   private(set) var fields: [FamilyDescription.Field] = []
@@ -19,35 +23,36 @@ struct Configuration {
   }
 
   mutating func fail(_ key: String, _ cause: String) {
-    problems.add("\(Checkpoint.configurationFileName) \(key): \(cause)")
+    problems.add("\(Checkpoint.configurationFileName) \(scope)\(key): \(cause)")
   }
 
-  /// The value at `key`, which may be null, or nil where there is none.
+  /// The value at `key`, which may be null, or the default; nil where there is neither.
   private func find(_ key: String) -> JSON? {
     var result: JSON? = value
-    for part in key.split(separator: ".") {
-      guard case .object(let members)? = result else { return nil }
+    for part in (scope + key).split(separator: ".") {
+      guard case .object(let members)? = result else { return defaults[key] }
       result = members[String(part)]
     }
-    return result
+    return result ?? defaults[key]
   }
+
+  /// Lists `key` among those that are read.
+  mutating func mention(_ key: String, _ meaning: String) { note(key, meaning) }
 
   private mutating func note(_ key: String, _ meaning: String) {
     guard !fields.contains(where: { $0.key == key }) else { return }
     fields.append(FamilyDescription.Field(key: key, meaning: meaning))
   }
 
-  /// Whether `key` is there and not null.
+  /// Whether `key` is there or has a default, and is not null.
   func has(_ key: String) -> Bool { (find(key) ?? .null) != .null }
 
-  /// Collects a fault where `key` is not there at all; null may be.
-  mutating func requirePresent(_ key: String) {
-    if find(key) == nil { fail(key, "missing key") }
-  }
+  /// The first of `keys` that is there, or the first of all.
+  func present(among keys: [String]) -> String { keys.first(where: has) ?? keys.first ?? "" }
 
   /// An integer that must be there, or nil after collecting the fault.
   mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
-    note(key, "integer")
+    note(key, "integer" + (defaults[key].map { ", else \($0.text)" } ?? ""))
     return checkedInteger(key, in: range)
   }
 
@@ -57,7 +62,7 @@ struct Configuration {
   mutating func integer(
     _ key: String, in range: ClosedRange<Int>, fallback: Int?, meaning: String
   ) -> Int? {
-    note(key, "integer, else \(meaning)")
+    note(key, "integer, else \(defaults[key]?.text ?? meaning)")
     return has(key) ? checkedInteger(key, in: range) : fallback
   }
 
@@ -99,6 +104,12 @@ struct Configuration {
     return number
   }
 
+  /// A positive number, or nil where there is none, or a fault has been collected.
+  mutating func optionalNumber(_ key: String) -> Double? {
+    note(key, "positive number, or null")
+    return has(key) ? positiveNumber(key) : nil
+  }
+
   /// True or false, or `fallback` where it is absent; nil after collecting a fault.
   mutating func bool(_ key: String, fallback: Bool) -> Bool? {
     note(key, "true or false, else \(fallback)")
@@ -112,13 +123,86 @@ struct Configuration {
 
   /// What `values` has for the string at `key`; nil after collecting that it has nothing for it.
   ///
-  /// - Parameter fallback: what the library that defines the family takes where the key is absent.
+  /// - Parameter fallback: what the library that defines the family takes where the key is absent;
+  ///   nil where it must be there.
   mutating func choice<Value>(
-    _ key: String, among values: KeyValuePairs<String, Value>, fallback: String
+    _ key: String, among values: KeyValuePairs<String, Value>, fallback: String?
   ) -> Value? {
+    guard let fallback = text(key) ?? fallback else {
+      fail(key, has(key) ? "expected a string" : "missing key")
+      return nil
+    }
     require(key, oneOf: values.map { .string($0.key) }, fallback: .string(fallback))
-    let value = has(key) ? find(key) : .string(fallback)
+    let value = find(key) ?? .string(fallback)
     return values.first { .string($0.key) == value }?.value
+  }
+
+  /// The activation function that the Hugging Face library knows by the name at `key`; any after
+  /// collecting that it is not implemented.
+  mutating func activation(_ key: String, fallback: String) -> Activation {
+    let known = choice(
+      key,
+      among: [
+        "gelu": .gelu, "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh,
+        "gelu_fast": .geluTanh, "gelu_accurate": .geluTanh, "gelu_python": .gelu, "relu": .relu,
+        "silu": .silu, "swish": .silu, "tanh": .tanh,
+      ] as KeyValuePairs<String, Activation>, fallback: fallback)
+    return known ?? .gelu
+  }
+
+  /// The length of a sliding window, or nil where there is none.
+  mutating func window(_ key: String = "sliding_window") -> Int? {
+    integer(key, in: Limits.positions, fallback: nil, meaning: "the whole text")
+  }
+
+  /// For each of `count` layers what `values` has for its string in the array at `key`, or what
+  /// `fallback` says; nil after collecting a fault.
+  ///
+  /// - Parameter meaning: what `fallback` is, for listings.
+  mutating func layers<Value>(
+    _ key: String, count: Int, among values: KeyValuePairs<String, Value>,
+    fallback: (Int) -> Value, meaning: String
+  ) -> [Value]? {
+    let expected = values.map { JSON.string($0.key).text }.joined(separator: " or ")
+    note(key, "\(expected) for each layer, else \(meaning)")
+    guard has(key) else { return (0..<count).map(fallback) }
+    guard case .array(let elements)? = find(key), elements.count == count else {
+      fail(key, "expected an array of \(count) strings")
+      return nil
+    }
+    var result: [Value] = []
+    for element in elements {
+      guard let entry = values.first(where: { .string($0.key) == element }) else {
+        fail(key, "\(Configuration.shortText(element)) is not implemented, only \(expected) is")
+        return nil
+      }
+      result.append(entry.value)
+    }
+    return result
+  }
+
+  /// The strings of the array at `key`; empty where it is no such array.
+  func texts(_ key: String) -> [String] {
+    guard case .array(let elements)? = find(key) else { return [] }
+    return elements.compactMap { if case .string(let text) = $0 { text } else { nil } }
+  }
+
+  /// How many members the object at `key` has; nil where there is none.
+  func memberCount(_ key: String) -> Int? {
+    if case .object(let members)? = find(key) { members.count } else { nil }
+  }
+
+  /// The string at `key`, or nil.
+  func text(_ key: String) -> String? {
+    if case .string(let text)? = find(key) { text } else { nil }
+  }
+
+  /// Collects a fault and returns true where `key` is one of `values`: known, not implemented, and
+  /// what it would take is in `needs`.
+  mutating func refuse(_ key: String, _ values: [String], needs: String) -> Bool {
+    guard let value = text(key), values.contains(value) else { return false }
+    fail(key, "\"\(value)\" is not implemented: \(needs)")
+    return true
   }
 
   /// Collects a fault unless `key` has one of the values in `implemented`.

@@ -2,135 +2,142 @@
 
 import Glibc
 
-/// Sizes of one attention operation: q and the result are [positionCount, headCount * headWidth], k
-/// and v [positionCount, keyHeadCount * headWidth], all from row `firstRow` on.
+/// One attention operation: q and the result are [positionCount, headCount * headWidth], k and v
+/// [positionCount, keyHeadCount * headWidth], all from row `firstRow` on.
 struct AttentionShape {
   var firstRow: Int
   var positionCount: Int
   var headWidth: Int
-  var headCount: Int
-  var keyHeadCount: Int
+  var settings: AttentionSettings
+  /// [bucketCount, headCount], where the bias has a table.
+  var biasTable: [Float]?
   var isCausal: Bool
   /// Positions at the beginning that every position sees.
   var contextLength: Int
-  var scale: Double
 
-  /// Number of key positions that query position `row` attends to: the first ones.
-  func keyCount(of row: Int) -> Int {
-    isCausal ? max(row + 1, contextLength) : positionCount
+  /// The key positions that query position `row` attends to.
+  func keys(of row: Int) -> Range<Int> {
+    let end = isCausal ? max(row + 1, contextLength) : positionCount
+    guard let window = settings.window else { return 0..<end }
+    return max(row - window + 1, 0)..<(isCausal ? end : min(row + window, end))
+  }
+
+  /// What is added to the score of query head `head` for each distance, or nil.
+  func bias(of head: Int) -> ((_ distance: Int) -> Float)? {
+    switch settings.bias {
+    case nil: nil
+    case .linear(let slopes): { Float(slopes[head] * Double($0)) }
+    case .relative(_, let buckets):
+      biasTable.map { table in { table[buckets.bucket($0) * settings.headCount + head] } }
+    }
   }
 
   /// All positions of head `head` in a query or a result.
   func view(of head: Int) -> MatrixView {
     MatrixView(
-      offset: (firstRow * headCount + head) * headWidth, rowCount: positionCount,
-      columnCount: headWidth, stride: headCount * headWidth)
+      offset: (firstRow * settings.headCount + head) * headWidth, rowCount: positionCount,
+      columnCount: headWidth, stride: settings.headCount * headWidth)
   }
 
   /// All positions of the head in a key or a value that query head `head` reads.
   func keyView(of head: Int) -> MatrixView {
-    let keyHead = head / (headCount / keyHeadCount)
+    let keyHead = head / (settings.headCount / settings.keyHeadCount)
     return MatrixView(
-      offset: (firstRow * keyHeadCount + keyHead) * headWidth, rowCount: positionCount,
-      columnCount: headWidth, stride: keyHeadCount * headWidth)
+      offset: (firstRow * settings.keyHeadCount + keyHead) * headWidth, rowCount: positionCount,
+      columnCount: headWidth, stride: settings.keyHeadCount * headWidth)
   }
 }
 
 extension FloatInterpreter {
-  func layerNorm(
-    _ input: [Float], name: String, gamma: [Float], beta: [Float], epsilon: Double,
-    observeVariances: (([Float]) -> Void)?
+  /// cap * tanh(x / cap), or what the function table has instead.
+  func softCap(_ cap: Double, name: String) -> FunctionTable.Function {
+    functions.softCaps[name] ?? { cap * tanh($0 / cap) }
+  }
+
+  /// layerNorm where it is centred, else rmsNorm; `observe` is told variances or mean squares.
+  func normalise(
+    _ input: [Float], name: String, width: Int, isCentred: Bool, _ settings: Normalisation,
+    gamma: [Float]?, beta: [Float]?, observe: (([Float]) -> Void)?
   ) -> [Float] {
-    let width = gamma.count
+    let size = width / settings.groupCount
     let inverseRoot = functions.reciprocalSquareRoots[name]
     var result = [Float](repeating: 0, count: input.count)
     var variances: [Float] = []
-    for start in stride(from: 0, to: input.count, by: width) {
-      var sum = 0.0
-      for column in 0..<width { sum += Double(input[start + column]) }
-      let mean = sum / Double(width)
+    for start in stride(from: 0, to: input.count, by: size) {
+      var mean = 0.0
+      if isCentred {
+        for column in 0..<size { mean += Double(input[start + column]) }
+        mean /= Double(size)
+      }
       var squares = 0.0
-      for column in 0..<width {
+      for column in 0..<size {
         let centred = Double(input[start + column]) - mean
         squares += centred * centred
       }
-      let variance = squares / Double(width)
+      let variance = squares / Double(size)
       variances.append(Float(variance))
-      let factor = inverseRoot?(variance + epsilon) ?? 1 / (variance + epsilon).squareRoot()
-      for column in 0..<width {
-        let normalised = (Double(input[start + column]) - mean) * factor
-        result[start + column] = Float(normalised) * gamma[column] + beta[column]
+      let argument = variance + settings.epsilon
+      let factor = inverseRoot?(argument) ?? 1 / argument.squareRoot()
+      // Weights are those of the group, or of the group's place in the row.
+      let place = start % width
+      for column in 0..<size {
+        var value = Float((Double(input[start + column]) - mean) * factor)
+        if let gamma { value *= gamma[gamma.count == size ? column : place + column] }
+        if let beta { value += beta[beta.count == size ? column : place + column] }
+        result[start + column] = value
       }
     }
-    observeVariances?(variances)
+    observe?(variances)
     return result
   }
 
-  func rmsNorm(
-    _ input: [Float], name: String, gamma: [Float], epsilon: Double,
-    observeMeanSquares: (([Float]) -> Void)?
-  ) -> [Float] {
-    let width = gamma.count
-    let inverseRoot = functions.reciprocalSquareRoots[name]
-    var result = [Float](repeating: 0, count: input.count)
-    var meanSquares: [Float] = []
-    for start in stride(from: 0, to: input.count, by: width) {
-      var squares = 0.0
-      for column in 0..<width {
-        squares += Double(input[start + column]) * Double(input[start + column])
-      }
-      let mean = squares / Double(width)
-      meanSquares.append(Float(mean))
-      let factor = inverseRoot?(mean + epsilon) ?? 1 / (mean + epsilon).squareRoot()
-      for column in 0..<width {
-        result[start + column] = Float(Double(input[start + column]) * factor) * gamma[column]
+  func pool(_ input: [Float], _ batch: TextBatch, width: Int, _ pooling: RowPooling) -> [Float] {
+    var result: [Float] = []
+    for text in batch.texts {
+      let start = text.rows.lowerBound * width
+      switch pooling {
+      case .first: result += input[start..<start + width]
+      case .mean:
+        result += (0..<width).map { column in
+          let sum = text.rows.reduce(0.0) { $0 + Double(input[$1 * width + column]) }
+          return Float(sum / Double(text.rows.count))
+        }
       }
     }
-    observeMeanSquares?(meanSquares)
     return result
   }
 
   func rotary(
-    _ input: [Float], _ batch: TextBatch, width: Int, headCount: Int, base: Double,
-    dimensions: Int, layout: RotaryLayout
+    _ input: [Float], _ batch: TextBatch, width: Int, headCount: Int, _ positions: RotaryPositions
   ) -> [Float] {
     var result = input
     for text in batch.texts {
-      rotate(
-        input, text, into: &result, width: width, headCount: headCount, base: base,
-        dimensions: dimensions, layout: layout)
+      rotate(input, text, into: &result, width: width, headCount: headCount, positions)
     }
     return result
   }
 
   private func rotate(
     _ input: [Float], _ text: TextBatch.Text, into result: inout [Float], width: Int,
-    headCount: Int, base: Double, dimensions: Int, layout: RotaryLayout
+    headCount: Int, _ positions: RotaryPositions
   ) {
     let context = text.context
     let headWidth = width / headCount
-    let half = dimensions / 2
-    let quarter = dimensions / 4
+    let count = positions.frequencies.count
     for (position, row) in text.rows.enumerated() {
       let start = row * width
-      for pair in 0..<half {
-        let (first, second, place, exponent) =
-          switch layout {
-          case .halves: (pair, pair + half, position, Double(pair) / Double(half))
-          case .pairs: (2 * pair, 2 * pair + 1, position, Double(pair) / Double(half))
-          case .twoPositions where pair < quarter:
-            (
-              pair, pair + quarter, context.contextPosition(position),
-              Double(pair) / Double(quarter)
-            )
+      for pair in 0..<positions.dimensions / 2 {
+        let (first, second, place) =
+          switch positions.layout {
+          case .halves: (pair, pair + count, position)
+          case .pairs: (2 * pair, 2 * pair + 1, position)
+          case .twoPositions where pair < count:
+            (pair, pair + count, context.contextPosition(position))
           case .twoPositions:
-            (
-              pair + quarter, pair + half, context.blockPosition(position),
-              Double(pair - quarter) / Double(quarter)
-            )
+            (pair + count, pair + 2 * count, context.blockPosition(position))
           }
-        let angle = Double(place) * pow(base, -exponent)
-        let (cosine, sine) = (cos(angle), sin(angle))
+        let angle = Double(place) * positions.frequencies[pair % count]
+        let (cosine, sine) = (cos(angle) * positions.magnitude, sin(angle) * positions.magnitude)
         for head in stride(from: start, to: start + width, by: headWidth) {
           let (a, b) = (Double(input[head + first]), Double(input[head + second]))
           result[head + first] = Float(a * cosine - b * sine)
@@ -147,25 +154,38 @@ extension FloatInterpreter {
     let count = shape.positionCount
     let square = MatrixView(offset: 0, rowCount: count, columnCount: count, stride: count)
     var scores = [Float](repeating: 0, count: count * count)
-    for head in 0..<shape.headCount {
+    for head in 0..<shape.settings.headCount {
       let (view, keyView) = (shape.view(of: head), shape.keyView(of: head))
       MatrixProduct.multiply(
-        query, view, key, keyView, transposed: true, scale: Float(shape.scale), into: &scores,
-        square)
+        query, view, key, keyView, transposed: true, scale: Float(shape.settings.scale),
+        into: &scores, square)
+      let bias = shape.bias(of: head)
+      var seenUncapped: [Float] = []
       var seenScores: [Float] = []
       var seenCentred: [Float] = []
       var seenSums: [Float] = []
       for row in 0..<count {
-        let allowed = row * count..<row * count + shape.keyCount(of: row)
+        let keys = shape.keys(of: row)
+        let allowed = row * count + keys.lowerBound..<row * count + keys.upperBound
+        if let cap = shape.settings.softCap {
+          if observe != nil { seenUncapped += scores[allowed] }
+          let function = softCap(cap, name: name)
+          for index in allowed { scores[index] = Float(function(Double(scores[index]))) }
+        }
+        if let bias {
+          for index in allowed { scores[index] += bias(index - row * count - row) }
+        }
         if observe != nil { seenScores += scores[allowed] }
         let largest = scores[allowed].max() ?? 0
         if observe != nil { seenCentred += scores[allowed].lazy.map { $0 - largest } }
         let sum = softmax(&scores, allowed, largest: largest, name: name)
         if observe != nil, let sum { seenSums.append(Float(sum)) }
+        for masked in row * count..<allowed.lowerBound { scores[masked] = 0 }
         for masked in allowed.upperBound..<(row + 1) * count { scores[masked] = 0 }
       }
       MatrixProduct.multiply(
         scores, square, value, keyView, transposed: false, into: &result, view)
+      if !seenUncapped.isEmpty { observe?(.uncappedScores, seenUncapped) }
       observe?(.scores, seenScores)
       observe?(.centredScores, seenCentred)
       if !seenSums.isEmpty { observe?(.denominator, seenSums) }

@@ -16,6 +16,8 @@ public struct FloatInterpreter: Sendable {
   private let weights: WeightStore
   /// Index of the last node that reads each value; the output's is past the end.
   private let lastUses: [Int]
+  /// Whether each value has one row a text.
+  private let isPooled: [Bool]
 
   /// Reads all weights of `model`, unless they exceed `memory`.
   /// - Throws: `InputError` where the source cannot give one.
@@ -33,6 +35,7 @@ public struct FloatInterpreter: Sendable {
     }
     lastUses[model.nodes.count - 1] = model.nodes.count
     self.lastUses = lastUses
+    isPooled = model.isPooled
   }
 
   /// Reads all weights of a loaded model, unless they exceed `memory`.
@@ -41,6 +44,9 @@ public struct FloatInterpreter: Sendable {
   ) throws(InputError) {
     try self.init(loaded.model, weights: loaded, functions: functions, memory: memory)
   }
+
+  /// What weights and activations may take.
+  public var memory: MemoryBudget { weights.memory }
 
   /// Same model and weights with other functions.
   public func replacing(_ functions: FunctionTable) -> FloatInterpreter {
@@ -52,10 +58,11 @@ public struct FloatInterpreter: Sendable {
     self.functions = functions
     weights = other.weights
     lastUses = other.lastUses
+    isPooled = other.isPooled
   }
 
-  /// The output of the last node for the text `tokens`, [positions, width]: logits for a decoder,
-  /// the last hidden state for an encoder.
+  /// The output of the last node for the text `tokens`, [positions, width], or [1, width] where
+  /// it is pooled: see `Model.output`.
   ///
   /// - Throws: `InputError` for no tokens, more than the position table has, ids outside the
   ///   vocabulary, or a text without the tokens that end the context of a prefix decoder.
@@ -63,7 +70,8 @@ public struct FloatInterpreter: Sendable {
     var batch = TextBatch()
     try batch.append(tokens, model: model)
     return FloatMatrix(
-      rowCount: tokens.count, columnCount: model.nodes[model.nodes.count - 1].width,
+      rowCount: rows(of: model.nodes.count - 1, batch.texts[0], 0).count,
+      columnCount: model.nodes[model.nodes.count - 1].width,
       values: try run(batch, observe: observe))
   }
 
@@ -86,12 +94,13 @@ public struct FloatInterpreter: Sendable {
       let output = try run(batch, observe: observe) {
         progress(number * model.nodes.count + $0 + 1, total)
       }
-      for text in batch.texts {
+      for (place, text) in batch.texts.enumerated() {
+        let rows = rows(of: model.nodes.count - 1, text, place)
         receive(
           index,
           FloatMatrix(
-            rowCount: text.rows.count, columnCount: width,
-            values: Array(output[text.rows.lowerBound * width..<text.rows.upperBound * width])))
+            rowCount: rows.count, columnCount: width,
+            values: Array(output[rows.lowerBound * width..<rows.upperBound * width])))
         index += 1
       }
     }
@@ -125,7 +134,8 @@ public struct FloatInterpreter: Sendable {
           matrix: try weights.vector(matrix),
           bias: try bias.map { name throws(InputError) in try weights.vector(name) })
         let read = FloatMatrix(
-          rowCount: batch.rowCount, columnCount: model.nodes[input].width, values: values[input])
+          rowCount: rowCount(of: index, batch), columnCount: model.nodes[input].width,
+          values: values[input])
         let residual = model.residualSum(of: index).map { values[$0.residual] }
         values[index] = MatrixProduct.affine(
           read, try fit(index, read, residual, current) ?? current)
@@ -134,6 +144,16 @@ public struct FloatInterpreter: Sendable {
       }
       for input in node.operation.inputs where lastUses[input] == index { values[input] = [] }
     }
+  }
+
+  /// Rows of a value in a batch.
+  private func rowCount(of value: ModelValue, _ batch: TextBatch) -> Int {
+    isPooled[value] ? batch.texts.count : batch.rowCount
+  }
+
+  /// Rows of a value that belong to `text`, the text at `index` of its batch.
+  private func rows(of value: ModelValue, _ text: TextBatch.Text, _ index: Int) -> Range<Int> {
+    isPooled[value] ? index..<index + 1 : text.rows
   }
 
   private func batches(_ texts: [[Int]], source: String) throws(InputError) -> [TextBatch] {
@@ -182,7 +202,7 @@ public struct FloatInterpreter: Sendable {
     return values[model.nodes.count - 1]
   }
 
-  private func evaluate(
+  func evaluate(
     _ index: Int, _ batch: TextBatch, values: [[Float]], observe: Observer?
   ) throws(InputError) -> [Float] {
     let node = model.nodes[index]
@@ -191,32 +211,32 @@ public struct FloatInterpreter: Sendable {
       return try embed(
         batch, width: node.width, tokenTable: tokenTable, positionTable: positionTable,
         offset: offset, segments: segments)
-    case .layerNorm(let input, let gamma, let beta, let epsilon):
-      return layerNorm(
-        values[input], name: node.name, gamma: try weights.vector(gamma),
-        beta: try weights.vector(beta), epsilon: epsilon,
-        observeVariances: observe.map { observe in { observe(index, .variance, $0) } })
-    case .rmsNorm(let input, let gamma, let epsilon):
-      return rmsNorm(
-        values[input], name: node.name, gamma: try weights.vector(gamma), epsilon: epsilon,
-        observeMeanSquares: observe.map { observe in { observe(index, .variance, $0) } })
-    case .rotary(let input, let headCount, let base, let dimensions, let layout):
+    case .layerNorm(let input, let settings), .rmsNorm(let input, let settings):
+      let isCentred = if case .layerNorm = node.operation { true } else { false }
+      return normalise(
+        values[input], name: node.name, width: node.width, isCentred: isCentred, settings,
+        gamma: try settings.gamma.map { name throws(InputError) in try weights.vector(name) },
+        beta: try settings.beta.map { name throws(InputError) in try weights.vector(name) },
+        observe: observe.map { observe in { observe(index, .variance, $0) } })
+    case .rotary(let input, let headCount, let positions):
       return rotary(
-        values[input], batch, width: node.width, headCount: headCount, base: base,
-        dimensions: dimensions, layout: layout)
+        values[input], batch, width: node.width, headCount: headCount, positions)
     case .linear(let input, let matrix, let bias):
       return try linear(
-        values[input], rowCount: batch.rowCount, weight: matrix, bias: bias,
+        values[input], rowCount: rowCount(of: index, batch), weight: matrix, bias: bias,
         inputs: model.nodes[input].width, outputs: node.width)
-    case .attention(let query, let key, let value, let headCount, let keyHeadCount, let scale):
+    case .attention(let query, let key, let value, let settings):
       var result = [Float](repeating: 0, count: batch.rowCount * node.width)
+      let biasTable = try settings.biasTable.map { name throws(InputError) in
+        try weights.vector(name)
+      }
       for text in batch.texts {
         attention(
           query: values[query], key: values[key], value: values[value], name: node.name,
           shape: AttentionShape(
             firstRow: text.rows.lowerBound, positionCount: text.rows.count,
-            headWidth: node.width / headCount, headCount: headCount, keyHeadCount: keyHeadCount,
-            isCausal: model.kind == .decoder, contextLength: text.context.length, scale: scale),
+            headWidth: node.width / settings.headCount, settings: settings, biasTable: biasTable,
+            isCausal: model.kind == .decoder, contextLength: text.context.length),
           into: &result, observe: observe.map { observe in { observe(index, $0, $1) } })
       }
       return result
@@ -227,6 +247,13 @@ public struct FloatInterpreter: Sendable {
       return zip(values[left], values[right]).map { $0 + $1 }
     case .multiply(let left, let right):
       return zip(values[left], values[right]).map { $0 * $1 }
+    case .scale(let input, let factor):
+      return values[input].map { Float(Double($0) * factor) }
+    case .softCap(let input, let cap):
+      let function = softCap(cap, name: node.name)
+      return values[input].map { Float(function(Double($0))) }
+    case .pool(let input, let pooling):
+      return pool(values[input], batch, width: node.width, pooling)
     }
   }
 }
@@ -244,7 +271,8 @@ extension FloatInterpreter {
     var result: [Float] = []
     result.reserveCapacity(batch.rowCount * width)
     for text in batch.texts {
-      for (position, token) in text.tokens.enumerated() {
+      for (index, token) in text.tokens.enumerated() {
+        let position = text.firstPosition + index
         var row = try weights.row(token, of: tokenTable, columnCount: width)
         if let segment { row = FloatInterpreter.sum(row, segment) }
         if let positionTable {

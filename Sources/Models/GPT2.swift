@@ -4,83 +4,46 @@
 import Bytes
 
 enum GPT2 {
-  static func build(_ configuration: inout Configuration, tensorNames: Set<String>) -> BuiltModel? {
-    let width = configuration.integer("n_embd", in: Limits.width)
-    let inner = configuration.integer(
-      "n_inner", in: Limits.width, fallback: width.map { 4 * $0 }, meaning: "4 * n_embd")
-    let heads = configuration.integer("n_head", in: Limits.width)
-    let layers = configuration.integer("n_layer", in: Limits.layerCount)
-    let vocabulary = configuration.integer("vocab_size", in: Limits.vocabulary)
-    let positions = configuration.integer("n_positions", in: Limits.positions)
+  static func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
+    -> TransformerDescription?
+  {
+    let sizes = TransformerSizes(
+      &configuration,
+      .init(
+        width: ["n_embd"], innerWidth: "n_inner", innerWidthMultiple: 4, headCount: ["n_head"],
+        layerCount: ["n_layer"], positions: ["n_positions"]))
     let epsilon = configuration.positiveNumber("layer_norm_epsilon", fallback: 1e-5)
-    let activation: Activation? = configuration.choice(
-      "activation_function",
-      among: [
-        "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh, "gelu": .gelu, "relu": .relu,
-      ], fallback: "gelu_new")
+    let activation = configuration.activation("activation_function", fallback: "gelu_new")
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
     configuration.require("scale_attn_weights", oneOf: [true], fallback: true)
-    configuration.require("scale_attn_by_inverse_layer_idx", oneOf: [false], fallback: false)
+    let isScaledByLayer = configuration.bool("scale_attn_by_inverse_layer_idx", fallback: false)
     configuration.require("add_cross_attention", oneOf: [false], fallback: false)
-    configuration.requireAbsent("quantization_config")
-    guard let width, let inner, let heads, let layers, let vocabulary, let positions, let epsilon,
-      let activation, let isTied
-    else { return nil }
-    guard width.isMultiple(of: heads) else {
-      configuration.fail("n_head", "\(heads) heads do not divide the width \(width)")
-      return nil
+    guard let sizes, let epsilon, let isTied, let isScaledByLayer else { return nil }
+
+    let (query, key, value) = FusedProjection.blocks(sizes).parts("attn.c_attn")
+    let headScale = 1 / Double(sizes.headWidth).squareRoot()
+    let layers = (0..<sizes.layerCount).map { index in
+      LayerDescription(
+        attention: AttentionDescription(
+          query: query, key: key, value: value, output: .init("attn.c_proj"),
+          scale: isScaledByLayer ? headScale / Double(index + 1) : nil),
+        feedForward: FeedForwardDescription(
+          activation: activation, up: .init("mlp.c_fc"), down: .init("mlp.c_proj")),
+        attentionNorms: NormPlaces(input: .layer("ln_1", epsilon)),
+        feedForwardNorms: NormPlaces(input: .layer("ln_2", epsilon)))
     }
-
-    let names = names(of: tensorNames)
-    var graph = GraphBuilder(names: names)
-    let tokens = graph.weight("embedTokens", [vocabulary, width], key: "wte.weight")
-    let positionTable = graph.weight("embedPositions", [positions, width], key: "wpe.weight")
-    var stream = graph.append(
-      "embed", width: width,
-      .embed(tokens: tokens, positions: positionTable, positionOffset: 0, segments: nil))
-    /// The part of the fused matrix that comes at `index` among query, key and value.
-    func fused(_ index: Int) -> GraphBuilder.StoredMatrix {
-      .init(outputRanges: [index * width..<(index + 1) * width], storedOutputs: 3 * width)
-    }
-
-    for index in 0..<layers {
-      let layer = "layers.\(index)"
-      let key = "h.\(index)."
-      let normalised = graph.layerNorm(
-        "\(layer).inputLayerNorm", stream, epsilon: epsilon, key: key + "ln_1")
-      let fusedKey = key + "attn.c_attn"
-      let attended = graph.selfAttention(
-        layer, normalised, headCount: heads,
-        keys: .init(
-          query: fusedKey, key: fusedKey, value: fusedKey, output: key + "attn.c_proj"),
-        stored: fused)
-      stream = graph.append("\(layer).attentionResidual", width: width, .add(stream, attended))
-
-      let normalisedAgain = graph.layerNorm(
-        "\(layer).postAttentionLayerNorm", stream, epsilon: epsilon, key: key + "ln_2")
-      let down = graph.feedForward(
-        layer, normalisedAgain, innerWidth: inner, activation, up: key + "mlp.c_fc",
-        down: key + "mlp.c_proj")
-      stream = graph.append("\(layer).feedForwardResidual", width: width, .add(stream, down))
-    }
-
-    stream = graph.layerNorm("finalLayerNorm", stream, epsilon: epsilon, key: "ln_f")
-    let output =
-      isTied
-      ? tokens
-      : graph.matrix(
-        "lmHead", outputs: vocabulary, inputs: width, key: NameTable.outputKey,
-        stored: .init(layout: .outputsInputs))
-    _ = graph.append("logits", width: vocabulary, .linear(stream, weight: output, bias: nil))
-
-    // Causal masks that old files hold, and the output matrix that some store although it is tied.
-    var unused = (0..<layers).flatMap { ["h.\($0).attn.bias", "h.\($0).attn.masked_bias"] }
-    if isTied { unused.append(NameTable.outputKey) }
-    return BuiltModel(
-      model: Model(
-        family: Family.gpt2.rawValue, kind: .decoder, vocabularySize: vocabulary,
-        maximumPositions: positions, nodes: graph.nodes, weights: graph.weightShapes),
-      bindings: graph.bindings, unusedKeys: Set(unused.map(names.storedKey)))
+    return TransformerDescription(
+      family: .gpt2, kind: .decoder, sizes: sizes, names: names(of: tensorNames),
+      embedding: EmbeddingDescription(
+        tokens: "wte.weight", positions: ("wpe.weight", sizes.positions, 0)),
+      layerKey: "h.", layers: layers,
+      finalNorm: .layer("ln_f", epsilon),
+      head: .logits(
+        isTied: isTied, .init("lm_head", bias: false, stored: .init(layout: .outputsInputs))),
+      // Causal masks that old files hold.
+      unusedKeys: (0..<sizes.layerCount).flatMap {
+        ["h.\($0).attn.bias", "h.\($0).attn.masked_bias"]
+      })
   }
 
   private static func names(of tensorNames: Set<String>) -> NameTable {

@@ -1,4 +1,4 @@
-// What the layers of most families have in common: projections, attention, feed-forward.
+// The parts of a layer: attention with its projections, and feed-forward.
 
 extension GraphBuilder {
   /// A linear layer inside a transformer layer; raw values are its node there.
@@ -25,57 +25,89 @@ extension GraphBuilder {
     }
   }
 
-  /// The linear node `projection` of `layer`, such as "layers.3"; its tensors are `key`.weight and,
-  /// where it has one, `key`.bias.
-  mutating func linear(
+  /// The linear node `projection` of `layer`, such as "layers.3".
+  private mutating func linear(
     _ layer: String, _ projection: Projection, _ input: ModelValue, outputs: Int,
-    hasBias: Bool = true, key: String, stored: StoredMatrix = .init()
+    inputAxes: [Int]? = nil, outputAxes: [Int]? = nil, _ linear: LinearDescription
   ) -> ModelValue {
     let (group, suffix) = projection.names
-    return linear(
+    var linear = linear
+    linear.stored.inputAxes = inputAxes
+    linear.stored.outputAxes = outputAxes
+    return self.linear(
       "\(layer).\(projection.rawValue)", input, outputs: outputs,
-      weight: "\(layer).\(group).w\(suffix)", bias: hasBias ? "\(layer).\(group).b\(suffix)" : nil,
-      key: key, stored: stored)
+      weight: "\(layer).\(group).w\(suffix)", bias: "\(layer).\(group).b\(suffix)", linear)
   }
 
-  /// Where the tensors of the four projections of attention are.
-  struct AttentionKeys {
-    var query: String
-    var key: String
-    var value: String
-    var output: String
-  }
-
-  /// Self-attention of as many key heads as query heads, with biases and without positions of its
-  /// own, as wide as `input`.
-  ///
-  /// - Parameter stored: How query (0), key (1) and value (2) are stored, where that is together.
-  mutating func selfAttention(
-    _ layer: String, _ input: ModelValue, headCount: Int, keys: AttentionKeys,
-    stored: (Int) -> StoredMatrix = { _ in .init() }
+  mutating func attention(
+    _ layer: String, _ input: ModelValue, _ description: AttentionDescription,
+    _ sizes: TransformerSizes
   ) -> ModelValue {
-    let width = nodes[input].width
-    let query = linear(
-      layer, .query, input, outputs: width, key: keys.query, stored: stored(0))
-    let key = linear(layer, .key, input, outputs: width, key: keys.key, stored: stored(1))
-    let value = linear(layer, .value, input, outputs: width, key: keys.value, stored: stored(2))
+    let queryAxes = [sizes.headCount, sizes.headWidth]
+    let keyAxes = [sizes.keyHeadCount, sizes.headWidth]
+    let (queryWidth, keyWidth) = (queryAxes[0] * queryAxes[1], keyAxes[0] * keyAxes[1])
+    var query = linear(
+      layer, .query, input, outputs: queryWidth, outputAxes: queryAxes, description.query)
+    var key = linear(layer, .key, input, outputs: keyWidth, outputAxes: keyAxes, description.key)
+    let value = linear(
+      layer, .value, input, outputs: keyWidth, outputAxes: keyAxes, description.value)
+    if let norm = description.queryNorm {
+      query = self.norm(
+        "\(layer).attention.queryLayerNorm", query, norm,
+        groupCount: description.normalisesHeads ? sizes.headCount : 1)
+    }
+    if let norm = description.keyNorm {
+      key = self.norm(
+        "\(layer).attention.keyLayerNorm", key, norm,
+        groupCount: description.normalisesHeads ? sizes.keyHeadCount : 1)
+    }
+    if let rotary = description.rotary {
+      query = append(
+        "\(layer).attention.queryRotary", width: queryWidth,
+        .rotary(query, headCount: sizes.headCount, rotary))
+      key = append(
+        "\(layer).attention.keyRotary", width: keyWidth,
+        .rotary(key, headCount: sizes.keyHeadCount, rotary))
+    }
+    var bias = description.slopes.map { PositionBias.linear(slopes: $0) }
+    if let (tableKey, buckets) = description.relative {
+      let table = sharedWeight(
+        "relativePositions", [buckets.count, sizes.headCount], key: tableKey)
+      bias = .relative(table: table, buckets)
+    }
     let attention = append(
-      "\(layer).attention", width: width,
+      "\(layer).attention", width: queryWidth,
       .attention(
-        query: query, key: key, value: value, headCount: headCount, keyHeadCount: headCount,
-        scale: 1 / Double(width / headCount).squareRoot()))
-    return linear(layer, .output, attention, outputs: width, key: keys.output)
+        query: query, key: key, value: value,
+        AttentionSettings(
+          headCount: sizes.headCount, keyHeadCount: sizes.keyHeadCount,
+          scale: description.scale ?? 1 / Double(sizes.headWidth).squareRoot(),
+          // A window changes nothing for texts that are no longer.
+          window: description.window.flatMap { $0 < sizes.positions ? $0 : nil },
+          softCap: description.softCap, bias: bias)))
+    return linear(
+      layer, .output, attention, outputs: sizes.width, inputAxes: queryAxes, description.output)
   }
 
-  /// Up-projection, activation and down-projection to the width of `input`, with biases.
   mutating func feedForward(
-    _ layer: String, _ input: ModelValue, innerWidth: Int, _ activation: Activation, up: String,
-    down: String, storedDown: StoredMatrix = .init()
+    _ layer: String, _ input: ModelValue, _ description: FeedForwardDescription,
+    _ sizes: TransformerSizes
   ) -> ModelValue {
-    let wide = linear(layer, .up, input, outputs: innerWidth, key: up)
-    let active = append(
-      "\(layer).feedForward.activation", width: innerWidth, .activation(wide, activation))
-    return linear(
-      layer, .down, active, outputs: nodes[input].width, key: down, stored: storedDown)
+    let width = sizes.innerWidth
+    let activation = ModelOperation.activation
+    var inner: ModelValue
+    if let gate = description.gate {
+      let opening = linear(layer, .gate, input, outputs: width, gate)
+      let active = append(
+        "\(layer).feedForward.activation", width: width,
+        activation(opening, description.activation))
+      let up = linear(layer, .up, input, outputs: width, description.up)
+      inner = append("\(layer).feedForward.product", width: width, .multiply(active, up))
+    } else {
+      inner = linear(layer, .up, input, outputs: width, description.up)
+      inner = append(
+        "\(layer).feedForward.activation", width: width, activation(inner, description.activation))
+    }
+    return linear(layer, .down, inner, outputs: sizes.width, description.down)
   }
 }

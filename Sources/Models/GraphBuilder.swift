@@ -2,7 +2,12 @@
 
 /// The nodes so far, and the weights that they name.
 struct GraphBuilder {
+  /// Name of the matrix of scores, where that is not the token table.
+  static let outputWeight = "lmHead"
+
   private let names: NameTable
+  /// What stands before the keys of the layer that is being built.
+  var keyPrefix = ""
   private(set) var nodes: [ModelNode] = []
   /// By the weight's name in the graph.
   private(set) var bindings: [String: WeightBinding] = [:]
@@ -15,9 +20,11 @@ struct GraphBuilder {
     return nodes.count - 1
   }
 
+  private func storedKey(_ key: String) -> String { names.storedKey(keyPrefix + key) }
+
   /// Declares the weight `name` as the checkpoint's tensor `key` and returns the name.
   mutating func weight(_ name: String, _ shape: [Int], key: String) -> String {
-    bindings[name] = WeightBinding(shape: shape, key: names.storedKey(key), storedShape: shape)
+    bindings[name] = WeightBinding(shape: shape, key: storedKey(key), storedShape: shape)
     return name
   }
 
@@ -36,6 +43,21 @@ struct GraphBuilder {
     var layout: MatrixLayout?
   }
 
+  /// The same of a weight that several layers share: `key` does not stand after a layer's prefix.
+  mutating func sharedWeight(_ name: String, _ shape: [Int], key: String) -> String {
+    let prefix = keyPrefix
+    keyPrefix = ""
+    defer { keyPrefix = prefix }
+    return weight(name, shape, key: key)
+  }
+
+  /// Declares the weight `name` as `factor` times the checkpoint's tensor `key`.
+  mutating func scaledWeight(_ name: String, _ shape: [Int], key: String, factor: Float) -> String {
+    bindings[name] = WeightBinding(
+      shape: shape, key: storedKey(key), storedShape: shape, factor: factor)
+    return name
+  }
+
   /// Declares the matrix `name`, [outputs, inputs], as the checkpoint's tensor `key`.
   mutating func matrix(
     _ name: String, outputs: Int, inputs: Int, key: String, stored: StoredMatrix = .init()
@@ -50,48 +72,49 @@ struct GraphBuilder {
         (stored.inputAxes ?? [inputs]) + (stored.outputAxes ?? [storedOutputs])
       }
     bindings[name] = WeightBinding(
-      shape: [outputs, inputs], key: names.storedKey(key), storedShape: shape,
+      shape: [outputs, inputs], key: storedKey(key), storedShape: shape,
       isTransposed: layout != .outputsInputs, outputRanges: stored.outputRanges,
       factor: stored.factor)
     return name
   }
 
-  /// A linear node; weight [outputs, inputs] is `key`.weight, bias [outputs], where it is named,
-  /// `key`.bias.
+  /// A linear node; its weight [outputs, inputs] is called `weight`, its bias, where it has one,
+  /// `bias`.
   mutating func linear(
-    _ node: String, _ input: ModelValue, outputs: Int, weight: String, bias: String?, key: String,
-    stored: StoredMatrix = .init()
+    _ node: String, _ input: ModelValue, outputs: Int, weight: String, bias: String,
+    _ linear: LinearDescription
   ) -> ModelValue {
     let weight = matrix(
-      weight, outputs: outputs, inputs: nodes[input].width, key: key + ".weight", stored: stored)
-    if let bias {
-      let length = stored.storedOutputs ?? outputs
+      weight, outputs: outputs, inputs: nodes[input].width, key: linear.weight,
+      stored: linear.stored)
+    if let key = linear.bias {
+      let length = linear.stored.storedOutputs ?? outputs
       bindings[bias] = WeightBinding(
-        shape: [outputs], key: names.storedKey(key + ".bias"),
+        shape: [outputs], key: storedKey(key),
         storedShape: names.biasesAreRows ? [1, length] : [length],
-        outputRanges: stored.outputRanges, factor: stored.factor)
+        outputRanges: linear.stored.outputRanges, factor: linear.stored.factor)
     }
-    return append(node, width: outputs, .linear(input, weight: weight, bias: bias))
-  }
-
-  /// A layerNorm node; gamma [width] is `key`.weight, beta [width] `key`.bias.
-  mutating func layerNorm(_ node: String, _ input: ModelValue, epsilon: Double, key: String)
-    -> ModelValue
-  {
-    let width = nodes[input].width
-    let gamma = weight("\(node).gamma", [width], key: key + ".weight")
-    let beta = weight("\(node).beta", [width], key: key + ".bias")
     return append(
-      node, width: width, .layerNorm(input, gamma: gamma, beta: beta, epsilon: epsilon))
+      node, width: outputs,
+      .linear(input, weight: weight, bias: linear.bias == nil ? nil : bias))
   }
 
-  /// An rmsNorm node; gamma [width] is `key`.weight.
-  mutating func rmsNorm(_ node: String, _ input: ModelValue, epsilon: Double, key: String)
-    -> ModelValue
-  {
+  /// A layerNorm or rmsNorm node over `groupCount` groups, which share gamma and beta.
+  mutating func norm(
+    _ node: String, _ input: ModelValue, _ norm: NormDescription, groupCount: Int = 1
+  ) -> ModelValue {
     let width = nodes[input].width
-    let gamma = weight("\(node).gamma", [width], key: key + ".weight")
-    return append(node, width: width, .rmsNorm(input, gamma: gamma, epsilon: epsilon))
+    let shape = [width / groupCount]
+    var gamma: String?
+    if let key = norm.gamma {
+      gamma = weight("\(node).gamma", shape, key: key)
+      bindings["\(node).gamma"]?.addend = norm.gammaAddend
+    }
+    let beta = norm.beta.map { weight("\(node).beta", shape, key: $0) }
+    let settings = Normalisation(
+      gamma: gamma, beta: beta, groupCount: groupCount, epsilon: norm.epsilon)
+    return append(
+      node, width: width, norm.isCentred ? .layerNorm(input, settings) : .rmsNorm(input, settings))
   }
 
   /// The graph's weights, sorted by name.

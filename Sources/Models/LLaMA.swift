@@ -1,100 +1,76 @@
 // LLaMA (Touvron et al. 2023) and Mistral (Jiang et al. 2023): causal decoder, RMSNorm before each
-// sub-layer, rotary positions, grouped-query attention, SwiGLU.
+// part, rotary positions, grouped-query attention, SwiGLU.
 
 import Bytes
 
 enum LLaMA {
-  static func build(
+  static func describe(
     _ configuration: inout Configuration, family: Family, tensorNames: Set<String>
-  ) -> BuiltModel? {
-    guard let settings = LLaMASettings(&configuration, family: family) else { return nil }
-    let width = settings.width
-    let (queryWidth, keyWidth) = (
-      settings.headCount * settings.headWidth, settings.keyHeadCount * settings.headWidth
-    )
-    let queryAxes = [settings.headCount, settings.headWidth]
-    let keyAxes = [settings.keyHeadCount, settings.headWidth]
-    let names = names(of: tensorNames)
-    var graph = GraphBuilder(names: names)
-    let tokens = graph.weight(
-      "embedTokens", [settings.vocabulary, width], key: "embed_tokens.weight")
-    var stream = graph.append(
-      "embed", width: width,
-      .embed(tokens: tokens, positions: nil, positionOffset: 0, segments: nil))
-
-    for index in 0..<settings.layerCount {
-      let layer = "layers.\(index)"
-      let key = "layers.\(index)."
-      let normalised = graph.rmsNorm(
-        "\(layer).inputLayerNorm", stream, epsilon: settings.epsilon, key: key + "input_layernorm")
-      let query = graph.linear(
-        layer, .query, normalised, outputs: queryWidth, hasBias: false,
-        key: key + "self_attn.q_proj",
-        stored: .init(outputAxes: queryAxes))
-      let keys = graph.linear(
-        layer, .key, normalised, outputs: keyWidth, hasBias: false, key: key + "self_attn.k_proj",
-        stored: .init(outputAxes: keyAxes))
-      let values = graph.linear(
-        layer, .value, normalised, outputs: keyWidth, hasBias: false, key: key + "self_attn.v_proj",
-        stored: .init(outputAxes: keyAxes))
-      let turnedQuery = graph.append(
-        "\(layer).attention.queryRotary", width: queryWidth,
-        .rotary(
-          query, headCount: settings.headCount, base: settings.rotaryBase,
-          dimensions: settings.headWidth, layout: .halves))
-      let turnedKeys = graph.append(
-        "\(layer).attention.keyRotary", width: keyWidth,
-        .rotary(
-          keys, headCount: settings.keyHeadCount, base: settings.rotaryBase,
-          dimensions: settings.headWidth, layout: .halves))
-      let attention = graph.append(
-        "\(layer).attention", width: queryWidth,
-        .attention(
-          query: turnedQuery, key: turnedKeys, value: values, headCount: settings.headCount,
-          keyHeadCount: settings.keyHeadCount, scale: 1 / Double(settings.headWidth).squareRoot()))
-      let attended = graph.linear(
-        layer, .output, attention, outputs: width, hasBias: false, key: key + "self_attn.o_proj",
-        stored: .init(inputAxes: queryAxes))
-      stream = graph.append("\(layer).attentionResidual", width: width, .add(stream, attended))
-
-      let normalisedAgain = graph.rmsNorm(
-        "\(layer).postAttentionLayerNorm", stream, epsilon: settings.epsilon,
-        key: key + "post_attention_layernorm")
-      let gate = graph.linear(
-        layer, .gate, normalisedAgain, outputs: settings.innerWidth, hasBias: false,
-        key: key + "mlp.gate_proj")
-      let active = graph.append(
-        "\(layer).feedForward.activation", width: settings.innerWidth, .activation(gate, .silu))
-      let up = graph.linear(
-        layer, .up, normalisedAgain, outputs: settings.innerWidth, hasBias: false,
-        key: key + "mlp.up_proj")
-      let product = graph.append(
-        "\(layer).feedForward.product", width: settings.innerWidth, .multiply(active, up))
-      let down = graph.linear(
-        layer, .down, product, outputs: width, hasBias: false, key: key + "mlp.down_proj")
-      stream = graph.append("\(layer).feedForwardResidual", width: width, .add(stream, down))
+  ) -> TransformerDescription? {
+    if family == .mistral {
+      configuration.defaults = ["num_key_value_heads": 8, "sliding_window": 4096]
+    }
+    let sizes = TransformerSizes(&configuration, .grouped)
+    let epsilon = configuration.positiveNumber("rms_norm_eps", fallback: 1e-6)
+    let activation = configuration.activation("hidden_act", fallback: "silu")
+    let isTied = configuration.bool("tie_word_embeddings", fallback: false)
+    let rotary = RotarySettings(&configuration)
+    let window = configuration.window()
+    let hasBias = configuration.bool("attention_bias", fallback: false)
+    let hasInnerBias = configuration.bool("mlp_bias", fallback: false)
+    configuration.requireEach("layer_types", "full_attention")
+    guard let sizes, let epsilon, let isTied, let hasBias, let hasInnerBias,
+      let positions = rotary?.positions(&configuration, sizes)
+    else { return nil }
+    // The library ignores the key for this family; whoever wrote it may have meant it.
+    if family == .llama, let window, window < sizes.positions {
+      configuration.fail(
+        "sliding_window",
+        "\(window) is not implemented for texts of up to max_position_embeddings = "
+          + "\(sizes.positions): this family has no window, \"mistral\" has")
     }
 
-    stream = graph.rmsNorm("finalLayerNorm", stream, epsilon: settings.epsilon, key: "norm")
-    let output =
-      settings.isTied
-      ? tokens
-      : graph.matrix(
-        "lmHead", outputs: settings.vocabulary, inputs: width, key: NameTable.outputKey)
-    _ = graph.append(
-      "logits", width: settings.vocabulary, .linear(stream, weight: output, bias: nil))
-
-    // Frequencies that old files hold, and the output matrix that some store although it is tied.
-    var unused = (0..<settings.layerCount).map { "layers.\($0).self_attn.rotary_emb.inv_freq" }
-    if settings.isTied { unused.append(NameTable.outputKey) }
-    return BuiltModel(
-      model: Model(
-        family: family.rawValue, kind: .decoder, vocabularySize: settings.vocabulary,
-        maximumPositions: settings.positions, nodes: graph.nodes, weights: graph.weightShapes),
-      bindings: graph.bindings, unusedKeys: Set(unused.map(names.storedKey)))
+    let layer = gatedLayer(
+      activation, rotary: positions, window: window, hasBias: hasBias, hasInnerBias: hasInnerBias,
+      attentionNorms: NormPlaces(input: .rootMeanSquare("input_layernorm", epsilon)),
+      feedForwardNorms: NormPlaces(input: .rootMeanSquare("post_attention_layernorm", epsilon)))
+    return describe(
+      family, sizes, layers: Array(repeating: layer, count: sizes.layerCount),
+      finalNorm: .rootMeanSquare("norm", epsilon), isTied: isTied, names: names(of: tensorNames))
   }
 
-  private static func names(of tensorNames: Set<String>) -> NameTable {
+  /// A layer with the tensors of LLaMA, which many families have.
+  static func gatedLayer(
+    _ activation: Activation, rotary: RotaryPositions, window: Int? = nil, hasBias: Bool = false,
+    hasInnerBias: Bool = false, attentionNorms: NormPlaces, feedForwardNorms: NormPlaces
+  ) -> LayerDescription {
+    LayerDescription(
+      attention: AttentionDescription(
+        query: .init("self_attn.q_proj", bias: hasBias),
+        key: .init("self_attn.k_proj", bias: hasBias),
+        value: .init("self_attn.v_proj", bias: hasBias),
+        output: .init("self_attn.o_proj", bias: hasBias), rotary: rotary, window: window),
+      feedForward: FeedForwardDescription(
+        activation: activation, gate: .init("mlp.gate_proj", bias: hasInnerBias),
+        up: .init("mlp.up_proj", bias: hasInnerBias),
+        down: .init("mlp.down_proj", bias: hasInnerBias)),
+      attentionNorms: attentionNorms, feedForwardNorms: feedForwardNorms)
+  }
+
+  /// A decoder of `layers` with the tensors of LLaMA around them.
+  static func describe(
+    _ family: Family, _ sizes: TransformerSizes, layers: [LayerDescription],
+    finalNorm: NormDescription, isTied: Bool, names: NameTable
+  ) -> TransformerDescription {
+    TransformerDescription(
+      family: family, kind: .decoder, sizes: sizes, names: names,
+      embedding: EmbeddingDescription(tokens: "embed_tokens.weight"), layers: layers,
+      finalNorm: finalNorm, head: .logits(isTied: isTied),
+      // Frequencies that old files hold.
+      unusedKeys: (0..<sizes.layerCount).map { "layers.\($0).self_attn.rotary_emb.inv_freq" })
+  }
+
+  static func names(of tensorNames: Set<String>) -> NameTable {
     if let root = NameTable.root(before: "reversible_embedding/vars/0", in: tensorNames) {
       return NameTable(name: "Keras 3", matrices: .inputAxesOutputAxes) { root + kerasKey($0) }
     }

@@ -46,7 +46,7 @@ public struct LoadedModel: WeightSource {
 
   /// That of the checkpoint's tensor, where it is one that files of ours have, too.
   public func encoding(of name: String) -> WeightEncoding {
-    guard let binding = bindings[name], binding.factor == 1,
+    guard let binding = bindings[name], binding.factor == 1, binding.addend == 0,
       let tensor = try? checkpoint.source.tensor(binding.key)
     else { return .float32 }
     return WeightEncoding(rawValue: tensor.type.rawValue) ?? .float32

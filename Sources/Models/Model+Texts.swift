@@ -24,11 +24,27 @@ extension ModelOperation {
   public var inputs: [ModelValue] {
     switch self {
     case .embed: []
-    case .layerNorm(let input, _, _, _), .rmsNorm(let input, _, _), .linear(let input, _, _),
-      .rotary(let input, _, _, _, _), .activation(let input, _):
+    case .layerNorm(let input, _), .rmsNorm(let input, _), .linear(let input, _, _),
+      .rotary(let input, _, _), .activation(let input, _), .scale(let input, _),
+      .softCap(let input, _), .pool(let input, _):
       [input]
-    case .attention(let query, let key, let value, _, _, _): [query, key, value]
+    case .attention(let query, let key, let value, _): [query, key, value]
     case .add(let left, let right), .multiply(let left, let right): [left, right]
     }
+  }
+}
+
+extension Model {
+  /// Whether each value has one row a text instead of one a position.
+  public var isPooled: [Bool] {
+    var result: [Bool] = []
+    for node in nodes {
+      if case .pool = node.operation {
+        result.append(true)
+      } else {
+        result.append(node.operation.inputs.contains { result[$0] })
+      }
+    }
+    return result
   }
 }

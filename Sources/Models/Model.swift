@@ -6,6 +6,9 @@ public enum ModelKind: String, Sendable, CaseIterable {
   case decoder
   /// Bidirectional; the output is the last hidden state of every position.
   case encoder
+
+  /// The output of a model without a head of its own.
+  public var plainOutput: ModelOutput { self == .decoder ? .logits : .states }
 }
 
 /// Element-wise activation functions of the supported families.
@@ -17,16 +20,7 @@ public enum Activation: String, Sendable, CaseIterable {
   case geluTanh
   /// x / (1 + exp(-x)).
   case silu
-}
-
-/// Which elements of a head a rotary operation turns together, d of them being turned.
-public enum RotaryLayout: String, Sendable, CaseIterable {
-  /// Element i with element i + d/2.
-  case halves
-  /// Element 2i with element 2i + 1.
-  case pairs
-  /// The halves of the elements by the two positions of a `TextContext`, each half as `halves`.
-  case twoPositions
+  case tanh
 }
 
 /// Index of a value in `Model.operations`: operation i writes value i.
@@ -37,28 +31,34 @@ public enum ModelOperation: Equatable, Sendable {
   /// token table row, + position table row (position + offset) and + `segments` row 0 where
   /// present.
   case embed(tokens: String, positions: String?, positionOffset: Int, segments: String?)
-  /// gamma * (x - mean) / sqrt(variance + epsilon) + beta, over the width.
-  case layerNorm(ModelValue, gamma: String, beta: String, epsilon: Double)
-  /// gamma * x / sqrt(mean(x^2) + epsilon), over the width.
-  case rmsNorm(ModelValue, gamma: String, epsilon: Double)
+  /// gamma * (x - mean) / sqrt(variance + epsilon) + beta, over each group of the width.
+  case layerNorm(ModelValue, Normalisation)
+  /// gamma * x / sqrt(mean(x^2) + epsilon) + beta, over each group of the width.
+  case rmsNorm(ModelValue, Normalisation)
   /// x W^T + b; the weight is row-major [outputs, inputs].
   case linear(ModelValue, weight: String, bias: String?)
-  /// Turns the first `dimensions` elements of each head: pair i of position t, (a, b), becomes
-  /// (a cos w - b sin w, b cos w + a sin w) with w = t * base^(-2i / dimensions); half as many
-  /// dimensions for each of two positions.
-  case rotary(
-    ModelValue, headCount: Int, base: Double, dimensions: Int, layout: RotaryLayout)
-  /// softmax(scale * q k^T) v for each head; causal for decoders.
-  ///
-  /// Query and output have `headCount` heads, key and value `keyHeadCount` as wide ones: query head
-  /// h reads key head h / (headCount / keyHeadCount).
-  case attention(
-    query: ModelValue, key: ModelValue, value: ModelValue, headCount: Int, keyHeadCount: Int,
-    scale: Double)
+  /// Turns elements of each of `headCount` heads by angles that grow with the position.
+  case rotary(ModelValue, headCount: Int, RotaryPositions)
+  /// softmax(scores) v for each head; causal for decoders (see `AttentionSettings`).
+  case attention(query: ModelValue, key: ModelValue, value: ModelValue, AttentionSettings)
   case activation(ModelValue, Activation)
   case add(ModelValue, ModelValue)
   /// Element by element.
   case multiply(ModelValue, ModelValue)
+  /// Every element times a public constant.
+  case scale(ModelValue, by: Double)
+  /// cap * tanh(x / cap): increasing, and the reader of an output can undo it.
+  case softCap(ModelValue, cap: Double)
+  /// One row of all positions of the text; what reads it has one row, too.
+  case pool(ModelValue, RowPooling)
+}
+
+/// How the rows of a text become one.
+public enum RowPooling: String, Sendable, CaseIterable {
+  /// That of the first position.
+  case first
+  /// The mean of all positions.
+  case mean
 }
 
 /// An operation with the name that reports and errors use, such as "layers.3.attention.query".
@@ -88,11 +88,28 @@ public struct WeightShape: Equatable, Sendable {
   public var elementCount: Int { shape.reduce(1, *) }
 }
 
+/// What the rows of a model's output are.
+public enum ModelOutput: String, Sendable, CaseIterable {
+  /// Scores of the next token, one row a position of a decoder.
+  case logits
+  /// Last hidden states, one row a position.
+  case states
+  /// Scores of the token that belongs at a position of an encoder, one row a position.
+  case tokenLogits
+  /// Scores of classes, one row a position.
+  case tokenClasses
+  /// Scores of classes, one row a text.
+  case classes
+  /// One row a text.
+  case embedding
+}
+
 /// A model as its operations in order; the last operation writes the output.
 public struct Model: Equatable, Sendable {
   /// `model_type` of the checkpoint's configuration, such as "opt".
   public var family: String
   public var kind: ModelKind
+  public var output: ModelOutput
   public var vocabularySize: Int
   /// Longest text the position table or the configuration allows.
   public var maximumPositions: Int
@@ -103,11 +120,13 @@ public struct Model: Equatable, Sendable {
   public var contextMarkers: ContextMarkers?
 
   public init(
-    family: String, kind: ModelKind, vocabularySize: Int, maximumPositions: Int,
-    nodes: [ModelNode], weights: [WeightShape], contextMarkers: ContextMarkers? = nil
+    family: String, kind: ModelKind, output: ModelOutput? = nil, vocabularySize: Int,
+    maximumPositions: Int, nodes: [ModelNode], weights: [WeightShape],
+    contextMarkers: ContextMarkers? = nil
   ) {
     self.family = family
     self.kind = kind
+    self.output = output ?? kind.plainOutput
     self.vocabularySize = vocabularySize
     self.maximumPositions = maximumPositions
     self.nodes = nodes

@@ -12,6 +12,7 @@ struct ModelDraft {
 
   private let checkpoint: Checkpoint
   private let family: Family
+  private let head: HeadChoice
   let names: TensorNames
   private(set) var built: BuiltModel
   private(set) var problems: ProblemList
@@ -23,10 +24,11 @@ struct ModelDraft {
 
   /// Builds under the names that fit the family best.
   /// - Throws: one `InputError` with all settings where they leave no graph to build.
-  init(_ checkpoint: Checkpoint, family: Family) throws(InputError) {
+  init(_ checkpoint: Checkpoint, family: Family, head: HeadChoice) throws(InputError) {
     var best: (names: TensorNames, built: BuiltModel, problems: ProblemList, missing: Int)?
     for names in TensorNames.candidates(of: checkpoint.source) {
-      let (built, problems) = try ModelDraft.build(family, checkpoint, names: names)
+      let (built, problems) = try ModelDraft.build(
+        family, checkpoint, head: head, names: names)
       guard let built else {
         throw problems.error(source: checkpoint.source.path)
           ?? InputError(checkpoint.configurationPath, "describes no model")
@@ -39,6 +41,7 @@ struct ModelDraft {
     guard let best else { throw InputError(checkpoint.source.path, "describes no model") }
     self.checkpoint = checkpoint
     self.family = family
+    self.head = head
     names = best.names
     built = best.built
     problems = best.problems
@@ -55,14 +58,15 @@ struct ModelDraft {
   }
 
   private static func build(
-    _ family: Family, _ checkpoint: Checkpoint, names: TensorNames, changes: [String: JSON] = [:]
+    _ family: Family, _ checkpoint: Checkpoint, head: HeadChoice, names: TensorNames,
+    changes: [String: JSON] = [:]
   ) throws(InputError) -> (BuiltModel?, ProblemList) {
     var settings = checkpoint.configuration
     if case .object(let members) = settings {
       settings = .object(members.merging(changes, uniquingKeysWith: { $1 }))
     }
     var configuration = try Configuration(settings, source: checkpoint.configurationPath)
-    let built = family.build(&configuration, tensorNames: names.names)
+    let built = family.build(&configuration, tensorNames: names.names, head: head)
     return (built, configuration.problems)
   }
 
@@ -70,7 +74,8 @@ struct ModelDraft {
   private func rebuilt(_ key: String, _ value: JSON) throws(InputError) -> BuiltModel? {
     var all = changes
     all[key] = value
-    let (other, found) = try ModelDraft.build(family, checkpoint, names: names, changes: all)
+    let (other, found) = try ModelDraft.build(
+      family, checkpoint, head: head, names: names, changes: all)
     return problems.isEmpty == found.isEmpty ? other : nil
   }
 
@@ -127,16 +132,21 @@ struct ModelDraft {
   /// Takes the output matrix that a tied model's file holds, where it is another than the token
   /// table, and where it is the only one of the two.
   mutating func takeOutput() throws(InputError) {
-    guard let tableName = built.tokenTable, built.outputWeight == tableName,
-      let own = try rebuilt(ModelDraft.tieKey, false), let outputName = own.outputWeight,
-      outputName != tableName, let table = built.bindings[tableName],
-      let output = own.bindings[outputName], let matrix = tensor(output)
+    guard built.isTied, let tableName = built.tokenTable, var table = built.bindings[tableName],
+      let own = try rebuilt(ModelDraft.tieKey, false), !own.isTied,
+      let output = own.bindings[GraphBuilder.outputWeight], let matrix = tensor(output)
     else { return }
     guard let stored = tensor(table) else {
-      built.bindings[tableName] = output
+      for name in [tableName, GraphBuilder.outputWeight] {
+        built.bindings[name]?.key = output.key
+        built.bindings[name]?.storedShape = output.storedShape
+        built.bindings[name]?.isTransposed = output.isTransposed
+      }
       built.unusedKeys.remove(output.key)
       return
     }
+    // Tokens may be scaled, scores are not.
+    table.factor = 1
     guard try !areEqual(table, stored, output, matrix) else { return }
     changes[ModelDraft.tieKey] = false
     built = own
@@ -177,12 +187,5 @@ extension BuiltModel {
       if case .embed(let tokens, _, _, _) = node.operation { return tokens }
     }
     return nil
-  }
-
-  /// The matrix that makes a decoder's logits.
-  var outputWeight: String? {
-    guard model.kind == .decoder, case .linear(_, let weight, _)? = model.nodes.last?.operation
-    else { return nil }
-    return weight
   }
 }

@@ -13,6 +13,7 @@ extension Model {
           ["name": .string($0.name), "shape": .array($0.shape.map(JSON.integer))]
         }),
     ]
+    if output != kind.plainOutput { members["output"] = .string(output.rawValue) }
     if let contextMarkers {
       members["contextMarkers"] = [
         "startToken": .integer(contextMarkers.startToken),
@@ -34,6 +35,12 @@ extension Model {
       vocabularySize: try reader.integer("vocabularySize", in: 1...1 << 24),
       maximumPositions: try reader.integer("maximumPositions", in: 1...1 << 24), nodes: [],
       weights: [])
+    if let value = reader.optional("output") {
+      guard case .string(let text) = value, let output = ModelOutput(rawValue: text) else {
+        throw reader.failure("output", "\(value.text) is not an output of a model")
+      }
+      self.output = output
+    }
     if let value = reader.optional("contextMarkers") {
       var entry = try JSONReader(value, source: source, place: reader.path("contextMarkers"))
       contextMarkers = ContextMarkers(
@@ -78,10 +85,10 @@ extension ModelOperation {
     switch self {
     case .embed(let tokens, let positions, _, let segments):
       [tokens] + [positions, segments].compactMap(\.self)
-    case .layerNorm(_, let gamma, let beta, _): [gamma, beta]
-    case .rmsNorm(_, let gamma, _): [gamma]
+    case .layerNorm(_, let normalisation), .rmsNorm(_, let normalisation): normalisation.weights
     case .linear(_, let weight, let bias): [weight] + (bias.map { [$0] } ?? [])
-    case .rotary, .attention, .activation, .add, .multiply: []
+    case .attention(_, _, _, let settings): settings.biasTable.map { [$0] } ?? []
+    case .rotary, .activation, .add, .multiply, .scale, .softCap, .pool: []
     }
   }
 }
@@ -99,35 +106,37 @@ extension ModelNode {
         members["positionOffset"] = .integer(offset)
       }
       if let segments { members["segments"] = .string(segments) }
-    case .layerNorm(_, let gamma, let beta, let epsilon):
+    case .layerNorm(_, let normalisation):
       members["operation"] = "layerNorm"
-      members["gamma"] = .string(gamma)
-      members["beta"] = .string(beta)
-      members["epsilon"] = .number(epsilon)
-    case .rmsNorm(_, let gamma, let epsilon):
+      normalisation.write(to: &members)
+    case .rmsNorm(_, let normalisation):
       members["operation"] = "rmsNorm"
-      members["gamma"] = .string(gamma)
-      members["epsilon"] = .number(epsilon)
-    case .rotary(_, let headCount, let base, let dimensions, let layout):
+      normalisation.write(to: &members)
+    case .rotary(_, let headCount, let rotary):
       members["operation"] = "rotary"
       members["headCount"] = .integer(headCount)
-      members["base"] = .number(base)
-      members["dimensions"] = .integer(dimensions)
-      members["layout"] = .string(layout.rawValue)
+      rotary.write(to: &members)
     case .linear(_, let weight, let bias):
       members["operation"] = "linear"
       members["weight"] = .string(weight)
       if let bias { members["bias"] = .string(bias) }
-    case .attention(_, _, _, let headCount, let keyHeadCount, let scale):
+    case .attention(_, _, _, let settings):
       members["operation"] = "attention"
-      members["headCount"] = .integer(headCount)
-      members["keyHeadCount"] = .integer(keyHeadCount)
-      members["scale"] = .number(scale)
+      settings.write(to: &members)
     case .activation(_, let activation):
       members["operation"] = "activation"
       members["function"] = .string(activation.rawValue)
     case .add: members["operation"] = "add"
     case .multiply: members["operation"] = "multiply"
+    case .scale(_, let factor):
+      members["operation"] = "scale"
+      members["factor"] = .number(factor)
+    case .softCap(_, let cap):
+      members["operation"] = "softCap"
+      members["cap"] = .number(cap)
+    case .pool(_, let pooling):
+      members["operation"] = "pool"
+      members["pooling"] = .string(pooling.rawValue)
     }
     return .object(members)
   }
@@ -137,14 +146,9 @@ extension ModelNode {
     let width = try reader.integer("width", in: 1...1 << 24)
     let inputs = try reader.integers("inputs")
     let kind = try reader.string("operation")
-    func optional(_ key: String) throws(InputError) -> String? {
-      guard let value = reader.optional(key) else { return nil }
-      guard case .string(let text) = value else { throw reader.failure(key, "expected a string") }
-      return text
-    }
     let counts = [
       "embed": 0, "layerNorm": 1, "rmsNorm": 1, "linear": 1, "rotary": 1, "attention": 3,
-      "activation": 1, "add": 2, "multiply": 2,
+      "activation": 1, "add": 2, "multiply": 2, "scale": 1, "softCap": 1, "pool": 1,
     ]
     guard let count = counts[kind] else {
       throw reader.failure("operation", "unknown operation \"\(kind)\"")
@@ -155,37 +159,25 @@ extension ModelNode {
     let operation: ModelOperation
     switch kind {
     case "embed":
-      let positions = try optional("positions")
+      let positions = try reader.optionalString("positions")
       operation = .embed(
         tokens: try reader.string("tokens"), positions: positions,
         positionOffset: positions == nil
           ? 0 : try reader.integer("positionOffset", in: 0...1 << 20),
-        segments: try optional("segments"))
-    case "layerNorm":
-      operation = .layerNorm(
-        inputs[0], gamma: try reader.string("gamma"), beta: try reader.string("beta"),
-        epsilon: try reader.number("epsilon"))
-    case "rmsNorm":
-      operation = .rmsNorm(
-        inputs[0], gamma: try reader.string("gamma"), epsilon: try reader.number("epsilon"))
+        segments: try reader.optionalString("segments"))
+    case "layerNorm": operation = .layerNorm(inputs[0], try Normalisation(&reader))
+    case "rmsNorm": operation = .rmsNorm(inputs[0], try Normalisation(&reader))
     case "rotary":
-      let text = try reader.string("layout")
-      guard let layout = RotaryLayout(rawValue: text) else {
-        throw reader.failure("layout", "unknown layout \"\(text)\"")
-      }
       operation = .rotary(
         inputs[0], headCount: try reader.integer("headCount", in: 1...1 << 16),
-        base: try reader.number("base"),
-        dimensions: try reader.integer("dimensions", in: 2...1 << 24), layout: layout)
+        try RotaryPositions(&reader))
     case "linear":
       operation = .linear(
-        inputs[0], weight: try reader.string("weight"), bias: try optional("bias"))
+        inputs[0], weight: try reader.string("weight"),
+        bias: try reader.optionalString("bias"))
     case "attention":
       operation = .attention(
-        query: inputs[0], key: inputs[1], value: inputs[2],
-        headCount: try reader.integer("headCount", in: 1...1 << 16),
-        keyHeadCount: try reader.integer("keyHeadCount", in: 1...1 << 16),
-        scale: try reader.number("scale"))
+        query: inputs[0], key: inputs[1], value: inputs[2], try AttentionSettings(&reader))
     case "activation":
       let text = try reader.string("function")
       guard let activation = Activation(rawValue: text) else {
@@ -193,6 +185,14 @@ extension ModelNode {
       }
       operation = .activation(inputs[0], activation)
     case "multiply": operation = .multiply(inputs[0], inputs[1])
+    case "scale": operation = .scale(inputs[0], by: try reader.number("factor"))
+    case "softCap": operation = .softCap(inputs[0], cap: try reader.number("cap"))
+    case "pool":
+      let text = try reader.string("pooling")
+      guard let pooling = RowPooling(rawValue: text) else {
+        throw reader.failure("pooling", "unknown pooling \"\(text)\"")
+      }
+      operation = .pool(inputs[0], pooling)
     default: operation = .add(inputs[0], inputs[1])
     }
     self.init(name: name, operation: operation, width: width)

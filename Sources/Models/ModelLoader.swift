@@ -13,16 +13,19 @@ public enum ModelLoader {
   /// - Throws: one `InputError` with every unsupported setting, absent tensor, tensor of a wrong
   ///   shape or type, and tensor that the family does not have; or one with all that is wrong with
   ///   the adapter.
-  public static func load(path: String, adapter: String? = nil) throws(InputError) -> LoadedModel {
-    try load(Checkpoint(path: path, adapter: adapter), adapter: adapter)
+  public static func load(
+    path: String, adapter: String? = nil, head: HeadRequest = .automatic
+  ) throws(InputError) -> LoadedModel {
+    try load(Checkpoint(path: path, adapter: adapter), adapter: adapter, head: head)
   }
 
-  /// Builds the graph of an open checkpoint; throws as `load(path:adapter:)` does.
-  public static func load(_ checkpoint: Checkpoint, adapter: String? = nil) throws(InputError)
-    -> LoadedModel
-  {
+  /// Builds the graph of an open checkpoint; throws as `load(path:)` does.
+  public static func load(
+    _ checkpoint: Checkpoint, adapter: String? = nil, head: HeadRequest = .automatic
+  ) throws(InputError) -> LoadedModel {
     try Quantisation.check(checkpoint)
-    var draft = try ModelDraft(checkpoint, family: family(of: checkpoint))
+    let head = try HeadChoice(head, folder: FilePaths.folder(of: checkpoint.configurationPath))
+    var draft = try ModelDraft(checkpoint, family: family(of: checkpoint), head: head)
     try draft.takeVocabulary()
     try draft.takeOutput()
     var problems = draft.problems

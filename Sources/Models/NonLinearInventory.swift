@@ -39,22 +39,34 @@ extension Model {
 
   private func nonLinearOperation(_ node: ModelNode) -> NonLinearOperations? {
     switch node.operation {
-    case .embed, .linear, .rotary, .add: nil
-    case .layerNorm:
+    case .embed, .linear, .rotary, .add, .scale, .pool: nil
+    case .layerNorm(_, let normalisation):
       NonLinearOperations(
-        kind: "layerNorm", nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)
-    case .rmsNorm:
+        kind: "layerNorm", nodeCount: 1, rowsPerPosition: normalisation.groupCount,
+        rowWidth: node.width / normalisation.groupCount)
+    case .rmsNorm(_, let normalisation):
       NonLinearOperations(
-        kind: "rmsNorm", nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)
+        kind: "rmsNorm", nodeCount: 1, rowsPerPosition: normalisation.groupCount,
+        rowWidth: node.width / normalisation.groupCount)
+    case .softCap:
+      NonLinearOperations(
+        kind: "softCap", nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)
     case .multiply:
       NonLinearOperations(
         kind: "multiply", nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)
-    case .attention(_, _, _, let headCount, _, _):
+    case .attention(_, _, _, let settings):
       NonLinearOperations(
-        kind: "softmax", nodeCount: 1, rowsPerPosition: headCount, rowWidth: maximumPositions)
+        kind: "softmax", nodeCount: 1, rowsPerPosition: settings.headCount,
+        rowWidth: maximumKeyCount(settings))
     case .activation(_, let activation):
       NonLinearOperations(
         kind: activation.rawValue, nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)
     }
+  }
+
+  /// Most keys that a position sees in an attention operation.
+  public func maximumKeyCount(_ settings: AttentionSettings) -> Int {
+    guard let window = settings.window else { return maximumPositions }
+    return min(maximumPositions, kind == .decoder ? window : 2 * window - 1)
   }
 }

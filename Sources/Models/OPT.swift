@@ -1,4 +1,5 @@
-// OPT (Zhang et al. 2022): causal decoder, normalisation before each sub-layer, ReLU, tied output.
+// OPT (Zhang et al. 2022): causal decoder, learned positions, normalisation before each part (after
+// it in the 350M one, which also projects narrower tokens), ReLU, tied output.
 
 import Bytes
 
@@ -8,81 +9,53 @@ enum OPT {
   /// Epsilon of every normalisation; the configuration does not hold it.
   static let epsilon = 1e-5
 
-  static func build(_ configuration: inout Configuration, tensorNames: Set<String>) -> BuiltModel? {
-    let width = configuration.integer("hidden_size", in: Limits.width)
-    let inner = configuration.integer("ffn_dim", in: Limits.width)
-    let heads = configuration.integer("num_attention_heads", in: Limits.width)
-    let layers = configuration.integer("num_hidden_layers", in: Limits.layerCount)
-    let vocabulary = configuration.integer("vocab_size", in: Limits.vocabulary)
-    let positions = configuration.integer("max_position_embeddings", in: Limits.positions)
-    configuration.require("activation_function", oneOf: ["relu"], fallback: "relu")
-    configuration.require("do_layer_norm_before", oneOf: [true], fallback: true)
+  static func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
+    -> TransformerDescription?
+  {
+    let sizes = TransformerSizes(&configuration, .init(innerWidth: "ffn_dim"))
+    let activation = configuration.activation("activation_function", fallback: "relu")
+    let isFirst = configuration.bool("do_layer_norm_before", fallback: true)
     configuration.require("_remove_final_layer_norm", oneOf: [false], fallback: false)
-    configuration.require("enable_bias", oneOf: [true], fallback: true)
-    configuration.require("layer_norm_elementwise_affine", oneOf: [true], fallback: true)
+    let hasBias = configuration.bool("enable_bias", fallback: true)
+    let isAffine = configuration.bool("layer_norm_elementwise_affine", fallback: true)
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
-    configuration.requireAbsent("quantization_config")
-    let embeddedWidth = configuration.integer(
-      "word_embed_proj_dim", in: Limits.width, fallback: width, meaning: "hidden_size")
-    guard let width, let inner, let heads, let layers, let vocabulary, let positions,
-      let embeddedWidth, let isTied
-    else { return nil }
-    guard embeddedWidth == width else {
-      configuration.fail(
-        "word_embed_proj_dim", "\(embeddedWidth) is not implemented, only \(width) is")
-      return nil
-    }
-    guard width.isMultiple(of: heads) else {
-      configuration.fail(
-        "num_attention_heads", "\(heads) heads do not divide the hidden size \(width)")
+    let tokenWidth = configuration.integer(
+      "word_embed_proj_dim", in: Limits.width, fallback: sizes?.width ?? 1, meaning: "hidden_size")
+    guard let sizes, let isTied, let isFirst, let tokenWidth, let hasBias, let isAffine else {
       return nil
     }
 
-    let prefix = Family.prefix(
-      of: "embed_tokens.weight", among: ["model.decoder.", "decoder."], in: tensorNames)
-    var graph = GraphBuilder()
-    let tokens = graph.weight(
-      "embedTokens", [vocabulary, width], key: prefix + "embed_tokens.weight")
-    let positionTable = graph.weight(
-      "embedPositions", [positions + positionOffset, width], key: prefix + "embed_positions.weight")
-    var stream = graph.append(
-      "embed", width: width,
-      .embed(
-        tokens: tokens, positions: positionTable, positionOffset: positionOffset, segments: nil))
-
-    for index in 0..<layers {
-      let layer = "layers.\(index)"
-      let key = "\(prefix)layers.\(index)."
-      let normalised = graph.layerNorm(
-        "\(layer).inputLayerNorm", stream, epsilon: epsilon, key: key + "self_attn_layer_norm")
-      let attended = graph.selfAttention(
-        layer, normalised, headCount: heads,
-        keys: .init(
-          query: key + "self_attn.q_proj", key: key + "self_attn.k_proj",
-          value: key + "self_attn.v_proj", output: key + "self_attn.out_proj"))
-      stream = graph.append("\(layer).attentionResidual", width: width, .add(stream, attended))
-
-      let normalisedAgain = graph.layerNorm(
-        "\(layer).postAttentionLayerNorm", stream, epsilon: epsilon, key: key + "final_layer_norm")
-      let down = graph.feedForward(
-        layer, normalisedAgain, innerWidth: inner, .relu, up: key + "fc1", down: key + "fc2")
-      stream = graph.append("\(layer).feedForwardResidual", width: width, .add(stream, down))
+    let isProjected = tokenWidth != sizes.width
+    func linear(_ key: String) -> LinearDescription { LinearDescription(key, bias: hasBias) }
+    func norm(_ key: String) -> NormDescription {
+      isAffine ? .layer(key, epsilon) : NormDescription(isCentred: true, epsilon: epsilon)
     }
-
-    stream = graph.layerNorm(
-      "finalLayerNorm", stream, epsilon: epsilon, key: prefix + "final_layer_norm")
-    let output =
-      isTied
-      ? tokens
-      : graph.matrix("lmHead", outputs: vocabulary, inputs: width, key: NameTable.outputKey)
-    _ = graph.append(
-      "logits", width: vocabulary, .linear(stream, weight: output, bias: nil))
-    return BuiltModel(
-      model: Model(
-        family: Family.opt.rawValue, kind: .decoder, vocabularySize: vocabulary,
-        maximumPositions: positions, nodes: graph.nodes, weights: graph.weightShapes),
-      bindings: graph.bindings,
-      // Some writers store the tied output matrix a second time.
-      unusedKeys: isTied ? [NameTable.outputKey] : [])
+    func places(_ key: String) -> NormPlaces {
+      isFirst ? NormPlaces(input: norm(key)) : NormPlaces(sum: norm(key))
+    }
+    let layer = LayerDescription(
+      attention: AttentionDescription(
+        query: linear("self_attn.q_proj"), key: linear("self_attn.k_proj"),
+        value: linear("self_attn.v_proj"), output: linear("self_attn.out_proj")),
+      feedForward: FeedForwardDescription(
+        activation: activation, up: linear("fc1"), down: linear("fc2")),
+      attentionNorms: places("self_attn_layer_norm"),
+      feedForwardNorms: places("final_layer_norm"))
+    var head = HeadDescription.logits(isTied: isTied)
+    if isProjected {
+      head.transform = (LinearDescription("project_out", bias: false), tokenWidth, nil)
+    }
+    return TransformerDescription(
+      family: .opt, kind: .decoder, sizes: sizes,
+      names: .prefixed(
+        ["model.decoder.", "decoder."], of: "embed_tokens.weight", in: tensorNames),
+      embedding: EmbeddingDescription(
+        tokens: "embed_tokens.weight", width: tokenWidth,
+        tokenProjection: isProjected ? "project_in.weight" : nil,
+        positions: (
+          "embed_positions.weight", sizes.positions + positionOffset, positionOffset
+        )),
+      layers: Array(repeating: layer, count: sizes.layerCount),
+      finalNorm: isFirst ? norm("final_layer_norm") : nil, head: head)
   }
 }

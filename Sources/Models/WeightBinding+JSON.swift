@@ -8,7 +8,8 @@ extension LoadedModel {
   ///
   /// `transposed`: the tensor is [inputs, outputs], its axes flattened into these two;
   /// `outputRanges`: the outputs that the weight consists of, [first, end) in this order, where it
-  /// is not all of them; `factor`: what the elements are multiplied by.
+  /// is not all of them; `factor`: what the elements are multiplied by; `addend`: what is then
+  /// added to them.
   public var bindingsJSON: JSON { .object(bindings.mapValues(\.json)) }
 }
 
@@ -17,7 +18,7 @@ extension WeightBinding {
     var members: [String: JSON] = [
       "key": .string(key), "shape": .array(shape.map(JSON.integer)),
       "storedShape": .array(storedShape.map(JSON.integer)), "transposed": .bool(isTransposed),
-      "factor": .number(Double(factor)),
+      "factor": .number(Double(factor)), "addend": .number(Double(addend)),
     ]
     if let outputRanges {
       members["outputRanges"] = .array(

@@ -17,6 +17,8 @@ struct WeightBinding: Equatable, Sendable {
   var outputRanges: [Range<Int>]?
   /// What the elements are multiplied by.
   var factor: Float = 1
+  /// What is then added to them.
+  var addend: Float = 0
 
   var elementCount: Int { shape.reduce(1, *) }
 
@@ -61,6 +63,6 @@ struct WeightBinding: Equatable, Sendable {
   }
 
   private func scaled(_ values: [Float]) -> [Float] {
-    factor == 1 ? values : values.map { $0 * factor }
+    factor == 1 && addend == 0 ? values : values.map { $0 * factor + addend }
   }
 }

@@ -83,23 +83,22 @@ extension SecureProgram {
     append(
       input, .embed(tokens: "", positions: nil, positionOffset: 0, segments: nil), width: width)
     let source =
-      if case .attention(_, _, let value, _, _, _) = node.operation { value } else { inputs[0] }
+      if case .attention(_, _, let value, _) = node.operation { value } else { inputs[0] }
     calibration.include(
       try calibration.range(model.nodes[source].name, .output), node: input, quantity: .output)
     switch node.operation {
-    case .attention(_, _, _, let heads, _, let scale):
+    case .attention(_, _, _, var settings):
+      settings.keyHeadCount = settings.headCount
+      settings.scale = 1
       append(
-        node.name,
-        .attention(
-          query: 0, key: 0, value: 0, headCount: heads, keyHeadCount: heads, scale: scale),
-        width: width)
-    case .layerNorm(_, let gamma, let beta, let epsilon):
-      append(node.name, .layerNorm(0, gamma: gamma, beta: beta, epsilon: epsilon), width: width)
-    case .rmsNorm(_, let gamma, let epsilon):
-      append(node.name, .rmsNorm(0, gamma: gamma, epsilon: epsilon), width: width)
+        node.name, .attention(query: 0, key: 0, value: 0, settings), width: width)
+    case .layerNorm(_, let settings):
+      append(node.name, .layerNorm(0, settings), width: width)
+    case .rmsNorm(_, let settings):
+      append(node.name, .rmsNorm(0, settings), width: width)
     case .activation(_, let activation):
       append(node.name, .activation(0, activation), width: width)
-    case .embed, .linear, .rotary, .add, .multiply:
+    case .embed, .linear, .rotary, .add, .multiply, .scale, .softCap, .pool:
       preconditionFailure("\(node.name) has no replacement")
     }
     for reader in model.nodes where reader.operation.inputs.contains(index) {

@@ -49,6 +49,7 @@ public struct CalibrationReport {
       case .layerNorm: add(node.name, .variance, "variance")
       case .rmsNorm: add(node.name, .variance, "mean square")
       case .attention:
+        add(node.name, .uncappedScores, "scores before the cap")
         add(node.name, .scores, "scores")
         add(node.name, .centredScores, "scores - max")
         add(node.name, .denominator, "sums of exp")
@@ -56,7 +57,7 @@ public struct CalibrationReport {
         if !isComplete { add(model.nodes[input].name, .output, "input") }
         add(node.name, .output, "active")
       case .add: if !isComplete { add(node.name, .output, "residual") }
-      case .embed, .linear, .rotary, .multiply: break
+      case .embed, .linear, .rotary, .multiply, .scale, .softCap, .pool: break
       }
       if isComplete { add(node.name, .output, "output") }
     }

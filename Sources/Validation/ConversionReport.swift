@@ -12,16 +12,18 @@ public struct ConversionReport: Sendable {
   private let program: SecureProgram
   public let replacements: ReplacementReport
   private let repair: Repair?
+  private let unusualRows: UnusualRows?
   /// What of the checkpoint was taken and what was not, where there was a choice.
   public var notices: [String] = []
 
   /// - Throws: `InputError` where the recipe is not resolved.
   public init(
     model: Model, recipe: Recipe, calibration: Calibration, densities: (any DensitySource)? = nil,
-    program: SecureProgram, repair: Repair? = nil
+    program: SecureProgram, repair: Repair? = nil, unusualRows: UnusualRows? = nil
   ) throws(InputError) {
     self.recipe = recipe
     self.repair = repair
+    self.unusualRows = unusualRows
     self.calibration = calibration
     self.program = program
     replacements = try ReplacementReport(

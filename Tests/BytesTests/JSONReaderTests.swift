@@ -25,14 +25,26 @@ import Testing
     try reader.finish()
   }
 
+  private typealias Reader = JSONReader
+
+  /// What `body` throws, or nothing.
+  private func fault(of value: JSON, _ body: (inout Reader) throws(InputError) -> Any) throws
+    -> String
+  {
+    var reader = try reader(value)
+    do throws(InputError) {
+      _ = try body(&reader)
+      return ""
+    } catch {
+      return error.description
+    }
+  }
+
   @Test func nameEveryFault() throws {
     let value: JSON = ["i": 1.0, "r": 9, "b": 1, "s": 2, "l": [1, "x"], "o": []]
-    func fault<T>(_ body: (inout JSONReader) throws(InputError) -> T) throws -> String {
-      var reader = try reader(value)
-      let error = #expect(throws: InputError.self) { _ = try body(&reader) }
-      return error?.description ?? ""
+    func fault(_ body: (inout Reader) throws(InputError) -> Any) throws -> String {
+      try self.fault(of: value, body)
     }
-    typealias Reader = JSONReader
     #expect(
       try fault { (r: inout Reader) throws(InputError) in try r.integer("i") }
         == "f: top.i: expected an integer")

@@ -54,7 +54,8 @@ import Testing
       [
         ModelNode(
           name: "rotary",
-          operation: .rotary(0, headCount: 2, base: 100, dimensions: 4, layout: layout), width: 12)
+          operation: .rotary(
+            0, headCount: 2, RotaryPositions(base: 100, dimensions: 4, layout: layout)), width: 12)
       ])
     let input = try #require(seen["rows"]?[.output])
     var expected = input
@@ -82,7 +83,8 @@ import Testing
       width: 5,
       [
         ModelNode(
-          name: "norm", operation: .rmsNorm(0, gamma: "gamma", epsilon: 0.25), width: 5)
+          name: "norm", operation: .rmsNorm(0, Normalisation(gamma: "gamma", epsilon: 0.25)),
+          width: 5)
       ], vectors: ["gamma": gamma])
     let input = try #require(seen["rows"]?[.output])
     let found = try #require(seen["norm"])
@@ -132,8 +134,9 @@ import Testing
       ModelNode(
         name: "attention",
         operation: .attention(
-          query: 0, key: key, value: key, headCount: 4, keyHeadCount: repeated == nil ? 2 : 4,
-          scale: 0.7), width: 8))
+          query: 0, key: key, value: key,
+          AttentionSettings(
+            headCount: 4, keyHeadCount: repeated == nil ? 2 : 4, scale: 0.7)), width: 8))
     let model = Model(
       family: "test", kind: .decoder, vocabularySize: 3, maximumPositions: 3, nodes: nodes,
       weights: weights)

@@ -85,14 +85,15 @@ import Testing
   }
 
   @Test(arguments: [
-    ("activation_function", JSON.string("silu"), #""silu" is not implemented, only "gelu_new""#),
+    ("activation_function", JSON.string("mish"), #""mish" is not implemented, only "gelu" or "#),
     ("scale_attn_weights", false, "false is not implemented, only true is"),
     ("scale_attn_by_inverse_layer_idx", true, "true is not implemented, only false is"),
     ("add_cross_attention", true, "true is not implemented"),
     ("quantization_config", JSON.object(["bits": 4]), #"{"bits":4} is not implemented"#),
     ("tie_word_embeddings", "no", "expected true or false"),
     ("layer_norm_epsilon", 0, "0.0 is not positive"),
-    ("n_head", 3, "3 heads do not divide the width 8"), ("n_inner", 0, "0 is outside 1...1048576"),
+    ("n_head", 3, "3 heads do not divide the hidden size 8"),
+    ("n_inner", 0, "0 is outside 1...1048576"),
     ("n_positions", .null, "expected an integer"),
   ]) func namesUnsupportedSetting(key: String, value: JSON, cause: String) throws {
     var checkpoint = TinyCheckpoint.gpt2()

@@ -38,10 +38,11 @@ import Testing
         == .embed(tokens: "embedTokens", positions: nil, positionOffset: 0, segments: nil))
     #expect(
       model.nodes[6].operation
-        == .rotary(3, headCount: 2, base: 10000, dimensions: 4, layout: .halves))
+        == .rotary(3, headCount: 2, RotaryPositions(base: 10000, dimensions: 4, layout: .halves)))
     #expect(
       model.nodes[7].operation
-        == .attention(query: 5, key: 6, value: 4, headCount: 4, keyHeadCount: 2, scale: 0.5))
+        == .attention(
+          query: 5, key: 6, value: 4, AttentionSettings(headCount: 4, keyHeadCount: 2, scale: 0.5)))
     #expect(model.nodes[14].operation == .multiply(12, 13))
     #expect(model.nodes[18].operation == .linear(17, weight: "lmHead", bias: nil))
     #expect(
@@ -65,7 +66,7 @@ import Testing
         == ["lm_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq"])
     #expect(
       loaded.model.nodes[5].operation
-        == .rotary(2, headCount: 4, base: 500000, dimensions: 4, layout: .halves))
+        == .rotary(2, headCount: 4, RotaryPositions(base: 500000, dimensions: 4, layout: .halves)))
     #expect(loaded.model.nodes[18].operation == .linear(17, weight: "embedTokens", bias: nil))
   }
 
@@ -77,7 +78,7 @@ import Testing
     }
     #expect(
       loaded.model.nodes[5].operation
-        == .rotary(2, headCount: 4, base: 20000, dimensions: 4, layout: .halves))
+        == .rotary(2, headCount: 4, RotaryPositions(base: 20000, dimensions: 4, layout: .halves)))
   }
 
   @Test func headsWiderThanTheirShare() throws {
@@ -100,28 +101,51 @@ import Testing
       $0.configuration["sliding_window"] = .null
     }
     #expect(loaded.model.family == "mistral")
-    #expect(throws: InputError.self) {
-      try load { $0.configuration["model_type"] = "mistral" }
+    /// The window of the attention of a Mistral with the window `value`.
+    func window(_ value: JSON?) throws -> Int? {
+      let loaded = try load {
+        $0.configuration["model_type"] = "mistral"
+        $0.configuration["sliding_window"] = value
+      }
+      guard case .attention(_, _, _, let settings) = loaded.model.nodes[7].operation else {
+        return 0
+      }
+      return settings.window
     }
+    #expect(try window(.null) == nil)
+    #expect(try window(5) == 5)
+    // No text is longer than six; and the library's own default is 4096.
+    #expect(try window(6) == nil)
+    #expect(try window(nil) == nil)
   }
 
   @Test(
     arguments: [
-      ("hidden_act", JSON.string("gelu"), #""gelu" is not implemented, only "silu" or "swish" is"#),
+      ("hidden_act", JSON.string("mish"), #""mish" is not implemented, only "gelu" or "#),
+      ("rope_scaling", ["rope_type": "llama3", "factor": 8.0], ".low_freq_factor: missing key"),
+      ("rope_scaling", ["type": "linear"], ".factor: missing key"),
+      ("rope_scaling", ["type": "linear", "factor": 0.5], ".factor: 0.5 is below 1"),
+      ("rope_scaling", ["factor": 2.0], ".rope_type: missing key"),
       (
-        "rope_scaling", ["rope_type": "llama3", "factor": 8.0],
-        #"{"factor":8.0,"rope_type":"llama3"} is not implemented"#
+        "rope_scaling", ["type": "linear", "rope_type": "yarn", "factor": 2.0],
+        ": type and rope_type differ"
       ),
-      ("rope_scaling", ["type": "linear"], #"{"type":"linear"} is not implemented"#),
       (
-        "rope_parameters", ["rope_type": "yarn", "rope_theta": 1.0],
-        #".rope_type: "yarn" is not implemented, only "default" is"#
+        "rope_scaling", ["type": "dynamic", "factor": 2.0],
+        #".type: "dynamic" is not implemented: its base grows with the text"#
+      ),
+      (
+        "rope_scaling", ["rope_type": "longrope"],
+        #".rope_type: "longrope" is not implemented: its frequencies change"#
+      ),
+      (
+        "rope_parameters", ["rope_type": "proportional", "rope_theta": 1.0],
+        #".rope_type: "proportional" is not implemented, only "default" or "linear" or "#
       ),
       ("rope_parameters", ["rope_type": "default"], ".rope_theta: missing key"),
       ("sliding_window", 5, "5 is not implemented for texts of up to max_position_embeddings = 6"),
       ("layer_types", ["sliding_attention"], #""sliding_attention" is not implemented"#),
-      ("attention_bias", true, "true is not implemented"),
-      ("mlp_bias", true, "true is not implemented"),
+      ("attention_bias", 1, "expected true or false"),
       ("partial_rotary_factor", 0.5, "0.5 is not implemented, only 1 or 1.0 is"),
       ("quantization_config", JSON.object(["bits": 4]), #"{"bits":4} is not implemented"#),
       ("tie_word_embeddings", 1, "expected true or false"),
@@ -145,7 +169,7 @@ import Testing
     let layer = "model.layers.0."
     let error = #expect(throws: InputError.self) {
       try load {
-        $0.configuration["attention_bias"] = true
+        $0.configuration["partial_rotary_factor"] = 0.5
         $0.configuration["rope_scaling"] = ["type": "dynamic", "factor": 2.0]
         $0.tensors[layer + "mlp.up_proj.weight"] = nil
         $0.add(layer + "self_attn.k_proj.weight", [16, 16])
@@ -154,8 +178,9 @@ import Testing
     }
     #expect(
       error?.cause
-        == #"5 problems: config.json rope_scaling: {"factor":2.0,"type":"dynamic"} is not "#
-        + "implemented; config.json attention_bias: true is not implemented, only false is; "
+        == "5 problems: config.json partial_rotary_factor: 0.5 is not implemented, only 1 or 1.0 is; "
+        + #"config.json rope_scaling.type: "dynamic" is not implemented: "#
+        + "its base grows with the text, so that earlier keys would have to be turned anew; "
         + "\(layer)mlp.up_proj.weight is missing; "
         + "\(layer)self_attn.k_proj.weight has shape [16, 16], expected [8, 16]; "
         + "\(layer)self_attn.q_proj.bias is not a tensor of this family")
@@ -166,7 +191,11 @@ import Testing
     #expect(families.map(\.name) == ["opt", "gpt2", "bert", "llama", "mistral", "chatglm"])
     for family in families { #expect(family.fields.count >= 12, "\(family.name)") }
     let llama = try #require(families.first { $0.name == "llama" })
-    #expect(llama.fields.contains { $0.key == "rope_scaling" && $0.meaning == "only absent" })
+    #expect(
+      llama.fields.contains {
+        $0.key == "rope_scaling.rope_type"
+          && $0.meaning == #"only "default" or "linear" or "llama3" or "yarn""#
+      })
     #expect(
       llama.fields.contains {
         $0.key == "num_key_value_heads" && $0.meaning == "integer, else num_attention_heads"

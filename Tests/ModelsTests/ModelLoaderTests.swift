@@ -36,7 +36,8 @@ import Testing
           tokens: "embedTokens", positions: "embedPositions", positionOffset: 2, segments: nil))
     #expect(
       model.nodes[5].operation
-        == .attention(query: 2, key: 3, value: 4, headCount: 2, keyHeadCount: 2, scale: 0.5))
+        == .attention(
+          query: 2, key: 3, value: 4, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 0.5)))
     #expect(model.nodes[7].operation == .add(0, 6))
     #expect(model.nodes[12].operation == .add(7, 11))
     #expect(model.nodes[14].operation == .linear(13, weight: "embedTokens", bias: nil))
@@ -94,8 +95,11 @@ import Testing
   }
 
   @Test func fiveProblemsAtOnce() throws {
+    let activations =
+      ["gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate"]
+      + ["gelu_python", "relu", "silu", "swish", "tanh"]
     var checkpoint = TinyCheckpoint.opt()
-    checkpoint.configuration["activation_function"] = "swish"
+    checkpoint.configuration["activation_function"] = "mish"
     checkpoint.configuration["do_layer_norm_before"] = false
     let layer = "model.decoder.layers.1."
     checkpoint.tensors[layer + "fc1.bias"] = nil
@@ -103,14 +107,15 @@ import Testing
     checkpoint.add("model.decoder.project_in.weight", [8, 4])
     #expect(
       try failure(checkpoint)
-        == #"5 problems: config.json activation_function: "swish" is not implemented, only "#
-        + #""relu" is; config.json do_layer_norm_before: false is not implemented, only true is; "#
+        == #"5 problems: config.json activation_function: "mish" is not implemented, only "#
+        + activations.map { #""\#($0)""# }.joined(separator: " or ") + " is; "
+        + #"config.json do_layer_norm_before: false is not implemented, only true is; "#
         + "\(layer)fc1.bias is missing; \(layer)fc2.weight has shape [12, 8], expected [8, 12]; "
         + "model.decoder.project_in.weight is not a tensor of this family")
   }
 
   @Test(arguments: [
-    ("activation_function", JSON.string("gelu_new"), #""gelu_new" is not implemented"#),
+    ("activation_function", JSON.string("mish"), #""mish" is not implemented"#),
     ("activation_function", .null, "null is not implemented"),
     ("do_layer_norm_before", false, "false is not implemented"),
     ("_remove_final_layer_norm", true, "true is not implemented"),
@@ -131,7 +136,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("hidden_act", JSON.string("gelu_new"), #""gelu_new" is not implemented"#),
+    ("hidden_act", JSON.string("mish"), #""mish" is not implemented"#),
     ("position_embedding_type", "relative_key", #""relative_key" is not implemented"#),
     ("is_decoder", true, "true is not implemented"),
     ("add_cross_attention", true, "true is not implemented"),

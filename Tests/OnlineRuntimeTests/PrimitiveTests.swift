@@ -234,7 +234,8 @@ struct PrimitiveTests {
   @Test(arguments: [false, true])
   func rotation(isInterleaved: Bool) throws {
     let rotation = Rotation(
-      headCount: 2, isInterleaved: isInterleaved, fractionalBits: 16, dimensions: 4, base: 100)
+      headCount: 2, isInterleaved: isInterleaved, fractionalBits: 16,
+      frequencies: RotaryPositions(base: 100, dimensions: 4, layout: .halves).frequencies)
     let steps = [Self.inputs(count: 36, bits: 20), Self.inputs(count: 12, bits: 20, salt: 3)]
     let outcome = try Self.execute(width: 12, steps: steps) { builder, x in
       try builder.emit(.rotate(x.id, rotation), bits: 0, bound: 1)
@@ -267,7 +268,8 @@ struct PrimitiveTests {
   /// The integer sine is what libm gives, to the last bits of a double.
   @Test func rotationFactorsAreExact() {
     let rotation = Rotation(
-      headCount: 1, isInterleaved: true, fractionalBits: 30, dimensions: 64, base: 10_000)
+      headCount: 1, isInterleaved: true, fractionalBits: 30,
+      frequencies: RotaryPositions(base: 10_000, dimensions: 64, layout: .halves).frequencies)
     for position in [0, 1, 2, 3, 100, 4095, 131_071] {
       for pair in 0..<32 {
         let angle = Double(position) * pow(10_000, -2 * Double(pair) / 64)

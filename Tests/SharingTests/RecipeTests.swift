@@ -53,7 +53,8 @@ struct RecipeTests {
     ModelNode(
       name: name,
       operation: .attention(
-        query: 0, key: 0, value: 0, headCount: 1, keyHeadCount: 1, scale: 1), width: 4)
+        query: 0, key: 0, value: 0, AttentionSettings(headCount: 1, keyHeadCount: 1, scale: 1)),
+      width: 4)
   }
 
   @Test(

@@ -142,7 +142,8 @@ struct ReplacementLoweringTests {
       var node = LoneNode(
         kind: kind, width: 4,
         operation: .attention(
-          query: 0, key: 0, value: 0, headCount: 2, keyHeadCount: 2, scale: 1), bound: 8,
+          query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
+        bound: 8,
         outputBound: 8, scores: -40...60, choice: test.choice)
       node.recipe.outsideRange = .extend
       node.recipe = try node.recipe.resolved(
@@ -181,7 +182,8 @@ struct ReplacementLoweringTests {
       var node = LoneNode(
         kind: .decoder, width: 2,
         operation: .attention(
-          query: 0, key: 0, value: 0, headCount: 2, keyHeadCount: 2, scale: 1), bound: 32,
+          query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
+        bound: 32,
         outputBound: 32, scores: -1000...1000, choice: ReplacementChoice(replacement))
       node.recipe.outsideRange = .extend
       try node.resolve()
@@ -212,7 +214,8 @@ struct ReplacementLoweringTests {
     var node = LoneNode(
       kind: .decoder, width: 2,
       operation: .attention(
-        query: 0, key: 0, value: 0, headCount: 1, keyHeadCount: 1, scale: 1), bound: 8,
+        query: 0, key: 0, value: 0, AttentionSettings(headCount: 1, keyHeadCount: 1, scale: 1)),
+      bound: 8,
       outputBound: 8, scores: -40...60, choice: ReplacementChoice(replacement),
       maximumPositions: 512)
     try node.resolve()
@@ -231,7 +234,8 @@ struct ReplacementLoweringTests {
       var node = LoneNode(
         kind: .decoder, width: 2,
         operation: .attention(
-          query: 0, key: 0, value: 0, headCount: 2, keyHeadCount: 2, scale: 1), bound: 8,
+          query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
+        bound: 8,
         outputBound: 8, scores: -8...8, choice: ReplacementChoice(replacement))
       node.recipe.outsideRange = .extend
       try node.resolve()
@@ -250,7 +254,8 @@ struct ReplacementLoweringTests {
       var node = LoneNode(
         kind: .decoder, width: 2,
         operation: .attention(
-          query: 0, key: 0, value: 0, headCount: 2, keyHeadCount: 2, scale: 1), bound: 8,
+          query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
+        bound: 8,
         outputBound: 8, scores: -8...8, choice: ReplacementChoice(ReLUSoftmax()))
       try node.resolve()
       guard case .softmax(let form)? = try node.form() else { throw CancellationError() }
@@ -276,8 +281,8 @@ struct ReplacementLoweringTests {
       let node = LoneNode(
         width: width,
         operation: isCentred
-          ? .layerNorm(0, gamma: "one", beta: "zero", epsilon: 1e-5)
-          : .rmsNorm(0, gamma: "one", epsilon: 1e-5), bound: 16, outputBound: 50,
+          ? .layerNorm(0, Normalisation(gamma: "one", beta: "zero", epsilon: 1e-5))
+          : .rmsNorm(0, Normalisation(gamma: "one", epsilon: 1e-5)), bound: 16, outputBound: 50,
         choice: ReplacementChoice(AffineNormalisation(factor: factor)))
       let results = try node.evaluate(rows)
       for (row, result) in zip(rows, results) {

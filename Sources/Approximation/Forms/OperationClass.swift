@@ -8,6 +8,7 @@ public enum OperationClass: String, Sendable, CaseIterable {
   case gelu
   case geluTanh
   case silu
+  case tanh
   case softmax
   case layerNorm
   case rmsNorm
@@ -19,6 +20,7 @@ public enum OperationClass: String, Sendable, CaseIterable {
     case .gelu: .gelu
     case .geluTanh: .geluTanh
     case .silu: .silu
+    case .tanh: .tanh
     case .softmax, .layerNorm, .rmsNorm: nil
     }
   }
@@ -29,6 +31,7 @@ public enum OperationClass: String, Sendable, CaseIterable {
     case .gelu: self = .gelu
     case .geluTanh: self = .geluTanh
     case .silu: self = .silu
+    case .tanh: self = .tanh
     }
   }
 }
@@ -41,7 +44,7 @@ extension ModelOperation {
     case .rmsNorm: .rmsNorm
     case .attention: .softmax
     case .activation(_, let activation): OperationClass(activation)
-    case .embed, .linear, .rotary, .add, .multiply: nil
+    case .embed, .linear, .rotary, .add, .multiply, .scale, .softCap, .pool: nil
     }
   }
 }
@@ -51,10 +54,13 @@ public struct ReplacementSite: Hashable, Sendable {
   public var operationClass: OperationClass
   /// Most keys of a row of attention scores; 1 for other classes.
   public var keyCount: Int
+  /// What the function's values are multiplied by afterwards: the cap of a soft cap.
+  public var reach: Double
 
-  public init(_ operationClass: OperationClass, keyCount: Int = 1) {
+  public init(_ operationClass: OperationClass, keyCount: Int = 1, reach: Double = 1) {
     self.operationClass = operationClass
     self.keyCount = keyCount
+    self.reach = reach
   }
 
   /// How far above zero a score less its row's maximum may be: the secure maximum is found by a
@@ -72,8 +78,11 @@ public struct ReplacementSite: Hashable, Sendable {
 extension Model {
   /// The site of node `index`, or nil where nothing is replaced.
   public func site(of index: Int) -> ReplacementSite? {
-    guard let operationClass = nodes[index].operation.operationClass else { return nil }
-    return ReplacementSite(
-      operationClass, keyCount: operationClass == .softmax ? maximumPositions : 1)
+    let operation = nodes[index].operation
+    guard let operationClass = operation.operationClass else { return nil }
+    guard case .attention(_, _, _, let settings) = operation else {
+      return ReplacementSite(operationClass)
+    }
+    return ReplacementSite(operationClass, keyCount: maximumKeyCount(settings))
   }
 }

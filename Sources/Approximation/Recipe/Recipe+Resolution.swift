@@ -82,12 +82,12 @@ extension Recipe {
         name: node.name, site: site, inputs: try density(node.name, .scores),
         centredScores: densities.density(node.name, .centredScores), headroom: headroom,
         fractionalBits: fractionalBits, cost: cost)
-    case .layerNorm(_, _, _, let epsilon), .rmsNorm(_, _, let epsilon):
+    case .layerNorm(_, let settings), .rmsNorm(_, let settings):
       return NodeStatistics(
         name: node.name, site: site, inputs: try density(node.name, .variance),
-        epsilon: epsilon, headroom: headroom,
+        epsilon: settings.epsilon, headroom: headroom,
         fractionalBits: fractionalBits, cost: cost)
-    case .embed, .linear, .rotary, .add, .multiply:
+    case .embed, .linear, .rotary, .add, .multiply, .scale, .softCap, .pool:
       preconditionFailure("\(node.name) has a site and nothing to replace")
     }
   }

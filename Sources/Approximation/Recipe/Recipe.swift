@@ -66,6 +66,7 @@ public struct Recipe: Equatable, Sendable {
         switch operationClass {
         case .relu: ReLUActivation()
         case .gelu, .geluTanh, .silu: MinimaxActivation.accurate(for: operationClass)
+        case .tanh: TanhActivation()
         case .softmax: MinimaxSoftmax()
         case .layerNorm, .rmsNorm: ExactNormalisation()
         }

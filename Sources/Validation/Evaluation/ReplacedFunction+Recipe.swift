@@ -29,7 +29,15 @@ extension ReplacedFunction {
           valid: made.clamped(to: -bound...bound), choice)
         function.calibrated = calibration.histograms[name]?[.output]
         result.append(function)
-      case (.attention, .softmax(let softmax)):
+      case (.attention(_, _, _, let settings), .softmax(let softmax)):
+        if let cap = settings.softCap {
+          result.append(
+            try softCap(
+              node.name, cap, recipe.softCap(cap, at: node),
+              seen: calibration.range(node.name, .uncappedScores), recipe))
+          result[result.count - 1].calibrated =
+            calibration.histograms[node.name]?[.uncappedScores]
+        }
         let bound = try calibration.bound(node.name, .scores) * recipe.headroom
         var function = weight(
           node.name, softmax, seen: try calibration.range(node.name, .scores), bound: bound,
@@ -39,18 +47,18 @@ extension ReplacedFunction {
         result.append(function)
         if softmax.subtractsMaximum {
           var function = reciprocal(
-            node.name, keyCount: Double(model.maximumPositions), recipe)
+            node.name, keyCount: Double(model.maximumKeyCount(settings)), recipe)
           function.calibrated = calibration.histograms[node.name]?[.denominator]
           result.append(function)
         }
-      case (.layerNorm(_, _, _, let epsilon), .normalisation(let form)),
-        (.rmsNorm(_, _, let epsilon), .normalisation(let form)):
+      case (.layerNorm(_, let settings), .normalisation(let form)),
+        (.rmsNorm(_, let settings), .normalisation(let form)):
         var function = inverseRoot(
           node.name, form,
-          range: try calibration.normalisedRange(node.name, headroom: recipe.headroom),
-          epsilon: epsilon, recipe)
+          valid: try calibration.normalisedRange(
+            node.name, epsilon: settings.epsilon, headroom: recipe.headroom), recipe)
         function.calibrated = calibration.histograms[node.name]?[.variance]
-        function.calibratedShift = epsilon
+        function.calibratedShift = settings.epsilon
         result.append(function)
       default: break
       }
@@ -70,6 +78,7 @@ extension ReplacedFunction {
     case .gelu: "GeLU"
     case .geluTanh: "GeLU (tanh)"
     case .silu: "SiLU"
+    case .tanh: "tanh"
     }
   }
 
@@ -85,6 +94,18 @@ extension ReplacedFunction {
       node: node, place: .activation, original: title(function),
       replacement: function == .relu && replaced == .relu ? "itself" : choice.replacement.summary,
       exact: function.function, replaced: { replaced($0) }, validRange: valid, drawnRange: drawn,
+      isLogarithmic: false)
+  }
+
+  private static func softCap(
+    _ node: String, _ cap: Double, _ replaced: PiecewisePolynomial, seen: ClosedRange<Double>,
+    _ recipe: Recipe
+  ) -> ReplacedFunction {
+    let bound = max(-seen.lowerBound, seen.upperBound) * recipe.headroom
+    return ReplacedFunction(
+      node: node, place: .softCap, original: "c tanh(x / c), c = \(Figure.text(cap))",
+      replacement: "\(replaced.pieces.count) lines", exact: { cap * tanh($0 / cap) },
+      replaced: { replaced($0) }, validRange: -bound...bound, drawnRange: widened(seen),
       isLogarithmic: false)
   }
 
@@ -125,22 +146,20 @@ extension ReplacedFunction {
   }
 
   private static func inverseRoot(
-    _ node: String, _ form: NormalisationForm, range: ClosedRange<Double>, epsilon: Double,
-    _ recipe: Recipe
+    _ node: String, _ form: NormalisationForm, valid: ClosedRange<Double>, _ recipe: Recipe
   ) -> ReplacedFunction {
     // The function is given the variance with epsilon added.
-    let valid = range.lowerBound + epsilon...range.upperBound + epsilon
     var function = ReplacedFunction(
       node: node, place: .reciprocalSquareRoot, original: "1/sqrt(x)", replacement: "",
       exact: { 1 / $0.squareRoot() }, replaced: { $0 }, validRange: valid, drawnRange: valid,
       isLogarithmic: true)
     switch form {
     case .exact:
-      let fit = PiecewiseLinearFit.fit(on: range, tolerance: recipe.tableTolerance) {
-        1 / ($0 + epsilon).squareRoot()
+      let fit = PiecewiseLinearFit.fit(on: valid, tolerance: recipe.tableTolerance) {
+        1 / $0.squareRoot()
       }
       function.replacement = tableText(recipe)
-      function.replaced = { fit($0 - epsilon) }
+      function.replaced = { fit($0) }
     case .affine(let factor):
       function.replacement = "the constant \(Figure.text(factor))"
       function.replaced = { _ in factor }
