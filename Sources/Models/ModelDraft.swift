@@ -87,18 +87,16 @@ struct ModelDraft {
 
   /// Whether tokens are looked up in the tensor of `binding`, or it makes the logits.
   func isTable(_ binding: WeightBinding) -> Bool {
-    [built.tokenTable, built.outputWeight].contains { name in
-      name.flatMap { built.bindings[$0]?.key } == binding.key
-    }
+    isOutput(binding) || built.tokenTable.map { built.bindings[$0]?.key } == binding.key
   }
 
   /// Whether the tensor of `binding` makes the logits.
   func isOutput(_ binding: WeightBinding) -> Bool {
-    built.outputWeight.flatMap { built.bindings[$0]?.key } == binding.key
+    built.bindings[GraphBuilder.outputWeight]?.key == binding.key
   }
 
   /// Whether one matrix does both.
-  var isTied: Bool { built.tokenTable != nil && built.tokenTable == built.outputWeight }
+  var isTied: Bool { built.isTied }
 
   /// Takes as many tokens as the token table has rows, where `vocab_size` says otherwise.
   ///
