@@ -12,6 +12,8 @@ struct Configuration {
   private(set) var problems = ProblemList()
   /// Every key that was asked for, once, in order, with what is read from it.
   private(set) var fields: [FamilyDescription.Field] = []
+  /// The output that a head gives, where one is wanted.
+  var output: ModelOutput?
 
   init(_ value: JSON, source: String) throws(InputError) {
     guard case .object = value else { throw InputError(source, "expected a JSON object") }
@@ -30,6 +32,16 @@ struct Configuration {
       result = members[String(part)]
     }
     return result
+  }
+
+  /// Reads settings that only heads with `outputs` have: faults count where one of these is wanted.
+  mutating func settings<Value>(
+    of outputs: ModelOutput..., read: (inout Configuration) -> Value
+  ) -> Value {
+    let earlier = problems
+    let value = read(&self)
+    if !outputs.contains(where: { $0 == output }) { problems = earlier }
+    return value
   }
 
   /// Lists `key` among those that are read.

@@ -9,6 +9,8 @@ struct BuiltModel {
   var bindings: [String: WeightBinding]
   /// Checkpoint keys that the family is known to have and inference does not use.
   var unusedKeys: Set<String>
+  /// What the user should know about the choice of the output.
+  var notices: [String] = []
 }
 
 /// Families by `model_type`. Each reads every setting first, and then states what it is made of.
@@ -19,6 +21,13 @@ enum Family: String, CaseIterable {
   case llama
   case mistral
   case chatglm
+  case distilbert
+  case roberta
+  case xlmRoberta = "xlm-roberta"
+  case mpnet
+  case electra
+  case modernbert
+  case t5
 
   /// Architecture in a few words.
   var summary: String {
@@ -29,16 +38,17 @@ enum Family: String, CaseIterable {
     case .llama: "decoder, rotary positions, RMSNorm, SwiGLU, grouped-query attention"
     case .mistral: "as llama"
     case .chatglm: "ChatGLM-6B: prefix decoder, two rotary positions, scaled residuals, GELU"
+    case .distilbert: "as bert, without segments"
+    case .roberta: "as bert, positions counted from the row after the padding's"
+    case .xlmRoberta: "as roberta"
+    case .mpnet: "as roberta, without segments, a bias of scores by distance"
+    case .electra: "as bert, tokens perhaps narrower than the layers"
+    case .modernbert: "encoder, rotary positions, local and global layers, LayerNorm, gated GELU"
+    case .t5: "the encoder: a bias of scores by distance, RMSNorm, ReLU or gated GELU"
     }
   }
 
-  /// Nil after collecting why the settings describe no model.
-  func build(_ configuration: inout Configuration, tensorNames: Set<String>) -> BuiltModel? {
-    configuration.requireAbsent("quantization_config")
-    return describe(&configuration, tensorNames: tensorNames)?.build()
-  }
-
-  private func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
+  func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
     -> TransformerDescription?
   {
     switch self {
@@ -48,6 +58,13 @@ enum Family: String, CaseIterable {
     case .chatglm: ChatGLM.describe(&configuration, tensorNames: tensorNames)
     case .llama, .mistral:
       LLaMA.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .distilbert: DistilBERT.describe(&configuration, tensorNames: tensorNames)
+    case .roberta, .xlmRoberta:
+      RoBERTa.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .mpnet: MPNet.describe(&configuration, tensorNames: tensorNames)
+    case .electra: ELECTRA.describe(&configuration, tensorNames: tensorNames)
+    case .modernbert: ModernBERT.describe(&configuration, tensorNames: tensorNames)
+    case .t5: T5.describe(&configuration, tensorNames: tensorNames)
     }
   }
 
@@ -65,4 +82,5 @@ enum Limits {
   static let layerCount = 1...4096
   static let vocabulary = 1...(1 << 24)
   static let positions = 1...(1 << 24)
+  static let classes = 1...(1 << 16)
 }

@@ -16,7 +16,9 @@ extension TransformerDescription {
         family: family.rawValue, kind: kind, output: head.output, vocabularySize: sizes.vocabulary,
         maximumPositions: sizes.positions, nodes: graph.nodes, weights: graph.weightShapes,
         contextMarkers: contextMarkers),
-      bindings: graph.bindings, unusedKeys: Set((unusedKeys + tied).map(names.storedKey)))
+      bindings: graph.bindings,
+      unusedKeys: Set((unusedKeys + tied).map(names.storedKey))
+        .subtracting(graph.bindings.values.map(\.key)))
   }
 }
 

@@ -12,16 +12,20 @@ public struct LoadedModel: WeightSource {
   let bindings: [String: WeightBinding]
 
   init(
-    model: Model, checkpoint: Checkpoint, unusedKeys: [String], bindings: [String: WeightBinding]
+    model: Model, checkpoint: Checkpoint, unusedKeys: [String], bindings: [String: WeightBinding],
+    notices: [String]
   ) {
     self.model = model
     self.checkpoint = checkpoint
     self.unusedKeys = unusedKeys
     self.bindings = bindings
+    self.notices = notices
   }
 
-  /// Which file was taken where the checkpoint's folder holds several; else nil.
-  public var notice: String? { checkpoint.notice }
+  /// What the user should know about what was taken for the model and what was not.
+  public let notices: [String]
+  /// The same in one line, or nil.
+  public var notice: String? { notices.isEmpty ? nil : notices.joined(separator: "; ") }
 
   /// Path of the file that holds the weights.
   public var path: String { checkpoint.source.path }

@@ -6,31 +6,48 @@ public import Checkpoints
 public enum ModelLoader {
   /// Opens the checkpoint at `path` and builds its graph; reads headers only.
   ///
-  /// - Parameter path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
+  /// - Parameters:
+  ///   - path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
+  ///   - output: what the output is to be. Nil is logits of a decoder; of an encoder what the class
+  ///     in `architectures` gives, where the file holds its head, else the last hidden states.
+  ///     `.embedding` is what `modules.json` of sentence-transformers states.
   /// - Throws: one `InputError` with every unsupported setting, absent tensor, tensor of a wrong
   ///   shape or type, and tensor that the family does not have.
-  public static func load(path: String) throws(InputError) -> LoadedModel {
-    try load(Checkpoint(path: path))
+  public static func load(path: String, output: ModelOutput? = nil) throws(InputError)
+    -> LoadedModel
+  {
+    try load(Checkpoint(path: path), output: output)
   }
 
-  /// Builds the graph of an open checkpoint; throws as `load(path:)` does.
-  public static func load(_ checkpoint: Checkpoint) throws(InputError) -> LoadedModel {
+  /// Builds the graph of an open checkpoint; throws as `load(path:output:)` does.
+  public static func load(_ checkpoint: Checkpoint, output: ModelOutput? = nil) throws(InputError)
+    -> LoadedModel
+  {
     let family = try family(of: checkpoint)
     var configuration = try Configuration(
       checkpoint.configuration, source: checkpoint.configurationPath)
+    let modules =
+      output == .embedding ? try SentenceModules(beside: checkpoint.configurationPath) : nil
     let built = family.build(
-      &configuration, tensorNames: Set(checkpoint.tensors.map(\.name)))
+      &configuration, tensorNames: Set(checkpoint.tensors.map(\.name)), output: output,
+      embedding: modules?.head)
     var problems = configuration.problems
-    guard let built else {
+    guard var built else {
       throw problems.error(source: checkpoint.source.path)
         ?? InputError(checkpoint.configurationPath, "describes no model")
     }
     check(checkpoint.tensors, against: built, problems: &problems)
     if let error = problems.error(source: checkpoint.source.path) { throw error }
+    try modules?.check(built.model)
+    if output == nil, built.model.output == .states,
+      SentenceModules.exist(beside: checkpoint.configurationPath)
+    {
+      built.notices.append(SentenceModules.notice)
+    }
     return LoadedModel(
       model: built.model, checkpoint: checkpoint,
       unusedKeys: checkpoint.tensors.map(\.name).filter(built.unusedKeys.contains),
-      bindings: built.bindings)
+      bindings: built.bindings, notices: [checkpoint.notice].compactMap(\.self) + built.notices)
   }
 
   private static func family(of checkpoint: Checkpoint) throws(InputError) -> Family {

@@ -159,7 +159,10 @@ struct TransformerDescription {
   var layerKey = "layers."
   var layers: [LayerDescription]
   var finalNorm: NormDescription?
+  /// What the output comes from where no other head is chosen.
   var head: HeadDescription
+  /// Others that checkpoints of the family may have.
+  var heads: [HeadDescription] = []
   /// Keys that the family is known to have and inference does not use.
   var unusedKeys: [String] = []
   var contextMarkers: ContextMarkers?

@@ -1,0 +1,88 @@
+// Which output a checkpoint's graph has: that of its own class, or what the user asks for.
+
+import Bytes
+import Checkpoints
+
+extension Family {
+  /// Nil after collecting why the settings describe no model.
+  ///
+  /// The output of an encoder is what the class in `architectures` gives, where the file holds a
+  /// tensor of that head, else the last hidden states.
+  ///
+  /// - Parameters:
+  ///   - output: what the user asks for instead; nil leaves the choice to the checkpoint.
+  ///   - embedding: the head of output `.embedding`.
+  func build(
+    _ configuration: inout Configuration, tensorNames: Set<String>, output: ModelOutput? = nil,
+    embedding: HeadDescription? = nil
+  ) -> BuiltModel? {
+    configuration.requireAbsent("quantization_config")
+    configuration.output = output ?? configuration.architecture.flatMap { .init(architecture: $0) }
+    guard var description = describe(&configuration, tensorNames: tensorNames) else { return nil }
+    if let embedding { description.heads.append(embedding) }
+    if let output, output != description.head.output {
+      return description.build(output, &configuration)
+    }
+    guard description.kind == .encoder, output == nil, let name = configuration.architecture else {
+      return description.build(with: description.head)
+    }
+    return description.build(named: name, tensorNames: tensorNames)
+  }
+}
+
+extension TransformerDescription {
+  /// With the head of its family that has `output`; nil after collecting that there is none.
+  fileprivate func build(_ output: ModelOutput, _ configuration: inout Configuration)
+    -> BuiltModel?
+  {
+    guard let head = heads.first(where: { $0.output == output }) else {
+      // Where its settings are wrong, that is told already.
+      if configuration.problems.isEmpty {
+        let others = ([self.head] + heads).map { "\"\($0.output.rawValue)\"" }
+        configuration.fail(
+          "model_type",
+          "\"\(family.rawValue)\" has no output \"\(output.rawValue)\", only "
+            + others.joined(separator: ", "))
+      }
+      return nil
+    }
+    return build(with: head)
+  }
+
+  /// As the class `name` of the library is.
+  fileprivate func build(named name: String, tensorNames: Set<String>) -> BuiltModel {
+    guard let output = ModelOutput(architecture: name) else {
+      return build(with: head, "\(name) is not implemented: the output is the last hidden states")
+    }
+    guard output != head.output, let chosen = heads.first(where: { $0.output == output }) else {
+      return build(with: head)
+    }
+    guard keys(of: chosen).contains(where: tensorNames.contains) else {
+      return build(
+        with: head, "the file holds no head of \(name): the output is the last hidden states")
+    }
+    return build(with: chosen)
+  }
+
+  /// Heads of the family that are not `chosen` may be there and are not used.
+  fileprivate func build(with chosen: HeadDescription, _ notice: String? = nil) -> BuiltModel {
+    var description = self
+    description.head = chosen
+    var built = description.build()
+    built.unusedKeys.formUnion(heads.flatMap(keys))
+    built.unusedKeys.subtract(built.bindings.values.map(\.key))
+    if let notice {
+      built.notices.append("\(Checkpoint.configurationFileName) architectures: \(notice)")
+    }
+    return built
+  }
+
+  /// Stored keys of the tensors that only `other` has.
+  private func keys(of other: HeadDescription) -> Set<String> {
+    var description = self
+    description.head = other
+    let plain = build()
+    return Set(description.build().bindings.values.map(\.key))
+      .subtracting(plain.bindings.values.map(\.key)).subtracting(plain.unusedKeys)
+  }
+}
