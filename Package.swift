@@ -27,8 +27,8 @@ let libraries: [Target] = [
   .target(
     name: "Sharing",
     dependencies: [
-      "Bytes", "Rings", "Randomness", "Trust", "CFloatKernels", "Models", "Approximation",
-      "Program", "Containers",
+      "Bytes", "Rings", "Randomness", "Trust", "CFloatKernels", "Checkpoints", "Models",
+      "Approximation", "Program", "Containers",
     ]),
   .target(
     name: "Correlations",

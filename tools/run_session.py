@@ -297,8 +297,9 @@ class Run:
         self.both(z, lambda p: self.shared[reads[0]][p] + self.weights[p][node["weight"]][rows].ravel())
 
     def do_rotate(self, index, node, reads, z):
-        bits, turns = node["factorFractionalBits"], node["turns"]
-        words = np.array([[factors(position, turn % 2**64, bits) for turn in turns]
+        bits, turns, magnitude = (
+            node["factorFractionalBits"], node["turns"], node.get("magnitude", 2**30))
+        words = np.array([[factors(position, turn % 2**64, bits, magnitude) for turn in turns]
                           for position in self.positions(reads[0])], dtype=U)
         cosine, sine = np.moveaxis(words[:, None], -1, 0)
         columns = np.arange(2 * len(turns))

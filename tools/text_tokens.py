@@ -83,10 +83,15 @@ def load_tokenizer(path):
     if os.path.isdir(path):
         path = os.path.join(path, "tokenizer.json")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or 'is not UTF-8'}") from None
+    start = text[:64].lstrip().lower()
+    if start.startswith(("version https://git-lfs.github.com/", "version https://hawser.github.com/")):
+        raise InputError(f"{path}: is a Git LFS pointer, the file itself was not downloaded: run 'git lfs pull'")
+    if start.startswith("<"):
+        raise InputError(f"{path}: is a web page or a server's message in place of the file")
     try:
         tokenizer = Tokenizer.from_str(text)
     except Exception as error:  # The package throws plain Exception.
@@ -97,11 +102,24 @@ def load_tokenizer(path):
     return tokenizer
 
 
+def unknown(tokenizer, ids):
+    """What is wrong with the first of ids that stands for no token, or None.
+
+    A vocabulary may have holes, so that the number of its entries tells nothing about its ids.
+    """
+    for token in ids:
+        # The package takes no id below 0 and none of more than 32 bits.
+        if not 0 <= token < 1 << 32 or tokenizer.id_to_token(token) is None:
+            largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+            return f"{token} is no id of the tokenizer, whose largest is {largest}"
+    return None
+
+
 def encode(options):
     tokenizer = load_tokenizer(options.tokenizer)
-    size = tokenizer.get_vocab_size(with_added_tokens=True)
-    if options.start is not None and not 0 <= options.start < size:
-        raise InputError(f"--start {options.start}: the tokenizer has ids 0 to {size - 1}")
+    wrong = unknown(tokenizer, [] if options.start is None else [options.start])
+    if wrong:
+        raise InputError(f"--start: {wrong}")
     check_limit(options)
     texts = options.texts
     if options.whole and texts:
@@ -175,7 +193,6 @@ def pairs(options):
 
 def decode(options):
     tokenizer = load_tokenizer(options.tokenizer)
-    size = tokenizer.get_vocab_size(with_added_tokens=True)
     name = options.file or "standard input"
     try:
         if options.file:
@@ -193,9 +210,9 @@ def decode(options):
         place = f"{name}: list {index}"
         if not isinstance(ids, list) or not all(type(token) is int for token in ids):
             raise InputError(f"{place}: expected a list of token ids")
-        wrong = [token for token in ids if not 0 <= token < size]
+        wrong = unknown(tokenizer, ids)
         if wrong:
-            raise InputError(f"{place}: id {wrong[0]} is outside 0 to {size - 1}")
+            raise InputError(f"{place}: {wrong}")
         lines.append(tokenizer.decode(ids, skip_special_tokens=not options.keep_special))
     return "\n".join(lines) + "\n"
 

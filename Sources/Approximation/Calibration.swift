@@ -8,8 +8,10 @@ public enum ObservedQuantity: String, Sendable, CaseIterable {
   case output
   /// Per-row variance (without epsilon) of a normalisation's input.
   case variance
-  /// Scaled attention scores, masked positions left out.
+  /// Scaled attention scores, masked positions left out; soft-capped and biased where they are.
   case scores
+  /// Scaled attention scores before a soft cap, where there is one.
+  case uncappedScores
   /// Attention scores after subtracting the maximum of their row.
   case centredScores
   /// Sums of the exponentials of a row's centred scores, what softmax divides by.
@@ -23,14 +25,23 @@ public struct Calibration: Equatable, Sendable {
   public private(set) var ranges: [String: [ObservedQuantity: ClosedRange<Double>]]
   /// The same keys, as far as values and not only ranges were observed.
   public private(set) var histograms: [String: [ObservedQuantity: Histogram]]
+  /// What rows of the vocabulary gave whether the text has them or not, by the same keys.
+  public private(set) var vocabularyRanges: [String: [ObservedQuantity: ClosedRange<Double>]]
   public var textCount: Int
   public var tokenCount: Int
+  /// Tokens of the longest text.
+  public var longestText: Int
+  /// The distinct tokens of all texts.
+  public var seenTokens: Set<Int>
 
   public init() {
     ranges = [:]
     histograms = [:]
+    vocabularyRanges = [:]
     textCount = 0
     tokenCount = 0
+    longestText = 0
+    seenTokens = []
   }
 
   /// Widens the range of `quantity` at `node` to include `range`.
@@ -54,6 +65,15 @@ public struct Calibration: Equatable, Sendable {
     histograms[node, default: [:]][quantity, default: Histogram()].add(values)
   }
 
+  /// Widens the range of rows of the vocabulary to include `range`.
+  public mutating func include(
+    vocabulary range: ClosedRange<Double>, node: String, quantity: ObservedQuantity
+  ) {
+    let old = vocabularyRanges[node, default: [:]][quantity] ?? range
+    vocabularyRanges[node, default: [:]][quantity] =
+      min(old.lowerBound, range.lowerBound)...max(old.upperBound, range.upperBound)
+  }
+
   /// Adds a histogram that was read from a file.
   public mutating func include(_ histogram: Histogram, node: String, quantity: ObservedQuantity) {
     histograms[node, default: [:]][quantity, default: Histogram()].merge(histogram)
@@ -61,9 +81,7 @@ public struct Calibration: Equatable, Sendable {
 
   /// Adds what was observed of the same model on other texts.
   public mutating func merge(_ other: Calibration) {
-    for (node, quantities) in other.ranges {
-      for (quantity, range) in quantities { include(range, node: node, quantity: quantity) }
-    }
+    include(rangesOf: other)
     for (node, quantities) in other.histograms {
       for (quantity, histogram) in quantities {
         include(histogram, node: node, quantity: quantity)
@@ -71,6 +89,8 @@ public struct Calibration: Equatable, Sendable {
     }
     textCount += other.textCount
     tokenCount += other.tokenCount
+    longestText = max(longestText, other.longestText)
+    seenTokens.formUnion(other.seenTokens)
   }
 
   /// Widens all ranges to include those of another run of the same texts.
@@ -78,8 +98,15 @@ public struct Calibration: Equatable, Sendable {
     for (node, quantities) in other.ranges {
       for (quantity, range) in quantities { include(range, node: node, quantity: quantity) }
     }
+    for (node, quantities) in other.vocabularyRanges {
+      for (quantity, range) in quantities {
+        include(vocabulary: range, node: node, quantity: quantity)
+      }
+    }
   }
 
+  /// What texts and rows of the vocabulary gave together.
+  /// - Throws: `InputError` where no text gave any.
   public func range(_ node: String, _ quantity: ObservedQuantity) throws(InputError)
     -> ClosedRange<Double>
   {
@@ -88,7 +115,8 @@ public struct Calibration: Equatable, Sendable {
         "calibration", place: node, "no \(quantity.rawValue) was observed",
         hint: "calibrate this model with `lodge-model approximate`")
     }
-    return range
+    guard let rows = vocabularyRanges[node]?[quantity] else { return range }
+    return min(range.lowerBound, rows.lowerBound)...max(range.upperBound, rows.upperBound)
   }
 
   /// Largest absolute value.
@@ -99,53 +127,16 @@ public struct Calibration: Equatable, Sendable {
     return max(abs(range.lowerBound), abs(range.upperBound))
   }
 
-  /// The variances (mean squares of an `rmsNorm`, without epsilon) that a normalisation is made
-  /// for: those seen, widened by `headroom` at both ends, positive, and at least an octave.
-  public func normalisedRange(_ node: String, headroom: Double) throws(InputError)
-    -> ClosedRange<Double>
+  /// What a normalisation divides by the root of: variances (mean squares of an `rmsNorm`) plus
+  /// `epsilon`, those seen widened by `headroom` at both ends, and at least an octave.
+  ///
+  /// Epsilon bounds them below: rows of zeros are as good as any others.
+  public func normalisedRange(_ node: String, epsilon: Double, headroom: Double)
+    throws(InputError) -> ClosedRange<Double>
   {
     let seen = try range(node, .variance)
-    let low = max(seen.lowerBound, 1e-9) / headroom
-    return low...max(seen.upperBound * headroom, 2 * low)
-  }
-}
-
-extension Calibration {
-  public var json: JSON {
-    let nodes = ranges.mapValues { quantities in
-      JSON.object(
-        Dictionary(
-          uniqueKeysWithValues: quantities.map { quantity, range in
-            (quantity.rawValue, [.number(range.lowerBound), .number(range.upperBound)])
-          }))
-    }
-    return [
-      "textCount": .integer(textCount), "tokenCount": .integer(tokenCount),
-      "ranges": .object(nodes),
-    ]
-  }
-
-  public init(json: JSON, source: String) throws(InputError) {
-    self.init()
-    var reader = try JSONReader(json, source: source, place: "calibration")
-    textCount = try reader.integer("textCount")
-    tokenCount = try reader.integer("tokenCount")
-    let place = reader.path("ranges")
-    guard case .object(let nodes) = try reader.value("ranges") else {
-      throw InputError(source, place: place, "expected an object")
-    }
-    try reader.finish()
-    for (node, value) in nodes {
-      var quantities = try JSONReader(value, source: source, place: "\(place).\(node)")
-      for quantity in ObservedQuantity.allCases {
-        guard let pair = quantities.optional(quantity.rawValue) else { continue }
-        guard case .array(let elements) = pair, elements.count == 2,
-          let low = elements[0].double, let high = elements[1].double, low <= high
-        else { throw quantities.failure(quantity.rawValue, "expected [minimum, maximum]") }
-        include(low...high, node: node, quantity: quantity)
-      }
-      try quantities.finish()
-    }
+    let low = max(max(seen.lowerBound, 0) / headroom + epsilon, 1e-300)
+    return low...max(seen.upperBound * headroom + epsilon, 2 * low)
   }
 }
 

@@ -4,7 +4,8 @@ public import Bytes
 public import Models
 
 extension Calibration {
-  /// Runs `interpreter` on every text and records each observed quantity.
+  /// Runs `interpreter` on every text and records each observed quantity, and then on every row of
+  /// the vocabulary up to the first normalisation.
   ///
   /// `progress` is told how many evaluations of nodes are done, and of how many.
   /// - Throws: `InputError` for a text that the model does not take, and for values that are not
@@ -30,6 +31,9 @@ extension Calibration {
     if let failure { throw failure }
     calibration.textCount = texts.count
     calibration.tokenCount = texts.reduce(0) { $0 + $1.count }
+    calibration.longestText = texts.reduce(0) { max($0, $1.count) }
+    calibration.seenTokens = Set(texts.joined())
+    try calibration.includeVocabulary(interpreter, source: source)
     return calibration
   }
 }

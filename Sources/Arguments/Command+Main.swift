@@ -23,6 +23,9 @@ extension Command {
         } catch let error as UsageError {
           return report(error.cause, hint: error.hint, status: 64, console)
         } catch let error as InputError {
+          if command.options.contains(where: { $0.name == "json" }), arguments.flag("json") {
+            console.print(error.json.indentedText)
+          }
           return report(error.description, hint: error.hint, status: 1, console)
         } catch let failure as CheckFailure {
           return report(failure.misses.joined(separator: "; "), hint: "", status: 2, console)

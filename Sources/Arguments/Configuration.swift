@@ -33,6 +33,11 @@ extension ParsedArguments {
     console.report("\(tool): note: \(text)")
   }
 
+  /// Prints each of `texts` as a line of its own.
+  public func note(_ texts: [String]) {
+    for text in texts { note(text) }
+  }
+
   private struct ResolvedRow {
     var name: String
     var label: String

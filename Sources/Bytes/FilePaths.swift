@@ -51,6 +51,19 @@ public enum FilePaths {
     return Int(status.st_size)
   }
 
+  /// Whether the file at `path` was written after that at `other`, following links.
+  public static func isNewer(_ path: String, than other: String) throws(InputError) -> Bool {
+    var times: [(Int, Int)] = []
+    for path in [path, other] {
+      var status = stat()
+      guard unsafe stat(path, &status) == 0 else {
+        throw InputError(path, SystemError.message(errno))
+      }
+      times.append((status.st_mtim.tv_sec, status.st_mtim.tv_nsec))
+    }
+    return times[0] > times[1]
+  }
+
   /// Makes renames inside `folder` durable.
   /// - Throws: `InputError` where the folder cannot be opened or synchronized.
   public static func synchronizeFolder(_ folder: String) throws(InputError) {

@@ -14,6 +14,8 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
   public var cause: String
   /// What the user can do about it; empty when there is nothing to suggest.
   public var hint: String
+  /// Every single problem, where `cause` sums up several.
+  public var details: [String] = []
 
   public init(_ source: String, place: String = "", _ cause: String, hint: String = "") {
     self.source = source
@@ -34,8 +36,24 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
 
   /// This error, told to be at the byte `offset` unless it names a byte itself.
   public func located(at offset: Int) -> InputError {
-    self.offset == nil
-      ? InputError(source, place: place, offset: offset, cause, hint: hint) : self
+    guard self.offset == nil else { return self }
+    var error = InputError(source, place: place, offset: offset, cause, hint: hint)
+    error.details = details
+    return error
+  }
+
+  /// What is found is compared, not how it is spelled out.
+  public static func == (left: InputError, right: InputError) -> Bool {
+    (left.source, left.place, left.offset, left.cause, left.hint)
+      == (right.source, right.place, right.offset, right.cause, right.hint)
+  }
+
+  /// The error for machines, every single problem by itself.
+  public var json: JSON {
+    [
+      "error": .string(description), "hint": .string(hint),
+      "problems": .array((details.isEmpty ? [cause] : details).map(JSON.string)),
+    ]
   }
 
   /// The whole error on one line; control characters, which names in hostile files may hold, are

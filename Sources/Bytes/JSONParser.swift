@@ -1,6 +1,15 @@
 // A strict JSON reader for untrusted bytes: RFC 8259, one value, no duplicate keys, bounded depth.
 
 extension JSON {
+  /// What is read beside RFC 8259.
+  public enum Dialect: Sendable {
+    case strict
+    /// What Python's json module writes and other tools' settings hold: a byte order mark, and
+    /// NaN, Infinity and -Infinity, which become strings of these names, so that nothing takes
+    /// them for numbers.
+    case python
+  }
+
   /// Deepest nesting of arrays and objects that is read.
   public static let maximumDepth = 64
   /// Most values, nested ones counted, that are read from a file that nobody vouches for: a value
@@ -13,9 +22,12 @@ extension JSON {
   /// - Throws: `InputError` with the byte offset for anything RFC 8259 does not allow, for a
   ///   duplicate key, for nesting beyond `maximumDepth`, and for more than `valueLimit` values.
   public static func parse(
-    _ bytes: [UInt8], source: String, offset: Int = 0, valueLimit: Int = .max
+    _ bytes: [UInt8], source: String, offset: Int = 0, valueLimit: Int = .max,
+    dialect: Dialect = .strict
   ) throws(InputError) -> JSON {
-    var parser = JSONParser(bytes: bytes, source: source, base: offset, valueLimit: valueLimit)
+    var parser = JSONParser(
+      bytes: bytes, source: source, base: offset, valueLimit: valueLimit, dialect: dialect)
+    parser.skipByteOrderMark()
     parser.skipWhiteSpace()
     let value = try parser.value(depth: 0)
     try parser.finish()
@@ -47,13 +59,17 @@ private struct JSONParser {
   let source: String
   let base: Int
   let valueLimit: Int
+  let dialect: JSON.Dialect
   var position = 0
   private var valueCount = 0
   /// Where the keys of the outermost object stand.
   var offsets: [String: Int] = [:]
 
-  init(bytes: [UInt8], source: String, base: Int, valueLimit: Int) {
+  init(
+    bytes: [UInt8], source: String, base: Int, valueLimit: Int, dialect: JSON.Dialect = .strict
+  ) {
     self.valueLimit = valueLimit
+    self.dialect = dialect
     self.bytes = bytes
     self.source = source
     self.base = base
@@ -69,6 +85,21 @@ private struct JSONParser {
     while let byte = next, byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09 {
       position += 1
     }
+  }
+
+  mutating func skipByteOrderMark() {
+    if dialect == .python, bytes.starts(with: [0xef, 0xbb, 0xbf]) { position = 3 }
+  }
+
+  /// One of Python's names of numbers that JSON does not have, or nil where there is none.
+  mutating func nonNumber() -> JSON? {
+    guard dialect == .python else { return nil }
+    for name in ["NaN", "Infinity", "-Infinity"]
+    where bytes[position...].starts(with: Array(name.utf8)) {
+      position += name.utf8.count
+      return .string(name)
+    }
+    return nil
   }
 
   mutating func finish() throws(InputError) {
@@ -96,7 +127,9 @@ private struct JSONParser {
     case UInt8(ascii: "t"): return try expect("true", .bool(true))
     case UInt8(ascii: "f"): return try expect("false", .bool(false))
     case UInt8(ascii: "n"): return try expect("null", .null)
-    default: return try number()
+    default:
+      if let name = nonNumber() { return name }
+      return try number()
     }
   }
 

@@ -13,7 +13,8 @@ public final class MappedFile: Sendable {
   private let address: UInt
 
   /// Maps the whole of the regular file at `path`.
-  /// - Throws: `InputError` where it cannot be opened, is not a regular file, or cannot be mapped.
+  /// - Throws: `InputError` where it cannot be opened, is not a regular file, or cannot be mapped,
+  ///   and where a download left something else in its place.
   public init(path: String) throws(InputError) {
     // Without blocking, so that a pipe given by mistake is an error and not a hang.
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -39,6 +40,8 @@ public final class MappedFile: Sendable {
       throw InputError(path, "cannot map into memory: \(SystemError.message(errno))")
     }
     self.address = UInt(bitPattern: mapping)
+    let head = try bytes(in: 0..<min(byteCount, StandIn.headByteCount))
+    if let standIn = StandIn(head: head) { throw standIn.error(path) }
   }
 
   deinit {

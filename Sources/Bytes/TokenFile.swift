@@ -44,9 +44,11 @@ public enum TokenFile {
 extension JSON {
   /// Reads the file at `path`, refused where it is longer than `limit` bytes, as one JSON value.
   public static func read(
-    _ path: String, atMost limit: Int = 16 << 20, valueLimit: Int = .max
+    _ path: String, atMost limit: Int = 16 << 20, valueLimit: Int = .max,
+    dialect: Dialect = .strict
   ) throws(InputError) -> JSON {
     try parse(
-      MappedFile(path: path).allBytes(atMost: limit), source: path, valueLimit: valueLimit)
+      MappedFile(path: path).allBytes(atMost: limit), source: path, valueLimit: valueLimit,
+      dialect: dialect)
   }
 }

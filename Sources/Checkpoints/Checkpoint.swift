@@ -12,19 +12,19 @@ public struct Checkpoint: Sendable {
   /// The whole of config.json, a JSON object.
   public let configuration: JSON
   public let source: any TensorSource
-  /// What the user should know about the choice of the file; nil where there was none.
-  public let notice: String?
+  /// What the user should know about the choice of the file and about what lies beside it.
+  public let notices: [String]
 
   public var tensors: [TensorDescription] { source.tensors }
 
   public init(
     configurationPath: String, configuration: JSON, source: any TensorSource,
-    notice: String? = nil
+    notices: [String] = []
   ) {
     self.configurationPath = configurationPath
     self.configuration = configuration
     self.source = source
-    self.notice = notice
+    self.notices = notices
   }
 
   /// Opens the folder, the tensor file, or the index of shards at `path`; content decides the
@@ -35,8 +35,12 @@ public struct Checkpoint: Sendable {
     let isFolder = FilePaths.isFolder(path)
     let folder = isFolder ? FilePaths.withoutTrailingSlashes(path) : FilePaths.folder(of: path)
     let choice = isFolder ? try CheckpointFolder(folder) : nil
+    let adapter = AdapterFiles(folder)
+    if let adapter, !isFolder, AdapterFiles.isAdapter(FilePaths.lastComponent(of: path)) {
+      throw adapter.isAlone
+    }
     let source = try Checkpoint.openTensors(choice?.path ?? path)
-    notice = choice?.notice
+    notices = (choice?.notices ?? []) + source.notices + (adapter.map { [$0.notice] } ?? [])
     if let file = source as? GGUF {
       let model = try GGUFModel(file)
       configurationPath = file.path
@@ -54,7 +58,7 @@ public struct Checkpoint: Sendable {
           + "sizes, which only GGUF files hold themselves")
     }
     configuration = try JSON.read(
-      configurationPath, valueLimit: JSON.maximumUntrustedValueCount)
+      configurationPath, valueLimit: JSON.maximumUntrustedValueCount, dialect: .python)
     guard case .object = configuration else {
       throw InputError(configurationPath, "expected a JSON object of settings")
     }

@@ -11,18 +11,27 @@ struct CheckpointFolder {
     var rank: Int
     /// An HDF5 file of the layout that is not read, which Lodge's own files have.
     var isNewerHDF5: Bool
+
+    var isNamed: Bool { rank < format.fileNames.count }
+    var isIndex: Bool { name.hasSuffix(ShardedCheckpoint.indexSuffix) }
+    var shard: ShardName? { ShardName(name) }
   }
+
+  /// What training scripts write beside a model: no checkpoints, though of their formats.
+  private static let trainingNames = ["training_args", "optimizer", "scheduler", "scaler", "rng_"]
 
   /// Path of the file that is read.
   let path: String
-  /// Says what was taken where there was a choice of formats.
-  let notice: String?
+  /// Says what was taken, and what was not, where there was a choice.
+  let notices: [String]
 
   /// - Throws: `InputError` where no file is a checkpoint, or several are and none has the usual
-  ///   name.
+  ///   name, or one in shards contradicts one in a single file.
   init(_ folder: String) throws(InputError) {
-    let candidates = try CheckpointFolder.candidates(in: folder)
+    let candidates = CheckpointFolder.withoutShards(
+      try CheckpointFolder.candidates(in: folder), in: folder)
     guard let first = candidates.first else {
+      if let adapter = AdapterFiles(folder) { throw adapter.isAlone }
       let names = CheckpointFormat.allCases.flatMap(\.fileNames)
       throw InputError(
         folder,
@@ -30,24 +39,32 @@ struct CheckpointFolder {
           + "their formats")
     }
     let rivals = candidates.filter { $0.format == first.format }
-    let isNamed = first.rank < first.format.fileNames.count
-    guard isNamed || rivals.count == 1 else {
+    guard first.isNamed || rivals.count == 1 else {
       throw InputError(
         folder,
         "holds \(rivals.count) \(first.format.rawValue) files: "
           + rivals.prefix(10).map(\.name).joined(separator: ", ")
           + (rivals.count > 10 ? ", and more" : ""),
-        hint: "give the path of the one to read, or add the index of the shards")
+        hint: "give the path of the one to read")
+    }
+    if let shard = first.shard, first.format != .gguf {
+      throw InputError(
+        folder, place: first.name,
+        "is shard \(shard.number) of \(shard.count), and there is no index of the shards",
+        hint: "add the file that ends with \(ShardedCheckpoint.indexSuffix)")
     }
     path = "\(folder)/\(first.name)"
-    let formats = CheckpointFormat.allCases.filter { format in
-      candidates.contains { $0.format == format }
+    if !first.isIndex, let index = rivals.first(where: { $0.isNamed && $0.isIndex }) {
+      try RivalCheckpoints.check(single: path, index: "\(folder)/\(index.name)")
     }
-    notice =
-      formats.count == 1
-      ? nil
-      : "\(folder) holds \(formats.map(\.rawValue).joined(separator: ", ")) files; "
-        + "\(first.name) is read"
+    let others = candidates.map(\.name).filter { $0 != first.name }
+    notices = others.isEmpty ? [] : [CheckpointFolder.notice(folder, first.name, others)]
+  }
+
+  private static func notice(_ folder: String, _ name: String, _ others: [String]) -> String {
+    let shown = others.prefix(5).joined(separator: ", ")
+    let hidden = others.count > 5 ? " and \(others.count - 5) more" : ""
+    return "\(folder): \(name) is read; not \(shown)\(hidden)"
   }
 
   /// Every checkpoint file, the preferred first.
@@ -58,6 +75,9 @@ struct CheckpointFolder {
       let named = CheckpointFormat.allCases.first { $0.fileNames.contains(name) }
       // Folders, pipes and files that may not be read are no candidates unless their name says so.
       guard named != nil || !FilePaths.isFolder(path) else { continue }
+      guard !AdapterFiles.isAdapter(name), !trainingNames.contains(where: name.hasPrefix) else {
+        continue
+      }
       let isIndex = name.hasSuffix(ShardedCheckpoint.indexSuffix)
       let content = isIndex ? nil : (try? CheckpointFormat(contentOf: path)) ?? nil
       guard let format = content ?? named else { continue }
@@ -75,6 +95,24 @@ struct CheckpointFolder {
         order.firstIndex(of: $0.format) ?? 0, order.firstIndex(of: $1.format) ?? 0
       )
       return (left, $0.rank, $0.name) < (right, $1.rank, $1.name)
+    }
+  }
+
+  /// The candidates without shards that an index names, and of shards that no index names the
+  /// first of each set.
+  private static func withoutShards(_ candidates: [Candidate], in folder: String) -> [Candidate] {
+    var named: Set<String> = []
+    for index in candidates where index.isIndex {
+      // What is wrong with an index is said when it is read.
+      let map = (try? ShardedCheckpoint.weightMap("\(folder)/\(index.name)")) ?? [:]
+      named.formUnion(map.values)
+    }
+    var sets: Set<ShardName> = []
+    return candidates.filter { candidate in
+      guard !named.contains(candidate.name) || candidate.isNamed else { return false }
+      guard var set = candidate.shard else { return true }
+      set.number = 1
+      return sets.insert(set).inserted
     }
   }
 }

@@ -71,7 +71,7 @@ public enum CheckpointFormat: String, CaseIterable, Sendable {
     case .safetensors: try Safetensors(path: path)
     case .pyTorch: try PyTorchCheckpoint(path: path)
     case .hdf5: try HDF5Checkpoint(path: path)
-    case .gguf: try GGUF(path: path)
+    case .gguf: try SplitGGUF.open(path)
     }
   }
 }

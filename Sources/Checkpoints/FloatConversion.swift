@@ -55,7 +55,7 @@ enum FloatConversion {
               type: type, into: target, at: block * type.blockElementCount)
           }
         }
-      case .int64, .int32, .int16, .int8, .uint8, .bool: nil
+      default: nil
       }
     }
   }

@@ -19,15 +19,19 @@ public struct GGUF: TensorSource {
   /// 2 or 3.
   public let version: Int
   public let metadata: [String: GGUFValue]
-  public let tensors: [TensorDescription]
+  public private(set) var tensors: [TensorDescription]
   private let file: MappedFile
   private let indices: [String: Int]
+  /// Tensors of this file.
+  private let own: [TensorDescription]
+  /// The further files of a model in several, each with tensors of its own.
+  private var parts: [GGUF] = []
   /// Bytes at which metadata entries and tensor infos begin, by key and by name.
   let keyOffsets: [String: Int]
   let infoOffsets: [String: Int]
 
   public var path: String { file.path }
-  public var formatName: String { "GGUF" }
+  public var formatName: String { parts.isEmpty ? "GGUF" : "GGUF, \(parts.count + 1) parts" }
 
   /// Maps the file and checks metadata and tensor infos; weights are not touched.
   /// - Throws: `InputError` with the byte at fault; unread types of tensors are named together.
@@ -50,21 +54,39 @@ public struct GGUF: TensorSource {
     let alignment = try GGUF.alignment(metadata, keyOffsets, path: path)
     var infos: [GGUFTensorInfo] = []
     for _ in 0..<tensorCount { infos.append(try GGUFTensorInfo(&cursor)) }
-    tensors = try GGUF.tensors(infos, cursor, alignment: alignment).sorted { $0.name < $1.name }
+    own = try GGUF.tensors(infos, cursor, alignment: alignment).sorted { $0.name < $1.name }
+    tensors = own
     infoOffsets = Dictionary(
       infos.map { ($0.name, $0.start) }, uniquingKeysWith: { first, _ in first })
     indices = Dictionary(
-      uniqueKeysWithValues: tensors.enumerated().map { ($0.element.name, $0.offset) })
+      uniqueKeysWithValues: own.enumerated().map { ($0.element.name, $0.offset) })
     self.file = file
   }
 
   public func tensor(_ name: String) throws(InputError) -> TensorDescription {
-    guard let index = indices[name] else { throw unknownTensor(name) }
-    return tensors[index]
+    guard let index = indices[name] else {
+      for part in parts where part.indices[name] != nil { return try part.tensor(name) }
+      throw unknownTensor(name)
+    }
+    return own[index]
   }
 
   public func floats(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
-    try floats(of: tensor(name), in: elements, from: file)
+    guard indices[name] != nil else {
+      for part in parts where part.indices[name] != nil {
+        return try part.floats(name, in: elements)
+      }
+      throw unknownTensor(name)
+    }
+    return try floats(of: tensor(name), in: elements, from: file)
+  }
+
+  /// This file, the first of several, together with the others.
+  func joined(with others: [GGUF]) -> GGUF {
+    var result = self
+    result.parts = others
+    result.tensors = ([self] + others).flatMap(\.own).sorted { $0.name < $1.name }
+    return result
   }
 
   private static func version(_ cursor: inout ByteCursor) throws(InputError) -> Int {
@@ -126,7 +148,7 @@ public struct GGUF: TensorSource {
   private static func tensors(_ infos: [GGUFTensorInfo], _ cursor: ByteCursor, alignment: Int)
     throws(InputError) -> [TensorDescription]
   {
-    var problems = Problems()
+    var problems = ProblemList()
     var typed: [(info: GGUFTensorInfo, type: ElementType)] = []
     var names: Set<String> = []
     for info in infos {
@@ -134,8 +156,7 @@ public struct GGUF: TensorSource {
         throw cursor.failure("a second tensor is named \"\(info.name)\"", at: info.start)
       }
       guard let type = info.type else {
-        problems.add(
-          "\(info.name): byte \(info.start): type \(info.typeName) is not read")
+        problems.add(info.name, ": byte \(info.start): type \(info.typeName) is not read")
         continue
       }
       typed.append((info, type))

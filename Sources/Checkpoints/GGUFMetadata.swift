@@ -8,7 +8,7 @@ struct GGUFMetadata {
   private let prefix: String
   private var unread: [String: GGUFValue] = [:]
   private let offsets: [String: Int]
-  private var problems = Problems()
+  private var problems = ProblemList()
 
   init(_ file: GGUF, architecture: String) {
     path = file.path
@@ -22,7 +22,7 @@ struct GGUFMetadata {
   private func offset(_ key: String) -> Int { offsets[prefix + key] ?? GGUF.metadataOffset }
 
   private mutating func refuse(_ key: String, _ cause: String) {
-    problems.add("\(prefix)\(key): byte \(offset(key)): \(cause)")
+    problems.add("\(prefix)\(key)", ": byte \(offset(key)): \(cause)")
   }
 
   func optionalInteger(_ key: String, in range: ClosedRange<Int>) throws(InputError) -> Int? {
@@ -64,7 +64,7 @@ struct GGUFMetadata {
     if let value = take(key) ?? fallback {
       members[name] = value
     } else if !isPresent {
-      problems.add("\(prefix)\(key) is missing")
+      problems.add("\(prefix)\(key)", " is missing")
     }
   }
 

@@ -19,7 +19,7 @@ struct GGUFModel: TensorSource {
   private let places: [String: Place]
 
   var path: String { file.path }
-  var formatName: String { "GGUF" }
+  var formatName: String { file.formatName }
 
   /// - Throws: `InputError` for an architecture that is not mapped, and metadata that are absent or
   ///   not understood.

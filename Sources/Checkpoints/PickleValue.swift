@@ -38,6 +38,12 @@ enum PickleGlobal: Equatable, Sendable {
   case orderedDictionary
   case rebuildTensor
   case rebuildParameter
+  /// The same with Python attributes, which are dropped.
+  case rebuildParameterWithState
+  /// Another of these calls for a type of tensors, with attributes.
+  case rebuildFromType
+  /// A type that adds nothing to the elements.
+  case plainType
   case size
   case storage(ElementType)
   /// Bytes whose type the tensors name.
@@ -51,6 +57,11 @@ enum PickleGlobal: Equatable, Sendable {
       "collections OrderedDict": .orderedDictionary,
       "torch._utils _rebuild_tensor_v2": .rebuildTensor,
       "torch._utils _rebuild_parameter": .rebuildParameter,
+      "torch._utils _rebuild_parameter_with_state": .rebuildParameterWithState,
+      "torch._tensor _rebuild_from_type_v2": .rebuildFromType,
+      "torch Tensor": .plainType,
+      "torch.nn.parameter Parameter": .plainType,
+      "torch.nn.parameter Buffer": .plainType,
       "torch Size": .size,
       "torch UntypedStorage": .untypedStorage,
       "torch.storage UntypedStorage": .untypedStorage,

@@ -17,6 +17,7 @@ public final class PyTorchCheckpoint: TensorSource {
   }
 
   public let tensors: [TensorDescription]
+  public let notices: [String]
   private let archive: ZipArchive
   private let indices: [String: Int]
   private let places: [Place]
@@ -62,21 +63,22 @@ public final class PyTorchCheckpoint: TensorSource {
     let unpickler = try Unpickler(file, in: pickle.byteRange)
     let dictionary = try StateDictionary(unpickler, path: path)
 
-    var problems = Problems()
+    var problems = ProblemList()
     var tensors: [TensorDescription] = []
     var places: [Place] = []
     for (name, view) in dictionary.tensors.sorted(by: { $0.key < $1.key }) {
       let storage = unpickler.storages[view.storage]
       guard let entry = entries["\(prefix)/data/\(storage.key)"] else {
         problems.add(
-          "\(name): byte \(view.start): the archive has no entry \(prefix)/data/\(storage.key)")
+          name, ": byte \(view.start): the archive has no entry \(prefix)/data/\(storage.key)")
         continue
       }
       guard storage.type.byteCount(ofElements: storage.elementCount) == entry.byteRange.count,
         let span = view.span
       else {
         problems.add(
-          "\(name): byte \(entry.byteRange.lowerBound): storage \(storage.key) has "
+          name,
+          ": byte \(entry.byteRange.lowerBound): storage \(storage.key) has "
             + "\(entry.byteRange.count) bytes, \(storage.elementCount) elements of "
             + "\(storage.type.rawValue) are expected")
         continue
@@ -89,7 +91,8 @@ public final class PyTorchCheckpoint: TensorSource {
           || byteCount <= AllocationLimit.repeatedByteCount(fileByteCount: file.byteCount)
       else {
         problems.add(
-          "\(name): byte \(view.start): shape \(view.shape) repeats elements beyond the size of "
+          name,
+          ": byte \(view.start): shape \(view.shape) repeats elements beyond the size of "
             + "the file")
         continue
       }
@@ -101,6 +104,7 @@ public final class PyTorchCheckpoint: TensorSource {
       places.append(Place(view: view, entry: entry))
     }
     try problems.check(source: path)
+    notices = [dictionary.notice].compactMap { $0 }
     self.archive = archive
     self.tensors = tensors
     self.places = places

@@ -30,7 +30,7 @@ enum QuantizedBlock {
     case .q4K: unsafe decodeK4(block, into: target, at: start, hasFifth: false)
     case .q5K: unsafe decodeK4(block, into: target, at: start, hasFifth: true)
     case .q6K: unsafe decodeK6(block, into: target, at: start)
-    case .float64, .float32, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8, .bool:
+    default:
       preconditionFailure("not a quantised type")
     }
   }

@@ -28,6 +28,11 @@ public struct Safetensors: TensorSource {
       uniqueKeysWithValues: tensors.enumerated().map { ($0.element.name, $0.offset) })
   }
 
+  /// Tensors that were stored once under one of their names, as writers of shared ones do.
+  public var aliases: [String: String] {
+    metadata.filter { indices[$0.key] == nil && indices[$0.value] != nil }
+  }
+
   public func tensor(_ name: String) throws(InputError) -> TensorDescription {
     guard let index = indices[name] else { throw unknownTensor(name) }
     return tensors[index]

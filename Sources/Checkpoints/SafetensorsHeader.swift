@@ -57,6 +57,7 @@ struct SafetensorsHeader {
   }
 
   private static func metadata(_ value: JSON, path: String) throws(InputError) -> [String: String] {
+    if value == .null { return [:] }
     guard case .object(let members) = value else {
       throw InputError(path, place: metadataKey, "expected a JSON object of strings")
     }
@@ -76,19 +77,23 @@ struct SafetensorsHeader {
     func failure(_ cause: String) -> InputError { InputError(path, place: name, cause) }
     var reader = try JSONReader(value, source: path, place: name)
     let typeName = try reader.string("dtype")
-    guard let type = ElementType(rawValue: typeName), type.blockElementCount == 1 else {
+    guard let type = ElementType(rawValue: typeName), !type.isBlock else {
       throw failure("unknown dtype \"\(typeName)\"")
     }
     let shape = try reader.integers("shape")
     let offsets = try reader.integers("data_offsets")
     try reader.finish()
 
-    var byteCount = type.byteCount
+    var count = 1
     for length in shape {
       guard length >= 0 else { throw failure("negative length in shape \(shape)") }
-      let (product, overflow) = byteCount.multipliedReportingOverflow(by: length)
-      guard !overflow else { throw failure("byte count of shape \(shape) overflows") }
-      byteCount = product
+      let (product, overflow) = count.multipliedReportingOverflow(by: length)
+      guard !overflow, product.multipliedReportingOverflow(by: type.byteCount).overflow == false
+      else { throw failure("byte count of shape \(shape) overflows") }
+      count = product
+    }
+    guard let byteCount = type.byteCount(ofElements: count) else {
+      throw failure("shape \(shape) of \(typeName) does not fill whole bytes")
     }
     guard offsets.count == 2 else {
       throw failure("data_offsets has \(offsets.count) numbers, expected begin and end")

@@ -11,6 +11,8 @@ public struct ShardedCheckpoint: TensorSource {
   public let formatName: String
   public let tensors: [TensorDescription]
   private let shards: [any TensorSource]
+  public let aliases: [String: String]
+  public let notices: [String]
   /// Index of the shard that holds a tensor.
   private let places: [String: Int]
 
@@ -22,18 +24,20 @@ public struct ShardedCheckpoint: TensorSource {
   public init(path: String) throws(InputError) {
     let map = try ShardedCheckpoint.weightMap(path)
     let folder = FilePaths.folder(of: path)
-    var problems = Problems()
+    var problems = ProblemList()
     var shards: [any TensorSource] = []
     var shardNames: [String] = []
     var refused: Set<String> = []
+    var hint = ""
     for name in Set(map.values).sorted() {
       do throws(InputError) {
         shards.append(try ShardedCheckpoint.openShard(name, in: folder))
         shardNames.append(name)
       } catch {
         refused.insert(name)
+        if hint.isEmpty { hint = error.hint }
         let place = error.place.isEmpty ? "" : "\(error.place): "
-        problems.add("\(name): \(place)\(error.cause)")
+        problems.add(name, ": \(place)\(error.cause)")
       }
     }
     var places: [String: Int] = [:]
@@ -41,7 +45,8 @@ public struct ShardedCheckpoint: TensorSource {
     for (index, shard) in shards.enumerated() {
       for tensor in shard.tensors {
         if let first = places[tensor.name] {
-          problems.add("\(tensor.name) is in both \(shardNames[first]) and \(shardNames[index])")
+          problems.add(
+            tensor.name, " is in both \(shardNames[first]) and \(shardNames[index])")
         } else {
           places[tensor.name] = index
           tensors.append(tensor)
@@ -50,23 +55,25 @@ public struct ShardedCheckpoint: TensorSource {
     }
     for (name, shard) in map.sorted(by: { $0.key < $1.key }) where !refused.contains(shard) {
       guard let place = places[name] else {
-        problems.add("\(name) is missing from \(shard)")
+        problems.add(name, " is missing from \(shard)")
         continue
       }
       if shardNames[place] != shard {
-        problems.add("\(name) is in \(shardNames[place]), the index says \(shard)")
+        problems.add(name, " is in \(shardNames[place]), the index says \(shard)")
       }
     }
     let formats = Set(shards.map(\.formatName)).sorted()
     if formats.count > 1 {
       problems.add("the shards are of different formats: \(formats.joined(separator: ", "))")
     }
-    try problems.check(source: path)
+    try problems.check(source: path, hint: hint)
     self.path = path
     formatName = "\(formats.first ?? ""), \(shards.count) \(shards.count == 1 ? "shard" : "shards")"
     self.tensors = tensors.sorted { $0.name < $1.name }
     self.shards = shards
     self.places = places
+    aliases = shards.reduce(into: [:]) { $0.merge($1.aliases, uniquingKeysWith: { first, _ in first }) }
+    notices = shards.flatMap(\.notices)
   }
 
   public func tensor(_ name: String) throws(InputError) -> TensorDescription {
@@ -80,11 +87,11 @@ public struct ShardedCheckpoint: TensorSource {
   }
 
   /// Shard names by tensor.
-  private static func weightMap(_ path: String) throws(InputError) -> [String: String] {
+  static func weightMap(_ path: String) throws(InputError) -> [String: String] {
     let file = try MappedFile(path: path)
     let value = try JSON.parse(
       try file.allBytes(atMost: maximumIndexByteCount), source: path,
-      valueLimit: JSON.maximumUntrustedValueCount)
+      valueLimit: JSON.maximumUntrustedValueCount, dialect: .python)
     var reader = try JSONReader(value, source: path)
     guard case .object(let members) = try reader.value("weight_map") else {
       throw reader.failure("weight_map", "expected an object of tensors and their files")

@@ -11,6 +11,11 @@ public protocol TensorSource: Sendable {
   /// Every tensor, sorted by name; names are unique.
   var tensors: [TensorDescription] { get }
 
+  /// Other names of tensors, where the file tells them: the stored name by the other.
+  var aliases: [String: String] { get }
+  /// What the user should know about what is read of the file.
+  var notices: [String] { get }
+
   /// What is known of the tensor `name`.
   /// - Throws: `InputError` for an unknown name.
   func tensor(_ name: String) throws(InputError) -> TensorDescription
@@ -26,6 +31,9 @@ public protocol TensorSource: Sendable {
 }
 
 extension TensorSource {
+  public var aliases: [String: String] { [:] }
+  public var notices: [String] { [] }
+
   /// All elements of the tensor `name`, row-major; throws as `floats(_:in:)` does.
   public func floats(_ name: String) throws(InputError) -> [Float] {
     try floats(name, in: 0..<tensor(name).elementCount)

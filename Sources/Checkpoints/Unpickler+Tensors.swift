@@ -10,7 +10,12 @@ extension Unpickler {
     guard case .global(let global) = callee else {
       throw failure("REDUCE would call \(callee.kind), which is no function")
     }
-    let arguments = tuples[index]
+    try apply(global, to: tuples[index])
+  }
+
+  private mutating func apply(_ global: PickleGlobal, to arguments: [PickleValue])
+    throws(InputError)
+  {
     switch global {
     case .orderedDictionary: try makeDictionary(arguments)
     case .rebuildTensor: try makeTensor(arguments)
@@ -19,12 +24,25 @@ extension Unpickler {
         throw failure("_rebuild_parameter needs a tensor and two more arguments")
       }
       try push(arguments[0])
+    case .rebuildParameterWithState:
+      guard arguments.count == 4, case .tensor = arguments[0] else {
+        throw failure("_rebuild_parameter_with_state needs a tensor and three more arguments")
+      }
+      try push(arguments[0])
+    case .rebuildFromType:
+      guard arguments.count == 4, case .global(let function) = arguments[0],
+        arguments[1] == .global(.plainType), case .tuple(let inner) = arguments[2],
+        [.rebuildTensor, .rebuildParameter, .rebuildParameterWithState].contains(function)
+      else {
+        throw failure("_rebuild_from_type_v2 needs a call that makes a tensor, and its type")
+      }
+      try apply(function, to: tuples[inner])
     case .size:
       guard arguments.count == 1, case .tuple = arguments[0] else {
         throw failure("torch.Size needs a tuple")
       }
       try push(arguments[0])
-    case .storage, .untypedStorage, .elementType:
+    case .storage, .untypedStorage, .elementType, .plainType:
       throw failure("REDUCE would call \(global.name), which is not allowed")
     }
   }

@@ -29,8 +29,9 @@ enum BERT {
     }
     return TransformerDescription(
       family: .bert, kind: .encoder, sizes: sizes,
-      names: .prefixed(
-        ["", "bert."], of: tokenTable, in: tensorNames, outside: ["classifier", "cls"]),
+      names: tensorFlowNames(of: tensorNames)
+        ?? .prefixed(
+          ["", "bert."], of: tokenTable, in: tensorNames, outside: ["classifier", "cls"]),
       embedding: embedding(positions: (sizes.positions, 0), segments: segments, epsilon),
       layerKey: "encoder.layer.",
       layers: Array(repeating: layer(activation, epsilon), count: sizes.layerCount),

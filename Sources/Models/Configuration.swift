@@ -170,6 +170,43 @@ struct Configuration {
       key, in: Limits.positions, fallback: fallback, null: nil, meaning: "the whole text")
   }
 
+  /// For each of `count` layers what `values` has for its string in the array at `key`, or what
+  /// `fallback` says; nil after collecting a fault.
+  ///
+  /// - Parameter meaning: what `fallback` is, for listings.
+  mutating func layers<Value>(
+    _ key: String, count: Int, among values: KeyValuePairs<String, Value>,
+    fallback: (Int) -> Value, meaning: String
+  ) -> [Value]? {
+    let expected = values.map { JSON.string($0.key).text }.joined(separator: " or ")
+    note(key, "\(expected) for each layer, else \(meaning)")
+    guard has(key) else { return (0..<count).map(fallback) }
+    guard case .array(let elements)? = find(key), elements.count == count else {
+      fail(key, "expected an array of \(count) strings")
+      return nil
+    }
+    var result: [Value] = []
+    for element in elements {
+      guard let entry = values.first(where: { .string($0.key) == element }) else {
+        fail(key, "\(Configuration.shortText(element)) is not implemented, only \(expected) is")
+        return nil
+      }
+      result.append(entry.value)
+    }
+    return result
+  }
+
+  /// The strings of the array at `key`; empty where it is no such array.
+  func texts(_ key: String) -> [String] {
+    guard case .array(let elements)? = find(key) else { return [] }
+    return elements.compactMap { if case .string(let text) = $0 { text } else { nil } }
+  }
+
+  /// How many members the object at `key` has; nil where there is none.
+  func memberCount(_ key: String) -> Int? {
+    if case .object(let members)? = find(key) { members.count } else { nil }
+  }
+
   /// The string at `key`, or nil.
   func text(_ key: String) -> String? {
     if case .string(let text)? = find(key) { text } else { nil }

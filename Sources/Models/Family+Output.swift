@@ -3,23 +3,29 @@
 import Bytes
 import Checkpoints
 
+/// What the user asks for instead of what the checkpoint says.
+struct OutputRequest {
+  /// Nil leaves the choice to the checkpoint.
+  var output: ModelOutput?
+  /// The head of output `.embedding`.
+  var embedding: HeadDescription?
+}
+
 extension Family {
   /// Nil after collecting why the settings describe no model.
   ///
   /// The output of an encoder is what the class in `architectures` gives, where the file holds a
   /// tensor of that head, else the last hidden states.
   ///
-  /// - Parameters:
-  ///   - output: what the user asks for instead; nil leaves the choice to the checkpoint.
-  ///   - embedding: the head of output `.embedding`.
   func build(
-    _ configuration: inout Configuration, tensorNames: Set<String>, output: ModelOutput? = nil,
-    embedding: HeadDescription? = nil
+    _ configuration: inout Configuration, tensorNames: Set<String>,
+    _ request: OutputRequest = OutputRequest()
   ) -> BuiltModel? {
+    let output = request.output
     configuration.requireAbsent("quantization_config")
     configuration.output = output ?? configuration.architecture.flatMap { .init(architecture: $0) }
     guard var description = describe(&configuration, tensorNames: tensorNames) else { return nil }
-    if let embedding { description.heads.append(embedding) }
+    if let embedding = request.embedding { description.heads.append(embedding) }
     if let output, output != description.head.output {
       return description.build(output, &configuration)
     }
@@ -52,14 +58,14 @@ extension TransformerDescription {
   /// As the class `name` of the library is.
   fileprivate func build(named name: String, tensorNames: Set<String>) -> BuiltModel {
     guard let output = ModelOutput(architecture: name) else {
-      return build(with: head, "\(name) is not implemented: the output is the last hidden states")
+      return build(with: head, "\(name) is not implemented: the output is \(head.output.title)")
     }
     guard output != head.output, let chosen = heads.first(where: { $0.output == output }) else {
       return build(with: head)
     }
     guard keys(of: chosen).contains(where: tensorNames.contains) else {
       return build(
-        with: head, "the file holds no head of \(name): the output is the last hidden states")
+        with: head, "no head of \(name) was found: the output is \(head.output.title)")
     }
     return build(with: chosen)
   }
@@ -69,8 +75,7 @@ extension TransformerDescription {
     var description = self
     description.head = chosen
     var built = description.build()
-    built.unusedKeys.formUnion(heads.flatMap(keys))
-    built.unusedKeys.subtract(built.bindings.values.map(\.key))
+    built.headKeys = Set(heads.flatMap(keys)).subtracting(built.bindings.values.map(\.key))
     if let notice {
       built.notices.append("\(Checkpoint.configurationFileName) architectures: \(notice)")
     }

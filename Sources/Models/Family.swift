@@ -9,6 +9,8 @@ struct BuiltModel {
   var bindings: [String: WeightBinding]
   /// Checkpoint keys that the family is known to have and inference does not use.
   var unusedKeys: Set<String>
+  /// Those of heads of the family that are not used.
+  var headKeys: Set<String> = []
   /// What the user should know about the choice of the output.
   var notices: [String] = []
 }

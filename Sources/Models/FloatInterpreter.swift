@@ -199,7 +199,7 @@ public struct FloatInterpreter: Sendable {
     return values[model.nodes.count - 1]
   }
 
-  private func evaluate(
+  func evaluate(
     _ index: Int, _ batch: TextBatch, values: [[Float]], observe: Observer?
   ) throws(InputError) -> [Float] {
     let node = model.nodes[index]
@@ -247,7 +247,8 @@ public struct FloatInterpreter: Sendable {
     case .scale(let input, let factor):
       return values[input].map { Float(Double($0) * factor) }
     case .softCap(let input, let cap):
-      return values[input].map { Float(FloatInterpreter.softCap(Double($0), cap)) }
+      let function = softCap(cap, name: node.name)
+      return values[input].map { Float(function(Double($0))) }
     case .pool(let input, let pooling):
       return pool(values[input], batch, width: node.width, pooling)
     }
@@ -267,7 +268,8 @@ extension FloatInterpreter {
     var result: [Float] = []
     result.reserveCapacity(batch.rowCount * width)
     for text in batch.texts {
-      for (position, token) in text.tokens.enumerated() {
+      for (index, token) in text.tokens.enumerated() {
+        let position = text.firstPosition + index
         var row = try weights.row(token, of: tokenTable, columnCount: width)
         if let segment { row = FloatInterpreter.sum(row, segment) }
         if let positionTable {

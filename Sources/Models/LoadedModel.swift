@@ -24,8 +24,6 @@ public struct LoadedModel: WeightSource {
 
   /// What the user should know about what was taken for the model and what was not.
   public let notices: [String]
-  /// The same in one line, or nil.
-  public var notice: String? { notices.isEmpty ? nil : notices.joined(separator: "; ") }
 
   /// Path of the file that holds the weights.
   public var path: String { checkpoint.source.path }

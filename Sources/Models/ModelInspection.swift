@@ -16,10 +16,11 @@ public struct ModelInspection: Sendable {
   /// Path of the tensor file.
   public let path: String
   public let formatName: String
-  /// Which file was taken where there was a choice; else nil.
-  public let notice: String?
+  /// What was taken for the model and what was not, where there was a choice.
+  public let notices: [String]
   public let family: String
   public let kind: ModelKind
+  public let output: ModelOutput
   public let vocabularySize: Int
   public let maximumPositions: Int
   /// Width of the output of the last node.
@@ -43,9 +44,10 @@ public struct ModelInspection: Sendable {
     let model = loaded.model
     path = loaded.path
     formatName = loaded.checkpoint.source.formatName
-    notice = loaded.notice
+    notices = loaded.notices
     family = model.family
     kind = model.kind
+    output = model.output
     vocabularySize = model.vocabularySize
     maximumPositions = model.maximumPositions
     outputWidth = model.nodes.last?.width ?? 0
@@ -71,8 +73,9 @@ extension ModelInspection {
   public var json: JSON {
     [
       "file": .string(path), "format": .string(formatName),
-      "notice": notice.map(JSON.string) ?? .null, "family": .string(family),
-      "kind": .string(kind.rawValue), "vocabularySize": .integer(vocabularySize),
+      "notices": .array(notices.map(JSON.string)), "family": .string(family),
+      "kind": .string(kind.rawValue), "output": .string(output.rawValue),
+      "vocabularySize": .integer(vocabularySize),
       "maximumPositions": .integer(maximumPositions), "outputWidth": .integer(outputWidth),
       "nodeCount": .integer(nodeCount), "parameterCount": .integer(parameterCount),
       "usedParameterCount": .integer(usedParameterCount),
@@ -102,7 +105,7 @@ extension ModelInspection {
     var sizes = TextTable([.left, .left])
     sizes.addRow(["file", path])
     sizes.addRow(["format", formatName])
-    if let notice { sizes.addRow(["note", notice]) }
+    for notice in notices { sizes.addRow(["note", notice]) }
     sizes.addRow(["model", "\(family), \(kind.rawValue)"])
     sizes.addRow([
       "parameters",
@@ -112,6 +115,7 @@ extension ModelInspection {
     ])
     sizes.addRow(["vocabulary", Quantity.grouped(vocabularySize)])
     sizes.addRow(["positions", Quantity.grouped(maximumPositions)])
+    sizes.addRow(["output", output.title])
     sizes.addRow(["output width", Quantity.grouped(outputWidth)])
 
     var operations = TextTable([

@@ -4,7 +4,8 @@ public import Bytes
 public import Checkpoints
 
 public enum ModelLoader {
-  /// Opens the checkpoint at `path` and builds its graph; reads headers only.
+  /// Opens the checkpoint at `path` and builds its graph; reads headers only, and token table and
+  /// output matrix where a file holds both although its model ties them.
   ///
   /// - Parameters:
   ///   - path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
@@ -23,31 +24,40 @@ public enum ModelLoader {
   public static func load(_ checkpoint: Checkpoint, output: ModelOutput? = nil) throws(InputError)
     -> LoadedModel
   {
-    let family = try family(of: checkpoint)
-    var configuration = try Configuration(
-      checkpoint.configuration, source: checkpoint.configurationPath)
+    try Quantisation.check(checkpoint)
     let modules =
       output == .embedding ? try SentenceModules(beside: checkpoint.configurationPath) : nil
-    let built = family.build(
-      &configuration, tensorNames: Set(checkpoint.tensors.map(\.name)), output: output,
-      embedding: modules?.head)
-    var problems = configuration.problems
-    guard var built else {
-      throw problems.error(source: checkpoint.source.path)
-        ?? InputError(checkpoint.configurationPath, "describes no model")
-    }
-    check(checkpoint.tensors, against: built, problems: &problems)
+    var draft = try ModelDraft(
+      checkpoint, family: family(of: checkpoint),
+      request: OutputRequest(output: output, embedding: modules?.head))
+    try draft.takeVocabulary()
+    try draft.takeOutput()
+    var problems = draft.problems
+    let built = draft.built
+    let strays = check(checkpoint.tensors, against: draft, problems: &problems)
     if let error = problems.error(source: checkpoint.source.path) { throw error }
     try modules?.check(built.model)
+    let bindings = built.bindings.mapValues { binding in
+      var binding = binding
+      binding.key = draft.names.storedName(binding.key)
+      return binding
+    }
+    func present(_ keys: Set<String>) -> [String] {
+      let stored = Set(keys.map(draft.names.storedName)).subtracting(bindings.values.map(\.key))
+      return checkpoint.tensors.map(\.name).filter(stored.contains)
+    }
+    let heads = present(built.headKeys.union(strays))
+    var notices = checkpoint.notices + draft.notices + built.notices
+    if let notice = TaskHead.notice(heads, output: built.model.output) { notices.append(notice) }
     if output == nil, built.model.output == .states,
       SentenceModules.exist(beside: checkpoint.configurationPath)
     {
-      built.notices.append(SentenceModules.notice)
+      notices.append(SentenceModules.notice)
     }
     return LoadedModel(
       model: built.model, checkpoint: checkpoint,
-      unusedKeys: checkpoint.tensors.map(\.name).filter(built.unusedKeys.contains),
-      bindings: built.bindings, notices: [checkpoint.notice].compactMap(\.self) + built.notices)
+      unusedKeys: present(built.unusedKeys.union(built.headKeys).union(strays)),
+      bindings: bindings, notices: notices)
   }
 
   private static func family(of checkpoint: Checkpoint) throws(InputError) -> Family {
@@ -61,29 +71,39 @@ public enum ModelLoader {
     return family
   }
 
+  /// Collects what does not fit; returns the tensors of a task head, which may be there.
   private static func check(
-    _ tensors: [TensorDescription], against built: BuiltModel, problems: inout ProblemList
-  ) {
+    _ tensors: [TensorDescription], against draft: ModelDraft, problems: inout ProblemList
+  ) -> [String] {
+    let built = draft.built
     let present = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     // Several weights may be parts of one tensor.
     let bindings = Dictionary(
       built.bindings.values.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     for binding in bindings.values.sorted(by: { $0.key < $1.key }) {
-      guard let tensor = present[binding.key] else {
-        problems.add("\(binding.key) is missing")
+      guard let tensor = present[draft.names.storedName(binding.key)] else {
+        problems.add(binding.key, " is missing")
         continue
       }
-      if tensor.shape != binding.storedShape {
-        problems.add("\(tensor.name) has shape \(tensor.shape), expected \(binding.storedShape)")
+      if tensor.shape != binding.storedShape, !draft.explained.contains(tensor.name) {
+        problems.add(
+          tensor.name, " has shape \(tensor.shape), expected \(binding.storedShape)")
       }
       if !tensor.type.isReadableAsFloat {
         problems.add(
-          "\(tensor.name) is of type \(tensor.type.rawValue), which no weight is read from")
+          tensor.name, " is of type \(tensor.type.rawValue), which no weight is read from")
       }
     }
-    let known = Set(bindings.keys).union(built.unusedKeys)
+    let known = Set(
+      Set(bindings.keys).union(built.unusedKeys).union(built.headKeys).map(draft.names.storedName))
+    var heads: [String] = []
     for tensor in tensors where !known.contains(tensor.name) {
-      problems.add("\(tensor.name) is not a tensor of this family")
+      if built.model.kind == .encoder, TaskHead.contains(tensor.name) {
+        heads.append(tensor.name)
+      } else {
+        problems.add(tensor.name, " is not a tensor of this family")
+      }
     }
+    return heads
   }
 }

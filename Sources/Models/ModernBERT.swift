@@ -110,6 +110,11 @@ private struct ModernAttention {
   init?(_ configuration: inout Configuration, _ sizes: TransformerSizes?) {
     let period = configuration.integer(
       "global_attn_every_n_layers", in: Limits.layerCount, fallback: 3, meaning: "3")
+    let isLocal = configuration.layers(
+      "layer_types", count: sizes?.layerCount ?? 0,
+      among: ["full_attention": false, "sliding_attention": true],
+      fallback: { !$0.isMultiple(of: period ?? 1) },
+      meaning: "full_attention in every layer of that number")
     let reach = configuration.integer(
       "local_attention", in: Limits.positions, fallback: 128, meaning: "128")
     let global = RotarySettings(
@@ -122,11 +127,11 @@ private struct ModernAttention {
       .init(base: "local_rope_theta", parameters: "rope_parameters.sliding_attention"))
     // Null is no base of its own, absent is the library's.
     if configuration.find("local_rope_theta") == .null, let global { local?.base = global.base }
-    guard let sizes, let period, let reach,
+    guard let sizes, let isLocal, let reach,
       let globalPositions = global?.positions(&configuration, sizes),
       let localPositions = local?.positions(&configuration, sizes)
     else { return nil }
-    isLocal = (0..<sizes.layerCount).map { !$0.isMultiple(of: period) }
+    self.isLocal = isLocal
     window = reach / 2 + 1
     self.global = globalPositions
     self.local = localPositions

@@ -67,8 +67,8 @@ struct SentenceModules {
 
   /// What to say of a folder whose modules are not used.
   static let notice =
-    "\(fileName) pools the tokens of a text: the output is their last hidden states, as \"--output "
-    + "states\" says; \"--output embedding\" makes it one vector a text"
+    "\(fileName) makes one vector of a text, \"--output embedding\" does so: the output is "
+    + ModelOutput.states.title
 
   /// Throws where what is pooled is not as wide as the files say.
   func check(_ model: Model) throws(InputError) {
@@ -98,7 +98,8 @@ struct SentenceModules {
     guard modes.count == 1, let mode = known[modes[0]] else {
       throw reader.failure(
         "pooling_mode",
-        "\(modes.joined(separator: " and ")) is not implemented, only mean and cls are")
+        (modes.isEmpty ? "none" : modes.joined(separator: " and "))
+          + " is not implemented, only mean and cls are")
     }
     let widthKey =
       reader.contains("word_embedding_dimension")

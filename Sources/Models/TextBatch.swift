@@ -9,6 +9,8 @@ struct TextBatch {
     var context: TextContext
     /// Its rows in the activations.
     var rows: Range<Int>
+    /// Position of its first token.
+    var firstPosition = 0
   }
 
   private(set) var texts: [Text] = []
@@ -22,5 +24,13 @@ struct TextBatch {
     texts.append(
       Text(tokens: tokens, context: context, rows: rowCount..<rowCount + tokens.count))
     rowCount += tokens.count
+  }
+  /// A token by itself as it stands at `position`; only what reads no other row may be run on it.
+  mutating func append(_ token: Int, at position: Int) {
+    texts.append(
+      Text(
+        tokens: [token], context: TextContext(), rows: rowCount..<rowCount + 1,
+        firstPosition: position))
+    rowCount += 1
   }
 }

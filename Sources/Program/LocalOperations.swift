@@ -79,9 +79,10 @@ extension SessionStep {
     return result
   }
 
-  /// Zero columns appended to each run, up to the rows of the session.
+  /// Zero columns appended to each run, up to the keys of a text as long as the session.
   public func padKeys(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
-    let wide = ValueShape(shape.rows, .sessionKeys(heads: shape.columns.runCount))
+    let wide = ValueShape(
+      shape.rows, .sessionKeys(heads: shape.columns.runCount, window: shape.columns.window))
     var result = [UInt64](repeating: 0, count: elementCount(wide))
     for (run, padded) in zip(
       runs(shape, count: shape.columns.runCount), runs(wide, count: shape.columns.runCount))

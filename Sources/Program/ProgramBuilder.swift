@@ -191,13 +191,14 @@ package struct ProgramBuilder {
     }
   }
 
-  /// A fitted table of a decreasing convex function g(x), x = ring element of `value` * unit.
+  /// A fitted table of a decreasing convex function g(x), x = ring element of `value` * unit +
+  /// offset, for x within `range`.
   ///
   /// The result has as many fractional bits as fit, and the argument is truncated only as far as
   /// slopes need it to be precise to a quarter of the fit's own error.
   package mutating func table(
-    _ value: FixedValue, unit: Double, range: ClosedRange<Double>, tolerance: Double,
-    _ function: (Double) -> Double
+    _ value: FixedValue, unit: Double, offset: Double = 0, range: ClosedRange<Double>,
+    tolerance: Double, _ function: (Double) -> Double
   ) throws(InputError) -> FixedValue {
     let fit = PiecewiseLinearFit.fit(on: range, tolerance: tolerance, function)
     let largest = function(range.lowerBound)
@@ -220,14 +221,15 @@ package struct ProgramBuilder {
     for piece in fit.slopes.indices {
       // The intercept makes up for the rounding of the slope in the middle of the piece.
       let middle = (borders[piece] + borders[piece + 1]) / 2
+      let word = (middle - offset) / argumentUnit
       let slope = (fit.slopes[piece] * argumentUnit * resultScale).rounded()
       let exact = (fit.slopes[piece] * middle + fit.intercepts[piece]) * resultScale
       output.slopes.append(Int(slope))
-      output.intercepts.append(Int((exact - slope * (middle / argumentUnit)).rounded()))
+      output.intercepts.append(Int((exact - slope * word).rounded()))
     }
     let spacing = (borders[1] - borders[0]) / unit
     let dropped = max(0, Int(log2(spacing / 16).rounded(.down)))
-    let top = Int(log2(range.upperBound / unit).rounded(.up))
+    let top = Int(log2((range.upperBound - offset) / unit).rounded(.up))
     guard top < 63 else { throw InputError("lowering", place: label, "\(range) leaves the ring") }
     let opened = try open(value)
     let id = try emit(
@@ -235,7 +237,7 @@ package struct ProgramBuilder {
         opened.id,
         PiecewiseLinear(
           shift: shift, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
-          knots: fit.knots.map { Int(($0 / unit).rounded()) }, outputs: [output])),
+          knots: fit.knots.map { Int((($0 - offset) / unit).rounded()) }, outputs: [output])),
       bits: [resultBits])[0]
     return FixedValue(id: id, bits: resultBits, bound: largest * 1.01)
   }

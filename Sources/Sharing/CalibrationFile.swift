@@ -34,7 +34,7 @@ public struct CalibrationFile: Sendable {
 
   /// Opens `path` and verifies its digests.
   public init(path: String) throws(InputError) {
-    let reader = try ContainerReader(path: path, kind: CalibrationFile.kind, verifying: true)
+    let reader = try ContainerReader.open(path, .calibration)
     var header = try JSONReader(reader.header, source: path)
     model = try Model(json: header.value("model"), source: path)
     checkpoint = try header.string("checkpoint")

@@ -12,9 +12,16 @@ public struct DealerBundle: Sendable {
   public let program: SecureProgram
   private let reader: ContainerReader
 
+  /// Opens the dealer's bundle in `folder`, which `lodge-model share` wrote.
+  public static func open(in folder: String) throws(InputError) -> DealerBundle {
+    try FileKind.expecting(.shares, at: folder) { () throws(InputError) in
+      try DealerBundle(path: "\(folder)/dealer.bundle")
+    }
+  }
+
   /// Opens a bundle and verifies all its digests.
   public init(path: String) throws(InputError) {
-    let reader = try ContainerReader(path: path, kind: "dealer", verifying: true)
+    let reader = try ContainerReader.open(path, .dealer)
     var header = try JSONReader(reader.header, source: path)
     self.path = path
     conversion = try Conversion(&header)

@@ -57,7 +57,7 @@ public struct ModelFile: WeightSource {
 
   /// Opens `path` and checks its graph, recipe and calibration; weights are read on demand.
   public init(path: String) throws(InputError) {
-    let reader = try ContainerReader(path: path, kind: "model", verifying: true)
+    let reader = try ContainerReader.open(path, .model)
     var header = try JSONReader(reader.header, source: path)
     model = try Model(json: header.value("model"), source: path)
     recipe = try Recipe(json: header.value("recipe"), source: path)

@@ -106,7 +106,9 @@ public struct VerifiedFile {
 /// Finds the program in any file that has one.
 public enum ProgramFile {
   public static func read(_ path: String) throws(InputError) -> SecureProgram {
-    let reader = try ContainerReader(path: path, kind: nil, verifying: false)
+    let reader = try FileKind.expecting(.model, at: path) { () throws(InputError) in
+      try ContainerReader(path: path, kind: nil, verifying: false)
+    }
     switch reader.kind {
     case "model": return try ModelFile(path: path).program()
     case "bundle": return try PartyBundle(path: path).program

@@ -16,6 +16,8 @@ public struct ApproximatedModel: Sendable {
   public let weights: any WeightSource
   /// What was refitted, where that was asked for.
   public let repair: Repair?
+  /// Rows of the vocabulary far outside what text gave, where there are any.
+  public let unusualRows: UnusualRows?
   public let program: SecureProgram
   public let report: ConversionReport
 
@@ -45,8 +47,18 @@ public struct ApproximatedModel: Sendable {
     texts: Texts? = nil, repairs: Bool = false, costs: CostWeights = .reference,
     memory: MemoryBudget = .default, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(InputError) {
-    let resolved = try recipe.resolved(for: model, calibration: calibration, weights: costs)
     var calibration = calibration
+    var unusualRows: UnusualRows?
+    if !calibration.coversVocabulary(of: model) || calibration.hasUnusualRows(of: model) {
+      let interpreter = try FloatInterpreter(
+        model, weights: ReplacedWeights(weights), memory: memory)
+      if !calibration.coversVocabulary(of: model) {
+        try calibration.includeVocabulary(interpreter, source: "model")
+      }
+      unusualRows = try calibration.includeUnusualRows(
+        interpreter, texts: texts?.tokens ?? [], source: texts?.source ?? "model")
+    }
+    let resolved = try recipe.resolved(for: model, calibration: calibration, weights: costs)
     var repair: Repair?
     if ApproximatedModel.needsTexts(recipe, model, repairs: repairs) {
       guard let texts else {
@@ -60,20 +72,24 @@ public struct ApproximatedModel: Sendable {
           model, weights: weights, functions: functions, texts: texts.tokens,
           source: texts.source, memory: memory, progress: progress)
       }
-      let replaced = try Calibration.observe(
-        FloatInterpreter(
-          model, weights: ReplacedWeights(repair?.weights ?? weights), functions: functions,
-          memory: memory),
-        texts: texts.tokens, source: texts.source, progress: progress)
+      let interpreter = try FloatInterpreter(
+        model, weights: ReplacedWeights(repair?.weights ?? weights), functions: functions,
+        memory: memory)
+      var replaced = try Calibration.observe(
+        interpreter, texts: texts.tokens, source: texts.source, progress: progress)
+      _ = try replaced.includeUnusualRows(
+        interpreter, texts: texts.tokens, source: texts.source)
       calibration.include(rangesOf: replaced)
     }
     let program = try SecureProgram.lower(model, recipe: resolved, calibration: calibration)
     report = try ConversionReport(
-      model: model, recipe: resolved, calibration: calibration, program: program, repair: repair)
+      model: model, recipe: resolved, calibration: calibration, program: program, repair: repair,
+      unusualRows: unusualRows)
     self.recipe = resolved
     self.calibration = calibration
     self.weights = repair?.weights ?? weights
     self.repair = repair
+    self.unusualRows = unusualRows
     self.program = program
   }
 

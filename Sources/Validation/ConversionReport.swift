@@ -12,16 +12,18 @@ public struct ConversionReport: Sendable {
   private let program: SecureProgram
   public let replacements: ReplacementReport
   private let repair: Repair?
-  /// Which file of the checkpoint was taken, where there was a choice.
-  public var notice: String?
+  private let unusualRows: UnusualRows?
+  /// What of the checkpoint was taken and what was not, where there was a choice.
+  public var notices: [String] = []
 
   /// - Throws: `InputError` where the recipe is not resolved.
   public init(
     model: Model, recipe: Recipe, calibration: Calibration, densities: (any DensitySource)? = nil,
-    program: SecureProgram, repair: Repair? = nil
+    program: SecureProgram, repair: Repair? = nil, unusualRows: UnusualRows? = nil
   ) throws(InputError) {
     self.recipe = recipe
     self.repair = repair
+    self.unusualRows = unusualRows
     self.calibration = calibration
     self.program = program
     replacements = try ReplacementReport(
@@ -48,7 +50,7 @@ public struct ConversionReport: Sendable {
       "calibration": calibration.json,
       "operationCount": .integer(program.nodes.count),
       "weightCount": .integer(program.weights.count),
-      "notice": notice.map(JSON.string) ?? .null,
+      "notices": .array(notices.map(JSON.string)),
     ]
   }
 }

@@ -34,7 +34,7 @@ let dealCommand = Command(
     throw InputError(folder, "is there already", hint: "name a folder that can be removed")
   }
   let benchmark = try DealingBenchmark(
-    bundle: DealerBundle(path: "\(arguments.string("DIR"))/dealer.bundle"),
+    bundle: DealerBundle.open(in: arguments.string("DIR")),
     promptCount: arguments.integer("prompt"), newCount: arguments.optionalInteger("new"),
     sessionCount: arguments.integer("sessions"),
     memory: MemoryBudget(byteCount: arguments.integer("memory")),

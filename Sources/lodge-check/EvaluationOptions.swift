@@ -42,11 +42,15 @@ func requireEvaluationSet(_ arguments: ParsedArguments) throws(UsageError) {
   }
 }
 
-/// The checkpoint of `--reference`.
-func readReference(_ arguments: ParsedArguments) throws(InputError) -> LoadedModel? {
+/// The checkpoint of `--reference`, with the output of `model`.
+func readReference(_ arguments: ParsedArguments, for model: Model) throws(InputError)
+  -> LoadedModel?
+{
   guard let path = arguments.optionalString("reference") else { return nil }
-  let loaded = try ModelLoader.load(path: path)
-  arguments.note(loaded.notice)
+  let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
+    try ModelLoader.load(path: path, output: model.output)
+  }
+  arguments.note(loaded.notices)
   return loaded
 }
 

@@ -68,7 +68,7 @@ Command(
     recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) },
     scratch: arguments.optionalString("scratch"))
   let folder = try arguments.string("DIR")
-  let bundle = try DealerBundle(path: "\(folder)/dealer.bundle")
+  let bundle = try DealerBundle.open(in: folder)
   let shape = try SessionShape.requested(
     program: bundle.program, prompt: arguments.integer("prompt"),
     new: arguments.optionalInteger("new"))

@@ -53,6 +53,7 @@ let approximateCommand = Command(
     Option("recipe", .string, default: "accurate", help: "a shipped recipe, or a JSON file"),
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
     Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of calibrating"),
+    outputOption,
     .flag("repair", help: "refit linear layers to what the original computes on --tokens"),
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
@@ -77,8 +78,7 @@ let approximateCommand = Command(
   let memory = try memoryBudget(arguments)
   let out = try arguments.string("out")
   try AtomicFile.check(out)
-  let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
-  arguments.note(loaded.notice)
+  let loaded = try loadCheckpoint(arguments.string("CHECKPOINT"), arguments)
   var recipe = try Recipe.named(arguments.string("recipe"))
   if let headroom = arguments.optionalNumber("headroom") { recipe.headroom = headroom }
   if let text = arguments.optionalString("embedding"), let choice = Recipe.Embedding(rawValue: text)
@@ -115,7 +115,7 @@ let approximateCommand = Command(
   ) { writing.advance(by: $0) }
   writing.finish()
   var report = approximated.report
-  report.notice = loaded.notice
+  report.notices = loaded.notices
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
 

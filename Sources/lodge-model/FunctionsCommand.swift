@@ -27,7 +27,7 @@ let functionsCommand = Command(
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
     Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of --tokens"),
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
-    memoryOption,
+    outputOption, memoryOption,
     Option("out", .path, isRequired: true, help: "JSON file to write"),
   ]
 ) { arguments in
@@ -38,7 +38,7 @@ let functionsCommand = Command(
   let memory = try memoryBudget(arguments)
   let out = try arguments.string("out")
   try AtomicFile.check(out)
-  let loaded = try ModelLoader.load(path: arguments.string("CHECKPOINT"))
+  let loaded = try loadCheckpoint(arguments.string("CHECKPOINT"), arguments)
   let observed = try calibration(arguments, of: loaded, memory: memory)
   var recipe = try Recipe.named(arguments.string("recipe"))
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }

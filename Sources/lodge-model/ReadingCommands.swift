@@ -3,6 +3,26 @@
 import Arguments
 import Bytes
 import Models
+import Sharing
+
+let outputOption = Option(
+  "output", .choice(ModelOutput.ofEncoders.map(\.rawValue)),
+  help: "of an encoder (default: of the head that config.json names, else states)")
+
+extension ParsedArguments {
+  /// The output that `--output` names, or nil.
+  var output: ModelOutput? { optionalString("output").flatMap { ModelOutput(rawValue: $0) } }
+}
+
+/// The checkpoint at `path`; what the user should know about it is printed.
+func loadCheckpoint(_ path: String, _ arguments: ParsedArguments) throws(InputError) -> LoadedModel
+{
+  let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
+    try ModelLoader.load(path: path, output: arguments.output)
+  }
+  arguments.note(loaded.notices)
+  return loaded
+}
 
 let inspectCommand = Command(
   "inspect", summary: "shows a checkpoint's architecture, tensors and non-linear operations",
@@ -16,7 +36,8 @@ let inspectCommand = Command(
       help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
-    .flag("families", help: "list the model families that are read, and their settings"), .json,
+    .flag("families", help: "list the model families that are read, and their settings"),
+    outputOption, .json,
   ]
 ) { arguments in
   if arguments.flag("families") {
@@ -30,7 +51,11 @@ let inspectCommand = Command(
   guard arguments.isGiven("CHECKPOINT") else {
     throw UsageError("CHECKPOINT is missing")
   }
-  let inspection = try ModelInspection(path: arguments.string("CHECKPOINT"))
+  let path = try arguments.string("CHECKPOINT")
+  let inspection = ModelInspection(
+    try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
+      try ModelLoader.load(path: path, output: arguments.output)
+    })
   arguments.console.print(
     arguments.flag("json") ? inspection.json.indentedText : inspection.table)
 }
@@ -38,7 +63,8 @@ let inspectCommand = Command(
 let logitsCommand = Command(
   "logits", summary: "runs the plaintext model in float and writes its outputs",
   details: """
-    Logits (decoder) or last hidden states (encoder), float32 [positions, width]. With --new, the
+    Float32 [rows, width]: logits of every position (decoder), or what an encoder gives, which is
+    states or scores of every position, or one row of classes or of an embedding. With --new, the
     text is continued greedily, and only the logits that each new token was chosen from are written:
     the rows that `lodge-client --logits` writes.
     """,
@@ -52,6 +78,7 @@ let logitsCommand = Command(
   options: [
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("out", .path, isRequired: true, help: "NPY file to write"),
+    outputOption,
     Option("new", .integer(1...1 << 20), help: "tokens to continue the text by (decoder)"),
     Option("tokens-out", .path, help: "JSON file for the new tokens (with --new)"),
   ]
@@ -65,14 +92,21 @@ let logitsCommand = Command(
   let tokens = try arguments.string("tokens")
   let out = try arguments.string("out")
   for path in [out, tokensOut].compactMap({ $0 }) { try AtomicFile.check(path) }
+  var kind = ModelOutput.logits
+  func note(_ loaded: LoadedModel) {
+    arguments.note(loaded.notices)
+    kind = loaded.model.output
+  }
   let output: FloatMatrix
   if let newCount = arguments.optionalInteger("new") {
     let progress = Progress(
       "continuing", total: newCount, unit: .items("tokens"), console: arguments.console)
-    let result = try PlaintextReference.continuation(
-      checkpointPath: checkpoint, tokensPath: tokens, newCount: newCount,
-      noted: arguments.note
-    ) { _ in progress.advance() }
+    let result = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
+      try PlaintextReference.continuation(
+        checkpointPath: checkpoint, tokensPath: tokens, newCount: newCount,
+        noted: note
+      ) { _ in progress.advance() }
+    }
     progress.finish()
     output = result.logits
     let text = JSON.array(result.tokens.map(JSON.integer)).text
@@ -81,9 +115,12 @@ let logitsCommand = Command(
     }
     arguments.console.print(text)
   } else {
-    output = try PlaintextReference.output(
-      checkpointPath: checkpoint, tokensPath: tokens, noted: arguments.note)
+    output = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
+      try PlaintextReference.output(
+        checkpointPath: checkpoint, tokensPath: tokens, output: arguments.output, noted: note)
+    }
   }
   try NPY.write(output.npyArray, to: out)
-  arguments.console.print("\(out): float32 [\(output.rowCount), \(output.columnCount)]")
+  arguments.console.print(
+    "\(out): float32 [\(output.rowCount), \(output.columnCount)], \(kind.title)")
 }

@@ -67,7 +67,7 @@ import Testing
       PickleBuilder.archive(PickleBuilder.dictionary()).bytes, to: "weights.safetensors")
     let checkpoint = try Checkpoint(path: folder.path)
     #expect(checkpoint.source.formatName == "PyTorch")
-    #expect(checkpoint.notice == nil)
+    #expect(checkpoint.notices == [])
     // Without a content that is known the name decides which reader explains what is wrong.
     _ = try folder.write([1, 2, 3], to: "x.gguf")
     #expect(failure(folder.file("x.gguf"))?.contains("signature needs 4 bytes") == true)
@@ -81,11 +81,11 @@ import Testing
       PickleBuilder.archive(PickleBuilder.dictionary()).bytes, to: "b.bin")
     let second = try Checkpoint(path: folder.path)
     #expect(second.source.formatName == "PyTorch")
-    #expect(second.notice == "\(folder.path) holds PyTorch, GGUF files; b.bin is read")
+    #expect(second.notices == ["\(folder.path): b.bin is read; not a.gguf"])
     _ = try writeTensors()
     #expect(
-      try Checkpoint(path: folder.path).notice
-        == "\(folder.path) holds safetensors, PyTorch, GGUF files; model.safetensors is read")
+      try Checkpoint(path: folder.path).notices
+        == ["\(folder.path): model.safetensors is read; not b.bin, a.gguf"])
   }
 
   @Test func severalOfOneFormatNeedAName() throws {

@@ -179,8 +179,8 @@ import Testing
     #expect(compared == reference.tensors.filter { $0.type == .float16 }.count)
     #expect(reference.tensors.filter { $0.type == .uint8 }.count == 5)
     // A folder with both takes PyTorch, and says so.
-    let notice = try Checkpoint(path: shared).notice
-    #expect(notice == "\(shared) holds PyTorch, HDF5 files; pytorch_model.bin is read")
+    let notices = try Checkpoint(path: shared).notices
+    #expect(notices == ["\(shared): pytorch_model.bin is read; not tf_model.h5"])
   }
 
   @Test(.needsSharedModels) func fixturesOfOtherToolsAreAsTheirReadmeSays() throws {

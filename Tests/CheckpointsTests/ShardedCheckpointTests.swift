@@ -38,7 +38,7 @@ import Testing
       #expect(try checkpoint.floats("y") == [1])
       #expect(try checkpoint.floats("z") == [0])
       #expect(inputError { _ = try checkpoint.floats("w") }?.cause == "there is no such tensor")
-      #expect(checkpoint.notice == nil)
+      #expect(checkpoint.notices == [])
     }
   }
 

@@ -52,6 +52,7 @@ import Testing
   @Test func acceptsVariantsOfWriting() throws {
     let loaded = try load {
       $0.configuration["tie_word_embeddings"] = true
+      $0.tensors["lm_head.weight"] = $0.tensors["model.embed_tokens.weight"]
       $0.configuration["rope_scaling"] = .null
       $0.configuration["rope_theta"] = 500000
       $0.configuration["sliding_window"] = 6
@@ -187,7 +188,11 @@ import Testing
 
   @Test func listsTheSettingsThatAreRead() throws {
     let families = FamilyDescription.all
-    #expect(families.map(\.name) == ["opt", "gpt2", "bert", "llama", "mistral", "chatglm"])
+    #expect(
+      families.map(\.name) == [
+        "opt", "gpt2", "bert", "llama", "mistral", "chatglm", "distilbert", "roberta",
+        "xlm-roberta", "mpnet", "electra", "modernbert", "t5",
+      ])
     for family in families { #expect(family.fields.count >= 12, "\(family.name)") }
     let llama = try #require(families.first { $0.name == "llama" })
     #expect(

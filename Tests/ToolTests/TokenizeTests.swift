@@ -41,6 +41,50 @@ import Testing
     #expect(read[0].score == 3 && read[0].first.count == 1)
   }
 
+  /// Ids far above the number of entries, with holes before them, as padded vocabularies have.
+  @Test func vocabulariesMayHaveHoles() throws {
+    let folder = try #require(folder)
+    let added = [(20, "<s>"), (31, "</s>")].map { id, text in
+      #"{"id":\#(id),"content":"\#(text)","single_word":false,"lstrip":false,"rstrip":false,"#
+        + #""normalized":false,"special":true}"#
+    }
+    let text =
+      #"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[\#(added[0]),\#(added[1])],"#
+      + #""normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"post_processor":null,"#
+      + #""decoder":null,"model":{"type":"WordLevel","unk_token":"<unk>","vocab":{"<unk>":0,"#
+      + #""a":1,"b":2,"<s>":20,"</s>":31}}}"#
+    let tokenizer = try folder.write("\u{feff}\(text)".utf8, to: "holes.json")
+    func decode(_ ids: String) throws -> PythonTool.Outcome {
+      let file = try folder.write(ids.utf8, to: "ids.json")
+      return try PythonTool("tokenize").run(
+        ["decode", "--tokenizer", tokenizer, "--keep-special", file])
+    }
+    #expect(try decode("[20,1,2,31]").output == "<s> a b </s>\n")
+    for (ids, id) in [("[1,25]", "25"), ("[3]", "3"), ("[-1]", "-1"), ("[4294967297]", "4294967297")] {
+      let outcome = try decode(ids)
+      #expect(outcome.status == 1 && outcome.errorLines.count == 1)
+      #expect(
+        outcome.errors.contains("list 0: \(id) is no id of the tokenizer, whose largest is 31"),
+        "\(outcome.errors)")
+    }
+    let encoded = try PythonTool("tokenize").run(
+      ["encode", "--tokenizer", tokenizer, "--start", "20", "a b"])
+    #expect(encoded.output == "[20,1,2]\n")
+    let refused = try PythonTool("tokenize").run(
+      ["encode", "--tokenizer", tokenizer, "--start", "19", "a b"])
+    #expect(refused.errors.contains("--start: 19 is no id of the tokenizer"))
+  }
+
+  @Test(arguments: [
+    ("version https://git-lfs.github.com/spec/v1\noid sha256:5f\nsize 1\n", "Git LFS pointer"),
+    ("<!DOCTYPE html>", "web page"),
+  ]) func tokenizersThatWereNotDownloadedAreSaid(text: String, cause: String) throws {
+    let file = try #require(folder).write(text.utf8, to: "tokenizer.json")
+    let outcome = try PythonTool("tokenize").run(["encode", "--tokenizer", file, "a"])
+    #expect(outcome.status == 1 && outcome.errorLines.count == 1)
+    #expect(outcome.errors.contains(cause))
+  }
+
   @Test(arguments: [
     ("", [], "holds no pairs"), ("1\tA cat.\n", [], "line 1: has 2 columns, 3 are needed"),
     ("\n1\tA.\tB.\nx\tA.\tB.\n", [], "line 3: the score \"x\" is not a number"),

@@ -29,7 +29,7 @@ extension ReplacedFunction {
           valid: made.clamped(to: -bound...bound), choice)
         function.calibrated = calibration.histograms[name]?[.output]
         result.append(function)
-      case (.attention, .softmax(let softmax)):
+      case (.attention(_, _, _, let settings), .softmax(let softmax)):
         let bound = try calibration.bound(node.name, .scores) * recipe.headroom
         var function = weight(
           node.name, softmax, seen: try calibration.range(node.name, .scores), bound: bound,
@@ -39,7 +39,7 @@ extension ReplacedFunction {
         result.append(function)
         if softmax.subtractsMaximum {
           var function = reciprocal(
-            node.name, keyCount: Double(model.maximumPositions), recipe)
+            node.name, keyCount: Double(model.maximumKeyCount(settings)), recipe)
           function.calibrated = calibration.histograms[node.name]?[.denominator]
           result.append(function)
         }
@@ -47,8 +47,8 @@ extension ReplacedFunction {
         (.rmsNorm(_, let settings), .normalisation(let form)):
         var function = inverseRoot(
           node.name, form,
-          range: try calibration.normalisedRange(node.name, headroom: recipe.headroom),
-          epsilon: settings.epsilon, recipe)
+          valid: try calibration.normalisedRange(
+            node.name, epsilon: settings.epsilon, headroom: recipe.headroom), recipe)
         function.calibrated = calibration.histograms[node.name]?[.variance]
         function.calibratedShift = settings.epsilon
         result.append(function)
@@ -126,22 +126,20 @@ extension ReplacedFunction {
   }
 
   private static func inverseRoot(
-    _ node: String, _ form: NormalisationForm, range: ClosedRange<Double>, epsilon: Double,
-    _ recipe: Recipe
+    _ node: String, _ form: NormalisationForm, valid: ClosedRange<Double>, _ recipe: Recipe
   ) -> ReplacedFunction {
     // The function is given the variance with epsilon added.
-    let valid = range.lowerBound + epsilon...range.upperBound + epsilon
     var function = ReplacedFunction(
       node: node, place: .reciprocalSquareRoot, original: "1/sqrt(x)", replacement: "",
       exact: { 1 / $0.squareRoot() }, replaced: { $0 }, validRange: valid, drawnRange: valid,
       isLogarithmic: true)
     switch form {
     case .exact:
-      let fit = PiecewiseLinearFit.fit(on: range, tolerance: recipe.tableTolerance) {
-        1 / ($0 + epsilon).squareRoot()
+      let fit = PiecewiseLinearFit.fit(on: valid, tolerance: recipe.tableTolerance) {
+        1 / $0.squareRoot()
       }
       function.replacement = tableText(recipe)
-      function.replaced = { fit($0 - epsilon) }
+      function.replaced = { fit($0) }
     case .affine(let factor):
       function.replacement = "the constant \(Figure.text(factor))"
       function.replaced = { _ in factor }

@@ -14,6 +14,23 @@ extension HostileVector {
       files: ["model.safetensors": shard(["x"]), "config.json": Array("[]".utf8)]),
     HostileVector("checkpoint-unknown.data", Array("GIF89a".utf8)),
     HostileVector("folder-unknown-format", files: ["model.safetensors": Array("GIF89a".utf8)]),
+    HostileVector(
+      "folder-adapter",
+      files: [
+        "adapter_config.json": Array(
+          #"{"peft_type":"LORA","base_model_name_or_path":"base"}"#.utf8),
+        "adapter_model.safetensors": shard(["x"]),
+      ]),
+    HostileVector(
+      "folder-shards",
+      files: [
+        "model-00001-of-00002.safetensors": shard(["x"]),
+        "model-00002-of-00002.safetensors": shard(["y"]),
+      ]),
+    split("settings", part(0, of: 2, ["a"]), part(0, of: 2, ["b"])),
+    split("tensor-twice", part(0, of: 2, ["a"]), part(1, of: 2, ["a"])),
+    split("tensor-count", part(0, of: 2, ["a"], tensorCount: 3), part(1, of: 2, ["b"])),
+    split("broken", part(0, of: 2, ["a"]), Array("GGUF".utf8)),
     index("array", "[]"), index("no-map", "{}"),
     index("map-array", #"{"weight_map":[]}"#), index("map-empty", #"{"weight_map":{}}"#),
     index("shard-number", #"{"weight_map":{"x":1}}"#),
@@ -54,6 +71,12 @@ extension HostileVector {
         "broken.safetensors": [1, 2, 3], "other": Array("text".utf8),
       ]),
   ]
+
+  private static func split(_ rule: String, _ first: [UInt8], _ second: [UInt8]) -> HostileVector {
+    HostileVector(
+      "folder-split-\(rule)",
+      files: ["a-00001-of-00002.gguf": first, "a-00002-of-00002.gguf": second])
+  }
 
   private static func shard(_ names: [String]) -> [UInt8] {
     var builder = SafetensorsBuilder()

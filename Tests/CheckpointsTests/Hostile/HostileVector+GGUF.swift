@@ -1,7 +1,7 @@
 // Broken GGUF files, and such that describe no model that is read.
 
 extension HostileVector {
-  static let gguf: [HostileVector] = headers + metadata + infos + architectures
+  static let gguf: [HostileVector] = headers + metadata + infos + architectures + splits
 
   private static func file(_ rule: String, _ change: (inout GGUFBuilder) -> Void) -> HostileVector {
     var builder = GGUFBuilder.llama()
@@ -13,6 +13,23 @@ extension HostileVector {
   private static func value(_ rule: String, type: UInt32, _ bytes: [UInt8]) -> HostileVector {
     file(rule) { $0.metadata[1].value = .raw(type: type, bytes) }
   }
+
+  /// A part of a model in several files.
+  static func part(
+    _ number: UInt32, of count: UInt32, _ names: [String], tensorCount: UInt32? = nil
+  ) -> [UInt8] {
+    var builder = GGUFBuilder()
+    builder.metadata = [("split.no", .uint32(number)), ("split.count", .uint32(count))]
+    if let tensorCount { builder.metadata.append(("split.tensors.count", .uint32(tensorCount))) }
+    for name in names { builder.add(name, shape: [1], values: [1]) }
+    return builder.bytes
+  }
+
+  private static let splits = [
+    HostileVector("gguf-split-name.gguf", part(0, of: 2, ["a"])),
+    HostileVector("gguf-split-missing-00001-of-00002.gguf", part(0, of: 2, ["a"])),
+    HostileVector("gguf-split-number.gguf", part(2, of: 2, ["a"])),
+  ]
 
   private static let headers = [
     HostileVector("gguf-empty.gguf", []), file("signature") { $0.signature = "GGUX" },

@@ -72,6 +72,17 @@ extension HostileVector {
       $0.global("torch._utils", "_rebuild_parameter")
       $0.raw(")R")
     },
+    pushing("parameter-with-state") {
+      $0.global("torch._utils", "_rebuild_parameter_with_state")
+      $0.raw(")R")
+    },
+    pushing("from-type") {
+      $0.global("torch._tensor", "_rebuild_from_type_v2")
+      $0.raw("(")
+      $0.global("torch._tensor", "_rebuild_from_type_v2")
+      $0.global("torch", "Tensor")
+      $0.raw(")}tR")
+    },
     pushing("size") {
       $0.global("torch", "Size")
       $0.raw(")R")
@@ -138,7 +149,23 @@ extension HostileVector {
     pickle("length", [0x80, 2] + [UInt8](repeating: 0x4e, count: 32 << 20)),
   ]
 
+  /// A dictionary of dictionaries, each of one tensor.
+  private static func dictionaries(_ keys: [String]) -> [UInt8] {
+    var pickle = PickleBuilder()
+    pickle.raw("}(")
+    for key in keys {
+      pickle.text(key)
+      pickle.raw("}(")
+      pickle.text("w")
+      pickle.tensor(storage: "0", count: 6, shape: [2, 3], strides: [3, 1])
+      pickle.raw("u")
+    }
+    pickle.raw("u.")
+    return pickle.bytes
+  }
+
   private static let wholes = [
+    pickle("dictionaries", dictionaries(["generator", "discriminator"])),
     pickle("empty", []), pickle("no-protocol", Array("}.".utf8)),
     pickle("protocol-1", [0x80, 1, 0x7d, 0x2e]), pickle("protocol-6", [0x80, 6, 0x7d, 0x2e]),
     pickle("no-stop", [0x80, 2, 0x7d]), pickle("two-values", [0x80, 2, 0x7d, 0x7d, 0x2e]),

@@ -113,6 +113,7 @@ extension HostileVector {
       header(
         "shape-overflow",
         a: #"{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,24]}"#),
+      header("shape-bits", a: #"{"dtype":"F4","shape":[3],"data_offsets":[0,24]}"#),
       header("size", a: #"{"dtype":"F32","shape":[7],"data_offsets":[0,24]}"#),
       header("offset-count", a: #"{"dtype":"F32","shape":[6],"data_offsets":[0,24,48]}"#),
       header("offset-order", a: #"{"dtype":"F32","shape":[6],"data_offsets":[24,0]}"#),

@@ -1,0 +1,71 @@
+// The stored form of a calibration without its histograms; `formats/bundle.md` specifies it.
+
+public import Bytes
+
+extension Calibration {
+  private typealias Ranges = [String: [ObservedQuantity: ClosedRange<Double>]]
+
+  public var json: JSON {
+    [
+      "textCount": .integer(textCount), "tokenCount": .integer(tokenCount),
+      "longestText": .integer(longestText),
+      "seenTokens": .array(seenTokens.sorted().map(JSON.integer)),
+      "ranges": Calibration.json(ranges), "vocabularyRanges": Calibration.json(vocabularyRanges),
+    ]
+  }
+
+  private static func json(_ ranges: Ranges) -> JSON {
+    .object(
+      ranges.mapValues { quantities in
+        .object(
+          Dictionary(
+            uniqueKeysWithValues: quantities.map { quantity, range in
+              (quantity.rawValue, [.number(range.lowerBound), .number(range.upperBound)])
+            }))
+      })
+  }
+
+  public init(json: JSON, source: String) throws(InputError) {
+    self.init()
+    var reader = try JSONReader(json, source: source, place: "calibration")
+    textCount = try reader.integer("textCount")
+    tokenCount = try reader.integer("tokenCount")
+    // Files of earlier versions tell nothing of these.
+    if reader.contains("longestText") { longestText = try reader.integer("longestText") }
+    if reader.contains("seenTokens") { seenTokens = Set(try reader.integers("seenTokens")) }
+    let seen = try Calibration.ranges(&reader, "ranges")
+    let rows = reader.contains("vocabularyRanges")
+      ? try Calibration.ranges(&reader, "vocabularyRanges") : [:]
+    try reader.finish()
+    for (node, quantities) in seen {
+      for (quantity, range) in quantities { include(range, node: node, quantity: quantity) }
+    }
+    for (node, quantities) in rows {
+      for (quantity, range) in quantities {
+        include(vocabulary: range, node: node, quantity: quantity)
+      }
+    }
+  }
+
+  private static func ranges(_ reader: inout JSONReader, _ key: String) throws(InputError)
+    -> Ranges
+  {
+    let place = reader.path(key)
+    guard case .object(let nodes) = try reader.value(key) else {
+      throw InputError(reader.source, place: place, "expected an object")
+    }
+    var result: Ranges = [:]
+    for (node, value) in nodes {
+      var quantities = try JSONReader(value, source: reader.source, place: "\(place).\(node)")
+      for quantity in ObservedQuantity.allCases {
+        guard let pair = quantities.optional(quantity.rawValue) else { continue }
+        guard case .array(let elements) = pair, elements.count == 2,
+          let low = elements[0].double, let high = elements[1].double, low <= high
+        else { throw quantities.failure(quantity.rawValue, "expected [minimum, maximum]") }
+        result[node, default: [:]][quantity] = low...high
+      }
+      try quantities.finish()
+    }
+    return result
+  }
+}

@@ -1,0 +1,47 @@
+// Single tokens through what comes before the first attention: all rows of a vocabulary.
+
+public import Bytes
+
+/// A token by itself, as it stands at a position of a text.
+public struct TokenRow: Equatable, Sendable {
+  public var token: Int
+  public var position: Int
+
+  public init(token: Int, position: Int) {
+    self.token = token
+    self.position = position
+  }
+}
+
+extension Model {
+  /// The first nodes, which read nothing but their own row: up to the first normalisation, or all
+  /// before the first attention or rotation where none is there. 0 for a model without embedding.
+  public var rowNodeCount: Int {
+    guard case .embed? = nodes.first?.operation else { return 0 }
+    for (index, node) in nodes.enumerated() {
+      switch node.operation {
+      case .layerNorm, .rmsNorm: return index + 1
+      case .attention, .rotary, .pool: return index
+      default: continue
+      }
+    }
+    return nodes.count
+  }
+}
+
+extension FloatInterpreter {
+  /// Runs the first `Model.rowNodeCount` nodes on `rows`; the observer gets row-major
+  /// [rows.count, width] outputs, and one variance a row.
+  ///
+  /// - Throws: `InputError` where a weight cannot be read.
+  public func observe(rows: [TokenRow], _ observe: @escaping Observer) throws(InputError)
+  {
+    var batch = TextBatch()
+    for row in rows { batch.append(row.token, at: row.position) }
+    var values: [[Float]] = []
+    for index in 0..<model.rowNodeCount {
+      values.append(try evaluate(index, batch, values: values, observe: observe))
+      observe(index, .output, values[index])
+    }
+  }
+}
