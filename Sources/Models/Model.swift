@@ -106,6 +106,9 @@ public enum ModelOutput: String, Sendable, CaseIterable {
   /// All but those of a decoder.
   public static var ofEncoders: [ModelOutput] { allCases.filter { $0 != .logits } }
 
+  /// Whether the largest element of a row is an answer: a token or a class.
+  public var isScores: Bool { self != .states && self != .embedding }
+
   /// What the output is, in a few words.
   public var title: String {
     switch self {
