@@ -11,6 +11,8 @@ extension Calibration {
       "longestText": .integer(longestText),
       "seenTokens": .array(seenTokens.sorted().map(JSON.integer)),
       "ranges": Calibration.json(ranges), "vocabularyRanges": Calibration.json(vocabularyRanges),
+      "weights": .object(
+        weights.mapValues { [.number($0.largest), .number($0.rootMeanSquare)] }),
     ]
   }
 
@@ -36,6 +38,7 @@ extension Calibration {
     let seen = try Calibration.ranges(&reader, "ranges")
     let rows = reader.contains("vocabularyRanges")
       ? try Calibration.ranges(&reader, "vocabularyRanges") : [:]
+    if reader.contains("weights") { weights = try Calibration.weights(&reader) }
     try reader.finish()
     for (node, quantities) in seen {
       for (quantity, range) in quantities { include(range, node: node, quantity: quantity) }
@@ -65,6 +68,22 @@ extension Calibration {
         result[node, default: [:]][quantity] = low...high
       }
       try quantities.finish()
+    }
+    return result
+  }
+  private static func weights(_ reader: inout JSONReader) throws(InputError)
+    -> [String: WeightStatistics]
+  {
+    guard case .object(let members) = try reader.value("weights") else {
+      throw reader.failure("weights", "expected an object")
+    }
+    var result: [String: WeightStatistics] = [:]
+    for (name, value) in members {
+      guard case .array(let elements) = value, elements.count == 2,
+        let largest = elements[0].double, let mean = elements[1].double,
+        0 <= mean, mean <= largest * (1 + 1e-6), largest.isFinite
+      else { throw reader.failure("weights.\(name)", "expected [largest, root mean square]") }
+      result[name] = WeightStatistics(largest: largest, rootMeanSquare: mean)
     }
     return result
   }

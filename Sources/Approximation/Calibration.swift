@@ -27,6 +27,8 @@ public struct Calibration: Equatable, Sendable {
   public private(set) var histograms: [String: [ObservedQuantity: Histogram]]
   /// What rows of the vocabulary gave whether the text has them or not, by the same keys.
   public private(set) var vocabularyRanges: [String: [ObservedQuantity: ClosedRange<Double>]]
+  /// Of the model's weights, as far as they were at hand; see `statistics(of:columnScale:)`.
+  public var weights: [String: WeightStatistics]
   public var textCount: Int
   public var tokenCount: Int
   /// Tokens of the longest text.
@@ -38,6 +40,7 @@ public struct Calibration: Equatable, Sendable {
     ranges = [:]
     histograms = [:]
     vocabularyRanges = [:]
+    weights = [:]
     textCount = 0
     tokenCount = 0
     longestText = 0

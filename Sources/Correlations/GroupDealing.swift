@@ -115,7 +115,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       case .bits: try dealBits(index, x, function)
       }
     case .input, .open, .truncate, .combine, .addWeight, .addDistance, .rotate, .sum,
-      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
+      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       break
     }
   }

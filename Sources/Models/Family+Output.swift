@@ -16,7 +16,6 @@ extension Family {
   ///
   /// The output of an encoder is what the class in `architectures` gives, where the file holds a
   /// tensor of that head, else the last hidden states.
-  ///
   func build(
     _ configuration: inout Configuration, tensorNames: Set<String>,
     _ request: OutputRequest = OutputRequest()
@@ -25,6 +24,7 @@ extension Family {
     configuration.requireAbsent("quantization_config")
     configuration.output = output ?? configuration.architecture.flatMap { .init(architecture: $0) }
     guard var description = describe(&configuration, tensorNames: tensorNames) else { return nil }
+    if description.kind == .decoder { configuration.refuseTaskOfDecoder(tensorNames) }
     if let embedding = request.embedding { description.heads.append(embedding) }
     if let output, output != description.head.output {
       return description.build(output, &configuration)
@@ -89,5 +89,21 @@ extension TransformerDescription {
     let plain = build()
     return Set(description.build().bindings.values.map(\.key))
       .subtracting(plain.bindings.values.map(\.key)).subtracting(plain.unusedKeys)
+  }
+}
+
+extension Configuration {
+  /// Collects a fault where a decoder's file holds the head of a class that gives something else
+  /// than scores of the next token.
+  fileprivate mutating func refuseTaskOfDecoder(_ tensorNames: Set<String>) {
+    let tasks = ["ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering"]
+    let heads: Set<Substring> = ["score", "classifier", "qa_outputs"]
+    guard let name = architecture, tasks.contains(where: name.hasSuffix),
+      tensorNames.contains(where: { heads.contains($0.prefix { $0 != "." }) })
+    else { return }
+    fail(
+      "architectures",
+      "\"\(name)\" is not implemented: of decoders only scores of the next token are, and the row "
+        + "of the last position would have to be pooled")
   }
 }

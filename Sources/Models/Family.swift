@@ -9,7 +9,9 @@ struct BuiltModel {
   var bindings: [String: WeightBinding]
   /// Checkpoint keys that the family is known to have and inference does not use.
   var unusedKeys: Set<String>
-  /// Those of heads of the family that are not used.
+  /// Whether the token table serves as the output matrix, too.
+  var isTied: Bool
+  /// Keys of heads of the family that are not used.
   var headKeys: Set<String> = []
   /// What the user should know about the choice of the output.
   var notices: [String] = []
@@ -22,6 +24,19 @@ enum Family: String, CaseIterable {
   case bert
   case llama
   case mistral
+  case qwen2
+  case qwen3
+  case gemma
+  case gemma2
+  case gemma3Text = "gemma3_text"
+  case phi3
+  case olmo2
+  case stablelm
+  case starcoder2
+  case gptNeoX = "gpt_neox"
+  case gptj
+  case falcon
+  case bloom
   case chatglm
   case distilbert
   case roberta
@@ -38,7 +53,23 @@ enum Family: String, CaseIterable {
     case .gpt2: "decoder, learned positions, LayerNorm before each part, GELU"
     case .bert: "encoder, learned positions and segments, LayerNorm after each part, GELU"
     case .llama: "decoder, rotary positions, RMSNorm, SwiGLU, grouped-query attention"
-    case .mistral: "as llama"
+    case .mistral: "as llama, with a window"
+    case .qwen2:
+      "Qwen 2 and 2.5: as llama, biased queries, keys and values, windows from a layer on"
+    case .qwen3: "as llama, normalised queries and keys, windows from a layer on"
+    case .gemma: "as llama, scaled tokens, norms that store gamma - 1, GELU"
+    case .gemma2:
+      "as gemma, norms before and after each part, soft-capped scores, every other "
+        + "layer with a window"
+    case .gemma3Text: "as gemma2, normalised queries and keys, no caps, two rotary bases"
+    case .phi3: "as llama, fused projections, maybe a window"
+    case .olmo2: "as llama, norms after each part and on queries and keys"
+    case .stablelm: "as llama, LayerNorm, partly turned heads, maybe parallel parts"
+    case .starcoder2: "decoder, rotary positions, LayerNorm, biases, GELU, a window"
+    case .gptNeoX: "GPT-NeoX and Pythia: decoder, partly turned heads, parallel parts, GELU"
+    case .gptj: "decoder, partly turned heads of neighbouring pairs, parallel parts, GELU"
+    case .falcon: "decoder, one or few key heads, parallel parts, GELU; or ALiBi"
+    case .bloom: "decoder, ALiBi, normalised tokens, GELU"
     case .chatglm: "ChatGLM-6B: prefix decoder, two rotary positions, scaled residuals, GELU"
     case .distilbert: "as bert, without segments"
     case .roberta: "as bert, positions counted from the row after the padding's"
@@ -56,8 +87,20 @@ enum Family: String, CaseIterable {
     switch self {
     case .opt: OPT.describe(&configuration, tensorNames: tensorNames)
     case .gpt2: GPT2.describe(&configuration, tensorNames: tensorNames)
-    case .bert: BERT.describe(&configuration, tensorNames: tensorNames)
     case .chatglm: ChatGLM.describe(&configuration, tensorNames: tensorNames)
+    case .qwen2, .qwen3:
+      Qwen.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .gemma, .gemma2, .gemma3Text:
+      Gemma.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .phi3: Phi3.describe(&configuration, tensorNames: tensorNames)
+    case .olmo2: OLMo2.describe(&configuration, tensorNames: tensorNames)
+    case .stablelm: StableLM.describe(&configuration, tensorNames: tensorNames)
+    case .starcoder2: StarCoder2.describe(&configuration, tensorNames: tensorNames)
+    case .gptNeoX: GPTNeoX.describe(&configuration, tensorNames: tensorNames)
+    case .gptj: GPTJ.describe(&configuration, tensorNames: tensorNames)
+    case .bert: BERT.describe(&configuration, tensorNames: tensorNames)
+    case .falcon: Falcon.describe(&configuration, tensorNames: tensorNames)
+    case .bloom: BLOOM.describe(&configuration, tensorNames: tensorNames)
     case .llama, .mistral:
       LLaMA.describe(&configuration, family: self, tensorNames: tensorNames)
     case .distilbert: DistilBERT.describe(&configuration, tensorNames: tensorNames)

@@ -17,8 +17,9 @@ extension TransformerDescription {
         maximumPositions: sizes.positions, nodes: graph.nodes, weights: graph.weightShapes,
         contextMarkers: contextMarkers),
       bindings: graph.bindings,
-      unusedKeys: Set((unusedKeys + tied).map(names.storedKey))
-        .subtracting(graph.bindings.values.map(\.key)))
+      unusedKeys: Set((unusedKeys + tied).map(names.storedKey) + unusedNames)
+        .subtracting(graph.bindings.values.map(\.key)),
+      isTied: head.scores?.isTied ?? false)
   }
 }
 
@@ -126,13 +127,14 @@ extension GraphBuilder {
     let count = scores.rowCount ?? sizes.vocabulary
     guard scores.isTied else {
       return linear(
-        node, input, outputs: count, weight: "lmHead", bias: "lmHeadBias", scores.matrix)
+        node, input, outputs: count, weight: GraphBuilder.outputWeight, bias: "lmHeadBias",
+        scores.matrix)
     }
     // The table as it is stored, where tokens are scaled.
     let table =
       embedding.scale == 1
       ? "embedTokens"
-      : weight("lmHead", [count, nodes[input].width], key: embedding.tokens)
+      : weight(GraphBuilder.outputWeight, [count, nodes[input].width], key: embedding.tokens)
     let bias = scores.matrix.bias.map { weight("lmHeadBias", [count], key: $0) }
     return append(node, width: count, .linear(input, weight: table, bias: bias))
   }

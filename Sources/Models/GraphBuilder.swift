@@ -2,6 +2,9 @@
 
 /// The nodes so far, and the weights that they name.
 struct GraphBuilder {
+  /// Name of the matrix of scores, where that is not the token table.
+  static let outputWeight = "lmHead"
+
   private let names: NameTable
   /// What stands before the keys of the layer that is being built.
   var keyPrefix = ""

@@ -49,11 +49,7 @@ extension ModelOutput {
 
 extension Configuration {
   /// The class of the library that the weights are of, or nil where the file does not name one.
-  var architecture: String? {
-    guard case .array(let names)? = find("architectures"), case .string(let name)? = names.first
-    else { return nil }
-    return name
-  }
+  var architecture: String? { texts("architectures").first }
 
   /// Number of classes, or nil after collecting what is wrong with it where it counts.
   mutating func classCount() -> Int? {

@@ -108,17 +108,22 @@ struct ModelDraft {
   /// Takes the output matrix that a tied model's file holds, where it is another than the token
   /// table, and where it is the only one of the two.
   mutating func takeOutput() throws(InputError) {
-    guard let tableName = built.tokenTable, built.outputWeight == tableName,
-      let own = try rebuilt(ModelDraft.tieKey, false), let outputName = own.outputWeight,
-      outputName != tableName, let table = built.bindings[tableName],
-      let output = own.bindings[outputName], let matrix = tensor(output)
+    guard built.isTied, let tableName = built.tokenTable, var table = built.bindings[tableName],
+      let own = try rebuilt(ModelDraft.tieKey, false), !own.isTied,
+      let output = own.bindings[GraphBuilder.outputWeight], let matrix = tensor(output)
     else { return }
     guard let stored = tensor(table) else {
-      built.bindings[tableName] = output
+      for name in [tableName, GraphBuilder.outputWeight] {
+        built.bindings[name]?.key = output.key
+        built.bindings[name]?.storedShape = output.storedShape
+        built.bindings[name]?.isTransposed = output.isTransposed
+      }
       built.unusedKeys.remove(output.key)
       built.headKeys.remove(output.key)
       return
     }
+    // Tokens may be scaled, scores are not.
+    table.factor = 1
     guard try !areEqual(table, stored, output, matrix) else { return }
     changes[ModelDraft.tieKey] = false
     built = own
@@ -157,15 +162,6 @@ extension BuiltModel {
   var tokenTable: String? {
     for node in model.nodes {
       if case .embed(let tokens, _, _, _) = node.operation { return tokens }
-    }
-    return nil
-  }
-
-  /// The matrix that makes scores of tokens.
-  var outputWeight: String? {
-    guard model.output == .logits || model.output == .tokenLogits else { return nil }
-    for node in model.nodes.reversed() {
-      if case .linear(_, let weight, _) = node.operation { return weight }
     }
     return nil
   }

@@ -36,8 +36,6 @@ struct NameTable {
     }
   }
 
-  static let outputKey = "lm_head.weight"
-
   /// What stands before `suffix` in the first tensor name, in order, that ends with it.
   static func root(before suffix: String, in tensorNames: Set<String>) -> String? {
     tensorNames.filter { $0.hasSuffix(suffix) }.min().map { String($0.dropLast(suffix.count)) }

@@ -7,19 +7,21 @@ enum T5 {
   static func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
     -> TransformerDescription?
   {
+    // The bias knows no longest text; files of the model's authors say that of the training.
+    configuration.defaults = [
+      "d_kv": 64, "n_positions": 512, "relative_attention_num_buckets": 32,
+      "relative_attention_max_distance": 128,
+    ]
     let sizes = TransformerSizes(
       &configuration,
       .init(
         width: ["d_model"], innerWidth: "d_ff", headCount: ["num_heads"], headWidth: "d_kv",
-        headWidthFallback: 64, layerCount: ["num_layers"], positions: ["n_positions"],
-        // Longer than any text of the training; the bias knows no end.
-        positionFallback: 512))
+        layerCount: ["num_layers"], positions: ["n_positions"]))
     let epsilon = configuration.positiveNumber("layer_norm_epsilon", fallback: 1e-6)
     let bucketCount = configuration.integer(
-      "relative_attention_num_buckets", in: 4...1 << 16, fallback: 32, meaning: "32")
+      "relative_attention_num_buckets", in: 4...1 << 16)
     let maximumDistance = configuration.integer(
-      "relative_attention_max_distance", in: 2...Limits.positions.upperBound, fallback: 128,
-      meaning: "128")
+      "relative_attention_max_distance", in: 2...Limits.positions.upperBound)
     let feedForward = feedForward(&configuration)
     guard let sizes, let epsilon, let bucketCount, let maximumDistance, let feedForward else {
       return nil
@@ -56,9 +58,8 @@ enum T5 {
         tokens: tables.first { tensorNames.contains(prefix + $0) } ?? tables[0]),
       layerKey: "encoder.block.", layers: Array(repeating: layer, count: sizes.layerCount),
       finalNorm: .rootMeanSquare("encoder.final_layer_norm", epsilon), head: .states,
-      unusedKeys: tables + [NameTable.outputKey]
-        + tensorNames.filter { $0.hasPrefix(prefix + "decoder.") }
-        .map { String($0.dropFirst(prefix.count)) })
+      unusedKeys: tables + ["lm_head.weight"],
+      unusedNames: tensorNames.filter { $0.hasPrefix(prefix + "decoder.") })
   }
 
   /// "relu" is a linear layer and its activation, "gated-gelu" has a gate with a tanh GELU.

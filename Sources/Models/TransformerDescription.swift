@@ -165,5 +165,7 @@ struct TransformerDescription {
   var heads: [HeadDescription] = []
   /// Keys that the family is known to have and inference does not use.
   var unusedKeys: [String] = []
+  /// The same as they stand in the file.
+  var unusedNames: [String] = []
   var contextMarkers: ContextMarkers?
 }

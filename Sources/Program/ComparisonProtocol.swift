@@ -74,7 +74,7 @@ extension Operation {
     case .piecewiseLinear(_, let function): function.roundCount
     case .input, .view, .truncate, .linear, .scale, .scores, .mix, .multiply, .polynomial, .combine,
       .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows,
-      .lastRow, .output:
+      .lastRow, .firstRow, .meanRow, .output:
       0
     }
   }

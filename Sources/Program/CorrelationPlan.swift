@@ -111,7 +111,7 @@ extension SecureProgram {
         return results + parts + [bits]
       }
     case .input, .open, .truncate, .combine, .addWeight, .addDistance, .rotate, .sum,
-      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
+      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       return []
     }
   }

@@ -72,7 +72,8 @@ extension SecureProgram {
           busyRounds.insert(rounds[x] + 1 + round)
         }
       case .input, .view, .truncate, .scale, .multiply, .polynomial, .combine, .addWeight,
-        .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
+        .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
+        .firstRow, .meanRow, .output:
         break
       }
     }

@@ -100,6 +100,21 @@ extension SessionStep {
     return words + [UInt64](repeating: 0, count: padded - words.count)
   }
 
+  /// The first row of a value of fixed width.
+  public func firstRow(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
+    Array(words.prefix(shape.width ?? 0))
+  }
+
+  /// The sum of all rows of a value of fixed width, times 2^fractionalBits / rows, rounded.
+  public func meanRow(_ words: [UInt64], _ shape: ValueShape, fractionalBits: Int) -> [UInt64] {
+    let width = shape.width ?? 1
+    let count = UInt64(rowCount(shape.rows))
+    let factor = (1 << UInt64(fractionalBits) + count / 2) / count
+    var sums = [UInt64](repeating: 0, count: width)
+    for (index, word) in words.enumerated() { sums[index % width] &+= word }
+    return sums.map { $0 &* factor }
+  }
+
   /// The last row of a value of fixed width; the last rows of all steps where they are one.
   public func lastRow(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
     Array(words.suffix(rowCount(.last) * (shape.width ?? 0)))

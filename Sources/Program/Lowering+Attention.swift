@@ -32,14 +32,16 @@ extension Lowering {
         .combine([Term(scores.id, 1), Term(maximum.id, -1)], constant: 0), bits: scores.bits,
         bound: range.upperBound - range.lowerBound)
       domain =
-        range.lowerBound - range.upperBound...ReplacementSite(.softmax, keyCount: mostKeys)
+        range.lowerBound
+        - range.upperBound...ReplacementSite(.softmax, keyCount: mostKeys)
         .scoreSlack
     }
 
     builder.label = "\(name).softmax.weights"
     let weightBound = form.bound(on: domain).weight
     let mixBound = keyCount * weightBound * value.bound
-    let mixRoom = 61 - bits - PieceLayout.integerBits(mixBound)
+    let valueBits = activationBits(value)
+    let mixRoom = 61 - valueBits - magnitudeBits(mixBound)
     var weights = try self.weights(argument, form, on: domain, keyCount: mostKeys, room: mixRoom)
 
     builder.label = "\(name).softmax.reciprocal"
@@ -57,8 +59,8 @@ extension Lowering {
     }
 
     builder.label = "\(name).mix"
-    let narrowValue = try builder.rescale(value, to: bits)
-    if !builder.fits(bits: weights.bits + bits, bound: mixBound) {
+    let narrowValue = try builder.rescale(value, to: valueBits)
+    if !builder.fits(bits: weights.bits + valueBits, bound: mixBound) {
       weights = try builder.rescale(weights, to: form.subtractsMaximum ? bits : mixRoom)
     }
     var rows = narrowValue
@@ -70,7 +72,7 @@ extension Lowering {
     let openedRows = try builder.open(rows)
     let mix = try builder.emit(
       .mix(weights: openedWeights.id, value: openedRows.id, heads: heads, keyHeads: keyHeads),
-      bits: weights.bits + bits, bound: mixBound)
+      bits: weights.bits + valueBits, bound: mixBound)
 
     builder.label = "\(name).softmax.divide"
     guard let reciprocal else {
@@ -79,7 +81,7 @@ extension Lowering {
     }
     // A reciprocal as small as 1/keyCount keeps `bits` significant bits.
     let reciprocalBits = bits + Int(log2(keyCount).rounded(.up))
-    let numerator = try builder.open(mix, bits: bits)
+    let numerator = try builder.open(mix, bits: valueBits)
     let denominator = try builder.open(reciprocal, bits: min(reciprocalBits, reciprocal.bits))
     return try builder.emit(
       .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,

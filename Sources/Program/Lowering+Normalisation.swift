@@ -61,23 +61,24 @@ extension Lowering {
     guard pending.gamma != nil || factor != 1 else {
       return try shifted(index, value, by: pending.beta, scale: pending.scale)
     }
+    let source = WeightFormula(
+      tensor: pending.gamma, runCount: runCount(of: pending.gamma, width: width), factor: factor)
+    let precision = self.precision(source, factor: factor)
     // Small factors need more bits; a little less than all of them saves a truncation.
-    let wanted = bits + max(-Int(log2(factor).rounded(.down)), 0)
-    var room = 61 - value.bits - PieceLayout.integerBits(bound)
-    if room < min(wanted, bits + 4) - 4 {
-      value = try builder.rescale(value, to: 61 - wanted - PieceLayout.integerBits(bound))
+    let wanted = precision.wanted
+    var room = 61 - value.bits - magnitudeBits(bound)
+    if room < min(wanted, bits + 4) - 4 || room < precision.needed {
+      value = try builder.rescale(value, to: 61 - wanted - magnitudeBits(bound))
       room = wanted
     }
-    guard let gamma = pending.gamma else {
+    guard pending.gamma != nil else {
       let scaled = try self.scaled(value, by: factor, bound: bound)
       return try shifted(index, scaled, by: pending.beta, scale: pending.scale)
     }
     let scale = builder.weight(
       ProgramWeight(
         name: "\(name).scale", rowCount: 1, columnCount: width,
-        fractionalBits: min(wanted, room),
-        source: WeightFormula(
-          tensor: gamma, runCount: runCount(of: gamma, width: width), factor: factor)))
+        fractionalBits: min(wanted, room), source: source))
     let scaled = try builder.emit(
       .scale(builder.open(value).id, weight: scale), bits: value.bits + min(wanted, room),
       bound: bound)
@@ -108,14 +109,15 @@ extension Lowering {
   ) throws(InputError) -> FixedValue {
     guard let gamma else { return x }
     let node = model.nodes[index]
-    let room = 61 - PieceLayout.integerBits(bound)
-    let value = x.bits + bits - 4 > room ? try builder.rescale(x, to: room - bits) : x
-    let gammaBits = min(bits, room - value.bits)
+    let source = WeightFormula(tensor: gamma, runCount: runCount(of: gamma, width: node.width))
+    let wanted = precision(source).wanted
+    let room = 61 - magnitudeBits(bound)
+    let value = x.bits + wanted - 4 > room ? try builder.rescale(x, to: room - wanted) : x
+    let gammaBits = min(wanted, room - value.bits)
     let scale = builder.weight(
       ProgramWeight(
         name: "\(node.name).scale", rowCount: 1, columnCount: node.width,
-        fractionalBits: gammaBits,
-        source: WeightFormula(tensor: gamma, runCount: runCount(of: gamma, width: node.width))))
+        fractionalBits: gammaBits, source: source))
     return try builder.emit(
       .scale(builder.open(value).id, weight: scale), bits: value.bits + gammaBits, bound: bound)
   }
@@ -163,25 +165,18 @@ extension Lowering {
 
     // Bits of y and of the inverse root: equal relative precision at the ends of their ranges,
     // with a product that the following layers can take without a truncation.
-    var consumerBound = try outputBound(index)
-    for consumer in consumers(of: index) {
-      if case .linear = model.nodes[consumer].operation {
-        var bound = try outputBound(consumer) * queryScale(consumer)
-        if consumers(of: consumer).contains(where: isRotary) {
-          bound *= pow(2, Double(Lowering.rotationBits))
-        }
-        consumerBound = max(consumerBound, bound)
-      }
-    }
-    let room = 61 - bits - Int(log2(consumerBound).rounded(.up))
-    let fitsDirectly = room >= 2 * bits - 2
+    let outputBound = try outputBound(index)
+    let rooms = try consumerRooms(index)
+    // More bits for weights may take some of those here, but no further truncation.
+    let fitsDirectly = rooms.least >= 2 * bits - 2
+    let room = fitsDirectly ? max(rooms.wanted, 2 * bits - 2) : rooms.wanted
     var budget = Double(fitsDirectly ? min(room, 40) : 40)
     let lowRoot = log2(low.squareRoot() * shrink)
     let highRoot = log2(high.squareRoot() * shrink)
     // Of the product, in bits: gamma and the attention scale change it.
     var size = 0.0
     if isWhole {
-      size = log2(consumerBound * scale / recipe.headroom)
+      size = log2(outputBound * scale / recipe.headroom)
       budget = wholeBudget(index, size: size, precisionLoss: (highRoot - lowRoot) / 2)
     }
     let precision = (budget + size + lowRoot - highRoot) / 2
@@ -227,13 +222,13 @@ extension Lowering {
       timesGamma(
         index, wide, gamma: settings.gamma,
         bound: settings.gamma == nil
-          ? bound : 2 * consumerBound * high.squareRoot() * shrink),
+          ? bound : 2 * outputBound * high.squareRoot() * shrink),
       bits: numeratorBits)
     let root = try builder.open(
       inverseRoot, bits: min(max(Int(budget) - numerator.bits, 4), inverseRoot.bits))
     let product = try builder.emit(
       .multiply(numerator.id, root.id), bits: numerator.bits + root.bits,
-      bound: consumerBound * scale)
+      bound: outputBound * scale)
     return try shifted(index, product, by: settings.beta, scale: scale)
   }
 
@@ -249,6 +244,31 @@ extension Lowering {
     let sum = Double(2 * bits)
     let isEnough = (sum + size) / 2 - precisionLoss >= 12
     return (readers.contains(where: isResidual) && isEnough ? min(sum, most) : most).rounded(.down)
+  }
+
+  /// Fractional bits that all readers of node `index` can take without a truncation, where their
+  /// weights have the recipe's or those that they should have.
+  private func consumerRooms(_ index: Int) throws(InputError) -> (least: Int, wanted: Int) {
+    var least = 61 - bits - magnitudeBits(try outputBound(index))
+    var wanted = least
+    for consumer in consumers(of: index) {
+      guard case .linear(_, let weight, _) = model.nodes[consumer].operation else { continue }
+      let scale = queryScale(consumer)
+      var bound = try outputBound(consumer) * scale
+      if consumers(of: consumer).contains(where: isRotary) {
+        bound *= pow(2, Double(Lowering.rotationBits))
+      }
+      var source = WeightFormula(tensor: weight, factor: scale)
+      if case .layerNorm(_, let settings) = model.nodes[index].operation {
+        source.columnScale = settings.gamma
+      }
+      if case .rmsNorm(_, let settings) = model.nodes[index].operation {
+        source.columnScale = settings.gamma
+      }
+      least = min(least, 61 - bits - magnitudeBits(bound))
+      wanted = min(wanted, 61 - precision(source).wanted - magnitudeBits(bound))
+    }
+    return (least, wanted)
   }
 
   private func isRotary(_ index: Int) -> Bool {

@@ -61,7 +61,8 @@ extension Lowering {
       return LoweredPieces(lines: nil, curved: [whole.curved(centred)])
     }
     let hasLines = layout.lines.contains { abs($0.slope) > 0 || abs($0.intercept) > 1e-9 }
-    let argumentBits = min(layout.curved.isEmpty ? bits : bits + 4, x.bits)
+    let narrow = activationBits(x)
+    let argumentBits = min(layout.curved.isEmpty ? narrow : narrow + 4, x.bits)
     let extraBits = layout.extraBits(limit: min(12, max(lineBits - argumentBits, 0)))
     var outputs = layout.curved.map { curved in
       (
@@ -78,11 +79,19 @@ extension Lowering {
         ))
     }
     let values = try builder.piecewise(
-      x, bits: argumentBits, resolution: function.resolution, knots: layout.knots,
+      x, bits: argumentBits, resolution: resolution(function, x), knots: layout.knots,
       outputs: outputs)
     return LoweredPieces(
       lines: hasLines ? values.last : nil,
       curved: zip(layout.curved, values).map { $0.curved($1) })
+  }
+
+  /// That of the function; where all of `x` is so near to a knot at 0 that this would be seen, 2^-14
+  /// of its bound.
+  private func resolution(_ function: PiecewisePolynomial, _ x: FixedValue) -> Double {
+    let magnitude = magnitudeBits(x.bound)
+    guard function.knots == [0], magnitude < -1 else { return function.resolution }
+    return min(function.resolution, pow(2, Double(magnitude - 14)))
   }
 
   /// p(u) in one round, at most `resultBits` fractional bits.

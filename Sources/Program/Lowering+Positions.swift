@@ -18,8 +18,8 @@ extension Lowering {
   ) throws(InputError) -> (value: FixedValue, range: ClosedRange<Double>) {
     let name = model.nodes[index].name
     builder.label = "\(name).scores"
-    let openedQuery = try builder.open(builder.rescale(query, to: bits))
-    let openedKey = try builder.open(builder.rescale(key, to: bits))
+    let openedQuery = try builder.open(truncated(query))
+    let openedKey = try builder.open(truncated(key))
     let seen = try calibration.bound(name, .scores) * recipe.headroom
     var range = -seen...seen
     if case .linear(let slopes)? = settings.bias {
@@ -31,7 +31,7 @@ extension Lowering {
       .scores(
         query: openedQuery.id, key: openedKey.id, heads: settings.headCount,
         keyHeads: settings.keyHeadCount, window: window(settings)),
-      bits: 2 * bits, bound: bound)
+      bits: openedQuery.bits + openedKey.bits, bound: bound)
     if let cap = settings.softCap {
       builder.label = "\(name).softCap"
       scores.bound = try calibration.bound(name, .uncappedScores) * recipe.headroom

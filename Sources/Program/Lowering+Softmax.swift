@@ -177,7 +177,7 @@ extension Lowering {
       normalised, unit: pow(2, Double(-normalised.bits)), range: 0.9...2.1,
       tolerance: recipe.tableTolerance
     ) { 1 / $0 }
-    let numerator = try builder.open(scaledMix, bits: bits + 8)
+    let numerator = try builder.open(scaledMix, bits: activationBits(bound: bound) + 8)
     let denominator = try builder.open(reciprocal, bits: bits + 2)
     return try builder.emit(
       .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,

@@ -61,6 +61,8 @@ public struct LoweredNode: Equatable, Sendable {
   /// Names of the model's weights, of the node's width.
   public var gamma: String?
   public var beta: String?
+  /// What the reader of the output does to it.
+  public var softCap: Double?
 }
 
 /// A model value in the course of lowering.
@@ -103,7 +105,8 @@ struct Lowering {
       program: SecureProgram(
         family: model.family, kind: model.kind,
         clientInput: recipe.embedding == .secret ? .oneHot : .embedding,
-        vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions))
+        vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions,
+        output: OutputDescription(meaning: model.output)))
     lastAttention =
       model.kind == .encoder
       ? nil
@@ -118,7 +121,7 @@ struct Lowering {
 
   /// Calibrated bound of a node's output, widened by the recipe's headroom.
   func outputBound(_ index: Int) throws(InputError) -> Double {
-    try calibration.bound(model.nodes[index].name) * recipe.headroom
+    max(try calibration.bound(model.nodes[index].name), 0x1p-40) * recipe.headroom
   }
 
   func weightShape(_ name: String) -> [Int] {
@@ -175,13 +178,10 @@ struct Lowering {
       lowered.append(
         .plain(
           try scaled(plain(input), by: factor * scale, bound: outputBound(index) * scale)))
-    case .softCap: throw notLowered("soft-capping")
-    case .pool: throw notLowered("pooling")
+    case .softCap(let input, let cap): lowered.append(.plain(try softCap(index, input, cap)))
+    case .pool(let input, let pooling):
+      lowered.append(.plain(try pool(plain(input), pooling, bound: outputBound(index))))
     }
-  }
-
-  private func notLowered(_ what: String) -> InputError {
-    InputError("lowering", place: builder.label, "\(what) is not lowered yet")
   }
 
   /// Materialises and reveals the last value.
@@ -193,7 +193,8 @@ struct Lowering {
 
   /// What each node's value has become.
   func traced() -> [LoweredNode] {
-    lowered.enumerated().map { index, value in
+    let nodes = model.nodes.indices
+    return lowered.enumerated().map { index, value in
       switch value {
       case .normalised(let value, let pending):
         return LoweredNode(
@@ -205,7 +206,11 @@ struct Lowering {
           case .linear, .rotary, .scale, .layerNorm, .rmsNorm: true
           default: false
           }
-        return LoweredNode(value: value.id, factor: isScaled ? queryScale(index) : 1)
+        var node = LoweredNode(value: value.id, factor: isScaled ? queryScale(index) : 1)
+        if case .softCap(_, let cap) = model.nodes[index].operation, index == nodes.upperBound - 1 {
+          node.softCap = cap
+        }
+        return node
       }
     }
   }
@@ -274,26 +279,54 @@ struct Lowering {
   ) throws(InputError) -> FixedValue {
     let bound = try outputBound(index)
     let width = model.nodes[index].width
+    let rowBits = try embeddingBits(index, tokens: tokens, bound: bound)
     if recipe.embedding == .client {
-      return builder.input(width: width, bits: bits, bound: bound)
+      return builder.input(width: width, bits: rowBits, bound: bound)
     }
     let oneHot = builder.input(width: model.vocabularySize, bits: 0, bound: 1)
     // Without a table of positions the segment's row is added to that of the token.
     let table = builder.weight(
       ProgramWeight(
-        name: tokens, rowCount: model.vocabularySize, columnCount: width, fractionalBits: bits,
+        name: tokens, rowCount: model.vocabularySize, columnCount: width, fractionalBits: rowBits,
         isTransposed: true,
         source: WeightFormula(tensor: tokens, addedRow: positions == nil ? segments : nil)))
     let opened = try builder.open(oneHot)
-    let rows = try builder.emit(.linear(opened.id, weight: table), bits: bits, bound: bound)
+    let rows = try builder.emit(.linear(opened.id, weight: table), bits: rowBits, bound: bound)
     guard let positions else { return rows }
+    let source = WeightFormula(tensor: positions, addedRow: segments)
+    // Adding is local: positions may have more bits than the rows that they are added to.
+    let wide = try builder.rescale(rows, to: max(rowBits, min(precision(source).wanted, 2 * bits)))
     let positionTable = builder.weight(
       ProgramWeight(
         name: positions, rowCount: weightShape(positions)[0], columnCount: width,
-        fractionalBits: bits, source: WeightFormula(tensor: positions, addedRow: segments)))
+        fractionalBits: wide.bits, source: source))
     return try builder.emit(
-      .addWeight(rows.id, weight: positionTable, rows: .positions(offset: offset)), bits: bits,
-      bound: bound)
+      .addWeight(wide.id, weight: positionTable, rows: .positions(offset: offset)),
+      bits: wide.bits, bound: bound)
+  }
+
+  /// Fractional bits of the rows of the token table: those that the table needs, and those that its
+  /// smallest rows need where a normalisation makes them large.
+  private func embeddingBits(_ index: Int, tokens: String, bound: Double) throws(InputError) -> Int
+  {
+    var result = precision(WeightFormula(tensor: tokens)).wanted
+    for consumer in consumers(of: index) {
+      let node = model.nodes[consumer]
+      switch node.operation {
+      case .layerNorm(_, let settings), .rmsNorm(_, let settings):
+        guard calibration.ranges[node.name]?[.variance] != nil else { break }
+        let range = try calibration.normalisedRange(
+          node.name, epsilon: settings.epsilon, headroom: recipe.headroom)
+        let smallest = WeightStatistics(
+          largest: bound, rootMeanSquare: range.lowerBound.squareRoot())
+        guard smallest.roundingError(fractionalBits: result) > Lowering.roundingLimit else { break }
+        result = max(result, 12 - Int(log2(smallest.rootMeanSquare).rounded(.down)))
+      default: break
+      }
+    }
+    // A client holds tables of 32-bit words.
+    let room = recipe.embedding == .client ? 30 - magnitudeBits(bound) : 61 - magnitudeBits(bound)
+    return max(bits, min(result, room, 2 * bits))
   }
 
   mutating func linear(_ index: Int, _ input: ModelValue, weight: String, bias: String?)
@@ -306,7 +339,7 @@ struct Lowering {
     var biasSource: WeightFormula?
     if let bias { biasSource = WeightFormula(tensor: bias, factor: factor) }
     var value: FixedValue
-    var weightBits = bits
+    var small = 1.0
     if case .normalised(let normalised, let pending) = lowered[input] {
       value = try cut(normalised)
       source.columnScale = pending.gamma
@@ -318,20 +351,26 @@ struct Lowering {
           tensor: bias, matrix: weight, vector: beta,
           runCount: runCount(of: beta, width: model.nodes[input].width), factor: factor)
       }
-      // A small factor makes small weights, which need more fractional bits to be as precise.
-      weightBits += max(-Int(log2(pending.factor).rounded(.down)), 0)
+      small = pending.factor
     } else {
       value = try plain(input)
     }
+    let precision = self.precision(source, factor: small)
+    let narrow = activationBits(value)
+    let isResidual = consumers(of: index).contains(where: self.isResidual)
+    func room() -> Int { 61 - value.bits - magnitudeBits(bound) }
     let inputWidth = model.nodes[input].width
     // A wide input is better truncated after the layer, when it has become narrow.
     let truncatesFirst =
-      value.bits > bits
-      && (!builder.fits(bits: value.bits + bits, bound: bound)
-        || (inputWidth <= node.width && consumers(of: index).contains(where: isResidual)))
-    if truncatesFirst { value = try builder.rescale(value, to: bits) }
-    weightBits = max(
-      min(weightBits, 61 - value.bits - PieceLayout.integerBits(bound)), bits)
+      value.bits > narrow
+      && (!builder.fits(bits: value.bits + bits, bound: bound) || room() < precision.needed
+        || (inputWidth <= node.width && isResidual))
+    if truncatesFirst { value = try truncated(value) }
+    var weightBits = max(min(precision.wanted, room()), bits)
+    // The residual stream has twice the usual bits: more would have to be truncated.
+    let target = 2 * bits - value.bits
+    let isEnough = target >= precision.least && max(target, bits) >= precision.needed
+    if isResidual, weightBits > target, isEnough { weightBits = target }
     let matrix = builder.weight(
       ProgramWeight(
         name: "\(node.name).weight", rowCount: node.width, columnCount: inputWidth,
@@ -359,7 +398,7 @@ struct Lowering {
     let bound = try outputBound(index) * queryScale(index)
     var input = value
     if !builder.fits(bits: value.bits + rotation.fractionalBits, bound: 2 * bound) {
-      input = try builder.rescale(value, to: bits)
+      input = try truncated(value)
     }
     return try builder.emit(
       .rotate(input.id, rotation), bits: input.bits + rotation.fractionalBits, bound: bound)
@@ -369,8 +408,8 @@ struct Lowering {
   mutating func multiply(_ index: Int, _ left: FixedValue, _ right: FixedValue)
     throws(InputError) -> FixedValue
   {
-    let first = try builder.open(left, bits: bits)
-    let second = try builder.open(right, bits: bits)
+    let first = try builder.open(left, bits: activationBits(left))
+    let second = try builder.open(right, bits: activationBits(right))
     return try builder.emit(
       .multiply(first.id, second.id), bits: first.bits + second.bits, bound: outputBound(index))
   }

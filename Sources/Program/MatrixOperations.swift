@@ -53,7 +53,8 @@ extension SessionStep {
           queries(head, block.rows), keys(head * keyHeads / heads, block.keys).transposed,
           into: &span, stride: width, arm: arm)
         for row in block.rows {
-          let start = (row - block.rows.lowerBound) * width + firstKey(row, in: block, shape.columns)
+          let start =
+            (row - block.rows.lowerBound) * width + firstKey(row, in: block, shape.columns)
           for (key, element) in runs[row * heads + head].enumerated() {
             result[element] = products[start + key]
           }
@@ -129,7 +130,8 @@ extension SessionStep {
       let part = start..<min(start + length, rows.count)
       return AttentionBlock(
         rows: part,
-        keys: keys(of: part.lowerBound, columns).lowerBound..<keys(of: part.upperBound - 1, columns)
+        keys: keys(of: part.lowerBound, columns)
+          .lowerBound..<keys(of: part.upperBound - 1, columns)
           .upperBound)
     }
   }

@@ -63,6 +63,11 @@ public enum Operation: Equatable, Sendable {
   case padRows(ValueID)
   /// The last row of the step.
   case lastRow(ValueID)
+  /// The first row of the step (encoders only).
+  case firstRow(ValueID)
+  /// The sum of the rows of the step times 1 / their number, which is rounded to `fractionalBits`
+  /// (encoders only).
+  case meanRow(ValueID, fractionalBits: Int)
   /// Reveals a shared value to the client.
   case output(ValueID)
 }
@@ -193,7 +198,8 @@ extension Operation {
     case .open(let x), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
       .polynomial(let x, _), .piecewiseLinear(let x, _), .addWeight(let x, _, _),
       .addDistance(let x, _), .rotate(let x, _), .sum(let x, _),
-      .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x), .output(let x):
+      .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x),
+      .firstRow(let x), .meanRow(let x, _), .output(let x):
       [x]
     case .scores(let x, let y, _, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),
       .pairMerge(let x, let y):
@@ -234,6 +240,8 @@ extension Operation {
     case .padKeys: "padKeys"
     case .padRows: "padRows"
     case .lastRow: "lastRow"
+    case .firstRow: "firstRow"
+    case .meanRow: "meanRow"
     case .output: "output"
     }
   }

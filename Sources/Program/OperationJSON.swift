@@ -29,6 +29,7 @@ extension ProgramNode {
         members["magnitude"] = .integer(signed(rotation.magnitude))
       }
     case .sum(_, let runs): members["runs"] = .integer(runs)
+    case .meanRow(_, let bits): members["factorFractionalBits"] = .integer(bits)
     case .addWeight(_, _, .positions(let offset)): members["positionOffset"] = .integer(offset)
     case .addWeight(_, _, .distances(let distances)):
       members["distanceBorders"] = integers(distances.borders)
@@ -49,7 +50,7 @@ extension ProgramNode {
       members["outputFractionalBits"] = integers(function.outputs.map(\.fractionalBits))
       if function.comparison == .bits { members["comparison"] = "bits" }
     case .input, .open, .truncate, .linear, .scale, .multiply, .addWeight(_, _, .bias),
-      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
+      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .output:
       break
     }
     return .object(members)
@@ -148,6 +149,10 @@ extension Operation {
     case "padKeys": self = .padKeys(reads[0])
     case "padRows": self = .padRows(reads[0])
     case "lastRow": self = .lastRow(reads[0])
+    case "firstRow": self = .firstRow(reads[0])
+    case "meanRow":
+      self = .meanRow(
+        reads[0], fractionalBits: try reader.integer("factorFractionalBits", in: 1...62))
     case "output": self = .output(reads[0])
     default: throw reader.failure("name", "unknown operation \"\(name)\"")
     }

@@ -8,13 +8,16 @@ extension SecureProgram {
   public static let formatVersion = 1
 
   public var json: JSON {
-    [
+    var members = output.members(of: kind)
+    let always: [String: JSON] = [
       "version": .integer(SecureProgram.formatVersion), "family": .string(family),
       "kind": .string(kind.rawValue), "clientInput": .string(clientInput.rawValue),
       "vocabularySize": .integer(vocabularySize), "maximumPositions": .integer(maximumPositions),
       "values": .array(values.map(\.json)), "weights": .array(weights.map(\.json)),
       "operations": .array(nodes.map(\.json)),
     ]
+    members.merge(always) { _, new in new }
+    return .object(members)
   }
 
   /// Reads and validates a stored program.
@@ -30,6 +33,7 @@ extension SecureProgram {
       clientInput: try reader.choice("clientInput", ClientInput.init(rawValue:)),
       vocabularySize: try reader.integer("vocabularySize", in: 1...1 << 24),
       maximumPositions: try reader.integer("maximumPositions", in: 1...1 << 20))
+    output = try OutputDescription(&reader, of: kind)
     for value in try reader.objects("values") { values.append(try ProgramValue(value)) }
     for weight in try reader.objects("weights") { weights.append(try ProgramWeight(weight)) }
     for node in try reader.objects("operations") {
@@ -117,7 +121,7 @@ extension ProgramValue {
     // A window comes last, where there is one.
     let parameterCount = elements.first == "keys" || elements.first == "pairs" ? 2 : 1
     let window = numbers.count > parameterCount ? numbers.last : nil
-    guard (numbers.count - parameterCount == (window == nil ? 0 : 1)), window != 0 else {
+    guard numbers.count == parameterCount + (window == nil ? 0 : 1), window != 0 else {
       throw columnPath
     }
     switch elements.first {

@@ -54,9 +54,10 @@ extension SecureProgram {
     case .addWeight(_, let weight, .distances):
       return "\(name) \(reads), \(weights[weight].name)[distance]"
     case .sum(_, let runs): return "\(name) \(reads), \(runs) runs"
+    case .meanRow(_, let bits): return "\(name) \(reads), \(bits) bits"
     case .input: return name
     case .open, .truncate, .multiply, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
-      .output:
+      .firstRow, .output:
       return "\(name) \(reads)"
     }
   }

@@ -102,20 +102,22 @@ public struct SecureProgram: Equatable, Sendable {
   public var clientInput: ClientInput
   public var vocabularySize: Int
   public var maximumPositions: Int
+  public var output: OutputDescription
   public var values: [ProgramValue]
   public var weights: [ProgramWeight]
   public var nodes: [ProgramNode]
 
   public init(
     family: String, kind: ModelKind, clientInput: ClientInput, vocabularySize: Int,
-    maximumPositions: Int, values: [ProgramValue] = [], weights: [ProgramWeight] = [],
-    nodes: [ProgramNode] = []
+    maximumPositions: Int, output: OutputDescription? = nil, values: [ProgramValue] = [],
+    weights: [ProgramWeight] = [], nodes: [ProgramNode] = []
   ) {
     self.family = family
     self.kind = kind
     self.clientInput = clientInput
     self.vocabularySize = vocabularySize
     self.maximumPositions = maximumPositions
+    self.output = output ?? OutputDescription(meaning: kind.plainOutput)
     self.values = values
     self.weights = weights
     self.nodes = nodes

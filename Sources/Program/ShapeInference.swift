@@ -216,6 +216,15 @@ extension SecureProgram {
       try need(
         kind == .decoder && shape.rows == .step && shape.width != nil, "\(shape) has no last row")
       return [(ValueShape(.last, shape.columns), .shared)]
+    case .firstRow(let x), .meanRow(let x, _):
+      let shape = try shared(x)
+      try need(
+        kind == .encoder && shape.rows == .step && shape.width != nil,
+        "\(shape) cannot be pooled")
+      if case .meanRow(_, let bits) = operation {
+        try need((1...62).contains(bits), "1 / rows with \(bits) fractional bits")
+      }
+      return [(ValueShape(.last, shape.columns), .shared)]
     case .output(let x):
       _ = try shared(x)
       return []

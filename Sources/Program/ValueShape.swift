@@ -4,7 +4,8 @@
 public enum RowExtent: String, Sendable, CaseIterable {
   /// The rows of the current step: the prompt, then one row a new token.
   case step
-  /// The last row of the current step only (the one whose logits are wanted).
+  /// One row of the current step only: the last one of a decoder, whose logits are wanted, or what
+  /// an encoder pools its text to.
   case last
   /// All rows of the session, zero beyond the text (encoders only).
   case session

@@ -132,7 +132,8 @@ public struct WeightEncoder: Sendable {
     if let name = from.tensor {
       let isRepeated = from.runCount > 1 && from.columnScale == nil && from.matrix == nil
       values =
-        try (isRepeated
+        try
+        (isRepeated
         ? Array(repeated(name, from.runCount)[elements]) : weights.weight(name, in: elements))
         .map(Double.init)
     }

@@ -81,13 +81,15 @@ public struct ApproximatedModel: Sendable {
         interpreter, texts: texts.tokens, source: texts.source)
       calibration.include(rangesOf: replaced)
     }
+    let kept = repair?.weights ?? weights
+    try calibration.measureWeights(of: model, ReplacedWeights(kept), memory: memory)
     let program = try SecureProgram.lower(model, recipe: resolved, calibration: calibration)
     report = try ConversionReport(
       model: model, recipe: resolved, calibration: calibration, program: program, repair: repair,
       unusualRows: unusualRows)
     self.recipe = resolved
     self.calibration = calibration
-    self.weights = repair?.weights ?? weights
+    self.weights = kept
     self.repair = repair
     self.unusualRows = unusualRows
     self.program = program

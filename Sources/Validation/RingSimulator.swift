@@ -126,6 +126,9 @@ public struct RingSimulator: Sendable {
       case .padKeys(let x): values[first] = step.padKeys(values[x], shape(x))
       case .padRows(let x): values[first] = step.padRows(values[x], shape(x))
       case .lastRow(let x): values[first] = step.lastRow(values[x], shape(x))
+      case .firstRow(let x): values[first] = step.firstRow(values[x], shape(x))
+      case .meanRow(let x, let bits):
+        values[first] = step.meanRow(values[x], shape(x), fractionalBits: bits)
       case .output(let x): output = values[x]
       }
       if let observe {

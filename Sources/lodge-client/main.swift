@@ -7,7 +7,10 @@ import Sharing
 
 Command(
   "lodge-client", summary: "asks two parties: shares tokens, reconstructs the answer",
-  details: "Prints the generated tokens (decoder), or writes the hidden states (encoder).",
+  details: """
+    Prints the generated tokens (decoder), or the classes or tokens that an encoder's head scores
+    highest; --logits writes all rows of the output: logits, states, or the embedding.
+    """,
   example: """
     lodge-client --party0 127.0.0.1:9000 --party1 127.0.0.1:9001 --tokens prompt.json --new 32
     lodge-client --party0 192.0.2.10:9000 --party1 192.0.2.11:9000 --tokens prompt.json \\

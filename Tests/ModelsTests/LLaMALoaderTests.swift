@@ -190,8 +190,10 @@ import Testing
     let families = FamilyDescription.all
     #expect(
       families.map(\.name) == [
-        "opt", "gpt2", "bert", "llama", "mistral", "chatglm", "distilbert", "roberta",
-        "xlm-roberta", "mpnet", "electra", "modernbert", "t5",
+        "opt", "gpt2", "bert", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2",
+        "gemma3_text", "phi3", "olmo2", "stablelm", "starcoder2", "gpt_neox", "gptj", "falcon",
+        "bloom", "chatglm", "distilbert", "roberta", "xlm-roberta", "mpnet", "electra",
+        "modernbert", "t5",
       ])
     for family in families { #expect(family.fields.count >= 12, "\(family.name)") }
     let llama = try #require(families.first { $0.name == "llama" })

@@ -44,9 +44,7 @@ public struct ConvertedModel: Sendable {
 
   /// Output words as real numbers.
   public func decoded(_ words: [UInt64]) -> [Float] {
-    let bits = program.outputValue?.fractionalBits ?? 0
-    let scale = pow(0.5, Double(bits))
-    return words.map { Float(Double(Int64(bitPattern: $0)) * scale) }
+    program.outputValues(words)
   }
 }
 

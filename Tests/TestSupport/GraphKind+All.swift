@@ -147,4 +147,86 @@ extension GraphKind {
       $0.bias = .linear(slopes: [0.5, -0.25, 1.5, 0])
     },
   ]
+
+  /// Skeletons that differ in where things stand.
+  public static let skeletons = [
+    GraphKind("GPT-NeoX: parallel, partial rotation") {
+      $0.isParallel = true
+      $0.keyHeads = 4
+      $0.hasPositions = false
+      $0.rotary = RotaryPositions(base: 100, dimensions: 2, layout: .halves)
+    },
+    GraphKind("GPT-J: parallel, pairs, one norm, no attention biases") {
+      $0.isParallel = true
+      $0.hasPositions = false
+      $0.rotary = RotaryPositions(base: 100, dimensions: 4, layout: .pairs)
+      $0.hasBiases = false
+      $0.activation = .geluTanh
+    },
+    GraphKind("OPT-350m: post-norm, projected") {
+      $0.preNorm = false
+      $0.sumNorm = true
+      $0.finalNorm = false
+      $0.embedWidth = 8
+      $0.activation = .relu
+    },
+    GraphKind("Falcon: one key head") {
+      $0.isParallel = true
+      $0.keyHeads = 1
+      $0.hasPositions = false
+      $0.rotary = halves
+    },
+    GraphKind("Gemma 2: soft cap of the output") {
+      $0.usesRMS = true
+      $0.hasBeta = false
+      $0.rotary = halves
+      $0.outputCap = 2
+      $0.embedScale = 4
+      $0.isGated = true
+      $0.activation = .geluTanh
+    },
+    GraphKind("GPT-2 with RMSNorm and beta") {
+      $0.usesRMS = true
+      $0.activation = .silu
+      $0.isGated = true
+    },
+  ]
+
+  /// Encoders that give one row, or rows of a head.
+  public static let heads = [
+    GraphKind("mean, normalised") {
+      $0.kind = .encoder
+      $0.pooling = .mean
+      $0.head = ["normalise"]
+    },
+    GraphKind("BERT: first, tanh, classes") {
+      $0.kind = .encoder
+      $0.preNorm = false
+      $0.sumNorm = true
+      $0.finalNorm = false
+      $0.embedNorm = true
+      $0.hasSegments = true
+      $0.pooling = .first
+      $0.head = ["tanh", "classes"]
+    },
+    GraphKind("classes of tokens") {
+      $0.kind = .encoder
+      $0.head = ["classes"]
+    },
+    GraphKind("ELECTRA: projected, mean") {
+      $0.kind = .encoder
+      $0.embedWidth = 8
+      $0.embedNorm = true
+      $0.pooling = .mean
+    },
+    GraphKind("ModernBERT: mean of a norm") {
+      $0.kind = .encoder
+      $0.hasBeta = false
+      $0.rotary = halves
+      $0.hasPositions = false
+      $0.windows = [3, nil]
+      $0.pooling = .mean
+      $0.head = ["classes"]
+    },
+  ]
 }

@@ -35,7 +35,7 @@ extension TinyGraph {
           "pooler.tanh", Self.width, .activation(linear("pooler", stream, Self.width, kind), .tanh))
       case "classes":
         stream = linear("classes", stream, 3, kind)
-        model.output = .classes
+        model.output = kind.pooling == nil ? .tokenClasses : .classes
       case "normalise":
         let normalised = append(
           "normalised", Self.width,

@@ -36,11 +36,6 @@ struct ConvertedGraph {
     tokens.flatMap { token in (0..<program.vocabularySize).map { $0 == token ? 1 : 0 } }
   }
 
-  func decoded(_ words: [UInt64]) -> [Float] {
-    let scale = pow(0.5, Double(program.outputValue?.fractionalBits ?? 0))
-    return words.map { Float(Double(Int64(bitPattern: $0)) * scale) }
-  }
-
   /// Runs `steps` in two parties, which must give the simulator's words at the cost that the shapes
   /// tell, and returns how far their outputs are from those in float.
   func compare(_ session: SessionShape, steps: [[Int]]) throws -> LogitDifference {
@@ -53,7 +48,8 @@ struct ConvertedGraph {
       row += tokens.count
       let isDecoder = program.kind == .decoder
       difference.add(
-        decoded(output), isDecoder ? Array(reference.row(row - 1))[...] : reference.values[...])
+        program.outputValues(output),
+        isDecoder ? Array(reference.row(row - 1))[...] : reference.values[...])
     }
     return difference
   }

@@ -23,7 +23,7 @@ struct GraphKindTests {
   }
 
   /// A prompt and further tokens, past every window.
-  @Test(arguments: GraphKind.norms + GraphKind.positions)
+  @Test(arguments: GraphKind.norms + GraphKind.positions + GraphKind.skeletons)
   func decoders(kind: GraphKind) throws {
     let converted = try ConvertedGraph(TinyGraph(kind))
     let session = SessionShape(kind: .decoder, promptCapacity: 6, newCapacity: 6)
@@ -33,7 +33,7 @@ struct GraphKindTests {
   }
 
   /// Texts of the session's length and shorter.
-  @Test(arguments: GraphKind.encoderPositions)
+  @Test(arguments: GraphKind.encoderPositions + GraphKind.heads)
   func encoders(kind: GraphKind) throws {
     let converted = try ConvertedGraph(TinyGraph(kind))
     let text = [2, 5, 1, 7, 3, 0, 9, 10, 4]
@@ -68,7 +68,9 @@ struct GraphKindTests {
           session: SessionShape(kind: .decoder, promptCapacity: 1, newCapacity: 12),
           rows: row..<row + 1, index: row))
     }
-    for row in 0..<8 { #expect(cost(narrow, row).openedWordCount == cost(whole, row).openedWordCount) }
+    for row in 0..<8 {
+      #expect(cost(narrow, row).openedWordCount == cost(whole, row).openedWordCount)
+    }
     #expect(cost(narrow, 11).openedWordCount == cost(narrow, 7).openedWordCount)
     #expect(cost(narrow, 11).comparisonCount == cost(narrow, 7).comparisonCount)
     let session = SessionShape(kind: .decoder, promptCapacity: 8, newCapacity: 5)

@@ -30,7 +30,7 @@ class Case:
     architecture: str
     config: dict
     settings: dict
-    # logits, states, classes, tokenClasses, maskedLogits or embedding
+    # logits, states, classes, tokenClasses, tokenLogits or embedding
     head: str = "logits"
     # Tokens of each text. The second exceeds every window and original rotary length.
     lengths: tuple = (5, 24)

@@ -37,7 +37,7 @@ def head(kind, pattern):
 TEXTS = (5, 24, 9, 14)
 classes = head("classes", r"pooler|classifier|pre_classifier|^head\.")
 token_classes = head("tokenClasses", r"classifier|^head\.")
-masked = head("maskedLogits", r"cls\.predictions|lm_head|vocab_|generator_|^head\.|^decoder")
+masked = head("tokenLogits", r"cls\.predictions|lm_head|vocab_|generator_|^head\.|^decoder")
 # Class logits of two texts deviate by 3 with these gains.
 RELU = {"activation": changes.config(hidden_act="relu")}
 

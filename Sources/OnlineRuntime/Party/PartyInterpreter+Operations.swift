@@ -101,6 +101,9 @@ extension PartyInterpreter {
     case .padKeys(let x): shared[first] = step.padKeys(shared[x], shape(x))
     case .padRows(let x): shared[first] = step.padRows(shared[x], shape(x))
     case .lastRow(let x): shared[first] = step.lastRow(shared[x], shape(x))
+    case .firstRow(let x): shared[first] = step.firstRow(shared[x], shape(x))
+    case .meanRow(let x, let bits):
+      shared[first] = step.meanRow(shared[x], shape(x), fractionalBits: bits)
     }
   }
 

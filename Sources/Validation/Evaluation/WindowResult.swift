@@ -71,7 +71,9 @@ struct WindowResult: Sendable {
         vectors[stage] = pooling.embedding(values.values, width: values.columnCount)
       }
     }
-    for row in window.scored {
+    // A pooled text has one row.
+    let rows = kind == .decoder ? window.scored : 0..<original.rowCount
+    for row in rows {
       for (x, y) in zip(ring.row(row), approximated.row(row)) {
         ringAgainstApproximated.add(Double(x) - Double(y))
       }
@@ -83,7 +85,7 @@ struct WindowResult: Sendable {
       return Int((state >> 33) % UInt64(limit))
     }
     for point in 0..<WindowResult.pointCount {
-      let row = window.scored.lowerBound + next(window.scored.count)
+      let row = rows.lowerBound + next(rows.count)
       var column = next(original.columnCount)
       if point % 2 == 1 {
         let largest = LogitMetrics.largest(Array(original.row(row)))

@@ -1,0 +1,63 @@
+// Fractional bits of weights and of activations, from how large they are.
+
+import Approximation
+import Bytes
+import Foundation
+
+/// Fractional bits for a weight.
+struct WeightPrecision {
+  /// With fewer, rounding exceeds `Lowering.roundingLimit`.
+  var needed: Int
+  /// As precise as weights of ordinary size are; these have the recipe's fractional bits.
+  var wanted: Int
+  /// As precise as `wanted` where the weight is so large that less than the recipe's will do.
+  var least: Int
+}
+
+extension Lowering {
+  /// Rounding of a weight, relative to its root mean square, that is too much.
+  static let roundingLimit = 1e-3
+
+  /// `source` with as many bits as fill a signed word of the recipe's fractional bits, and with more
+  /// where its largest element is far from the others.
+  ///
+  /// - Parameter factor: of `source.factor`, what makes the weight small and not the value that it
+  ///   gives; for weights of which nothing is known.
+  func precision(_ source: WeightFormula, factor: Double = 1) -> WeightPrecision {
+    guard let tensor = source.tensor,
+      let measured = calibration.statistics(of: tensor, columnScale: source.columnScale)
+    else {
+      // A small factor makes small weights, which need more fractional bits to be as precise.
+      let wanted = bits + max(-Int(log2(factor).rounded(.down)), 0)
+      return WeightPrecision(needed: bits, wanted: wanted, least: bits)
+    }
+    let statistics = measured.scaled(by: source.factor)
+    guard statistics.rootMeanSquare > 0x1p-40 else {
+      return WeightPrecision(needed: bits, wanted: bits, least: bits)
+    }
+    let word = pow(2, Double(bits - 1)) - 1
+    let filling = Int(log2(word / statistics.largest).rounded(.down))
+    let needed = Int(
+      log2(1 / (Lowering.roundingLimit * 12.0.squareRoot() * statistics.rootMeanSquare))
+        .rounded(.up))
+    return WeightPrecision(
+      needed: max(bits, needed), wanted: max(bits, filling, needed),
+      least: min(bits, max(filling, needed, 0)))
+  }
+
+  /// Fractional bits with which a value up to `bound` is as precise as one up to 1 is with the
+  /// recipe's.
+  func activationBits(bound: Double) -> Int { bits + min(max(-magnitudeBits(bound), 0), 24) }
+
+  func activationBits(_ value: FixedValue) -> Int { activationBits(bound: value.bound) }
+
+  /// `value` with these bits.
+  mutating func truncated(_ value: FixedValue) throws(InputError) -> FixedValue {
+    try builder.rescale(value, to: activationBits(value))
+  }
+}
+
+/// Bits before the point that `bound` needs; below 0 where it leaves room behind the point.
+func magnitudeBits(_ bound: Double) -> Int {
+  Int(log2(max(bound, 0x1p-40)).rounded(.up))
+}
