@@ -7,18 +7,19 @@ public enum PlaintextReference {
   ///
   /// - Parameters:
   ///   - adapterPath: folder of a LoRA adapter that is merged into the weights.
-  ///   - noted: is told the checkpoint's notices.
-  /// - Returns: logits of every position for a decoder, [positions, vocabulary]; the last hidden
-  ///   state for an encoder, [positions, width].
+  ///   - output: what the output is to be, as `ModelLoader.load` takes it.
+  ///   - noted: is told the checkpoint.
+  /// - Returns: the output's rows, [positions, width], or [1, width] where positions are pooled.
   /// - Throws: `InputError` for either file, and for token ids the model cannot take, naming the
   ///   token file.
   public static func output(
     checkpointPath: String, adapterPath: String? = nil, tokensPath: String,
-    noted: ([String]) -> Void = { _ in }
+    output: ModelOutput? = nil, noted: (LoadedModel) -> Void = { _ in }
   ) throws(InputError) -> FloatMatrix {
     let text = try Text(
-      checkpointPath: checkpointPath, adapterPath: adapterPath, tokensPath: tokensPath)
-    noted(text.loaded.notices)
+      checkpointPath: checkpointPath, adapterPath: adapterPath, tokensPath: tokensPath,
+      output: output)
+    noted(text.loaded)
     return try FloatInterpreter(text.loaded).run(tokens: text.tokens)
   }
 
@@ -30,13 +31,12 @@ public enum PlaintextReference {
   /// - Throws: as `output`; also for an encoder, and where the model has too few positions.
   public static func continuation(
     checkpointPath: String, adapterPath: String? = nil, tokensPath: String, newCount: Int,
-    stop: Set<Int> = [],
-    noted: ([String]) -> Void = { _ in }, chosen: (Int) -> Void = { _ in }
+    stop: Set<Int> = [], noted: (LoadedModel) -> Void = { _ in }, chosen: (Int) -> Void = { _ in }
   ) throws(InputError) -> (tokens: [Int], logits: FloatMatrix) {
     precondition(newCount > 0, "a continuation has at least one token")
     let text = try Text(
       checkpointPath: checkpointPath, adapterPath: adapterPath, tokensPath: tokensPath)
-    noted(text.loaded.notices)
+    noted(text.loaded)
     let model = text.loaded.model
     guard model.kind == .decoder else {
       throw InputError(checkpointPath, "is an encoder, which has no continuation")
@@ -71,12 +71,14 @@ public enum PlaintextReference {
     let loaded: LoadedModel
     let tokens: [Int]
 
-    init(checkpointPath: String, adapterPath: String?, tokensPath: String) throws(InputError) {
+    init(
+      checkpointPath: String, adapterPath: String?, tokensPath: String, output: ModelOutput? = nil
+    ) throws(InputError) {
       let texts = try TokenFile.read(tokensPath)
       guard texts.count == 1, let tokens = texts.first else {
         throw InputError(tokensPath, "holds \(texts.count) token lists, expected one")
       }
-      loaded = try ModelLoader.load(path: checkpointPath, adapter: adapterPath)
+      loaded = try ModelLoader.load(path: checkpointPath, adapter: adapterPath, output: output)
       self.tokens = tokens
       do throws(InputError) {
         try loaded.model.check(tokens)

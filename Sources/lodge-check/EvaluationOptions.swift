@@ -45,14 +45,15 @@ func requireEvaluationSet(_ arguments: ParsedArguments) throws(UsageError) {
   }
 }
 
-/// The checkpoint of `--reference`.
-func readReference(_ arguments: ParsedArguments) throws -> LoadedModel? {
+/// The checkpoint of `--reference`, with the output of `model`.
+func readReference(_ arguments: ParsedArguments, for model: Model) throws -> LoadedModel? {
   guard let path = arguments.optionalString("reference") else {
     guard !arguments.isGiven("adapter") else { throw UsageError("--adapter needs --reference") }
     return nil
   }
   let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-    try ModelLoader.load(path: path, adapter: arguments.optionalString("adapter"))
+    try ModelLoader.load(
+      path: path, adapter: arguments.optionalString("adapter"), output: model.output)
   }
   arguments.note(loaded.notices)
   return loaded

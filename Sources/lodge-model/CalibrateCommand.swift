@@ -26,7 +26,7 @@ let calibrateCommand = Command(
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
     adapterOption,
     .flag("merge", help: "add calibrations of the same model"),
-    memoryOption,
+    outputOption, memoryOption,
     .flag("all", help: "list the values of every node"),
     Option("out", .path, isRequired: true, help: "file to write"),
     .json,

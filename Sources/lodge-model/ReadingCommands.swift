@@ -9,12 +9,21 @@ let adapterOption = Option(
   "adapter", .path, placeholder: "DIR",
   help: "LoRA adapter of peft to merge into the weights (folder with adapter_config.json)")
 
+let outputOption = Option(
+  "output", .choice(ModelOutput.ofEncoders.map(\.rawValue)),
+  help: "of an encoder (default: of the head that config.json names, else states)")
+
+extension ParsedArguments {
+  /// The output that `--output` names, or nil.
+  var output: ModelOutput? { optionalString("output").flatMap { ModelOutput(rawValue: $0) } }
+}
+
 /// The checkpoint at `path`; what the user should know about it is printed.
 func loadCheckpoint(
   _ path: String, _ arguments: ParsedArguments, adapter: String? = nil
 ) throws(InputError) -> LoadedModel {
   let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-    try ModelLoader.load(path: path, adapter: adapter)
+    try ModelLoader.load(path: path, adapter: adapter, output: arguments.output)
   }
   arguments.note(loaded.notices)
   return loaded
@@ -33,7 +42,7 @@ let inspectCommand = Command(
   ],
   options: [
     .flag("families", help: "list the model families that are read, and their settings"),
-    adapterOption, .json,
+    adapterOption, outputOption, .json,
   ]
 ) { arguments in
   if arguments.flag("families") {
@@ -50,7 +59,8 @@ let inspectCommand = Command(
   let path = try arguments.string("CHECKPOINT")
   let inspection = ModelInspection(
     try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-      try ModelLoader.load(path: path, adapter: arguments.optionalString("adapter"))
+      try ModelLoader.load(
+        path: path, adapter: arguments.optionalString("adapter"), output: arguments.output)
     })
   arguments.console.print(
     arguments.flag("json") ? inspection.json.indentedText : inspection.table)
@@ -59,7 +69,8 @@ let inspectCommand = Command(
 let logitsCommand = Command(
   "logits", summary: "runs the plaintext model in float and writes its outputs",
   details: """
-    Logits (decoder) or last hidden states (encoder), float32 [positions, width]. With --new, the
+    Float32 [rows, width]: logits of every position (decoder), or what an encoder gives, which is
+    states or scores of every position, or one row of classes or of an embedding. With --new, the
     text is continued greedily, and only the logits that each new token was chosen from are written:
     the rows that `lodge-client --logits` writes.
     """,
@@ -74,6 +85,7 @@ let logitsCommand = Command(
     adapterOption,
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("out", .path, isRequired: true, help: "NPY file to write"),
+    outputOption,
     Option("new", .integer(1...1 << 20), help: "tokens to continue the text by (decoder)"),
     Option(
       "stop", .string, placeholder: "ID",
@@ -93,6 +105,11 @@ let logitsCommand = Command(
   let tokens = try arguments.string("tokens")
   let out = try arguments.string("out")
   for path in [out, tokensOut].compactMap({ $0 }) { try AtomicFile.check(path) }
+  var kind = ModelOutput.logits
+  func note(_ loaded: LoadedModel) {
+    arguments.note(loaded.notices)
+    kind = loaded.model.output
+  }
   let output: FloatMatrix
   if let newCount = arguments.optionalInteger("new") {
     let stop = try arguments.optionalString("stop").map { text throws(InputError) in
@@ -103,8 +120,7 @@ let logitsCommand = Command(
     let result = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
       try PlaintextReference.continuation(
         checkpointPath: checkpoint, adapterPath: arguments.optionalString("adapter"),
-        tokensPath: tokens, newCount: newCount, stop: stop ?? [],
-        noted: arguments.note
+        tokensPath: tokens, newCount: newCount, stop: stop ?? [], noted: note
       ) { _ in progress.advance() }
     }
     progress.finish()
@@ -118,9 +134,10 @@ let logitsCommand = Command(
     output = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
       try PlaintextReference.output(
         checkpointPath: checkpoint, adapterPath: arguments.optionalString("adapter"),
-        tokensPath: tokens, noted: arguments.note)
+        tokensPath: tokens, output: arguments.output, noted: note)
     }
   }
   try NPY.write(output.npyArray, to: out)
-  arguments.console.print("\(out): float32 [\(output.rowCount), \(output.columnCount)]")
+  arguments.console.print(
+    "\(out): float32 [\(output.rowCount), \(output.columnCount)], \(kind.title)")
 }
