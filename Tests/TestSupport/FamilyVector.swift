@@ -16,6 +16,10 @@ public struct FamilyVector: Sendable, CustomStringConvertible {
   public var description: String { name }
   public var folder: URL { FamilyVector.root.appending(path: name) }
 
+  public func has(_ file: String) -> Bool {
+    FileManager.default.fileExists(atPath: folder.appending(path: file).path)
+  }
+
   public static let root = Repository.root.appending(path: "Tests/Vectors/families")
 
   /// All of them; empty where the index cannot be read, which a test tells.
