@@ -16,7 +16,7 @@ extension Lowering {
     case .mean:
       // 1 / rows with as many significant bits as weights have, for texts of any length.
       let wanted = bits + PieceLayout.integerBits(Double(model.maximumPositions))
-      func room(_ value: FixedValue) -> Int { 61 - value.bits - magnitudeBits(bound) }
+      func room(_ value: FixedValue) -> Int { ringBits(bound) - value.bits }
       let input = room(value) < wanted - 4 ? try truncated(value) : value
       let factorBits = max(min(wanted, room(input)), 1)
       return try builder.emit(

@@ -111,7 +111,7 @@ extension Lowering {
     let node = model.nodes[index]
     let source = WeightFormula(tensor: gamma, runCount: runCount(of: gamma, width: node.width))
     let wanted = precision(source).wanted
-    let room = 61 - magnitudeBits(bound)
+    let room = ringBits(bound)
     let value = x.bits + wanted - 4 > room ? try builder.rescale(x, to: room - wanted) : x
     let gammaBits = min(wanted, room - value.bits)
     let scale = builder.weight(

@@ -29,7 +29,7 @@ extension Lowering {
       settings.softCap == nil
       ? bound : try calibration.bound(name, .uncappedScores) * recipe.headroom
     // Small queries and keys must leave room for what is added to their product.
-    let most = 61 - magnitudeBits(max(bound, uncapped)) - activationBits(key)
+    let most = ringBits(max(bound, uncapped)) - activationBits(key)
     let queryBits =
       settings.bias == nil ? activationBits(query) : min(activationBits(query), max(most, bits))
     let openedQuery = try builder.open(builder.rescale(query, to: queryBits))

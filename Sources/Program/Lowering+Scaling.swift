@@ -16,7 +16,7 @@ extension Lowering {
     guard abs(factor) < 0x1p40 else {
       throw InputError("lowering", place: builder.label, "\(factor) is too large a factor")
     }
-    let room = 61 - magnitudeBits(bound)
+    let room = ringBits(bound)
     let narrow = activationBits(value)
     // A power of two only moves the point. Large factors are integers of the same scale, and tiny
     // ones keep what the ring has room for.
