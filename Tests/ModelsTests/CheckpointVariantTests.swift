@@ -167,7 +167,7 @@ import Testing
     var checkpoint = TinyCheckpoint.bert(prefix: "bert.")
     let expected = try output(load(checkpoint))
     for name in [
-      "classifier.weight", "cls.predictions.bias", "cls.seq_relationship.weight", "qa_outputs.bias",
+      "classifier.weight", "cls.predictions.bias", "generator_lm_head.bias", "qa_outputs.bias",
     ] {
       checkpoint.add(name, [2])
     }
@@ -176,7 +176,7 @@ import Testing
     #expect(
       loaded.notices == [
         "4 tensors of a task head are not used (classifier.weight, cls.predictions.bias, "
-          + "cls.seq_relationship.weight, ...): the output is the last hidden state"
+          + "generator_lm_head.bias, ...): the output is the last hidden state"
       ])
     #expect(loaded.unusedKeys.contains("qa_outputs.bias"))
     // A decoder's output is what its own matrix makes: another head is another model.
