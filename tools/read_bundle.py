@@ -250,17 +250,22 @@ class Checkpoint:
         """A weight by its `source` formula, rounded to nearest even: int64."""
         source, columns = weight["source"], weight["columnCount"]
         values = np.zeros((weight["rowCount"], columns))
+        repeated = next((part for part in ("columnScale", "vector", "tensor") if part in source), None)
+
+        def tensor(part):
+            tensor = self.tensor(source[part])
+            return np.tile(tensor, source.get("runCount", 1)) if part == repeated else tensor
         if "tensor" in source:
-            values += self.tensor(source["tensor"]).reshape(values.shape)
+            values += tensor("tensor").reshape(values.shape)
         if "columnScale" in source:
-            values *= self.tensor(source["columnScale"])
+            values *= tensor("columnScale")
         if source.get("isCentred"):
             total = np.zeros(weight["rowCount"])
             for column in range(columns):  # in this order: rounding depends on it
                 total += values[:, column]
             values -= (total / columns)[:, None]
         if "matrix" in source:
-            matrix, vector = self.tensor(source["matrix"]), self.tensor(source["vector"])
+            matrix, vector = self.tensor(source["matrix"]), tensor("vector")
             total = np.zeros(columns)
             for index, element in enumerate(vector):  # in this order: rounding depends on it
                 total += matrix[:, index] * element

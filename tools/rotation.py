@@ -27,10 +27,11 @@ def sine(phase):
     return -value if quadrant >= 2 else value
 
 
-def factors(position, turns, bits):
+def factors(position, turns, bits, magnitude=2**30):
     """Cosine and sine, words with `bits` fractional bits, of a pair at `position`."""
-    phase, drop = position * turns % 2**64, 62 - bits
-    return [(sine(p % 2**64) + 2 ** (drop - 1) >> drop) % 2**64 for p in (phase + ONE, phase)]
+    phase, drop = position * turns % 2**64, 92 - bits
+    return [(sine(p % 2**64) * magnitude + 2 ** (drop - 1) >> drop) % 2**64
+            for p in (phase + ONE, phase)]
 
 
 def main():
@@ -39,7 +40,7 @@ def main():
     for rotation in rotations:
         for entry in rotation["factors"]:
             found = factors(entry["position"], rotation["turns"][entry["pair"]],
-                            rotation["factorFractionalBits"])
+                            rotation["factorFractionalBits"], rotation.get("magnitude", 2**30))
             if found != [entry["cosine"] % 2**64, entry["sine"] % 2**64]:
                 sys.exit(f"rotation: error: {entry} is not {found}")
             count += 1

@@ -68,16 +68,22 @@ class Run:
         kind = self.session.values[value]["rows"]
         return {"step": self.count, "last": 1, "session": self.session.rows}[kind]
 
+    def keys(self, row, value):
+        """The keys that row number `row` of the step has columns for."""
+        padded = self.session.values[value]["columns"][0] == "sessionKeys"
+        return self.session.keys(self.row + row, self.session.rows if padded else self.count,
+                                 self.session.window(value))
+
     def runs(self, value):
         """(runs a row, length of the runs of each row)."""
         kind, *numbers = self.session.values[value]["columns"]
         lengths = []
         for row in range(self.rows(value)):
-            keys = self.row + row + 1 if self.decoder else self.count
+            keys = len(self.keys(row, value))
             if kind in ("keys", "pairs"):
                 keys = -(-keys // 2 ** numbers[1])
             lengths.append({"fixed": numbers[0], "keys": keys, "pairs": keys // 2,
-                            "sessionKeys": self.session.rows}[kind])
+                            "sessionKeys": keys}[kind])
         return (1 if kind == "fixed" else numbers[0]), lengths
 
     def places(self, value):
@@ -174,11 +180,11 @@ class Run:
         right = right.reshape(-1, key_heads, width // key_heads)
         right = right.repeat(heads // key_heads, axis=1)
         pieces = self.split(left, reads[0], heads)
-        lengths = self.runs(z if scores else reads[0])[1]
+        keys = [self.keys(row, z if scores else reads[0]) for row in range(self.count)]
         return np.concatenate([
-            right[:length, h] @ pieces[row * heads + h] if scores
-            else pieces[row * heads + h] @ right[:length, h]
-            for row, length in enumerate(lengths) for h in range(heads)])
+            right[keys[row], h] @ pieces[row * heads + h] if scores
+            else pieces[row * heads + h] @ right[keys[row], h]
+            for row in range(self.count) for h in range(heads)])
 
     def do_scores(self, index, node, reads, z):
         left, product = self.masked[reads[0]], self.array(index, 0, z)
@@ -257,7 +263,7 @@ class Run:
         s, arrays = self.session, [self.stored(index, k) for k in range(payload)]
         keys = s.files[0][f"operations/{index}/keys"]
         roots = [s.stream(p, index, ROOT, 0, 2 * s.count(node["reads"][0])) for p in (0, 1)]
-        windows = [s.window(node, base - word(knot)) for knot in node["knots"]]
+        windows = [s.compared(node, base - word(knot)) for knot in node["knots"]]
         return [window >> U(levels) for window in windows], [
             [np.array([evaluate(s.comparison_key, p, keys[e].tobytes(),
                                 roots[p][2 * e:2 * e + 2].tobytes(), levels, payload,
@@ -273,7 +279,7 @@ class Run:
         words = self.stored(index, payload + (2 if node["shift"] else 0))
         dealt = [from_tiles(words[p], circuit.plane_count())[places] for p in both]
         masks = [s.comparison_masks(index, p)[places] for p in both]
-        flips = [circuit.opened(s.window(node, base - word(knot)), k, dealt, masks).astype(U)
+        flips = [circuit.opened(s.compared(node, base - word(knot)), k, dealt, masks).astype(U)
                  for k, knot in enumerate(node["knots"])]
         return flips, [
             [np.stack([array[p].reshape(-1, circuit.knots)[places, k] for array in arrays], axis=1)
@@ -291,14 +297,31 @@ class Run:
         step = range(self.row, self.row + self.count)
         return {"step": step, "last": step[-1:], "session": range(self.session.rows)}[kind]
 
+    def distances(self, value):
+        """(head, distance) of every element of scores."""
+        heads = self.runs(value)[0]
+        return [(head, key - self.row - row) for row in range(self.count) for head in range(heads)
+                for key in self.keys(row, value)]
+
+    def do_addDistance(self, index, node, reads, z):
+        bias = np.array([node["slopes"][head] * distance % 2**64
+                         for head, distance in self.distances(reads[0])], dtype=U)
+        self.both(z, lambda p: self.shared[reads[0]][p] + (bias if p == 0 else U(0)))
+
     def do_addWeight(self, index, node, reads, z):
+        if "distanceRows" in node:
+            chosen = [(node["distanceRows"][sum(border <= distance for border in node["distanceBorders"])],
+                       head) for head, distance in self.distances(reads[0])]
+            return self.both(z, lambda p: self.shared[reads[0]][p] + np.array(
+                [self.weights[p][node["weight"]][place] for place in chosen], dtype=U))
         offset = node.get("positionOffset")
         rows = [0 if offset is None else p + offset for p in self.positions(reads[0])]
         self.both(z, lambda p: self.shared[reads[0]][p] + self.weights[p][node["weight"]][rows].ravel())
 
     def do_rotate(self, index, node, reads, z):
-        bits, turns = node["factorFractionalBits"], node["turns"]
-        words = np.array([[factors(position, turn % 2**64, bits) for turn in turns]
+        bits, turns, magnitude = (
+            node["factorFractionalBits"], node["turns"], node.get("magnitude", 2**30))
+        words = np.array([[factors(position, turn % 2**64, bits, magnitude) for turn in turns]
                           for position in self.positions(reads[0])], dtype=U)
         cosine, sine = np.moveaxis(words[:, None], -1, 0)
         columns = np.arange(2 * len(turns))
@@ -327,11 +350,24 @@ class Run:
             run[1::2] + pairs, run[-1:] if len(run) % 2 else run[:0]))
 
     def do_padKeys(self, index, node, reads, z):
-        self.per_run(reads, z, lambda run: np.append(run, np.zeros(self.session.rows - len(run), U)))
+        heads, padded = self.runs(z)
+        lengths = [length for length in padded for _ in range(heads)]
+        self.both(z, lambda p: np.concatenate(
+            [np.append(run, np.zeros(length - len(run), U))
+             for run, length in zip(self.split(self.shared[reads[0]][p], reads[0]), lengths)]))
 
     def do_padRows(self, index, node, reads, z):
         self.both(z, lambda p: np.append(self.shared[reads[0]][p], np.zeros(
             len(self.places(z)) - len(self.shared[reads[0]][p]), U)))
+
+    def do_firstRow(self, index, node, reads, z):
+        width = self.session.values[z]["columns"][1]
+        self.both(z, lambda p: self.shared[reads[0]][p][:width])
+
+    def do_meanRow(self, index, node, reads, z):
+        width, count = self.session.values[z]["columns"][1], self.count
+        factor = word((2 ** node["factorFractionalBits"] + count // 2) // count)
+        self.both(z, lambda p: self.shared[reads[0]][p].reshape(-1, width).sum(axis=0, dtype=U) * factor)
 
     def do_lastRow(self, index, node, reads, z):
         width = self.session.values[z]["columns"][1]

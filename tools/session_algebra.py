@@ -37,16 +37,25 @@ class Algebra:
     def row_count(self, value):
         return self.last_rows if self.values[value]["rows"] == "last" else self.rows
 
+    def window(self, value):
+        kind, *numbers = self.values[value]["columns"]
+        return numbers[-1] if len(numbers) > {"keys": 2, "pairs": 2}.get(kind, 1) else None
+
+    def keys(self, row, count, window):
+        """The keys that `row` attends to in a text of `count` rows."""
+        end = row + 1 if self.program["kind"] == "decoder" else count
+        return range(end) if window is None else range(
+            max(row - window + 1, 0), min(row + window, end))
+
     def runs(self, value):
         """(number of runs a row, their length in each row)."""
         kind, *numbers = self.values[value]["columns"]
         lengths = []
         for row in range(self.row_count(value)):
-            keys = row + 1 if self.program["kind"] == "decoder" else self.rows
-            if kind in ("keys", "pairs"):
-                keys = -(-keys // 2 ** numbers[1])
+            dealt = len(self.keys(row, self.rows, self.window(value)))
+            keys = -(-dealt // 2 ** numbers[1]) if kind in ("keys", "pairs") else dealt
             lengths.append({"fixed": numbers[0], "keys": keys, "pairs": keys // 2,
-                            "sessionKeys": self.rows}[kind])
+                            "sessionKeys": dealt}[kind])
         return (1 if kind == "fixed" else numbers[0]), lengths
 
     def count(self, value):
@@ -127,8 +136,8 @@ class Algebra:
             results = masks[:mask.size, circuit.mask_count - 1::circuit.mask_count].astype(U)
             return ([(part[:, None] * results).ravel() for part in parts]
                     + (parts[1:] if shift else [])
-                    + [to_tiles(circuit.dealt(self.window(node, mask), masks))])
-        top = self.window(node, mask) >> U(node["comparedBits"] - 1)
+                    + [to_tiles(circuit.dealt(self.compared(node, mask), masks))])
+        top = self.compared(node, mask) >> U(node["comparedBits"] - 1)
         return [part * top for part in parts] + (parts[1:] if shift else [])
 
     def attention(self, name, heads, key_heads, reads, result):
@@ -137,16 +146,18 @@ class Algebra:
         second = second.reshape(-1, key_heads, width // key_heads)
         second = second.repeat(heads // key_heads, axis=1)
         output, place = [], 0
-        for row, length in enumerate(self.runs(result if name == "scores" else reads[0])[1]):
+        scores = result if name == "scores" else reads[0]
+        for row, length in enumerate(self.runs(scores)[1]):
             left = self.values[reads[0]]["columns"][1] if name == "scores" else heads * length
             rows = first[place:place + left].reshape(heads, -1)
             place += left
-            output += [second[:length, h] @ rows[h] if name == "scores"
-                       else rows[h] @ second[:length, h] for h in range(heads)]
+            keys = self.keys(row, self.rows, self.window(scores))
+            output += [second[keys, h] @ rows[h] if name == "scores"
+                       else rows[h] @ second[keys, h] for h in range(heads)]
         return np.concatenate(output)
 
     @staticmethod
-    def window(node, words):
+    def compared(node, words):
         return (words >> U(node["droppedBits"])) & U(2 ** node["comparedBits"] - 1)
 
     def array_count(self, index):
@@ -199,7 +210,7 @@ class Algebra:
         node = self.nodes[index]
         parts = [mask >> U(node["shift"]), mask >> U(63)] if node["shift"] else [mask]
         levels, entries = node["comparedBits"] - 1, []
-        for element, window in enumerate(map(int, self.window(node, mask))):
+        for element, window in enumerate(map(int, self.compared(node, mask))):
             sign = 1 - 2 * (window >> levels)
             payload = [1] + [int(part[element]) for part in parts]
             entries.append((window % 2**levels, [sign * part % 2**64 for part in payload]))

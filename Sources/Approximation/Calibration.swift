@@ -8,8 +8,10 @@ public enum ObservedQuantity: String, Sendable, CaseIterable {
   case output
   /// Per-row variance (without epsilon) of a normalisation's input.
   case variance
-  /// Scaled attention scores, masked positions left out.
+  /// Scaled attention scores, masked positions left out; soft-capped and biased where they are.
   case scores
+  /// Scaled attention scores before a soft cap, where there is one.
+  case uncappedScores
   /// Attention scores after subtracting the maximum of their row.
   case centredScores
   /// Sums of the exponentials of a row's centred scores, what softmax divides by.

@@ -110,15 +110,16 @@ extension SessionShape {
   /// Elements of the longest dealt row of a value.
   func longestRow(_ shape: ValueShape) -> Int {
     shape.columns.runCount
-      * shape.columns.runLength(keyCount: rowCapacity, sessionRows: rowCapacity)
+      * (0..<dealtRowCount(shape.rows)).reduce(0) {
+        max($0, dealtRunLength(shape.columns, row: $1))
+      }
   }
 
   /// The element at which each dealt row of a value begins, and their number at the end.
   func dealtRowOffsets(_ shape: ValueShape) -> [Int] {
     var offsets = [0]
     for row in 0..<dealtRowCount(shape.rows) {
-      let length = shape.columns.runLength(
-        keyCount: dealtKeyCount(row: row), sessionRows: rowCapacity)
+      let length = dealtRunLength(shape.columns, row: row)
       offsets.append(offsets[row] + length * shape.columns.runCount)
     }
     return offsets

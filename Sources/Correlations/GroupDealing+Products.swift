@@ -92,17 +92,15 @@ extension GroupDealing {
     let (queryWidth, keyWidth) = (shapeOf(query).width ?? 0, shapeOf(key).width ?? 0)
     try dealRows(index, taking: [output]) { rows, session in
       let (queries, keys) = (masks(of: query, session), masks(of: key, session))
-      let keyCount = shape.dealtKeyCount(row: rows.upperBound - 1)
       return SessionStep.dealing(shape, rows: rows).scores(
-        ValueShape(.step, output.columns), heads: heads, keyHeads: keyHeads, keyCount: keyCount,
-        arm: arm
-      ) { head in
+        ValueShape(.step, output.columns), heads: heads, keyHeads: keyHeads, arm: arm
+      ) { head, part in
         queries.operand(
-          rows: rows, columns: column(head, of: heads, queryWidth), rowStride: queryWidth)
-      } keys: { keyHead in
+          rows: part.shifted(by: rows.lowerBound), columns: column(head, of: heads, queryWidth),
+          rowStride: queryWidth)
+      } keys: { keyHead, rows in
         keys.operand(
-          rows: 0..<keyCount, columns: column(keyHead, of: keyHeads, keyWidth),
-          rowStride: keyWidth)
+          rows: rows, columns: column(keyHead, of: keyHeads, keyWidth), rowStride: keyWidth)
       }
     }
   }
@@ -115,15 +113,13 @@ extension GroupDealing {
     let offsets = shape.dealtRowOffsets(shapeOf(mixed))
     try dealRows(index, taking: [output, shapeOf(mixed)]) { rows, session in
       let values = masks(of: value, session)
-      let keyCount = shape.dealtKeyCount(row: rows.upperBound - 1)
       return SessionStep.dealing(shape, rows: rows).mix(
         masks(of: mixed, session).words(in: offsets[rows.lowerBound]..<offsets[rows.upperBound]),
         ValueShape(.step, shapeOf(mixed).columns), heads: heads, keyHeads: keyHeads,
-        keyCount: keyCount,
         headWidth: width / keyHeads, arm: arm
-      ) { keyHead in
+      ) { keyHead, rows in
         values.operand(
-          rows: 0..<keyCount, columns: column(keyHead, of: keyHeads, width), rowStride: width)
+          rows: rows, columns: column(keyHead, of: keyHeads, width), rowStride: width)
       }
     }
   }

@@ -81,7 +81,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
   func deal(_ index: Int) throws(InputError) {
     switch program.nodes[index].operation {
     case .linear(let x, let id): try dealLinear(index, x, id)
-    case .scores(let query, let key, let heads, let keyHeads):
+    case .scores(let query, let key, let heads, let keyHeads, _):
       try dealScores(index, query, key, heads: heads, keyHeads: keyHeads)
     case .mix(let weights, let value, let heads, let keyHeads):
       try dealMix(index, weights, value, heads: heads, keyHeads: keyHeads)
@@ -114,8 +114,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       case .keys: try dealKeys(index, x, function)
       case .bits: try dealBits(index, x, function)
       }
-    case .input, .open, .truncate, .combine, .addWeight, .rotate, .sum, .pairDifference, .pairMerge,
-      .padKeys, .padRows, .lastRow, .output:
+    case .input, .open, .truncate, .combine, .addWeight, .addDistance, .rotate, .sum,
+      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       break
     }
   }

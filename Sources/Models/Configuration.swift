@@ -9,9 +9,15 @@ import Checkpoints
 /// otherwise, which is how the libraries that write these files read it.
 struct Configuration {
   private let value: JSON
+  /// What the library that defines the family takes where a key is absent; null is not absent.
+  var defaults: [String: JSON] = [:]
+  /// What stands before every key, such as "text_config.", and is not said of it.
+  var scope = ""
   private(set) var problems = ProblemList()
   /// Every key that was asked for, once, in order, with what is read from it.
   private(set) var fields: [FamilyDescription.Field] = []
+  /// The output that a head gives, where one is wanted.
+  var output: ModelOutput?
 
   init(_ value: JSON, source: String) throws(InputError) {
     guard case .object = value else { throw InputError(source, "expected a JSON object") }
@@ -19,17 +25,27 @@ struct Configuration {
   }
 
   mutating func fail(_ key: String, _ cause: String) {
-    problems.add("\(Checkpoint.configurationFileName) \(key): \(cause)")
+    problems.add("\(Checkpoint.configurationFileName) \(scope)\(key): \(cause)")
   }
 
-  /// The value at `key`, which may be null, or nil where there is none.
+  /// The value at `key`, which may be null, or the default; nil where there is neither.
   func find(_ key: String) -> JSON? {
     var result: JSON? = value
-    for part in key.split(separator: ".") {
-      guard case .object(let members)? = result else { return nil }
+    for part in (scope + key).split(separator: ".") {
+      guard case .object(let members)? = result else { return defaults[key] }
       result = members[String(part)]
     }
-    return result
+    return result ?? defaults[key]
+  }
+
+  /// Reads settings that only heads with `outputs` have: faults count where one of these is wanted.
+  mutating func settings<Value>(
+    of outputs: ModelOutput..., read: (inout Configuration) -> Value
+  ) -> Value {
+    let earlier = problems
+    let value = read(&self)
+    if !outputs.contains(where: { $0 == output }) { problems = earlier }
+    return value
   }
 
   /// Lists `key` among those that are read.
@@ -40,7 +56,7 @@ struct Configuration {
     fields.append(FamilyDescription.Field(key: key, meaning: meaning))
   }
 
-  /// Whether `key` is there and not null.
+  /// Whether `key` is there or has a default, and is not null.
   func has(_ key: String) -> Bool { (find(key) ?? .null) != .null }
 
   /// The first of `keys` that is there, or the first of all.
@@ -48,7 +64,7 @@ struct Configuration {
 
   /// An integer that must be there, or nil after collecting the fault.
   mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
-    note(key, "integer")
+    note(key, "integer" + (defaults[key].map { ", else \($0.text)" } ?? ""))
     return checkedInteger(key, in: range)
   }
 
@@ -58,19 +74,8 @@ struct Configuration {
   mutating func integer(
     _ key: String, in range: ClosedRange<Int>, fallback: Int?, meaning: String
   ) -> Int? {
-    note(key, "integer, else \(meaning)")
+    note(key, "integer, else \(defaults[key]?.text ?? meaning)")
     return has(key) ? checkedInteger(key, in: range) : fallback
-  }
-
-  /// An integer, `fallback` where it is absent, or what `null` is where it is null or there is no
-  /// fallback; nil after collecting a fault.
-  mutating func integer(
-    _ key: String, in range: ClosedRange<Int>, fallback: Int?, null: Int?, meaning: String
-  ) -> Int? {
-    guard let fallback, find(key) == nil else {
-      return integer(key, in: range, fallback: null, meaning: fallback?.description ?? meaning)
-    }
-    return integer(key, in: range, fallback: fallback, meaning: "\(fallback)")
   }
 
   private mutating func checkedInteger(_ key: String, in range: ClosedRange<Int>) -> Int? {
@@ -111,6 +116,12 @@ struct Configuration {
     return number
   }
 
+  /// A positive number, or nil where there is none, or a fault has been collected.
+  mutating func optionalNumber(_ key: String) -> Double? {
+    note(key, "positive number, or null")
+    return has(key) ? positiveNumber(key) : nil
+  }
+
   /// True or false, or `fallback` where it is absent; nil after collecting a fault.
   mutating func bool(_ key: String, fallback: Bool) -> Bool? {
     note(key, "true or false, else \(fallback)")
@@ -129,7 +140,7 @@ struct Configuration {
   mutating func choice<Value>(
     _ key: String, among values: KeyValuePairs<String, Value>, fallback: String?
   ) -> Value? {
-    guard let fallback = fallback ?? text(key) else {
+    guard let fallback = text(key) ?? fallback else {
       fail(key, has(key) ? "expected a string" : "missing key")
       return nil
     }
@@ -151,11 +162,60 @@ struct Configuration {
     return known ?? .gelu
   }
 
-  /// The length of a sliding window, or nil where there is none; `fallback` is what the library
-  /// takes where the key is absent.
-  mutating func window(_ key: String, fallback: Int?) -> Int? {
-    integer(
-      key, in: Limits.positions, fallback: fallback, null: nil, meaning: "the whole text")
+  /// The length of a sliding window, or nil where there is none.
+  mutating func window(_ key: String = "sliding_window") -> Int? {
+    integer(key, in: Limits.positions, fallback: nil, meaning: "the whole text")
+  }
+
+  /// For each of `count` layers what `values` has for its string in the array at `key`, or what
+  /// `fallback` says; nil after collecting a fault.
+  ///
+  /// - Parameter meaning: what `fallback` is, for listings.
+  mutating func layers<Value>(
+    _ key: String, count: Int, among values: KeyValuePairs<String, Value>,
+    fallback: (Int) -> Value, meaning: String
+  ) -> [Value]? {
+    let expected = values.map { JSON.string($0.key).text }.joined(separator: " or ")
+    note(key, "\(expected) for each layer, else \(meaning)")
+    guard has(key) else { return (0..<count).map(fallback) }
+    guard case .array(let elements)? = find(key), elements.count == count else {
+      fail(key, "expected an array of \(count) strings")
+      return nil
+    }
+    var result: [Value] = []
+    for element in elements {
+      guard let entry = values.first(where: { .string($0.key) == element }) else {
+        fail(key, "\(Configuration.shortText(element)) is not implemented, only \(expected) is")
+        return nil
+      }
+      result.append(entry.value)
+    }
+    return result
+  }
+
+  /// The strings of the array at `key`; empty where it is no such array.
+  func texts(_ key: String) -> [String] {
+    guard case .array(let elements)? = find(key) else { return [] }
+    return elements.compactMap { if case .string(let text) = $0 { text } else { nil } }
+  }
+
+  /// The numbers of the array at `key`; nil after collecting that it is none, or that one is not in
+  /// `range`.
+  mutating func numbers(_ key: String, in range: ClosedRange<Double>) -> [Double]? {
+    note(key, "array of numbers")
+    guard case .array(let elements)? = find(key) else {
+      fail(key, "expected an array of numbers")
+      return nil
+    }
+    var result: [Double] = []
+    for element in elements {
+      guard case .number(let number) = element, range.contains(number) else {
+        fail(key, "\(Configuration.shortText(element)) is not in \(range)")
+        return nil
+      }
+      result.append(number)
+    }
+    return result
   }
 
   /// The string at `key`, or nil.

@@ -9,6 +9,15 @@ struct BuiltModel {
   var bindings: [String: WeightBinding]
   /// Checkpoint keys that the family is known to have and inference does not use.
   var unusedKeys: Set<String>
+  /// Whether the token table serves as the output matrix, too.
+  var isTied: Bool
+  /// Keys of heads of the family that are not used.
+  var headKeys: Set<String> = []
+  /// What the user should know about the choice of the output.
+  var notices: [String] = []
+
+  /// Of all tensors that weights are taken from.
+  var keys: Set<String> { Set(bindings.values.flatMap { $0.tensors.map(\.key) }) }
 }
 
 /// Families by `model_type`. Each reads every setting first, and then states what it is made of.
@@ -18,36 +27,58 @@ enum Family: String, CaseIterable {
   case bert
   case llama
   case mistral
+  case qwen2
+  case qwen3
+  case gemma
+  case gemma2
+  case gemma3Text = "gemma3_text"
+  case gemma3
+  case phi3
+  case olmo2
+  case stablelm
+  case starcoder2
+  case gptNeoX = "gpt_neox"
+  case gptj
+  case falcon
+  case bloom
   case chatglm
+  case distilbert
+  case roberta
+  case xlmRoberta = "xlm-roberta"
+  case mpnet
+  case electra
+  case modernbert
+  case t5
 
-  /// Architecture in a few words.
-  var summary: String {
-    switch self {
-    case .opt: "decoder, learned positions, LayerNorm before each part, ReLU, tied output"
-    case .gpt2: "decoder, learned positions, LayerNorm before each part, GELU"
-    case .bert: "encoder, learned positions and segments, LayerNorm after each part, GELU"
-    case .llama: "decoder, rotary positions, RMSNorm, SwiGLU, grouped-query attention"
-    case .mistral: "as llama"
-    case .chatglm: "ChatGLM-6B: prefix decoder, two rotary positions, scaled residuals, GELU"
-    }
-  }
-
-  /// Nil after collecting why the settings describe no model.
-  func build(_ configuration: inout Configuration, tensorNames: Set<String>) -> BuiltModel? {
-    configuration.requireAbsent("quantization_config")
-    return describe(&configuration, tensorNames: tensorNames)?.build()
-  }
-
-  private func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
+  func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
     -> TransformerDescription?
   {
     switch self {
     case .opt: OPT.describe(&configuration, tensorNames: tensorNames)
     case .gpt2: GPT2.describe(&configuration, tensorNames: tensorNames)
-    case .bert: BERT.describe(&configuration, tensorNames: tensorNames)
     case .chatglm: ChatGLM.describe(&configuration, tensorNames: tensorNames)
+    case .qwen2, .qwen3:
+      Qwen.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .gemma, .gemma2, .gemma3Text, .gemma3:
+      Gemma.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .phi3: Phi3.describe(&configuration, tensorNames: tensorNames)
+    case .olmo2: OLMo2.describe(&configuration, tensorNames: tensorNames)
+    case .stablelm: StableLM.describe(&configuration, tensorNames: tensorNames)
+    case .starcoder2: StarCoder2.describe(&configuration, tensorNames: tensorNames)
+    case .gptNeoX: GPTNeoX.describe(&configuration, tensorNames: tensorNames)
+    case .gptj: GPTJ.describe(&configuration, tensorNames: tensorNames)
+    case .bert: BERT.describe(&configuration, tensorNames: tensorNames)
+    case .falcon: Falcon.describe(&configuration, tensorNames: tensorNames)
+    case .bloom: BLOOM.describe(&configuration, tensorNames: tensorNames)
     case .llama, .mistral:
       LLaMA.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .distilbert: DistilBERT.describe(&configuration, tensorNames: tensorNames)
+    case .roberta, .xlmRoberta:
+      RoBERTa.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .mpnet: MPNet.describe(&configuration, tensorNames: tensorNames)
+    case .electra: ELECTRA.describe(&configuration, tensorNames: tensorNames)
+    case .modernbert: ModernBERT.describe(&configuration, tensorNames: tensorNames)
+    case .t5: T5.describe(&configuration, tensorNames: tensorNames)
     }
   }
 
@@ -65,4 +96,5 @@ enum Limits {
   static let layerCount = 1...4096
   static let vocabulary = 1...(1 << 24)
   static let positions = 1...(1 << 24)
+  static let classes = 1...(1 << 16)
 }

@@ -49,7 +49,10 @@ struct AttentionShape {
 }
 
 extension FloatInterpreter {
-  static func softCap(_ x: Double, _ cap: Double) -> Double { cap * tanh(x / cap) }
+  /// cap * tanh(x / cap), or what the function table has instead.
+  func softCap(_ cap: Double, name: String) -> FunctionTable.Function {
+    functions.softCaps[name] ?? { cap * tanh($0 / cap) }
+  }
 
   /// layerNorm where it is centred, else rmsNorm; `observe` is told variances or mean squares.
   func normalise(
@@ -157,6 +160,7 @@ extension FloatInterpreter {
         query, view, key, keyView, transposed: true, scale: Float(shape.settings.scale),
         into: &scores, square)
       let bias = shape.bias(of: head)
+      var seenUncapped: [Float] = []
       var seenScores: [Float] = []
       var seenCentred: [Float] = []
       var seenSums: [Float] = []
@@ -164,9 +168,9 @@ extension FloatInterpreter {
         let keys = shape.keys(of: row)
         let allowed = row * count + keys.lowerBound..<row * count + keys.upperBound
         if let cap = shape.settings.softCap {
-          for index in allowed {
-            scores[index] = Float(FloatInterpreter.softCap(Double(scores[index]), cap))
-          }
+          if observe != nil { seenUncapped += scores[allowed] }
+          let function = softCap(cap, name: name)
+          for index in allowed { scores[index] = Float(function(Double(scores[index]))) }
         }
         if let bias {
           for index in allowed { scores[index] += bias(index - row * count - row) }
@@ -181,6 +185,7 @@ extension FloatInterpreter {
       }
       MatrixProduct.multiply(
         scores, square, value, keyView, transposed: false, into: &result, view)
+      if !seenUncapped.isEmpty { observe?(.uncappedScores, seenUncapped) }
       observe?(.scores, seenScores)
       observe?(.centredScores, seenCentred)
       if !seenSums.isEmpty { observe?(.denominator, seenSums) }

@@ -34,8 +34,7 @@ extension FloatInterpreter {
   /// [rows.count, width] outputs, and one variance a row.
   ///
   /// - Throws: `InputError` where a weight cannot be read.
-  public func observe(rows: [TokenRow], _ observe: @escaping Observer) throws(InputError)
-  {
+  public func observe(rows: [TokenRow], _ observe: @escaping Observer) throws(InputError) {
     var batch = TextBatch()
     for row in rows { batch.append(row.token, at: row.position) }
     var values: [[Float]] = []

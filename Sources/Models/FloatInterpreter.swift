@@ -45,6 +45,9 @@ public struct FloatInterpreter: Sendable {
     try self.init(loaded.model, weights: loaded, functions: functions, memory: memory)
   }
 
+  /// What weights and activations may take.
+  public var memory: MemoryBudget { weights.memory }
+
   /// Same model and weights with other functions.
   public func replacing(_ functions: FunctionTable) -> FloatInterpreter {
     FloatInterpreter(self, functions: functions)
@@ -247,7 +250,8 @@ public struct FloatInterpreter: Sendable {
     case .scale(let input, let factor):
       return values[input].map { Float(Double($0) * factor) }
     case .softCap(let input, let cap):
-      return values[input].map { Float(FloatInterpreter.softCap(Double($0), cap)) }
+      let function = softCap(cap, name: node.name)
+      return values[input].map { Float(function(Double($0))) }
     case .pool(let input, let pooling):
       return pool(values[input], batch, width: node.width, pooling)
     }

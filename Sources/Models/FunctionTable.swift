@@ -12,6 +12,8 @@ public struct FunctionTable: Sendable {
   public var activations: [String: Function] = [:]
   /// For attention nodes: turns the scaled scores of a row's allowed keys into their weights.
   public var softmaxes: [String: RowFunction] = [:]
+  /// For attention nodes with a soft cap, and softCap nodes: the function of a score or an element.
+  public var softCaps: [String: Function] = [:]
   /// For layerNorm nodes: the reciprocal square root of variance plus epsilon; for rmsNorm nodes:
   /// that of the mean square plus epsilon.
   public var reciprocalSquareRoots: [String: Function] = [:]

@@ -16,23 +16,27 @@ enum GPT2 {
     let activation = configuration.activation("activation_function", fallback: "gelu_new")
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
     configuration.require("scale_attn_weights", oneOf: [true], fallback: true)
-    configuration.require("scale_attn_by_inverse_layer_idx", oneOf: [false], fallback: false)
+    let isScaledByLayer = configuration.bool("scale_attn_by_inverse_layer_idx", fallback: false)
     configuration.require("add_cross_attention", oneOf: [false], fallback: false)
-    guard let sizes, let epsilon, let isTied else { return nil }
+    guard let sizes, let epsilon, let isTied, let isScaledByLayer else { return nil }
 
     let (query, key, value) = FusedProjection.blocks(sizes).parts("attn.c_attn")
-    let layer = LayerDescription(
-      attention: AttentionDescription(
-        query: query, key: key, value: value, output: .init("attn.c_proj")),
-      feedForward: FeedForwardDescription(
-        activation: activation, up: .init("mlp.c_fc"), down: .init("mlp.c_proj")),
-      attentionNorms: NormPlaces(input: .layer("ln_1", epsilon)),
-      feedForwardNorms: NormPlaces(input: .layer("ln_2", epsilon)))
+    let headScale = 1 / Double(sizes.headWidth).squareRoot()
+    let layers = (0..<sizes.layerCount).map { index in
+      LayerDescription(
+        attention: AttentionDescription(
+          query: query, key: key, value: value, output: .init("attn.c_proj"),
+          scale: isScaledByLayer ? headScale / Double(index + 1) : nil),
+        feedForward: FeedForwardDescription(
+          activation: activation, up: .init("mlp.c_fc"), down: .init("mlp.c_proj")),
+        attentionNorms: NormPlaces(input: .layer("ln_1", epsilon)),
+        feedForwardNorms: NormPlaces(input: .layer("ln_2", epsilon)))
+    }
     return TransformerDescription(
       family: .gpt2, kind: .decoder, sizes: sizes, names: names(of: tensorNames),
       embedding: EmbeddingDescription(
         tokens: "wte.weight", positions: ("wpe.weight", sizes.positions, 0)),
-      layerKey: "h.", layers: Array(repeating: layer, count: sizes.layerCount),
+      layerKey: "h.", layers: layers,
       finalNorm: .layer("ln_f", epsilon),
       head: .logits(
         isTied: isTied, .init("lm_head", bias: false, stored: .init(layout: .outputsInputs))),

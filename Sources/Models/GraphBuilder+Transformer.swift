@@ -16,7 +16,10 @@ extension TransformerDescription {
         family: family.rawValue, kind: kind, output: head.output, vocabularySize: sizes.vocabulary,
         maximumPositions: sizes.positions, nodes: graph.nodes, weights: graph.weightShapes,
         contextMarkers: contextMarkers),
-      bindings: graph.bindings, unusedKeys: Set((unusedKeys + tied).map(names.storedKey)))
+      bindings: graph.bindings,
+      unusedKeys: Set((unusedKeys + tied).map(names.storedKey) + unusedNames)
+        .subtracting(graph.bindings.values.flatMap { $0.tensors.map(\.key) }),
+      isTied: head.scores?.isTied ?? false)
   }
 }
 
@@ -24,9 +27,11 @@ extension GraphBuilder {
   mutating func embedding(_ embedding: EmbeddingDescription, _ sizes: TransformerSizes)
     -> ModelValue
   {
-    let width = embedding.width ?? sizes.width
-    let tokens = scaledWeight(
-      "embedTokens", [sizes.vocabulary, width], key: embedding.tokens, factor: embedding.scale)
+    let stored = embedding.width ?? sizes.width
+    let width = embedding.tokenProjection == nil ? stored : sizes.width
+    let tokens = weight(
+      "embedTokens", [sizes.vocabulary, stored], key: embedding.tokens, factor: embedding.scale)
+    if let projection = embedding.tokenProjection { project(tokens, by: projection, to: width) }
     let positions = embedding.positions.map {
       weight("embedPositions", [$0.rowCount, width], key: $0.key)
     }
@@ -124,13 +129,14 @@ extension GraphBuilder {
     let count = scores.rowCount ?? sizes.vocabulary
     guard scores.isTied else {
       return linear(
-        node, input, outputs: count, weight: "lmHead", bias: "lmHeadBias", scores.matrix)
+        node, input, outputs: count, weight: GraphBuilder.outputWeight, bias: "lmHeadBias",
+        scores.matrix)
     }
     // The table as it is stored, where tokens are scaled.
     let table =
-      embedding.scale == 1
+      embedding.scale == 1 && embedding.tokenProjection == nil
       ? "embedTokens"
-      : weight("lmHead", [count, nodes[input].width], key: embedding.tokens)
+      : weight(GraphBuilder.outputWeight, [count, nodes[input].width], key: embedding.tokens)
     let bias = scores.matrix.bias.map { weight("lmHeadBias", [count], key: $0) }
     return append(node, width: count, .linear(input, weight: table, bias: bias))
   }

@@ -7,15 +7,15 @@ enum LLaMA {
   static func describe(
     _ configuration: inout Configuration, family: Family, tensorNames: Set<String>
   ) -> TransformerDescription? {
-    var keys = TransformerSizes.Keys.grouped
-    if family == .mistral { keys.keyHeadFallback = 8 }
-    let sizes = TransformerSizes(&configuration, keys)
+    if family == .mistral {
+      configuration.defaults = ["num_key_value_heads": 8, "sliding_window": 4096]
+    }
+    let sizes = TransformerSizes(&configuration, .grouped)
     let epsilon = configuration.positiveNumber("rms_norm_eps", fallback: 1e-6)
     let activation = configuration.activation("hidden_act", fallback: "silu")
     let isTied = configuration.bool("tie_word_embeddings", fallback: false)
     let rotary = RotarySettings(&configuration)
-    let window = configuration.window(
-      "sliding_window", fallback: family == .mistral ? 4096 : nil)
+    let window = configuration.window()
     let hasBias = configuration.bool("attention_bias", fallback: false)
     let hasInnerBias = configuration.bool("mlp_bias", fallback: false)
     configuration.requireEach("layer_types", "full_attention")

@@ -12,6 +12,7 @@ struct ModelDraft {
 
   private let checkpoint: Checkpoint
   private let family: Family
+  private let request: OutputRequest
   let names: TensorNames
   private(set) var built: BuiltModel
   private(set) var problems: ProblemList
@@ -23,37 +24,51 @@ struct ModelDraft {
 
   /// Builds under the names that fit the family best.
   /// - Throws: one `InputError` with all settings where they leave no graph to build.
-  init(_ checkpoint: Checkpoint, family: Family) throws(InputError) {
+  init(
+    _ checkpoint: Checkpoint, family: Family, request: OutputRequest = OutputRequest()
+  ) throws(InputError) {
     var best: (names: TensorNames, built: BuiltModel, problems: ProblemList, missing: Int)?
     for names in TensorNames.candidates(of: checkpoint.source) {
-      let (built, problems) = try ModelDraft.build(family, checkpoint, names: names)
+      let (built, problems) = try ModelDraft.build(
+        family, checkpoint, names: names, request: request)
       guard let built else {
         throw problems.error(source: checkpoint.source.path)
           ?? InputError(checkpoint.configurationPath, "describes no model")
       }
       let present = names.names
-      let missing = Set(built.bindings.values.map(\.key)).subtracting(present).count
+      let missing = built.keys.subtracting(present).count
       if missing < best?.missing ?? Int.max { best = (names, built, problems, missing) }
       if missing == 0 { break }
     }
     guard let best else { throw InputError(checkpoint.source.path, "describes no model") }
     self.checkpoint = checkpoint
     self.family = family
+    self.request = request
     names = best.names
     built = best.built
     problems = best.problems
-    notices = [best.names.notice].compactMap { $0 }
+    notices = [best.names.notice, ModelDraft.codeNotice(checkpoint, family)].compactMap { $0 }
+  }
+
+  /// What to say of a checkpoint that names code of its own; ChatGLM is read as its code has it.
+  private static func codeNotice(_ checkpoint: Checkpoint, _ family: Family) -> String? {
+    guard family != .chatglm, case .object(let members) = checkpoint.configuration,
+      case .object(let classes)? = members["auto_map"], !classes.isEmpty
+    else { return nil }
+    return "\(Checkpoint.configurationFileName) auto_map names code of the model's own, which is "
+      + "not run: it is read as any \(family.rawValue)"
   }
 
   private static func build(
-    _ family: Family, _ checkpoint: Checkpoint, names: TensorNames, changes: [String: JSON] = [:]
+    _ family: Family, _ checkpoint: Checkpoint, names: TensorNames, request: OutputRequest,
+    changes: [String: JSON] = [:]
   ) throws(InputError) -> (BuiltModel?, ProblemList) {
     var settings = checkpoint.configuration
     if case .object(let members) = settings {
       settings = .object(members.merging(changes, uniquingKeysWith: { $1 }))
     }
     var configuration = try Configuration(settings, source: checkpoint.configurationPath)
-    let built = family.build(&configuration, tensorNames: names.names)
+    let built = family.build(&configuration, tensorNames: names.names, request)
     return (built, configuration.problems)
   }
 
@@ -61,13 +76,29 @@ struct ModelDraft {
   private func rebuilt(_ key: String, _ value: JSON) throws(InputError) -> BuiltModel? {
     var all = changes
     all[key] = value
-    let (other, found) = try ModelDraft.build(family, checkpoint, names: names, changes: all)
+    let (other, found) = try ModelDraft.build(
+      family, checkpoint, names: names, request: request, changes: all)
     return problems.isEmpty == found.isEmpty ? other : nil
   }
 
   private func tensor(_ binding: WeightBinding) -> TensorDescription? {
     try? checkpoint.source.tensor(names.storedName(binding.key))
   }
+
+  mutating func note(_ text: String) { notices.append(text) }
+
+  /// Whether tokens are looked up in the tensor of `binding`, or it makes the logits.
+  func isTable(_ binding: WeightBinding) -> Bool {
+    isOutput(binding) || built.tokenTable.map { built.bindings[$0]?.key } == binding.key
+  }
+
+  /// Whether the tensor of `binding` makes the logits.
+  func isOutput(_ binding: WeightBinding) -> Bool {
+    built.bindings[GraphBuilder.outputWeight]?.key == binding.key
+  }
+
+  /// Whether one matrix does both.
+  var isTied: Bool { built.isTied }
 
   /// Takes as many tokens as the token table has rows, where `vocab_size` says otherwise.
   ///
@@ -101,16 +132,22 @@ struct ModelDraft {
   /// Takes the output matrix that a tied model's file holds, where it is another than the token
   /// table, and where it is the only one of the two.
   mutating func takeOutput() throws(InputError) {
-    guard let tableName = built.tokenTable, built.outputWeight == tableName,
-      let own = try rebuilt(ModelDraft.tieKey, false), let outputName = own.outputWeight,
-      outputName != tableName, let table = built.bindings[tableName],
-      let output = own.bindings[outputName], let matrix = tensor(output)
+    guard built.isTied, let tableName = built.tokenTable, var table = built.bindings[tableName],
+      let own = try rebuilt(ModelDraft.tieKey, false), !own.isTied,
+      let output = own.bindings[GraphBuilder.outputWeight], let matrix = tensor(output)
     else { return }
     guard let stored = tensor(table) else {
-      built.bindings[tableName] = output
+      for name in [tableName, GraphBuilder.outputWeight] {
+        built.bindings[name]?.key = output.key
+        built.bindings[name]?.storedShape = output.storedShape
+        built.bindings[name]?.isTransposed = output.isTransposed
+      }
       built.unusedKeys.remove(output.key)
+      built.headKeys.remove(output.key)
       return
     }
+    // Tokens may be scaled, scores are not.
+    table.factor = 1
     guard try !areEqual(table, stored, output, matrix) else { return }
     changes[ModelDraft.tieKey] = false
     built = own
@@ -132,10 +169,10 @@ struct ModelDraft {
     let count = table.elementCount
     for first in stride(from: 0, to: count, by: ModelDraft.comparedElementCount) {
       let part = first..<min(first + ModelDraft.comparedElementCount, count)
-      let left = try table.floats(in: part) { (range) throws(InputError) in
+      let left = try table.floats(in: part) { (_, range) throws(InputError) in
         try source.floats(stored.name, in: range)
       }
-      let right = try output.floats(in: part) { (range) throws(InputError) in
+      let right = try output.floats(in: part) { (_, range) throws(InputError) in
         try source.floats(matrix.name, in: range)
       }
       if left != right { return false }
@@ -151,12 +188,5 @@ extension BuiltModel {
       if case .embed(let tokens, _, _, _) = node.operation { return tokens }
     }
     return nil
-  }
-
-  /// The matrix that makes a decoder's logits.
-  var outputWeight: String? {
-    guard model.kind == .decoder, case .linear(_, let weight, _)? = model.nodes.last?.operation
-    else { return nil }
-    return weight
   }
 }

@@ -25,18 +25,16 @@ struct NameTable {
   static let plain = NameTable(name: "PyTorch") { $0 }
 
   /// Keys after the first of `prefixes` under which the checkpoint holds `key`, else after the
-  /// first of all; the output matrix has no prefix.
+  /// first of all; those that begin with one of `outside`, such as "lm_head", have no prefix.
   static func prefixed(
     _ prefixes: [String], of key: String, in tensorNames: Set<String>,
-    matrices: MatrixLayout = .outputsInputs
+    matrices: MatrixLayout = .outputsInputs, outside: Set<Substring> = ["lm_head"]
   ) -> NameTable {
     let prefix = Family.prefix(of: key, among: prefixes, in: tensorNames)
     return NameTable(name: "PyTorch", matrices: matrices) {
-      $0 == outputKey ? $0 : prefix + $0
+      outside.contains($0.prefix { $0 != "." }) ? $0 : prefix + $0
     }
   }
-
-  static let outputKey = "lm_head.weight"
 
   /// What stands before `suffix` in the first tensor name, in order, that ends with it.
   static func root(before suffix: String, in tensorNames: Set<String>) -> String? {

@@ -7,8 +7,11 @@ public enum Observation: String, Sendable, CaseIterable {
   /// layerNorm: variance of each row of its input, rmsNorm: mean of the squares; without epsilon,
   /// [positions].
   case variance
-  /// attention: scaled scores of the allowed pairs only, by head, query position, key position.
+  /// attention: scaled scores of the allowed pairs only, by head, query position, key position;
+  /// soft-capped and biased where they are.
   case scores
+  /// attention with a soft cap: the same before it.
+  case uncappedScores
   /// attention: the same less the largest score of their head and query position.
   case centredScores
   /// attention: sums of exp(centred score), one for each head and query position; not where a

@@ -92,7 +92,9 @@ struct Quantisation {
   }
 
   private static func isPacked(_ tensor: TensorDescription) -> Bool {
-    if [".qweight", ".weight_packed", ".W_q"].contains(where: tensor.name.hasSuffix) { return true }
+    if [".qweight", ".weight_packed", ".W_q"].contains(where: tensor.name.hasSuffix) {
+      return true
+    }
     guard tensor.name.hasSuffix(".weight") else { return false }
     switch tensor.type {
     case .uint32, .uint8, .int8, .int32: return true

@@ -16,25 +16,21 @@ struct TransformerSizes {
   /// Length of the longest text.
   var positions: Int
 
-  /// Where config.json has them, and what the library takes where a key is absent.
+  /// Where config.json has them.
   struct Keys {
     /// Of several, the first that is there counts.
     var width = ["hidden_size"]
-    var innerWidth = "intermediate_size"
+    /// Nil where it is a fixed multiple of the width.
+    var innerWidth: String? = "intermediate_size"
     /// Multiple of the width that stands for an absent inner width; nil where it must be there.
     var innerWidthMultiple: Int?
     var headCount = ["num_attention_heads"]
     /// Nil where there are as many key heads as query heads.
     var keyHeadCount: String?
-    /// Key heads where the key is absent; nil is as many as query heads.
-    var keyHeadFallback: Int?
     /// Nil where heads divide the width.
     var headWidth: String?
-    /// Head width where the key is absent; nil is width / heads.
-    var headWidthFallback: Int?
     var layerCount = ["num_hidden_layers"]
     var positions = ["max_position_embeddings"]
-    var positionFallback: Int?
 
     /// As BERT and its descendants have them.
     static let plain = Keys()
@@ -47,43 +43,35 @@ struct TransformerSizes {
     let widthKey = configuration.present(among: keys.width)
     let headKey = configuration.present(among: keys.headCount)
     let width = configuration.integer(widthKey, in: Limits.width)
+    let multiple = keys.innerWidthMultiple.flatMap { multiple in width.map { multiple * $0 } }
     let inner =
-      if let multiple = keys.innerWidthMultiple {
-        configuration.integer(
-          keys.innerWidth, in: Limits.width, fallback: width.map { multiple * $0 },
-          meaning: "\(multiple) * \(widthKey)")
-      } else {
-        configuration.integer(keys.innerWidth, in: Limits.width)
-      }
+      keys.innerWidth.map { key in
+        keys.innerWidthMultiple == nil
+          ? configuration.integer(key, in: Limits.width)
+          : configuration.integer(
+            key, in: Limits.width, fallback: multiple,
+            meaning: "\(keys.innerWidthMultiple ?? 1) * \(widthKey)")
+      } ?? multiple
     let heads = configuration.integer(headKey, in: Limits.width)
     let keyHeads = keys.keyHeadCount.map {
       configuration.integer(
-        $0, in: Limits.width, fallback: keys.keyHeadFallback, null: heads, meaning: headKey)
+        $0, in: Limits.width, fallback: heads, meaning: headKey)
     }
     let divided = heads.flatMap { heads in width.map { $0 / heads } }
     let headWidth = keys.headWidth.map {
       configuration.integer(
-        $0, in: Limits.width, fallback: keys.headWidthFallback, null: divided,
-        meaning: "\(widthKey) / \(headKey)")
+        $0, in: Limits.width, fallback: divided, meaning: "\(widthKey) / \(headKey)")
     }
     let layers = configuration.integer(
       configuration.present(among: keys.layerCount), in: Limits.layerCount)
     let vocabulary = configuration.integer("vocab_size", in: Limits.vocabulary)
-    let positionKey = configuration.present(among: keys.positions)
-    let positions =
-      if let fallback = keys.positionFallback {
-        configuration.integer(
-          positionKey, in: Limits.positions, fallback: fallback, meaning: "\(fallback)")
-      } else {
-        configuration.integer(positionKey, in: Limits.positions)
-      }
+    let positions = configuration.integer(
+      configuration.present(among: keys.positions), in: Limits.positions)
     guard let width, let inner, let heads, let layers, let vocabulary, let positions,
       let keyHeads = keyHeads ?? heads, let headWidth = headWidth ?? divided
     else { return nil }
 
-    let headWidthIsStated =
-      keys.headWidth.map { configuration.has($0) || keys.headWidthFallback != nil } ?? false
-    if !headWidthIsStated, !width.isMultiple(of: heads) {
+    if !(keys.headWidth.map(configuration.has) ?? false), !width.isMultiple(of: heads) {
       configuration.fail(headKey, "\(heads) heads do not divide the hidden size \(width)")
       return nil
     }

@@ -110,8 +110,8 @@ extension SecureProgram {
           layout: .tiles(planeCount: function.circuit.planeCount(knots: knots)))
         return results + parts + [bits]
       }
-    case .input, .open, .truncate, .combine, .addWeight, .rotate, .sum, .pairDifference, .pairMerge,
-      .padKeys, .padRows, .lastRow, .output:
+    case .input, .open, .truncate, .combine, .addWeight, .addDistance, .rotate, .sum,
+      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       return []
     }
   }

@@ -57,7 +57,8 @@ extension SecureProgram {
         if words > 0 { busyRounds.insert(rounds[node.outputs.lowerBound]) }
       case .linear(let x, let weight):
         cost.productCount += step.rowCount(values[x].shape.rows) * weights[weight].elementCount
-      case .scores(_, let key, let heads, let keyHeads), .mix(_, let key, let heads, let keyHeads):
+      case .scores(_, let key, let heads, let keyHeads, _),
+        .mix(_, let key, let heads, let keyHeads):
         let width = (values[key].shape.width ?? 0) / keyHeads
         cost.productCount += 2 * width * count(node.reads(in: self, heads: heads))
       case .piecewiseLinear(let x, let function):
@@ -70,9 +71,9 @@ extension SecureProgram {
           cost.openedWordCount += words
           busyRounds.insert(rounds[x] + 1 + round)
         }
-      case .input, .view, .truncate, .scale, .multiply, .polynomial, .combine, .addWeight, .rotate,
-        .sum,
-        .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
+      case .input, .view, .truncate, .scale, .multiply, .polynomial, .combine, .addWeight,
+        .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
+        .firstRow, .meanRow, .output:
         break
       }
     }

@@ -79,9 +79,10 @@ extension SessionStep {
     return result
   }
 
-  /// Zero columns appended to each run, up to the rows of the session.
+  /// Zero columns appended to each run, up to the keys of a text as long as the session.
   public func padKeys(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
-    let wide = ValueShape(shape.rows, .sessionKeys(heads: shape.columns.runCount))
+    let wide = ValueShape(
+      shape.rows, .sessionKeys(heads: shape.columns.runCount, window: shape.columns.window))
     var result = [UInt64](repeating: 0, count: elementCount(wide))
     for (run, padded) in zip(
       runs(shape, count: shape.columns.runCount), runs(wide, count: shape.columns.runCount))
@@ -97,6 +98,21 @@ extension SessionStep {
   public func padRows(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
     let padded = elementCount(ValueShape(.session, shape.columns))
     return words + [UInt64](repeating: 0, count: padded - words.count)
+  }
+
+  /// The first row of a value of fixed width.
+  public func firstRow(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
+    Array(words.prefix(shape.width ?? 0))
+  }
+
+  /// The sum of all rows of a value of fixed width, times 2^fractionalBits / rows, rounded.
+  public func meanRow(_ words: [UInt64], _ shape: ValueShape, fractionalBits: Int) -> [UInt64] {
+    let width = shape.width ?? 1
+    let count = UInt64(rowCount(shape.rows))
+    let factor = (1 << UInt64(fractionalBits) + count / 2) / count
+    var sums = [UInt64](repeating: 0, count: width)
+    for (index, word) in words.enumerated() { sums[index % width] &+= word }
+    return sums.map { $0 &* factor }
   }
 
   /// The last row of a value of fixed width; the last rows of all steps where they are one.

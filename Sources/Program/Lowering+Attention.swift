@@ -14,30 +14,27 @@ extension Lowering {
   /// of one a key. Scores exist for allowed keys only, and an encoder's missing keys get weights of
   /// zero after the kernel: no mask is ever added to a score.
   mutating func attention(
-    _ index: Int, query: FixedValue, key: FixedValue, value: FixedValue, heads: Int, keyHeads: Int,
-    form: SoftmaxForm
+    _ index: Int, query: FixedValue, key: FixedValue, value: FixedValue,
+    _ settings: AttentionSettings, form: SoftmaxForm
   ) throws(InputError) -> FixedValue {
     let name = model.nodes[index].name
-    let keyCount = Double(model.maximumPositions)
-    builder.label = "\(name).scores"
-    let openedQuery = try builder.open(truncated(query))
-    let openedKey = try builder.open(truncated(key))
-    let scoreBound = try calibration.bound(name, .scores) * recipe.headroom
-    let scores = try builder.emit(
-      .scores(query: openedQuery.id, key: openedKey.id, heads: heads, keyHeads: keyHeads),
-      bits: openedQuery.bits + openedKey.bits,
-      bound: scoreBound)
+    let (heads, keyHeads) = (settings.headCount, settings.keyHeadCount)
+    let mostKeys = model.maximumKeyCount(settings)
+    let keyCount = Double(mostKeys)
+    let (scores, range) = try self.scores(index, query: query, key: key, settings)
 
     var argument = scores
-    var domain = -scoreBound...scoreBound
+    var domain = range
     if form.subtractsMaximum {
       builder.label = "\(name).softmax.maximum"
-      let maximum = try self.maximum(of: scores)
+      let maximum = try self.maximum(of: scores, keyCount: mostKeys)
       argument = try builder.emit(
         .combine([Term(scores.id, 1), Term(maximum.id, -1)], constant: 0), bits: scores.bits,
-        bound: 2 * scoreBound)
+        bound: range.upperBound - range.lowerBound)
       domain =
-        -2 * scoreBound...ReplacementSite(.softmax, keyCount: model.maximumPositions).scoreSlack
+        range.lowerBound
+        - range.upperBound...ReplacementSite(.softmax, keyCount: mostKeys)
+        .scoreSlack
     }
 
     builder.label = "\(name).softmax.weights"
@@ -45,7 +42,7 @@ extension Lowering {
     let mixBound = keyCount * weightBound * value.bound
     let mixRoom = ringBits(mixBound) - bits
     var weights = try self.weights(
-      argument, form, on: domain, room: mixRoom,
+      argument, form, on: domain, keyCount: mostKeys, room: mixRoom,
       preferredRoom: ringBits(mixBound) - activationBits(value))
 
     builder.label = "\(name).softmax.reciprocal"

@@ -9,19 +9,38 @@ import Models
 extension Lowering {
   /// The normalisation of `x` by `form`; gamma and beta are left to the consumers, and of an affine
   /// one everything is.
+  ///
+  /// Where no linear layer reads it nothing is left, and gamma costs no round.
   mutating func normalise(
-    _ index: Int, _ x: FixedValue, form: NormalisationForm, gamma: String, beta: String?,
-    isCentred: Bool, epsilon: Double
+    _ index: Int, _ x: FixedValue, form: NormalisationForm, _ settings: Normalisation,
+    isCentred: Bool
   ) throws(InputError) -> LoweredValue {
+    var pending = PendingNormalisation(
+      gamma: settings.gamma, beta: settings.beta, scale: queryScale(index),
+      groupCount: settings.groupCount)
     switch form {
     case .exact:
-      let value = try normalise(index, x, isCentred: isCentred, epsilon: epsilon)
-      return .normalised(value, PendingNormalisation(gamma: gamma, beta: beta))
+      let value = try normalise(index, x, settings, isCentred: isCentred)
+      return hasLinearReaders(index) ? .normalised(value, pending) : .plain(value)
     case .affine(let factor):
-      return .normalised(
-        x,
-        PendingNormalisation(gamma: gamma, beta: beta, factor: factor, isCentred: isCentred))
+      pending.factor = factor * pending.scale
+      pending.isCentred = isCentred
+      if isCentred, settings.groupCount > 1 {
+        // The mean of a group cannot be taken from the rows of a weight.
+        return .plain(try materialise(index, x, pending))
+      }
+      return .normalised(x, pending)
     }
+  }
+
+  /// Whether a linear layer can take gamma and beta of node `index`, or nothing reads it.
+  private func hasLinearReaders(_ index: Int) -> Bool {
+    let consumers = consumers(of: index)
+    return consumers.isEmpty
+      || consumers.contains { consumer in
+        if case .linear = model.nodes[consumer].operation { return true }
+        return false
+      }
   }
 
   /// What is pending of node `index`, carried out: for consumers that are not linear.
@@ -30,15 +49,20 @@ extension Lowering {
   {
     let name = model.nodes[index].name
     let width = model.nodes[index].width
-    let bound = try outputBound(index)
+    let bound = try outputBound(index) * pending.scale
     var value = x
     var factor = pending.factor
     if pending.isCentred {
-      let centred = try self.centred(x, width: width, bound: 2 * x.bound)
+      let centred = try self.centred(
+        x, width: width, groupCount: pending.groupCount, bound: 2 * x.bound)
       value = centred.value
       factor /= centred.shrink
     }
-    let source = WeightFormula(tensor: pending.gamma, factor: factor)
+    guard pending.gamma != nil || factor != 1 else {
+      return try shifted(index, value, by: pending.beta, scale: pending.scale)
+    }
+    let source = WeightFormula(
+      tensor: pending.gamma, runCount: runCount(of: pending.gamma, width: width), factor: factor)
     let precision = self.precision(source, factor: factor)
     // Small factors need more bits; a little less than all of them saves a truncation.
     let wanted = precision.wanted
@@ -47,6 +71,10 @@ extension Lowering {
       value = try builder.rescale(value, to: ringBits(bound) - wanted)
       room = wanted
     }
+    guard pending.gamma != nil else {
+      let scaled = try self.scaled(value, by: factor, bound: bound)
+      return try shifted(index, scaled, by: pending.beta, scale: pending.scale)
+    }
     let scale = builder.weight(
       ProgramWeight(
         name: "\(name).scale", rowCount: 1, columnCount: width,
@@ -54,23 +82,59 @@ extension Lowering {
     let scaled = try builder.emit(
       .scale(builder.open(value).id, weight: scale), bits: value.bits + min(wanted, room),
       bound: bound)
-    guard let beta = pending.beta else { return scaled }
+    return try shifted(index, scaled, by: pending.beta, scale: pending.scale)
+  }
+
+  /// `value` plus `scale` * beta, where there is one.
+  private mutating func shifted(_ index: Int, _ value: FixedValue, by beta: String?, scale: Double)
+    throws(InputError) -> FixedValue
+  {
+    guard let beta else { return value }
+    let width = model.nodes[index].width
     return try addBias(
-      scaled, name: "\(name).shift", source: WeightFormula(tensor: beta), width: width)
+      value, name: "\(model.nodes[index].name).shift",
+      source: WeightFormula(
+        tensor: beta, runCount: runCount(of: beta, width: width), factor: scale), width: width)
+  }
+
+  /// How often `vector`, which may be that of a group, is repeated in a row.
+  func runCount(of vector: String?, width: Int) -> Int {
+    guard let vector, let count = weightShape(vector).first else { return 1 }
+    return width / count
+  }
+
+  /// gamma * x, where there is a gamma, for a result up to `bound`.
+  private mutating func timesGamma(
+    _ index: Int, _ x: FixedValue, gamma: String?, bound: Double
+  ) throws(InputError) -> FixedValue {
+    guard let gamma else { return x }
+    let node = model.nodes[index]
+    let source = WeightFormula(tensor: gamma, runCount: runCount(of: gamma, width: node.width))
+    let wanted = precision(source).wanted
+    let room = ringBits(bound)
+    let value = x.bits + wanted - 4 > room ? try builder.rescale(x, to: room - wanted) : x
+    let gammaBits = min(wanted, room - value.bits)
+    let scale = builder.weight(
+      ProgramWeight(
+        name: "\(node.name).scale", rowCount: 1, columnCount: node.width,
+        fractionalBits: gammaBits, source: source))
+    return try builder.emit(
+      .scale(builder.open(value).id, weight: scale), bits: value.bits + gammaBits, bound: bound)
   }
 
   /// (x - mean) * shrink with log2(width) more fractional bits, exactly: n x - sum(x) = n (x -
-  /// mean), shrink = n / 2^(rounded log2 n) in 0.5 ... 1.
-  mutating func centred(_ x: FixedValue, width: Int, bound: Double) throws(InputError) -> (
-    value: FixedValue, shrink: Double
-  ) {
+  /// mean), shrink = n / 2^(rounded log2 n) in 0.5 ... 1; n is the width of a group.
+  mutating func centred(_ x: FixedValue, width: Int, groupCount: Int, bound: Double)
+    throws(InputError) -> (value: FixedValue, shrink: Double)
+  {
+    let width = width / groupCount
     let widthBits = Int(log2(Double(width)).rounded(.up))
     let shrink = Double(width) / pow(2, Double(widthBits))
     var input = x
     while !builder.fits(bits: input.bits + widthBits, bound: bound * shrink) {
       input = try builder.rescale(x, to: input.bits - 4)
     }
-    let sum = try builder.emit(.sum(input.id, runs: 1), bits: [input.bits])[0]
+    let sum = try builder.emit(.sum(input.id, runs: groupCount), bits: [input.bits])[0]
     let value = try builder.emit(
       .combine([Term(input.id, width), Term(sum, -1)], constant: 0),
       bits: input.bits + widthBits, bound: bound * shrink)
@@ -78,15 +142,19 @@ extension Lowering {
   }
 
   /// (x - mean) / sqrt(variance + epsilon), or x / sqrt(mean square + epsilon) where it is not
-  /// centred.
+  /// centred, times the attention scale of a query; with gamma and beta unless linear layers take
+  /// them.
   ///
   /// Centring is exact: n x - sum(x) = n (x - mean). Normalisation does not care for the factor,
   /// which the table takes back.
-  mutating func normalise(_ index: Int, _ x: FixedValue, isCentred: Bool, epsilon: Double)
-    throws(InputError) -> FixedValue
-  {
+  mutating func normalise(
+    _ index: Int, _ x: FixedValue, _ settings: Normalisation, isCentred: Bool
+  ) throws(InputError) -> FixedValue {
     let node = model.nodes[index]
-    let width = Double(node.width)
+    let epsilon = settings.epsilon
+    let width = Double(node.width / settings.groupCount)
+    let scale = queryScale(index)
+    let isWhole = !hasLinearReaders(index)
     // y = (x - mean) * n / 2^widthBits, or x.
     let widthBits = isCentred ? Int(log2(width).rounded(.up)) : 0
     let shrink = isCentred ? width / pow(2, Double(widthBits)) : 1
@@ -97,14 +165,22 @@ extension Lowering {
 
     // Bits of y and of the inverse root: equal relative precision at the ends of their ranges,
     // with a product that the following layers can take without a truncation.
+    let outputBound = try outputBound(index)
     let rooms = try consumerRooms(index)
     // More bits for weights may take some of those here, but no further truncation.
     let fitsDirectly = rooms.least >= 2 * bits - 2
     let room = fitsDirectly ? max(rooms.sufficient, 2 * bits - 2) : rooms.sufficient
-    let budget = Double(fitsDirectly ? min(room, 40) : 40)
+    var budget = Double(fitsDirectly ? min(room, 40) : 40)
     let lowRoot = log2(low.squareRoot() * shrink)
     let highRoot = log2(high.squareRoot() * shrink)
-    let precision = (budget + lowRoot - highRoot) / 2
+    // Of the product, in bits: gamma and the attention scale change it.
+    var size = 0.0
+    if isWhole {
+      size = log2(outputBound * scale / recipe.headroom)
+      budget = wholeBudget(index, size: size, precisionLoss: (highRoot - lowRoot) / 2)
+    }
+    let precision = (budget + size + lowRoot - highRoot) / 2
+    let numeratorBits = Int((precision - lowRoot - size + log2(scale)).rounded())
     var centredBits = Int((precision - lowRoot).rounded())
     // The sum of squares n * y^2 must fit.
     let sumBits = Int(log2(width * shrink * shrink * high).rounded(.up))
@@ -118,7 +194,10 @@ extension Lowering {
     let bound = min(2 * x.bound, (width * high).squareRoot()) * shrink
     var wide = x
     if isCentred {
-      wide = try self.centred(x, width: node.width, bound: bound / shrink).value
+      wide =
+        try self.centred(
+          x, width: node.width, groupCount: settings.groupCount, bound: bound / shrink
+        ).value
     } else {
       while !builder.fits(bits: wide.bits, bound: bound) {
         wide = try builder.rescale(x, to: wide.bits - 4)
@@ -129,18 +208,47 @@ extension Lowering {
       .polynomial(centred.id, coefficients: [[0, 0, 1]]), bits: 2 * centred.bits,
       bound: width * shrink * shrink * high)
     let total = try builder.emit(
-      .sum(squares.id, runs: 1), bits: 2 * centred.bits, bound: squares.bound)
+      .sum(squares.id, runs: settings.groupCount), bits: 2 * centred.bits, bound: squares.bound)
 
     let unit = 1 / (width * shrink * shrink * pow(2, Double(2 * centred.bits)))
     let inverseRoot = try builder.table(
       total, unit: unit, offset: epsilon, range: range, tolerance: recipe.tableTolerance
-    ) { 1 / (shrink * $0.squareRoot()) }
-    let rootBits = min(max(Int(budget) - centred.bits, 4), inverseRoot.bits)
-    let root = try builder.open(inverseRoot, bits: rootBits)
+    ) { scale / (shrink * $0.squareRoot()) }
+    guard isWhole else {
+      let rootBits = min(max(Int(budget) - centred.bits, 4), inverseRoot.bits)
+      let root = try builder.open(inverseRoot, bits: rootBits)
+      let product = try builder.emit(
+        .multiply(centred.id, root.id), bits: centred.bits + root.bits,
+        bound: width.squareRoot() * 2 * scale)
+      return fitsDirectly ? product : try builder.rescale(product, to: bits)
+    }
+    // gamma comes before the root: it is multiplied while that is looked up.
+    let numerator = try builder.open(
+      timesGamma(
+        index, wide, gamma: settings.gamma,
+        bound: settings.gamma == nil
+          ? bound : 2 * outputBound * high.squareRoot() * shrink),
+      bits: numeratorBits)
+    let root = try builder.open(
+      inverseRoot, bits: min(max(Int(budget) - numerator.bits, 4), inverseRoot.bits))
     let product = try builder.emit(
-      .multiply(centred.id, root.id), bits: centred.bits + root.bits,
-      bound: width.squareRoot() * 2)
-    return fitsDirectly ? product : try builder.rescale(product, to: bits)
+      .multiply(numerator.id, root.id), bits: numerator.bits + root.bits,
+      bound: outputBound * scale)
+    return try shifted(index, product, by: settings.beta, scale: scale)
+  }
+
+  /// Fractional bits of a normalised value of 2^`size` that its readers take without a truncation:
+  /// as many as matter, with a rotation above them where one follows. `precisionLoss` bits of half
+  /// of them are lost to the range of the variance.
+  private func wholeBudget(_ index: Int, size: Double, precisionLoss: Double) -> Double {
+    let readers = consumers(of: index)
+    let rotation = readers.contains(where: isRotary) ? Lowering.rotationBits + 1 : 0
+    let room = 60 - Double(rotation) - size - log2(recipe.headroom)
+    let most = min(room, 40 - size)
+    // A residual sum has twice the usual bits: the rest would be truncated.
+    let sum = Double(2 * bits)
+    let isEnough = (sum + size) / 2 - precisionLoss >= 12
+    return (readers.contains(where: isResidual) && isEnough ? min(sum, most) : most).rounded(.down)
   }
 
   /// Fractional bits that all readers of node `index` can take without a truncation, where their

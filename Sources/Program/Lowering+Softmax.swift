@@ -9,9 +9,9 @@ extension Lowering {
   /// The largest score of each head and row, by a tree of max(a, b) = b + max(a - b, 0).
   ///
   /// It may miss the true maximum by `scoreResolution` a level, which softmax divides out.
-  mutating func maximum(of scores: FixedValue) throws(InputError) -> FixedValue {
+  mutating func maximum(of scores: FixedValue, keyCount: Int) throws(InputError) -> FixedValue {
     var level = scores
-    var width = model.maximumPositions
+    var width = keyCount
     while width > 1 {
       let difference = try builder.emit(
         .pairDifference(level.id), bits: level.bits, bound: 2 * scores.bound)
@@ -23,27 +23,30 @@ extension Lowering {
       width = (width + 1) / 2
     }
     // One key a head is left: the sum over the keys is that key.
-    guard case .keys(let heads, _) = builder.shape(level.id).columns else { return level }
+    guard case .keys(let heads, _, _) = builder.shape(level.id).columns else { return level }
     return try builder.emit(.sum(level.id, runs: heads), bits: level.bits, bound: scores.bound)
   }
 
   /// kernel(x)^(2^squarings) for x within `domain`; without squarings it has `room` fractional bits
   /// at most, and `preferredRoom`, which is not more, unless that would cost precision.
   mutating func weights(
-    _ x: FixedValue, _ form: SoftmaxForm, on domain: ClosedRange<Double>, room: Int,
+    _ x: FixedValue, _ form: SoftmaxForm, on domain: ClosedRange<Double>, keyCount: Int, room: Int,
     preferredRoom: Int
   ) throws(InputError) -> FixedValue {
     let base = form.bound(on: domain)
     var power: FixedValue
     switch form.kernel {
-    case .scaled(let function): power = try scaledPieces(x, function)
+    case .scaled(let function): power = try scaledPieces(x, function, keyCount: keyCount)
     case .piecewise(let function):
       power = try kernel(
-        x, function, on: domain, bound: base.kernel, rooms: form.squarings == 0 ? [preferredRoom, room] : nil,
+        x, function, on: domain, bound: base.kernel,
+        sumRoom: sumRoom(base.kernel, keyCount: keyCount),
+        rooms: form.squarings == 0 ? [preferredRoom, room] : nil,
         argumentBits: form.subtractsMaximum ? 12 : 8)
     }
     // Weights of trained forms are small against the largest: they keep all bits that they can.
-    let squareBits = form.subtractsMaximum ? bits : sumRoom(base.weight) / 2
+    let squareBits =
+      form.subtractsMaximum ? bits : sumRoom(base.weight, keyCount: keyCount) / 2
     for step in 0..<form.squarings {
       let view = try builder.open(power, bits: squareBits)
       power = try builder.emit(
@@ -59,13 +62,13 @@ extension Lowering {
   /// which arguments keep `argumentBits` nevertheless.
   private mutating func kernel(
     _ x: FixedValue, _ function: PiecewisePolynomial, on domain: ClosedRange<Double>,
-    bound: Double, rooms: [Int]?, argumentBits: Int
+    bound: Double, sumRoom: Int, rooms: [Int]?, argumentBits: Int
   ) throws(InputError) -> FixedValue {
     let parts = try pieces(x, function, on: domain, lineBits: rooms?.last ?? 2 * bits)
     let reach = max(parts.curved.reduce(0) { $0 + $1.reach } * 1.01, bound)
     var resultBits = 61 - PieceLayout.integerBits(reach)
     if let rooms {
-      resultBits = min(resultBits, sumRoom(bound))
+      resultBits = min(resultBits, sumRoom)
       let precise = rooms.first { room in
         parts.curved.allSatisfy { (room - 2) / $0.degree - $0.exponent >= argumentBits }
       }
@@ -84,10 +87,10 @@ extension Lowering {
   }
 
   /// scale * p(x - shift): one key gives both, the polynomial takes a round, the product another.
-  private mutating func scaledPieces(_ x: FixedValue, _ function: ScaledPieces) throws(InputError)
-    -> FixedValue
+  private mutating func scaledPieces(_ x: FixedValue, _ function: ScaledPieces, keyCount: Int)
+    throws(InputError) -> FixedValue
   {
-    let slack = ReplacementSite(.softmax, keyCount: model.maximumPositions).scoreSlack
+    let slack = ReplacementSite(.softmax, keyCount: keyCount).scoreSlack
     let used = function.scales.indices.filter { function.scales[$0] != 0 }
     // The argument of each piece, with what a neighbouring piece may add.
     var (low, high) = (0.0, slack)
@@ -127,8 +130,8 @@ extension Lowering {
 
   /// Fractional bits that leave room for a sum over the keys of weights up to `bound`, and for its
   /// normalisation.
-  func sumRoom(_ bound: Double) -> Int {
-    60 - PieceLayout.integerBits(Double(model.maximumPositions) * bound) - 2
+  func sumRoom(_ bound: Double, keyCount: Int) -> Int {
+    60 - PieceLayout.integerBits(Double(keyCount) * bound) - 2
   }
 
   /// mix / sum for sums anywhere between epsilon and `largest`, far wider than one table serves.

@@ -61,6 +61,8 @@ public struct LoweredNode: Equatable, Sendable {
   /// Names of the model's weights, of the node's width.
   public var gamma: String?
   public var beta: String?
+  /// What the reader of the output does to it.
+  public var softCap: Double?
 }
 
 /// A model value in the course of lowering.
@@ -72,10 +74,14 @@ enum LoweredValue {
 
 /// factor * gamma * (x - mean of x, where it is centred) + beta.
 struct PendingNormalisation {
-  var gamma: String
+  /// Of the width, or of that of a group.
+  var gamma: String?
   var beta: String?
+  /// What beta is multiplied by, as the value already is: see `queryScale`.
+  var scale = 1.0
   var factor = 1.0
   var isCentred = false
+  var groupCount = 1
 }
 
 /// Walks the graph once, node by node.
@@ -99,7 +105,8 @@ struct Lowering {
       program: SecureProgram(
         family: model.family, kind: model.kind,
         clientInput: recipe.embedding == .secret ? .oneHot : .embedding,
-        vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions))
+        vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions,
+        output: OutputDescription(meaning: model.output)))
     lastAttention =
       model.kind == .encoder
       ? nil
@@ -142,19 +149,13 @@ struct Lowering {
     case .layerNorm(let input, let settings):
       lowered.append(
         try normalise(
-          index, plain(input), form: normalisation(index), gamma: gamma(settings),
-          beta: settings.beta, isCentred: true, epsilon: settings.epsilon))
+          index, plain(input), form: normalisation(index), settings, isCentred: true))
     case .linear(let input, let weight, let bias):
       lowered.append(.plain(try linear(index, input, weight: weight, bias: bias)))
     case .attention(let query, let key, let value, let settings):
-      if settings.window ?? model.maximumPositions < model.maximumPositions {
-        throw notLowered("a sliding window")
-      }
-      if settings.softCap != nil { throw notLowered("soft-capping of scores") }
-      if settings.bias != nil { throw notLowered("a bias of scores by position") }
       let result = try attention(
-        index, query: plain(query), key: plain(key), value: plain(value),
-        heads: settings.headCount, keyHeads: settings.keyHeadCount, form: softmax(index))
+        index, query: scaledQuery(query, settings), key: plain(key), value: plain(value),
+        settings, form: softmax(index))
       lowered.append(.plain(result))
     case .activation(let input, _):
       lowered.append(.plain(try activation(index, plain(input), activation(index))))
@@ -163,31 +164,24 @@ struct Lowering {
     case .rmsNorm(let input, let settings):
       lowered.append(
         try normalise(
-          index, plain(input), form: normalisation(index), gamma: gamma(settings),
-          beta: settings.beta, isCentred: false, epsilon: settings.epsilon))
+          index, plain(input), form: normalisation(index), settings, isCentred: false))
     case .rotary(let input, let headCount, let positions):
-      guard positions.magnitude == 1 else { throw notLowered("a magnitude of rotary positions") }
       let rotation = Rotation(
         headCount: headCount, isInterleaved: positions.layout == .pairs,
-        fractionalBits: Lowering.rotationBits, frequencies: positions.frequencies)
+        fractionalBits: Lowering.rotationBits, frequencies: positions.frequencies,
+        magnitude: positions.magnitude)
       lowered.append(.plain(try rotate(index, plain(input), rotation)))
     case .multiply(let left, let right):
       lowered.append(.plain(try multiply(index, plain(left), plain(right))))
-    case .scale: throw notLowered("scaling")
-    case .softCap: throw notLowered("soft-capping")
-    case .pool: throw notLowered("pooling")
+    case .scale(let input, let factor):
+      let scale = queryScale(index)
+      lowered.append(
+        .plain(
+          try scaled(plain(input), by: factor * scale, bound: outputBound(index) * scale)))
+    case .softCap(let input, let cap): lowered.append(.plain(try softCap(index, input, cap)))
+    case .pool(let input, let pooling):
+      lowered.append(.plain(try pool(plain(input), pooling, bound: outputBound(index))))
     }
-  }
-
-  private func gamma(_ settings: Normalisation) throws(InputError) -> String {
-    guard settings.groupCount == 1, let gamma = settings.gamma else {
-      throw notLowered("normalisation by heads or without gamma")
-    }
-    return gamma
-  }
-
-  private func notLowered(_ what: String) -> InputError {
-    InputError("lowering", place: builder.label, "\(what) is not lowered yet")
   }
 
   /// Materialises and reveals the last value.
@@ -199,19 +193,24 @@ struct Lowering {
 
   /// What each node's value has become.
   func traced() -> [LoweredNode] {
-    lowered.enumerated().map { index, value in
+    let nodes = model.nodes.indices
+    return lowered.enumerated().map { index, value in
       switch value {
       case .normalised(let value, let pending):
         return LoweredNode(
-          value: value.id, factor: 1 / pending.factor, isCentred: !pending.isCentred,
-          gamma: pending.gamma, beta: pending.beta)
+          value: value.id, factor: pending.scale / pending.factor,
+          isCentred: !pending.isCentred, gamma: pending.gamma, beta: pending.beta)
       case .plain(let value):
         let isScaled =
           switch model.nodes[index].operation {
-          case .linear, .rotary: true
+          case .linear, .rotary, .scale, .layerNorm, .rmsNorm: true
           default: false
           }
-        return LoweredNode(value: value.id, factor: isScaled ? queryScale(index) : 1)
+        var node = LoweredNode(value: value.id, factor: isScaled ? queryScale(index) : 1)
+        if case .softCap(_, let cap) = model.nodes[index].operation, index == nodes.upperBound - 1 {
+          node.softCap = cap
+        }
+        return node
       }
     }
   }
@@ -285,10 +284,12 @@ struct Lowering {
       return builder.input(width: width, bits: rowBits, bound: bound)
     }
     let oneHot = builder.input(width: model.vocabularySize, bits: 0, bound: 1)
+    // Without a table of positions the segment's row is added to that of the token.
     let table = builder.weight(
       ProgramWeight(
         name: tokens, rowCount: model.vocabularySize, columnCount: width, fractionalBits: rowBits,
-        isTransposed: true, source: WeightFormula(tensor: tokens)))
+        isTransposed: true,
+        source: WeightFormula(tensor: tokens, addedRow: positions == nil ? segments : nil)))
     let opened = try builder.open(oneHot)
     let rows = try builder.emit(.linear(opened.id, weight: table), bits: rowBits, bound: bound)
     guard let positions else { return rows }
@@ -342,10 +343,13 @@ struct Lowering {
     if case .normalised(let normalised, let pending) = lowered[input] {
       value = try cut(normalised)
       source.columnScale = pending.gamma
+      source.runCount = runCount(of: pending.gamma, width: model.nodes[input].width)
       source.isCentred = pending.isCentred
       source.factor = factor * pending.factor
       if let beta = pending.beta {
-        biasSource = WeightFormula(tensor: bias, matrix: weight, vector: beta, factor: factor)
+        biasSource = WeightFormula(
+          tensor: bias, matrix: weight, vector: beta,
+          runCount: runCount(of: beta, width: model.nodes[input].width), factor: factor)
       }
       small = pending.factor
     } else {
@@ -382,19 +386,6 @@ struct Lowering {
   func isResidual(_ index: Int) -> Bool {
     if case .add = model.nodes[index].operation { return true }
     return false
-  }
-
-  /// The attention scale, where node `index` is a query projection, turned by position or not;
-  /// else 1.
-  func queryScale(_ index: Int) -> Double {
-    for consumer in consumers(of: index) {
-      switch model.nodes[consumer].operation {
-      case .attention(let query, _, _, let settings) where query == index: return settings.scale
-      case .rotary: return queryScale(consumer)
-      default: break
-      }
-    }
-    return 1
   }
 
   /// Fractional bits of cosines and sines.

@@ -25,35 +25,39 @@ extension SessionStep {
     _ query: [UInt64], _ key: [UInt64], _ shape: ValueShape, heads: Int, keyHeads: Int,
     headWidth: Int
   ) -> [UInt64] {
-    let keyCount = key.count / (keyHeads * headWidth)
-    return scores(shape, heads: heads, keyHeads: keyHeads, keyCount: keyCount) { head in
+    scores(shape, heads: heads, keyHeads: keyHeads) { head, rows in
       RingOperand(
-        query, offset: head * headWidth, rows: rows.count, columns: headWidth,
-        stride: heads * headWidth)
-    } keys: { keyHead in
+        query, offset: (rows.lowerBound * heads + head) * headWidth, rows: rows.count,
+        columns: headWidth, stride: heads * headWidth)
+    } keys: { keyHead, rows in
       RingOperand(
-        key, offset: keyHead * headWidth, rows: keyCount, columns: headWidth,
-        stride: keyHeads * headWidth)
+        key, offset: (rows.lowerBound * keyHeads + keyHead) * headWidth, rows: rows.count,
+        columns: headWidth, stride: keyHeads * headWidth)
     }
   }
 
-  /// The same for `queries`, [rows, headWidth] of a head, and `keys`, [keyCount, headWidth] of a
-  /// key head.
+  /// The same for `queries`, [rows, headWidth] of a head, and `keys`, those rows of a key head.
   public func scores(
-    _ shape: ValueShape, heads: Int, keyHeads: Int, keyCount: Int, arm: KernelArm = .best,
-    queries: (_ head: Int) -> RingOperand<UInt64>, keys: (_ keyHead: Int) -> RingOperand<UInt64>
+    _ shape: ValueShape, heads: Int, keyHeads: Int, arm: KernelArm = .best,
+    queries: (_ head: Int, _ rows: Range<Int>) -> RingOperand<UInt64>,
+    keys: (_ keyHead: Int, _ rows: Range<Int>) -> RingOperand<UInt64>
   ) -> [UInt64] {
     var result = [UInt64](repeating: 0, count: elementCount(shape))
-    var products = [UInt64](repeating: 0, count: rows.count * keyCount)
     let runs = runs(shape, count: heads)
-    for head in 0..<heads {
-      var span = products.mutableSpan
-      RingProduct.multiply(
-        queries(head), keys(head * keyHeads / heads).transposed, into: &span, stride: keyCount,
-        arm: arm)
-      for row in 0..<rows.count {
-        for (key, element) in runs[row * heads + head].enumerated() {
-          result[element] = products[row * keyCount + key]
+    for block in attentionBlocks(shape.columns) {
+      let width = block.keys.count
+      var products = [UInt64](repeating: 0, count: block.rows.count * width)
+      for head in 0..<heads {
+        var span = products.mutableSpan
+        RingProduct.multiply(
+          queries(head, block.rows), keys(head * keyHeads / heads, block.keys).transposed,
+          into: &span, stride: width, arm: arm)
+        for row in block.rows {
+          let start =
+            (row - block.rows.lowerBound) * width + firstKey(row, in: block, shape.columns)
+          for (key, element) in runs[row * heads + head].enumerated() {
+            result[element] = products[start + key]
+          }
         }
       }
     }
@@ -68,67 +72,126 @@ extension SessionStep {
     _ weights: [UInt64], _ shape: ValueShape, _ values: [UInt64], heads: Int, keyHeads: Int,
     headWidth: Int
   ) -> [UInt64] {
-    let keyCount = values.count / (keyHeads * headWidth)
-    return mix(
-      weights, shape, heads: heads, keyHeads: keyHeads, keyCount: keyCount, headWidth: headWidth
-    ) { keyHead in
+    mix(weights, shape, heads: heads, keyHeads: keyHeads, headWidth: headWidth) { keyHead, rows in
       RingOperand(
-        values, offset: keyHead * headWidth, rows: keyCount, columns: headWidth,
-        stride: keyHeads * headWidth)
+        values, offset: (rows.lowerBound * keyHeads + keyHead) * headWidth, rows: rows.count,
+        columns: headWidth, stride: keyHeads * headWidth)
     }
   }
 
-  /// The same for `values`, [keyCount, headWidth] of a key head.
+  /// The same for `values`, those rows of a key head.
   public func mix(
-    _ weights: [UInt64], _ shape: ValueShape, heads: Int, keyHeads: Int, keyCount: Int,
-    headWidth: Int, arm: KernelArm = .best, values: (_ keyHead: Int) -> RingOperand<UInt64>
+    _ weights: [UInt64], _ shape: ValueShape, heads: Int, keyHeads: Int, headWidth: Int,
+    arm: KernelArm = .best,
+    values: (_ keyHead: Int, _ rows: Range<Int>) -> RingOperand<UInt64>
   ) -> [UInt64] {
     let width = heads * headWidth
     var result = [UInt64](repeating: 0, count: rows.count * width)
-    var mixed = [UInt64](repeating: 0, count: rows.count * headWidth)
-    for head in 0..<heads {
-      let headWeights = RingOperand(
-        dense(weights, shape, head: head, keyCapacity: keyCount), rows: rows.count,
-        columns: keyCount)
-      var span = mixed.mutableSpan
-      RingProduct.multiply(
-        headWeights, values(head * keyHeads / heads), into: &span, stride: headWidth, arm: arm)
-      for row in 0..<rows.count {
-        for column in 0..<headWidth {
-          result[row * width + head * headWidth + column] = mixed[row * headWidth + column]
+    let runs = runs(shape, count: heads)
+    for block in attentionBlocks(shape.columns) {
+      var mixed = [UInt64](repeating: 0, count: block.rows.count * headWidth)
+      for head in 0..<heads {
+        // Runs of keys as a dense matrix, zero where a row has none.
+        var dense = [UInt64](repeating: 0, count: block.rows.count * block.keys.count)
+        for row in block.rows {
+          let start =
+            (row - block.rows.lowerBound) * block.keys.count
+            + firstKey(row, in: block, shape.columns)
+          for (key, element) in runs[row * heads + head].enumerated() {
+            dense[start + key] = weights[element]
+          }
+        }
+        var span = mixed.mutableSpan
+        RingProduct.multiply(
+          RingOperand(dense, rows: block.rows.count, columns: block.keys.count),
+          values(head * keyHeads / heads, block.keys), into: &span, stride: headWidth, arm: arm)
+        for row in block.rows {
+          let source = (row - block.rows.lowerBound) * headWidth
+          for column in 0..<headWidth {
+            result[row * width + head * headWidth + column] = mixed[source + column]
+          }
         }
       }
     }
     return result
   }
 
-  /// Runs of keys of one head as a dense matrix [rows, keyCapacity], zero where a row has none.
-  private func dense(
-    _ words: [UInt64], _ shape: ValueShape, head: Int, keyCapacity: Int
-  ) -> [UInt64] {
-    let heads = shape.columns.runCount
-    let all = runs(shape, count: heads)
-    var result = [UInt64](repeating: 0, count: rowCount(shape.rows) * keyCapacity)
-    for row in 0..<rowCount(shape.rows) {
-      for (offset, element) in all[row * heads + head].enumerated() {
-        result[row * keyCapacity + offset] = words[element]
-      }
-    }
-    return result
+  /// Rows of this step that are multiplied together, and all keys that any of them attends to.
+  private struct AttentionBlock {
+    /// Counted from the first row of the step.
+    var rows: Range<Int>
+    var keys: Range<Int>
   }
 
-  /// `words` plus the row of a static table that belongs to each row of the value.
+  /// All rows in one block, or in blocks of about the window: most keys are then seen.
+  private func attentionBlocks(_ columns: ColumnExtent) -> [AttentionBlock] {
+    let length = columns.window.map { max($0, 32) } ?? rows.count
+    return stride(from: 0, to: rows.count, by: length).map { start in
+      let part = start..<min(start + length, rows.count)
+      return AttentionBlock(
+        rows: part,
+        keys: keys(of: part.lowerBound, columns)
+          .lowerBound..<keys(of: part.upperBound - 1, columns)
+          .upperBound)
+    }
+  }
+
+  /// The keys that row `row` of this step has columns for.
+  private func keys(of row: Int, _ columns: ColumnExtent) -> Range<Int> {
+    let position = rows.lowerBound + row
+    if case .sessionKeys(_, let window) = columns {
+      return session.dealtKeys(row: position, window: window)
+    }
+    return keys(row: position, window: columns.window)
+  }
+
+  /// Where the keys of row `row` begin among those of its block.
+  private func firstKey(_ row: Int, in block: AttentionBlock, _ columns: ColumnExtent) -> Int {
+    keys(of: row, columns).lowerBound - block.keys.lowerBound
+  }
+
+  /// `words` plus the row of a static table that belongs to each row of the value, or to the
+  /// distance of each key.
   public func addWeight(
     _ words: [UInt64], _ shape: ValueShape, _ elements: [UInt64], rows: WeightRows
   ) -> [UInt64] {
     let width = shape.width ?? 1
-    return words.indices.map { index in
-      let row: Int =
-        switch rows {
-        case .bias: 0
-        case .positions(let offset): position(shape.rows, index / width) + offset
-        }
-      return words[index] &+ elements[row * width + index % width]
+    switch rows {
+    case .bias: return words.indices.map { words[$0] &+ elements[$0 % width] }
+    case .positions(let offset):
+      return words.indices.map { index in
+        let row = position(shape.rows, index / width) + offset
+        return words[index] &+ elements[row * width + index % width]
+      }
+    case .distances(let distances):
+      let heads = shape.columns.runCount
+      return addingByDistance(words, shape) { head, distance in
+        elements[distances.row(distance) * heads + head]
+      }
     }
+  }
+
+  /// `words`, which are scores, plus `constantFactor` * slopes[head] * (key - query position).
+  public func addDistance(
+    _ words: [UInt64], _ shape: ValueShape, slopes: [UInt64], constantFactor: UInt64 = 1
+  ) -> [UInt64] {
+    addingByDistance(words, shape) { head, distance in
+      constantFactor &* slopes[head] &* UInt64(bitPattern: Int64(distance))
+    }
+  }
+
+  private func addingByDistance(
+    _ words: [UInt64], _ shape: ValueShape, _ term: (_ head: Int, _ distance: Int) -> UInt64
+  ) -> [UInt64] {
+    let heads = shape.columns.runCount
+    var result = words
+    for (index, run) in runs(shape, count: heads).enumerated() {
+      let first = keys(of: index / heads, shape.columns).lowerBound
+      let query = position(shape.rows, index / heads)
+      for (key, element) in run.enumerated() {
+        result[element] &+= term(index % heads, first + key - query)
+      }
+    }
+    return result
   }
 }

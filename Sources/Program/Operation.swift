@@ -28,8 +28,9 @@ public enum Operation: Equatable, Sendable {
   case scale(ValueID, weight: WeightID)
   /// For each head and row, the products of an opened query row with all opened key rows so far.
   ///
-  /// Keys have `keyHeads` heads; query head h reads key head h / (heads / keyHeads).
-  case scores(query: ValueID, key: ValueID, heads: Int, keyHeads: Int)
+  /// Keys have `keyHeads` heads; query head h reads key head h / (heads / keyHeads). A row sees keys
+  /// at distances below `window` only, where it is not nil.
+  case scores(query: ValueID, key: ValueID, heads: Int, keyHeads: Int, window: Int? = nil)
   /// For each head and row, the sum of opened value rows weighted by an opened row over the keys.
   ///
   /// Values have `keyHeads` heads, which the heads of the weights share as in `scores`.
@@ -46,6 +47,8 @@ public enum Operation: Equatable, Sendable {
   case combine([Term], constant: UInt64)
   /// Adds a static secret vector to every row, or row `position + offset` of a static table.
   case addWeight(ValueID, weight: WeightID, rows: WeightRows)
+  /// Adds slopes[head] * (key position - query position) to scores; ring elements, one a head.
+  case addDistance(ValueID, slopes: [UInt64])
   /// Turns pairs of columns by public angles that depend on the position.
   case rotate(ValueID, Rotation)
   /// Sums each of `runs` equal runs of a row to one column.
@@ -60,6 +63,11 @@ public enum Operation: Equatable, Sendable {
   case padRows(ValueID)
   /// The last row of the step.
   case lastRow(ValueID)
+  /// The first row of the step (encoders only).
+  case firstRow(ValueID)
+  /// The sum of the rows of the step times 1 / their number, which is rounded to `fractionalBits`
+  /// (encoders only).
+  case meanRow(ValueID, fractionalBits: Int)
   /// Reveals a shared value to the client.
   case output(ValueID)
 }
@@ -87,6 +95,27 @@ public enum WeightRows: Equatable, Sendable {
   case bias
   /// Row `position + offset` of the weight.
   case positions(offset: Int)
+  /// The value is scores, the weight has a column a head, and the distance of the key chooses its
+  /// row.
+  case distances(DistanceRows)
+}
+
+/// Rows of a table by the distance key position - query position.
+public struct DistanceRows: Equatable, Sendable {
+  /// Ascending.
+  public var borders: [Int]
+  /// One more than borders.
+  public var rows: [Int]
+
+  public init(borders: [Int], rows: [Int]) {
+    self.borders = borders
+    self.rows = rows
+  }
+
+  /// rows[i], i the number of borders that are at most `distance`.
+  public func row(_ distance: Int) -> Int {
+    rows[borders.count { $0 <= distance }]
+  }
 }
 
 /// Piecewise linear functions of x, by one comparison key per element or by dealt bits.
@@ -167,11 +196,12 @@ extension Operation {
     switch self {
     case .input: []
     case .open(let x), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
-      .polynomial(let x, _), .piecewiseLinear(let x, _), .addWeight(let x, _, _), .rotate(let x, _),
-      .sum(let x, _),
-      .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x), .output(let x):
+      .polynomial(let x, _), .piecewiseLinear(let x, _), .addWeight(let x, _, _),
+      .addDistance(let x, _), .rotate(let x, _), .sum(let x, _),
+      .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x),
+      .firstRow(let x), .meanRow(let x, _), .output(let x):
       [x]
-    case .scores(let x, let y, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),
+    case .scores(let x, let y, _, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),
       .pairMerge(let x, let y):
       [x, y]
     case .combine(let terms, _): terms.map(\.value)
@@ -202,6 +232,7 @@ extension Operation {
     case .piecewiseLinear: "piecewiseLinear"
     case .combine: "combine"
     case .addWeight: "addWeight"
+    case .addDistance: "addDistance"
     case .rotate: "rotate"
     case .sum: "sum"
     case .pairDifference: "pairDifference"
@@ -209,6 +240,8 @@ extension Operation {
     case .padKeys: "padKeys"
     case .padRows: "padRows"
     case .lastRow: "lastRow"
+    case .firstRow: "firstRow"
+    case .meanRow: "meanRow"
     case .output: "output"
     }
   }

@@ -13,7 +13,11 @@ extension ProgramNode {
     func signed(_ value: UInt64) -> Int { Int(Int64(bitPattern: value)) }
     switch operation {
     case .view(_, let shift): members["shift"] = .integer(shift)
-    case .scores(_, _, let heads, let keyHeads), .mix(_, _, let heads, let keyHeads):
+    case .scores(_, _, let heads, let keyHeads, let window):
+      members["heads"] = .integer(heads)
+      members["keyHeads"] = .integer(keyHeads)
+      if let window { members["window"] = .integer(window) }
+    case .mix(_, _, let heads, let keyHeads):
       members["heads"] = .integer(heads)
       members["keyHeads"] = .integer(keyHeads)
     case .rotate(_, let rotation):
@@ -21,8 +25,16 @@ extension ProgramNode {
       members["interleaved"] = .bool(rotation.isInterleaved)
       members["factorFractionalBits"] = .integer(rotation.fractionalBits)
       members["turns"] = integers(rotation.turns.map(signed))
+      if rotation.magnitude != Rotation.unitMagnitude {
+        members["magnitude"] = .integer(signed(rotation.magnitude))
+      }
     case .sum(_, let runs): members["runs"] = .integer(runs)
+    case .meanRow(_, let bits): members["factorFractionalBits"] = .integer(bits)
     case .addWeight(_, _, .positions(let offset)): members["positionOffset"] = .integer(offset)
+    case .addWeight(_, _, .distances(let distances)):
+      members["distanceBorders"] = integers(distances.borders)
+      members["distanceRows"] = integers(distances.rows)
+    case .addDistance(_, let slopes): members["slopes"] = integers(slopes.map(signed))
     case .polynomial(_, let coefficients):
       members["coefficients"] = .array(coefficients.map { integers($0.map(signed)) })
     case .combine(let terms, let constant):
@@ -38,7 +50,7 @@ extension ProgramNode {
       members["outputFractionalBits"] = integers(function.outputs.map(\.fractionalBits))
       if function.comparison == .bits { members["comparison"] = "bits" }
     case .input, .open, .truncate, .linear, .scale, .multiply, .addWeight(_, _, .bias),
-      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .output:
+      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .output:
       break
     }
     return .object(members)
@@ -80,7 +92,8 @@ extension Operation {
     case "scores":
       self = .scores(
         query: reads[0], key: reads[1], heads: try reader.integer("heads"),
-        keyHeads: try reader.integer("keyHeads"))
+        keyHeads: try reader.integer("keyHeads"),
+        window: try reader.contains("window") ? reader.integer("window", in: 1...1 << 24) : nil)
     case "mix":
       self = .mix(
         weights: reads[0], value: reads[1], heads: try reader.integer("heads"),
@@ -92,7 +105,10 @@ extension Operation {
           headCount: try reader.integer("heads"),
           isInterleaved: try reader.bool("interleaved"),
           fractionalBits: try reader.integer("factorFractionalBits"),
-          turns: try reader.integers("turns").map(signed)))
+          turns: try reader.integers("turns").map(signed),
+          magnitude: try reader.contains("magnitude")
+            ? signed(reader.integer("magnitude", in: 1...Int(Rotation.maximumMagnitude)))
+            : Rotation.unitMagnitude))
     case "multiply": self = .multiply(reads[0], reads[1])
     case "polynomial":
       self = .polynomial(
@@ -108,6 +124,15 @@ extension Operation {
         constant: signed(try reader.integer("constant", in: Int.min...Int.max)))
     case "addWeight":
       let weight = try reader.integer("weight")
+      if reader.contains("distanceRows") {
+        self = .addWeight(
+          reads[0], weight: weight,
+          rows: .distances(
+            DistanceRows(
+              borders: try reader.integers("distanceBorders"),
+              rows: try reader.integers("distanceRows"))))
+        return
+      }
       guard let offset = reader.optional("positionOffset") else {
         self = .addWeight(reads[0], weight: weight, rows: .bias)
         return
@@ -116,12 +141,18 @@ extension Operation {
         throw reader.failure("positionOffset", "expected an integer from 0")
       }
       self = .addWeight(reads[0], weight: weight, rows: .positions(offset: value))
+    case "addDistance":
+      self = .addDistance(reads[0], slopes: try reader.integers("slopes").map(signed))
     case "sum": self = .sum(reads[0], runs: try reader.integer("runs"))
     case "pairDifference": self = .pairDifference(reads[0])
     case "pairMerge": self = .pairMerge(reads[0], reads[1])
     case "padKeys": self = .padKeys(reads[0])
     case "padRows": self = .padRows(reads[0])
     case "lastRow": self = .lastRow(reads[0])
+    case "firstRow": self = .firstRow(reads[0])
+    case "meanRow":
+      self = .meanRow(
+        reads[0], fractionalBits: try reader.integer("factorFractionalBits", in: 1...62))
     case "output": self = .output(reads[0])
     default: throw reader.failure("name", "unknown operation \"\(name)\"")
     }

@@ -8,13 +8,16 @@ extension SecureProgram {
   public static let formatVersion = 1
 
   public var json: JSON {
-    [
+    var members = output.members(of: kind)
+    let always: [String: JSON] = [
       "version": .integer(SecureProgram.formatVersion), "family": .string(family),
       "kind": .string(kind.rawValue), "clientInput": .string(clientInput.rawValue),
       "vocabularySize": .integer(vocabularySize), "maximumPositions": .integer(maximumPositions),
       "values": .array(values.map(\.json)), "weights": .array(weights.map(\.json)),
       "operations": .array(nodes.map(\.json)),
     ]
+    members.merge(always) { _, new in new }
+    return .object(members)
   }
 
   /// Reads and validates a stored program.
@@ -30,6 +33,7 @@ extension SecureProgram {
       clientInput: try reader.choice("clientInput", ClientInput.init(rawValue:)),
       vocabularySize: try reader.integer("vocabularySize", in: 1...1 << 24),
       maximumPositions: try reader.integer("maximumPositions", in: 1...1 << 20))
+    output = try OutputDescription(&reader, of: kind)
     for value in try reader.objects("values") { values.append(try ProgramValue(value)) }
     for weight in try reader.objects("weights") { weights.append(try ProgramWeight(weight)) }
     for node in try reader.objects("operations") {
@@ -82,14 +86,14 @@ extension ProgramValue {
     var members: [String: JSON] = [
       "rows": .string(shape.rows.rawValue), "fractionalBits": .integer(fractionalBits),
     ]
-    switch shape.columns {
-    case .fixed(let width): members["columns"] = ["fixed", .integer(width)]
-    case .keys(let heads, let halvings):
-      members["columns"] = ["keys", .integer(heads), .integer(halvings)]
-    case .pairs(let heads, let halvings):
-      members["columns"] = ["pairs", .integer(heads), .integer(halvings)]
-    case .sessionKeys(let heads): members["columns"] = ["sessionKeys", .integer(heads)]
-    }
+    let columns: [JSON] =
+      switch shape.columns {
+      case .fixed(let width): ["fixed", .integer(width)]
+      case .keys(let heads, let halvings, _): ["keys", .integer(heads), .integer(halvings)]
+      case .pairs(let heads, let halvings, _): ["pairs", .integer(heads), .integer(halvings)]
+      case .sessionKeys(let heads, _): ["sessionKeys", .integer(heads)]
+      }
+    members["columns"] = .array(columns + (shape.columns.window.map { [.integer($0)] } ?? []))
     switch form {
     case .shared: members["form"] = "shared"
     case .opened: members["form"] = "opened"
@@ -114,14 +118,20 @@ extension ProgramValue {
       numbers.append(number)
     }
     let columns: ColumnExtent
-    switch (elements.first, numbers.count) {
-    case ("fixed", 1) where numbers[0] > 0: columns = .fixed(numbers[0])
-    case ("keys", 2) where (1...4096).contains(numbers[0]) && numbers[1] <= 40:
-      columns = .keys(heads: numbers[0], halvings: numbers[1])
-    case ("pairs", 2) where (1...4096).contains(numbers[0]) && numbers[1] <= 40:
-      columns = .pairs(heads: numbers[0], halvings: numbers[1])
-    case ("sessionKeys", 1) where (1...4096).contains(numbers[0]):
-      columns = .sessionKeys(heads: numbers[0])
+    // A window comes last, where there is one.
+    let parameterCount = elements.first == "keys" || elements.first == "pairs" ? 2 : 1
+    let window = numbers.count > parameterCount ? numbers.last : nil
+    guard numbers.count == parameterCount + (window == nil ? 0 : 1), window != 0 else {
+      throw columnPath
+    }
+    switch elements.first {
+    case "fixed" where numbers[0] > 0 && window == nil: columns = .fixed(numbers[0])
+    case "keys" where (1...4096).contains(numbers[0]) && numbers[1] <= 40:
+      columns = .keys(heads: numbers[0], halvings: numbers[1], window: window)
+    case "pairs" where (1...4096).contains(numbers[0]) && numbers[1] <= 40:
+      columns = .pairs(heads: numbers[0], halvings: numbers[1], window: window)
+    case "sessionKeys" where (1...4096).contains(numbers[0]):
+      columns = .sessionKeys(heads: numbers[0], window: window)
     default: throw columnPath
     }
     let form: ValueForm
@@ -147,6 +157,7 @@ extension ProgramWeight {
     if let matrix = source.matrix { sourceMembers["matrix"] = .string(matrix) }
     if let vector = source.vector { sourceMembers["vector"] = .string(vector) }
     if let row = source.addedRow { sourceMembers["addedRow"] = .string(row) }
+    if source.runCount != 1 { sourceMembers["runCount"] = .integer(source.runCount) }
     return [
       "name": .string(name), "rowCount": .integer(rowCount), "columnCount": .integer(columnCount),
       "fractionalBits": .integer(fractionalBits), "isTransposed": .bool(isTransposed),
@@ -172,6 +183,9 @@ extension ProgramWeight {
     weightSource.matrix = try name("matrix")
     weightSource.vector = try name("vector")
     weightSource.addedRow = try name("addedRow")
+    if source.contains("runCount") {
+      weightSource.runCount = try source.integer("runCount", in: 2...1 << 16)
+    }
     try source.finish()
     self.init(
       name: try reader.string("name"), rowCount: try reader.integer("rowCount", in: 1...1 << 28),

@@ -32,8 +32,9 @@ extension SecureProgram {
     case .view(_, let shift): return "\(name) \(reads) >> \(shift)"
     case .linear(_, let weight), .scale(_, let weight):
       return "\(name) \(reads), \(weights[weight].name)"
-    case .scores(_, _, let heads, let keyHeads), .mix(_, _, let heads, let keyHeads):
+    case .scores(_, _, let heads, let keyHeads, _), .mix(_, _, let heads, let keyHeads):
       return "\(name) \(reads), heads \(heads)" + (keyHeads == heads ? "" : " on \(keyHeads)")
+    case .addDistance(_, let slopes): return "\(name) \(reads), \(slopes.count) slopes"
     case .rotate(_, let rotation):
       return "\(name) \(reads), \(rotation.headCount) heads, \(rotation.turns.count) pairs"
     case .polynomial(_, let coefficients):
@@ -50,10 +51,13 @@ extension SecureProgram {
     case .addWeight(_, let weight, .bias): return "\(name) \(reads), \(weights[weight].name)"
     case .addWeight(_, let weight, .positions(let offset)):
       return "\(name) \(reads), \(weights[weight].name)[position + \(offset)]"
+    case .addWeight(_, let weight, .distances):
+      return "\(name) \(reads), \(weights[weight].name)[distance]"
     case .sum(_, let runs): return "\(name) \(reads), \(runs) runs"
+    case .meanRow(_, let bits): return "\(name) \(reads), \(bits) bits"
     case .input: return name
     case .open, .truncate, .multiply, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
-      .output:
+      .firstRow, .output:
       return "\(name) \(reads)"
     }
   }

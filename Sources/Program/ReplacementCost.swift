@@ -89,6 +89,7 @@ extension SecureProgram {
     switch node.operation {
     case .attention(_, _, _, var settings):
       settings.keyHeadCount = settings.headCount
+      settings.scale = 1
       append(
         node.name, .attention(query: 0, key: 0, value: 0, settings), width: width)
     case .layerNorm(_, let settings):

@@ -5,7 +5,8 @@ import Foundation
 /// Turns pairs of columns by an angle that grows with the position.
 ///
 /// Pair i of a head at position t, (a, b), becomes (a c - b s, b c + a s) with c and s the cosine
-/// and sine of the phase t * turns[i] / 2^64 of a full turn, times 2^fractionalBits and rounded.
+/// and sine of the phase t * turns[i] / 2^64 of a full turn, times the magnitude and
+/// 2^fractionalBits, and rounded.
 public struct Rotation: Equatable, Sendable {
   public var headCount: Int
   /// Whether pair i is columns 2i and 2i + 1 of a head, instead of i and i + turns.count.
@@ -13,29 +14,47 @@ public struct Rotation: Equatable, Sendable {
   public var fractionalBits: Int
   /// Full turns a position times 2^64, for each pair; columns beyond 2 * turns.count stay.
   public var turns: [UInt64]
+  /// The magnitude of cosines and sines times 2^30.
+  public var magnitude: UInt64
 
-  public init(headCount: Int, isInterleaved: Bool, fractionalBits: Int, turns: [UInt64]) {
+  /// The magnitude 1.
+  public static let unitMagnitude: UInt64 = 1 << 30
+  /// Largest magnitude times 2^30.
+  public static let maximumMagnitude: UInt64 = 1 << 40
+
+  public init(
+    headCount: Int, isInterleaved: Bool, fractionalBits: Int, turns: [UInt64],
+    magnitude: UInt64 = unitMagnitude
+  ) {
     self.headCount = headCount
     self.isInterleaved = isInterleaved
     self.fractionalBits = fractionalBits
     self.turns = turns
+    self.magnitude = magnitude
   }
 
-  /// The rotation with angle frequencies[i], in 0...1, a position for pair i.
+  /// The rotation with angle frequencies[i], in 0...1, a position for pair i, and a magnitude in
+  /// 2^-30...2^10.
   public init(
-    headCount: Int, isInterleaved: Bool, fractionalBits: Int, frequencies: [Double]
+    headCount: Int, isInterleaved: Bool, fractionalBits: Int, frequencies: [Double],
+    magnitude: Double = 1
   ) {
     self.init(
       headCount: headCount, isInterleaved: isInterleaved, fractionalBits: fractionalBits,
-      turns: frequencies.map { UInt64($0 / (2 * .pi) * 0x1p64) })
+      turns: frequencies.map { UInt64($0 / (2 * .pi) * 0x1p64) },
+      magnitude: UInt64((magnitude * 0x1p30).rounded()))
   }
 
-  /// Cosine and sine of pair `pair` at `position`, times 2^fractionalBits.
+  /// Cosine and sine of pair `pair` at `position`, times the magnitude and 2^fractionalBits.
   public func factors(position: Int, pair: Int) -> (cosine: UInt64, sine: UInt64) {
     let phase = UInt64(position) &* turns[pair]
     let drop = Int64(62 - fractionalBits)
     func rounded(_ value: Int64) -> UInt64 {
-      UInt64(bitPattern: (value + (1 << (drop - 1))) >> drop)
+      guard magnitude != Rotation.unitMagnitude else {
+        return UInt64(bitPattern: (value + (1 << (drop - 1))) >> drop)
+      }
+      let product = Int128(value) * Int128(magnitude) + 1 << (Int128(drop) + 29)
+      return UInt64(bitPattern: Int64(product >> (Int128(drop) + 30)))
     }
     return (
       rounded(FixedTrigonometry.sine(phase &+ 1 &<< 62)), rounded(FixedTrigonometry.sine(phase))

@@ -27,7 +27,8 @@ public struct ProgramValue: Hashable, Sendable {
 ///
 /// weight = factor * (tensor * columnScale - mean of each row + matrix vector + first row of
 /// addedRow), each part where present: `columnScale` multiplies columns, `matrix vector` is a
-/// matrix-vector product.
+/// matrix-vector product. With a `runCount` above 1, `columnScale`, `vector`, and a `tensor` that
+/// is the only part are those of one run, and repeated so many times.
 public struct WeightFormula: Equatable, Sendable {
   public var tensor: String?
   public var columnScale: String?
@@ -37,11 +38,13 @@ public struct WeightFormula: Equatable, Sendable {
   public var matrix: String?
   public var vector: String?
   public var addedRow: String?
+  public var runCount: Int
   public var factor: Double
 
   public init(
     tensor: String? = nil, columnScale: String? = nil, isCentred: Bool = false,
-    matrix: String? = nil, vector: String? = nil, addedRow: String? = nil, factor: Double = 1
+    matrix: String? = nil, vector: String? = nil, addedRow: String? = nil, runCount: Int = 1,
+    factor: Double = 1
   ) {
     self.tensor = tensor
     self.columnScale = columnScale
@@ -49,6 +52,7 @@ public struct WeightFormula: Equatable, Sendable {
     self.matrix = matrix
     self.vector = vector
     self.addedRow = addedRow
+    self.runCount = runCount
     self.factor = factor
   }
 }
@@ -98,20 +102,22 @@ public struct SecureProgram: Equatable, Sendable {
   public var clientInput: ClientInput
   public var vocabularySize: Int
   public var maximumPositions: Int
+  public var output: OutputDescription
   public var values: [ProgramValue]
   public var weights: [ProgramWeight]
   public var nodes: [ProgramNode]
 
   public init(
     family: String, kind: ModelKind, clientInput: ClientInput, vocabularySize: Int,
-    maximumPositions: Int, values: [ProgramValue] = [], weights: [ProgramWeight] = [],
-    nodes: [ProgramNode] = []
+    maximumPositions: Int, output: OutputDescription? = nil, values: [ProgramValue] = [],
+    weights: [ProgramWeight] = [], nodes: [ProgramNode] = []
   ) {
     self.family = family
     self.kind = kind
     self.clientInput = clientInput
     self.vocabularySize = vocabularySize
     self.maximumPositions = maximumPositions
+    self.output = output ?? OutputDescription(meaning: kind.plainOutput)
     self.values = values
     self.weights = weights
     self.nodes = nodes
@@ -166,7 +172,7 @@ extension SecureProgram {
     var cached = Set<ValueID>()
     for node in nodes {
       switch node.operation {
-      case .scores(_, let key, _, _): cached.insert(key)
+      case .scores(_, let key, _, _, _): cached.insert(key)
       case .mix(_, let value, _, _): cached.insert(value)
       default: break
       }

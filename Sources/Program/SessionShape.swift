@@ -21,8 +21,24 @@ public struct SessionShape: Hashable, Sendable {
   /// Rows that are ever evaluated; the last generated token is not fed back.
   public var rowCapacity: Int { promptCapacity + max(newCapacity - 1, 0) }
 
-  /// Keys that the row `row` attends to in the dealt layout.
-  public func dealtKeyCount(row: Int) -> Int { kind == .decoder ? row + 1 : rowCapacity }
+  /// Keys that the row `row` attends to in the dealt layout, at distances below `window`.
+  public func dealtKeys(row: Int, window: Int?) -> Range<Int> {
+    keys(row: row, textLength: rowCapacity, window: window)
+  }
+
+  /// Keys that the row `row` attends to in a text of `textLength` rows, at distances below
+  /// `window`: causally in a decoder.
+  fileprivate func keys(row: Int, textLength: Int, window: Int?) -> Range<Int> {
+    let end = kind == .decoder ? row + 1 : textLength
+    guard let window else { return 0..<end }
+    return max(row - window + 1, 0)..<min(row + window, end)
+  }
+
+  /// Columns in each run of the dealt row `row`.
+  public func dealtRunLength(_ columns: ColumnExtent, row: Int) -> Int {
+    let count = dealtKeys(row: row, window: columns.window).count
+    return columns.runLength(keyCount: count, dealtKeyCount: count)
+  }
 
   /// Number of rows of a value with the extent `rows` in the dealt layout.
   public func dealtRowCount(_ rows: RowExtent) -> Int {
@@ -36,15 +52,10 @@ public struct SessionShape: Hashable, Sendable {
   public func dealtOffset(_ shape: ValueShape, row: Int) -> Int {
     let columns = shape.columns
     if case .fixed(let width) = columns { return row * width }
-    if kind == .encoder {
-      return row * columns.runCount
-        * columns.runLength(keyCount: rowCapacity, sessionRows: rowCapacity)
+    if kind == .encoder, columns.window == nil {
+      return row * columns.runCount * dealtRunLength(columns, row: 0)
     }
-    var sum = 0
-    for earlier in 0..<row {
-      sum += columns.runLength(keyCount: earlier + 1, sessionRows: rowCapacity)
-    }
-    return sum * columns.runCount
+    return columns.runCount * (0..<row).reduce(0) { $0 + dealtRunLength(columns, row: $1) }
   }
 
   /// Number of elements that are dealt for a value of this shape.
@@ -91,10 +102,10 @@ public struct SessionStep: Hashable, Sendable {
     self.isDealing = isDealing
   }
 
-  /// Keys that the row at absolute position `row` attends to now.
-  public func keyCount(row: Int) -> Int {
-    if session.kind == .decoder { return row + 1 }
-    return isDealing ? session.rowCapacity : rows.upperBound
+  /// Keys that the row at absolute position `row` attends to now, at distances below `window`.
+  public func keys(row: Int, window: Int?) -> Range<Int> {
+    session.keys(
+      row: row, textLength: isDealing ? session.rowCapacity : rows.upperBound, window: window)
   }
 
   /// Number of rows that a value with this extent has in this step.
@@ -117,8 +128,11 @@ public struct SessionStep: Hashable, Sendable {
 
   /// Columns in each run of row `index`.
   public func runLength(_ shape: ValueShape, _ index: Int) -> Int {
-    shape.columns.runLength(
-      keyCount: keyCount(row: position(shape.rows, index)), sessionRows: session.rowCapacity)
+    let row = position(shape.rows, index)
+    let window = shape.columns.window
+    return shape.columns.runLength(
+      keyCount: keys(row: row, window: window).count,
+      dealtKeyCount: session.dealtKeys(row: row, window: window).count)
   }
 
   /// Number of elements of a value of this shape in this step.
@@ -141,13 +155,15 @@ public struct SessionStep: Hashable, Sendable {
     case .keys, .pairs: dense = session.kind == .decoder || rows.count == session.rowCapacity
     }
     if dense { return count == 0 ? [] : [start..<start + count] }
-    let dealtLength = shape.columns.runLength(
-      keyCount: session.rowCapacity, sessionRows: session.rowCapacity)
     var ranges: [Range<Int>] = []
-    for run in 0..<rowCount(shape.rows) * shape.columns.runCount {
-      let length = runLength(shape, run / shape.columns.runCount)
-      let offset = start + run * dealtLength
-      if length > 0 { ranges.append(offset..<offset + length) }
+    var offset = start
+    for row in 0..<rowCount(shape.rows) {
+      let length = runLength(shape, row)
+      let dealtLength = session.dealtRunLength(shape.columns, row: position(shape.rows, row))
+      for _ in 0..<shape.columns.runCount {
+        if length > 0 { ranges.append(offset..<offset + length) }
+        offset += dealtLength
+      }
     }
     return ranges
   }

@@ -72,7 +72,7 @@ extension SecureProgram {
         weight.rowCount == 1 && shape.width == weight.columnCount,
         "weight \(weight.name) does not fit \(shape)")
       return [(shape, .shared)]
-    case .scores(let query, let key, let heads, let keyHeads):
+    case .scores(let query, let key, let heads, let keyHeads, let window):
       let queryWidth = try width(opened(query))
       let keyShape = try opened(key)
       try need(
@@ -80,7 +80,8 @@ extension SecureProgram {
           && queryWidth % heads == 0 && keyShape.width == queryWidth / heads * keyHeads
           && keyShape.rows == .step && values[query].shape.rows == .step,
         "queries and keys do not fit \(heads) heads")
-      return [(ValueShape(.step, .keys(heads: heads, halvings: 0)), .shared)]
+      try need(window ?? 1 > 0, "a window of \(window ?? 0) holds no key")
+      return [(ValueShape(.step, .keys(heads: heads, halvings: 0, window: window)), .shared)]
     case .mix(let weights, let value, let heads, let keyHeads):
       let weightShape = try opened(weights)
       let valueShape = try opened(value)
@@ -88,9 +89,11 @@ extension SecureProgram {
       try need(
         (1...4096).contains(heads) && keyHeads > 0 && heads % keyHeads == 0
           && valueWidth % keyHeads == 0, "values do not fit \(heads) heads")
+      let window = weightShape.columns.window
       let expected: (ColumnExtent, RowExtent) =
         kind == .decoder
-        ? (.keys(heads: heads, halvings: 0), .step) : (.sessionKeys(heads: heads), .session)
+        ? (.keys(heads: heads, halvings: 0, window: window), .step)
+        : (.sessionKeys(heads: heads, window: window), .session)
       try need(
         weightShape == ValueShape(.step, expected.0) && valueShape.rows == expected.1,
         "attention weights \(weightShape) do not fit values \(valueShape)")
@@ -132,14 +135,34 @@ extension SecureProgram {
     case .addWeight(let x, let id, let rows):
       let shape = try shared(x)
       let weight = try weight(id)
+      if case .distances(let distances) = rows {
+        try need(
+          areScores(shape) && shape.columns.runCount == weight.columnCount,
+          "weight \(weight.name) does not fit \(shape)")
+        try need(
+          distances.rows.count == distances.borders.count + 1
+            && zip(distances.borders, distances.borders.dropFirst()).allSatisfy { $0 < $1 },
+          "borders of distances must ascend, with one row more")
+        try need(
+          distances.rows.allSatisfy { (0..<weight.rowCount).contains($0) },
+          "table \(weight.name) is too short")
+        return [(shape, .shared)]
+      }
       try need(shape.width == weight.columnCount, "weight \(weight.name) does not fit \(shape)")
       switch rows {
+      case .distances: break
       case .bias: try need(weight.rowCount == 1, "a bias has one row")
       case .positions(let offset):
         try need(
           offset >= 0 && weight.rowCount - offset >= maximumPositions,
           "table \(weight.name) is too short")
       }
+      return [(shape, .shared)]
+    case .addDistance(let x, let slopes):
+      let shape = try shared(x)
+      try need(
+        areScores(shape) && slopes.count == shape.columns.runCount,
+        "\(slopes.count) slopes do not fit \(shape)")
       return [(shape, .shared)]
     case .rotate(let x, let rotation):
       let shape = try shared(x)
@@ -159,22 +182,30 @@ extension SecureProgram {
       return [(ValueShape(shape.rows, .fixed(runs)), .shared)]
     case .pairDifference(let x):
       let shape = try shared(x)
-      guard case .keys(let heads, let halvings) = shape.columns, halvings < 40 else {
+      guard case .keys(let heads, let halvings, let window) = shape.columns, halvings < 40 else {
         throw ShapeError(cause: "\(shape) has no pairs")
       }
-      return [(ValueShape(shape.rows, .pairs(heads: heads, halvings: halvings)), .shared)]
+      return [
+        (ValueShape(shape.rows, .pairs(heads: heads, halvings: halvings, window: window)), .shared)
+      ]
     case .pairMerge(let x, let y):
       let shape = try shared(x)
-      guard case .keys(let heads, let halvings) = shape.columns,
-        try shared(y) == ValueShape(shape.rows, .pairs(heads: heads, halvings: halvings))
+      guard case .keys(let heads, let halvings, let window) = shape.columns,
+        try shared(y)
+          == ValueShape(shape.rows, .pairs(heads: heads, halvings: halvings, window: window))
       else { throw ShapeError(cause: "\(shape) has no pairs \(values[y].shape)") }
-      return [(ValueShape(shape.rows, .keys(heads: heads, halvings: halvings + 1)), .shared)]
+      return [
+        (
+          ValueShape(shape.rows, .keys(heads: heads, halvings: halvings + 1, window: window)),
+          .shared
+        )
+      ]
     case .padKeys(let x):
       let shape = try shared(x)
-      guard kind == .encoder, case .keys(let heads, 0) = shape.columns else {
+      guard kind == .encoder, case .keys(let heads, 0, let window) = shape.columns else {
         throw ShapeError(cause: "\(shape) cannot be padded")
       }
-      return [(ValueShape(shape.rows, .sessionKeys(heads: heads)), .shared)]
+      return [(ValueShape(shape.rows, .sessionKeys(heads: heads, window: window)), .shared)]
     case .padRows(let x):
       let shape = try shared(x)
       try need(
@@ -185,10 +216,25 @@ extension SecureProgram {
       try need(
         kind == .decoder && shape.rows == .step && shape.width != nil, "\(shape) has no last row")
       return [(ValueShape(.last, shape.columns), .shared)]
+    case .firstRow(let x), .meanRow(let x, _):
+      let shape = try shared(x)
+      try need(
+        kind == .encoder && shape.rows == .step && shape.width != nil,
+        "\(shape) cannot be pooled")
+      if case .meanRow(_, let bits) = operation {
+        try need((1...62).contains(bits), "1 / rows with \(bits) fractional bits")
+      }
+      return [(ValueShape(.last, shape.columns), .shared)]
     case .output(let x):
       _ = try shared(x)
       return []
     }
+  }
+
+  /// Whether a value has one column for each head and key.
+  private func areScores(_ shape: ValueShape) -> Bool {
+    guard shape.rows == .step, case .keys(_, 0, _) = shape.columns else { return false }
+    return true
   }
 
   /// Whether each column of `narrow` serves an equal run of columns of `wide`.
@@ -197,7 +243,7 @@ extension SecureProgram {
     guard wide.rows == narrow.rows, let count = narrow.width, count > 0 else { return false }
     switch wide.columns {
     case .fixed(let width): return width % count == 0
-    case .keys(let heads, _), .pairs(let heads, _), .sessionKeys(let heads): return heads == count
+    case .keys, .pairs, .sessionKeys: return wide.columns.runCount == count
     }
   }
 

@@ -4,7 +4,8 @@
 public enum RowExtent: String, Sendable, CaseIterable {
   /// The rows of the current step: the prompt, then one row a new token.
   case step
-  /// The last row of the current step only (the one whose logits are wanted).
+  /// One row of the current step only: the last one of a decoder, whose logits are wanted, or what
+  /// an encoder pools its text to.
   case last
   /// All rows of the session, zero beyond the text (encoders only).
   case session
@@ -14,28 +15,39 @@ public enum RowExtent: String, Sendable, CaseIterable {
 public enum ColumnExtent: Hashable, Sendable {
   /// The same number in every row.
   case fixed(Int)
-  /// `heads` runs of ceil(K / 2^halvings) columns, K the number of keys that the row attends to.
-  case keys(heads: Int, halvings: Int)
+  /// `heads` runs of ceil(K / 2^halvings) columns, K the number of keys that the row attends to:
+  /// those at a distance below `window`, where it is not nil.
+  case keys(heads: Int, halvings: Int, window: Int? = nil)
   /// `heads` runs of floor(ceil(K / 2^halvings) / 2) columns: the pairs of `.keys`.
-  case pairs(heads: Int, halvings: Int)
-  /// `heads` runs of as many columns as the session has rows (encoders only).
-  case sessionKeys(heads: Int)
+  case pairs(heads: Int, halvings: Int, window: Int? = nil)
+  /// `heads` runs of as many columns as the row would have keys in a text as long as the session
+  /// (encoders only).
+  case sessionKeys(heads: Int, window: Int? = nil)
 
   /// Number of equal runs in a row: the heads, or 1 for `.fixed`.
   public var runCount: Int {
     switch self {
     case .fixed: 1
-    case .keys(let heads, _), .pairs(let heads, _), .sessionKeys(let heads): heads
+    case .keys(let heads, _, _), .pairs(let heads, _, _), .sessionKeys(let heads, _): heads
     }
   }
 
-  /// Columns in one run of a row that attends to `keyCount` keys in a session of `sessionRows`.
-  public func runLength(keyCount: Int, sessionRows: Int) -> Int {
+  /// From which distance on a row sees no keys, or nil.
+  public var window: Int? {
+    switch self {
+    case .fixed: nil
+    case .keys(_, _, let window), .pairs(_, _, let window), .sessionKeys(_, let window): window
+    }
+  }
+
+  /// Columns in one run of a row that attends to `keyCount` keys now, and to `dealtKeyCount` in the
+  /// dealt layout.
+  public func runLength(keyCount: Int, dealtKeyCount: Int) -> Int {
     switch self {
     case .fixed(let width): width
-    case .keys(_, let halvings): (keyCount + (1 << halvings) - 1) >> halvings
-    case .pairs(_, let halvings): ((keyCount + (1 << halvings) - 1) >> halvings) / 2
-    case .sessionKeys: sessionRows
+    case .keys(_, let halvings, _): (keyCount + (1 << halvings) - 1) >> halvings
+    case .pairs(_, let halvings, _): ((keyCount + (1 << halvings) - 1) >> halvings) / 2
+    case .sessionKeys: dealtKeyCount
     }
   }
 }
@@ -72,11 +84,12 @@ extension ValueShape: CustomStringConvertible {
     let columnText: String =
       switch columns {
       case .fixed(let width): "\(width)"
-      case .keys(let heads, let halvings):
+      case .keys(let heads, let halvings, _):
         halvings == 0 ? "\(heads)xkeys" : "\(heads)xkeys/\(1 << halvings)"
-      case .pairs(let heads, let halvings): "\(heads)xpairs/\(2 << halvings)"
-      case .sessionKeys(let heads): "\(heads)xsession"
+      case .pairs(let heads, let halvings, _): "\(heads)xpairs/\(2 << halvings)"
+      case .sessionKeys(let heads, _): "\(heads)xsession"
       }
-    return "[\(rowText), \(columnText)]"
+    let windowText = columns.window.map { " below \($0)" } ?? ""
+    return "[\(rowText), \(columnText)\(windowText)]"
   }
 }

@@ -35,8 +35,8 @@ public struct WeightEncoder: Sendable {
   {
     let from = weight.source
     let scale = pow(2, Double(weight.fractionalBits))
-    if let tensor = from.tensor, from.matrix == nil, from.addedRow == nil,
-      !from.isCentred
+    if let tensor = from.tensor, from.matrix == nil, from.addedRow == nil, !from.isCentred,
+      from.runCount == 1
     {
       let values = try weights.weight(tensor, in: elements)
       let columns = try from.columnScale.map { name throws(InputError) in
@@ -130,10 +130,15 @@ public struct WeightEncoder: Sendable {
     let columns = weight.columnCount
     var values = [Double](repeating: 0, count: elements.count)
     if let name = from.tensor {
-      values = try weights.weight(name, in: elements).map(Double.init)
+      let isRepeated = from.runCount > 1 && from.columnScale == nil && from.matrix == nil
+      values =
+        try
+        (isRepeated
+        ? Array(repeated(name, from.runCount)[elements]) : weights.weight(name, in: elements))
+        .map(Double.init)
     }
     if let name = from.columnScale {
-      let scale = try weights.weight(name, in: 0..<columns)
+      let scale = try repeated(name, from.runCount)
       WeightEncoder.forEachRun(of: elements, columnCount: columns) { places, first in
         for place in places {
           values[place] *= Double(scale[first + place - places.lowerBound])
@@ -147,7 +152,8 @@ public struct WeightEncoder: Sendable {
       }
     }
     if let matrix = from.matrix, let vector = from.vector {
-      try add(matrix: matrix, vector: vector, rows: elements, to: &values)
+      try add(
+        matrix: matrix, vector: repeated(vector, from.runCount), rows: elements, to: &values)
     }
     if let name = from.addedRow {
       let row = try weights.weight(name, in: 0..<columns)
@@ -174,11 +180,16 @@ public struct WeightEncoder: Sendable {
     }
   }
 
+  /// The vector `name`, `runCount` times.
+  private func repeated(_ name: String, _ runCount: Int) throws(InputError) -> [Float] {
+    let run = try weights.weight(name)
+    return runCount == 1 ? run : [[Float]](repeating: run, count: runCount).flatMap { $0 }
+  }
+
   /// Adds rows `rows` of the product of a matrix and a vector.
-  private func add(matrix: String, vector: String, rows: Range<Int>, to values: inout [Double])
+  private func add(matrix: String, vector: [Float], rows: Range<Int>, to values: inout [Double])
     throws(InputError)
   {
-    let vector = try weights.weight(vector)
     let rowsPerPart = max(1, WeightEncoder.partElementCount / max(vector.count, 1))
     for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsPerPart) {
       let part = first..<min(first + rowsPerPart, rows.upperBound)

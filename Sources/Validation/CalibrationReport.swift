@@ -49,6 +49,7 @@ public struct CalibrationReport {
       case .layerNorm: add(node.name, .variance, "variance")
       case .rmsNorm: add(node.name, .variance, "mean square")
       case .attention:
+        add(node.name, .uncappedScores, "scores before the cap")
         add(node.name, .scores, "scores")
         add(node.name, .centredScores, "scores - max")
         add(node.name, .denominator, "sums of exp")

@@ -90,7 +90,7 @@ public struct RingSimulator: Sendable {
           : program.weights[id].product(values[x], weight(id))
       case .scale(let x, let id):
         values[first] = try program.weights[id].scaled(values[x], weight(id))
-      case .scores(let query, let key, let heads, let keyHeads):
+      case .scores(let query, let key, let heads, let keyHeads, _):
         values[first] = step.scores(
           values[query], keyCaches[key] ?? values[key], shape(first), heads: heads,
           keyHeads: keyHeads,
@@ -115,6 +115,8 @@ public struct RingSimulator: Sendable {
           terms.map { (values[$0.value], shape($0.value), $0.coefficient) }, constant: constant)
       case .addWeight(let x, let id, let rows):
         values[first] = try step.addWeight(values[x], shape(x), weight(id), rows: rows)
+      case .addDistance(let x, let slopes):
+        values[first] = step.addDistance(values[x], shape(x), slopes: slopes)
       case .rotate(let x, let rotation):
         values[first] = step.rotate(values[x], shape(x), rotation)
       case .sum(let x, let runs): values[first] = step.sum(values[x], shape(x), runs: runs)
@@ -124,6 +126,9 @@ public struct RingSimulator: Sendable {
       case .padKeys(let x): values[first] = step.padKeys(values[x], shape(x))
       case .padRows(let x): values[first] = step.padRows(values[x], shape(x))
       case .lastRow(let x): values[first] = step.lastRow(values[x], shape(x))
+      case .firstRow(let x): values[first] = step.firstRow(values[x], shape(x))
+      case .meanRow(let x, let bits):
+        values[first] = step.meanRow(values[x], shape(x), fractionalBits: bits)
       case .output(let x): output = values[x]
       }
       if let observe {

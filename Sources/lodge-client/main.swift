@@ -7,7 +7,10 @@ import Sharing
 
 Command(
   "lodge-client", summary: "asks two parties: shares tokens, reconstructs the answer",
-  details: "Prints the generated tokens (decoder), or writes the hidden states (encoder).",
+  details: """
+    Prints the generated tokens (decoder), or the classes or tokens that an encoder's head scores
+    highest; --logits writes all rows of the output: logits, states, or the embedding.
+    """,
   example: """
     lodge-client --party0 127.0.0.1:9000 --party1 127.0.0.1:9001 --tokens prompt.json --new 32
     lodge-client --party0 192.0.2.10:9000 --party1 192.0.2.11:9000 --tokens prompt.json \\
@@ -18,6 +21,9 @@ Command(
     Option("party1", .string, placeholder: "HOST:PORT", isRequired: true, help: "party 1"),
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("new", .integer(0...1 << 20), default: "32", help: "tokens to generate (decoder)"),
+    Option(
+      "stop", .string, placeholder: "ID",
+      help: "end after such a token: ids as 43,47, or the settings (or folder) that name them"),
     Option("bundle", .path, help: "client.bundle, where the client holds the embedding"),
     Option(
       "trust", .string, placeholder: "KEY",
@@ -40,6 +46,9 @@ Command(
   let texts = try TokenFile.read(path)
   guard texts.count == 1, let prompt = texts.first else {
     throw InputError(path, "holds \(texts.count) token lists, one is expected")
+  }
+  let stop = try arguments.optionalString("stop").map { text throws(InputError) in
+    try StopTokens.read(text)
   }
   var tables: ClientBundle?
   if let bundle = arguments.optionalString("bundle") {
@@ -68,7 +77,7 @@ Command(
   let progress = Progress(
     "generating", total: max(newCount, 1), unit: .items("tokens"), console: console)
   let result = try SecureGeneration(session: session, tables: tables).run(
-    prompt: prompt, newCount: newCount
+    prompt: prompt, newCount: newCount, stop: stop ?? []
   ) { _ in progress.advance() }
   progress.finish()
   if let logits {

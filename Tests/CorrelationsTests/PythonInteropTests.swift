@@ -118,7 +118,7 @@ import Validation
       Repository.root.appending(path: "formats/vectors/rotation.json").path
     ])
     #expect(outcome.status == 0, "\(outcome.errors)")
-    #expect(outcome.output == "91 factors checked\n")
+    #expect(outcome.output == "127 factors checked\n")
   }
 
   /// Expects one line of error that holds `cause`.

@@ -11,6 +11,8 @@ struct SessionShapeTests {
     .fixed(1), .fixed(5), .keys(heads: 1, halvings: 0), .keys(heads: 3, halvings: 0),
     .keys(heads: 3, halvings: 1), .keys(heads: 2, halvings: 2), .keys(heads: 2, halvings: 5),
     .pairs(heads: 3, halvings: 0), .pairs(heads: 1, halvings: 1), .pairs(heads: 2, halvings: 3),
+    .keys(heads: 3, halvings: 0, window: 3), .keys(heads: 2, halvings: 1, window: 1),
+    .keys(heads: 1, halvings: 0, window: 5), .pairs(heads: 2, halvings: 0, window: 4),
   ]
 
   /// The steps of a decoder whose prompt has `prompt` rows.
@@ -54,6 +56,23 @@ struct SessionShapeTests {
     }
   }
 
+  /// Rows see the last keys of the window in a decoder, those on both sides in an encoder.
+  @Test func windowsHoldTheirKeys() {
+    let decoder = SessionShape(kind: .decoder, promptCapacity: 6, newCapacity: 3)
+    #expect(
+      (0..<8).map { decoder.dealtKeys(row: $0, window: 3) } == [
+        0..<1, 0..<2, 0..<3, 1..<4, 2..<5, 3..<6, 4..<7, 5..<8,
+      ])
+    let encoder = SessionShape(kind: .encoder, promptCapacity: 6, newCapacity: 0)
+    let step = SessionStep(session: encoder, rows: 0..<4, index: 0)
+    #expect((0..<4).map { step.keys(row: $0, window: 2) } == [0..<2, 0..<3, 1..<4, 2..<4])
+    #expect(
+      (0..<6).map { encoder.dealtKeys(row: $0, window: 2) } == [
+        0..<2, 0..<3, 1..<4, 2..<5, 3..<6, 4..<6,
+      ])
+    #expect(step.keys(row: 3, window: nil) == 0..<4)
+  }
+
   @Test(arguments: [1, 2, 7])
   func encoderStepsUseTheFirstKeysOfEachRun(capacity: Int) throws {
     let session = SessionShape(kind: .encoder, promptCapacity: capacity, newCapacity: 0)
@@ -61,6 +80,7 @@ struct SessionShapeTests {
     let shapes =
       Self.columns.map { ValueShape(.step, $0) } + [
         ValueShape(.step, .sessionKeys(heads: 3)), ValueShape(.session, .fixed(4)),
+        ValueShape(.step, .sessionKeys(heads: 2, window: 3)),
       ]
     for shape in shapes {
       let dealt = session.dealtCount(shape)
@@ -73,13 +93,12 @@ struct SessionShapeTests {
         if used == capacity { #expect(elements == Array(0..<dealt), "\(shape)") }
         // Row, run and column keep their places in the dealt layout.
         let heads = shape.columns.runCount
-        let width = shape.columns.runLength(keyCount: capacity, sessionRows: capacity)
         var expected: [Int] = []
+        var start = 0
         for row in 0..<step.rowCount(shape.rows) {
-          for head in 0..<heads {
-            for column in 0..<step.runLength(shape, row) {
-              expected.append((row * heads + head) * width + column)
-            }
+          for _ in 0..<heads {
+            expected += (0..<step.runLength(shape, row)).map { start + $0 }
+            start += session.dealtRunLength(shape.columns, row: row)
           }
         }
         #expect(elements == expected, "\(shape) \(used)")

@@ -77,7 +77,7 @@ struct ProgramValidationTests {
       case .combine(_, let constant): .combine([Term(wrong, 1)], constant: constant)
       case .addWeight(_, let weight, let rows): .addWeight(wrong, weight: weight, rows: rows)
       case .sum(_, let runs): .sum(wrong, runs: runs)
-      case .scores(_, let key, let heads, let keyHeads):
+      case .scores(_, let key, let heads, let keyHeads, _):
         .scores(query: wrong, key: key, heads: heads, keyHeads: keyHeads)
       case .mix(_, let value, let heads, let keyHeads):
         .mix(weights: wrong, value: value, heads: heads, keyHeads: keyHeads)

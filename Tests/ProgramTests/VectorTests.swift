@@ -51,23 +51,23 @@ struct ProgramVectorTests {
 
   @Test func textAndDigest() throws {
     let vectors = try Self.vectors()
-    #expect(vectors.map(\.program.kind) == [.decoder, .encoder, .decoder])
+    #expect(vectors.map(\.program.kind) == [.decoder, .encoder, .decoder, .encoder])
     for vector in vectors {
       #expect(vector.program.json.text == vector.canonical)
       #expect(vector.program.digest.hexadecimal == vector.digest)
     }
     let isGrouped = vectors.map { vector in
       vector.program.nodes.contains {
-        if case .scores(_, _, let heads, let keyHeads) = $0.operation {
+        if case .scores(_, _, let heads, let keyHeads, _) = $0.operation {
           heads > keyHeads
         } else {
           false
         }
       }
     }
-    #expect(isGrouped == [false, false, true])
+    #expect(isGrouped == [false, false, true, false])
     let names = Set(vectors.flatMap { $0.program.nodes.map(\.operation.name) })
-    #expect(names.count == 21, "together they use every operation")
+    #expect(names.count == 24, "together they use every operation")
   }
 
   @Test func roundsAndDealtSizes() throws {
@@ -105,7 +105,9 @@ struct ProgramVectorTests {
       let rotation = Rotation(
         headCount: 1, isInterleaved: true,
         fractionalBits: try reader.integer("factorFractionalBits"),
-        turns: try reader.integers("turns").map { UInt64(bitPattern: Int64($0)) })
+        turns: try reader.integers("turns").map { UInt64(bitPattern: Int64($0)) },
+        magnitude: try reader.contains("magnitude")
+          ? UInt64(reader.integer("magnitude")) : Rotation.unitMagnitude)
       for element in try reader.array("factors") {
         var entry = try JSONReader(element, source: path)
         let position = try entry.integer("position")
@@ -121,6 +123,6 @@ struct ProgramVectorTests {
       try reader.finish()
     }
     try file.finish()
-    #expect(count == 91)
+    #expect(count == 127)
   }
 }

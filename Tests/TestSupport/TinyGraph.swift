@@ -5,7 +5,7 @@ public import Models
 
 /// A graph with weights from a fixed sequence, independent of checkpoints and their keys.
 public struct TinyGraph: WeightSource {
-  public private(set) var model: Model
+  public internal(set) var model: Model
   private var values: [String: [Float]] = [:]
   private var state: UInt64 = 0x11a3a
 
@@ -54,7 +54,7 @@ public struct TinyGraph: WeightSource {
     return graph
   }
 
-  private init(model: Model) { self.model = model }
+  init(model: Model) { self.model = model }
 
   public func weight(_ name: String) throws(InputError) -> [Float] {
     guard let weight = values[name] else {
@@ -63,14 +63,14 @@ public struct TinyGraph: WeightSource {
     return weight
   }
 
-  private mutating func append(_ name: String, _ width: Int, _ operation: ModelOperation)
+  mutating func append(_ name: String, _ width: Int, _ operation: ModelOperation)
     -> ModelValue
   {
     model.nodes.append(ModelNode(name: name, operation: operation, width: width))
     return model.nodes.count - 1
   }
 
-  private mutating func weight(_ name: String, _ shape: [Int], center: Float = 0) -> String {
+  mutating func weight(_ name: String, _ shape: [Int], center: Float = 0) -> String {
     model.weights.append(WeightShape(name: name, shape: shape))
     values[name] = (0..<shape.reduce(1, *)).map { _ in
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -85,7 +85,7 @@ public struct TinyGraph: WeightSource {
     return append(name, width, .rmsNorm(input, Normalisation(gamma: gamma, epsilon: 1e-5)))
   }
 
-  private mutating func linear(_ name: String, _ input: ModelValue, _ outputs: Int) -> ModelValue {
+  mutating func linear(_ name: String, _ input: ModelValue, _ outputs: Int) -> ModelValue {
     let matrix = weight("\(name).w", [outputs, model.nodes[input].width])
     return append(name, outputs, .linear(input, weight: matrix, bias: nil))
   }

@@ -12,43 +12,16 @@ import Testing
 import Validation
 
 struct TwoPartyModelTests {
-  static let seed = Seed(bytes: (0..<32).map { UInt8(255 - $0) })
+  static let seed = SimulatedRun.seed
 
   /// Runs `tokens` in two parties and in the simulator, and checks results and costs of each step.
   static func compare(_ converted: ConvertedModel, _ session: SessionShape, steps: [[Int]]) throws
     -> TwoPartyRun
   {
-    let run = try TwoPartyRun(
-      program: converted.program, weights: converted.weights, session: session, seed: seed)
-    let outputs = try run.run(steps.map { (converted.oneHot($0), $0.count) })
-    var simulator = RingSimulator(
-      program: converted.program, weights: converted.weights,
-      streams: (0...1).map { run.batch.streams(session: 0, party: $0) })
-    var row = 0
-    var rounds = 0
-    for (index, tokens) in steps.enumerated() {
-      let step = SessionStep(session: session, rows: row..<row + tokens.count, index: index)
-      row += tokens.count
-      #expect(outputs[index] == simulator.step(step, input: converted.oneHot(tokens)))
-      let cost = converted.program.cost(of: step)
-      for channel in run.channels {
-        let sent = channel.rounds[rounds..<rounds + cost.roundCount]
-        #expect(sent.reduce(0) { $0 + $1.count } == cost.openedWordCount)
-        #expect(sent.allSatisfy { !$0.isEmpty })
-      }
-      rounds += cost.roundCount
-    }
-    #expect(run.channels.allSatisfy { $0.rounds.count == rounds })
-    // Sizes that the cost interpreter predicts are those that were dealt.
-    let cost = converted.program.correlationCost(of: session)
-    for party in 0...1 {
-      #expect(run.correlations.allWords(party: party).count == cost.storedWordCount[party])
-    }
-    let keyBytes = converted.program.nodes.indices.reduce(0) {
-      $0 + run.correlations.storedKeys(node: $1).count
-    }
-    #expect(keyBytes == cost.keyByteCount)
-    return run
+    try SimulatedRun.compare(
+      converted.program, converted.weights, session,
+      steps: steps.map { (converted.oneHot($0), $0.count) }
+    ).run
   }
 
   static func recipe(_ comparison: Recipe.Comparison) -> Recipe {

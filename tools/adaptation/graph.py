@@ -4,6 +4,8 @@ Parameters are the checkpoint's own tensors; the weights of the graph are views 
 bindings of `lodge-model functions` say. So tied and fused tensors are trained as what they are.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -15,6 +17,7 @@ EXACT_ACTIVATIONS = {
     "gelu": F.gelu,
     "geluTanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
+    "tanh": torch.tanh,
 }
 
 
@@ -33,15 +36,16 @@ class Graph:
         self.bindings = export["weights"]
         self.functions = {}
         self.parameters = {}
-        for name, binding in self.bindings.items():
-            key = binding["key"]
-            if key not in tensors:
-                raise InputError(export["source"], f"names {key}, which the checkpoint does not have")
-            if list(tensors[key].shape) != binding["storedShape"]:
-                raise InputError(
-                    export["source"], f"{key} has another shape in the checkpoint",
-                    "write the functions of this checkpoint with lodge-model functions")
-            self.parameters[key] = tensors[key].clone().requires_grad_()
+        for binding in self.bindings.values():
+            for key, shape in self._tensors(binding):
+                if key not in tensors:
+                    raise InputError(
+                        export["source"], f"names {key}, which the checkpoint does not have")
+                if list(tensors[key].shape) != shape:
+                    raise InputError(
+                        export["source"], f"{key} has another shape in the checkpoint",
+                        "write the functions of this checkpoint with lodge-model functions")
+                self.parameters[key] = tensors[key].clone().requires_grad_()
         self._rotations = {}
 
     def copy(self):
@@ -52,21 +56,35 @@ class Graph:
     def keys_of(self, name):
         """The parameters that the node `name` has."""
         node = next(node for node in self.nodes if node["name"] == name)
-        kinds = ("tokens", "positions", "segments", "gamma", "beta", "weight", "bias")
-        return {self.bindings[node[kind]]["key"] for kind in kinds if kind in node}
+        kinds = ("tokens", "positions", "segments", "gamma", "beta", "weight", "bias", "biasTable")
+        bindings = [self.bindings[node[kind]] for kind in kinds if kind in node]
+        return {key for binding in bindings for key, _ in self._tensors(binding)}
+
+    @staticmethod
+    def _tensors(binding):
+        """(key, shape) of every tensor that a weight is taken from."""
+        keys = [binding["key"]] + binding.get("moreKeys", [])
+        more = [binding["projection"]] if "projection" in binding else []
+        return [(key, binding["storedShape"]) for key in keys] + [
+            (matrix["key"], matrix["shape"]) for matrix in more]
 
     def weight(self, name):
         binding = self.bindings[name]
         value = self.parameters[binding["key"]]
         shape = binding["shape"]
+        if "moreKeys" in binding:
+            value = torch.cat([value] + [self.parameters[key] for key in binding["moreKeys"]])
+        if "projection" in binding:
+            value = F.linear(value, self.parameters[binding["projection"]["key"]])
         if binding.get("transposed"):
             value = value.reshape(shape[1], -1).T
         elif value.dim() != len(shape):
             value = value.reshape(shape if len(shape) > 1 else [-1])
         if "outputRanges" in binding:
             value = torch.cat([value[first:last] for first, last in binding["outputRanges"]])
-        factor = binding.get("factor", 1)
-        return value if factor == 1 else value * factor
+        factor, addend = binding.get("factor", 1), binding.get("addend", 0)
+        value = value if factor == 1 else value * factor
+        return value if addend == 0 else value + addend
 
     def run(self, tokens, lengths, keep=(), cache=None):
         """(output, {name: value} of the nodes in `keep`) for tokens [texts, positions].
@@ -77,6 +95,7 @@ class Graph:
         if cache is not None:
             return self._continue(tokens, cache), {}
         positions = torch.arange(tokens.shape[1])
+        self._lengths = lengths
         allowed = (positions < lengths[:, None])[:, None, None, :]
         if self.is_causal:
             # Of the own position, so that no row is empty behind the end of a text.
@@ -123,13 +142,19 @@ class Graph:
         if kind == "activation":
             return (replacement or EXACT_ACTIVATIONS[node["function"]])(inputs[0])
         if kind == "attention":
-            return self._attention(node, *inputs, allowed, replacement or exact_softmax)
+            return self._attention(node, *inputs, allowed, replacement or exact_softmax, position)
         if kind in ("layerNorm", "rmsNorm"):
             return self._normalise(node, inputs[0], replacement or exact_normalisation)
         if kind == "rotary":
             return self._rotate(node, inputs[0], position)
         if kind == "embed":
             return self._embed(node, tokens, position)
+        if kind == "scale":
+            return inputs[0] * node["factor"]
+        if kind == "softCap":
+            return node["cap"] * torch.tanh(inputs[0] / node["cap"])
+        if kind == "pool":
+            return self._pool(node, inputs[0])
         raise InputError(self.export["source"], f"holds the unknown operation \"{kind}\"")
 
     def _embed(self, node, tokens, position):
@@ -141,15 +166,46 @@ class Graph:
             result = result + self.weight(node["segments"])[0]
         return result
 
+    def _pool(self, node, value):
+        """One row of the positions of each text."""
+        if node["pooling"] == "first":
+            return value[:, :1]
+        inside = torch.arange(value.shape[1]) < self._lengths[:, None]
+        return (value * inside[..., None]).sum(1, keepdim=True) / self._lengths[:, None, None]
+
     def _normalise(self, node, value, reciprocal_root):
         value = value.float() if value.dtype == torch.bfloat16 else value
+        groups, shape = node.get("groupCount", 1), value.shape
+        value = value.view(*shape[:2], groups, -1)
         if node["operation"] == "layerNorm":
             value = value - value.mean(-1, keepdim=True)
         variance = (value * value).mean(-1, keepdim=True)
-        result = value * reciprocal_root(variance, node["epsilon"]) * self.weight(node["gamma"])
-        return result + self.weight(node["beta"]) if "beta" in node else result
+        result = value * reciprocal_root(variance, node["epsilon"])
 
-    def _attention(self, node, query, key, value, allowed, softmax):
+        def by_group(name):
+            vector = self.weight(name)  # of a group, or of the row
+            return vector if vector.numel() == value.shape[-1] else vector.view(groups, -1)
+        if "gamma" in node:
+            result = result * by_group(node["gamma"])
+        if "beta" in node:
+            result = result + by_group(node["beta"])
+        return result.reshape(shape)
+
+    def _bias(self, node, distances):
+        """What is added to the scores [heads, queries, keys] at these distances, or None."""
+        if "slopes" in node:
+            return torch.tensor(node["slopes"])[:, None, None] * distances
+        if "biasTable" not in node:
+            return None
+        half = node["bucketCount"] // 2
+        exact, length = half // 2, distances.abs()
+        grown = (torch.log(length.float().clamp(min=1) / exact)
+                 / math.log(node["maximumDistance"] / exact) * (half - exact)).long() + exact
+        buckets = torch.where(length < exact, length, grown.clamp(max=half - 1))
+        buckets = buckets + half * (distances > 0)
+        return self.weight(node["biasTable"])[buckets].permute(2, 0, 1)
+
+    def _attention(self, node, query, key, value, allowed, softmax, position):
         heads, key_heads = node["headCount"], node["keyHeadCount"]
         width = query.shape[-1] // heads
 
@@ -159,6 +215,15 @@ class Graph:
 
         scores = split(query, heads) @ split(key, key_heads).transpose(-1, -2) * node["scale"]
         scores = scores.float() if scores.dtype == torch.bfloat16 else scores
+        if "softCap" in node:
+            scores = node["softCap"] * torch.tanh(scores / node["softCap"])
+        queries = torch.arange(position, position + query.shape[1])
+        distances = torch.arange(key.shape[1]) - queries[:, None]
+        bias = self._bias(node, distances)
+        if bias is not None:
+            scores = scores + bias
+        if "window" in node:
+            allowed = allowed & (distances.abs() < node["window"])
         result = softmax(scores, allowed).to(value.dtype) @ split(value, key_heads)
         return result.transpose(1, 2).reshape(query.shape)
 

@@ -1,4 +1,4 @@
-"""What one reference model is: its architecture and settings, and the change that each one makes."""
+"""What one reference model is: its architecture and settings, and the change each one makes."""
 
 import dataclasses
 import re
@@ -30,7 +30,7 @@ class Case:
     architecture: str
     config: dict
     settings: dict
-    # logits, states, classes, tokenClasses, maskedLogits or embedding
+    # logits, states, classes, tokenClasses, tokenLogits or embedding
     head: str = "logits"
     # Tokens of each text. The second exceeds every window and original rotary length.
     lengths: tuple = (5, 24)
@@ -42,6 +42,10 @@ class Case:
     normalises: bool = False
     # Whether the folder is of sentence-transformers 6, which names its modules in another way.
     isModern: bool = False
+    # Whether model.gguf is written: where llama.cpp's converter loses none of the settings.
+    hasGGUF: bool = False
+    # Transformers 5 reads the folder otherwise: it wants a second tensor for the same biases.
+    differsIn5: bool = False
 
     def generator(self, seed, *names):
         """Random numbers that depend on the seed and these names alone."""

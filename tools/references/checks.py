@@ -25,6 +25,11 @@ def require(condition, case, message):
         raise CheckError(f"{case.name}: {message}")
 
 
+def window(config):
+    """Tokens that the layers with a window see."""
+    return config.get("sliding_window") or config.get("local_attention")
+
+
 def movement(case, model, change, texts, expected):
     """Largest difference that `change` makes to any output."""
     model = evaluation.changed(case, model, change)
@@ -41,6 +46,10 @@ def check(case, model, texts, expected):
     require(largest <= LARGEST_OUTPUT, case, f"outputs reach {largest:.3g}")
     least = LEAST_DEVIATION.get(case.head, 3.0)
     require(deviation >= least, case, f"outputs deviate by {deviation:.3g}, not {least}")
+    config = model.config.to_dict()
+    for limit in window(config), (config.get("rope_scaling") or {}).get(
+        "original_max_position_embeddings"):
+        require(max(map(len, texts)) > (limit or 0), case, f"no text is longer than {limit}")
     single = evaluation.outputs(case, model, texts, torch.float32)
     noise = float(numpy.abs(single - expected).max())
     require(noise <= TOLERANCE / 10, case, f"float32 is off by {noise:.3g}")

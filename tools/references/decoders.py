@@ -1,4 +1,4 @@
-"""Reference models that continue a text, with layer norms: GPT's line, Falcon, BLOOM and the like."""
+"""Reference models that continue a text, with layer norms: GPT's line, Falcon, BLOOM, others."""
 
 import torch
 
@@ -16,13 +16,14 @@ def decoder(name, architecture, config, settings, **more):
 
 def no_slopes(name):
     """As if the scores had no linear biases."""
-    return changes.replaced(
-        name,
-        lambda mask, heads, dtype: torch.zeros(mask.shape[0] * heads, 1, mask.shape[1], dtype=dtype))
+
+    def zeros(mask, heads, dtype):
+        return torch.zeros(mask.shape[0] * heads, 1, mask.shape[1], dtype=dtype)
+
+    return changes.replaced(name, zeros)
 
 
-NEOX = {"layer_norm_eps": EPSILON, "rotary_pct": 0.5, "rotary_emb_base": 500.0, "hidden_size": 32,
-        "num_attention_heads": 4}
+NEOX = {"layer_norm_eps": EPSILON, "rotary_pct": 0.5, "rotary_emb_base": 500.0, "hidden_size": 32}
 NEOX_SETTINGS = {
     "parallel residual": changes.config(use_parallel_residual=False),
     "partial rotary": changes.config(rotary_pct=1.0),
@@ -36,13 +37,16 @@ NEOX_SETTINGS = {
 }
 
 
-def neox(name, config, settings):
+def neox(name, config, settings, **more):
     settings = {key: value for key, value in {**NEOX_SETTINGS, **settings}.items() if value}
-    return decoder(name, "GPTNeoXForCausalLM", {**NEOX, **config}, settings)
+    return decoder(name, "GPTNeoXForCausalLM", {**NEOX, **config}, settings, **more)
 
 
 NEOXES = [
-    neox("gpt-neox", {"intermediate_size": 48}, {}),
+    # GGUF does not say the base, and llama.cpp takes 10000.
+    neox(
+        "gpt-neox", {"rotary_emb_base": 10000},
+        {"rotary base": changes.config(rotary_emb_base=500)}, hasGGUF=True),
     neox(
         "gpt-neox-serial",
         {"use_parallel_residual": False, "attention_bias": False, "hidden_act": "gelu_fast",
@@ -63,10 +67,9 @@ NEOXES = [
          "own output matrix": changes.tied("lm_head.weight", "transformer.wte.weight")}),
 ]
 
-FALCON = {"ffn_hidden_size": 40, "layer_norm_epsilon": EPSILON, "rope_theta": 500.0,
-          "tie_word_embeddings": True}
+FALCON = {"layer_norm_epsilon": EPSILON, "tie_word_embeddings": True}
 FALCON_SETTINGS = {
-    "rotary base": changes.config(rope_theta=10000.0),
+    "rotary base": changes.config(rope_theta=500.0),
     "rotary halves": changes.neighbours(),
     "epsilon": changes.config(layer_norm_epsilon=1e-5),
     "activation": changes.config(activation="relu"),
@@ -79,11 +82,12 @@ LINEAR_BIASES = {
     "biases": changes.zero(r"(query_key_value|dense\w*)\.bias$"),
 }
 FALCONS = [
-    # The 7B: one key head, attention and feed-forward side by side after one norm.
+    # The 7B: one key head, attention and feed-forward side by side after one norm. GGUF does not
+    # say the base of positions nor the width of the feed-forward.
     decoder(
         "falcon", "FalconForCausalLM",
         {**FALCON, "multi_query": True, "parallel_attn": True, "bias": False},
-        {**FALCON_SETTINGS, "feed-forward": changes.zero("dense_4h_to_h")}),
+        {**FALCON_SETTINGS, "feed-forward": changes.zero("dense_4h_to_h")}, hasGGUF=True),
     # The 40B: groups of heads, and a norm for each of the two sides.
     decoder(
         "falcon-groups", "FalconForCausalLM",
@@ -93,12 +97,20 @@ FALCONS = [
          "two norms": changes.patched(
              lambda model: [setattr(layer, "ln_mlp", layer.ln_attn)
                             for layer in model.transformer.h]),
-         "own output matrix": changes.tied("lm_head.weight", "transformer.word_embeddings.weight")}),
+         "own output matrix": changes.tied("lm_head.weight", "transformer.word_embeddings.weight")},
+        hasGGUF=True),
+    # The 11B: groups of heads after one norm, with settings of its own.
+    decoder(
+        "falcon-one-norm", "FalconForCausalLM",
+        {**FALCON, "new_decoder_architecture": True, "num_kv_heads": 2, "bias": False,
+         "num_ln_in_parallel_attn": 1, "ffn_hidden_size": 40, "rope_theta": 500.0},
+        {**FALCON_SETTINGS, "rotary base": changes.config(rope_theta=10000.0)}),
     # falcon-rw: linear biases instead of rotary positions, serial, with biases. In eager attention
     # transformers 4.57 adds the linear biases twice; its default does not.
     decoder(
         "falcon-alibi", "FalconForCausalLM",
-        {**FALCON, "alibi": True, "multi_query": False, "parallel_attn": False, "bias": True},
+        {**FALCON, "alibi": True, "multi_query": False, "parallel_attn": False, "bias": True,
+         "ffn_hidden_size": 40},
         {**LINEAR_BIASES, "activation": FALCON_SETTINGS["activation"]}, attention="sdpa"),
 ]
 
@@ -109,7 +121,7 @@ BLOOM_SETTINGS = {
     "activation": changes.hooked(r"gelu_impl$", torch.relu),
 }
 BLOOMS = [
-    decoder("bloom", "BloomForCausalLM", BLOOM, BLOOM_SETTINGS),
+    decoder("bloom", "BloomForCausalLM", BLOOM, BLOOM_SETTINGS, hasGGUF=True),
     # Slopes of a number of heads that is no power of two, and the residual after the norm.
     decoder(
         "bloom-post", "BloomForCausalLM",
@@ -139,27 +151,43 @@ def serial(model):
         layer.post_attention_layernorm = layer.input_layernorm
 
 
+# GGUF does not say the base, and llama.cpp takes 10000.
+STABLE_GGUF = {**STABLE, "rope_theta": 10000.0}
+STABLE_GGUF_SETTINGS = {**STABLE_SETTINGS, "rotary base": changes.config(rope_theta=500.0)}
 STABLES = [
     decoder(
-        "stablelm", "StableLmForCausalLM", {**STABLE, "use_qkv_bias": True},
-        {**STABLE_SETTINGS, "biases": changes.zero(r"proj\.bias$")}),
+        "stablelm", "StableLmForCausalLM", {**STABLE_GGUF, "use_qkv_bias": True},
+        {**STABLE_GGUF_SETTINGS, "biases": changes.zero(r"proj\.bias$")}, hasGGUF=True),
+    decoder(
+        "stablelm-base", "StableLmForCausalLM",
+        {**STABLE, "tie_word_embeddings": True},
+        {key: value for key, value in STABLE_SETTINGS.items() if key != "own output matrix"}),
     # As the 12B: side by side after one norm, and a norm for every head of queries and keys.
     decoder(
         "stablelm-parallel", "StableLmForCausalLM",
-        {**STABLE, "use_parallel_residual": True, "qk_layernorm": True},
-        {**STABLE_SETTINGS, "parallel residual": changes.patched(serial),
+        {**STABLE_GGUF, "use_parallel_residual": True, "qk_layernorm": True},
+        {**STABLE_GGUF_SETTINGS, "parallel residual": changes.patched(serial),
          "query and key norms": changes.config(qk_layernorm=False),
          "own norm of each head": changes.weights(
-             r"(q|k)_layernorm\.norms\.1\.weight$", lambda array: array * 0 + 1)}),
+             r"(q|k)_layernorm\.norms\.1\.weight$", lambda array: array * 0 + 1)}, hasGGUF=True),
+]
+STARCODER = {**GROUPED, "norm_epsilon": EPSILON, "rope_theta": 500.0, "use_bias": True}
+STARCODER_SETTINGS = {
+    "biases": changes.zero(r"(proj|c_fc)\.bias$"),
+    "epsilon": changes.config(norm_epsilon=1e-5),
+    **{key: STABLE_SETTINGS[key] for key in (
+        "grouped heads", "rotary base", "rotary halves", "activation", "norm biases")},
+}
+STARCODERS = [
     decoder(
         "starcoder2", "Starcoder2ForCausalLM",
-        {**GROUPED, "norm_epsilon": EPSILON, "rope_theta": 500.0,
-         "sliding_window": 8, "tie_word_embeddings": True, "use_bias": True},
-        {**WINDOW, "biases": changes.zero(r"(proj|c_fc)\.bias$"),
-         **{key: STABLE_SETTINGS[key] for key in (
-             "grouped heads", "rotary base", "rotary halves", "activation")},
-         "epsilon": changes.config(norm_epsilon=1e-5),
-         "norm biases": changes.zero(r"norm\.bias$")}),
+        {**STARCODER, "sliding_window": 8, "tie_word_embeddings": True},
+        {**STARCODER_SETTINGS, **WINDOW}),
+    # GGUF does not say the window.
+    decoder(
+        "starcoder2-full", "Starcoder2ForCausalLM", {**STARCODER, "sliding_window": None},
+        {**STARCODER_SETTINGS, "own output matrix": STABLE_SETTINGS["own output matrix"]},
+        hasGGUF=True),
 ]
 
 
@@ -202,13 +230,13 @@ GPT2_SETTINGS = {
     "norm biases": changes.zero(r"ln_\w\.bias$"),
 }
 GPT2S = [
-    decoder("gpt2", "GPT2LMHeadModel", {**GPT2, "n_inner": 40}, GPT2_SETTINGS),
+    decoder("gpt2", "GPT2LMHeadModel", GPT2, GPT2_SETTINGS, hasGGUF=True),
     decoder(
         "gpt2-inverse", "GPT2LMHeadModel",
-        {**GPT2, "num_attention_heads": 3, "scale_attn_by_inverse_layer_idx": True,
+        {**GPT2, "num_attention_heads": 3, "n_inner": 40, "scale_attn_by_inverse_layer_idx": True,
          "tie_word_embeddings": False},
         {**GPT2_SETTINGS,
          "inverse scale": changes.config(scale_attn_by_inverse_layer_idx=False),
          "own output matrix": changes.tied("lm_head.weight", "transformer.wte.weight")}),
 ]
-DECODERS = NEOXES + FALCONS + BLOOMS + STABLES + OPTS + GPT2S
+DECODERS = NEOXES + FALCONS + BLOOMS + STABLES + STARCODERS + OPTS + GPT2S

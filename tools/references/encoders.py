@@ -30,11 +30,11 @@ def encoder(name, architecture, config, settings, head="states", **more):
 
 
 BERTS = [
-    encoder("bert", "BertModel", {**BERT, "type_vocab_size": 3}, BERT_SETTINGS),
-    encoder("roberta", "RobertaModel", ROBERTA, {**BERT_SETTINGS, **OFFSET}),
+    encoder("bert", "BertModel", {**BERT, "type_vocab_size": 3}, BERT_SETTINGS, hasGGUF=True),
+    encoder("roberta", "RobertaModel", ROBERTA, {**BERT_SETTINGS, **OFFSET}, hasGGUF=True),
     encoder(
         "xlm-roberta", "XLMRobertaModel", {**ROBERTA, "num_attention_heads": 4, "vocab_size": 71},
-        {**BERT_SETTINGS, **OFFSET}),
+        {**BERT_SETTINGS, **OFFSET}, hasGGUF=True),
     # The tables are narrower than the layers.
     encoder("electra", "ElectraModel", {**BERT, "embedding_size": 16}, BERT_SETTINGS),
 ]
@@ -76,7 +76,7 @@ MODERN_SETTINGS = {
 }
 T5 = {
     "vocab_size": 52, "d_model": 24, "d_kv": 6, "d_ff": 40, "num_layers": 2, "num_heads": 3,
-    "relative_attention_num_buckets": 12, "relative_attention_max_distance": 20,
+    "relative_attention_num_buckets": 12, "relative_attention_max_distance": 128,
     "layer_norm_epsilon": EPSILON, "pad_token_id": 0, "eos_token_id": 1,
     "decoder_start_token_id": 0,
 }
@@ -84,34 +84,11 @@ T5 = {
 T5_GAINS = {r"SelfAttention\.[qk]\.": 0.8}
 T5_SETTINGS = {
     "relative bias": changes.zero("relative_attention_bias"),
-    "largest distance": changes.config(relative_attention_max_distance=128),
+    "largest distance": changes.config(relative_attention_max_distance=20),
     "epsilon": changes.config(layer_norm_epsilon=1e-6),
     "unscaled scores": changes.weights(
         r"SelfAttention\.q\.weight", lambda array: array / 6**0.5),
 }
-OTHERS = [
-    encoder("distilbert", "DistilBertModel", DISTILBERT, DISTILBERT_SETTINGS),
-    encoder("mpnet", "MPNetModel", MPNET, MPNET_SETTINGS),
-    encoder("modernbert", "ModernBertModel", MODERN, MODERN_SETTINGS),
-    encoder(
-        "modernbert-biases", "ModernBertModel",
-        {**MODERN, "attention_bias": True, "mlp_bias": True, "norm_bias": True,
-         "num_hidden_layers": 3, "global_attn_every_n_layers": 2},
-        {**MODERN_SETTINGS, "layer kinds": changes.config(global_attn_every_n_layers=3),
-         "biases": changes.biases(), "norm biases": NORM_BIASES}),
-    encoder(
-        "t5-encoder", "T5EncoderModel", {**T5, "feed_forward_proj": "relu"},
-        {**T5_SETTINGS, "activation": changes.hooked(r"\.act$", lambda x: x * torch.sigmoid(x))},
-        gains=T5_GAINS),
-    encoder(
-        "t5-encoder-gated", "T5EncoderModel",
-        {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
-        {**T5_SETTINGS, "activation": changes.config(feed_forward_proj="gated-silu"),
-         "gate": changes.patched(lambda model: [
-             setattr(block.layer[-1].DenseReluDense, "wi_1", Ones())
-             for block in model.encoder.block])},
-        gains=T5_GAINS),
-]
 
 
 class Ones(torch.nn.Module):
@@ -121,4 +98,35 @@ class Ones(torch.nn.Module):
         return torch.ones(())
 
 
+T5_GATED = {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+T5_GATED_SETTINGS = {
+    **T5_SETTINGS,
+    "activation": changes.config(feed_forward_proj="gated-silu"),
+    "gate": changes.patched(lambda model: [
+        setattr(block.layer[-1].DenseReluDense, "wi_1", Ones()) for block in model.encoder.block]),
+}
+OTHERS = [
+    encoder("distilbert", "DistilBertModel", DISTILBERT, DISTILBERT_SETTINGS, hasGGUF=True),
+    encoder("mpnet", "MPNetModel", MPNET, MPNET_SETTINGS),
+    encoder("modernbert", "ModernBertModel", MODERN, MODERN_SETTINGS, hasGGUF=True),
+    encoder(
+        "modernbert-biases", "ModernBertModel",
+        {**MODERN, "attention_bias": True, "mlp_bias": True, "norm_bias": True,
+         "num_hidden_layers": 3, "global_attn_every_n_layers": 2},
+        {**MODERN_SETTINGS, "layer kinds": changes.config(global_attn_every_n_layers=3),
+         "biases": changes.biases(), "norm biases": NORM_BIASES}),
+    encoder(
+        "t5-encoder", "T5EncoderModel", {**T5, "feed_forward_proj": "relu"},
+        {**T5_SETTINGS, "activation": changes.hooked(r"\.act$", lambda x: x * torch.sigmoid(x))},
+        gains=T5_GAINS, hasGGUF=True),
+    encoder(
+        "t5-encoder-gated", "T5EncoderModel", T5_GATED, T5_GATED_SETTINGS, gains=T5_GAINS,
+        hasGGUF=True),
+    # GGUF does not say the largest distance.
+    encoder(
+        "t5-encoder-near", "T5EncoderModel", {**T5_GATED, "relative_attention_max_distance": 20},
+        {**T5_GATED_SETTINGS,
+         "largest distance": changes.config(relative_attention_max_distance=128)},
+        gains=T5_GAINS),
+]
 ENCODERS = BERTS + OTHERS

@@ -6,8 +6,6 @@ import math
 import numpy
 import torch
 import transformers
-from transformers.modeling_utils import no_init_weights
-
 from references.weights import randomise
 
 
@@ -15,6 +13,8 @@ def build(case, config=None, attention=None):
     """The model of `case`, its weights not yet drawn."""
     architecture = getattr(transformers, case.architecture)
     settings = architecture.config_class(**{**case.config, **(config or {})})
+    from transformers.modeling_utils import no_init_weights  # not where 5 has it
+
     # Some classes cannot draw their own weights where norms have none.
     with no_init_weights():
         model = architecture._from_config(

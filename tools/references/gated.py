@@ -37,7 +37,8 @@ def gated(name, architecture, config=None, settings=None, **more):
 
 
 def llama(name, config=None, settings=None):
-    return gated(name, "LlamaForCausalLM", {**WIDE, **(config or {})}, settings)
+    return gated(
+        name, "LlamaForCausalLM", {**WIDE, **(config or {})}, settings, hasGGUF=True)
 
 
 UNSCALED = {"rotary scaling": changes.config(rope_scaling=None)}
@@ -76,7 +77,7 @@ WINDOW = {"sliding window": changes.config(sliding_window=None)}
 QWEN_WINDOW = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
 ALIKE = [
     gated("mistral", "MistralForCausalLM", {**WIDE, "sliding_window": 8}, WINDOW),
-    gated("qwen2", "Qwen2ForCausalLM", TIED, {"biases": changes.biases()}),
+    gated("qwen2", "Qwen2ForCausalLM", TIED, {"biases": changes.biases()}, hasGGUF=True),
     gated(
         "qwen2-window", "Qwen2ForCausalLM", {**QWEN_WINDOW, "rope_scaling": {
             "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16,
@@ -89,14 +90,14 @@ ALIKE = [
              "beta_fast": 4.0, "beta_slow": 0.25})}),
     gated(
         "qwen3", "Qwen3ForCausalLM", {**TIED, **WIDE},
-        {"query and key norms": changes.without("(q|k)_norm$")}),
+        {"query and key norms": changes.without("(q|k)_norm$")}, hasGGUF=True),
     gated(
         "qwen3-window", "Qwen3ForCausalLM", {**WIDE, **QWEN_WINDOW, "attention_bias": True},
         {"query and key norms": changes.without("(q|k)_norm$"), "biases": changes.biases(),
          "sliding window": changes.config(use_sliding_window=False)}),
     gated(
         "olmo2", "Olmo2ForCausalLM", {},
-        {"query and key norms": changes.without("(q|k)_norm$")}),
+        {"query and key norms": changes.without("(q|k)_norm$")}, hasGGUF=True),
 ]
 
 
@@ -117,28 +118,39 @@ GEMMA_SETTINGS = {
 SOFT = {"query_pre_attn_scalar": 6, "sliding_window": 8}
 SOFT_SETTINGS = {
     **GEMMA_SETTINGS,
-    "query scale": changes.config(query_pre_attn_scalar=10),
+    "query scale": changes.config(query_pre_attn_scalar=20),
     "sliding window": changes.config(sliding_window=64),
     "norms after": changes.without("post_(attention|feedforward)_layernorm$"),
+}
+# What GGUF does not say: the base is 10000, and scores are divided by the root of a head's width.
+USUAL = {"rope_theta": 10000.0, "query_pre_attn_scalar": 10}
+USUAL_BASE = {"rotary base": changes.config(rope_theta=500.0)}
+CAPS = {"attn_logit_softcapping": 3.0, "final_logit_softcapping": 9.0}
+CAP_SETTINGS = {
+    "attention cap": changes.config(attn_logit_softcapping=None),
+    "logit cap": changes.config(final_logit_softcapping=None),
 }
 GEMMAS = [
     # The first Gemma names its activation as others do.
     gated(
-        "gemma", "GemmaForCausalLM", {**GEMMA, "hidden_act": "gelu_pytorch_tanh"},
-        {**GEMMA_SETTINGS, "activation": BASIC["activation"]}),
+        "gemma", "GemmaForCausalLM",
+        {**GEMMA, "hidden_act": "gelu_pytorch_tanh", "rope_theta": 10000.0},
+        {**GEMMA_SETTINGS, **USUAL_BASE, "activation": BASIC["activation"]}, hasGGUF=True),
     gated(
-        "gemma2", "Gemma2ForCausalLM",
-        {**GEMMA, **SOFT, "attn_logit_softcapping": 3.0, "final_logit_softcapping": 9.0},
-        {**SOFT_SETTINGS,
-         "attention cap": changes.config(attn_logit_softcapping=None),
-         "logit cap": changes.config(final_logit_softcapping=None)}),
+        "gemma2", "Gemma2ForCausalLM", {**GEMMA, **SOFT, **CAPS, **USUAL},
+        {**SOFT_SETTINGS, **CAP_SETTINGS, **USUAL_BASE}, hasGGUF=True),
+    # As the 27B, whose scale is not of its heads.
+    gated(
+        "gemma2-scale", "Gemma2ForCausalLM", {**GEMMA, **SOFT, **CAPS},
+        {**SOFT_SETTINGS, **CAP_SETTINGS}),
     # As the 1B: five layers with a window, then one without; 270M and 1B have no scaling.
     gated(
         "gemma3", "Gemma3ForCausalLM",
-        {**GEMMA, **SOFT, "num_hidden_layers": 6, "num_key_value_heads": 1, "num_attention_heads": 2,
-         "intermediate_size": 24, "rope_theta": 5000.0, "rope_local_base_freq": 100.0},
+        {**GEMMA, **SOFT, **USUAL, "num_hidden_layers": 6, "num_key_value_heads": 1,
+         "num_attention_heads": 2, "intermediate_size": 24, "rope_theta": 5000.0,
+         "rope_local_base_freq": 100.0},
         {**SOFT_SETTINGS, "query and key norms": changes.without("(q|k)_norm$"),
-         "local rotary base": changes.config(rope_local_base_freq=5000.0)}),
+         "local rotary base": changes.config(rope_local_base_freq=5000.0)}, hasGGUF=True),
     # As the 4B and larger: scaled positions in the layers without a window.
     gated(
         "gemma3-scaled", "Gemma3ForCausalLM",
@@ -149,13 +161,15 @@ GEMMAS = [
          "layer kinds": changes.config(
              layer_types=["full_attention", "sliding_attention", "sliding_attention"])}),
 ]
-
 PHI = [
-    gated("phi3", "Phi3ForCausalLM", {"original_max_position_embeddings": 64}),
+    gated(
+        "phi3", "Phi3ForCausalLM", {"original_max_position_embeddings": 64},
+        hasGGUF=True),
     gated(
         "phi3-partial", "Phi3ForCausalLM",
         {**TIED, "hidden_size": 32, "partial_rotary_factor": 0.5,
          "sliding_window": 8, "original_max_position_embeddings": 64},
-        {**WINDOW, "partial rotary": changes.config(partial_rotary_factor=1.0)}),
+        {**WINDOW, "partial rotary": changes.config(partial_rotary_factor=1.0)},
+        hasGGUF=True),
 ]
 GATED = LLAMA + ALIKE + GEMMAS + PHI

@@ -37,7 +37,7 @@ def head(kind, pattern):
 TEXTS = (5, 24, 9, 14)
 classes = head("classes", r"pooler|classifier|pre_classifier|^head\.")
 token_classes = head("tokenClasses", r"classifier|^head\.")
-masked = head("maskedLogits", r"cls\.predictions|lm_head|vocab_|generator_|^head\.|^decoder")
+masked = head("tokenLogits", r"cls\.predictions|lm_head|vocab_|generator_|^head\.|^decoder")
 # Class logits of two texts deviate by 3 with these gains.
 RELU = {"activation": changes.config(hidden_act="relu")}
 
@@ -103,7 +103,8 @@ MASKED = [
     masked(
         "bert-masked-untied", "BertForMaskedLM", {**BERT, "tie_word_embeddings": False},
         {"own output matrix": changes.tied(
-            "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight")}),
+            "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight")},
+        differsIn5=True),
     masked("roberta-masked", "RobertaForMaskedLM", ROBERTA),
     masked("xlm-roberta-masked", "XLMRobertaForMaskedLM", ROBERTA),
     masked("distilbert-masked", "DistilBertForMaskedLM", DISTILBERT),
@@ -127,9 +128,10 @@ def embedding(name, architecture, config, pooling, normalises=False, **more):
 
 EMBEDDINGS = [
     embedding("bert-embedding-mean", "BertModel", BERT, "mean"),
-    embedding("bert-embedding-mean-unit", "BertModel", BERT, "mean", True),
+    embedding("bert-embedding-mean-unit", "BertModel", BERT, "mean", True, hasGGUF=True),
     embedding("bert-embedding-cls", "BertModel", BERT, "cls"),
-    embedding("bert-embedding-cls-unit", "BertModel", BERT, "cls", True, isModern=True),
+    embedding(
+        "bert-embedding-cls-unit", "BertModel", BERT, "cls", True, isModern=True, hasGGUF=True),
     embedding("mpnet-embedding-mean-unit", "MPNetModel", MPNET, "mean", True),
     embedding("xlm-roberta-embedding-cls-unit", "XLMRobertaModel", ROBERTA, "cls", True),
     embedding("distilbert-embedding-mean", "DistilBertModel", DISTILBERT, "mean"),

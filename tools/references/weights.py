@@ -1,8 +1,8 @@
 """Random weights at which every part of a model matters.
 
-A usual initialisation makes outputs near zero, and attention uniform. Here a matrix's product with a
-vector of unit variance deviates by its gain, norms are 1 and biases 0 up to 0.3, and tables of tokens
-have the size at which the logits deviate by 3 or more.
+A usual initialisation makes outputs near zero, and attention uniform. Here a matrix's product with
+a vector of unit variance deviates by its gain, norms are 1 and biases 0 up to 0.3, and tables of
+tokens have the size at which the logits deviate by 3 or more.
 """
 
 import math

@@ -54,10 +54,13 @@ public struct ReplacementSite: Hashable, Sendable {
   public var operationClass: OperationClass
   /// Most keys of a row of attention scores; 1 for other classes.
   public var keyCount: Int
+  /// What the function's values are multiplied by afterwards: the cap of a soft cap.
+  public var reach: Double
 
-  public init(_ operationClass: OperationClass, keyCount: Int = 1) {
+  public init(_ operationClass: OperationClass, keyCount: Int = 1, reach: Double = 1) {
     self.operationClass = operationClass
     self.keyCount = keyCount
+    self.reach = reach
   }
 
   /// How far above zero a score less its row's maximum may be: the secure maximum is found by a
@@ -75,8 +78,11 @@ public struct ReplacementSite: Hashable, Sendable {
 extension Model {
   /// The site of node `index`, or nil where nothing is replaced.
   public func site(of index: Int) -> ReplacementSite? {
-    guard let operationClass = nodes[index].operation.operationClass else { return nil }
-    return ReplacementSite(
-      operationClass, keyCount: operationClass == .softmax ? maximumPositions : 1)
+    let operation = nodes[index].operation
+    guard let operationClass = operation.operationClass else { return nil }
+    guard case .attention(_, _, _, let settings) = operation else {
+      return ReplacementSite(operationClass)
+    }
+    return ReplacementSite(operationClass, keyCount: maximumKeyCount(settings))
   }
 }

@@ -86,6 +86,27 @@ public struct PiecewisePolynomial: Equatable, Sendable {
     return PiecewisePolynomial(knots: knots, pieces: pieces, resolution: resolution)
   }
 
+  /// factor * f(x / factor), for a positive factor.
+  public func stretched(by factor: Double) -> PiecewisePolynomial {
+    PiecewisePolynomial(
+      isEven: isEven, slope: slope, knots: knots.map { $0 * factor },
+      pieces: pieces.map {
+        PolynomialPiece(
+          centre: $0.centre * factor, scale: $0.scale * factor,
+          coefficients: $0.coefficients.map { $0 * factor })
+      }, resolution: resolution)
+  }
+
+  /// The same function with the pieces that `range` touches, the outer ones continued beyond it.
+  public func restricted(to range: ClosedRange<Double>) -> PiecewisePolynomial {
+    let all = signed
+    let first = all.piece(at: range.lowerBound)
+    let last = max(all.piece(at: range.upperBound), first)
+    return PiecewisePolynomial(
+      knots: Array(all.knots[first..<last]), pieces: Array(all.pieces[first...last]),
+      resolution: resolution)
+  }
+
   /// Largest |f| on `interval`, by its values at knots, ends and 64 points in each piece.
   public func bound(on interval: ClosedRange<Double>) -> Double {
     let all = signed

@@ -11,6 +11,10 @@ extension FunctionTable {
   public init(_ model: Model, recipe: Recipe) throws(InputError) {
     self.init()
     for (index, node) in model.nodes.enumerated() {
+      if case .attention(_, _, _, let settings) = node.operation, let cap = settings.softCap {
+        let function = try recipe.softCap(cap, at: node)
+        softCaps[node.name] = { function($0) }
+      }
       switch try recipe.form(of: index, in: model) {
       case .activation(let function): activations[node.name] = { function($0) }
       case .softmax(let form): softmaxes[node.name] = { form.apply(&$0) }

@@ -3,7 +3,8 @@
 public import Bytes
 import Foundation
 
-/// Minimax lines for |x| < limit, +-1 outside; the error is at most `maximumError` everywhere.
+/// Minimax lines for |x| < limit, +-1 outside; the error is at most `maximumError` everywhere. Of a
+/// soft cap, which multiplies it, 2^3 times that at most.
 public struct TanhActivation: Replacement {
   public static let name = "lines"
   public static let classes: [OperationClass] = [.tanh]
@@ -21,6 +22,7 @@ public struct TanhActivation: Replacement {
   public var parameters: [String: JSON] { ["maximumError": .number(maximumError)] }
 
   public func form(at site: ReplacementSite) -> ReplacementForm? {
+    let maximumError = maximumError * min(1, 8 / site.reach)
     // Lines of the positive half, each as long as its error allows.
     let limit = atanh(1 - maximumError)
     var borders = [0.0]

@@ -1,8 +1,9 @@
-// What `lodge-client` prints: tokens, and what they cost on the wire.
+// What `lodge-client` prints: the answer, and what it cost on the wire.
 
 public import Bytes
+import Models
 
-/// Tokens, rounds, bytes and time of one secure generation.
+/// Tokens, classes or the size of the output; rounds, bytes and time of one secure generation.
 public struct GenerationSummary {
   private let result: SecureGeneration.Result
 
@@ -12,10 +13,31 @@ public struct GenerationSummary {
   private var otherCounters: StepCounters { result.counters.last?.party1 ?? StepCounters() }
   private var seconds: Double { result.stepSeconds.reduce(0, +) }
 
+  /// The best column of every row, the first of equal ones.
+  private var bestColumns: [Int] {
+    result.rows.map { row in row.indices.reduce(0) { row[$1] > row[$0] ? $1 : $0 } }
+  }
+
+  private var answer: String {
+    func list(_ integers: [Int]) -> String { JSON.array(integers.map(JSON.integer)).text }
+    let width = result.rows.first?.count ?? 0
+    switch result.meaning {
+    case .logits: return list(result.newTokens)
+    case .states: return "\(result.rows.count) output rows"
+    case .tokenLogits: return "most likely tokens \(list(bestColumns))"
+    case .tokenClasses: return "classes \(list(bestColumns)) of \(width)"
+    case .classes:
+      let scores = (result.rows.first ?? []).enumerated().map { index, score in
+        "\(index): \(Quantity.decimal(Double(score), fractionDigits: 4))"
+      }
+      return "class \(bestColumns.first ?? 0), scores \(scores.joined(separator: ", "))"
+    case .embedding: return "one embedding of \(width) numbers"
+    }
+  }
+
   public var text: String {
-    let tokens = JSON.array(result.newTokens.map(JSON.integer)).text
     return """
-      \(result.newTokens.isEmpty ? "\(result.rows.count) output rows" : tokens)
+      \(answer)
       \(result.session): \(counters.rounds) rounds, party 0 sent \
       \(Quantity.text(byteCount: counters.bytesSent)), party 1 sent \
       \(Quantity.text(byteCount: otherCounters.bytesSent)), \(Quantity.text(seconds: seconds))
@@ -23,7 +45,7 @@ public struct GenerationSummary {
   }
 
   public var json: JSON {
-    [
+    var members: [String: JSON] = [
       "tokens": .array(result.newTokens.map(JSON.integer)), "batch": .string(result.session.batch),
       "session": .integer(result.session.session), "rounds": .integer(counters.rounds),
       "party0BytesSent": .integer(counters.bytesSent),
@@ -37,5 +59,14 @@ public struct GenerationSummary {
           ]
         }),
     ]
+    switch result.meaning {
+    case .logits, .states, .embedding: break
+    case .tokenLogits, .tokenClasses:
+      members["best"] = .array(bestColumns.map(JSON.integer))
+    case .classes:
+      members["best"] = .array(bestColumns.map(JSON.integer))
+      members["scores"] = .array((result.rows.first ?? []).map { .number(Double($0)) })
+    }
+    return .object(members)
   }
 }

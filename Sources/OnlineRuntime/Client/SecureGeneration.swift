@@ -2,6 +2,8 @@
 
 public import Bytes
 import Foundation
+public import Models
+import Program
 import Randomness
 public import Sharing
 
@@ -11,8 +13,10 @@ public struct SecureGeneration {
   public struct Result: Sendable {
     /// Tokens chosen greedily; empty for encoders.
     public var newTokens: [Int] = []
-    /// Output rows as real numbers: one a generated token, or one a position for encoders.
+    /// Output rows as real numbers: one a generated token; one a position for encoders, or one a
+    /// text.
     public var rows: [[Float]] = []
+    public var meaning: ModelOutput
     /// Seconds of each step as the client sees it.
     public var stepSeconds: [Double] = []
     /// Counters of both parties after each step.
@@ -71,14 +75,14 @@ public struct SecureGeneration {
 
   /// Evaluates `prompt` and, for a decoder, generates `newCount` tokens greedily.
   ///
-  /// `chosen` is told every token as it is generated. With `forced`, those tokens are fed instead
+  /// `chosen` is told every token as it is generated; one of `stop` is the last. With `forced`, those tokens are fed instead
   /// of the chosen ones, so that logits can be compared position by position.
   public func run(
-    prompt: [Int], newCount: Int, forced: [Int] = [], chosen: (Int) -> Void = { _ in }
+    prompt: [Int], newCount: Int, forced: [Int] = [], stop: Set<Int> = [],
+    chosen: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
-    var result = Result(session: session.key)
     let identity = session.identity
-    let scale = pow(0.5, Double(identity.outputFractionalBits))
+    var result = Result(meaning: identity.output.meaning, session: session.key)
     var next = prompt
     var position = 0
     for step in 0..<max(newCount, 1) {
@@ -87,7 +91,8 @@ public struct SecureGeneration {
       result.stepSeconds.append(Date().timeIntervalSince(started))
       result.counters.append(session.counters)
       position += next.count
-      let values = words.map { Float(Double(Int64(bitPattern: $0)) * scale) }
+      let values = identity.output.values(
+        words, fractionalBits: identity.outputFractionalBits)
       let width = identity.outputWidth
       for start in stride(from: 0, to: values.count, by: width) {
         result.rows.append(Array(values[start..<start + width]))
@@ -96,6 +101,7 @@ public struct SecureGeneration {
       let token = last.indices.max { last[$0] < last[$1] } ?? 0
       result.newTokens.append(token)
       chosen(token)
+      if stop.contains(token) { break }
       next = [step < forced.count ? forced[step] : token]
     }
     try session.end()

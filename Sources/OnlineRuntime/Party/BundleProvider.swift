@@ -76,7 +76,7 @@ public final class BundleProvider: SessionProvider, Sendable {
       conversionDigest: SHA256.digest(conversion.identifier), inputWidth: inputWidth,
       outputWidth: outputWidth, isDecoder: program.kind == .decoder,
       takesEmbedding: program.clientInput == .embedding,
-      outputFractionalBits: max(output.fractionalBits, 0))
+      outputFractionalBits: max(output.fractionalBits, 0), output: program.output)
     // A folder of another party, program or conversion is told at once.
     if let first = try SessionFile.paths(in: folder).first {
       let file = try SessionFile(path: first, trust: access.trust)

@@ -40,7 +40,7 @@ extension PartyInterpreter {
       guard let opened = masked[x] else { break }
       shared[first] = difference(
         program.weights[id].scaled(opened.base, weights[id]), try component(0))
-    case .scores(let query, let key, let heads, let keyHeads):
+    case .scores(let query, let key, let heads, let keyHeads, _):
       guard let queries = masked[query], let keys = caches[key] ?? masked[key] else { break }
       shared[first] = bilinear(queries, keys, product: try component(0)) {
         step.scores(
@@ -89,6 +89,9 @@ extension PartyInterpreter {
         constant: constant &* constantFactor)
     case .addWeight(let x, let id, let rows):
       shared[first] = step.addWeight(shared[x], shape(x), weights[id], rows: rows)
+    case .addDistance(let x, let slopes):
+      shared[first] = step.addDistance(
+        shared[x], shape(x), slopes: slopes, constantFactor: constantFactor)
     case .rotate(let x, let rotation):
       shared[first] = step.rotate(shared[x], shape(x), rotation)
     case .sum(let x, let runs): shared[first] = step.sum(shared[x], shape(x), runs: runs)
@@ -98,6 +101,9 @@ extension PartyInterpreter {
     case .padKeys(let x): shared[first] = step.padKeys(shared[x], shape(x))
     case .padRows(let x): shared[first] = step.padRows(shared[x], shape(x))
     case .lastRow(let x): shared[first] = step.lastRow(shared[x], shape(x))
+    case .firstRow(let x): shared[first] = step.firstRow(shared[x], shape(x))
+    case .meanRow(let x, let bits):
+      shared[first] = step.meanRow(shared[x], shape(x), fractionalBits: bits)
     }
   }
 

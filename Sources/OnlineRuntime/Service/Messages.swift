@@ -1,6 +1,7 @@
 // The messages that parties and clients send each other, apart from the data; see formats/wire.md.
 
 import Bytes
+import Program
 
 /// Who speaks; the first frame in each direction of every connection.
 enum Hello: Equatable, Sendable {
@@ -11,7 +12,9 @@ enum Hello: Equatable, Sendable {
     switch self {
     case .client: return Array(JSON.object(["role": "client"]).text.utf8)
     case .party(let identity):
-      let json: JSON = [
+      var members = identity.output.members(
+        of: PartyIdentity.kind(isDecoder: identity.isDecoder))
+      let always: [String: JSON] = [
         "role": "party", "party": .integer(identity.party),
         "program": .string(identity.programDigest.hexadecimal),
         "conversion": .string(identity.conversionDigest.hexadecimal),
@@ -20,7 +23,8 @@ enum Hello: Equatable, Sendable {
         "embedding": .bool(identity.takesEmbedding),
         "outputFractionalBits": .integer(identity.outputFractionalBits),
       ]
-      return Array(json.text.utf8)
+      members.merge(always) { _, new in new }
+      return Array(JSON.object(members).text.utf8)
     }
   }
 
@@ -29,6 +33,7 @@ enum Hello: Equatable, Sendable {
     switch try reader.string("role") {
     case "client": self = .client
     case "party":
+      let isDecoder = try reader.bool("decoder")
       self = .party(
         PartyIdentity(
           party: try reader.integer("party", in: 0...1),
@@ -36,9 +41,11 @@ enum Hello: Equatable, Sendable {
           conversionDigest: try reader.hexadecimal("conversion", byteCounts: 1...64),
           inputWidth: try reader.integer("inputWidth", in: 1...1 << 24),
           outputWidth: try reader.integer("outputWidth", in: 1...1 << 24),
-          isDecoder: try reader.bool("decoder"),
+          isDecoder: isDecoder,
           takesEmbedding: try reader.bool("embedding"),
-          outputFractionalBits: try reader.integer("outputFractionalBits", in: 0...62)))
+          outputFractionalBits: try reader.integer("outputFractionalBits", in: 0...62),
+          output: try OutputDescription(
+            &reader, of: PartyIdentity.kind(isDecoder: isDecoder))))
     default: throw reader.failure("role", "neither party nor client")
     }
     try reader.finish()

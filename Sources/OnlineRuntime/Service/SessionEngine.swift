@@ -1,6 +1,8 @@
 // What the party service needs of the part that computes: sessions on disk and one step of one.
 
 public import Bytes
+import Models
+public import Program
 
 /// What two parties must agree on, and what a client must know, before anything runs.
 public struct PartyIdentity: Equatable, Sendable {
@@ -20,11 +22,16 @@ public struct PartyIdentity: Equatable, Sendable {
   public var takesEmbedding: Bool
   /// Fractional bits of the output words.
   public var outputFractionalBits: Int
+  /// What the output is, and what the client does to it.
+  public var output: OutputDescription
 
   public init(
     party: Int, programDigest: [UInt8], conversionDigest: [UInt8], inputWidth: Int,
-    outputWidth: Int, isDecoder: Bool, takesEmbedding: Bool = false, outputFractionalBits: Int = 0
+    outputWidth: Int, isDecoder: Bool, takesEmbedding: Bool = false, outputFractionalBits: Int = 0,
+    output: OutputDescription? = nil
   ) {
+    self.output =
+      output ?? OutputDescription(meaning: PartyIdentity.kind(isDecoder: isDecoder).plainOutput)
     self.takesEmbedding = takesEmbedding
     self.outputFractionalBits = outputFractionalBits
     self.party = party
@@ -34,6 +41,8 @@ public struct PartyIdentity: Equatable, Sendable {
     self.outputWidth = outputWidth
     self.isDecoder = isDecoder
   }
+
+  static func kind(isDecoder: Bool) -> ModelKind { isDecoder ? .decoder : .encoder }
 }
 
 /// One session of correlated randomness in a party's folder.

@@ -122,8 +122,7 @@ public struct Evaluator: Sendable {
 
   /// Output words as real numbers.
   func decoded(_ words: [UInt64]) -> [Float] {
-    let scale = pow(0.5, Double(program.outputValue?.fractionalBits ?? 0))
-    return words.map { Float(Double(Int64(bitPattern: $0)) * scale) }
+    program.outputValues(words)
   }
 
   // MARK: Stages
@@ -187,7 +186,7 @@ public struct Evaluator: Sendable {
     let output = try self.step(
       &simulator, step, input: input(window.tokens), observe: observesNodes ? observe : nil)
     let ring = FloatMatrix(
-      rowCount: window.tokens.count, columnCount: original.columnCount, values: decoded(output))
+      rowCount: original.rowCount, columnCount: original.columnCount, values: decoded(output))
     lap(.ring)
 
     result.compare(
@@ -211,8 +210,10 @@ public struct Evaluator: Sendable {
         mean = row.reduce(0) { $0 + Double(Int64(bitPattern: $1)) } * scale / Double(width)
       }
       var value = Double(Int64(bitPattern: word)) * scale - mean
-      if let gamma { value *= Double(gamma[index % width]) }
-      if let beta { value += Double(beta[index % width]) }
+      // Those of a group serve all.
+      if let gamma { value *= Double(gamma[index % gamma.count]) }
+      if let beta { value += Double(beta[index % beta.count]) }
+      if let cap = lowered.softCap { value = cap * tanh(value / cap) }
       error.add(value, original: Double(original[index]))
     }
   }

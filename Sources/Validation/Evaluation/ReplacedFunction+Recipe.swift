@@ -29,7 +29,15 @@ extension ReplacedFunction {
           valid: made.clamped(to: -bound...bound), choice)
         function.calibrated = calibration.histograms[name]?[.output]
         result.append(function)
-      case (.attention, .softmax(let softmax)):
+      case (.attention(_, _, _, let settings), .softmax(let softmax)):
+        if let cap = settings.softCap {
+          result.append(
+            try softCap(
+              node.name, cap, recipe.softCap(cap, at: node),
+              seen: calibration.range(node.name, .uncappedScores), recipe))
+          result[result.count - 1].calibrated =
+            calibration.histograms[node.name]?[.uncappedScores]
+        }
         let bound = try calibration.bound(node.name, .scores) * recipe.headroom
         var function = weight(
           node.name, softmax, seen: try calibration.range(node.name, .scores), bound: bound,
@@ -39,7 +47,7 @@ extension ReplacedFunction {
         result.append(function)
         if softmax.subtractsMaximum {
           var function = reciprocal(
-            node.name, keyCount: Double(model.maximumPositions), recipe)
+            node.name, keyCount: Double(model.maximumKeyCount(settings)), recipe)
           function.calibrated = calibration.histograms[node.name]?[.denominator]
           result.append(function)
         }
@@ -86,6 +94,18 @@ extension ReplacedFunction {
       node: node, place: .activation, original: title(function),
       replacement: function == .relu && replaced == .relu ? "itself" : choice.replacement.summary,
       exact: function.function, replaced: { replaced($0) }, validRange: valid, drawnRange: drawn,
+      isLogarithmic: false)
+  }
+
+  private static func softCap(
+    _ node: String, _ cap: Double, _ replaced: PiecewisePolynomial, seen: ClosedRange<Double>,
+    _ recipe: Recipe
+  ) -> ReplacedFunction {
+    let bound = max(-seen.lowerBound, seen.upperBound) * recipe.headroom
+    return ReplacedFunction(
+      node: node, place: .softCap, original: "c tanh(x / c), c = \(Figure.text(cap))",
+      replacement: "\(replaced.pieces.count) lines", exact: { cap * tanh($0 / cap) },
+      replaced: { replaced($0) }, validRange: -bound...bound, drawnRange: widened(seen),
       isLogarithmic: false)
   }
 

@@ -11,6 +11,8 @@ public struct ReplacedFunction: Sendable {
   /// Which function of a node it is; see `FunctionTable`.
   public enum Place: String, Sendable, CaseIterable {
     case activation
+    /// cap * tanh(x / cap) of scores.
+    case softCap
     /// A whole row of scores at once; the function itself is the weight of one score, relative to
     /// that of the largest.
     case softmax
@@ -150,6 +152,7 @@ final class RecordingFunctions: Sendable {
       let function = record.function
       switch function.place {
       case .activation: table.activations[function.node] = { record($0) }
+      case .softCap: table.softCaps[function.node] = { record($0) }
       case .softmax:
         table.softmaxes[function.node] = { row in
           let scores = row

@@ -1,0 +1,58 @@
+// What a client needs to know of the output beyond its words: it stands in the program.
+
+public import Bytes
+import Foundation
+public import Models
+
+/// What the rows of the output are, and what is still to be done to their real values.
+public struct OutputDescription: Equatable, Sendable {
+  public var meaning: ModelOutput
+  /// Values become cap * tanh(value / cap): increasing and public, so that whoever receives them
+  /// does it.
+  public var softCap: Double?
+
+  public init(meaning: ModelOutput, softCap: Double? = nil) {
+    self.meaning = meaning
+    self.softCap = softCap
+  }
+
+  /// The real values of output words with `fractionalBits`.
+  public func values(_ words: [UInt64], fractionalBits: Int) -> [Float] {
+    let scale = pow(0.5, Double(fractionalBits))
+    let values = words.map { Double(Int64(bitPattern: $0)) * scale }
+    guard let softCap else { return values.map { Float($0) } }
+    return values.map { Float(softCap * tanh($0 / softCap)) }
+  }
+
+  /// Members of an object: none for the plain output of `kind`.
+  public func members(of kind: ModelKind) -> [String: JSON] {
+    var members: [String: JSON] = [:]
+    if meaning != kind.plainOutput { members["output"] = .string(meaning.rawValue) }
+    if let softCap { members["outputCap"] = .number(softCap) }
+    return members
+  }
+
+  /// Reads what `members` gives.
+  public init(_ reader: inout JSONReader, of kind: ModelKind) throws(InputError) {
+    meaning = kind.plainOutput
+    if reader.contains("output") {
+      let text = try reader.string("output")
+      guard let value = ModelOutput(rawValue: text), value != kind.plainOutput else {
+        throw reader.failure("output", "unknown value \"\(text)\"")
+      }
+      meaning = value
+    }
+    if reader.contains("outputCap") {
+      let cap = try reader.number("outputCap")
+      guard cap > 0, cap.isFinite else { throw reader.failure("outputCap", "must be positive") }
+      softCap = cap
+    }
+  }
+}
+
+extension SecureProgram {
+  /// The real values of output words.
+  public func outputValues(_ words: [UInt64]) -> [Float] {
+    output.values(words, fractionalBits: outputValue?.fractionalBits ?? 0)
+  }
+}

@@ -1,0 +1,56 @@
+// Graphs of every kind, dealt and run by the tools in Python, which are written from formats/ alone.
+
+import Bytes
+import Correlations
+import Models
+import Program
+import Sharing
+import TestSupport
+import Testing
+import Validation
+
+@Suite(.needsPython) struct GraphPythonTests {
+  static let kinds = [
+    GraphKind.norms[1], GraphKind.norms[7], GraphKind.positions[1], GraphKind.positions[3],
+    GraphKind.encoderPositions[1], GraphKind.encoderPositions[4], GraphKind.encoderPositions[5],
+    GraphKind.heads[0], GraphKind.heads[1],
+  ]
+
+  /// The algebra of all operations, and the simulator's words of every step, by both parties in
+  /// Python from the files.
+  @Test(arguments: kinds) func dealtAndRun(kind: GraphKind) throws {
+    let isDecoder = kind.kind == .decoder
+    let files = try ConversionFiles.tiny(TinyGraph(kind))
+    let bundle = try DealerBundle(path: "\(files.folder)/dealer.bundle")
+    let shape = SessionShape(
+      kind: kind.kind, promptCapacity: 6, newCapacity: isDecoder ? 2 : 0)
+    let batch = try Batch(
+      folder: files.scratch.file("corr"), conversion: bundle.conversion, shape: shape)
+    _ = try batch.deal(session: 0, program: bundle.program, weights: bundle)
+    let arguments = SessionPythonTests.arguments(files, batch)
+    let check = try SessionPythonTests.tool.run(
+      arguments + ["--operations", "1000", "--keys", "1"])
+    #expect(check.status == 0, "\(check.errors)")
+
+    let steps = isDecoder ? [[7, 3, 0, 9, 2], [10]] : [[7, 3, 0, 9, 2]]
+    let texts = "[" + steps.map { "\($0)" }.joined(separator: ",") + "]"
+    let run = try PythonTool("run-session").run(arguments + ["--tokens", texts])
+    #expect(run.status == 0, "\(run.errors)")
+    let words = run.output.split { $0 == " " || $0 == "\n" }.map { UInt64($0, radix: 16) }
+    var simulator = RingSimulator(
+      program: files.program, weights: try files.encodedWeights(),
+      streams: (0...1).map { batch.seeds.streams(session: 0, party: $0) })
+    var expected: [UInt64] = []
+    var row = 0
+    for (index, tokens) in steps.enumerated() {
+      let step = SessionStep(session: shape, rows: row..<row + tokens.count, index: index)
+      expected += simulator.step(
+        step,
+        input: tokens.flatMap { token in
+          (0..<files.program.vocabularySize).map { $0 == token ? 1 : 0 }
+        })
+      row += tokens.count
+    }
+    #expect(!expected.isEmpty && words == expected)
+  }
+}
