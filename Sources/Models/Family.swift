@@ -11,6 +11,13 @@ struct BuiltModel {
   var unusedKeys: Set<String>
   /// Whether the token table serves as the output matrix, too.
   var isTied: Bool
+  /// Keys of heads of the family that are not used.
+  var headKeys: Set<String> = []
+  /// What the user should know about the choice of the output.
+  var notices: [String] = []
+
+  /// Of all tensors that weights are taken from.
+  var keys: Set<String> { Set(bindings.values.flatMap { $0.tensors.map(\.key) }) }
 }
 
 /// Families by `model_type`. Each reads every setting first, and then states what it is made of.
@@ -25,6 +32,7 @@ enum Family: String, CaseIterable {
   case gemma
   case gemma2
   case gemma3Text = "gemma3_text"
+  case gemma3
   case phi3
   case olmo2
   case stablelm
@@ -33,61 +41,16 @@ enum Family: String, CaseIterable {
   case gptj
   case falcon
   case bloom
+  case chatglm
+  case distilbert
   case roberta
   case xlmRoberta = "xlm-roberta"
-  case distilbert
-  case electra
   case mpnet
+  case electra
   case modernbert
   case t5
-  case chatglm
 
-  /// Architecture in a few words.
-  var summary: String {
-    switch self {
-    case .opt: "decoder, learned positions, LayerNorm before each part, ReLU, tied output"
-    case .gpt2: "decoder, learned positions, LayerNorm before each part, GELU"
-    case .bert: "encoder, learned positions and segments, LayerNorm after each part, GELU"
-    case .llama: "decoder, rotary positions, RMSNorm, SwiGLU, grouped-query attention"
-    case .mistral: "as llama, with a window"
-    case .qwen2:
-      "Qwen 2 and 2.5: as llama, biased queries, keys and values, windows from a layer on"
-    case .qwen3: "as llama, normalised queries and keys, windows from a layer on"
-    case .gemma: "as llama, scaled tokens, norms that store gamma - 1, GELU"
-    case .gemma2:
-      "as gemma, norms before and after each part, soft-capped scores, every other "
-        + "layer with a window"
-    case .gemma3Text: "as gemma2, normalised queries and keys, no caps, two rotary bases"
-    case .phi3: "as llama, fused projections, maybe a window"
-    case .olmo2: "as llama, norms after each part and on queries and keys"
-    case .stablelm: "as llama, LayerNorm, partly turned heads, maybe parallel parts"
-    case .starcoder2: "decoder, rotary positions, LayerNorm, biases, GELU, a window"
-    case .gptNeoX: "GPT-NeoX and Pythia: decoder, partly turned heads, parallel parts, GELU"
-    case .gptj: "decoder, partly turned heads of neighbouring pairs, parallel parts, GELU"
-    case .falcon: "decoder, one or few key heads, parallel parts, GELU; or ALiBi"
-    case .bloom: "decoder, ALiBi, normalised tokens, GELU"
-    case .roberta: "as bert, positions after that of the padding token"
-    case .xlmRoberta: "as roberta"
-    case .distilbert: "as bert, no segments"
-    case .electra: "as bert, narrower tokens that are projected"
-    case .mpnet: "as bert, no segments, relative positions besides the learned ones"
-    case .modernbert: "encoder, rotary positions, LayerNorm before each part, GeGLU, windows"
-    case .t5: "the encoder: relative positions, RMSNorm before each part, ReLU or gated GELU"
-    case .chatglm: "ChatGLM-6B: prefix decoder, two rotary positions, scaled residuals, GELU"
-    }
-  }
-
-  /// Nil after collecting why the settings describe no model.
-  func build(
-    _ configuration: inout Configuration, tensorNames: Set<String>,
-    head: HeadChoice = .automatic(nil)
-  ) -> BuiltModel? {
-    configuration.requireAbsent("quantization_config")
-    return describe(&configuration, tensorNames: tensorNames)?
-      .choosingHead(head, &configuration, tensorNames: tensorNames).build()
-  }
-
-  private func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
+  func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
     -> TransformerDescription?
   {
     switch self {
@@ -96,7 +59,7 @@ enum Family: String, CaseIterable {
     case .chatglm: ChatGLM.describe(&configuration, tensorNames: tensorNames)
     case .qwen2, .qwen3:
       Qwen.describe(&configuration, family: self, tensorNames: tensorNames)
-    case .gemma, .gemma2, .gemma3Text:
+    case .gemma, .gemma2, .gemma3Text, .gemma3:
       Gemma.describe(&configuration, family: self, tensorNames: tensorNames)
     case .phi3: Phi3.describe(&configuration, tensorNames: tensorNames)
     case .olmo2: OLMo2.describe(&configuration, tensorNames: tensorNames)
@@ -104,16 +67,18 @@ enum Family: String, CaseIterable {
     case .starcoder2: StarCoder2.describe(&configuration, tensorNames: tensorNames)
     case .gptNeoX: GPTNeoX.describe(&configuration, tensorNames: tensorNames)
     case .gptj: GPTJ.describe(&configuration, tensorNames: tensorNames)
-    case .bert, .roberta, .xlmRoberta, .electra:
-      BERT.describe(&configuration, family: self, tensorNames: tensorNames)
-    case .distilbert: DistilBERT.describe(&configuration, tensorNames: tensorNames)
-    case .mpnet: MPNet.describe(&configuration, tensorNames: tensorNames)
-    case .modernbert: ModernBERT.describe(&configuration, tensorNames: tensorNames)
-    case .t5: T5.describe(&configuration, tensorNames: tensorNames)
+    case .bert: BERT.describe(&configuration, tensorNames: tensorNames)
     case .falcon: Falcon.describe(&configuration, tensorNames: tensorNames)
     case .bloom: BLOOM.describe(&configuration, tensorNames: tensorNames)
     case .llama, .mistral:
       LLaMA.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .distilbert: DistilBERT.describe(&configuration, tensorNames: tensorNames)
+    case .roberta, .xlmRoberta:
+      RoBERTa.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .mpnet: MPNet.describe(&configuration, tensorNames: tensorNames)
+    case .electra: ELECTRA.describe(&configuration, tensorNames: tensorNames)
+    case .modernbert: ModernBERT.describe(&configuration, tensorNames: tensorNames)
+    case .t5: T5.describe(&configuration, tensorNames: tensorNames)
     }
   }
 
@@ -131,4 +96,5 @@ enum Limits {
   static let layerCount = 1...4096
   static let vocabulary = 1...(1 << 24)
   static let positions = 1...(1 << 24)
+  static let classes = 1...(1 << 16)
 }
