@@ -22,6 +22,11 @@ public struct SecureGeneration {
     /// Counters of both parties after each step.
     public var counters: [(party0: StepCounters, party1: StepCounters)] = []
     public var session: SessionKey
+
+    public init(meaning: ModelOutput, session: SessionKey) {
+      self.meaning = meaning
+      self.session = session
+    }
   }
 
   private let session: ClientSession
