@@ -4,68 +4,8 @@ import Bytes
 
 /// One architecture: a name table, and how config.json follows from the metadata.
 struct GGUFArchitecture {
-  /// What a table says about the rows of a tensor, before head counts are known.
-  enum Rows {
-    case same
-    case queryHeads
-    case keyHeads
-    case transposed
-  }
-
-  private struct Table {
-    /// Tensors outside of the blocks.
-    var names: [(gguf: String, original: String)]
-    /// Before the number of a block.
-    var blockPrefix: String
-    /// Tensors of a block, without "weight" or "bias", which both have in common.
-    var blockNames: [(gguf: String, original: String, rows: Rows)]
-  }
-
-  private static let tables: [String: Table] = [
-    "llama": Table(
-      names: [
-        ("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"),
-        ("output", "lm_head"),
-      ],
-      blockPrefix: "model.layers.",
-      blockNames: [
-        ("attn_norm", "input_layernorm", .same), ("attn_q", "self_attn.q_proj", .queryHeads),
-        ("attn_k", "self_attn.k_proj", .keyHeads), ("attn_v", "self_attn.v_proj", .same),
-        ("attn_output", "self_attn.o_proj", .same),
-        ("ffn_norm", "post_attention_layernorm", .same), ("ffn_gate", "mlp.gate_proj", .same),
-        ("ffn_up", "mlp.up_proj", .same), ("ffn_down", "mlp.down_proj", .same),
-      ]),
-    "gpt2": Table(
-      names: [
-        ("token_embd", "transformer.wte"), ("position_embd", "transformer.wpe"),
-        ("output_norm", "transformer.ln_f"), ("output", "lm_head"),
-      ],
-      blockPrefix: "transformer.h.",
-      blockNames: [
-        ("attn_norm", "ln_1", .same), ("attn_qkv", "attn.c_attn", .transposed),
-        ("attn_output", "attn.c_proj", .transposed), ("ffn_norm", "ln_2", .same),
-        ("ffn_up", "mlp.c_fc", .transposed), ("ffn_down", "mlp.c_proj", .transposed),
-      ]),
-    "bert": Table(
-      names: [
-        ("token_embd", "embeddings.word_embeddings"),
-        ("position_embd", "embeddings.position_embeddings"),
-        ("token_types", "embeddings.token_type_embeddings"),
-        ("token_embd_norm", "embeddings.LayerNorm"),
-      ],
-      blockPrefix: "encoder.layer.",
-      blockNames: [
-        ("attn_q", "attention.self.query", .same), ("attn_k", "attention.self.key", .same),
-        ("attn_v", "attention.self.value", .same),
-        ("attn_output", "attention.output.dense", .same),
-        ("attn_output_norm", "attention.output.LayerNorm", .same),
-        ("ffn_up", "intermediate.dense", .same), ("ffn_down", "output.dense", .same),
-        ("layer_output_norm", "output.LayerNorm", .same),
-      ]),
-  ]
-
   let name: String
-  private let table: Table
+  private var table: GGUFTable
   private let headCount: Int
   private let keyHeadCount: Int
 
@@ -77,8 +17,8 @@ struct GGUFArchitecture {
       throw InputError(
         file.path, place: key, offset: offset, "the file does not name its architecture")
     }
-    guard let table = GGUFArchitecture.tables[name] else {
-      let known = GGUFArchitecture.tables.keys.sorted().joined(separator: ", ")
+    guard let table = GGUFTable.all[name] else {
+      let known = GGUFTable.all.keys.sorted().joined(separator: ", ")
       throw InputError(
         file.path, place: key, offset: offset,
         "architecture \"\(name)\" is not implemented, only \(known) are")
@@ -89,53 +29,102 @@ struct GGUFArchitecture {
     headCount = try metadata.integer("attention.head_count", in: 1...(1 << 20))
     keyHeadCount =
       try metadata.optionalInteger("attention.head_count_kv", in: 1...(1 << 20)) ?? headCount
+    adapt(to: Set(file.tensors.map(\.name)))
   }
 
-  /// The Hugging Face name and the order of rows of the tensor `name`; nil where no table has it.
-  func map(_ name: String) -> (name: String, layout: Rows)? {
-    guard let dot = name.lastIndex(of: ".") else { return nil }
-    let (stem, kind) = (name[..<dot], name[dot...])
-    guard kind == ".weight" || kind == ".bias" else { return nil }
-    if let entry = table.names.first(where: { $0.gguf == stem }) {
-      return (entry.original + kind, .same)
+  /// Names that depend on what else is there.
+  private mutating func adapt(to tensorNames: Set<String>) {
+    if name == "falcon", tensorNames.contains("blk.0.attn_norm_2.weight") {
+      table.blockNames["attn_norm"] = ("ln_mlp", .same)
+      table.blockNames["attn_norm_2"] = ("ln_attn", .same)
     }
-    let parts = stem.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 3, parts[0] == "blk", let block = Int(parts[1]), block >= 0,
-      String(block) == parts[1], let entry = table.blockNames.first(where: { $0.gguf == parts[2] })
-    else { return nil }
-    return ("\(table.blockPrefix)\(block).\(entry.original)\(kind)", entry.rows)
+    if name == "t5encoder", !tensorNames.contains("enc.blk.0.ffn_gate.weight") {
+      table.blockNames["ffn_up"] = ("layer.1.DenseReluDense.wi", .same)
+    }
   }
 
-  /// What was done to `tensor`; a shape that does not fit is left alone for the loader to name.
-  func layout(_ rows: Rows, of tensor: TensorDescription) -> GGUFLayout {
+  /// A tensor of the original, and how it is taken from the file's.
+  struct Mapped {
+    var name: String
+    var shape: [Int]
+    var layout: GGUFLayout
+  }
+
+  /// What the tensor `stored` is, or are, in the original; none where it is no tensor there.
+  ///
+  /// Other names and shapes that do not fit stay as they are, for the family's loader to name.
+  func map(_ stored: TensorDescription) -> [Mapped] {
+    if stored.name == GGUFArchitecture.frequencyFactors { return [] }
+    let unknown = [Mapped(name: stored.name, shape: stored.shape, layout: .same)]
+    guard let dot = stored.name.lastIndex(of: ".") else { return unknown }
+    let (stem, kind) = (String(stored.name[..<dot]), String(stored.name[dot...]))
+    guard kind == ".weight" || kind == ".bias" else { return unknown }
+    if let original = table.names[stem] {
+      let rows = stem.hasSuffix("_norm") ? table.normRows : .same
+      return mapped(stored, original + kind, rows)
+    }
+    guard stem.hasPrefix(table.storedBlockPrefix) else { return unknown }
+    let parts = stem.dropFirst(table.storedBlockPrefix.count)
+      .split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 2, let block = Int(parts[0]), block >= 0, String(block) == parts[0],
+      let entry = table.blockNames[String(parts[1])]
+    else { return unknown }
+    let rows = parts[1].hasSuffix("norm") && entry.rows == .same ? table.normRows : entry.rows
+    return mapped(stored, "\(table.blockPrefix)\(block).\(entry.original)\(kind)", rows)
+  }
+
+  private func mapped(_ stored: TensorDescription, _ name: String, _ rows: GGUFRows) -> [Mapped] {
+    let shape = stored.shape
+    func whole(_ layout: GGUFLayout) -> [Mapped] {
+      [Mapped(name: name, shape: shape, layout: layout)]
+    }
     switch rows {
-    case .same: return .same
-    case .transposed: return tensor.shape.count == 2 ? .transposed : .same
+    case .same: return whole(.same)
+    case .plusOne: return whole(.plusOne)
+    case .transposed:
+      guard shape.count == 2 else { return whole(.same) }
+      return [Mapped(name: name, shape: shape.reversed(), layout: .transposed)]
     case .queryHeads, .keyHeads:
       let count = rows == .queryHeads ? headCount : keyHeadCount
-      guard let rowCount = tensor.shape.first, rowCount.isMultiple(of: 2 * count) else {
-        return .same
+      guard let rowCount = shape.first, rowCount.isMultiple(of: 2 * count) else {
+        return whole(.same)
       }
-      return .interleavedHeads(headCount: count)
+      return whole(.interleavedHeads(headCount: count))
+    case .sortedHeads:
+      let count = headCount + 2 * keyHeadCount
+      guard let rowCount = shape.first, rowCount.isMultiple(of: count),
+        headCount.isMultiple(of: keyHeadCount)
+      else { return whole(.same) }
+      return whole(.sortedHeads(headCount: headCount, keyHeadCount: keyHeadCount))
+    case .joinedHeads:
+      guard shape.count == 2 else { return whole(.same) }
+      return (0..<shape[0]).map {
+        Mapped(
+          name: name.replacing("*", with: "\($0)"), shape: [shape[1]], layout: .row($0))
+      }
     }
   }
+
+  /// What divides each frequency of rotary positions.
+  static let frequencyFactors = "rope_freqs.weight"
 
   /// What config.json would say.
   /// - Throws: one `InputError` with every key that is absent, of a wrong type, or not understood.
   func configuration(_ file: GGUF) throws(InputError) -> JSON {
-    var metadata = GGUFMetadata(file, architecture: name)
-    var members: [String: JSON] = ["model_type": .string(name)]
     let shapes = Dictionary(
       file.tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
-    members["vocab_size"] = shapes["token_embd.weight"]?.first.map { .integer($0) }
-    metadata.drop("vocab_size")
-    switch name {
-    case "llama":
-      GGUFArchitecture.describeLLaMA(&metadata, &members, hasOutput: shapes["output.weight"] != nil)
-    case "gpt2": GGUFArchitecture.describeGPT2(&metadata, &members, shapes)
-    default: GGUFArchitecture.describeBERT(&metadata, &members, shapes)
+    var settings = GGUFSettings(
+      metadata: GGUFMetadata(file, architecture: name), shapes: shapes, architecture: name)
+    settings.members["model_type"] = .string(table.modelType)
+    if shapes[GGUFArchitecture.frequencyFactors] != nil {
+      settings.members["rope_scaling"] = [
+        "rope_type": "factors",
+        "factors": .array(
+          try file.floats(GGUFArchitecture.frequencyFactors).map { .number(Double($0)) }),
+      ]
     }
-    try metadata.finish()
-    return .object(members)
+    settings.describe()
+    try settings.metadata.finish()
+    return .object(settings.members)
   }
 }

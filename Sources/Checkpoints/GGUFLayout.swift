@@ -9,6 +9,13 @@ enum GGUFLayout: Equatable, Sendable {
   case interleavedHeads(headCount: Int)
   /// A Conv1D matrix [in, out] became [out, in].
   case transposed
+  /// Rows of the heads of each group of queries, its key head and its value became rows of all
+  /// queries, all key heads, all values.
+  case sortedHeads(headCount: Int, keyHeadCount: Int)
+  /// One was added to every element.
+  case plusOne
+  /// A vector became row `index` of a matrix.
+  case row(Int)
 
   /// Elements `elements` of the original, counted row-major.
   ///
@@ -19,6 +26,20 @@ enum GGUFLayout: Equatable, Sendable {
     guard !elements.isEmpty else { return [] }
     switch self {
     case .same: return try read(elements)
+    case .plusOne: return try read(elements).map { $0 - 1 }
+    case .row(let index):
+      let first = index * shape[1]
+      return try read(elements.lowerBound + first..<elements.upperBound + first)
+    case .sortedHeads(let headCount, let keyHeadCount):
+      let headLength = shape.reduce(1, *) / (headCount + 2 * keyHeadCount)
+      var result: [Float] = []
+      for head in elements.lowerBound / headLength...(elements.upperBound - 1) / headLength {
+        let stored = GGUFLayout.sortedHead(head, headCount, keyHeadCount) * headLength
+        let part = elements.clamped(to: head * headLength..<(head + 1) * headLength)
+        let shift = stored - head * headLength
+        result += try read(part.lowerBound + shift..<part.upperBound + shift)
+      }
+      return result
     case .interleavedHeads(let headCount):
       let rowLength = shape.dropFirst().reduce(1, *)
       let headWidth = shape[0] / headCount
@@ -40,6 +61,15 @@ enum GGUFLayout: Equatable, Sendable {
       return whole.count == elements.count
         ? whole : Array(whole[first..<first + elements.count])
     }
+  }
+
+  /// Where head `head` of the original, counted over groups of queries, key and value, is in the
+  /// file.
+  private static func sortedHead(_ head: Int, _ headCount: Int, _ keyHeadCount: Int) -> Int {
+    let queries = headCount / keyHeadCount
+    let (group, place) = (head / (queries + 2), head % (queries + 2))
+    if place < queries { return group * queries + place }
+    return headCount + (place == queries ? 0 : keyHeadCount) + group
   }
 
   /// The converter makes row (head, i, half) of row (head, half, i), i < head width / 2.

@@ -29,20 +29,19 @@ struct GGUFModel: TensorSource {
     var tensors: [TensorDescription] = []
     var places: [String: Place] = [:]
     for stored in file.tensors {
-      let name = stored.name
-      var tensor = stored
-      // Other names stay as they are; the family's loader then names them as unknown.
-      let mapped = architecture.map(name) ?? (name: name, layout: .same)
-      tensor.name = mapped.name
-      let layout = architecture.layout(mapped.layout, of: tensor)
-      if layout == .transposed { tensor.shape.reverse() }
-      let place = Place(stored: stored, tensor: tensor, layout: layout)
-      guard places.updateValue(place, forKey: mapped.name) == nil else {
-        throw InputError(
-          file.path, place: name, offset: file.infoOffsets[name] ?? GGUF.metadataOffset,
-          "a second tensor stands for \(mapped.name)")
+      for mapped in architecture.map(stored) {
+        var tensor = stored
+        tensor.name = mapped.name
+        tensor.shape = mapped.shape
+        let place = Place(stored: stored, tensor: tensor, layout: mapped.layout)
+        guard places.updateValue(place, forKey: mapped.name) == nil else {
+          throw InputError(
+            file.path, place: stored.name,
+            offset: file.infoOffsets[stored.name] ?? GGUF.metadataOffset,
+            "a second tensor stands for \(mapped.name)")
+        }
+        tensors.append(tensor)
       }
-      tensors.append(tensor)
     }
     self.tensors = tensors.sorted { $0.name < $1.name }
     self.file = file

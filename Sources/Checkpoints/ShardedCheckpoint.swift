@@ -72,7 +72,9 @@ public struct ShardedCheckpoint: TensorSource {
     self.tensors = tensors.sorted { $0.name < $1.name }
     self.shards = shards
     self.places = places
-    aliases = shards.reduce(into: [:]) { $0.merge($1.aliases, uniquingKeysWith: { first, _ in first }) }
+    aliases = shards.reduce(into: [:]) {
+      $0.merge($1.aliases, uniquingKeysWith: { first, _ in first })
+    }
     notices = shards.flatMap(\.notices)
   }
 

@@ -57,7 +57,9 @@ struct StateDictionary {
         continue
       }
       let isNamed = StateDictionary.keys.contains(key)
-      if StateDictionary.holdsTensor(unpickler, index, only: !isNamed) { inner.append((key, index)) }
+      if StateDictionary.holdsTensor(unpickler, index, only: !isNamed) {
+        inner.append((key, index))
+      }
     }
     let named = StateDictionary.keys.compactMap { key in inner.first { $0.key == key } }.first
     guard let chosen = named ?? inner.first else { return root }
@@ -84,6 +86,7 @@ struct StateDictionary {
       guard case .text = member.key, case .tensor = member.value else { return false }
       return true
     }
-    return only ? !members.isEmpty && members.allSatisfy(isTensor) : members.contains(where: isTensor)
+    return only
+      ? !members.isEmpty && members.allSatisfy(isTensor) : members.contains(where: isTensor)
   }
 }

@@ -7,8 +7,10 @@ enum BERT {
     -> TransformerDescription?
   {
     let sizes = TransformerSizes(&configuration)
-    let segments = configuration.integer("type_vocab_size", in: Limits.vocabulary)
-    let epsilon = configuration.positiveNumber("layer_norm_eps")
+    // GGUF files of relatives without segments have none.
+    let segments = configuration.integer(
+      "type_vocab_size", in: 0...Limits.vocabulary.upperBound)
+    let epsilon = configuration.positiveNumber("layer_norm_eps", fallback: 1e-12)
     let activation = configuration.activation("hidden_act", fallback: "gelu")
     requireEncoder(&configuration)
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
@@ -58,7 +60,8 @@ enum BERT {
       positions: (
         "embeddings.position_embeddings.weight", positions.rowCount, positions.offset
       ),
-      segments: segments.map { ("embeddings.token_type_embeddings.weight", $0) },
+      segments: (segments ?? 0) == 0
+        ? nil : segments.map { ("embeddings.token_type_embeddings.weight", $0) },
       norm: .layer("embeddings.LayerNorm", epsilon))
   }
 

@@ -199,6 +199,25 @@ struct Configuration {
     return elements.compactMap { if case .string(let text) = $0 { text } else { nil } }
   }
 
+  /// The numbers of the array at `key`; nil after collecting that it is none, or that one is not in
+  /// `range`.
+  mutating func numbers(_ key: String, in range: ClosedRange<Double>) -> [Double]? {
+    note(key, "array of numbers")
+    guard case .array(let elements)? = find(key) else {
+      fail(key, "expected an array of numbers")
+      return nil
+    }
+    var result: [Double] = []
+    for element in elements {
+      guard case .number(let number) = element, range.contains(number) else {
+        fail(key, "\(Configuration.shortText(element)) is not in \(range)")
+        return nil
+      }
+      result.append(number)
+    }
+    return result
+  }
+
   /// The string at `key`, or nil.
   func text(_ key: String) -> String? {
     if case .string(let text)? = find(key) { text } else { nil }

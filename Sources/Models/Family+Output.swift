@@ -75,7 +75,7 @@ extension TransformerDescription {
     var description = self
     description.head = chosen
     var built = description.build()
-    built.headKeys = Set(heads.flatMap(keys)).subtracting(built.bindings.values.map(\.key))
+    built.headKeys = Set(heads.flatMap(keys)).subtracting(built.keys)
     if let notice {
       built.notices.append("\(Checkpoint.configurationFileName) architectures: \(notice)")
     }
@@ -87,8 +87,7 @@ extension TransformerDescription {
     var description = self
     description.head = other
     let plain = build()
-    return Set(description.build().bindings.values.map(\.key))
-      .subtracting(plain.bindings.values.map(\.key)).subtracting(plain.unusedKeys)
+    return description.build().keys.subtracting(plain.keys).subtracting(plain.unusedKeys)
   }
 }
 

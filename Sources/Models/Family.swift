@@ -15,6 +15,9 @@ struct BuiltModel {
   var headKeys: Set<String> = []
   /// What the user should know about the choice of the output.
   var notices: [String] = []
+
+  /// Of all tensors that weights are taken from.
+  var keys: Set<String> { Set(bindings.values.flatMap { $0.tensors.map(\.key) }) }
 }
 
 /// Families by `model_type`. Each reads every setting first, and then states what it is made of.
@@ -29,6 +32,7 @@ enum Family: String, CaseIterable {
   case gemma
   case gemma2
   case gemma3Text = "gemma3_text"
+  case gemma3
   case phi3
   case olmo2
   case stablelm
@@ -46,41 +50,6 @@ enum Family: String, CaseIterable {
   case modernbert
   case t5
 
-  /// Architecture in a few words.
-  var summary: String {
-    switch self {
-    case .opt: "decoder, learned positions, LayerNorm before each part, ReLU, tied output"
-    case .gpt2: "decoder, learned positions, LayerNorm before each part, GELU"
-    case .bert: "encoder, learned positions and segments, LayerNorm after each part, GELU"
-    case .llama: "decoder, rotary positions, RMSNorm, SwiGLU, grouped-query attention"
-    case .mistral: "as llama, with a window"
-    case .qwen2:
-      "Qwen 2 and 2.5: as llama, biased queries, keys and values, windows from a layer on"
-    case .qwen3: "as llama, normalised queries and keys, windows from a layer on"
-    case .gemma: "as llama, scaled tokens, norms that store gamma - 1, GELU"
-    case .gemma2:
-      "as gemma, norms before and after each part, soft-capped scores, every other "
-        + "layer with a window"
-    case .gemma3Text: "as gemma2, normalised queries and keys, no caps, two rotary bases"
-    case .phi3: "as llama, fused projections, maybe a window"
-    case .olmo2: "as llama, norms after each part and on queries and keys"
-    case .stablelm: "as llama, LayerNorm, partly turned heads, maybe parallel parts"
-    case .starcoder2: "decoder, rotary positions, LayerNorm, biases, GELU, a window"
-    case .gptNeoX: "GPT-NeoX and Pythia: decoder, partly turned heads, parallel parts, GELU"
-    case .gptj: "decoder, partly turned heads of neighbouring pairs, parallel parts, GELU"
-    case .falcon: "decoder, one or few key heads, parallel parts, GELU; or ALiBi"
-    case .bloom: "decoder, ALiBi, normalised tokens, GELU"
-    case .chatglm: "ChatGLM-6B: prefix decoder, two rotary positions, scaled residuals, GELU"
-    case .distilbert: "as bert, without segments"
-    case .roberta: "as bert, positions counted from the row after the padding's"
-    case .xlmRoberta: "as roberta"
-    case .mpnet: "as roberta, without segments, a bias of scores by distance"
-    case .electra: "as bert, tokens perhaps narrower than the layers"
-    case .modernbert: "encoder, rotary positions, local and global layers, LayerNorm, gated GELU"
-    case .t5: "the encoder: a bias of scores by distance, RMSNorm, ReLU or gated GELU"
-    }
-  }
-
   func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
     -> TransformerDescription?
   {
@@ -90,7 +59,7 @@ enum Family: String, CaseIterable {
     case .chatglm: ChatGLM.describe(&configuration, tensorNames: tensorNames)
     case .qwen2, .qwen3:
       Qwen.describe(&configuration, family: self, tensorNames: tensorNames)
-    case .gemma, .gemma2, .gemma3Text:
+    case .gemma, .gemma2, .gemma3Text, .gemma3:
       Gemma.describe(&configuration, family: self, tensorNames: tensorNames)
     case .phi3: Phi3.describe(&configuration, tensorNames: tensorNames)
     case .olmo2: OLMo2.describe(&configuration, tensorNames: tensorNames)

@@ -1,6 +1,7 @@
 // What `lodge-model inspect --families` lists: the families and the settings each of them reads.
 
 public import Bytes
+import Checkpoints
 
 /// A family of models, as config.json's `model_type` names it.
 public struct FamilyDescription: Equatable, Sendable {
@@ -15,6 +16,12 @@ public struct FamilyDescription: Equatable, Sendable {
   public var name: String
   /// Architecture in a few words.
   public var summary: String
+  /// What the library has of the family and this one has not.
+  public var notRead: String
+  /// What a model may end in.
+  public var outputs: [ModelOutput]
+  /// `general.architecture` of its GGUF files, where these are read.
+  public var architectures: [String]
   /// Every key that decides about the graph; all others are known to change nothing or unknown.
   public var fields: [Field]
 
@@ -26,8 +33,29 @@ public struct FamilyDescription: Equatable, Sendable {
     all.map { family in
       var fields = TextTable([("config.json", .left), ("read as", .left)])
       for field in family.fields { fields.addRow([field.key, field.meaning]) }
-      return "\(family.name): \(family.summary)\n\n\(fields.text)"
+      return """
+        \(family.name): \(family.summary)
+        ends in: \(family.outputs.map(\.rawValue).joined(separator: ", "))
+        not read: \(family.notRead)
+
+        \(fields.text)
+        """
     }.joined(separator: "\n\n")
+  }
+
+  /// The families as a table of the README.
+  public static var markdown: String {
+    let rows = all.map { family in
+      "| `\(family.name)` | \(family.summary) | "
+        + family.outputs.map(\.rawValue).joined(separator: ", ")
+        + " | \(family.architectures.joined(separator: ", ")) | \(family.notRead) |"
+    }
+    return
+      ([
+        "| `model_type` | What it is | Ends in | GGUF | Not read |",
+        "| --- | --- | --- | --- | --- |",
+      ]
+      + rows).joined(separator: "\n")
   }
 
   /// The same for machines.
@@ -36,6 +64,9 @@ public struct FamilyDescription: Equatable, Sendable {
       all.map { family in
         [
           "modelType": .string(family.name), "summary": .string(family.summary),
+          "notRead": .string(family.notRead),
+          "outputs": .array(family.outputs.map { .string($0.rawValue) }),
+          "ggufArchitectures": .array(family.architectures.map(JSON.string)),
           "fields": .array(
             family.fields.map { ["key": .string($0.key), "meaning": .string($0.meaning)] }),
         ]
@@ -52,6 +83,8 @@ extension Family {
       _ = build(&configuration, tensorNames: [])
       fields = configuration.fields
     }
-    return FamilyDescription(name: rawValue, summary: summary, fields: fields)
+    return FamilyDescription(
+      name: rawValue, summary: summary, notRead: notRead, outputs: outputs,
+      architectures: GGUFArchitectureNames.of(modelType: rawValue), fields: fields)
   }
 }

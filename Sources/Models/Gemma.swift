@@ -24,6 +24,12 @@ enum Gemma {
   static func describe(
     _ configuration: inout Configuration, family: Family, tensorNames: Set<String>
   ) -> TransformerDescription? {
+    if family == .gemma3 {
+      configuration.scope = "text_config."
+      defer { configuration.scope = "" }
+      return describe(&configuration, family: .gemma3Text, tensorNames: tensorNames)?
+        .insideImageModel(tensorNames)
+    }
     configuration.defaults = defaults[family] ?? [:]
     let sizes = TransformerSizes(&configuration, .grouped)
     let epsilon = configuration.positiveNumber("rms_norm_eps", fallback: 1e-6)
@@ -138,5 +144,22 @@ extension Gemma {
           fallback: { !($0 + 1).isMultiple(of: pattern) },
           meaning: "full_attention in every \(pattern == 2 ? "second" : "sixth") layer") ?? []
     }
+  }
+}
+
+extension TransformerDescription {
+  /// The text part of a model that sees: its tensors stand among those of the other part.
+  fileprivate func insideImageModel(_ tensorNames: Set<String>) -> TransformerDescription {
+    var result = self
+    result.family = .gemma3
+    result.names = .prefixed(
+      ["language_model.model.", "model.language_model.", "model.language_model.model."],
+      of: "embed_tokens.weight", in: tensorNames)
+    result.unusedNames = tensorNames.filter { name in
+      ["vision_tower.", "multi_modal_projector.", "language_model.lm_head."].contains {
+        name.hasPrefix($0) || name.hasPrefix("model." + $0)
+      }
+    }
+    return result
   }
 }

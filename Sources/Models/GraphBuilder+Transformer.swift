@@ -18,7 +18,7 @@ extension TransformerDescription {
         contextMarkers: contextMarkers),
       bindings: graph.bindings,
       unusedKeys: Set((unusedKeys + tied).map(names.storedKey) + unusedNames)
-        .subtracting(graph.bindings.values.map(\.key)),
+        .subtracting(graph.bindings.values.flatMap { $0.tensors.map(\.key) }),
       isTied: head.scores?.isTied ?? false)
   }
 }
@@ -27,9 +27,11 @@ extension GraphBuilder {
   mutating func embedding(_ embedding: EmbeddingDescription, _ sizes: TransformerSizes)
     -> ModelValue
   {
-    let width = embedding.width ?? sizes.width
-    let tokens = scaledWeight(
-      "embedTokens", [sizes.vocabulary, width], key: embedding.tokens, factor: embedding.scale)
+    let stored = embedding.width ?? sizes.width
+    let width = embedding.tokenProjection == nil ? stored : sizes.width
+    let tokens = weight(
+      "embedTokens", [sizes.vocabulary, stored], key: embedding.tokens, factor: embedding.scale)
+    if let projection = embedding.tokenProjection { project(tokens, by: projection, to: width) }
     let positions = embedding.positions.map {
       weight("embedPositions", [$0.rowCount, width], key: $0.key)
     }
@@ -132,7 +134,7 @@ extension GraphBuilder {
     }
     // The table as it is stored, where tokens are scaled.
     let table =
-      embedding.scale == 1
+      embedding.scale == 1 && embedding.tokenProjection == nil
       ? "embedTokens"
       : weight(GraphBuilder.outputWeight, [count, nodes[input].width], key: embedding.tokens)
     let bias = scores.matrix.bias.map { weight("lmHeadBias", [count], key: $0) }

@@ -23,9 +23,26 @@ struct GraphBuilder {
   private func storedKey(_ key: String) -> String { names.storedKey(keyPrefix + key) }
 
   /// Declares the weight `name` as the checkpoint's tensor `key` and returns the name.
-  mutating func weight(_ name: String, _ shape: [Int], key: String) -> String {
-    bindings[name] = WeightBinding(shape: shape, key: storedKey(key), storedShape: shape)
+  mutating func weight(_ name: String, _ shape: [Int], key: String, factor: Float = 1) -> String {
+    bindings[name] = WeightBinding(
+      shape: shape, key: storedKey(key), storedShape: shape, factor: factor)
     return name
+  }
+
+  /// Makes the weight `name`, [rows, inputs], rows of `width` by the matrix `key`.
+  mutating func project(_ name: String, by key: String, to width: Int) {
+    guard let shape = bindings[name]?.shape else { return }
+    bindings[name]?.shape = [shape[0], width]
+    let projection = WeightBinding.Projection(key: storedKey(key), shape: [width, shape[1]])
+    bindings[name]?.projection = projection
+  }
+
+  /// The same of a weight that several layers share: `key` does not stand after a layer's prefix.
+  mutating func sharedWeight(_ name: String, _ shape: [Int], key: String) -> String {
+    let prefix = keyPrefix
+    keyPrefix = ""
+    defer { keyPrefix = prefix }
+    return weight(name, shape, key: key)
   }
 
   /// How a matrix is stored where that is not simply all of [outputs, inputs] or its transpose.
@@ -41,21 +58,6 @@ struct GraphBuilder {
     var factor: Float = 1
     /// Layout, where it is not that of the name table.
     var layout: MatrixLayout?
-  }
-
-  /// The same of a weight that several layers share: `key` does not stand after a layer's prefix.
-  mutating func sharedWeight(_ name: String, _ shape: [Int], key: String) -> String {
-    let prefix = keyPrefix
-    keyPrefix = ""
-    defer { keyPrefix = prefix }
-    return weight(name, shape, key: key)
-  }
-
-  /// Declares the weight `name` as `factor` times the checkpoint's tensor `key`.
-  mutating func scaledWeight(_ name: String, _ shape: [Int], key: String, factor: Float) -> String {
-    bindings[name] = WeightBinding(
-      shape: shape, key: storedKey(key), storedShape: shape, factor: factor)
-    return name
   }
 
   /// Declares the matrix `name`, [outputs, inputs], as the checkpoint's tensor `key`.
@@ -99,7 +101,8 @@ struct GraphBuilder {
       .linear(input, weight: weight, bias: linear.bias == nil ? nil : bias))
   }
 
-  /// A layerNorm or rmsNorm node over `groupCount` groups, which share gamma and beta.
+  /// A layerNorm or rmsNorm node over `groupCount` groups, which share gamma, unless each has its
+  /// own, and beta.
   mutating func norm(
     _ node: String, _ input: ModelValue, _ norm: NormDescription, groupCount: Int = 1
   ) -> ModelValue {
@@ -107,8 +110,14 @@ struct GraphBuilder {
     let shape = [width / groupCount]
     var gamma: String?
     if let key = norm.gamma {
-      gamma = weight("\(node).gamma", shape, key: key)
-      bindings["\(node).gamma"]?.addend = norm.gammaAddend
+      let name = weight("\(node).gamma", shape, key: key)
+      bindings[name]?.addend = norm.gammaAddend
+      if !norm.moreGammas.isEmpty {
+        bindings[name]?.shape = [width]
+        let keys = norm.moreGammas.map(storedKey)
+        bindings[name]?.moreKeys = keys
+      }
+      gamma = name
     }
     let beta = norm.beta.map { weight("\(node).beta", shape, key: $0) }
     let settings = Normalisation(

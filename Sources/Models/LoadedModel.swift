@@ -32,6 +32,9 @@ public struct LoadedModel: WeightSource {
   /// where the graph has no such weight.
   public func checkpointKey(of name: String) -> String? { bindings[name]?.key }
 
+  /// Keys of all tensors that the weight `name` is taken from.
+  func checkpointKeys(of name: String) -> [String] { bindings[name]?.tensors.map(\.key) ?? [] }
+
   /// Reads and converts the weight `name` from the mapped file, anew at each call.
   /// - Throws: `InputError` for a name that the graph does not have, and for weights that are not
   ///   finite or not of a type that is read.
@@ -46,7 +49,7 @@ public struct LoadedModel: WeightSource {
 
   /// That of the checkpoint's tensor, where it is one that files of ours have, too.
   public func encoding(of name: String) -> WeightEncoding {
-    guard let binding = bindings[name], binding.factor == 1, binding.addend == 0,
+    guard let binding = bindings[name], binding.isPlain,
       let tensor = try? checkpoint.source.tensor(binding.key)
     else { return .float32 }
     return WeightEncoding(rawValue: tensor.type.rawValue) ?? .float32
@@ -54,8 +57,8 @@ public struct LoadedModel: WeightSource {
 
   private func read(_ binding: WeightBinding, _ elements: Range<Int>) throws(InputError) -> [Float]
   {
-    try binding.floats(in: elements) { (range) throws(InputError) in
-      try checkpoint.source.floats(binding.key, in: range)
+    try binding.floats(in: elements) { (key, range) throws(InputError) in
+      try checkpoint.source.floats(key, in: range)
     }
   }
 

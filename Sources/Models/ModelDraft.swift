@@ -36,7 +36,7 @@ struct ModelDraft {
           ?? InputError(checkpoint.configurationPath, "describes no model")
       }
       let present = names.names
-      let missing = Set(built.bindings.values.map(\.key)).subtracting(present).count
+      let missing = built.keys.subtracting(present).count
       if missing < best?.missing ?? Int.max { best = (names, built, problems, missing) }
       if missing == 0 { break }
     }
@@ -145,10 +145,10 @@ struct ModelDraft {
     let count = table.elementCount
     for first in stride(from: 0, to: count, by: ModelDraft.comparedElementCount) {
       let part = first..<min(first + ModelDraft.comparedElementCount, count)
-      let left = try table.floats(in: part) { (range) throws(InputError) in
+      let left = try table.floats(in: part) { (_, range) throws(InputError) in
         try source.floats(stored.name, in: range)
       }
-      let right = try output.floats(in: part) { (range) throws(InputError) in
+      let right = try output.floats(in: part) { (_, range) throws(InputError) in
         try source.floats(matrix.name, in: range)
       }
       if left != right { return false }

@@ -56,7 +56,7 @@ public struct ModelInspection: Sendable {
     nonLinearOperations = model.nonLinearOperations
     var weightNames: [String: [String]] = [:]
     for weight in model.weights {
-      if let key = loaded.checkpointKey(of: weight.name) {
+      for key in loaded.checkpointKeys(of: weight.name) {
         weightNames[key, default: []].append(weight.name)
       }
     }

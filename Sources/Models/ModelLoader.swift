@@ -26,7 +26,7 @@ public enum ModelLoader {
   {
     try Quantisation.check(checkpoint)
     let modules =
-      output == .embedding ? try SentenceModules(beside: checkpoint.configurationPath) : nil
+      output == .embedding ? try SentenceModules(checkpoint) : nil
     var draft = try ModelDraft(
       checkpoint, family: family(of: checkpoint),
       request: OutputRequest(output: output, embedding: modules?.head))
@@ -37,22 +37,19 @@ public enum ModelLoader {
     let strays = check(checkpoint.tensors, against: draft, problems: &problems)
     if let error = problems.error(source: checkpoint.source.path) { throw error }
     try modules?.check(built.model)
-    let bindings = built.bindings.mapValues { binding in
-      var binding = binding
-      binding.key = draft.names.storedName(binding.key)
-      return binding
-    }
+    let bindings = built.bindings.mapValues { $0.renamed(draft.names.storedName) }
+    let used = Set(built.keys.map(draft.names.storedName))
     func present(_ keys: Set<String>) -> [String] {
-      let stored = Set(keys.map(draft.names.storedName)).subtracting(bindings.values.map(\.key))
+      let stored = Set(keys.map(draft.names.storedName)).subtracting(used)
       return checkpoint.tensors.map(\.name).filter(stored.contains)
     }
     let heads = present(built.headKeys.union(strays))
     var notices = checkpoint.notices + draft.notices + built.notices
     if let notice = TaskHead.notice(heads, output: built.model.output) { notices.append(notice) }
     if output == nil, built.model.output == .states,
-      SentenceModules.exist(beside: checkpoint.configurationPath)
+      let notice = SentenceModules.notice(for: checkpoint)
     {
-      notices.append(SentenceModules.notice)
+      notices.append(notice)
     }
     return LoadedModel(
       model: built.model, checkpoint: checkpoint,
@@ -78,16 +75,16 @@ public enum ModelLoader {
     let built = draft.built
     let present = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     // Several weights may be parts of one tensor.
-    let bindings = Dictionary(
-      built.bindings.values.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
-    for binding in bindings.values.sorted(by: { $0.key < $1.key }) {
-      guard let tensor = present[draft.names.storedName(binding.key)] else {
-        problems.add(binding.key, " is missing")
+    let expected = Dictionary(
+      built.bindings.values.flatMap(\.tensors), uniquingKeysWith: { first, _ in first })
+    for (key, shape) in expected.sorted(by: { $0.key < $1.key }) {
+      guard let tensor = present[draft.names.storedName(key)] else {
+        problems.add(key, " is missing")
         continue
       }
-      if tensor.shape != binding.storedShape, !draft.explained.contains(tensor.name) {
+      if tensor.shape != shape, !draft.explained.contains(tensor.name) {
         problems.add(
-          tensor.name, " has shape \(tensor.shape), expected \(binding.storedShape)")
+          tensor.name, " has shape \(tensor.shape), expected \(shape)")
       }
       if !tensor.type.isReadableAsFloat {
         problems.add(
@@ -95,7 +92,7 @@ public enum ModelLoader {
       }
     }
     let known = Set(
-      Set(bindings.keys).union(built.unusedKeys).union(built.headKeys).map(draft.names.storedName))
+      built.keys.union(built.unusedKeys).union(built.headKeys).map(draft.names.storedName))
     var heads: [String] = []
     for tensor in tensors where !known.contains(tensor.name) {
       if built.model.kind == .encoder, TaskHead.contains(tensor.name) {

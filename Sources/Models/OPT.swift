@@ -24,33 +24,38 @@ enum OPT {
     guard let sizes, let isTied, let isFirst, let tokenWidth, let hasBias, let isAffine else {
       return nil
     }
-    guard tokenWidth == sizes.width else {
-      configuration.fail(
-        "word_embed_proj_dim", "\(tokenWidth) is not implemented, only \(sizes.width) is")
-      return nil
-    }
 
-    func norms(_ key: String) -> NormPlaces {
-      let norm = NormDescription.layer(key, epsilon)
-      return isFirst ? NormPlaces(input: norm) : NormPlaces(sum: norm)
+    let isProjected = tokenWidth != sizes.width
+    func linear(_ key: String) -> LinearDescription { LinearDescription(key, bias: hasBias) }
+    func norm(_ key: String) -> NormDescription {
+      isAffine ? .layer(key, epsilon) : NormDescription(isCentred: true, epsilon: epsilon)
+    }
+    func places(_ key: String) -> NormPlaces {
+      isFirst ? NormPlaces(input: norm(key)) : NormPlaces(sum: norm(key))
     }
     let layer = LayerDescription(
       attention: AttentionDescription(
-        query: .init("self_attn.q_proj"), key: .init("self_attn.k_proj"),
-        value: .init("self_attn.v_proj"), output: .init("self_attn.out_proj")),
+        query: linear("self_attn.q_proj"), key: linear("self_attn.k_proj"),
+        value: linear("self_attn.v_proj"), output: linear("self_attn.out_proj")),
       feedForward: FeedForwardDescription(
-        activation: activation, up: .init("fc1"), down: .init("fc2")),
-      attentionNorms: norms("self_attn_layer_norm"), feedForwardNorms: norms("final_layer_norm"))
+        activation: activation, up: linear("fc1"), down: linear("fc2")),
+      attentionNorms: places("self_attn_layer_norm"),
+      feedForwardNorms: places("final_layer_norm"))
+    var head = HeadDescription.logits(isTied: isTied)
+    if isProjected {
+      head.transform = (LinearDescription("project_out", bias: false), tokenWidth, nil)
+    }
     return TransformerDescription(
       family: .opt, kind: .decoder, sizes: sizes,
       names: .prefixed(
         ["model.decoder.", "decoder."], of: "embed_tokens.weight", in: tensorNames),
       embedding: EmbeddingDescription(
-        tokens: "embed_tokens.weight",
+        tokens: "embed_tokens.weight", width: tokenWidth,
+        tokenProjection: isProjected ? "project_in.weight" : nil,
         positions: (
           "embed_positions.weight", sizes.positions + positionOffset, positionOffset
         )),
       layers: Array(repeating: layer, count: sizes.layerCount),
-      finalNorm: isFirst ? .layer("final_layer_norm", epsilon) : nil, head: .logits(isTied: isTied))
+      finalNorm: isFirst ? norm("final_layer_norm") : nil, head: head)
   }
 }

@@ -11,6 +11,8 @@ enum RotaryScaling: Equatable {
   case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, originalLength: Int)
   /// Peng et al. 2023.
   case yarn(Yarn)
+  /// What divides each frequency, as GGUF files hold it.
+  case factors([Double])
 
   struct Yarn: Equatable {
     var factor: Double
@@ -48,7 +50,7 @@ enum RotaryScaling: Equatable {
       return
     }
     let type = configuration.choice(
-      typeKey, among: ["default": 0, "linear": 1, "llama3": 2, "yarn": 3],
+      typeKey, among: ["default": 0, "linear": 1, "llama3": 2, "yarn": 3, "factors": 4],
       fallback: configuration.has(key) && key == "rope_scaling" ? nil : "default")
     configuration.mention("\(key).factor", "number from 1, unless the type is default")
     for name in ["low_freq_factor", "high_freq_factor", "original_max_position_embeddings"] {
@@ -74,6 +76,11 @@ enum RotaryScaling: Equatable {
       }
       self = .llama3(
         factor: factor, lowFrequency: low, highFrequency: high, originalLength: length)
+    case 4:
+      guard let factors = configuration.numbers("\(key).factors", in: 1...0x1p20) else {
+        return nil
+      }
+      self = .factors(factors)
     default:
       guard let yarn = Yarn(&configuration, key: key) else { return nil }
       self = .yarn(yarn)
@@ -161,6 +168,8 @@ extension RotaryScaling {
         let share = (turns - low) / (high - low)
         return (1 - share) * frequency / factor + share * frequency
       }
+    case .factors(let factors):
+      positions.frequencies = zip(positions.frequencies, factors).map { $0 / $1 }
     case .yarn(let yarn):
       let dimensions = positions.dimensions
       positions.frequencies = positions.frequencies.enumerated().map {

@@ -68,6 +68,11 @@ struct RotarySettings {
       return nil
     }
     var positions = RotaryPositions(base: base, dimensions: dimensions, layout: layout)
+    if case .factors(let factors) = scaling, factors.count != dimensions / 2 {
+      configuration.fail(
+        "rope_scaling.factors", "\(factors.count) factors do not fit \(dimensions / 2) pairs")
+      return nil
+    }
     scaling.apply(to: &positions, base: base, longestText: sizes.positions)
     return positions
   }

@@ -18,17 +18,55 @@ struct SentenceModules {
     HeadDescription(output: .embedding, pooling: pooling, hasUnitLength: hasUnitLength)
   }
 
-  static func exist(beside configurationPath: String) -> Bool {
-    FilePaths.exists(path(beside: configurationPath))
+  /// What to say where `checkpoint` states how to make one vector of a text, and it is not made.
+  static func notice(for checkpoint: Checkpoint) -> String? {
+    let owner: String
+    if FilePaths.exists(path(beside: checkpoint.configurationPath)) {
+      owner = fileName
+    } else if pooling(of: checkpoint.configuration) != nil {
+      owner = "\(modeKey) of the metadata"
+    } else {
+      return nil
+    }
+    return "\(owner) makes one vector of a text, \"--output embedding\" does so: the output is "
+      + ModelOutput.states.title
   }
 
   private static func path(beside configurationPath: String) -> String {
     "\(FilePaths.folder(of: configurationPath))/\(fileName)"
   }
 
+  /// The pooling that the metadata of a GGUF file state, which know of no normalisation.
+  private static func pooling(of configuration: JSON) -> RowPooling? {
+    guard case .object(let members) = configuration, case .string(let mode)? = members[modeKey]
+    else { return nil }
+    return known[mode]
+  }
+
+  /// What the files beside the configuration say, or else what GGUF metadata do.
+  /// - Throws: as `init(beside:)` does.
+  init(_ checkpoint: Checkpoint) throws(InputError) {
+    let path = SentenceModules.path(beside: checkpoint.configurationPath)
+    guard !FilePaths.exists(path),
+      let pooling = SentenceModules.pooling(of: checkpoint.configuration)
+    else {
+      try self.init(beside: checkpoint.configurationPath)
+      return
+    }
+    self.init(
+      pooling: pooling, hasUnitLength: false, width: nil, poolingPath: checkpoint.configurationPath)
+  }
+
+  private init(pooling: RowPooling, hasUnitLength: Bool, width: Int?, poolingPath: String) {
+    self.pooling = pooling
+    self.hasUnitLength = hasUnitLength
+    self.width = width
+    self.poolingPath = poolingPath
+  }
+
   /// - Throws: `InputError` where a file is absent or malformed, or names a module or a setting that
   ///   is not implemented.
-  init(beside configurationPath: String) throws(InputError) {
+  private init(beside configurationPath: String) throws(InputError) {
     let path = SentenceModules.path(beside: configurationPath)
     guard FilePaths.exists(path) else {
       throw InputError(
@@ -60,15 +98,10 @@ struct SentenceModules {
       }
     }
     guard let poolingPath else { throw InputError(path, "has no Pooling after the Transformer") }
-    (pooling, width) = try SentenceModules.pooling(poolingPath)
-    self.hasUnitLength = hasUnitLength
-    self.poolingPath = poolingPath
+    let (pooling, width) = try SentenceModules.pooling(poolingPath)
+    self.init(
+      pooling: pooling, hasUnitLength: hasUnitLength, width: width, poolingPath: poolingPath)
   }
-
-  /// What to say of a folder whose modules are not used.
-  static let notice =
-    "\(fileName) makes one vector of a text, \"--output embedding\" does so: the output is "
-    + ModelOutput.states.title
 
   /// Throws where what is pooled is not as wide as the files say.
   func check(_ model: Model) throws(InputError) {
@@ -87,7 +120,7 @@ struct SentenceModules {
       throw reader.failure("include_prompt", "false is not implemented, only true is")
     }
     var modes: [String] = []
-    if let mode = try reader.optionalString("pooling_mode") {
+    if let mode = try reader.optionalString(modeKey) {
       modes = [mode]
     } else {
       for (key, name) in keys
@@ -97,7 +130,7 @@ struct SentenceModules {
     }
     guard modes.count == 1, let mode = known[modes[0]] else {
       throw reader.failure(
-        "pooling_mode",
+        modeKey,
         (modes.isEmpty ? "none" : modes.joined(separator: " and "))
           + " is not implemented, only mean and cls are")
     }
@@ -108,6 +141,7 @@ struct SentenceModules {
     return (mode, width)
   }
 
+  private static let modeKey = "pooling_mode"
   private static let known: [String: RowPooling] = ["mean": .mean, "cls": .first]
   /// What the keys of true or false stand for.
   private static let keys: KeyValuePairs<String, String> = [

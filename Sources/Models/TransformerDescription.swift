@@ -28,6 +28,8 @@ struct NormDescription {
   var isCentred: Bool
   /// Keys; nil is one and zero.
   var gamma: String?
+  /// Keys of the gammas of further groups, each of which has its own.
+  var moreGammas: [String] = []
   var beta: String?
   var epsilon: Double
   /// What is added to the stored gamma.
@@ -104,6 +106,8 @@ struct EmbeddingDescription {
   var tokens: String
   /// Width of the table; nil is that of the model.
   var width: Int?
+  /// Key of a matrix without bias that widens rows of the table before positions are added.
+  var tokenProjection: String?
   /// What rows of the token table are multiplied by.
   var scale: Float = 1
   /// Key of the table of learned positions, its length, and its row of position 0.

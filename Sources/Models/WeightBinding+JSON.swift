@@ -8,7 +8,8 @@ extension LoadedModel {
   ///
   /// `transposed`: the tensor is [inputs, outputs], its axes flattened into these two;
   /// `outputRanges`: the outputs that the weight consists of, [first, end) in this order, where it
-  /// is not all of them; `factor`: what the elements are multiplied by; `addend`: what is then
+  /// is not all of them; `moreKeys`: tensors of the same shape that follow it; `projection`: a
+  /// tensor, [outputs, inputs], that the rows of the first are multiplied by; `factor`: what the elements are multiplied by; `addend`: what is then
   /// added to them.
   public var bindingsJSON: JSON { .object(bindings.mapValues(\.json)) }
 }
@@ -20,6 +21,12 @@ extension WeightBinding {
       "storedShape": .array(storedShape.map(JSON.integer)), "transposed": .bool(isTransposed),
       "factor": .number(Double(factor)), "addend": .number(Double(addend)),
     ]
+    if !moreKeys.isEmpty { members["moreKeys"] = .array(moreKeys.map(JSON.string)) }
+    if let projection {
+      members["projection"] = [
+        "key": .string(projection.key), "shape": .array(projection.shape.map(JSON.integer)),
+      ]
+    }
     if let outputRanges {
       members["outputRanges"] = .array(
         outputRanges.map { [.integer($0.lowerBound), .integer($0.upperBound)] })

@@ -11,6 +11,10 @@ struct WeightBinding: Equatable, Sendable {
   var key: String
   /// Shape that the checkpoint's tensor must have.
   var storedShape: [Int]
+  /// Tensors of the same shape that follow: the weight is all of them, one after another.
+  var moreKeys: [String] = []
+  /// What each stored row x is multiplied by: it becomes x W^T.
+  var projection: Projection?
   /// Whether the stored matrix is [inputs, outputs], its axes flattened into these two.
   var isTransposed = false
   /// The stored outputs that the weight consists of, in this order; nil for all.
@@ -20,16 +24,43 @@ struct WeightBinding: Equatable, Sendable {
   /// What is then added to them.
   var addend: Float = 0
 
+  /// A matrix W, stored as [outputs, inputs].
+  struct Projection: Equatable, Sendable {
+    var key: String
+    var shape: [Int]
+  }
+
   var elementCount: Int { shape.reduce(1, *) }
+
+  /// Every tensor that the weight is taken from, and the shape that it must have.
+  var tensors: [(key: String, shape: [Int])] {
+    ([key] + moreKeys).map { ($0, storedShape) }
+      + [projection.map { ($0.key, $0.shape) }].compactMap(\.self)
+  }
+
+  /// Whether elements of the weight are elements of one tensor, as they stand there.
+  var isPlain: Bool { factor == 1 && addend == 0 && moreKeys.isEmpty && projection == nil }
+
+  /// The same with other names of the tensors.
+  func renamed(_ name: (String) -> String) -> WeightBinding {
+    var result = self
+    result.key = name(key)
+    result.moreKeys = moreKeys.map(name)
+    if let projection { result.projection?.key = name(projection.key) }
+    return result
+  }
 
   /// Elements `elements` of the weight, counted row-major in `shape`.
   ///
-  /// `read` gives elements of the stored tensor by their row-major indices.
+  /// `read` gives elements of a stored tensor by their row-major indices.
   func floats(
-    in elements: Range<Int>, read: (Range<Int>) throws(InputError) -> [Float]
+    in elements: Range<Int>, read: (_ key: String, Range<Int>) throws(InputError) -> [Float]
   ) throws(InputError) -> [Float] {
     guard !elements.isEmpty else { return [] }
-    guard isTransposed || outputRanges != nil else { return scaled(try read(elements)) }
+    if let projection { return scaled(try projected(elements, projection, read: read)) }
+    guard moreKeys.isEmpty else { return scaled(try joined(elements, read: read)) }
+    func readOne(_ range: Range<Int>) throws(InputError) -> [Float] { try read(key, range) }
+    guard isTransposed || outputRanges != nil else { return scaled(try readOne(elements)) }
     let inputCount = shape.dropFirst().reduce(1, *)
     let outputs = elements.lowerBound / inputCount..<(elements.upperBound - 1) / inputCount + 1
     let storedOutputCount = storedShape.reduce(1, *) / inputCount
@@ -37,14 +68,44 @@ struct WeightBinding: Equatable, Sendable {
     for range in storedRanges(of: outputs, storedOutputCount: storedOutputCount) {
       if isTransposed {
         result += try TransposedMatrix.columns(
-          range, rowCount: inputCount, columnCount: storedOutputCount, read: read)
+          range, rowCount: inputCount, columnCount: storedOutputCount, read: readOne)
       } else {
-        result += try read(range.lowerBound * inputCount..<range.upperBound * inputCount)
+        result += try readOne(range.lowerBound * inputCount..<range.upperBound * inputCount)
       }
     }
     let first = elements.lowerBound - outputs.lowerBound * inputCount
     return scaled(
       result.count == elements.count ? result : Array(result[first..<first + elements.count]))
+  }
+
+  /// Elements of the tensors, one after another.
+  private func joined(
+    _ elements: Range<Int>, read: (_ key: String, Range<Int>) throws(InputError) -> [Float]
+  ) throws(InputError) -> [Float] {
+    let count = storedShape.reduce(1, *)
+    var result: [Float] = []
+    for (index, key) in ([key] + moreKeys).enumerated() {
+      let part = elements.clamped(to: index * count..<(index + 1) * count)
+      guard !part.isEmpty else { continue }
+      result += try read(key, part.lowerBound - index * count..<part.upperBound - index * count)
+    }
+    return result
+  }
+
+  /// Elements of the stored rows times the projection.
+  private func projected(
+    _ elements: Range<Int>, _ projection: Projection,
+    read: (_ key: String, Range<Int>) throws(InputError) -> [Float]
+  ) throws(InputError) -> [Float] {
+    let (outputs, inputs) = (projection.shape[0], projection.shape[1])
+    let rows = elements.lowerBound / outputs..<(elements.upperBound - 1) / outputs + 1
+    let product = MatrixProduct.affine(
+      FloatMatrix(
+        rowCount: rows.count, columnCount: inputs,
+        values: try read(key, rows.lowerBound * inputs..<rows.upperBound * inputs)),
+      LinearWeights(matrix: try read(projection.key, 0..<outputs * inputs), bias: nil))
+    let first = elements.lowerBound - rows.lowerBound * outputs
+    return Array(product[first..<first + elements.count])
   }
 
   /// Where outputs `outputs` of the weight are among the stored ones.

@@ -16,8 +16,11 @@ public struct ConvertedModel: Sendable {
   /// Plaintext ring elements of every weight.
   public let weights: [[UInt64]]
 
-  public init(path: String, calibrationTexts: [[Int]], recipe: Recipe = .accurate) throws {
-    loaded = try ModelLoader.load(path: path)
+  public init(
+    path: String, calibrationTexts: [[Int]], recipe: Recipe = .accurate,
+    output: ModelOutput? = nil
+  ) throws {
+    loaded = try ModelLoader.load(path: path, output: output)
     interpreter = try FloatInterpreter(loaded)
     calibration = try Calibration.observe(
       interpreter, texts: calibrationTexts, source: "calibration texts")

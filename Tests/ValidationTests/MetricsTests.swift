@@ -1,5 +1,6 @@
 // Metrics against values that NumPy computed from the definitions.
 
+import Models
 import Testing
 import Validation
 

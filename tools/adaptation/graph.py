@@ -36,15 +36,16 @@ class Graph:
         self.bindings = export["weights"]
         self.functions = {}
         self.parameters = {}
-        for name, binding in self.bindings.items():
-            key = binding["key"]
-            if key not in tensors:
-                raise InputError(export["source"], f"names {key}, which the checkpoint does not have")
-            if list(tensors[key].shape) != binding["storedShape"]:
-                raise InputError(
-                    export["source"], f"{key} has another shape in the checkpoint",
-                    "write the functions of this checkpoint with lodge-model functions")
-            self.parameters[key] = tensors[key].clone().requires_grad_()
+        for binding in self.bindings.values():
+            for key, shape in self._tensors(binding):
+                if key not in tensors:
+                    raise InputError(
+                        export["source"], f"names {key}, which the checkpoint does not have")
+                if list(tensors[key].shape) != shape:
+                    raise InputError(
+                        export["source"], f"{key} has another shape in the checkpoint",
+                        "write the functions of this checkpoint with lodge-model functions")
+                self.parameters[key] = tensors[key].clone().requires_grad_()
         self._rotations = {}
 
     def copy(self):
@@ -56,20 +57,34 @@ class Graph:
         """The parameters that the node `name` has."""
         node = next(node for node in self.nodes if node["name"] == name)
         kinds = ("tokens", "positions", "segments", "gamma", "beta", "weight", "bias", "biasTable")
-        return {self.bindings[node[kind]]["key"] for kind in kinds if kind in node}
+        bindings = [self.bindings[node[kind]] for kind in kinds if kind in node]
+        return {key for binding in bindings for key, _ in self._tensors(binding)}
+
+    @staticmethod
+    def _tensors(binding):
+        """(key, shape) of every tensor that a weight is taken from."""
+        keys = [binding["key"]] + binding.get("moreKeys", [])
+        more = [binding["projection"]] if "projection" in binding else []
+        return [(key, binding["storedShape"]) for key in keys] + [
+            (matrix["key"], matrix["shape"]) for matrix in more]
 
     def weight(self, name):
         binding = self.bindings[name]
         value = self.parameters[binding["key"]]
         shape = binding["shape"]
+        if "moreKeys" in binding:
+            value = torch.cat([value] + [self.parameters[key] for key in binding["moreKeys"]])
+        if "projection" in binding:
+            value = F.linear(value, self.parameters[binding["projection"]["key"]])
         if binding.get("transposed"):
             value = value.reshape(shape[1], -1).T
         elif value.dim() != len(shape):
             value = value.reshape(shape if len(shape) > 1 else [-1])
         if "outputRanges" in binding:
             value = torch.cat([value[first:last] for first, last in binding["outputRanges"]])
-        factor = binding.get("factor", 1)
-        return value if factor == 1 else value * factor
+        factor, addend = binding.get("factor", 1), binding.get("addend", 0)
+        value = value if factor == 1 else value * factor
+        return value if addend == 0 else value + addend
 
     def run(self, tokens, lengths, keep=(), cache=None):
         """(output, {name: value} of the nodes in `keep`) for tokens [texts, positions].
