@@ -41,14 +41,14 @@ enum Family: String, CaseIterable {
   case gptj
   case falcon
   case bloom
-  case chatglm
-  case distilbert
   case roberta
   case xlmRoberta = "xlm-roberta"
-  case mpnet
+  case distilbert
   case electra
+  case mpnet
   case modernbert
   case t5
+  case chatglm
 
   func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
     -> TransformerDescription?

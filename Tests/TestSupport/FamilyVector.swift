@@ -45,20 +45,3 @@ public struct FamilyVector: Sendable, CustomStringConvertible {
     try NPY.readFloats(folder.appending(path: "outputs.npy").path)
   }
 }
-
-extension FamilyVector {
-  /// Whether the folder also has the configuration of version 5 of the library.
-  public var hasLaterConfiguration: Bool {
-    FileManager.default.fileExists(atPath: folder.appending(path: "config-5.json").path)
-  }
-
-  /// Links to all files of the folder, some under other names.
-  public func link(into scratch: ScratchFolder, as names: [String: String]) throws {
-    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
-    for file in files where !names.values.contains(file) {
-      try FileManager.default.createSymbolicLink(
-        atPath: scratch.file(names[file] ?? file),
-        withDestinationPath: folder.appending(path: file).path)
-    }
-  }
-}

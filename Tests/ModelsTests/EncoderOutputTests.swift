@@ -1,5 +1,4 @@
-// Encoders, their heads and pooled embeddings in float against the Hugging Face library, on
-// committed random models; and what happens where a head is not there, or not implemented.
+// What the output of an encoder is, and what is said where a head is not there or not implemented.
 
 import Bytes
 import Foundation
@@ -7,42 +6,6 @@ import Models
 import TestSupport
 import Testing
 
-@Suite struct EncoderVectorTests {
-  private static let vectors = FamilyVector.all.filter { $0.head != "logits" }
-
-  private func output(of vector: FamilyVector) throws -> ModelOutput {
-    try #require(ModelOutput(rawValue: vector.head))
-  }
-
-  /// Outputs of classes and tokens deviate by 3 and more, states by 1.
-  private func expectTheLibrary(_ vector: FamilyVector, folder: String) throws {
-    let output = try output(of: vector)
-    let loaded = try ModelLoader.load(path: folder, output: output == .embedding ? output : nil)
-    #expect(loaded.model.output == output && loaded.model.kind == .encoder)
-    let interpreter = try FloatInterpreter(loaded)
-    let expected = try vector.outputs()
-    var values: [Float] = []
-    for text in vector.texts { values += try interpreter.run(tokens: text).values }
-    #expect(values.count == expected.values.count)
-    #expect(largestDifference(values, expected.values) < 1e-3)
-  }
-
-  @Test func thereAreAllHeads() {
-    #expect(EncoderVectorTests.vectors.count >= 41)
-    #expect(Set(EncoderVectorTests.vectors.map(\.head)).count == 5)
-    #expect(Set(EncoderVectorTests.vectors.map(\.family)).count == 8)
-  }
-
-  /// The same models with the configuration that version 5 of the library writes.
-  @Test(arguments: vectors.filter { $0.hasLaterConfiguration })
-  func readsTheLaterSpelling(vector: FamilyVector) throws {
-    let scratch = try ScratchFolder()
-    try vector.link(into: scratch, as: ["config-5.json": "config.json"])
-    try expectTheLibrary(vector, folder: scratch.path)
-  }
-}
-
-/// What the output is.
 @Suite struct EncoderOutputTests {
   private let scratch: ScratchFolder
 
