@@ -57,7 +57,7 @@ extension Calibration {
   ) throws(InputError) -> [Result] {
     guard let width = interpreter.model.nodes.first?.width, interpreter.model.rowNodeCount > 0
     else { return [] }
-    let parts = MemoryBudget.default.parts(rowCount: rows.count, columnCount: width)
+    let parts = interpreter.memory.parts(rowCount: rows.count, columnCount: width)
     return try ConcurrentTasks.map(parts.count) { (part) throws(InputError) in
       try body(part, Array(rows[parts[part]]))
     }

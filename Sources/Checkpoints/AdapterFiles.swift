@@ -3,10 +3,10 @@
 import Bytes
 
 /// An adapter's folder as its file names show it.
-struct AdapterFiles {
-  static let configurationFileName = "adapter_config.json"
+package struct AdapterFiles {
+  package static let configurationFileName = "adapter_config.json"
   /// Names of the weights, the best first.
-  static let weightNames = ["adapter_model.safetensors", "adapter_model.bin"]
+  package static let weightNames = ["adapter_model.safetensors", "adapter_model.bin"]
 
   let folder: String
   /// What adapter_config.json says of the model that the adapter is made for.

@@ -11,7 +11,7 @@ public struct Checkpoint: Sendable {
   public let configurationPath: String
   /// The whole of config.json, a JSON object.
   public let configuration: JSON
-  public let source: any TensorSource
+  public var source: any TensorSource
   /// What the user should know about the choice of the file and about what lies beside it.
   public let notices: [String]
 
@@ -29,8 +29,9 @@ public struct Checkpoint: Sendable {
 
   /// Opens the folder, the tensor file, or the index of shards at `path`; content decides the
   /// format, and of several in a folder safetensors, then PyTorch, HDF5 and GGUF is taken.
+  /// - Parameter adapter: folder of an adapter that is merged, so that nothing is said of it.
   /// - Throws: `InputError` where a file is absent, of a format that is not read, or malformed.
-  public init(path: String) throws(InputError) {
+  public init(path: String, adapter merged: String? = nil) throws(InputError) {
     guard FilePaths.exists(path) else { throw InputError(path, "no such file or folder") }
     let isFolder = FilePaths.isFolder(path)
     let folder = isFolder ? FilePaths.withoutTrailingSlashes(path) : FilePaths.folder(of: path)
@@ -39,8 +40,11 @@ public struct Checkpoint: Sendable {
     if let adapter, !isFolder, AdapterFiles.isAdapter(FilePaths.lastComponent(of: path)) {
       throw adapter.isAlone
     }
+    let isMerged =
+      merged.map { FilePaths.resolved($0) == FilePaths.resolved(folder) } ?? false
     let source = try Checkpoint.openTensors(choice?.path ?? path)
-    notices = (choice?.notices ?? []) + source.notices + (adapter.map { [$0.notice] } ?? [])
+    notices =
+      (choice?.notices ?? []) + source.notices + (isMerged ? [] : adapter.map { [$0.notice] } ?? [])
     if let file = source as? GGUF {
       let model = try GGUFModel(file)
       configurationPath = file.path
@@ -71,7 +75,7 @@ public struct Checkpoint: Sendable {
   /// Opens the tensor file or the index of shards at `path`, whatever its format.
   package static func openTensors(_ path: String) throws(InputError) -> any TensorSource {
     if path.hasSuffix(ShardedCheckpoint.indexSuffix) { return try ShardedCheckpoint(path: path) }
-    guard let format = try CheckpointFormat(contentOf: path) ?? CheckpointFormat(nameOf: path)
+    guard let format = try CheckpointFormat.of(path)
     else {
       let names = CheckpointFormat.allCases.map(\.rawValue).joined(separator: ", ")
       throw InputError(

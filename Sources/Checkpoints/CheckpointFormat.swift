@@ -54,6 +54,23 @@ public enum CheckpointFormat: String, CaseIterable, Sendable {
     }
   }
 
+  /// The format of the file at `path` by its content, else by its name; nil where neither tells.
+  /// - Throws: `InputError` where the file cannot be opened, or is a text with the name of weights.
+  static func of(_ path: String) throws(InputError) -> CheckpointFormat? {
+    if let format = try CheckpointFormat(contentOf: path) { return format }
+    guard let format = CheckpointFormat(nameOf: path) else { return nil }
+    let file = try MappedFile(path: path)
+    let head = try file.bytes(in: 0..<min(60, file.byteCount))
+    let isText = head.allSatisfy { (0x20...0x7e).contains($0) || $0 == 0x0a || $0 == 0x0d }
+    guard !isText || head.count < 8 else {
+      let line = String(decoding: head.prefix { $0 >= 0x20 }, as: UTF8.self)
+      throw InputError(
+        path, offset: 0, "is a text in place of \(format.rawValue) weights: \"\(line)\"",
+        hint: "download the file again")
+    }
+    return format
+  }
+
   /// The format that the name of `path` stands for.
   init?(nameOf path: String) {
     guard

@@ -122,7 +122,7 @@ public struct ShardedCheckpoint: TensorSource {
   {
     let path = "\(folder)/\(name)"
     guard FilePaths.exists(path) else { throw InputError(path, "the shard is missing") }
-    guard let format = try CheckpointFormat(contentOf: path) ?? CheckpointFormat(nameOf: name),
+    guard let format = try CheckpointFormat.of(path),
       format == .safetensors || format == .pyTorch
     else { throw InputError(path, "is neither a safetensors nor a PyTorch file") }
     return try format.open(path)

@@ -1,11 +1,11 @@
 // Names of BERT's tensors in files of TensorFlow's models (tf_model.h5).
 
 extension BERT {
-  private static let tokenTable = "embeddings/word_embeddings/weight:0"
+  private static let tensorFlowTable = "embeddings/word_embeddings/weight:0"
 
   /// Keys after the module path under which the file holds the model; nil where it is of PyTorch.
   static func tensorFlowNames(of tensorNames: Set<String>) -> NameTable? {
-    guard let root = NameTable.root(before: tokenTable, in: tensorNames) else { return nil }
+    guard let root = NameTable.root(before: tensorFlowTable, in: tensorNames) else { return nil }
     return NameTable(name: "TensorFlow", matrices: .inputsOutputs) {
       root + tensorFlowKey($0, root: root, tensorNames: tensorNames)
     }

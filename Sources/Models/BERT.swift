@@ -1,38 +1,73 @@
-// BERT (Devlin et al. 2019), RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020) and ELECTRA
-// (Clark et al. 2020): encoders, learned positions, normalisation after each residual sum.
+// BERT (Devlin et al. 2019): encoder, learned positions, normalisation after each residual sum.
 
 import Bytes
 
 enum BERT {
-  static func describe(
-    _ configuration: inout Configuration, family: Family, tensorNames: Set<String>
-  ) -> TransformerDescription? {
-    var sizes = TransformerSizes(&configuration)
-    // None are in GGUF files of relatives that have no segments.
+  static func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
+    -> TransformerDescription?
+  {
+    let sizes = TransformerSizes(&configuration)
+    // GGUF files of relatives without segments have none.
     let segments = configuration.integer(
       "type_vocab_size", in: 0...Limits.vocabulary.upperBound)
     let epsilon = configuration.positiveNumber("layer_norm_eps", fallback: 1e-12)
     let activation = configuration.activation("hidden_act", fallback: "gelu")
+    requireEncoder(&configuration)
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
+    let classCount = configuration.classCount()
+    guard let sizes, let segments, let epsilon, let isTied else { return nil }
+
+    var heads = [
+      HeadDescription.tokenLogits(
+        .init("cls.predictions.transform.dense"), activation,
+        norm: .layer("cls.predictions.transform.LayerNorm", epsilon),
+        matrix: .init(weight: "cls.predictions.decoder.weight", bias: "cls.predictions.bias"),
+        isTied: isTied)
+    ]
+    if let classCount {
+      heads += [
+        .classes(classCount, transform: .init("pooler.dense"), .tanh), .tokenClasses(classCount),
+      ]
+    }
+    return TransformerDescription(
+      family: .bert, kind: .encoder, sizes: sizes,
+      names: tensorFlowNames(of: tensorNames)
+        ?? .prefixed(
+          ["", "bert."], of: tokenTable, in: tensorNames, outside: ["classifier", "cls"]),
+      embedding: embedding(positions: (sizes.positions, 0), segments: segments, epsilon),
+      layerKey: "encoder.layer.",
+      layers: Array(repeating: layer(activation, epsilon), count: sizes.layerCount),
+      head: .states, heads: heads, unusedKeys: unusedKeys + ["cls.predictions.decoder.bias"])
+  }
+
+  /// Collects a fault for what a decoder, or positions of another kind, would need.
+  static func requireEncoder(_ configuration: inout Configuration) {
     configuration.require("position_embedding_type", oneOf: ["absolute"], fallback: "absolute")
     configuration.require("is_decoder", oneOf: [false], fallback: false)
     configuration.require("add_cross_attention", oneOf: [false], fallback: false)
-    let offset = Positions.offset(&configuration, family)
-    if family == .electra { configuration.defaults = ["embedding_size": 128] }
-    let tokenWidth =
-      family == .electra ? configuration.integer("embedding_size", in: Limits.width) : sizes?.width
-    let classes = configuration.classCount()
-    guard let positions = sizes?.positions, let segments, let epsilon, let isTied, let offset,
-      let tokenWidth
-    else { return nil }
-    guard offset < positions else {
-      configuration.fail("pad_token_id", "there are no positions after \(offset)")
-      return nil
-    }
-    sizes?.positions -= offset
-    guard let sizes else { return nil }
+  }
 
-    let layer = LayerDescription(
+  static let tokenTable = "embeddings.word_embeddings.weight"
+  /// The pooler comes after the last hidden state, and the position ids are 0, 1, 2 and so on.
+  static let unusedKeys = ["pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"]
+
+  /// Tokens, positions and, where there are any, segments, normalised together.
+  static func embedding(
+    positions: (rowCount: Int, offset: Int), segments: Int?, _ epsilon: Double
+  ) -> EmbeddingDescription {
+    EmbeddingDescription(
+      tokens: tokenTable,
+      positions: (
+        "embeddings.position_embeddings.weight", positions.rowCount, positions.offset
+      ),
+      segments: (segments ?? 0) == 0
+        ? nil : segments.map { ("embeddings.token_type_embeddings.weight", $0) },
+      norm: .layer("embeddings.LayerNorm", epsilon))
+  }
+
+  /// A layer with the tensors of BERT, which many families have.
+  static func layer(_ activation: Activation, _ epsilon: Double) -> LayerDescription {
+    LayerDescription(
       attention: AttentionDescription(
         query: .init("attention.self.query"), key: .init("attention.self.key"),
         value: .init("attention.self.value"), output: .init("attention.output.dense")),
@@ -40,79 +75,5 @@ enum BERT {
         activation: activation, up: .init("intermediate.dense"), down: .init("output.dense")),
       attentionNorms: NormPlaces(sum: .layer("attention.output.LayerNorm", epsilon)),
       feedForwardNorms: NormPlaces(sum: .layer("output.LayerNorm", epsilon)))
-    return TransformerDescription(
-      family: family, kind: .encoder, sizes: sizes,
-      names: tensorFlowNames(of: tensorNames) ?? names(family, in: tensorNames),
-      embedding: EmbeddingDescription(
-        tokens: "embeddings.word_embeddings.weight", width: tokenWidth,
-        positions: ("embeddings.position_embeddings.weight", positions, offset),
-        segments: segments == 0 ? nil : ("embeddings.token_type_embeddings.weight", segments),
-        norm: .layer("embeddings.LayerNorm", epsilon),
-        projection: tokenWidth == sizes.width ? nil : .init("embeddings_project")),
-      layerKey: "encoder.layer.", layers: Array(repeating: layer, count: sizes.layerCount),
-      head: .states,
-      tasks: tasks(
-        family, activation, epsilon, tokenWidth: tokenWidth, isTied: isTied, classCount: classes),
-      // The output is the last hidden state: the pooler comes after it, and the position ids are
-      // 0, 1, 2 and so on. A bias of a matrix that has one of its own is a copy of that.
-      unusedKeys: [
-        "pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids",
-        "cls.predictions.decoder.bias", "cls.seq_relationship.weight", "cls.seq_relationship.bias",
-        "lm_head.decoder.bias",
-      ])
-  }
-
-  private static func names(_ family: Family, in tensorNames: Set<String>) -> NameTable {
-    let prefix =
-      switch family {
-      case .electra: "electra."
-      case .bert: "bert."
-      default: "roberta."
-      }
-    return .prefixed(
-      ["", prefix], of: "embeddings.word_embeddings.weight", in: tensorNames,
-      outside: [
-        "cls", "lm_head", "classifier", "generator_predictions", "generator_lm_head",
-      ])
-  }
-
-  private static func tasks(
-    _ family: Family, _ activation: Activation, _ epsilon: Double, tokenWidth: Int, isTied: Bool,
-    classCount: Int
-  ) -> [Task: HeadDescription] {
-    let (masked, classes): (HeadDescription, HeadDescription)
-    switch family {
-    case .bert:
-      masked = .masked(
-        .init("cls.predictions.transform.dense"), activation,
-        .layer("cls.predictions.transform.LayerNorm", epsilon),
-        .init(weight: "cls.predictions.decoder.weight", bias: "cls.predictions.bias"),
-        isTied: isTied)
-      classes = .classes(.init("pooler.dense"), .tanh, .init("classifier"), count: classCount)
-    case .electra:
-      masked = .masked(
-        .init("generator_predictions.dense"), width: tokenWidth, .gelu,
-        .layer("generator_predictions.LayerNorm", epsilon), .init("generator_lm_head"),
-        isTied: isTied)
-      classes = .classes(
-        .init("classifier.dense"), .gelu, .init("classifier.out_proj"), count: classCount)
-    default:
-      masked = .masked(
-        .init("lm_head.dense"), .gelu, .layer("lm_head.layer_norm", epsilon),
-        .init(weight: "lm_head.decoder.weight", bias: "lm_head.bias"), isTied: isTied)
-      classes = .classes(
-        .init("classifier.dense"), .tanh, .init("classifier.out_proj"), count: classCount)
-    }
-    return [.masked: masked, .classes: classes, .tokenClasses: .tokenClasses(count: classCount)]
-  }
-}
-
-/// Learned positions that begin after that of the padding token.
-enum Positions {
-  /// The row of position 0; nil after collecting a fault.
-  static func offset(_ configuration: inout Configuration, _ family: Family) -> Int? {
-    guard family == .roberta || family == .xlmRoberta else { return 0 }
-    configuration.defaults["pad_token_id"] = 1
-    return configuration.integer("pad_token_id", in: Limits.vocabulary).map { $0 + 1 }
   }
 }

@@ -16,6 +16,8 @@ struct Configuration {
   private(set) var problems = ProblemList()
   /// Every key that was asked for, once, in order, with what is read from it.
   private(set) var fields: [FamilyDescription.Field] = []
+  /// The output that a head gives, where one is wanted.
+  var output: ModelOutput?
 
   init(_ value: JSON, source: String) throws(InputError) {
     guard case .object = value else { throw InputError(source, "expected a JSON object") }
@@ -27,13 +29,23 @@ struct Configuration {
   }
 
   /// The value at `key`, which may be null, or the default; nil where there is neither.
-  private func find(_ key: String) -> JSON? {
+  func find(_ key: String) -> JSON? {
     var result: JSON? = value
     for part in (scope + key).split(separator: ".") {
       guard case .object(let members)? = result else { return defaults[key] }
       result = members[String(part)]
     }
     return result ?? defaults[key]
+  }
+
+  /// Reads settings that only heads with `outputs` have: faults count where one of these is wanted.
+  mutating func settings<Value>(
+    of outputs: ModelOutput..., read: (inout Configuration) -> Value
+  ) -> Value {
+    let earlier = problems
+    let value = read(&self)
+    if !outputs.contains(where: { $0 == output }) { problems = earlier }
+    return value
   }
 
   /// Lists `key` among those that are read.
@@ -204,11 +216,6 @@ struct Configuration {
       result.append(number)
     }
     return result
-  }
-
-  /// How many members the object at `key` has; nil where there is none.
-  func memberCount(_ key: String) -> Int? {
-    if case .object(let members)? = find(key) { members.count } else { nil }
   }
 
   /// The string at `key`, or nil.

@@ -12,11 +12,13 @@ enum DistilBERT {
     let sizes = TransformerSizes(
       &configuration,
       .init(
-        width: ["dim"], innerWidth: "hidden_dim", headCount: ["n_heads"],
-        layerCount: ["n_layers"]))
+        width: ["dim", "hidden_size"], innerWidth: "hidden_dim",
+        headCount: ["n_heads", "num_attention_heads"],
+        layerCount: ["n_layers", "num_hidden_layers"]
+      ))
     let activation = configuration.activation("activation", fallback: "gelu")
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
-    let classes = configuration.classCount()
+    let classCount = configuration.classCount()
     guard let sizes, let isTied else { return nil }
 
     let layer = LayerDescription(
@@ -27,25 +29,25 @@ enum DistilBERT {
         activation: activation, up: .init("ffn.lin1"), down: .init("ffn.lin2")),
       attentionNorms: NormPlaces(sum: .layer("sa_layer_norm", epsilon)),
       feedForwardNorms: NormPlaces(sum: .layer("output_layer_norm", epsilon)))
+    var heads = [
+      HeadDescription.tokenLogits(
+        .init("vocab_transform"), activation, norm: .layer("vocab_layer_norm", epsilon),
+        matrix: .init("vocab_projector"), isTied: isTied)
+    ]
+    if let classCount {
+      heads += [
+        .classes(classCount, transform: .init("pre_classifier"), .relu), .tokenClasses(classCount),
+      ]
+    }
     return TransformerDescription(
       family: .distilbert, kind: .encoder, sizes: sizes,
       names: .prefixed(
-        ["", "distilbert."], of: "embeddings.word_embeddings.weight", in: tensorNames,
+        ["", "distilbert."], of: BERT.tokenTable, in: tensorNames,
         outside: [
-          "vocab_transform", "vocab_layer_norm", "vocab_projector", "pre_classifier", "classifier",
+          "classifier", "pre_classifier", "vocab_transform", "vocab_layer_norm", "vocab_projector",
         ]),
-      embedding: EmbeddingDescription(
-        tokens: "embeddings.word_embeddings.weight",
-        positions: ("embeddings.position_embeddings.weight", sizes.positions, 0),
-        norm: .layer("embeddings.LayerNorm", epsilon)),
+      embedding: BERT.embedding(positions: (sizes.positions, 0), segments: nil, epsilon),
       layerKey: "transformer.layer.", layers: Array(repeating: layer, count: sizes.layerCount),
-      head: .states,
-      tasks: [
-        .masked: .masked(
-          .init("vocab_transform"), activation, .layer("vocab_layer_norm", epsilon),
-          .init("vocab_projector"), isTied: isTied),
-        .classes: .classes(.init("pre_classifier"), .relu, .init("classifier"), count: classes),
-        .tokenClasses: .tokenClasses(count: classes),
-      ], unusedKeys: ["embeddings.position_ids"])
+      head: .states, heads: heads, unusedKeys: ["embeddings.position_ids"])
   }
 }

@@ -11,6 +11,10 @@ struct BuiltModel {
   var unusedKeys: Set<String>
   /// Whether the token table serves as the output matrix, too.
   var isTied: Bool
+  /// Keys of heads of the family that are not used.
+  var headKeys: Set<String> = []
+  /// What the user should know about the choice of the output.
+  var notices: [String] = []
 
   /// Of all tensors that weights are taken from.
   var keys: Set<String> { Set(bindings.values.flatMap { $0.tensors.map(\.key) }) }
@@ -46,17 +50,7 @@ enum Family: String, CaseIterable {
   case t5
   case chatglm
 
-  /// Nil after collecting why the settings describe no model.
-  func build(
-    _ configuration: inout Configuration, tensorNames: Set<String>,
-    head: HeadChoice = .automatic(nil)
-  ) -> BuiltModel? {
-    configuration.requireAbsent("quantization_config")
-    return describe(&configuration, tensorNames: tensorNames)?
-      .choosingHead(head, &configuration, tensorNames: tensorNames).build()
-  }
-
-  private func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
+  func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
     -> TransformerDescription?
   {
     switch self {
@@ -73,16 +67,18 @@ enum Family: String, CaseIterable {
     case .starcoder2: StarCoder2.describe(&configuration, tensorNames: tensorNames)
     case .gptNeoX: GPTNeoX.describe(&configuration, tensorNames: tensorNames)
     case .gptj: GPTJ.describe(&configuration, tensorNames: tensorNames)
-    case .bert, .roberta, .xlmRoberta, .electra:
-      BERT.describe(&configuration, family: self, tensorNames: tensorNames)
-    case .distilbert: DistilBERT.describe(&configuration, tensorNames: tensorNames)
-    case .mpnet: MPNet.describe(&configuration, tensorNames: tensorNames)
-    case .modernbert: ModernBERT.describe(&configuration, tensorNames: tensorNames)
-    case .t5: T5.describe(&configuration, tensorNames: tensorNames)
+    case .bert: BERT.describe(&configuration, tensorNames: tensorNames)
     case .falcon: Falcon.describe(&configuration, tensorNames: tensorNames)
     case .bloom: BLOOM.describe(&configuration, tensorNames: tensorNames)
     case .llama, .mistral:
       LLaMA.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .distilbert: DistilBERT.describe(&configuration, tensorNames: tensorNames)
+    case .roberta, .xlmRoberta:
+      RoBERTa.describe(&configuration, family: self, tensorNames: tensorNames)
+    case .mpnet: MPNet.describe(&configuration, tensorNames: tensorNames)
+    case .electra: ELECTRA.describe(&configuration, tensorNames: tensorNames)
+    case .modernbert: ModernBERT.describe(&configuration, tensorNames: tensorNames)
+    case .t5: T5.describe(&configuration, tensorNames: tensorNames)
     }
   }
 
@@ -100,4 +96,5 @@ enum Limits {
   static let layerCount = 1...4096
   static let vocabulary = 1...(1 << 24)
   static let positions = 1...(1 << 24)
+  static let classes = 1...(1 << 16)
 }

@@ -45,6 +45,9 @@ public struct FloatInterpreter: Sendable {
     try self.init(loaded.model, weights: loaded, functions: functions, memory: memory)
   }
 
+  /// What weights and activations may take.
+  public var memory: MemoryBudget { weights.memory }
+
   /// Same model and weights with other functions.
   public func replacing(_ functions: FunctionTable) -> FloatInterpreter {
     FloatInterpreter(self, functions: functions)

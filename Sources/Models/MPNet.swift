@@ -1,30 +1,26 @@
-// MPNet (Song et al. 2020): BERT without segments, with relative positions besides the learned ones,
-// which begin at row 2.
+// MPNet (Song et al. 2020): RoBERTa without segments, whose layers share a bias of scores by the
+// distance between two positions.
 
 import Bytes
 
 enum MPNet {
-  /// The row of position 0.
-  static let positionOffset = 2
-  /// The library takes these whatever the configuration says.
+  /// Row of the padding in the position table, whatever the configuration says.
+  static let padding = 1
+  /// The library computes with these, whatever the configuration says.
   static let buckets = RelativeBuckets(count: 32, maximumDistance: 128)
 
   static func describe(_ configuration: inout Configuration, tensorNames: Set<String>)
     -> TransformerDescription?
   {
-    var sizes = TransformerSizes(&configuration)
+    let sizes = TransformerSizes(&configuration)
     let epsilon = configuration.positiveNumber("layer_norm_eps", fallback: 1e-12)
     let activation = configuration.activation("hidden_act", fallback: "gelu")
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
     configuration.require("relative_attention_num_buckets", oneOf: [32], fallback: 32)
-    let classes = configuration.classCount()
-    guard let rowCount = sizes?.positions, let epsilon, let isTied else { return nil }
-    guard rowCount > positionOffset else {
-      configuration.fail("max_position_embeddings", "\(rowCount) rows leave no positions")
-      return nil
-    }
-    sizes?.positions -= positionOffset
-    guard let sizes else { return nil }
+    let classCount = configuration.classCount()
+    guard var sizes, let epsilon, let isTied,
+      sizes.reservePositions(padding + 1, &configuration)
+    else { return nil }
 
     let layer = LayerDescription(
       attention: AttentionDescription(
@@ -38,25 +34,11 @@ enum MPNet {
     return TransformerDescription(
       family: .mpnet, kind: .encoder, sizes: sizes,
       names: .prefixed(
-        ["", "mpnet."], of: "embeddings.word_embeddings.weight", in: tensorNames,
-        outside: ["lm_head", "classifier"]),
-      embedding: EmbeddingDescription(
-        tokens: "embeddings.word_embeddings.weight",
-        positions: ("embeddings.position_embeddings.weight", rowCount, positionOffset),
-        norm: .layer("embeddings.LayerNorm", epsilon)),
+        ["", "mpnet."], of: BERT.tokenTable, in: tensorNames, outside: ["classifier", "lm_head"]),
+      embedding: BERT.embedding(
+        positions: (sizes.positions + padding + 1, padding + 1), segments: nil, epsilon),
       layerKey: "encoder.layer.", layers: Array(repeating: layer, count: sizes.layerCount),
-      head: .states,
-      tasks: [
-        .masked: .masked(
-          .init("lm_head.dense"), .gelu, .layer("lm_head.layer_norm", epsilon),
-          .init(weight: "lm_head.decoder.weight", bias: "lm_head.bias"), isTied: isTied),
-        .classes: .classes(
-          .init("classifier.dense"), .tanh, .init("classifier.out_proj"), count: classes),
-        .tokenClasses: .tokenClasses(count: classes),
-      ],
-      unusedKeys: [
-        "pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids",
-        "lm_head.decoder.bias",
-      ])
+      head: .states, heads: RoBERTa.heads(classCount, epsilon, isTied: isTied),
+      unusedKeys: BERT.unusedKeys + ["lm_head.decoder.bias"])
   }
 }

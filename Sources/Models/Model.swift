@@ -102,6 +102,24 @@ public enum ModelOutput: String, Sendable, CaseIterable {
   case classes
   /// One row a text.
   case embedding
+
+  /// All but those of a decoder.
+  public static var ofEncoders: [ModelOutput] { allCases.filter { $0 != .logits } }
+
+  /// Whether the largest element of a row is an answer: a token or a class.
+  public var isScores: Bool { self != .states && self != .embedding }
+
+  /// What the output is, in a few words.
+  public var title: String {
+    switch self {
+    case .logits: "scores of the next token"
+    case .states: "the last hidden state"
+    case .tokenLogits: "scores of the token at each position"
+    case .tokenClasses: "scores of classes at each position"
+    case .classes: "scores of classes of the text"
+    case .embedding: "one vector of the text"
+    }
+  }
 }
 
 /// A model as its operations in order; the last operation writes the output.

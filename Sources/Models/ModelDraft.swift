@@ -12,7 +12,7 @@ struct ModelDraft {
 
   private let checkpoint: Checkpoint
   private let family: Family
-  private let head: HeadChoice
+  private let request: OutputRequest
   let names: TensorNames
   private(set) var built: BuiltModel
   private(set) var problems: ProblemList
@@ -24,11 +24,13 @@ struct ModelDraft {
 
   /// Builds under the names that fit the family best.
   /// - Throws: one `InputError` with all settings where they leave no graph to build.
-  init(_ checkpoint: Checkpoint, family: Family, head: HeadChoice) throws(InputError) {
+  init(
+    _ checkpoint: Checkpoint, family: Family, request: OutputRequest = OutputRequest()
+  ) throws(InputError) {
     var best: (names: TensorNames, built: BuiltModel, problems: ProblemList, missing: Int)?
     for names in TensorNames.candidates(of: checkpoint.source) {
       let (built, problems) = try ModelDraft.build(
-        family, checkpoint, head: head, names: names)
+        family, checkpoint, names: names, request: request)
       guard let built else {
         throw problems.error(source: checkpoint.source.path)
           ?? InputError(checkpoint.configurationPath, "describes no model")
@@ -41,15 +43,24 @@ struct ModelDraft {
     guard let best else { throw InputError(checkpoint.source.path, "describes no model") }
     self.checkpoint = checkpoint
     self.family = family
-    self.head = head
+    self.request = request
     names = best.names
     built = best.built
     problems = best.problems
-    notices = [best.names.notice].compactMap { $0 }
+    notices = [best.names.notice, ModelDraft.codeNotice(checkpoint, family)].compactMap { $0 }
+  }
+
+  /// What to say of a checkpoint that names code of its own; ChatGLM is read as its code has it.
+  private static func codeNotice(_ checkpoint: Checkpoint, _ family: Family) -> String? {
+    guard family != .chatglm, case .object(let members) = checkpoint.configuration,
+      case .object(let classes)? = members["auto_map"], !classes.isEmpty
+    else { return nil }
+    return "\(Checkpoint.configurationFileName) auto_map names code of the model's own, which is "
+      + "not run: it is read as any \(family.rawValue)"
   }
 
   private static func build(
-    _ family: Family, _ checkpoint: Checkpoint, head: HeadChoice, names: TensorNames,
+    _ family: Family, _ checkpoint: Checkpoint, names: TensorNames, request: OutputRequest,
     changes: [String: JSON] = [:]
   ) throws(InputError) -> (BuiltModel?, ProblemList) {
     var settings = checkpoint.configuration
@@ -57,7 +68,7 @@ struct ModelDraft {
       settings = .object(members.merging(changes, uniquingKeysWith: { $1 }))
     }
     var configuration = try Configuration(settings, source: checkpoint.configurationPath)
-    let built = family.build(&configuration, tensorNames: names.names, head: head)
+    let built = family.build(&configuration, tensorNames: names.names, request)
     return (built, configuration.problems)
   }
 
@@ -66,13 +77,28 @@ struct ModelDraft {
     var all = changes
     all[key] = value
     let (other, found) = try ModelDraft.build(
-      family, checkpoint, head: head, names: names, changes: all)
+      family, checkpoint, names: names, request: request, changes: all)
     return problems.isEmpty == found.isEmpty ? other : nil
   }
 
   private func tensor(_ binding: WeightBinding) -> TensorDescription? {
     try? checkpoint.source.tensor(names.storedName(binding.key))
   }
+
+  mutating func note(_ text: String) { notices.append(text) }
+
+  /// Whether tokens are looked up in the tensor of `binding`, or it makes the logits.
+  func isTable(_ binding: WeightBinding) -> Bool {
+    isOutput(binding) || built.tokenTable.map { built.bindings[$0]?.key } == binding.key
+  }
+
+  /// Whether the tensor of `binding` makes the logits.
+  func isOutput(_ binding: WeightBinding) -> Bool {
+    built.bindings[GraphBuilder.outputWeight]?.key == binding.key
+  }
+
+  /// Whether one matrix does both.
+  var isTied: Bool { built.isTied }
 
   /// Takes as many tokens as the token table has rows, where `vocab_size` says otherwise.
   ///
@@ -117,6 +143,7 @@ struct ModelDraft {
         built.bindings[name]?.isTransposed = output.isTransposed
       }
       built.unusedKeys.remove(output.key)
+      built.headKeys.remove(output.key)
       return
     }
     // Tokens may be scaled, scores are not.

@@ -20,6 +20,7 @@ public struct ModelInspection: Sendable {
   public let notices: [String]
   public let family: String
   public let kind: ModelKind
+  public let output: ModelOutput
   public let vocabularySize: Int
   public let maximumPositions: Int
   /// Width of the output of the last node.
@@ -46,6 +47,7 @@ public struct ModelInspection: Sendable {
     notices = loaded.notices
     family = model.family
     kind = model.kind
+    output = model.output
     vocabularySize = model.vocabularySize
     maximumPositions = model.maximumPositions
     outputWidth = model.nodes.last?.width ?? 0
@@ -72,7 +74,8 @@ extension ModelInspection {
     [
       "file": .string(path), "format": .string(formatName),
       "notices": .array(notices.map(JSON.string)), "family": .string(family),
-      "kind": .string(kind.rawValue), "vocabularySize": .integer(vocabularySize),
+      "kind": .string(kind.rawValue), "output": .string(output.rawValue),
+      "vocabularySize": .integer(vocabularySize),
       "maximumPositions": .integer(maximumPositions), "outputWidth": .integer(outputWidth),
       "nodeCount": .integer(nodeCount), "parameterCount": .integer(parameterCount),
       "usedParameterCount": .integer(usedParameterCount),
@@ -112,6 +115,7 @@ extension ModelInspection {
     ])
     sizes.addRow(["vocabulary", Quantity.grouped(vocabularySize)])
     sizes.addRow(["positions", Quantity.grouped(maximumPositions)])
+    sizes.addRow(["output", output.title])
     sizes.addRow(["output width", Quantity.grouped(outputWidth)])
 
     var operations = TextTable([

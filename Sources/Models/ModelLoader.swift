@@ -7,35 +7,63 @@ public enum ModelLoader {
   /// Opens the checkpoint at `path` and builds its graph; reads headers only, and token table and
   /// output matrix where a file holds both although its model ties them.
   ///
-  /// - Parameter path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
+  /// - Parameters:
+  ///   - path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
+  ///   - adapter: folder of a LoRA adapter that is merged into the weights.
+  ///   - output: what the output is to be. Nil is logits of a decoder; of an encoder what the class
+  ///     in `architectures` gives, where the file holds its head, else the last hidden states.
+  ///     `.embedding` is what `modules.json` of sentence-transformers states.
   /// - Throws: one `InputError` with every unsupported setting, absent tensor, tensor of a wrong
-  ///   shape or type, and tensor that the family does not have.
-  public static func load(path: String, head: HeadRequest = .automatic) throws(InputError)
-    -> LoadedModel
-  {
-    try load(Checkpoint(path: path), head: head)
+  ///   shape or type, and tensor that the family does not have; or one with all that is wrong with
+  ///   the adapter.
+  public static func load(
+    path: String, adapter: String? = nil, output: ModelOutput? = nil
+  ) throws(InputError) -> LoadedModel {
+    try load(Checkpoint(path: path, adapter: adapter), adapter: adapter, output: output)
   }
 
-  /// Builds the graph of an open checkpoint; throws as `load(path:)` does.
-  public static func load(_ checkpoint: Checkpoint, head: HeadRequest = .automatic)
-    throws(InputError) -> LoadedModel
-  {
+  /// Builds the graph of an open checkpoint; throws as `load(path:adapter:output:)` does.
+  public static func load(
+    _ checkpoint: Checkpoint, adapter: String? = nil, output: ModelOutput? = nil
+  ) throws(InputError) -> LoadedModel {
     try Quantisation.check(checkpoint)
-    let head = try HeadChoice(head, folder: FilePaths.folder(of: checkpoint.configurationPath))
-    var draft = try ModelDraft(checkpoint, family: family(of: checkpoint), head: head)
+    let modules =
+      output == .embedding ? try SentenceModules(checkpoint) : nil
+    var draft = try ModelDraft(
+      checkpoint, family: family(of: checkpoint),
+      request: OutputRequest(output: output, embedding: modules?.head))
     try draft.takeVocabulary()
     try draft.takeOutput()
     var problems = draft.problems
     let built = draft.built
-    let heads = check(checkpoint.tensors, against: draft, problems: &problems)
+    let strays = check(checkpoint.tensors, against: draft, problems: &problems)
     if let error = problems.error(source: checkpoint.source.path) { throw error }
+    var checkpoint = checkpoint
+    if let adapter = try adapter.map({ (path) throws(InputError) in try Adapter(folder: path) }) {
+      let updates = try adapter.updates(of: draft)
+      checkpoint.source = AdaptedSource(
+        original: checkpoint.source, adapter: adapter.source, updates: updates)
+      draft.note("the adapter in \(adapter.folder) is merged into \(updates.count) tensors")
+    }
+    try modules?.check(built.model)
     let bindings = built.bindings.mapValues { $0.renamed(draft.names.storedName) }
-    let unused = Set(built.unusedKeys.map(draft.names.storedName)).union(heads)
-      .subtracting(built.keys.map(draft.names.storedName))
+    let used = Set(built.keys.map(draft.names.storedName))
+    func present(_ keys: Set<String>) -> [String] {
+      let stored = Set(keys.map(draft.names.storedName)).subtracting(used)
+      return checkpoint.tensors.map(\.name).filter(stored.contains)
+    }
+    let heads = present(built.headKeys.union(strays))
+    var notices = checkpoint.notices + draft.notices + built.notices
+    if let notice = TaskHead.notice(heads, output: built.model.output) { notices.append(notice) }
+    if output == nil, built.model.output == .states,
+      let notice = SentenceModules.notice(for: checkpoint)
+    {
+      notices.append(notice)
+    }
     return LoadedModel(
       model: built.model, checkpoint: checkpoint,
-      unusedKeys: checkpoint.tensors.map(\.name).filter(unused.contains), bindings: bindings,
-      notices: checkpoint.notices + draft.notices + [TaskHead.notice(heads)].compactMap { $0 })
+      unusedKeys: present(built.unusedKeys.union(built.headKeys).union(strays)),
+      bindings: bindings, notices: notices)
   }
 
   private static func family(of checkpoint: Checkpoint) throws(InputError) -> Family {
@@ -72,7 +100,8 @@ public enum ModelLoader {
           tensor.name, " is of type \(tensor.type.rawValue), which no weight is read from")
       }
     }
-    let known = Set(built.keys.union(built.unusedKeys).map(draft.names.storedName))
+    let known = Set(
+      built.keys.union(built.unusedKeys).union(built.headKeys).map(draft.names.storedName))
     var heads: [String] = []
     for tensor in tensors where !known.contains(tensor.name) {
       if built.model.kind == .encoder, TaskHead.contains(tensor.name) {

@@ -5,32 +5,38 @@ public import Bytes
 public enum PlaintextReference {
   /// Runs the checkpoint on the one token list in a token file.
   ///
-  /// - Parameter noted: is told the checkpoint's notices.
-  /// - Returns: logits of every position for a decoder, [positions, vocabulary]; what an encoder
-  ///   ends in, [positions, width] or [1, width]: see `Model.output`.
+  /// - Parameters:
+  ///   - adapterPath: folder of a LoRA adapter that is merged into the weights.
+  ///   - output: what the output is to be, as `ModelLoader.load` takes it.
+  ///   - noted: is told the checkpoint.
+  /// - Returns: the output's rows, [positions, width], or [1, width] where positions are pooled.
   /// - Throws: `InputError` for either file, and for token ids the model cannot take, naming the
   ///   token file.
   public static func output(
-    checkpointPath: String, tokensPath: String, head: HeadRequest = .automatic,
-    noted: ([String]) -> Void = { _ in }
+    checkpointPath: String, adapterPath: String? = nil, tokensPath: String,
+    output: ModelOutput? = nil, noted: (LoadedModel) -> Void = { _ in }
   ) throws(InputError) -> FloatMatrix {
-    let text = try Text(checkpointPath: checkpointPath, tokensPath: tokensPath, head: head)
-    noted(text.loaded.notices)
+    let text = try Text(
+      checkpointPath: checkpointPath, adapterPath: adapterPath, tokensPath: tokensPath,
+      output: output)
+    noted(text.loaded)
     return try FloatInterpreter(text.loaded).run(tokens: text.tokens)
   }
 
-  /// Continues the one token list in a token file greedily by `newCount` tokens.
+  /// Continues the one token list in a token file greedily by `newCount` tokens, or up to the first
+  /// of `stop`.
   ///
   /// - Returns: the new tokens, and the logits that each of them was chosen from,
-  ///   [newCount, vocabulary].
+  ///   [tokens, vocabulary].
   /// - Throws: as `output`; also for an encoder, and where the model has too few positions.
   public static func continuation(
-    checkpointPath: String, tokensPath: String, newCount: Int,
-    noted: ([String]) -> Void = { _ in }, chosen: (Int) -> Void = { _ in }
+    checkpointPath: String, adapterPath: String? = nil, tokensPath: String, newCount: Int,
+    stop: Set<Int> = [], noted: (LoadedModel) -> Void = { _ in }, chosen: (Int) -> Void = { _ in }
   ) throws(InputError) -> (tokens: [Int], logits: FloatMatrix) {
     precondition(newCount > 0, "a continuation has at least one token")
-    let text = try Text(checkpointPath: checkpointPath, tokensPath: tokensPath)
-    noted(text.loaded.notices)
+    let text = try Text(
+      checkpointPath: checkpointPath, adapterPath: adapterPath, tokensPath: tokensPath)
+    noted(text.loaded)
     let model = text.loaded.model
     guard model.kind == .decoder else {
       throw InputError(checkpointPath, "is an encoder, which has no continuation")
@@ -51,10 +57,12 @@ public enum PlaintextReference {
       let token = row.indices.max { row[$0] < row[$1] }.map { $0 - row.startIndex } ?? 0
       all.append(token)
       chosen(token)
+      if stop.contains(token) { break }
     }
+    let count = all.count - text.tokens.count
     return (
-      Array(all.dropFirst(text.tokens.count)),
-      FloatMatrix(rowCount: newCount, columnCount: values.count / newCount, values: values)
+      Array(all.suffix(count)),
+      FloatMatrix(rowCount: count, columnCount: values.count / count, values: values)
     )
   }
 
@@ -63,14 +71,14 @@ public enum PlaintextReference {
     let loaded: LoadedModel
     let tokens: [Int]
 
-    init(checkpointPath: String, tokensPath: String, head: HeadRequest = .automatic)
-      throws(InputError)
-    {
+    init(
+      checkpointPath: String, adapterPath: String?, tokensPath: String, output: ModelOutput? = nil
+    ) throws(InputError) {
       let texts = try TokenFile.read(tokensPath)
       guard texts.count == 1, let tokens = texts.first else {
         throw InputError(tokensPath, "holds \(texts.count) token lists, expected one")
       }
-      loaded = try ModelLoader.load(path: checkpointPath, head: head)
+      loaded = try ModelLoader.load(path: checkpointPath, adapter: adapterPath, output: output)
       self.tokens = tokens
       do throws(InputError) {
         try loaded.model.check(tokens)

@@ -1,6 +1,6 @@
 // Layers behind an encoder that make it answer one task, such as classifying texts.
 
-/// Tensors of such layers, which are not read: an encoder's output is its last hidden state.
+/// Tensors of such layers, of those that are not read.
 enum TaskHead {
   /// Parts of names, of PyTorch's and of TensorFlow's models.
   private static let parts: Set<Substring> = [
@@ -15,10 +15,10 @@ enum TaskHead {
   }
 
   /// What to say of the tensors `names`, which are not used; nil where there are none.
-  static func notice(_ names: [String]) -> String? {
+  static func notice(_ names: [String], output: ModelOutput) -> String? {
     guard !names.isEmpty else { return nil }
     let shown = names.prefix(3).joined(separator: ", ")
     return "\(names.count) \(names.count == 1 ? "tensor" : "tensors") of a task head are not used "
-      + "(\(shown)\(names.count > 3 ? ", ..." : "")): the output is the last hidden state"
+      + "(\(shown)\(names.count > 3 ? ", ..." : "")): the output is \(output.title)"
   }
 }

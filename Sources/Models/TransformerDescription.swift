@@ -163,9 +163,10 @@ struct TransformerDescription {
   var layerKey = "layers."
   var layers: [LayerDescription]
   var finalNorm: NormDescription?
+  /// What the output comes from where no other head is chosen.
   var head: HeadDescription
-  /// Heads of other uses, by what `architectures` calls them.
-  var tasks: [Task: HeadDescription] = [:]
+  /// Others that checkpoints of the family may have.
+  var heads: [HeadDescription] = []
   /// Keys that the family is known to have and inference does not use.
   var unusedKeys: [String] = []
   /// The same as they stand in the file.

@@ -40,9 +40,10 @@ extension Lowering {
     builder.label = "\(name).softmax.weights"
     let weightBound = form.bound(on: domain).weight
     let mixBound = keyCount * weightBound * value.bound
-    let valueBits = activationBits(value)
-    let mixRoom = 61 - valueBits - magnitudeBits(mixBound)
-    var weights = try self.weights(argument, form, on: domain, keyCount: mostKeys, room: mixRoom)
+    let mixRoom = ringBits(mixBound) - bits
+    var weights = try self.weights(
+      argument, form, on: domain, keyCount: mostKeys, room: mixRoom,
+      preferredRoom: ringBits(mixBound) - activationBits(value))
 
     builder.label = "\(name).softmax.reciprocal"
     let sumBound = keyCount * weightBound + form.epsilon
@@ -59,10 +60,12 @@ extension Lowering {
     }
 
     builder.label = "\(name).mix"
-    let narrowValue = try builder.rescale(value, to: valueBits)
-    if !builder.fits(bits: weights.bits + valueBits, bound: mixBound) {
+    if !builder.fits(bits: weights.bits + bits, bound: mixBound) {
       weights = try builder.rescale(weights, to: form.subtractsMaximum ? bits : mixRoom)
     }
+    // Small values have more bits where the weights leave them.
+    let valueBits = max(bits, min(activationBits(value), ringBits(mixBound) - weights.bits))
+    let narrowValue = try builder.rescale(value, to: valueBits)
     var rows = narrowValue
     if model.kind == .encoder {
       weights.id = try builder.emit(.padKeys(weights.id), bits: [weights.bits])[0]

@@ -16,8 +16,8 @@ extension Lowering {
     case .mean:
       // 1 / rows with as many significant bits as weights have, for texts of any length.
       let wanted = bits + PieceLayout.integerBits(Double(model.maximumPositions))
-      func room(_ value: FixedValue) -> Int { 61 - value.bits - PieceLayout.integerBits(bound) }
-      let input = room(value) < wanted - 4 ? try builder.rescale(value, to: bits) : value
+      func room(_ value: FixedValue) -> Int { ringBits(bound) - value.bits }
+      let input = room(value) < wanted - 4 ? try truncated(value) : value
       let factorBits = max(min(wanted, room(input)), 1)
       return try builder.emit(
         .meanRow(input.id, fractionalBits: factorBits), bits: input.bits + factorBits,

@@ -66,9 +66,9 @@ extension Lowering {
     let precision = self.precision(source, factor: factor)
     // Small factors need more bits; a little less than all of them saves a truncation.
     let wanted = precision.wanted
-    var room = 61 - value.bits - magnitudeBits(bound)
+    var room = ringBits(bound) - value.bits
     if room < min(wanted, bits + 4) - 4 || room < precision.needed {
-      value = try builder.rescale(value, to: 61 - wanted - magnitudeBits(bound))
+      value = try builder.rescale(value, to: ringBits(bound) - wanted)
       room = wanted
     }
     guard pending.gamma != nil else {
@@ -111,7 +111,7 @@ extension Lowering {
     let node = model.nodes[index]
     let source = WeightFormula(tensor: gamma, runCount: runCount(of: gamma, width: node.width))
     let wanted = precision(source).wanted
-    let room = 61 - magnitudeBits(bound)
+    let room = ringBits(bound)
     let value = x.bits + wanted - 4 > room ? try builder.rescale(x, to: room - wanted) : x
     let gammaBits = min(wanted, room - value.bits)
     let scale = builder.weight(
@@ -169,7 +169,7 @@ extension Lowering {
     let rooms = try consumerRooms(index)
     // More bits for weights may take some of those here, but no further truncation.
     let fitsDirectly = rooms.least >= 2 * bits - 2
-    let room = fitsDirectly ? max(rooms.wanted, 2 * bits - 2) : rooms.wanted
+    let room = fitsDirectly ? max(rooms.sufficient, 2 * bits - 2) : rooms.sufficient
     var budget = Double(fitsDirectly ? min(room, 40) : 40)
     let lowRoot = log2(low.squareRoot() * shrink)
     let highRoot = log2(high.squareRoot() * shrink)
@@ -184,7 +184,12 @@ extension Lowering {
     var centredBits = Int((precision - lowRoot).rounded())
     // The sum of squares n * y^2 must fit.
     let sumBits = Int(log2(width * shrink * shrink * high).rounded(.up))
-    centredBits = min(centredBits, (61 - sumBits) / 2, x.bits + widthBits)
+    let mostBits = min((61 - sumBits) / 2, 31)
+    // Taking off a bit or two would cost a view and gain next to nothing.
+    if mostBits >= x.bits + widthBits, centredBits >= x.bits + widthBits - 2 {
+      centredBits = x.bits + widthBits
+    }
+    centredBits = min(centredBits, mostBits, x.bits + widthBits)
 
     let bound = min(2 * x.bound, (width * high).squareRoot()) * shrink
     var wide = x
@@ -247,10 +252,10 @@ extension Lowering {
   }
 
   /// Fractional bits that all readers of node `index` can take without a truncation, where their
-  /// weights have the recipe's or those that they should have.
-  private func consumerRooms(_ index: Int) throws(InputError) -> (least: Int, wanted: Int) {
-    var least = 61 - bits - magnitudeBits(try outputBound(index))
-    var wanted = least
+  /// weights have the recipe's or those that they need.
+  private func consumerRooms(_ index: Int) throws(InputError) -> (least: Int, sufficient: Int) {
+    var least = try ringBits(outputBound(index)) - bits
+    var sufficient = least
     for consumer in consumers(of: index) {
       guard case .linear(_, let weight, _) = model.nodes[consumer].operation else { continue }
       let scale = queryScale(consumer)
@@ -265,10 +270,10 @@ extension Lowering {
       if case .rmsNorm(_, let settings) = model.nodes[index].operation {
         source.columnScale = settings.gamma
       }
-      least = min(least, 61 - bits - magnitudeBits(bound))
-      wanted = min(wanted, 61 - precision(source).wanted - magnitudeBits(bound))
+      least = min(least, ringBits(bound) - bits)
+      sufficient = min(sufficient, ringBits(bound) - precision(source).sufficient)
     }
-    return (least, wanted)
+    return (least, sufficient)
   }
 
   private func isRotary(_ index: Int) -> Bool {

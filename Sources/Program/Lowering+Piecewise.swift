@@ -86,12 +86,12 @@ extension Lowering {
       curved: zip(layout.curved, values).map { $0.curved($1) })
   }
 
-  /// That of the function; where all of `x` is so near to a knot at 0 that this would be seen, 2^-14
+  /// That of the function; where all of `x` is so near to a knot at 0 that this would be seen, 2^-11
   /// of its bound.
   private func resolution(_ function: PiecewisePolynomial, _ x: FixedValue) -> Double {
     let magnitude = magnitudeBits(x.bound)
-    guard function.knots == [0], magnitude < -1 else { return function.resolution }
-    return min(function.resolution, pow(2, Double(magnitude - 14)))
+    guard function.knots == [0], magnitude < 1 else { return function.resolution }
+    return min(function.resolution, pow(2, Double(magnitude - 11)))
   }
 
   /// p(u) in one round, at most `resultBits` fractional bits.

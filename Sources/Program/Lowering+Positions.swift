@@ -18,8 +18,6 @@ extension Lowering {
   ) throws(InputError) -> (value: FixedValue, range: ClosedRange<Double>) {
     let name = model.nodes[index].name
     builder.label = "\(name).scores"
-    let openedQuery = try builder.open(truncated(query))
-    let openedKey = try builder.open(truncated(key))
     let seen = try calibration.bound(name, .scores) * recipe.headroom
     var range = -seen...seen
     if case .linear(let slopes)? = settings.bias {
@@ -27,14 +25,22 @@ extension Lowering {
       range = reach.lowerBound - seen...reach.upperBound + seen
     }
     let bound = max(-range.lowerBound, range.upperBound)
+    let uncapped =
+      settings.softCap == nil
+      ? bound : try calibration.bound(name, .uncappedScores) * recipe.headroom
+    // Small queries and keys must leave room for what is added to their product.
+    let most = ringBits(max(bound, uncapped)) - activationBits(key)
+    let queryBits =
+      settings.bias == nil ? activationBits(query) : min(activationBits(query), max(most, bits))
+    let openedQuery = try builder.open(builder.rescale(query, to: queryBits))
+    let openedKey = try builder.open(truncated(key))
     var scores = try builder.emit(
       .scores(
         query: openedQuery.id, key: openedKey.id, heads: settings.headCount,
         keyHeads: settings.keyHeadCount, window: window(settings)),
-      bits: openedQuery.bits + openedKey.bits, bound: bound)
+      bits: openedQuery.bits + openedKey.bits, bound: uncapped)
     if let cap = settings.softCap {
       builder.label = "\(name).softCap"
-      scores.bound = try calibration.bound(name, .uncappedScores) * recipe.headroom
       scores = try softCapped(scores, recipe.softCap(cap, at: model.nodes[index]))
     }
     if let bias = settings.bias {

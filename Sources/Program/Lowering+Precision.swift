@@ -10,6 +10,8 @@ struct WeightPrecision {
   var needed: Int
   /// As precise as weights of ordinary size are; these have the recipe's fractional bits.
   var wanted: Int
+  /// Where more bits have a price: the recipe's, unless these are too few.
+  var sufficient: Int
   /// As precise as `wanted` where the weight is so large that less than the recipe's will do.
   var least: Int
 }
@@ -29,25 +31,29 @@ extension Lowering {
     else {
       // A small factor makes small weights, which need more fractional bits to be as precise.
       let wanted = bits + max(-Int(log2(factor).rounded(.down)), 0)
-      return WeightPrecision(needed: bits, wanted: wanted, least: bits)
+      return WeightPrecision(needed: bits, wanted: wanted, sufficient: bits, least: bits)
     }
     let statistics = measured.scaled(by: source.factor)
     guard statistics.rootMeanSquare > 0x1p-40 else {
-      return WeightPrecision(needed: bits, wanted: bits, least: bits)
+      return WeightPrecision(needed: bits, wanted: bits, sufficient: bits, least: bits)
     }
     let word = pow(2, Double(bits - 1)) - 1
     let filling = Int(log2(word / statistics.largest).rounded(.down))
     let needed = Int(
       log2(1 / (Lowering.roundingLimit * 12.0.squareRoot() * statistics.rootMeanSquare))
         .rounded(.up))
+    let wanted = max(bits, filling, needed)
     return WeightPrecision(
-      needed: max(bits, needed), wanted: max(bits, filling, needed),
+      needed: max(bits, needed), wanted: wanted, sufficient: needed > bits ? wanted : bits,
       least: min(bits, max(filling, needed, 0)))
   }
 
   /// Fractional bits with which a value up to `bound` is as precise as one up to 1 is with the
-  /// recipe's.
-  func activationBits(bound: Double) -> Int { bits + min(max(-magnitudeBits(bound), 0), 24) }
+  /// recipe's, and one far smaller as one up to 8.
+  func activationBits(bound: Double) -> Int {
+    let small = min(max(-magnitudeBits(bound), 0), 24)
+    return bits + small + min(small, 3)
+  }
 
   func activationBits(_ value: FixedValue) -> Int { activationBits(bound: value.bound) }
 
@@ -61,3 +67,6 @@ extension Lowering {
 func magnitudeBits(_ bound: Double) -> Int {
   Int(log2(max(bound, 0x1p-40)).rounded(.up))
 }
+
+/// Most fractional bits of a value up to `bound`.
+func ringBits(_ bound: Double) -> Int { min(61 - magnitudeBits(bound), 62) }

@@ -16,17 +16,18 @@ extension Lowering {
     guard abs(factor) < 0x1p40 else {
       throw InputError("lowering", place: builder.label, "\(factor) is too large a factor")
     }
-    let room = 61 - PieceLayout.integerBits(bound)
+    let room = ringBits(bound)
+    let narrow = activationBits(value)
     // A power of two only moves the point. Large factors are integers of the same scale, and tiny
     // ones keep what the ring has room for.
     let exponent = factor == 0 ? 0 : Int(factor.exponent)
     let isPower = abs(factor).significand == 1
     let extraBits = min(
-      max((isPower ? 0 : Lowering.factorBits) - exponent, 0), max(room - bits, 0))
+      max((isPower ? 0 : Lowering.factorBits) - exponent, 0), max(room - narrow, 0))
     let integer = (factor * pow(2, Double(extraBits))).rounded()
     let input =
       value.bits + extraBits > room
-      ? try builder.rescale(value, to: min(value.bits, max(room - extraBits, bits))) : value
+      ? try builder.rescale(value, to: min(value.bits, max(room - extraBits, narrow))) : value
     return try builder.emit(
       .combine([Term(input.id, Int(integer))], constant: 0), bits: input.bits + extraBits,
       bound: bound)

@@ -28,9 +28,10 @@ extension Lowering {
   }
 
   /// kernel(x)^(2^squarings) for x within `domain`; without squarings it has `room` fractional bits
-  /// at most, unless that would cost precision.
+  /// at most, and `preferredRoom`, which is not more, unless that would cost precision.
   mutating func weights(
-    _ x: FixedValue, _ form: SoftmaxForm, on domain: ClosedRange<Double>, keyCount: Int, room: Int
+    _ x: FixedValue, _ form: SoftmaxForm, on domain: ClosedRange<Double>, keyCount: Int, room: Int,
+    preferredRoom: Int
   ) throws(InputError) -> FixedValue {
     let base = form.bound(on: domain)
     var power: FixedValue
@@ -39,7 +40,8 @@ extension Lowering {
     case .piecewise(let function):
       power = try kernel(
         x, function, on: domain, bound: base.kernel,
-        sumRoom: sumRoom(base.kernel, keyCount: keyCount), room: form.squarings == 0 ? room : nil,
+        sumRoom: sumRoom(base.kernel, keyCount: keyCount),
+        rooms: form.squarings == 0 ? [preferredRoom, room] : nil,
         argumentBits: form.subtractsMaximum ? 12 : 8)
     }
     // Weights of trained forms are small against the largest: they keep all bits that they can.
@@ -54,22 +56,23 @@ extension Lowering {
     return power
   }
 
-  /// A piecewise kernel, bounded by `bound` on the domain; `room` is nil where squarings follow.
+  /// A piecewise kernel, bounded by `bound` on the domain; `rooms` is nil where squarings follow.
   ///
-  /// Few bits save a truncation; they are kept where arguments keep `argumentBits` nevertheless.
+  /// Few bits save a truncation: the result has no more than the first of `rooms`, ascending, with
+  /// which arguments keep `argumentBits` nevertheless.
   private mutating func kernel(
     _ x: FixedValue, _ function: PiecewisePolynomial, on domain: ClosedRange<Double>,
-    bound: Double, sumRoom: Int, room: Int?, argumentBits: Int
+    bound: Double, sumRoom: Int, rooms: [Int]?, argumentBits: Int
   ) throws(InputError) -> FixedValue {
-    let parts = try pieces(x, function, on: domain, lineBits: room ?? 2 * bits)
+    let parts = try pieces(x, function, on: domain, lineBits: rooms?.last ?? 2 * bits)
     let reach = max(parts.curved.reduce(0) { $0 + $1.reach } * 1.01, bound)
     var resultBits = 61 - PieceLayout.integerBits(reach)
-    if let room {
+    if let rooms {
       resultBits = min(resultBits, sumRoom)
-      let isPrecise = parts.curved.allSatisfy {
-        (room - 2) / $0.degree - $0.exponent >= argumentBits
+      let precise = rooms.first { room in
+        parts.curved.allSatisfy { (room - 2) / $0.degree - $0.exponent >= argumentBits }
       }
-      if isPrecise { resultBits = min(resultBits, room) }
+      if let precise { resultBits = min(resultBits, precise) }
     }
     var sum = parts.lines
     for piece in parts.curved {

@@ -295,7 +295,7 @@ struct Lowering {
     guard let positions else { return rows }
     let source = WeightFormula(tensor: positions, addedRow: segments)
     // Adding is local: positions may have more bits than the rows that they are added to.
-    let wide = try builder.rescale(rows, to: max(rowBits, min(precision(source).wanted, 2 * bits)))
+    let wide = try builder.rescale(rows, to: max(rowBits, min(precision(source).sufficient, 2 * bits)))
     let positionTable = builder.weight(
       ProgramWeight(
         name: positions, rowCount: weightShape(positions)[0], columnCount: width,
@@ -309,7 +309,7 @@ struct Lowering {
   /// smallest rows need where a normalisation makes them large.
   private func embeddingBits(_ index: Int, tokens: String, bound: Double) throws(InputError) -> Int
   {
-    var result = precision(WeightFormula(tensor: tokens)).wanted
+    var result = precision(WeightFormula(tensor: tokens)).sufficient
     for consumer in consumers(of: index) {
       let node = model.nodes[consumer]
       switch node.operation {
@@ -325,7 +325,7 @@ struct Lowering {
       }
     }
     // A client holds tables of 32-bit words.
-    let room = recipe.embedding == .client ? 30 - magnitudeBits(bound) : 61 - magnitudeBits(bound)
+    let room = recipe.embedding == .client ? 30 - magnitudeBits(bound) : ringBits(bound)
     return max(bits, min(result, room, 2 * bits))
   }
 
@@ -358,7 +358,7 @@ struct Lowering {
     let precision = self.precision(source, factor: small)
     let narrow = activationBits(value)
     let isResidual = consumers(of: index).contains(where: self.isResidual)
-    func room() -> Int { 61 - value.bits - magnitudeBits(bound) }
+    func room() -> Int { ringBits(bound) - value.bits }
     let inputWidth = model.nodes[input].width
     // A wide input is better truncated after the layer, when it has become narrow.
     let truncatesFirst =

@@ -78,6 +78,9 @@ public enum FileKind: String, Sendable {
     _ kind: FileKind, at path: String, _ body: () throws(InputError) -> Result
   ) throws(InputError) -> Result {
     do { return try body() } catch {
+      if error.place == "kind" {
+        throw InputError(error.source, place: error.place, error.cause, hint: kind.origin)
+      }
       guard let found = FileKind(at: path), found != kind else { throw error }
       throw InputError(
         path, "is \(found.name), \(kind.name) is expected", hint: kind.origin)

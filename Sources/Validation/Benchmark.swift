@@ -4,7 +4,7 @@ public import Approximation
 public import Bytes
 import Correlations
 import Foundation
-import Models
+public import Models
 import OnlineRuntime
 import Program
 import Sharing
@@ -29,11 +29,12 @@ public struct Benchmark {
   ///
   /// Calibrates on `texts`; the first of them gives the prompt.
   public init(
-    checkpoint: String, recipe: Recipe, texts: [[Int]], source: String, promptCount: Int,
+    checkpoint: String, output: ModelOutput? = nil, recipe: Recipe, texts: [[Int]], source: String,
+    promptCount: Int,
     newCount: Int, repetitions: Int, folder: String, report: (String) -> Void
   ) throws {
     name = FilePaths.lastComponent(of: checkpoint)
-    let loaded = try ModelLoader.load(path: checkpoint)
+    let loaded = try ModelLoader.load(path: checkpoint, output: output)
     let approximated = try ApproximatedModel(
       loaded.model, weights: loaded, recipe: recipe,
       calibration: .observe(FloatInterpreter(loaded), texts: texts, source: source),

@@ -4,6 +4,7 @@ import Approximation
 import Arguments
 import Bytes
 import Foundation
+import Models
 import Validation
 
 Command(
@@ -18,6 +19,9 @@ Command(
       "tokens", .path, isRequired: true,
       help: "token lists to calibrate on; the first that is long enough gives the prompt"),
     Option("recipe", .string, default: "accurate", help: "a shipped recipe, or a JSON file"),
+    Option(
+      "output", .choice(ModelOutput.ofEncoders.map(\.rawValue)),
+      help: "of an encoder (default: of the head that config.json names, else states)"),
     Option("prompt", .integer(1...1 << 16), default: "32", help: "tokens of the prompt or text"),
     Option("new", .integer(1...1 << 16), default: "32", help: "new tokens (decoder)"),
     Option("repeat", .integer(1...100), default: "3", help: "repetitions"),
@@ -30,6 +34,7 @@ Command(
   let console = arguments.console
   let benchmark = try Benchmark(
     checkpoint: arguments.string("CHECKPOINT"),
+    output: arguments.optionalString("output").flatMap { ModelOutput(rawValue: $0) },
     recipe: Recipe.named(arguments.string("recipe")), texts: TokenFile.read(path), source: path,
     promptCount: arguments.integer("prompt"), newCount: arguments.integer("new"),
     repetitions: arguments.integer("repeat"),

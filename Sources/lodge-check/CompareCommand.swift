@@ -29,7 +29,7 @@ let compareCommand = Command(
     session: try CostReport.session(
       of: first.program(), prompt: arguments.optionalInteger("prompt"),
       new: arguments.optionalInteger("new")))
-  let reference = try readReference(arguments)
+  let reference = try readReference(arguments, for: first.model)
   let progress = Progress(
     "comparing", total: set.tokenCount * files.count, unit: .items("tokens"),
     console: arguments.console)

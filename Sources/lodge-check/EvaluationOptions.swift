@@ -22,6 +22,9 @@ let evaluationOptions = [
   Option(
     "reference", .path, placeholder: "CHECKPOINT",
     help: "the original of refitted or trained weights (default: MODEL's own weights)"),
+  Option(
+    "adapter", .path, placeholder: "DIR",
+    help: "LoRA adapter of peft to merge into the reference's weights"),
   Option("prompt", .integer(1...1 << 20), help: "tokens of the prompt, for costs (default 64)"),
   Option("new", .integer(0...1 << 20), help: "new tokens, for costs (default 32)"),
   Option(
@@ -42,11 +45,15 @@ func requireEvaluationSet(_ arguments: ParsedArguments) throws(UsageError) {
   }
 }
 
-/// The checkpoint of `--reference`.
-func readReference(_ arguments: ParsedArguments) throws(InputError) -> LoadedModel? {
-  guard let path = arguments.optionalString("reference") else { return nil }
+/// The checkpoint of `--reference`, with the output of `model`.
+func readReference(_ arguments: ParsedArguments, for model: Model) throws -> LoadedModel? {
+  guard let path = arguments.optionalString("reference") else {
+    guard !arguments.isGiven("adapter") else { throw UsageError("--adapter needs --reference") }
+    return nil
+  }
   let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-    try ModelLoader.load(path: path)
+    try ModelLoader.load(
+      path: path, adapter: arguments.optionalString("adapter"), output: model.output)
   }
   arguments.note(loaded.notices)
   return loaded

@@ -37,7 +37,7 @@ let validateCommand = Command(
   let file = try ModelFile(path: path)
   let set = try readEvaluationSet(arguments, file)
   let evaluator = try readEvaluator(
-    arguments, file, path: path, reference: readReference(arguments))
+    arguments, file, path: path, reference: readReference(arguments, for: file.model))
   let session = try CostReport.session(
     of: evaluator.program, prompt: arguments.optionalInteger("prompt"),
     new: arguments.optionalInteger("new"))

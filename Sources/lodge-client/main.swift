@@ -21,6 +21,9 @@ Command(
     Option("party1", .string, placeholder: "HOST:PORT", isRequired: true, help: "party 1"),
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("new", .integer(0...1 << 20), default: "32", help: "tokens to generate (decoder)"),
+    Option(
+      "stop", .string, placeholder: "ID",
+      help: "end after such a token: ids as 43,47, or the settings (or folder) that name them"),
     Option("bundle", .path, help: "client.bundle, where the client holds the embedding"),
     Option(
       "trust", .string, placeholder: "KEY",
@@ -43,6 +46,9 @@ Command(
   let texts = try TokenFile.read(path)
   guard texts.count == 1, let prompt = texts.first else {
     throw InputError(path, "holds \(texts.count) token lists, one is expected")
+  }
+  let stop = try arguments.optionalString("stop").map { text throws(InputError) in
+    try StopTokens.read(text)
   }
   var tables: ClientBundle?
   if let bundle = arguments.optionalString("bundle") {
@@ -71,7 +77,7 @@ Command(
   let progress = Progress(
     "generating", total: max(newCount, 1), unit: .items("tokens"), console: console)
   let result = try SecureGeneration(session: session, tables: tables).run(
-    prompt: prompt, newCount: newCount
+    prompt: prompt, newCount: newCount, stop: stop ?? []
   ) { _ in progress.advance() }
   progress.finish()
   if let logits {

@@ -24,8 +24,9 @@ let calibrateCommand = Command(
   ],
   options: [
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
+    adapterOption,
     .flag("merge", help: "add calibrations of the same model"),
-    headOption, memoryOption,
+    outputOption, memoryOption,
     .flag("all", help: "list the values of every node"),
     Option("out", .path, isRequired: true, help: "file to write"),
     .json,
@@ -46,7 +47,8 @@ let calibrateCommand = Command(
   try AtomicFile.check(out)
   let calibration: CalibrationFile
   if let tokens {
-    let loaded = try loadCheckpoint(paths[0], arguments)
+    let loaded = try loadCheckpoint(
+      paths[0], arguments, adapter: arguments.optionalString("adapter"))
     calibration = try CalibrationFile(
       model: loaded.model, weights: loaded, checkpoint: FilePaths.lastComponent(of: loaded.path),
       calibration: calibrate(

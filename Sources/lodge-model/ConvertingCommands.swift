@@ -50,9 +50,11 @@ let approximateCommand = Command(
     Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
+    adapterOption,
     Option("recipe", .string, default: "accurate", help: "a shipped recipe, or a JSON file"),
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
     Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of calibrating"),
+    outputOption,
     .flag("repair", help: "refit linear layers to what the original computes on --tokens"),
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
@@ -62,7 +64,7 @@ let approximateCommand = Command(
       help: "by comparison keys (one round), or dealt bits (more rounds, far fewer bytes)"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time that `fitted` weighs"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth that `fitted` weighs"),
-    headOption, memoryOption,
+    memoryOption,
     Option("out", .path, isRequired: true, help: "file to write, such as model.lodge"),
     .json,
   ]
@@ -77,7 +79,8 @@ let approximateCommand = Command(
   let memory = try memoryBudget(arguments)
   let out = try arguments.string("out")
   try AtomicFile.check(out)
-  let loaded = try loadCheckpoint(arguments.string("CHECKPOINT"), arguments)
+  let loaded = try loadCheckpoint(
+    arguments.string("CHECKPOINT"), arguments, adapter: arguments.optionalString("adapter"))
   var recipe = try Recipe.named(arguments.string("recipe"))
   if let headroom = arguments.optionalNumber("headroom") { recipe.headroom = headroom }
   if let text = arguments.optionalString("embedding"), let choice = Recipe.Embedding(rawValue: text)

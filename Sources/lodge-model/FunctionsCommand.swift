@@ -27,7 +27,7 @@ let functionsCommand = Command(
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
     Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of --tokens"),
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
-    headOption, memoryOption,
+    outputOption, memoryOption,
     Option("out", .path, isRequired: true, help: "JSON file to write"),
   ]
 ) { arguments in

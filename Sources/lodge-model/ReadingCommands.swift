@@ -5,20 +5,25 @@ import Bytes
 import Models
 import Sharing
 
-/// What the user wants an encoder to end in.
-let headOption = Option(
-  "head", .choice(HeadRequest.allCases.map(\.rawValue)), default: HeadRequest.automatic.rawValue,
-  help: "of an encoder: as config.json and modules.json say, or none, for its hidden states")
+let adapterOption = Option(
+  "adapter", .path, placeholder: "DIR",
+  help: "LoRA adapter of peft to merge into the weights (folder with adapter_config.json)")
 
-func requestedHead(_ arguments: ParsedArguments) -> HeadRequest {
-  arguments.optionalString("head").flatMap(HeadRequest.init) ?? .automatic
+let outputOption = Option(
+  "output", .choice(ModelOutput.ofEncoders.map(\.rawValue)),
+  help: "of an encoder (default: of the head that config.json names, else states)")
+
+extension ParsedArguments {
+  /// The output that `--output` names, or nil.
+  var output: ModelOutput? { optionalString("output").flatMap { ModelOutput(rawValue: $0) } }
 }
 
 /// The checkpoint at `path`; what the user should know about it is printed.
-func loadCheckpoint(_ path: String, _ arguments: ParsedArguments) throws(InputError) -> LoadedModel
-{
+func loadCheckpoint(
+  _ path: String, _ arguments: ParsedArguments, adapter: String? = nil
+) throws(InputError) -> LoadedModel {
   let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-    try ModelLoader.load(path: path, head: requestedHead(arguments))
+    try ModelLoader.load(path: path, adapter: adapter, output: arguments.output)
   }
   arguments.note(loaded.notices)
   return loaded
@@ -37,7 +42,7 @@ let inspectCommand = Command(
   ],
   options: [
     .flag("families", help: "list the model families that are read, and their settings"),
-    headOption, .json,
+    adapterOption, outputOption, .json,
   ]
 ) { arguments in
   if arguments.flag("families") {
@@ -54,7 +59,8 @@ let inspectCommand = Command(
   let path = try arguments.string("CHECKPOINT")
   let inspection = ModelInspection(
     try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-      try ModelLoader.load(path: path, head: requestedHead(arguments))
+      try ModelLoader.load(
+        path: path, adapter: arguments.optionalString("adapter"), output: arguments.output)
     })
   arguments.console.print(
     arguments.flag("json") ? inspection.json.indentedText : inspection.table)
@@ -63,9 +69,10 @@ let inspectCommand = Command(
 let logitsCommand = Command(
   "logits", summary: "runs the plaintext model in float and writes its outputs",
   details: """
-    Logits (decoder) or what an encoder ends in, float32 [positions, width], or [1, width] where a
-    text has one row. With --new, the text is continued greedily, and only the logits that each new
-    token was chosen from are written: the rows that `lodge-client --logits` writes.
+    Float32 [rows, width]: logits of every position (decoder), or what an encoder gives, which is
+    states or scores of every position, or one row of classes or of an embedding. With --new, the
+    text is continued greedily, and only the logits that each new token was chosen from are written:
+    the rows that `lodge-client --logits` writes.
     """,
   example: """
     lodge-model logits opt-125m --tokens prompt.json --out logits.npy
@@ -75,29 +82,45 @@ let logitsCommand = Command(
     Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
+    adapterOption,
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("out", .path, isRequired: true, help: "NPY file to write"),
+    outputOption,
     Option("new", .integer(1...1 << 20), help: "tokens to continue the text by (decoder)"),
-    Option("tokens-out", .path, help: "JSON file for the new tokens (with --new)"), headOption,
+    Option(
+      "stop", .string, placeholder: "ID",
+      help: "end after such a token: ids as 43,47, or the settings (or folder) that name them"),
+    Option("tokens-out", .path, help: "JSON file for the new tokens (with --new)"),
   ]
 ) { arguments in
   let tokensOut = arguments.optionalString("tokens-out")
   if tokensOut != nil, arguments.optionalInteger("new") == nil {
     throw UsageError("--tokens-out needs --new")
   }
+  if arguments.isGiven("stop"), arguments.optionalInteger("new") == nil {
+    throw UsageError("--stop needs --new")
+  }
   arguments.printConfiguration()
   let checkpoint = try arguments.string("CHECKPOINT")
   let tokens = try arguments.string("tokens")
   let out = try arguments.string("out")
   for path in [out, tokensOut].compactMap({ $0 }) { try AtomicFile.check(path) }
+  var kind = ModelOutput.logits
+  func note(_ loaded: LoadedModel) {
+    arguments.note(loaded.notices)
+    kind = loaded.model.output
+  }
   let output: FloatMatrix
   if let newCount = arguments.optionalInteger("new") {
+    let stop = try arguments.optionalString("stop").map { text throws(InputError) in
+      try StopTokens.read(text)
+    }
     let progress = Progress(
       "continuing", total: newCount, unit: .items("tokens"), console: arguments.console)
     let result = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
       try PlaintextReference.continuation(
-        checkpointPath: checkpoint, tokensPath: tokens, newCount: newCount,
-        noted: arguments.note
+        checkpointPath: checkpoint, adapterPath: arguments.optionalString("adapter"),
+        tokensPath: tokens, newCount: newCount, stop: stop ?? [], noted: note
       ) { _ in progress.advance() }
     }
     progress.finish()
@@ -110,10 +133,11 @@ let logitsCommand = Command(
   } else {
     output = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
       try PlaintextReference.output(
-        checkpointPath: checkpoint, tokensPath: tokens, head: requestedHead(arguments),
-        noted: arguments.note)
+        checkpointPath: checkpoint, adapterPath: arguments.optionalString("adapter"),
+        tokensPath: tokens, output: arguments.output, noted: note)
     }
   }
   try NPY.write(output.npyArray, to: out)
-  arguments.console.print("\(out): float32 [\(output.rowCount), \(output.columnCount)]")
+  arguments.console.print(
+    "\(out): float32 [\(output.rowCount), \(output.columnCount)], \(kind.title)")
 }

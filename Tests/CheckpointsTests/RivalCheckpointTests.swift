@@ -107,7 +107,9 @@ import Testing
   }
 
   @Test func filesThatAreNotReadAreNamed() throws {
-    for name in ["model.safetensors", "a.safetensors", "b.safetensors"] { try write(name, ["x": [1]]) }
+    for name in ["model.safetensors", "a.safetensors", "b.safetensors"] {
+      try write(name, ["x": [1]])
+    }
     #expect(
       try Checkpoint(path: folder.path).notices
         == ["\(folder.path): model.safetensors is read; not a.safetensors, b.safetensors"])

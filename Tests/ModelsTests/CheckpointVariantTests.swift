@@ -112,7 +112,9 @@ import Testing
     #expect(loaded.notices[0].contains("names such as \"\(prefix)"))
     // The names of the file stay what they are where a weight is told.
     #expect(loaded.checkpointKey(of: "layers.0.attention.wo")?.hasPrefix(prefix) == true)
-    #expect(loaded.checkpointKey(of: "layers.0.attention.wo").map(checkpoint.tensors.keys.contains) == true)
+    #expect(
+      loaded.checkpointKey(of: "layers.0.attention.wo").map(checkpoint.tensors.keys.contains)
+        == true)
   }
 
   /// Wrappers of single layers, as activation checkpointing, FSDP and torch.compile put them.
@@ -164,7 +166,9 @@ import Testing
   @Test func headsOfTasksAreSaid() throws {
     var checkpoint = TinyCheckpoint.bert(prefix: "bert.")
     let expected = try output(load(checkpoint))
-    for name in ["classifier.weight", "cls.predictions.bias", "cls.seq_relationship.weight", "qa_outputs.bias"] {
+    for name in [
+      "classifier.weight", "cls.predictions.bias", "generator_lm_head.bias", "qa_outputs.bias",
+    ] {
       checkpoint.add(name, [2])
     }
     let loaded = try load(checkpoint)
@@ -172,13 +176,26 @@ import Testing
     #expect(
       loaded.notices == [
         "4 tensors of a task head are not used (classifier.weight, cls.predictions.bias, "
-          + "cls.seq_relationship.weight, ...): the output is the last hidden state"
+          + "generator_lm_head.bias, ...): the output is the last hidden state"
       ])
     #expect(loaded.unusedKeys.contains("qa_outputs.bias"))
     // A decoder's output is what its own matrix makes: another head is another model.
     var decoder = TinyCheckpoint.llama()
     decoder.add("score.weight", [2, 16])
     #expect(try failure(decoder).contains("score.weight is not a tensor of this family"))
+  }
+
+  /// Code beside a checkpoint may compute something else than its family does.
+  @Test func codeOfTheModelsOwnIsSaid() throws {
+    var checkpoint = TinyCheckpoint.llama()
+    checkpoint.configuration["auto_map"] = ["AutoModelForCausalLM": "modeling.MyModel"]
+    #expect(
+      try load(checkpoint).notices == [
+        "config.json auto_map names code of the model's own, which is not run: it is read as any "
+          + "llama"
+      ])
+    checkpoint.configuration["auto_map"] = [:]
+    #expect(try load(checkpoint).notices == [])
   }
 
   @Test(arguments: [9, 15]) func theTableTellsTheVocabulary(stated: Int) throws {
@@ -198,7 +215,8 @@ import Testing
   @Test func anOutputMatrixOfOtherRowsIsRefused() throws {
     var checkpoint = TinyCheckpoint.llama()
     checkpoint.add("lm_head.weight", [9, 16])
-    #expect(try failure(checkpoint).hasSuffix("lm_head.weight has shape [9, 16], expected [11, 16]"))
+    #expect(
+      try failure(checkpoint).hasSuffix("lm_head.weight has shape [9, 16], expected [11, 16]"))
     checkpoint.configuration["vocab_size"] = 9
     #expect(
       try failure(checkpoint).hasSuffix(

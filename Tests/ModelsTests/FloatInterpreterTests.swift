@@ -196,7 +196,7 @@ import Testing
   @Test(.needsSharedModels, arguments: ["opt-dickens-5m", "minilm-l6-v2", "gpt2-dickens-6m"])
   func weightsInPartsGiveTheSame(name: String) throws {
     let path = try #require(Repository.sharedModels).appending(path: name).path
-    let loaded = try ModelLoader.load(path: path, head: .none)
+    let loaded = try ModelLoader.load(path: path)
     let whole = try FloatInterpreter(loaded)
     let parts = try FloatInterpreter(loaded, memory: MemoryBudget(byteCount: 1))
     let texts = [[5, 17, 301, 44], [9], Array(100..<130)]

@@ -87,7 +87,6 @@ import Testing
   @Test(arguments: [
     ("activation_function", JSON.string("mish"), #""mish" is not implemented, only "gelu" or "#),
     ("scale_attn_weights", false, "false is not implemented, only true is"),
-    ("scale_attn_by_inverse_layer_idx", true, "true is not implemented, only false is"),
     ("add_cross_attention", true, "true is not implemented"),
     ("quantization_config", JSON.object(["bits": 4]), #"{"bits":4} is not implemented"#),
     ("tie_word_embeddings", "no", "expected true or false"),

@@ -27,13 +27,14 @@ import Testing
     let lines = try ModelInspection(path: path).table.split(
       separator: "\n", omittingEmptySubsequences: false)
     #expect(
-      lines[0..<14].map(String.init) == [
+      lines[0..<15].map(String.init) == [
         "file          \(path)/model.safetensors",
         "format        safetensors",
         "model         bert, encoder",
         "parameters    772, of which 700 are used",
         "vocabulary    11",
         "positions     6",
+        "output        the last hidden state",
         "output width  8",
         "",
         "non-linear  nodes  rows per position  row width",
@@ -43,7 +44,7 @@ import Testing
         "gelu            1                  1         12",
         "",
       ])
-    #expect(lines[14].hasPrefix("tensor  ") && lines[14].hasSuffix("  weight"))
+    #expect(lines[15].hasPrefix("tensor  ") && lines[15].hasSuffix("  weight"))
     #expect(
       lines.contains {
         $0.hasPrefix("pooler.dense.weight ") && $0.hasSuffix("8 x 8   F32    (not used)")

@@ -26,7 +26,7 @@ struct ReferenceModel {
   /// - Parameter file: a tensor file of the folder; nil for the folder itself.
   func load(_ file: String? = nil) throws -> LoadedModel {
     try ModelLoader.load(
-      path: file.map { folder.appending(path: $0).path } ?? folder.path, head: .none)
+      path: file.map { folder.appending(path: $0).path } ?? folder.path)
   }
 
   func array(_ name: String) throws -> NPYArray {

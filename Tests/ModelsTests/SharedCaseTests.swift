@@ -68,6 +68,13 @@ import Testing
     let base = made.path("base-with-adapter")
     let output = try run(ModelLoader.load(path: base), folder: base)
     #expect(try choices(output) == made.expectedNumbers("argmax_base"))
+    let merged = try run(
+      ModelLoader.load(path: base, adapter: made.path("adapter-only")), folder: base)
+    #expect(try choices(merged) == made.expectedNumbers("argmax_merged"))
+    // The same as the model that was merged before.
+    let before = try run(
+      ModelLoader.load(path: made.path("merged-with-adapter")), folder: base)
+    #expect(largestDifference(merged.values, before.values) < 1e-4)
   }
 
   @Test func pointersAndPagesAreSaid() throws {
@@ -160,6 +167,18 @@ import Testing
     let made = try SharedCase("27-config-python-literals")
     let row = try made.expectedNumbers("last_row")
     for folder in ["infinity", "nan", "bom"] { try expectRow(row, of: made.path(folder)) }
+  }
+
+  @Test func generationEndsAtTheEndToken() throws {
+    let made = try SharedCase("30-stop-at-end")
+    let folder = made.path("gpt2")
+    let prompt = try JSON.read("\(folder)/prompts.json")
+    let scratch = try ScratchFolder()
+    let tokens = try scratch.write(prompt.text.utf8, to: "prompt.json")
+    let result = try PlaintextReference.continuation(
+      checkpointPath: folder, tokensPath: tokens, newCount: 8, stop: StopTokens.read(folder))
+    #expect(try result.tokens.map(Double.init) == made.expectedNumbers("tokens"))
+    #expect(result.logits.rowCount == 1)
   }
 
   @Test func trainingCheckpointsAreRead() throws {

@@ -64,7 +64,7 @@ import Testing
         }
         #expect(count == UInt64(expected), "\(name): \(low) to \(high)")
       }
-      let range = try calibration.range(name, .output)
+      let range = try #require(calibration.ranges[name]?[.output])
       #expect(Float(range.lowerBound) == values.min() && Float(range.upperBound) == values.max())
       let sorted = values.sorted()
       let median = histogram.quantile(0.5, within: range)

@@ -16,10 +16,10 @@ public final class ConvertedFolder: Sendable {
   private let bundle: DealerBundle
 
   /// Converts the checkpoint at `path`.
-  public init(path: String, calibrationTexts: [[Int]], head: HeadRequest = .automatic) throws {
+  public init(path: String, calibrationTexts: [[Int]], output: ModelOutput? = nil) throws {
     scratch = try ScratchFolder()
     shares = "\(scratch.path)/shares"
-    let loaded = try ModelLoader.load(path: path, head: head)
+    let loaded = try ModelLoader.load(path: path, output: output)
     let calibration = try Calibration.observe(
       FloatInterpreter(loaded), texts: calibrationTexts, source: "calibration texts")
     let model = "\(scratch.path)/model.lodge"

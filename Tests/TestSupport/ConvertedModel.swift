@@ -18,9 +18,9 @@ public struct ConvertedModel: Sendable {
 
   public init(
     path: String, calibrationTexts: [[Int]], recipe: Recipe = .accurate,
-    head: HeadRequest = .automatic
+    output: ModelOutput? = nil
   ) throws {
-    loaded = try ModelLoader.load(path: path, head: head)
+    loaded = try ModelLoader.load(path: path, output: output)
     interpreter = try FloatInterpreter(loaded)
     calibration = try Calibration.observe(
       interpreter, texts: calibrationTexts, source: "calibration texts")

@@ -1,6 +1,7 @@
 // Checkpoints of a few thousand parameters, for tests of errors and of whole pipelines.
 
 public import Bytes
+import Checkpoints
 
 /// A checkpoint folder in the making: change the configuration or the tensors, then write it.
 public struct TinyCheckpoint: Sendable {
@@ -16,6 +17,19 @@ public struct TinyCheckpoint: Sendable {
   init(configuration: [String: JSON]) {
     self.configuration = configuration
     tensors = [:]
+  }
+
+  /// Configuration and tensors of the checkpoint at `folder`.
+  public init(folder: String) throws {
+    let checkpoint = try Checkpoint(path: folder)
+    guard case .object(let members) = checkpoint.configuration else {
+      throw InputError(folder, "has no settings")
+    }
+    self.init(configuration: members)
+    for tensor in checkpoint.tensors {
+      tensors[tensor.name] = Tensor(
+        shape: tensor.shape, values: try checkpoint.floats(tensor.name))
+    }
   }
 
   /// A new tensor of values from -scale to scale around `center`, from a fixed sequence.

@@ -52,13 +52,13 @@ import Testing
     }
     try expect(
       "lodge-model", ["share", "\(shares)/party0.bundle", "--out", out],
-      "is a party's bundle, a converted model is expected", hint: "'lodge-model approximate ")
+      "kind: is a bundle, a model is expected", hint: "'lodge-model approximate ")
     try expect(
       "lodge-model", ["inspect", shares], "\(shares): is a folder of bundles, a checkpoint is",
       hint: from)
     try expect(
       "lodge-model", ["calibrate", "--merge", model, model, "--out", out],
-      "\(model): is a converted model, a calibration is expected",
+      "\(model): kind: is a model, a calibration is expected",
       hint: "'lodge-model calibrate ")
     #expect(try scratch.names() == ["config.json", "model.safetensors"])
   }

@@ -34,7 +34,8 @@ import Testing
     let folder = try ScratchFolder()
     let text = try folder.write(JSON.array(tokens.map(JSON.integer)).text.utf8, to: "tokens.json")
     try Tool.succeed(
-      "lodge-model", ["logits", checkpoint, "--tokens", text, "--out", folder.file("out.npy")]
+      "lodge-model",
+      ["logits", checkpoint, "--tokens", text, "--out", folder.file("out.npy")]
         + options)
     return try NPY.readFloats(folder.file("out.npy"))
   }
@@ -91,14 +92,16 @@ import Testing
     let hidden = try NPY.readFloats("\(folder)/reference/hidden_0.npy")
     #expect(prompts.count == 8)
     for (index, prompt) in prompts.enumerated() {
+      let states = try output(folder, prompt.tokens)
+      let mean = Similarity.meanPooled(states.values, width: 384)
+      let length = mean.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      let expected = embeddings.values[384 * index..<384 * (index + 1)]
       var difference = LogitDifference()
-      let embedding = try output(folder, prompt.tokens)
+      difference.add(mean.map { Float($0 / length) }, expected)
+      if index == 0 { difference.add(states.values, hidden.values.suffix(states.values.count)) }
+      let embedding = try output(folder, prompt.tokens, options: ["--output", "embedding"])
       #expect(embedding.shape == [1, 384])
-      difference.add(embedding.values, embeddings.values[384 * index..<384 * (index + 1)])
-      if index == 0 {
-        let states = try output(folder, prompt.tokens, options: ["--head", "none"])
-        difference.add(states.values, hidden.values.suffix(states.values.count))
-      }
+      difference.add(embedding.values, expected)
       #expect(
         difference.maximum <= Double(ReferenceLogitsTests.tolerance), "\(index): \(difference)")
     }

@@ -40,6 +40,33 @@ import Testing
     try parties.stop()
   }
 
+  /// A session that ends at an end token costs no further steps, and counts as finished.
+  @Test func generationEndsAtAnEndToken() throws {
+    let servers = try Servers()
+    let parties = try Parties(servers)
+    let whole = try parties.generate()
+    #expect(whole.tokens.count == Tiny.newCapacity)
+    let settings = try servers.folder.write(
+      #"{"eos_token_id": [\#(whole.tokens[0]), 10000]}"#.utf8, to: "generation_config.json")
+    let ended = try parties.generate(["--stop", settings])
+    #expect(ended.tokens == [whole.tokens[0]] && ended.steps.count == 1)
+    #expect(ended.session == 1)
+    #expect(ended.total.rounds < whole.total.rounds)
+    try parties.refuse(["--stop", "-1"], saying: ["a token id is not negative"])
+    try parties.stop()
+    // The plaintext model ends there, too.
+    let out = servers.folder.file("logits.npy")
+    let prompt = try servers.folder.write("[3,1,4]".utf8, to: "p.json")
+    let plain = try Tool.succeed(
+      "lodge-model",
+      [
+        "logits", try Tiny.converted.get(), "--tokens", prompt, "--new", "3", "--out", out,
+        "--stop", settings,
+      ])
+    #expect(plain.contains("[\(whole.tokens[0])]\n"))
+    #expect(try NPY.readFloats(out).shape == [1, 11])
+  }
+
   /// One party that has lost its ledger cannot make the other repeat a session.
   @Test(arguments: [0, 1])
   func aLostLedgerOfOnePartyRepeatsNothing(party: Int) throws {

@@ -60,7 +60,9 @@ import Testing
         ["decode", "--tokenizer", tokenizer, "--keep-special", file])
     }
     #expect(try decode("[20,1,2,31]").output == "<s> a b </s>\n")
-    for (ids, id) in [("[1,25]", "25"), ("[3]", "3"), ("[-1]", "-1"), ("[4294967297]", "4294967297")] {
+    for (ids, id) in [
+      ("[1,25]", "25"), ("[3]", "3"), ("[-1]", "-1"), ("[4294967297]", "4294967297"),
+    ] {
       let outcome = try decode(ids)
       #expect(outcome.status == 1 && outcome.errorLines.count == 1)
       #expect(

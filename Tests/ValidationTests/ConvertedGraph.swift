@@ -59,6 +59,11 @@ struct ConvertedGraph {
 enum SimulatedRun {
   static let seed = Seed(bytes: (0..<32).map { UInt8(255 - $0) })
 
+  /// Masks of a session that only the simulator runs.
+  static func streams(party: Int) -> SessionStreams {
+    BatchSeeds(seed: seed).streams(session: 0, party: party)
+  }
+
   /// Runs `steps` in both, and checks results, costs and dealt sizes.
   static func compare(
     _ program: SecureProgram, _ weights: [[UInt64]], _ session: SessionShape,

@@ -45,6 +45,32 @@ struct EvaluatorTests {
     #expect(again.logits == result.logits && again.embeddings == result.embeddings)
   }
 
+  /// Scores of an encoder have a largest one, which is compared; states have none.
+  @Test(arguments: ["bert-token-classes", "distilbert-masked"])
+  func largestScoresOfEncodersAreCompared(name: String) throws {
+    let vector = try #require(FamilyVector.all.first { $0.name == name })
+    let files = try ConversionFiles(checkpoint: vector.folder.path, texts: vector.texts)
+    let (evaluator, result) = try Self.evaluate(files, vector.texts)
+    let ring = try #require(result.embeddings[.ring])
+    #expect(ring.topAgreement == 1 && ring.maximumError > 0 && ring.maximumError < 0.05)
+    var thresholds = Thresholds()
+    thresholds.limits = [.minTop1: 0.99]
+    let report = try ValidationReport(
+      path: files.modelPath, file: ModelFile(path: files.modelPath), evaluator: evaluator,
+      result: result,
+      cost: CostReport(
+        program: evaluator.program,
+        session: CostReport.session(of: evaluator.program, prompt: 8, new: nil),
+        roundTripSeconds: 0.01, bitsPerSecond: 1e9), thresholds: thresholds)
+    #expect(report.misses.isEmpty)
+    #expect(report.text.contains("top-1") && report.json.text.contains("\"top1\":1"))
+    let pairs = [ScoredPair(first: [1, 2], second: [3], score: 1)]
+    #expect(throws: InputError.self) {
+      try EvaluationSet(
+        model: evaluator.model, texts: [], source: "texts", pairs: pairs, pairSource: "pairs")
+    }
+  }
+
   /// The fixture on a prompt: the loss of transformers' logits, and what fixed point leaves of it.
   @Test func fixture() throws {
     let folder = Repository.fixtures.appending(path: "opt-dickens-5m").path
@@ -106,7 +132,7 @@ struct EvaluatorTests {
     }
     #expect(abs(try #require(Correlation.spearman(cosines, scores)) - 0.86586) < 1e-5)
     #expect(abs(try #require(Correlation.pearson(cosines, scores)) - 0.86684) < 1e-5)
-    let interpreter = try FloatInterpreter(ModelLoader.load(path: folder, head: .none))
+    let interpreter = try FloatInterpreter(ModelLoader.load(path: folder))
     for index in 0..<12 {
       let embeddings = try [tokens[index].0, tokens[index].1].map { ids in
         let output = try interpreter.run(tokens: ids)

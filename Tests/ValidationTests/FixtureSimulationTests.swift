@@ -49,7 +49,7 @@ struct FixtureSimulationTests {
     let prompts = try ReferencePrompt.read(folder.appending(path: "reference/prompts.json").path)
     let reference = try NPY.readFloats(folder.appending(path: "reference/embeddings.npy").path)
     let converted = try ConvertedModel(
-      path: folder.path, calibrationTexts: prompts.map(\.tokens), head: .none)
+      path: folder.path, calibrationTexts: prompts.map(\.tokens))
     for (index, prompt) in prompts.enumerated() {
       let session = SessionShape(
         kind: .encoder, promptCapacity: prompt.tokens.count, newCapacity: 0)

@@ -1,5 +1,6 @@
 // Metrics against values that NumPy computed from the definitions.
 
+import Models
 import Testing
 import Validation
 
@@ -91,6 +92,23 @@ struct MetricsTests {
     #expect(Self.near(first.meanCosine, 0.9972390938130437))
     first.add(mean)
     #expect(first.textCount == 2 && Self.near(first.minimumCosine, 0.9931463975859909))
+    #expect(first.topAgreement == nil)
+  }
+
+  /// Rows whose largest score is the original's, the first of equal ones.
+  @Test func classes() {
+    var metrics = EmbeddingMetrics()
+    metrics.add(
+      stage: [1, 2, 0, 3, 3, 1, -1, -2, -3], original: [0, 5, 1, 2, 1, 0, -3, -2, -1], width: 3,
+      pooling: .mean, output: .tokenClasses)
+    #expect(metrics.topAgreement.map { Self.near($0, 2.0 / 3) } == true)
+    metrics.add(
+      stage: [1, 0, 0], original: [2, 1, 1], width: 3, pooling: .mean, output: .classes)
+    #expect(metrics.topAgreement == 0.75)
+    // One score of a regression is no choice.
+    var regression = EmbeddingMetrics()
+    regression.add(stage: [1], original: [2], width: 1, pooling: .mean, output: .classes)
+    #expect(regression.topAgreement == nil && regression.maximumError == 1)
   }
 
   @Test func histograms() {

@@ -23,7 +23,7 @@ struct RecipeAccuracyTests {
   static func distances(path: String, recipe name: String, prompts: [ReferencePrompt]) throws
     -> Distances
   {
-    let loaded = try ModelLoader.load(path: path, head: .none)
+    let loaded = try ModelLoader.load(path: path)
     let interpreter = try FloatInterpreter(loaded)
     let recipe = try #require(Recipe.shipped(name))
     let texts = prompts.map { $0.tokens + $0.greedy }
@@ -131,7 +131,7 @@ struct RecipeAccuracyTests {
     arguments: ["opt-dickens-5m", "gpt2-dickens-6m", "stories260k", "minilm-l6-v2"])
   func fittedBeatsPublishedReplacements(model: String) throws {
     guard let folder = Repository.sharedModels?.appending(path: model) else { return }
-    let loaded = try ModelLoader.load(path: folder.path, head: .none)
+    let loaded = try ModelLoader.load(path: folder.path)
     let prompts = try ReferencePrompt.read(folder.appending(path: "reference/prompts.json").path)
     let calibration = try Calibration.observe(
       FloatInterpreter(loaded), texts: prompts.map { $0.tokens + $0.greedy }, source: "prompts")

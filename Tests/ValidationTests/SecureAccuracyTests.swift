@@ -81,7 +81,7 @@ import Validation
     let prompts = try ReferencePrompt.read(folder.appending(path: "reference/prompts.json").path)
     let reference = try NPY.readFloats(folder.appending(path: "reference/embeddings.npy").path)
     let converted = try ConvertedFolder(
-      path: folder.path, calibrationTexts: prompts.map(\.tokens), head: .none)
+      path: folder.path, calibrationTexts: prompts.map(\.tokens))
     for (index, prompt) in prompts.enumerated() {
       let shape = SessionShape(
         kind: .encoder, promptCapacity: prompt.tokens.count, newCapacity: 0)

@@ -148,16 +148,19 @@ def stages(document):
                 [swatch(entry["stage"]) + STAGES[entry["stage"]], figure(entry["perplexity"], 5)]
                 + ([""] * len(cells) if is_original else cells))
     else:
+        is_scored = any("top1" in entry for entry in document["stages"])
         columns = [("Stage", False)] + [
-            (title, True) for title in (
-                "Mean cosine", "Smallest cosine", "Spearman", "Pearson", "Mean error", "Largest")
+            (title, True) for title in (["Top-1"] if is_scored else []) + [
+                "Mean cosine", "Smallest cosine", "Spearman", "Pearson", "Mean error", "Largest"]
         ]
         for entry in document["stages"]:
             is_original = entry["stage"] == "original"
             cosines = [f"{entry['meanCosine']:.7f}", f"{entry['smallestCosine']:.7f}"]
             errors = [figure(entry["meanError"], 3), figure(entry["largestError"], 3)]
+            agreement = "" if is_original or "top1" not in entry else percent(entry["top1"])
             rows.append(
                 [swatch(entry["stage"]) + STAGES[entry["stage"]]]
+                + ([agreement] if is_scored else [])
                 + (["", ""] if is_original else cosines)
                 + [figure(entry["spearman"], 5), figure(entry["pearson"], 5)]
                 + (["", ""] if is_original else errors))

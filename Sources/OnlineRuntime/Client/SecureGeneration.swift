@@ -22,6 +22,11 @@ public struct SecureGeneration {
     /// Counters of both parties after each step.
     public var counters: [(party0: StepCounters, party1: StepCounters)] = []
     public var session: SessionKey
+
+    public init(meaning: ModelOutput, session: SessionKey) {
+      self.meaning = meaning
+      self.session = session
+    }
   }
 
   private let session: ClientSession
@@ -75,10 +80,11 @@ public struct SecureGeneration {
 
   /// Evaluates `prompt` and, for a decoder, generates `newCount` tokens greedily.
   ///
-  /// `chosen` is told every token as it is generated. With `forced`, those tokens are fed instead
+  /// `chosen` is told every token as it is generated; one of `stop` is the last. With `forced`, those tokens are fed instead
   /// of the chosen ones, so that logits can be compared position by position.
   public func run(
-    prompt: [Int], newCount: Int, forced: [Int] = [], chosen: (Int) -> Void = { _ in }
+    prompt: [Int], newCount: Int, forced: [Int] = [], stop: Set<Int> = [],
+    chosen: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
     let identity = session.identity
     var result = Result(meaning: identity.output.meaning, session: session.key)
@@ -100,6 +106,7 @@ public struct SecureGeneration {
       let token = last.indices.max { last[$0] < last[$1] } ?? 0
       result.newTokens.append(token)
       chosen(token)
+      if stop.contains(token) { break }
       next = [step < forced.count ? forced[step] : token]
     }
     try session.end()

@@ -133,6 +133,10 @@ extension PartyIdentity {
     {
       try refuse("its model has other widths", hint: "use bundles of one run of lodge-model share")
     }
+    if other.output != output {
+      try refuse(
+        "its model has another output", hint: "use bundles of one run of lodge-model share")
+    }
   }
 
   /// The first six bytes of a digest.

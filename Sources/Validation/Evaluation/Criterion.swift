@@ -49,11 +49,11 @@ public enum Criterion: String, Sendable, CaseIterable {
   public var help: String {
     switch self {
     case .maxPerplexityIncrease: "relative increase of the perplexity, such as 0.005"
-    case .minTop1: "share of positions whose most likely token is the original's"
+    case .minTop1: "share of positions whose most likely token, or class, is the original's"
     case .minTop5: "shared part of the five most likely tokens"
     case .maxMeanDivergence: "mean KL divergence from the original in nats"
-    case .maxMeanLogitError: "mean absolute error of logits or hidden states"
-    case .maxLogitError: "largest absolute error of logits or hidden states"
+    case .maxMeanLogitError: "mean absolute error of scores or hidden states"
+    case .maxLogitError: "largest absolute error of scores or hidden states"
     case .minCosine: "cosine of every sentence embedding with the original's"
     case .minSpearman: "Spearman correlation of the pairs' cosines with their scores"
     case .maxSpearmanDrop: "how much lower than the original's that may be"
@@ -94,7 +94,10 @@ public enum Criterion: String, Sendable, CaseIterable {
     switch self {
     case .maxPerplexityIncrease:
       return need(result.perplexityIncrease(.ring), "an encoder has no perplexity")
-    case .minTop1: return need(logits?.topAgreement, "an encoder chooses no tokens")
+    case .minTop1:
+      return need(
+        logits?.topAgreement ?? embeddings?.topAgreement,
+        "an encoder without scores chooses no tokens or classes")
     case .minTop5: return need(logits?.topFiveAgreement, "an encoder chooses no tokens")
     case .maxMeanDivergence: return need(logits?.meanDivergence, "an encoder has no distribution")
     case .maxMeanLogitError: return .success(logits?.meanError ?? embeddings?.meanError ?? .nan)

@@ -64,8 +64,9 @@ public struct EvaluationSet: Sendable {
     for (index, tokens) in texts.enumerated() {
       try append(tokens, of: model, source: source, place: "text \(index)")
     }
-    guard model.kind == .encoder || pairs.isEmpty else {
-      throw InputError(pairSource, "a decoder has no sentence embeddings to compare pairs by")
+    guard pairs.isEmpty || !model.output.isScores else {
+      let owner = model.kind == .decoder ? "decoder" : "model of \(model.output.title)"
+      throw InputError(pairSource, "a \(owner) has no sentence embeddings to compare pairs by")
     }
     for (index, pair) in pairs.enumerated() {
       let first = windows.count

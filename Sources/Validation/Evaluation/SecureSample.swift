@@ -100,7 +100,8 @@ public struct SecureSample: Sendable {
       let last = rows.upperBound - 1
       if shape.kind == .encoder {
         embeddings.add(
-          stage: values, original: original.values, width: width, pooling: evaluator.pooling)
+          stage: values, original: original.values, width: width, pooling: evaluator.pooling,
+          output: evaluator.model.output)
       } else if last + 1 < tokens.count {
         logits.add(stage: values, original: original.row(last), next: tokens[last + 1])
       }

@@ -14,6 +14,7 @@ struct WindowResult: Sendable {
 
   let window: EvaluationWindow
   let kind: ModelKind
+  let output: ModelOutput
   /// Logits of each stage against the original's, for a decoder.
   var logits: [Stage: LogitMetrics] = [:]
   /// Hidden states of each stage against the original's, for an encoder.
@@ -37,6 +38,7 @@ struct WindowResult: Sendable {
   init(_ window: EvaluationWindow, evaluator: Evaluator) {
     self.window = window
     kind = evaluator.model.kind
+    output = evaluator.model.output
     let errors = [RelativeError](repeating: RelativeError(), count: evaluator.model.nodes.count)
     approximatedErrors = errors
     ringErrors = errors
@@ -49,7 +51,7 @@ struct WindowResult: Sendable {
     original: FloatMatrix, approximated: FloatMatrix, ring: FloatMatrix, pooling: Pooling,
     number: Int
   ) {
-    for (stage, output) in [
+    for (stage, values) in [
       (Stage.original, original), (.approximated, approximated), (.ring, ring),
     ] {
       switch kind {
@@ -57,16 +59,16 @@ struct WindowResult: Sendable {
         var metrics = LogitMetrics()
         for row in window.scored {
           metrics.add(
-            stage: output.row(row), original: original.row(row), next: window.tokens[row + 1])
+            stage: values.row(row), original: original.row(row), next: window.tokens[row + 1])
         }
         logits[stage] = metrics
       case .encoder:
         var metrics = EmbeddingMetrics()
         metrics.add(
-          stage: output.values, original: original.values, width: output.columnCount,
-          pooling: pooling)
+          stage: values.values, original: original.values, width: values.columnCount,
+          pooling: pooling, output: output)
         embeddings[stage] = metrics
-        vectors[stage] = pooling.embedding(output.values, width: output.columnCount)
+        vectors[stage] = pooling.embedding(values.values, width: values.columnCount)
       }
     }
     // A pooled text has one row.

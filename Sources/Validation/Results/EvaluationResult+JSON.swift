@@ -33,6 +33,7 @@ extension EvaluationResult {
         "spearman": .figure(spearman(stage)), "pearson": .figure(pearson(stage)),
         "meanError": .figure(metrics.meanError), "largestError": .figure(metrics.maximumError),
       ]) { _, new in new }
+      if let agreement = metrics.topAgreement { members["top1"] = .figure(agreement) }
     }
     return .object(members)
   }

@@ -54,24 +54,28 @@ extension ValidationReport {
   }
 
   private var encoderTable: String {
-    var table = TextTable([
-      ("stage", .left), ("mean cosine", .right), ("smallest cosine", .right),
-      ("Spearman", .right), ("Pearson", .right), ("mean error", .right),
-      ("largest error", .right),
-    ])
+    let isScored = result.embeddings.values.contains { $0.topAgreement != nil }
+    var table = TextTable(
+      [("stage", .left)] + (isScored ? [("top-1", .right)] : [])
+        + [
+          ("mean cosine", .right), ("smallest cosine", .right), ("Spearman", .right),
+          ("Pearson", .right), ("mean error", .right), ("largest error", .right),
+        ])
     func decimal(_ value: Double?) -> String {
       value.map { Quantity.decimal($0, fractionDigits: 5) } ?? ""
     }
     for stage in result.stages {
       guard let metrics = result.embeddings[stage] else { continue }
       let isOriginal = stage == .original
-      table.addRow([
-        stage.title, isOriginal ? "" : Quantity.decimal(metrics.meanCosine, fractionDigits: 7),
-        isOriginal ? "" : Quantity.decimal(metrics.minimumCosine, fractionDigits: 7),
-        decimal(result.spearman(stage)), decimal(result.pearson(stage)),
-        isOriginal ? "" : Figure.text(metrics.meanError),
-        isOriginal ? "" : Figure.text(metrics.maximumError),
-      ])
+      let agreement = isOriginal ? "" : metrics.topAgreement.map(Figure.percent) ?? ""
+      table.addRow(
+        [stage.title] + (isScored ? [agreement] : []) + [
+          isOriginal ? "" : Quantity.decimal(metrics.meanCosine, fractionDigits: 7),
+          isOriginal ? "" : Quantity.decimal(metrics.minimumCosine, fractionDigits: 7),
+          decimal(result.spearman(stage)), decimal(result.pearson(stage)),
+          isOriginal ? "" : Figure.text(metrics.meanError),
+          isOriginal ? "" : Figure.text(metrics.maximumError),
+        ])
     }
     return table.text
   }

@@ -13,6 +13,7 @@ extension HostileVector {
       "folder-configuration-array",
       files: ["model.safetensors": shard(["x"]), "config.json": Array("[]".utf8)]),
     HostileVector("checkpoint-unknown.data", Array("GIF89a".utf8)),
+    HostileVector("checkpoint-text.bin", Array("Entry not found\nAsk again".utf8)),
     HostileVector("folder-unknown-format", files: ["model.safetensors": Array("GIF89a".utf8)]),
     HostileVector(
       "folder-adapter",
