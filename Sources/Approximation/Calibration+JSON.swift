@@ -36,7 +36,8 @@ extension Calibration {
     if reader.contains("longestText") { longestText = try reader.integer("longestText") }
     if reader.contains("seenTokens") { seenTokens = Set(try reader.integers("seenTokens")) }
     let seen = try Calibration.ranges(&reader, "ranges")
-    let rows = reader.contains("vocabularyRanges")
+    let rows =
+      reader.contains("vocabularyRanges")
       ? try Calibration.ranges(&reader, "vocabularyRanges") : [:]
     if reader.contains("weights") { weights = try Calibration.weights(&reader) }
     try reader.finish()

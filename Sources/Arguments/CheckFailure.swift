@@ -4,9 +4,12 @@
 public struct CheckFailure: Error, Equatable, Sendable {
   /// One phrase a limit.
   public var misses: [String]
+  /// What to do about it.
+  public var hint: String
 
-  public init(_ misses: [String]) {
+  public init(_ misses: [String], hint: String? = nil) {
     precondition(!misses.isEmpty, "a failed check has missed something")
     self.misses = misses
+    self.hint = hint ?? ""
   }
 }

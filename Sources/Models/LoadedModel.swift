@@ -23,7 +23,7 @@ public struct LoadedModel: WeightSource {
   }
 
   /// What the user should know about what was taken for the model and what was not.
-  public let notices: [String]
+  public internal(set) var notices: [String]
 
   /// Path of the file that holds the weights.
   public var path: String { checkpoint.source.path }

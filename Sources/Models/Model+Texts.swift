@@ -19,6 +19,24 @@ extension Model {
   }
 }
 
+extension Model {
+  /// `texts` without the padding at their ends, which would be attended to, and what to say of it.
+  public func withoutPadding(_ texts: [[Int]]) -> (texts: [[Int]], notice: String?) {
+    guard let padToken else { return (texts, nil) }
+    let cut = texts.map { text in
+      Array(text.prefix(max((text.lastIndex { $0 != padToken } ?? 0) + 1, 1)))
+    }
+    let tokenCount = zip(texts, cut).reduce(0) { $0 + $1.0.count - $1.1.count }
+    guard tokenCount > 0 else { return (texts, nil) }
+    let textCount = zip(texts, cut).count { $0.count != $1.count }
+    return (
+      cut,
+      "\(textCount) \(textCount == 1 ? "text ends" : "texts end") in padding (token \(padToken)): "
+        + "\(tokenCount) tokens are left out"
+    )
+  }
+}
+
 extension ModelOperation {
   /// The values that the operation reads.
   public var inputs: [ModelValue] {

@@ -136,11 +136,13 @@ public struct Model: Equatable, Sendable {
   public var weights: [WeightShape]
   /// How a prefix decoder finds the context whose positions see each other; nil for all others.
   public var contextMarkers: ContextMarkers?
+  /// The token that fills an encoder's texts up to one length, where it stands for nothing else.
+  public var padToken: Int?
 
   public init(
     family: String, kind: ModelKind, output: ModelOutput? = nil, vocabularySize: Int,
     maximumPositions: Int, nodes: [ModelNode], weights: [WeightShape],
-    contextMarkers: ContextMarkers? = nil
+    contextMarkers: ContextMarkers? = nil, padToken: Int? = nil
   ) {
     self.family = family
     self.kind = kind
@@ -150,5 +152,6 @@ public struct Model: Equatable, Sendable {
     self.nodes = nodes
     self.weights = weights
     self.contextMarkers = contextMarkers
+    self.padToken = padToken
   }
 }

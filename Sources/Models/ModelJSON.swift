@@ -14,6 +14,7 @@ extension Model {
         }),
     ]
     if output != kind.plainOutput { members["output"] = .string(output.rawValue) }
+    if let padToken { members["padToken"] = .integer(padToken) }
     if let contextMarkers {
       members["contextMarkers"] = [
         "startToken": .integer(contextMarkers.startToken),
@@ -40,6 +41,9 @@ extension Model {
         throw reader.failure("output", "\(value.text) is not an output of a model")
       }
       self.output = output
+    }
+    if reader.contains("padToken") {
+      padToken = try reader.integer("padToken", in: 0...vocabularySize - 1)
     }
     if let value = reader.optional("contextMarkers") {
       var entry = try JSONReader(value, source: source, place: reader.path("contextMarkers"))

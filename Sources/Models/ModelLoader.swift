@@ -60,10 +60,22 @@ public enum ModelLoader {
     {
       notices.append(notice)
     }
+    var model = built.model
+    model.padToken = padToken(of: model, checkpoint.configuration)
     return LoadedModel(
-      model: built.model, checkpoint: checkpoint,
+      model: model, checkpoint: checkpoint,
       unusedKeys: present(built.unusedKeys.union(built.headKeys).union(strays)),
       bindings: bindings, notices: notices)
+  }
+
+  /// `pad_token_id` of an encoder, unless the same token ends a text or a sentence.
+  private static func padToken(of model: Model, _ configuration: JSON) -> Int? {
+    guard model.kind == .encoder, case .object(let members) = configuration,
+      case .integer(let token)? = members["pad_token_id"],
+      (0..<model.vocabularySize).contains(token),
+      !["eos_token_id", "sep_token_id"].contains(where: { members[$0] == .integer(token) })
+    else { return nil }
+    return token
   }
 
   private static func family(of checkpoint: Checkpoint) throws(InputError) -> Family {

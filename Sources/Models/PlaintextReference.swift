@@ -78,8 +78,12 @@ public enum PlaintextReference {
       guard texts.count == 1, let tokens = texts.first else {
         throw InputError(tokensPath, "holds \(texts.count) token lists, expected one")
       }
-      loaded = try ModelLoader.load(path: checkpointPath, adapter: adapterPath, output: output)
-      self.tokens = tokens
+      var loaded = try ModelLoader.load(
+        path: checkpointPath, adapter: adapterPath, output: output)
+      let (kept, notice) = loaded.model.withoutPadding([tokens])
+      self.tokens = kept[0]
+      loaded.notices += [notice].compactMap { $0 }
+      self.loaded = loaded
       do throws(InputError) {
         try loaded.model.check(tokens)
       } catch {

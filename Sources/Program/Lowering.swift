@@ -106,7 +106,7 @@ struct Lowering {
         family: model.family, kind: model.kind,
         clientInput: recipe.embedding == .secret ? .oneHot : .embedding,
         vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions,
-        output: OutputDescription(meaning: model.output)))
+        output: OutputDescription(meaning: model.output, padToken: model.padToken)))
     lastAttention =
       model.kind == .encoder
       ? nil

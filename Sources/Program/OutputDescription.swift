@@ -1,4 +1,4 @@
-// What a client needs to know of the output beyond its words: it stands in the program.
+// What a client needs to know of output and input beyond their words: it stands in the program.
 
 public import Bytes
 import Foundation
@@ -10,10 +10,14 @@ public struct OutputDescription: Equatable, Sendable {
   /// Values become cap * tanh(value / cap): increasing and public, so that whoever receives them
   /// does it.
   public var softCap: Double?
+  /// The token that fills texts up to one length: a client must leave it out at the end of a text,
+  /// where it would be attended to.
+  public var padToken: Int?
 
-  public init(meaning: ModelOutput, softCap: Double? = nil) {
+  public init(meaning: ModelOutput, softCap: Double? = nil, padToken: Int? = nil) {
     self.meaning = meaning
     self.softCap = softCap
+    self.padToken = padToken
   }
 
   /// The real values of output words with `fractionalBits`.
@@ -29,6 +33,7 @@ public struct OutputDescription: Equatable, Sendable {
     var members: [String: JSON] = [:]
     if meaning != kind.plainOutput { members["output"] = .string(meaning.rawValue) }
     if let softCap { members["outputCap"] = .number(softCap) }
+    if let padToken { members["padToken"] = .integer(padToken) }
     return members
   }
 
@@ -46,6 +51,9 @@ public struct OutputDescription: Equatable, Sendable {
       let cap = try reader.number("outputCap")
       guard cap > 0, cap.isFinite else { throw reader.failure("outputCap", "must be positive") }
       softCap = cap
+    }
+    if reader.contains("padToken") {
+      padToken = try reader.integer("padToken", in: 0...(1 << 24) - 1)
     }
   }
 }

@@ -95,7 +95,10 @@ public struct CalibrationFile: Sendable {
   private static func digest(of model: Model, weights: some WeightSource) throws(InputError)
     -> [UInt8]
   {
-    var bytes = Array(model.json.text.utf8)
+    // Padding is no part of what is computed.
+    var computed = model
+    computed.padToken = nil
+    var bytes = Array(computed.json.text.utf8)
     for shape in model.weights {
       let sample = try weights.weight(
         shape.name, in: 0..<min(sampleElementCount, shape.elementCount))

@@ -99,6 +99,13 @@ func readEvaluationSet(_ arguments: ParsedArguments, _ file: ModelFile) throws(I
   var scored: [ScoredPair] = []
   if let tokens { texts = try TokenFile.read(tokens) }
   if let pairs { scored = try PairFile.read(pairs) }
+  let (kept, notice) = file.model.withoutPadding(texts)
+  let (pairTexts, pairNotice) = file.model.withoutPadding(scored.flatMap { [$0.first, $0.second] })
+  arguments.note([notice, pairNotice].compactMap { $0 })
+  texts = kept
+  for index in scored.indices {
+    (scored[index].first, scored[index].second) = (pairTexts[2 * index], pairTexts[2 * index + 1])
+  }
   return try EvaluationSet(
     model: file.model, texts: texts, source: tokens ?? pairs ?? "", pairs: scored,
     pairSource: pairs ?? "", window: arguments.optionalInteger("window"),

@@ -10,7 +10,8 @@ let validateCommand = Command(
   details: """
     Runs the texts through the original model in float, the graph with its replacements in float, and
     the secure program in exact fixed point, and compares them. Thresholds are about fixed point
-    against the original; a miss exits with status 2.
+    against the original; a miss exits with status 2, as do values beyond the ring and inputs beyond what the
+    conversion has room for, whatever the limits.
     """,
   example: """
     lodge-check validate opt.lodge --tokens eval.json --max-perplexity-increase 0.005
@@ -64,8 +65,11 @@ let validateCommand = Command(
     thresholds: thresholds)
   try outputs.write(report.json)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
-  if !report.misses.isEmpty {
-    throw CheckFailure(report.misses.map { "\(path): \($0.text)" })
+  let faults = report.faults
+  if !faults.isEmpty || !report.misses.isEmpty {
+    throw CheckFailure(
+      (faults + report.misses.map(\.text)).map { "\(path): \($0)" },
+      hint: faults.isEmpty ? nil : ValidationReport.faultHint)
   }
 }
 

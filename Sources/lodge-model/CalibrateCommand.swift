@@ -52,8 +52,7 @@ let calibrateCommand = Command(
     calibration = try CalibrationFile(
       model: loaded.model, weights: loaded, checkpoint: FilePaths.lastComponent(of: loaded.path),
       calibration: calibrate(
-        loaded, texts: TokenFile.read(tokens), source: tokens, memory: memory,
-        console: arguments.console))
+        loaded, texts: TokenFile.read(tokens), source: tokens, memory: memory, arguments))
   } else {
     var sum = try CalibrationFile(path: paths[0])
     for path in paths.dropFirst() { try sum.merge(CalibrationFile(path: path)) }
@@ -68,14 +67,19 @@ let calibrateCommand = Command(
 
 /// Runs `texts` with progress.
 func calibrate(
-  _ loaded: LoadedModel, texts: [[Int]], source: String, memory: MemoryBudget, console: Console
+  _ loaded: LoadedModel, texts: [[Int]], source: String, memory: MemoryBudget,
+  _ arguments: ParsedArguments
 ) throws -> Calibration {
+  let (texts, notice) = loaded.model.withoutPadding(texts)
+  arguments.note(notice)
   let progress = Progress(
-    "calibrating", total: loaded.model.nodes.count, unit: .items("nodes"), console: console)
+    "calibrating", total: loaded.model.nodes.count, unit: .items("nodes"),
+    console: arguments.console)
   let calibration = try Calibration.observe(
     try FloatInterpreter(loaded, memory: memory), texts: texts, source: source
   ) { progress.reach($0, of: $1) }
   progress.finish()
+  arguments.note(calibration.textNotices(for: loaded.model))
   return calibration
 }
 
@@ -86,10 +90,10 @@ func calibration(_ arguments: ParsedArguments, of loaded: LoadedModel, memory: M
   if let path = arguments.optionalString("calibration") {
     let file = try CalibrationFile(path: path)
     try file.check(loaded.model, weights: loaded, path: path)
+    arguments.note(file.calibration.textNotices(for: loaded.model))
     return file.calibration
   }
   let path = try arguments.string("tokens")
   return try calibrate(
-    loaded, texts: TokenFile.read(path), source: path, memory: memory,
-    console: arguments.console)
+    loaded, texts: TokenFile.read(path), source: path, memory: memory, arguments)
 }

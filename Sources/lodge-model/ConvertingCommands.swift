@@ -93,7 +93,8 @@ let approximateCommand = Command(
   }
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }
   let texts = try arguments.optionalString("tokens").map { path throws(InputError) in
-    ApproximatedModel.Texts(try TokenFile.read(path), source: path)
+    ApproximatedModel.Texts(
+      loaded.model.withoutPadding(try TokenFile.read(path)).texts, source: path)
   }
   let observed = try calibration(arguments, of: loaded, memory: memory)
   let settling = Progress(

@@ -188,4 +188,16 @@ import Testing
       try expectRow(row, of: made.path(folder))
     }
   }
+
+  @Test func paddedTextsAreCut() throws {
+    let made = try SharedCase("15-padded-encoder-text")
+    var notices: [String] = []
+    let output = try PlaintextReference.output(
+      checkpointPath: made.path("bert"), tokensPath: made.path("bert/padded.json"),
+      noted: { notices = $0.notices })
+    let row = try made.expectedNumbers("last_real_row").map { Float($0) }
+    #expect(output.rowCount == 5)
+    #expect(largestDifference(output.row(4), row) < 1e-4)
+    #expect(notices.contains { $0.contains("padding (token 0): 11 tokens are left out") })
+  }
 }

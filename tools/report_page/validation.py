@@ -53,7 +53,10 @@ def stage(document, name):
 def header(document, title):
     model, evaluation = document["model"], document["evaluation"]
     kept = [entry["isKept"] for entry in document["thresholds"]]
-    if not kept:
+    faults = document.get("faults", [])
+    if faults:
+        verdict = f'<div class="verdict bad">{text("; ".join(faults))}</div>'
+    elif not kept:
         verdict = '<div class="verdict none">No thresholds were given</div>'
     elif document["isPassed"]:
         what = "The threshold is" if len(kept) == 1 else f"All {len(kept)} thresholds are"

@@ -64,6 +64,12 @@ public struct SecureGeneration {
         source, place: "position \(position)",
         "token \(token) is outside the vocabulary of \(size)")
     }
+    if let padToken = identity.output.padToken, prompt.count > 1, prompt.last == padToken {
+      let count = prompt.reversed().prefix { $0 == padToken }.count
+      throw InputError(
+        source, "ends in \(count) tokens of padding (\(padToken)), which would be read as text",
+        hint: "leave them out")
+    }
   }
 
   /// Ring elements of the input rows of `tokens`, the first of them at position `start`.

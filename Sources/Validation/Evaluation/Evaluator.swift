@@ -57,7 +57,9 @@ public struct Evaluator: Sendable {
     let source = FiniteWeights(file: file, path: path)
     interpreter = try FloatInterpreter(file.model, weights: source, memory: memory)
     if let reference {
-      guard reference.model == file.model else {
+      var graph = reference.model
+      graph.padToken = file.model.padToken
+      guard graph == file.model else {
         throw InputError(
           reference.path, "is another model than \(path) was converted from",
           hint: "give the checkpoint that its weights were refitted or trained from")

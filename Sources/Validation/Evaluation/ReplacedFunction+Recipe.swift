@@ -27,6 +27,7 @@ extension ReplacedFunction {
         var function = self.activation(
           node.name, activation, replaced, seen: try calibration.range(name, .output),
           valid: made.clamped(to: -bound...bound), choice)
+        function.ringRange = -bound...bound
         function.calibrated = calibration.histograms[name]?[.output]
         result.append(function)
       case (.attention(_, _, _, let settings), .softmax(let softmax)):
@@ -42,6 +43,7 @@ extension ReplacedFunction {
         var function = weight(
           node.name, softmax, seen: try calibration.range(node.name, .scores), bound: bound,
           made: made, choice)
+        if !softmax.subtractsMaximum { function.ringRange = -bound...bound }
         let quantity: ObservedQuantity = softmax.subtractsMaximum ? .centredScores : .scores
         function.calibrated = calibration.histograms[node.name]?[quantity]
         result.append(function)

@@ -32,6 +32,9 @@ public struct ReplacedFunction: Sendable {
   public var row: FunctionTable.RowFunction?
   /// Inputs for which the replacement is meant; outside it the ring may give anything.
   public var validRange: ClosedRange<Double>
+  /// Inputs that the calibration made room for in the ring: beyond it the answer is anything. Nil is
+  /// the valid range.
+  public var ringRange: ClosedRange<Double>?
   /// Inputs to draw: where the calibrated ones lie, with some room.
   public var drawnRange: ClosedRange<Double>
   /// Whether inputs spread over orders of magnitude.
@@ -71,6 +74,8 @@ extension Histogram {
 public struct FunctionStatistics: Sendable {
   public private(set) var inputs: ValueHistogram
   public private(set) var outsideCount = 0
+  /// Inputs beyond the function's range in the ring.
+  public private(set) var overflowCount = 0
   private var errorSum = 0.0
   /// max |replaced(x) - exact(x)| over the inputs.
   public private(set) var maximumError = 0.0
@@ -87,10 +92,15 @@ public struct FunctionStatistics: Sendable {
 
   mutating func add(_ x: Double, _ value: Double, _ function: ReplacedFunction) {
     inputs.add(x)
-    if !function.validRange.contains(x) { outsideCount += 1 }
+    count(x, function)
     let error = abs(value - function.exact(x))
     errorSum += error
     maximumError = max(maximumError, error)
+  }
+
+  private mutating func count(_ x: Double, _ function: ReplacedFunction) {
+    if !function.validRange.contains(x) { outsideCount += 1 }
+    if !(function.ringRange ?? function.validRange).contains(x) { overflowCount += 1 }
   }
 
   /// A row of scores and the weights that they were given, against those of softmax.
@@ -99,7 +109,7 @@ public struct FunctionStatistics: Sendable {
     let sum = scores.reduce(0) { $0 + exp($1 - largest) }
     for (score, weight) in zip(scores, weights) {
       inputs.add(score)
-      if !function.validRange.contains(score) { outsideCount += 1 }
+      count(score, function)
       let error = abs(weight - exp(score - largest) / sum)
       errorSum += error
       maximumError = max(maximumError, error)
@@ -109,6 +119,7 @@ public struct FunctionStatistics: Sendable {
   mutating func add(_ other: FunctionStatistics) {
     inputs.add(other.inputs)
     outsideCount += other.outsideCount
+    overflowCount += other.overflowCount
     errorSum += other.errorSum
     maximumError = max(maximumError, other.maximumError)
   }

@@ -32,7 +32,8 @@ extension ValidationReport {
         Criterion.allCases.compactMap { criterion in
           thresholds.limits[criterion].map { threshold(criterion, limit: $0) }
         }),
-      "isPassed": .bool(misses.isEmpty), "secure": result.secure?.json ?? .null,
+      "faults": .array(faults.map(JSON.string)),
+      "isPassed": .bool(misses.isEmpty && faults.isEmpty), "secure": result.secure?.json ?? .null,
     ]
   }
 

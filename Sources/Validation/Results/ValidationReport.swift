@@ -15,6 +15,38 @@ public struct ValidationReport {
   let thresholds: Thresholds
   public let misses: [Thresholds.Miss]
 
+  /// Why the answers cannot be trusted whatever the limits are; empty where they can.
+  public var faults: [String] {
+    var faults: [String] = []
+    if let tightest, tightest.headroom < 0 {
+      faults.append(
+        "\(tightest.label) leaves the ring: \(-tightest.headroom) bits more than 2^62")
+    }
+    let overflows = zip(evaluator.functions, result.functions).filter { $1.overflowCount > 0 }
+    for (function, statistics) in overflows.prefix(ValidationReport.toldFaultCount) {
+      let range = function.ringRange ?? function.validRange
+      let seen = statistics.inputs.seen ?? range
+      faults.append(
+        "\(function.node): \(Quantity.grouped(statistics.overflowCount)) inputs of "
+          + "\(function.original) lie outside \(ValidationReport.text(range)), which the "
+          + "conversion has room for; they reach from \(ValidationReport.text(seen))")
+    }
+    let rest = overflows.count - ValidationReport.toldFaultCount
+    if rest > 0 { faults.append("\(rest) more nodes have inputs outside of their ranges") }
+    return faults
+  }
+
+  /// What to do about `faults`.
+  public static let faultHint =
+    "convert with more text of this kind (--tokens), or with a larger --headroom"
+
+  /// Nodes with faults that are told one by one.
+  private static let toldFaultCount = 8
+
+  private static func text(_ range: ClosedRange<Double>) -> String {
+    "\(Figure.text(range.lowerBound)) to \(Figure.text(range.upperBound))"
+  }
+
   /// - Throws: `InputError` for a threshold on a figure that this evaluation does not have.
   public init(
     path: String, file: ModelFile, evaluator: Evaluator, result: EvaluationResult,

@@ -13,14 +13,14 @@ struct EpsilonTests {
   static let small = [[7, 9, 1], [10, 2, 8]]
 
   @Test func x() throws {
-        var c = TinyCheckpoint.llama()
-        c.changeRow(0, of: "model.embed_tokens.weight") { $0 }
-        c.tensors["model.embed_tokens.weight"]?.values[3] = 50
-        let model = try NumbersModel(c, texts: [[1, 4, 2, 3, 5, 6],  [2, 5, 6, 1, 2]])
-        print("bos", model.approximated.unusualRows ?? "none")
-        for p in [[1, 4, 2, 3], [0], [0, 1, 4, 2], [1, 2, 3, 0, 4, 5]] {
-          print("bos", p, try model.error(p))
-        }
+    var c = TinyCheckpoint.llama()
+    c.changeRow(0, of: "model.embed_tokens.weight") { $0 }
+    c.tensors["model.embed_tokens.weight"]?.values[3] = 50
+    let model = try NumbersModel(c, texts: [[1, 4, 2, 3, 5, 6], [2, 5, 6, 1, 2]])
+    print("bos", model.approximated.unusualRows ?? "none")
+    for p in [[1, 4, 2, 3], [0], [0, 1, 4, 2], [1, 2, 3, 0, 4, 5]] {
+      print("bos", p, try model.error(p))
+    }
   }
 
   /// Tokens 7 and 8 are zeros, 9 and 10 a thousandth of what they were.
@@ -31,10 +31,12 @@ struct EpsilonTests {
     return result
   }
 
-  @Test(arguments: [
-    ("llama", TinyCheckpoint.llama(), "model.embed_tokens.weight"),
-    ("gpt2", .gpt2(), "transformer.wte.weight"), ("opt", .opt(), "model.decoder.embed_tokens.weight"),
-  ], [false, true])
+  @Test(
+    arguments: [
+      ("llama", TinyCheckpoint.llama(), "model.embed_tokens.weight"),
+      ("gpt2", .gpt2(), "transformer.wte.weight"),
+      ("opt", .opt(), "model.decoder.embed_tokens.weight"),
+    ], [false, true])
   func smallRowsStayRight(_ family: (String, TinyCheckpoint, String), isSeen: Bool) throws {
     let plain = try NumbersModel(family.1, texts: Self.texts)
     let model = try NumbersModel(

@@ -1,0 +1,33 @@
+// What to say of the text that a calibration saw.
+
+import Bytes
+public import Models
+
+extension Calibration {
+  /// With fewer tokens ranges are chance: quantiles of a thousandth are seen a few times at best.
+  public static let fewTokenCount = 1000
+  /// Texts shorter than this part of the longest possible say little of late positions.
+  private static let shortPart = 8
+
+  /// How much text there was, and what it cannot say; nothing where nobody counted.
+  public func textNotices(for model: Model) -> [String] {
+    guard tokenCount > 0 else { return [] }
+    var notices: [String] = []
+    let text =
+      "calibrated on \(Quantity.grouped(tokenCount)) tokens of \(textCount) "
+      + "\(textCount == 1 ? "text" : "texts")"
+    if tokenCount < Calibration.fewTokenCount {
+      notices.append(
+        "\(text): that is little, and inputs beyond the ranges it gave are answered wrongly; take "
+          + "\(Quantity.grouped(Calibration.fewTokenCount)) tokens or more of what users will send, "
+          + "and check with `lodge-check validate` on other text")
+    }
+    if longestText > 0, longestText * Calibration.shortPart < model.maximumPositions {
+      notices.append(
+        "\(text): the longest has \(Quantity.grouped(longestText)) of "
+          + "\(Quantity.grouped(model.maximumPositions)) positions; of longer texts nothing was seen"
+      )
+    }
+    return notices
+  }
+}
