@@ -85,7 +85,7 @@ public enum PlaintextReference {
       loaded.notices += [notice].compactMap { $0 }
       self.loaded = loaded
       do throws(InputError) {
-        try loaded.model.check(tokens)
+        try loaded.model.check(kept[0])
       } catch {
         throw InputError(tokensPath, place: error.place, error.cause)
       }
