@@ -19,6 +19,26 @@ public struct UnusualRows: Equatable, Sendable {
   /// Those of `tokens` that were run with text.
   public var triedTokens: [Int] = []
 
+  /// What to say of them.
+  public var notice: String {
+    let shown = tokens.prefix(UnusualRows.shownCount).map(String.init).joined(separator: ", ")
+    let more = tokens.count > UnusualRows.shownCount ? ", ..." : ""
+    var parts: [String] = []
+    if !tokens.isEmpty {
+      parts.append("\(tokens.count) \(tokens.count == 1 ? "token" : "tokens") (\(shown)\(more))")
+    }
+    if let first = positions.first {
+      parts.append("\(positions.count) positions (from \(first) on)")
+    }
+    return "\(parts.joined(separator: " and ")) of the vocabulary lie far outside what the text gave: "
+      + "the first normalisation sees \(Float(range.lowerBound)) to \(Float(range.upperBound)) "
+      + "there, of the text \(Float(seen.lowerBound)) to \(Float(seen.upperBound)). Ranges were "
+      + "widened by running \(triedTokens.count) of them with text; if users send such tokens, "
+      + "calibrate on text that holds them"
+  }
+
+  private static let shownCount = 8
+
   /// A row is unusual this many times below or above what text gave.
   public static let factor = 4.0
   /// Unusual tokens that are run with text, and tokens of the text that they are run with.

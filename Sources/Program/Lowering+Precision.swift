@@ -1,6 +1,6 @@
 // Fractional bits of weights and of activations, from how large they are.
 
-import Approximation
+public import Approximation
 import Bytes
 import Foundation
 
@@ -60,6 +60,22 @@ extension Lowering {
   /// `value` with these bits.
   mutating func truncated(_ value: FixedValue) throws(InputError) -> FixedValue {
     try builder.rescale(value, to: activationBits(value))
+  }
+}
+
+extension SecureProgram {
+  /// Weights whose rounding exceeds `Lowering.roundingLimit`, with their relative rounding error.
+  public func coarseWeights(_ calibration: Calibration) -> [(weight: ProgramWeight, error: Double)]
+  {
+    weights.compactMap { weight in
+      guard let tensor = weight.source.tensor,
+        let measured = calibration.statistics(
+          of: tensor, columnScale: weight.source.columnScale)
+      else { return nil }
+      let statistics = measured.scaled(by: weight.source.factor)
+      let error = statistics.roundingError(fractionalBits: weight.fractionalBits)
+      return error > Lowering.roundingLimit ? (weight, error) : nil
+    }
   }
 }
 

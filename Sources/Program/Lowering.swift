@@ -188,6 +188,10 @@ struct Lowering {
   mutating func finish() throws(InputError) {
     builder.label = "output"
     let value = try plain(model.nodes.count - 1)
+    if let seen = calibration.ranges[model.nodes[model.nodes.count - 1].name]?[.output] {
+      let largest = max(abs(seen.lowerBound), abs(seen.upperBound))
+      if largest > 0 { builder.program.output.bound = 2 * largest }
+    }
     _ = try builder.emit(.output(value.id), bits: [])
   }
 

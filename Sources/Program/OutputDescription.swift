@@ -13,11 +13,26 @@ public struct OutputDescription: Equatable, Sendable {
   /// The token that fills texts up to one length: a client must leave it out at the end of a text,
   /// where it would be attended to.
   public var padToken: Int?
+  /// Twice the largest magnitude that calibration saw: an answer beyond it is not to be trusted.
+  public var bound: Double?
 
-  public init(meaning: ModelOutput, softCap: Double? = nil, padToken: Int? = nil) {
+  public init(
+    meaning: ModelOutput, softCap: Double? = nil, padToken: Int? = nil, bound: Double? = nil
+  ) {
     self.meaning = meaning
     self.softCap = softCap
     self.padToken = padToken
+    self.bound = bound
+  }
+
+  /// What to say of `rows` that hold values beyond the bound; nil of all others.
+  public func warning(about rows: [[Float]]) -> String? {
+    guard let bound else { return nil }
+    let count = rows.count { $0.contains { !(abs(Double($0)) <= bound) } }
+    guard count > 0 else { return nil }
+    return "\(count) of \(rows.count) rows of the answer hold values beyond \(Float(bound)), twice "
+      + "what the owner's calibration saw: the text may be unlike that of the calibration, and the "
+      + "answer wrong"
   }
 
   /// The real values of output words with `fractionalBits`.
@@ -34,6 +49,7 @@ public struct OutputDescription: Equatable, Sendable {
     if meaning != kind.plainOutput { members["output"] = .string(meaning.rawValue) }
     if let softCap { members["outputCap"] = .number(softCap) }
     if let padToken { members["padToken"] = .integer(padToken) }
+    if let bound { members["outputBound"] = .number(bound) }
     return members
   }
 
@@ -51,6 +67,13 @@ public struct OutputDescription: Equatable, Sendable {
       let cap = try reader.number("outputCap")
       guard cap > 0, cap.isFinite else { throw reader.failure("outputCap", "must be positive") }
       softCap = cap
+    }
+    if reader.contains("outputBound") {
+      let bound = try reader.number("outputBound")
+      guard bound > 0, bound.isFinite else {
+        throw reader.failure("outputBound", "must be positive")
+      }
+      self.bound = bound
     }
     if reader.contains("padToken") {
       padToken = try reader.integer("padToken", in: 0...(1 << 24) - 1)

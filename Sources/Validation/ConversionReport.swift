@@ -13,6 +13,11 @@ public struct ConversionReport: Sendable {
   public let replacements: ReplacementReport
   private let repair: Repair?
   private let unusualRows: UnusualRows?
+  private let coarseWeights: [String]
+  /// What of the result may be worse than expected, and why.
+  public var warnings: [String] {
+    [unusualRows?.notice].compactMap { $0 } + coarseWeights
+  }
   /// What of the checkpoint was taken and what was not, where there was a choice.
   public var notices: [String] = []
 
@@ -24,6 +29,10 @@ public struct ConversionReport: Sendable {
     self.recipe = recipe
     self.repair = repair
     self.unusualRows = unusualRows
+    coarseWeights = program.coarseWeights(calibration).map { weight, error in
+      "\(weight.name) is rounded by \(Figure.percent(error)) of its root mean square: it is too "
+        + "small beside what it is multiplied with"
+    }
     self.calibration = calibration
     self.program = program
     replacements = try ReplacementReport(
@@ -51,6 +60,7 @@ public struct ConversionReport: Sendable {
       "operationCount": .integer(program.nodes.count),
       "weightCount": .integer(program.weights.count),
       "notices": .array(notices.map(JSON.string)),
+      "warnings": .array(warnings.map(JSON.string)),
     ]
   }
 }

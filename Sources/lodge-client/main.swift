@@ -80,6 +80,7 @@ Command(
     prompt: prompt, newCount: newCount, stop: stop ?? []
   ) { _ in progress.advance() }
   progress.finish()
+  arguments.note(session.identity.output.warning(about: result.rows))
   if let logits {
     let width = result.rows.first?.count ?? 0
     try NPY.write(

@@ -119,6 +119,7 @@ let approximateCommand = Command(
   writing.finish()
   var report = approximated.report
   report.notices = loaded.notices
+  arguments.note(report.warnings)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
 
