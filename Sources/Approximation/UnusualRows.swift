@@ -30,8 +30,8 @@ public struct UnusualRows: Equatable, Sendable {
     if let first = positions.first {
       parts.append("\(positions.count) positions (from \(first) on)")
     }
-    return "\(parts.joined(separator: " and ")) of the vocabulary lie far outside what the text gave: "
-      + "the first normalisation sees \(Float(range.lowerBound)) to \(Float(range.upperBound)) "
+    return "\(parts.joined(separator: " and ")) of the vocabulary lie far outside what the text "
+      + "gave: the first normalisation sees \(Float(range.lowerBound)) to \(Float(range.upperBound)) "
       + "there, of the text \(Float(seen.lowerBound)) to \(Float(seen.upperBound)). Ranges were "
       + "widened by running \(triedTokens.count) of them with text; if users send such tokens, "
       + "calibrate on text that holds them"

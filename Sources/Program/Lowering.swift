@@ -299,7 +299,8 @@ struct Lowering {
     guard let positions else { return rows }
     let source = WeightFormula(tensor: positions, addedRow: segments)
     // Adding is local: positions may have more bits than the rows that they are added to.
-    let wide = try builder.rescale(rows, to: max(rowBits, min(precision(source).sufficient, 2 * bits)))
+    let wide = try builder.rescale(
+      rows, to: max(rowBits, min(precision(source).sufficient, 2 * bits)))
     let positionTable = builder.weight(
       ProgramWeight(
         name: positions, rowCount: weightShape(positions)[0], columnCount: width,
