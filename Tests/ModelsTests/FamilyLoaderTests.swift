@@ -19,11 +19,8 @@ import Testing
     guard case .object(var members) = try JSON.read(path) else { throw InputError(path, "") }
     for (key, value) in changes { members[key] = value }
     _ = try folder.write(JSON.object(members).text.utf8, to: "config.json")
-    if !FileManager.default.fileExists(atPath: folder.file("model.safetensors")) {
-      try FileManager.default.copyItem(
-        atPath: source.appending(path: "model.safetensors").path,
-        toPath: folder.file("model.safetensors"))
-    }
+    let weights = try Data(contentsOf: source.appending(path: "model.safetensors"))
+    _ = try folder.write(weights, to: "model.safetensors")
     return folder.path
   }
 
@@ -49,7 +46,7 @@ import Testing
       ("qwen3", "hidden_act", "quick_gelu", #"hidden_act: "quick_gelu" is not implemented"#),
       ("phi3", "rope_scaling", long, #"rope_scaling.type: "longrope" is not implemented: its"#),
       ("phi3", "partial_rotary_factor", 1.5, "partial_rotary_factor: 1.5 is above 1"),
-      ("gemma", "hidden_activation", "relu", "hidden_act: is another function than hidden_activ"),
+      ("gemma", "hidden_act", "relu", "hidden_act: is another function than hidden_activation"),
       ("gemma2", "query_pre_attn_scalar", 0, "query_pre_attn_scalar: 0.0 is not positive"),
       ("gemma3", "use_bidirectional_attention", true, "true is not implemented, only false is"),
       ("olmo2", "partial_rotary_factor", 0.5, "partial_rotary_factor: 0.5 is not implemented"),
@@ -68,9 +65,8 @@ import Testing
       ("modernbert", "local_attention", 0, "local_attention: 0 is outside"),
       ("modernbert-classes", "classifier_pooling", "max", #""max" is not implemented, only "cls"#),
       ("t5-encoder", "feed_forward_proj", "gated-mish", #""gated-mish" is not implemented"#),
-      ("t5-encoder", "relative_attention_num_buckets", 13, "13 buckets up to distance 20 are not"),
+      ("t5-encoder", "relative_attention_num_buckets", 13, "13 buckets up to distance"),
       ("bert", "quantization_config", ["bits": 4], #"quantization_config: {"bits":4} is not"#),
-      ("bloom", "architectures", ["BloomForSequenceClassification"], "of decoders only scores of"),
     ] as [(String, String, JSON, String)])
   func namesUnsupportedSetting(model: String, key: String, value: JSON, cause: String) throws {
     let found = try failure(model, [key: value])
