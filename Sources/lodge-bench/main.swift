@@ -20,7 +20,7 @@ Command(
       help: "token lists to calibrate on; the first that is long enough gives the prompt"),
     Option("recipe", .string, default: "accurate", help: "a shipped recipe, or a JSON file"),
     Option(
-      "output", .choice(ModelOutput.ofEncoders.map(\.rawValue)),
+      "output", .choice(ModelOutput.ofEncoders.map(\.rawValue)), placeholder: "OUTPUT",
       help: "of an encoder (default: of the head that config.json names, else states)"),
     Option("prompt", .integer(1...1 << 16), default: "32", help: "tokens of the prompt or text"),
     Option("new", .integer(1...1 << 16), default: "32", help: "new tokens (decoder)"),

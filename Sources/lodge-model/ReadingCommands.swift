@@ -10,8 +10,9 @@ let adapterOption = Option(
   help: "LoRA adapter of peft to merge into the weights (folder with adapter_config.json)")
 
 let outputOption = Option(
-  "output", .choice(ModelOutput.ofEncoders.map(\.rawValue)),
-  help: "of an encoder (default: of the head that config.json names, else states)")
+  "output", .choice(ModelOutput.ofEncoders.map(\.rawValue)), placeholder: "OUTPUT",
+  help: "of an encoder: \(ModelOutput.ofEncoders.map(\.rawValue).joined(separator: ", "))"
+    + " (default: config.json's)")
 
 extension ParsedArguments {
   /// The output that `--output` names, or nil.

@@ -58,7 +58,7 @@ import Testing
       text: """
         {"model_type": "opt", "model_type": "opt"}
         """),
-    .configuration("unknown family", ["bloom"], text: "{\"model_type\": \"bloom\"}"),
+    .configuration("unknown family", ["mamba"], text: "{\"model_type\": \"mamba\"}"),
     Fault("no configuration", ["config.json"]) { folder in
       try FileManager.default.removeItem(atPath: "\(folder)/config.json")
     },
@@ -95,11 +95,11 @@ import Testing
   @Test func allThatIsUnsupportedIsInOneError() throws {
     var checkpoint = TinyCheckpoint.opt()
     checkpoint.configuration["activation_function"] = "swiglu"
-    checkpoint.configuration["do_layer_norm_before"] = false
+    checkpoint.configuration["_remove_final_layer_norm"] = true
     let folder = try ScratchFolder()
     let path = try checkpoint.write(to: folder)
     try Tool.fail(
-      "lodge-model", ["inspect", path], saying: ["config.json", "swiglu", "do_layer_norm_before"])
+      "lodge-model", ["inspect", path], saying: ["config.json", "swiglu", "_remove_final_layer_norm"])
   }
 
   @Test(arguments: [
