@@ -11,26 +11,20 @@ import Testing
 import Validation
 
 struct FamilySimulationTests {
-  /// Vectors that the loader reads so far.
-  static let vectors = FamilyVector.all.filter {
-    !["stablelm-parallel", "opt-projected", "opt-plain"].contains($0.name)
-  }
-
   /// What needs something of its own in a secure program.
-  static let runInParties = vectors.filter {
+  static let runInParties = FamilyVector.all.filter {
     [
-      "bloom", "gemma2", "gemma3", "qwen3-window", "llama-yarn", "olmo2", "opt",
+      "bloom", "gemma2", "gemma3", "qwen3-window", "llama-yarn", "olmo2", "opt-projected",
       "gpt-neox", "modernbert-classes", "mpnet-embedding-mean-unit", "t5-encoder-gated",
       "bert-classes", "electra-token-classes", "distilbert-masked",
     ].contains($0.name)
   }
 
   static func convert(_ vector: FamilyVector) throws -> ConvertedModel {
-    let path = vector.folder.path
-    let loaded = try ModelLoader.load(path: path)
-    // Chosen for ranges that cover what is then run.
-    let texts = vector.texts.filter { $0.count <= loaded.model.maximumPositions }
-    return try ConvertedModel(path: path, calibrationTexts: texts)
+    // Ranges then cover what is run.
+    try ConvertedModel(
+      path: vector.folder.path, calibrationTexts: vector.texts,
+      output: vector.head == "embedding" ? .embedding : nil)
   }
 
   /// Mean below 0.005 where outputs are of the order of 10, and in proportion elsewhere; half of that
@@ -51,9 +45,13 @@ struct FamilySimulationTests {
   }
 
   /// All texts of a vector in the exact simulator, token by token in decoders.
-  @Test(arguments: vectors) func everyFamilyAndHead(vector: FamilyVector) throws {
+  @Test(arguments: FamilyVector.all) func everyFamilyAndHead(vector: FamilyVector) throws {
     let converted = try Self.convert(vector)
     let isDecoder = converted.program.kind == .decoder
+    let meanings: [String: ModelOutput] = ["maskedLogits": .tokenLogits]
+    #expect(
+      converted.program.output.meaning == meanings[vector.head]
+        ?? ModelOutput(rawValue: vector.head))
     let replaced = converted.interpreter.replacing(
       try FunctionTable(converted.loaded.model, recipe: .accurate))
     var (difference, rounding) = (LogitDifference(), LogitDifference())
