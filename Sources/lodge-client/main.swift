@@ -3,6 +3,7 @@
 import Arguments
 import Bytes
 import OnlineRuntime
+import Program
 import Sharing
 
 Command(

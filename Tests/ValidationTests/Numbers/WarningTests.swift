@@ -6,6 +6,7 @@ import Models
 import Program
 import TestSupport
 import Testing
+import Validation
 
 @Suite struct WarningTests {
   private let texts = [[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]]
