@@ -11,8 +11,8 @@ let adapterOption = Option(
 
 let outputOption = Option(
   "output", .choice(ModelOutput.ofEncoders.map(\.rawValue)), placeholder: "OUTPUT",
-  help: "of an encoder: \(ModelOutput.ofEncoders.map(\.rawValue).joined(separator: ", "))"
-    + " (default: config.json's)")
+  help: "of an encoder, not config.json's: "
+    + ModelOutput.ofEncoders.map(\.rawValue).joined(separator: ", "))
 
 extension ParsedArguments {
   /// The output that `--output` names, or nil.

@@ -100,7 +100,10 @@ public struct FunctionStatistics: Sendable {
 
   private mutating func count(_ x: Double, _ function: ReplacedFunction) {
     if !function.validRange.contains(x) { outsideCount += 1 }
-    if !(function.ringRange ?? function.validRange).contains(x) { overflowCount += 1 }
+    let ring = function.ringRange ?? function.validRange
+    // Rounding at the end of a range is no overflow.
+    let slack = max(abs(ring.lowerBound), abs(ring.upperBound)) * 0x1p-16
+    if !(x >= ring.lowerBound - slack && x <= ring.upperBound + slack) { overflowCount += 1 }
   }
 
   /// A row of scores and the weights that they were given, against those of softmax.

@@ -24,15 +24,12 @@ import Validation
     #expect(try self.notices(enough) == [])
   }
 
-  /// A model whose activations grow with tokens that calibration never saw.
   private func report(calibration texts: [[Int]], evaluation: [[Int]]) throws -> ValidationReport {
-    var checkpoint = TinyCheckpoint.opt()
-    // Nothing normalises what token 9 brings into the residual stream and the scores.
-    checkpoint.scale("model.decoder.layers.0.self_attn.v_proj.weight", by: 1e-3)
+    let checkpoint = TinyCheckpoint.opt()
     let folder = try ScratchFolder()
     let loaded = try ModelLoader.load(path: checkpoint.write(to: folder))
     var recipe = Recipe.accurate
-    recipe.headroom = 1
+    recipe.headroom = 2
     let approximated = try ApproximatedModel(
       loaded.model, weights: loaded, recipe: recipe,
       calibration: .observe(FloatInterpreter(loaded), texts: texts, source: "texts"))
@@ -57,7 +54,7 @@ import Validation
   @Test func inputsBeyondTheirRangeFailWithoutALimit() throws {
     let little = try report(calibration: [[1]], evaluation: [[9, 2, 7, 3, 10, 4]])
     #expect(!little.faults.isEmpty && little.misses.isEmpty)
-    #expect(little.faults[0].contains("lie outside"))
+    #expect(little.faults.contains { $0.contains("lie outside") })
     #expect(little.json.member("isPassed") == false)
     let same = try report(
       calibration: [[9, 2, 7, 3, 10, 4]], evaluation: [[9, 2, 7, 3, 10, 4]])
