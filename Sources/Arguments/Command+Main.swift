@@ -28,7 +28,8 @@ extension Command {
           }
           return report(error.description, hint: error.hint, status: 1, console)
         } catch let failure as CheckFailure {
-          return report(failure.misses.joined(separator: "; "), hint: failure.hint, status: 2, console)
+          return report(
+            failure.misses.joined(separator: "; "), hint: failure.hint, status: 2, console)
         } catch {
           return report("\(error)", hint: "", status: 1, console)
         }

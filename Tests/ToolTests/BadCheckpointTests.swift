@@ -99,7 +99,8 @@ import Testing
     let folder = try ScratchFolder()
     let path = try checkpoint.write(to: folder)
     try Tool.fail(
-      "lodge-model", ["inspect", path], saying: ["config.json", "swiglu", "_remove_final_layer_norm"])
+      "lodge-model", ["inspect", path],
+      saying: ["config.json", "swiglu", "_remove_final_layer_norm"])
   }
 
   @Test(arguments: [

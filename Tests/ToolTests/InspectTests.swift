@@ -73,7 +73,9 @@ import Testing
       try reader.finish()
     }
     #expect(Set(found.keys) == Set(FamilyDescription.all.map(\.name)))
-    #expect(found["llama"]?.isSuperset(of: ["rope_theta", "rope_scaling.rope_type", "hidden_act"]) == true)
+    #expect(
+      found["llama"]?.isSuperset(of: ["rope_theta", "rope_scaling.rope_type", "hidden_act"]) == true
+    )
     #expect(found["opt"]?.isSuperset(of: ["activation_function", "do_layer_norm_before"]) == true)
     try Tool.fail(
       "lodge-model", ["inspect", "x", "--families"], status: 64,
