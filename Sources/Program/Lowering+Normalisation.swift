@@ -212,7 +212,8 @@ extension Lowering {
 
     let unit = 1 / (width * shrink * shrink * pow(2, Double(2 * centred.bits)))
     let inverseRoot = try builder.table(
-      total, unit: unit, offset: epsilon, range: range, tolerance: recipe.tableTolerance
+      total, unit: unit, offset: epsilon, range: range, tolerance: recipe.tableTolerance,
+      leastSteps: Lowering.leastSteps
     ) { scale / (shrink * $0.squareRoot()) }
     guard isWhole else {
       let rootBits = min(max(Int(budget) - centred.bits, 4), inverseRoot.bits)
@@ -250,6 +251,10 @@ extension Lowering {
     let isEnough = (sum + size) / 2 - precisionLoss >= 12
     return (readers.contains(where: isResidual) && isEnough ? min(sum, most) : most).rounded(.down)
   }
+
+  /// Of rows that are nearly zero the root is precise to 2^-9: they stay small beside others, and
+  /// models with such rows (reserved tokens, padding) have wide ranges.
+  private static let leastSteps = 0x1p8
 
   /// Fractional bits that all readers of node `index` can take without a truncation, where their
   /// weights have the recipe's or those that they need.

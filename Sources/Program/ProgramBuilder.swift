@@ -196,21 +196,31 @@ package struct ProgramBuilder {
   ///
   /// The result has as many fractional bits as fit, and the argument is truncated only as far as
   /// slopes need it to be precise to a quarter of the fit's own error.
+  ///
+  /// - Parameter leastSteps: Steps of the truncated argument below the range. With fewer than 1 /
+  ///   tolerance the result is coarser there, and up to five times the tolerance elsewhere.
   package mutating func table(
     _ value: FixedValue, unit: Double, offset: Double = 0, range: ClosedRange<Double>,
-    tolerance: Double, _ function: (Double) -> Double
+    tolerance: Double, leastSteps: Double? = nil, _ function: (Double) -> Double
   ) throws(InputError) -> FixedValue {
     let fit = PiecewiseLinearFit.fit(on: range, tolerance: tolerance, function)
     let largest = function(range.lowerBound)
     let resultBits = 60 - max(Int(log2(largest * 1.01).rounded(.up)), 0)
     let borders = [range.lowerBound] + fit.knots + [range.upperBound]
     let halfWidths = zip(borders, borders.dropFirst()).map { ($1 - $0) / unit / 2 }
-    var shift = 0
-    while zip(halfWidths, borders.dropFirst()).contains(where: { halfWidth, right in
-      halfWidth / pow(2, Double(shift)) / 2
-        > tolerance / 4 * function(right) * pow(2, Double(resultBits))
-    }) { shift += 1 }
-    guard range.lowerBound / unit / pow(2, Double(shift)) > 1 / tolerance else {
+    /// Truncated bits with which rounded slopes cost `share` of the tolerance.
+    func shift(_ share: Double) -> Int {
+      var shift = 0
+      while zip(halfWidths, borders.dropFirst()).contains(where: { halfWidth, right in
+        halfWidth / pow(2, Double(shift)) / 2
+          > share * tolerance * function(right) * pow(2, Double(resultBits))
+      }) { shift += 1 }
+      return shift
+    }
+    let least = min(leastSteps ?? .infinity, 1 / tolerance)
+    func isFine(_ shift: Int) -> Bool { range.lowerBound / unit / pow(2, Double(shift)) > least }
+    let shares = leastSteps == nil ? [0.25] : [0.25, 1, 4]
+    guard let shift = shares.map(shift).first(where: isFine) else {
       throw InputError(
         "lowering", place: label, "the range \(range) is too wide for a table with this tolerance",
         hint: "raise the recipe's tableTolerance")
