@@ -200,4 +200,31 @@ import Testing
     #expect(largestDifference(output.row(4), row) < 1e-4)
     #expect(notices.contains { $0.contains("padding (token 0): 11 tokens are left out") })
   }
+
+  /// The window is part of the graph: texts of any length are right.
+  @Test func windowsShorterThanThePositionsAreRead() throws {
+    let made = try SharedCase("13-mistral-window")
+    let loaded = try expectRow(
+      made.expectedNumbers("last_row"), of: made.path("mistral"))
+    #expect(loaded.model.maximumPositions == 128)
+    let windows = loaded.model.nodes.compactMap { node -> Int? in
+      guard case .attention(_, _, _, let settings) = node.operation else { return nil }
+      return settings.window
+    }
+    #expect(windows == [16, 16])
+  }
+
+  @Test func vocabulariesMayHaveHoles() throws {
+    let made = try SharedCase("14-vocabulary-with-holes")
+    let tokenizer = made.path("tokenizer.json")
+    let decoded = try PythonTool("tokenize").run(
+      ["decode", "--tokenizer", tokenizer, "--keep-special", made.path("ids.json")])
+    #expect(decoded.output == "<s> a b </s>\n")
+    let encoded = try PythonTool("tokenize").run(
+      ["encode", "--tokenizer", tokenizer, "--start", "20", "a b"])
+    #expect(encoded.output == "[20,1,2]\n")
+    let refused = try PythonTool("tokenize").run(
+      ["encode", "--tokenizer", tokenizer, "--start", "25", "a b"])
+    #expect(refused.errors.contains("25 is no id of the tokenizer"))
+  }
 }
