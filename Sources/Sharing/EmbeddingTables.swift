@@ -19,7 +19,7 @@ public struct EmbeddingTables: Sendable {
     self.width = width
   }
 
-  /// Encodes the tables of `file` with the recipe's fractional bits.
+  /// Encodes the tables of `file` with the fractional bits of the program's input.
   public init(_ file: ModelFile) throws(InputError) {
     var tables: [Table: [Int32]] = [.tokens: [], .positions: []]
     var columnCount = 0
@@ -38,7 +38,7 @@ public struct EmbeddingTables: Sendable {
   }
 
   /// Calls `body` with consecutive parts of the token table and then of the position table, encoded
-  /// with the recipe's fractional bits, and with their number of columns.
+  /// with the fractional bits of the program's input, and with their number of columns.
   static func forEachPart(
     of file: ModelFile, _ memory: MemoryBudget,
     _ body: (Table, [Int32], _ width: Int) throws(InputError) -> Void
@@ -47,6 +47,7 @@ public struct EmbeddingTables: Sendable {
       case .embed(let tokens, let positions, let offset, let segments) = node.operation
     else { throw InputError("model", "the model has no embedding") }
     let encoder = WeightEncoder(source: "model", weights: file)
+    let bits = try file.program().inputValue?.fractionalBits ?? file.recipe.fractionalBits
     for (table, rowCount, offset, formula) in [
       (Table.tokens, file.model.vocabularySize, 0, WeightFormula(tensor: tokens)),
       (
@@ -57,7 +58,7 @@ public struct EmbeddingTables: Sendable {
       let first = offset * node.width
       let weight = ProgramWeight(
         name: table.rawValue, rowCount: rowCount + offset, columnCount: node.width,
-        fractionalBits: file.recipe.fractionalBits, source: formula)
+        fractionalBits: bits, source: formula)
       for part in weight.parts(memory) where part.upperBound > first {
         let wanted = part.clamped(to: first..<weight.elementCount)
         var values: [Int32] = []
