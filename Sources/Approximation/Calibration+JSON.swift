@@ -6,7 +6,7 @@ extension Calibration {
   private typealias Ranges = [String: [ObservedQuantity: ClosedRange<Double>]]
 
   public var json: JSON {
-    [
+    var members: [String: JSON] = [
       "textCount": .integer(textCount), "tokenCount": .integer(tokenCount),
       "longestText": .integer(longestText),
       "seenTokens": .array(seenTokens.sorted().map(JSON.integer)),
@@ -14,6 +14,13 @@ extension Calibration {
       "weights": .object(
         weights.mapValues { [.number($0.largest), .number($0.rootMeanSquare)] }),
     ]
+    if !rowMaxima.isEmpty {
+      members["rowMaxima"] = .object(
+        rowMaxima.mapValues { heads in
+          .array(heads.map { [.number($0.lowerBound), .number($0.upperBound)] })
+        })
+    }
+    return .object(members)
   }
 
   private static func json(_ ranges: Ranges) -> JSON {
@@ -39,6 +46,11 @@ extension Calibration {
     let rows =
       reader.contains("vocabularyRanges")
       ? try Calibration.ranges(&reader, "vocabularyRanges") : [:]
+    if reader.contains("rowMaxima") {
+      for (node, maxima) in try Calibration.rowMaxima(&reader) {
+        include(rowMaxima: maxima, node: node)
+      }
+    }
     if reader.contains("weights") { weights = try Calibration.weights(&reader) }
     try reader.finish()
     for (node, quantities) in seen {
@@ -72,6 +84,27 @@ extension Calibration {
     }
     return result
   }
+
+  private static func rowMaxima(_ reader: inout JSONReader) throws(InputError)
+    -> [String: [ClosedRange<Double>]]
+  {
+    guard case .object(let nodes) = try reader.value("rowMaxima") else {
+      throw reader.failure("rowMaxima", "expected an object")
+    }
+    var result: [String: [ClosedRange<Double>]] = [:]
+    for (node, value) in nodes {
+      let failure = reader.failure("rowMaxima.\(node)", "expected [minimum, maximum] of each head")
+      guard case .array(let heads) = value else { throw failure }
+      for head in heads {
+        guard case .array(let pair) = head, pair.count == 2, let low = pair[0].double,
+          let high = pair[1].double, low <= high
+        else { throw failure }
+        result[node, default: []].append(low...high)
+      }
+    }
+    return result
+  }
+
   private static func weights(_ reader: inout JSONReader) throws(InputError)
     -> [String: WeightStatistics]
   {

@@ -27,6 +27,9 @@ public struct Calibration: Equatable, Sendable {
   public private(set) var histograms: [String: [ObservedQuantity: Histogram]]
   /// What rows of the vocabulary gave whether the text has them or not, by the same keys.
   public private(set) var vocabularyRanges: [String: [ObservedQuantity: ClosedRange<Double>]]
+  /// By attention node and head, the largest score of a row: that of the row where it is smallest and
+  /// where it is largest.
+  public private(set) var rowMaxima: [String: [ClosedRange<Double>]]
   /// Of the model's weights, as far as they were at hand; see `statistics(of:columnScale:)`.
   public var weights: [String: WeightStatistics]
   public var textCount: Int
@@ -40,6 +43,7 @@ public struct Calibration: Equatable, Sendable {
     ranges = [:]
     histograms = [:]
     vocabularyRanges = [:]
+    rowMaxima = [:]
     weights = [:]
     textCount = 0
     tokenCount = 0
@@ -77,6 +81,17 @@ public struct Calibration: Equatable, Sendable {
       min(old.lowerBound, range.lowerBound)...max(old.upperBound, range.upperBound)
   }
 
+  /// Widens the row maxima of the heads of `node` to include `maxima`, one range a head.
+  public mutating func include(rowMaxima maxima: [ClosedRange<Double>], node: String) {
+    guard let old = rowMaxima[node], old.count == maxima.count else {
+      rowMaxima[node] = maxima
+      return
+    }
+    rowMaxima[node] = zip(old, maxima).map {
+      min($0.lowerBound, $1.lowerBound)...max($0.upperBound, $1.upperBound)
+    }
+  }
+
   /// Adds a histogram that was read from a file.
   public mutating func include(_ histogram: Histogram, node: String, quantity: ObservedQuantity) {
     histograms[node, default: [:]][quantity, default: Histogram()].merge(histogram)
@@ -101,6 +116,7 @@ public struct Calibration: Equatable, Sendable {
     for (node, quantities) in other.ranges {
       for (quantity, range) in quantities { include(range, node: node, quantity: quantity) }
     }
+    for (node, maxima) in other.rowMaxima { include(rowMaxima: maxima, node: node) }
     for (node, quantities) in other.vocabularyRanges {
       for (quantity, range) in quantities {
         include(vocabulary: range, node: node, quantity: quantity)

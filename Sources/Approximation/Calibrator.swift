@@ -21,11 +21,16 @@ extension Calibration {
     try interpreter.run(
       texts: texts, source: source,
       observe: { node, kind, values in
-        guard let quantity = ObservedQuantity(rawValue: kind.rawValue) else { return }
         guard FloatMatrix.areFinite(values) else {
           failure = failure ?? InputError(source, place: nodes[node].name, "is not finite")
           return
         }
+        if kind == .rowMaxima, case .attention(_, _, _, let settings) = nodes[node].operation {
+          calibration.include(
+            rowMaxima: Calibration.ranges(values, parts: settings.headCount),
+            node: nodes[node].name)
+        }
+        guard let quantity = ObservedQuantity(rawValue: kind.rawValue) else { return }
         calibration.include(values, node: nodes[node].name, quantity: quantity)
       }, progress: progress)
     if let failure { throw failure }
@@ -35,5 +40,14 @@ extension Calibration {
     calibration.seenTokens = Set(texts.joined())
     try calibration.includeVocabulary(interpreter, source: source)
     return calibration
+  }
+
+  /// Smallest and largest of each of `parts` equal parts of `values`, which are not empty.
+  private static func ranges(_ values: [Float], parts: Int) -> [ClosedRange<Double>] {
+    let count = values.count / parts
+    return (0..<parts).map { part in
+      let values = values[part * count..<(part + 1) * count]
+      return Double(values.min() ?? 0)...Double(values.max() ?? 0)
+    }
   }
 }

@@ -54,8 +54,10 @@ extension GroupDealing {
         return words
       case .comparedBits: return comparedBits(function, circuit, mask: mask, maskBits: maskBits)
       case .shiftedMask(let shift): return mask.map { $0 &>> UInt64(shift) }
-      case .topBit: return mask.map { $0 &>> 63 }
-      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .windowBit: return []
+      case .topBit(let bits): return mask.map { $0 &>> UInt64(bits - 1) }
+      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .exponentials, .cells,
+        .windowBit:
+        return []
       }
     }
   }

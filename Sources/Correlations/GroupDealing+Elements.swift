@@ -15,7 +15,8 @@ extension GroupDealing {
   ) throws(InputError) {
     let count = shape.dealtCount(shapeOf(value))
     let components = program.correlationComponents(index)
-    let chunk = max(1, plan.elementWordCount / max(components.count, 1))
+    let wordCount = components.reduce(0) { $0 + $1.words(of: 0..<1).count }
+    let chunk = max(1, plan.elementWordCount / max(wordCount, 1))
     try OrderedChunks.run(lanes: sessions.count, chunks: (count + chunk - 1) / chunk) {
       (lane, part) throws(InputError) -> [[UInt64]] in
       let range = part * chunk..<min((part + 1) * chunk, count)
@@ -119,11 +120,13 @@ extension GroupDealing {
     components.map { component in
       switch component.meaning {
       case .shiftedMask(let shift): parts[0].map { $0 &>> UInt64(shift) }
-      case .topBit: parts[0].map { $0 &>> 63 }
+      case .topBit(let bits): parts[0].map { $0 &>> UInt64(bits - 1) }
       case .maskPower(let power): parts[0].map { raised($0, to: power) }
       case .topBitTimesPower(let power):
         zip(parts[0], parts[1]).map { $1 &* raised($0, to: power) }
-      case .maskProduct, .partProduct, .windowBit, .resultBit, .comparedBits: []
+      case .maskProduct, .partProduct, .exponentials, .cells, .windowBit, .resultBit,
+        .comparedBits:
+        []
       }
     }
   }
@@ -136,8 +139,10 @@ extension GroupDealing {
       case .windowBit(let part):
         mask.map { function.maskPart(part, $0) &* function.windowTopBit($0) }
       case .shiftedMask(let shift): mask.map { $0 &>> UInt64(shift) }
-      case .topBit: mask.map { $0 &>> 63 }
-      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .resultBit, .comparedBits: []
+      case .topBit(let bits): mask.map { $0 &>> UInt64(bits - 1) }
+      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .exponentials, .cells,
+        .resultBit, .comparedBits:
+        []
       }
     }
   }
@@ -158,7 +163,7 @@ extension PiecewiseLinear {
     switch part {
     case 0: 1
     case 1: mask &>> UInt64(shift)
-    default: mask &>> 63
+    default: mask &>> UInt64(openedBits - 1)
     }
   }
 }

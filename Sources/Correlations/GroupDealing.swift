@@ -29,6 +29,13 @@ struct DealtSession<Sink: CorrelationSink>: Sendable {
       .words(at: offset, count: words.count)
     switch layout {
     case .words: for index in words.indices { words[index] &-= other[index] }
+    case .lanes:
+      // The lowest bit of a lane is the first that takes nothing from the one below.
+      let top: UInt64 = 0x8000_8000_8000_8000
+      for index in words.indices {
+        let (a, b) = (words[index], other[index])
+        words[index] = ((a | top) &- (b & ~top)) ^ ((a ^ ~b) & top)
+      }
     case .tiles: for index in words.indices { words[index] ^= other[index] }
     }
   }
@@ -49,8 +56,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
   let sessions: [DealtSession<Sink>]
   let plan: DealingPlan
   let arm: KernelArm
-  /// The node that opens each opened value.
-  private let opener: [ValueID: Int]
+  /// The node that opens each opened value, and how.
+  private let opener: [ValueID: (node: Int, opening: Opening)]
   /// The opened value and shift behind each view.
   private let viewed: [ValueID: (opened: ValueID, shift: Int)]
 
@@ -64,11 +71,11 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
     self.sessions = sessions
     self.plan = plan
     self.arm = arm
-    var opener: [ValueID: Int] = [:]
+    var opener: [ValueID: (Int, Opening)] = [:]
     var viewed: [ValueID: (ValueID, Int)] = [:]
     for (index, node) in program.nodes.enumerated() {
       switch node.operation {
-      case .open: opener[node.outputs.lowerBound] = index
+      case .open(_, let opening): opener[node.outputs.lowerBound] = (index, opening)
       case .view(let x, let shift): viewed[node.outputs.lowerBound] = (x, shift)
       default: break
       }
@@ -114,6 +121,25 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       case .keys: try dealKeys(index, x, function)
       case .bits: try dealBits(index, x, function)
       }
+    case .exponential(let x, let function):
+      let cellDecays = function.cellDecays
+      try dealElements(index, like: x) { range, session in
+        var words: [UInt64] = []
+        words.reserveCapacity(range.count * function.cells.count)
+        for mask in masks(of: x, session).words(in: range) {
+          function.dealt(mask: mask, cellDecays: cellDecays, into: &words)
+        }
+        return [words]
+      }
+    case .coarseSteps(let x, let function):
+      try dealElements(index, like: x) { range, session in
+        var words = [UInt64](repeating: 0, count: range.count * function.wordCount)
+        for (element, mask) in masks(of: x, session).words(in: range).enumerated() {
+          let cell = Int(mask &>> UInt64(function.cells.bits))
+          words[element * function.wordCount + cell / 4] = 1 &<< UInt64(16 * (cell % 4))
+        }
+        return [words]
+      }
     case .input, .open, .truncate, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       break
@@ -126,11 +152,12 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
 
   /// The mask of an opened value in one session.
   func masks(of value: ValueID, _ session: DealtSession<Sink>) -> MaskStreams {
-    guard let node = opener[value] else {
+    guard let (node, opening) = opener[value] else {
       preconditionFailure("value \(value) is not opened, which validation excludes")
     }
     return MaskStreams(
-      share0: session.streams[0].mask(node: node), share1: session.streams[1].mask(node: node))
+      share0: session.streams[0].mask(node: node), share1: session.streams[1].mask(node: node),
+      opening: opening)
   }
 
   /// The mask parts of an opened value (r) or a view (t, h) at elements `range`.
@@ -139,6 +166,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
   {
     guard let view = viewed[value] else { return [masks(of: value, session).words(in: range)] }
     let mask = masks(of: view.opened, session).words(in: range)
-    return [mask.map { $0 &>> UInt64(view.shift) }, mask.map { $0 &>> 63 }]
+    let top = UInt64(program.values[view.opened].ringBits - 1)
+    return [mask.map { $0 &>> UInt64(view.shift) }, mask.map { $0 &>> top }]
   }
 }

@@ -4,16 +4,17 @@ import Program
 import Randomness
 import Rings
 
-/// r = r_0 + r_1 of one opened value in one session, in the dealt layout.
+/// r = r_0 + r_1 modulo 2^bits of one opened value in one session, in the dealt layout.
 struct MaskStreams: Sendable {
   let share0: RandomStream
   let share1: RandomStream
+  let opening: Opening
 
   /// Elements `range`.
   func words(in range: Range<Int>) -> [UInt64] {
     var words = share0.words(at: range.lowerBound, count: range.count)
     let other = share1.words(at: range.lowerBound, count: range.count)
-    for index in words.indices { words[index] &+= other[index] }
+    for index in words.indices { words[index] = opening.reduced(words[index] &+ other[index]) }
     return words
   }
 
@@ -26,7 +27,7 @@ struct MaskStreams: Sendable {
     var other = [UInt64](repeating: 0, count: words.count)
     var span = other.mutableSpan
     share1.fill(&span, rows: rows, columns: columns, rowStride: rowStride)
-    for index in words.indices { words[index] &+= other[index] }
+    for index in words.indices { words[index] = opening.reduced(words[index] &+ other[index]) }
   }
 
   /// Rows `rows` and columns `columns` of the mask as a matrix with rows of `rowStride` elements,

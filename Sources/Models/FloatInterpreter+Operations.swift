@@ -154,6 +154,7 @@ extension FloatInterpreter {
     let count = shape.positionCount
     let square = MatrixView(offset: 0, rowCount: count, columnCount: count, stride: count)
     var scores = [Float](repeating: 0, count: count * count)
+    var rowMaxima: [Float] = []
     for head in 0..<shape.settings.headCount {
       let (view, keyView) = (shape.view(of: head), shape.keyView(of: head))
       MatrixProduct.multiply(
@@ -177,6 +178,7 @@ extension FloatInterpreter {
         }
         if observe != nil { seenScores += scores[allowed] }
         let largest = scores[allowed].max() ?? 0
+        if observe != nil { rowMaxima.append(largest) }
         if observe != nil { seenCentred += scores[allowed].lazy.map { $0 - largest } }
         let sum = softmax(&scores, allowed, largest: largest, name: name)
         if observe != nil, let sum { seenSums.append(Float(sum)) }
@@ -190,6 +192,7 @@ extension FloatInterpreter {
       observe?(.centredScores, seenCentred)
       if !seenSums.isEmpty { observe?(.denominator, seenSums) }
     }
+    if let observe, !rowMaxima.isEmpty { observe(.rowMaxima, rowMaxima) }
   }
 
   /// Replaces the values in `range` by exp(value - largest) divided by the sum of these, or by what

@@ -14,6 +14,8 @@ public enum Observation: String, Sendable, CaseIterable {
   case uncappedScores
   /// attention: the same less the largest score of their head and query position.
   case centredScores
+  /// attention: the largest score of each head and query position, by head.
+  case rowMaxima
   /// attention: sums of exp(centred score), one for each head and query position; not where a
   /// function table replaces the softmax.
   case denominator

@@ -8,6 +8,10 @@ public enum CorrelationKind: String, CaseIterable, Sendable {
   case powers
   /// Masks shifted by truncated bits, and their top bits.
   case shiftedMasks = "shifted masks"
+  /// Exponentials of masks.
+  case exponentials
+  /// Cells in which masks lie.
+  case cells
   /// Top bits of compared windows times mask parts.
   case windowBits = "window bits"
   case comparisonKeys = "comparison keys"
@@ -41,7 +45,7 @@ extension SecureProgram {
         let words = component.wordCount(session)
         sizes[kind, default: .init()].storedByteCount += 8 * words
         switch component.layout {
-        case .words:
+        case .words, .lanes:
           sizes[kind, default: .init()].count += words
           sizes[kind, default: .init()].minimumBitCount += 64 * words
         case .tiles(let planeCount):
@@ -69,6 +73,8 @@ extension CorrelationComponent.Meaning {
     case .maskProduct, .partProduct: .products
     case .maskPower, .topBitTimesPower: .powers
     case .shiftedMask, .topBit: .shiftedMasks
+    case .exponentials: .exponentials
+    case .cells: .cells
     case .windowBit: .windowBits
     case .resultBit: .resultBits
     case .comparedBits: .comparedBits

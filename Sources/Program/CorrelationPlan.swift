@@ -11,8 +11,8 @@ public struct CorrelationComponent: Hashable, Sendable {
   public enum Meaning: Hashable, Sendable {
     /// r >> shift, r the mask of the opened value.
     case shiftedMask(shift: Int)
-    /// r >> 63.
-    case topBit
+    /// r >> (bits - 1), the top bit of a mask of so many bits.
+    case topBit(of: Int)
     /// The product of the operation's static weight or opened operands, applied to the masks.
     case maskProduct
     /// Product of mask part `left` of the first operand and `right` of the second.
@@ -26,6 +26,10 @@ public struct CorrelationComponent: Hashable, Sendable {
     /// For every knot, the mask bit of the comparison's result times mask part `part - 1` (0: the
     /// bit alone).
     case resultBit(part: Int)
+    /// For every cell of the mask, a power of e of the exponent in it (see `Exponential`).
+    case exponentials
+    /// For every cell, whether the mask lies in it (see `CoarseSteps`).
+    case cells
     /// The bits that comparisons by bits take (see `BitComparison`), added modulo 2.
     case comparedBits
   }
@@ -34,6 +38,8 @@ public struct CorrelationComponent: Hashable, Sendable {
   public enum Layout: Hashable, Sendable {
     /// Words one after the other, one element after the other.
     case words(perElement: Int)
+    /// As `words`, each of four numbers that add up modulo 2^16 by themselves.
+    case lanes(perElement: Int)
     /// `BitTiles`: 64 elements in `planeCount` words.
     case tiles(planeCount: Int)
   }
@@ -46,7 +52,7 @@ public struct CorrelationComponent: Hashable, Sendable {
   public func wordCount(_ session: SessionShape) -> Int {
     let count = session.dealtCount(shape)
     return switch layout {
-    case .words(let perElement): count * perElement
+    case .words(let perElement), .lanes(let perElement): count * perElement
     case .tiles(let planeCount): BitTiles.tileCount(elements: count) * planeCount
     }
   }
@@ -54,7 +60,8 @@ public struct CorrelationComponent: Hashable, Sendable {
   /// Words of the elements in `range`; of tiles, all that hold any of them.
   public func words(of range: Range<Int>) -> Range<Int> {
     switch layout {
-    case .words(let perElement): range.lowerBound * perElement..<range.upperBound * perElement
+    case .words(let perElement), .lanes(let perElement):
+      range.lowerBound * perElement..<range.upperBound * perElement
     case .tiles(let planeCount):
       BitTiles.tiles(holding: range).lowerBound * planeCount..<BitTiles.tiles(holding: range)
         .upperBound * planeCount
@@ -79,7 +86,7 @@ extension SecureProgram {
     }
     switch node.operation {
     case .view(let x, let shift):
-      return all([.shiftedMask(shift: shift), .topBit], like: x)
+      return all([.shiftedMask(shift: shift), .topBit(of: values[x].ringBits)], like: x)
     case .linear, .scale, .scores, .mix:
       return all([.maskProduct], like: node.outputs.lowerBound)
     case .multiply(let x, let y):
@@ -94,8 +101,9 @@ extension SecureProgram {
       return all(meanings, like: x)
     case .piecewiseLinear(let x, let function):
       let parts =
-        function.shift > 0
-        ? all([.shiftedMask(shift: function.shift), .topBit], like: x) : []
+        function.isViewed
+        ? all([.shiftedMask(shift: function.shift), .topBit(of: function.openedBits)], like: x)
+        : []
       switch function.comparison {
       case .keys: return all((0..<function.payload).map { .windowBit(part: $0) }, like: x) + parts
       case .bits:
@@ -110,6 +118,18 @@ extension SecureProgram {
           layout: .tiles(planeCount: function.circuit.planeCount(knots: knots)))
         return results + parts + [bits]
       }
+    case .exponential(let x, let function):
+      return [
+        CorrelationComponent(
+          meaning: .exponentials, shape: values[x].shape,
+          layout: .words(perElement: function.cells.count))
+      ]
+    case .coarseSteps(let x, let function):
+      return [
+        CorrelationComponent(
+          meaning: .cells, shape: values[x].shape,
+          layout: .lanes(perElement: function.wordCount))
+      ]
     case .input, .open, .truncate, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       return []

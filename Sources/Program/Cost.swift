@@ -51,8 +51,8 @@ extension SecureProgram {
     for node in nodes where included(node) {
       func count(_ value: ValueID) -> Int { step.elementCount(values[value].shape) }
       switch node.operation {
-      case .open(let x):
-        let words = count(x)
+      case .open(let x, let opening):
+        let words = opening.wordCount(elements: count(x))
         cost.openedWordCount += words
         if words > 0 { busyRounds.insert(rounds[node.outputs.lowerBound]) }
       case .linear(let x, let weight):
@@ -71,8 +71,8 @@ extension SecureProgram {
           cost.openedWordCount += words
           busyRounds.insert(rounds[x] + 1 + round)
         }
-      case .input, .view, .truncate, .scale, .multiply, .polynomial, .combine, .addWeight,
-        .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
+      case .input, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
+        .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
         .firstRow, .meanRow, .output:
         break
       }
@@ -92,7 +92,7 @@ extension SecureProgram {
         cost.storedWordCount[SecureProgram.holder(node: index, component: number)] += count
         cost.seededWordCount += count
       }
-      if case .open(let x) = node.operation {
+      if case .open(let x, _) = node.operation {
         cost.seededWordCount += 2 * session.dealtCount(values[x].shape)
       }
       if case .piecewiseLinear(let x, let function) = node.operation {

@@ -22,6 +22,9 @@ extension Lowering {
     let mostKeys = model.maximumKeyCount(settings)
     let keyCount = Double(mostKeys)
     let (scores, range) = try self.scores(index, query: query, key: key, settings)
+    if case .exponential = form.kernel {
+      return try exponentialAttention(index, scores: scores, range: range, value: value, settings)
+    }
 
     var argument = scores
     var domain = range

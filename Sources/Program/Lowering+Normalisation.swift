@@ -20,6 +20,10 @@ extension Lowering {
       groupCount: settings.groupCount)
     switch form {
     case .exact:
+      if scalesLater(index, settings) {
+        return .unscaled(
+          try unscaledRows(index, x, settings, isCentred: isCentred), pending)
+      }
       let value = try normalise(index, x, settings, isCentred: isCentred)
       return hasLinearReaders(index) ? .normalised(value, pending) : .plain(value)
     case .affine(let factor):
@@ -254,7 +258,7 @@ extension Lowering {
 
   /// Of rows that are nearly zero the root is precise to 2^-9: they stay small beside others, and
   /// models with such rows (reserved tokens, padding) have wide ranges.
-  private static let leastSteps = 0x1p8
+  static let leastSteps = 0x1p8
 
   /// Fractional bits that all readers of node `index` can take without a truncation, where their
   /// weights have the recipe's or those that they need.
@@ -281,7 +285,7 @@ extension Lowering {
     return (least, sufficient)
   }
 
-  private func isRotary(_ index: Int) -> Bool {
+  func isRotary(_ index: Int) -> Bool {
     if case .rotary = model.nodes[index].operation { return true }
     return false
   }

@@ -32,8 +32,12 @@ extension Lowering {
     let most = ringBits(max(bound, uncapped)) - activationBits(key)
     let queryBits =
       settings.bias == nil ? activationBits(query) : min(activationBits(query), max(most, bits))
-    let openedQuery = try builder.open(builder.rescale(query, to: queryBits))
-    let openedKey = try builder.open(truncated(key))
+    let keyBits = min(activationBits(key), key.bits)
+    // Products of shortened operands must be known up to the largest difference of scores.
+    let needed =
+      min(queryBits, query.bits) + keyBits + magnitudeBits(max(bound, uncapped)) + 4
+    let openedQuery = try openShort(query, bits: queryBits, ringBits: needed)
+    let openedKey = try openShort(key, bits: keyBits, ringBits: needed)
     var scores = try builder.emit(
       .scores(
         query: openedQuery.id, key: openedKey.id, heads: settings.headCount,
@@ -49,6 +53,18 @@ extension Lowering {
         biasing(scores, bias, name: name, settings), bits: scores.bits, bound: bound)
     }
     return (scores, range)
+  }
+
+  /// `value` with at most `bits` fractional bits opened modulo 2^`ringBits`: at once where it is
+  /// known so far above the bits that are dropped, else truncated before, which takes a round more.
+  mutating func openShort(_ value: FixedValue, bits: Int, ringBits: Int) throws(InputError)
+    -> MaskedValue
+  {
+    if builder.canOpen(value, bits: bits, ringBits: ringBits) {
+      return try builder.openNarrow(value, bits: bits, ringBits: ringBits)
+    }
+    return try builder.openNarrow(
+      builder.rescale(value, to: min(bits, value.bits)), bits: bits, ringBits: ringBits)
   }
 
   /// What slopes add to scores of up to `keyCount` keys.

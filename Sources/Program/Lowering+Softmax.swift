@@ -17,7 +17,8 @@ extension Lowering {
         .pairDifference(level.id), bits: level.bits, bound: 2 * scores.bound)
       let positive = try builder.piecewise(
         difference, bits: difference.bits, resolution: ReplacementSite.scoreResolution, knots: [0],
-        outputs: [(slopes: [0, 1], intercepts: [0, 0], extraBits: 0, bound: difference.bound)])[0]
+        outputs: [(slopes: [0, 1], intercepts: [0, 0], extraBits: 0, bound: difference.bound)],
+        isLifted: false)[0]
       level = try builder.emit(
         .pairMerge(level.id, positive.id), bits: level.bits, bound: scores.bound)
       width = (width + 1) / 2
@@ -37,6 +38,8 @@ extension Lowering {
     var power: FixedValue
     switch form.kernel {
     case .scaled(let function): power = try scaledPieces(x, function, keyCount: keyCount)
+    case .exponential:
+      throw InputError("lowering", place: builder.label, "exp of scores has a lowering of its own")
     case .piecewise(let function):
       power = try kernel(
         x, function, on: domain, bound: base.kernel,
@@ -198,6 +201,7 @@ extension SoftmaxForm {
         (0...64).reduce(0) { bound, step in
           max(bound, abs(function(domain.upperBound * (1 - Double(step) / 64))))
         } * 1.01
+      case .exponential: 1.01
       }
     return (base, pow(base / 1.01, pow(2, Double(squarings))) * (squarings > 0 ? 1.1 : 1.01))
   }

@@ -54,7 +54,8 @@ public struct LoweredModel: Sendable {
 /// less the mean of its row unless it is centred: what the following layers take into their
 /// weights.
 public struct LoweredNode: Equatable, Sendable {
-  public var value: ValueID
+  /// Nil where no value of the program stands for the node.
+  public var value: ValueID?
   /// The attention scale, which query projections take into their weights; else 1.
   public var factor: Double
   public var isCentred = true
@@ -70,6 +71,10 @@ enum LoweredValue {
   case plain(FixedValue)
   /// Not yet multiplied by gamma: linear layers take what is pending into their weights.
   case normalised(FixedValue, PendingNormalisation)
+  /// Not yet divided by the root of the variance either: linear layers take its rows as they are.
+  case unscaled(UnscaledRows, PendingNormalisation)
+  /// What a linear layer made of unscaled rows.
+  case scaledLater(UnscaledProduct)
 }
 
 /// factor * gamma * (x - mean of x, where it is centred) + beta.
@@ -151,7 +156,7 @@ struct Lowering {
         try normalise(
           index, plain(input), form: normalisation(index), settings, isCentred: true))
     case .linear(let input, let weight, let bias):
-      lowered.append(.plain(try linear(index, input, weight: weight, bias: bias)))
+      lowered.append(try linear(index, input, weight: weight, bias: bias))
     case .attention(let query, let key, let value, let settings):
       let result = try attention(
         index, query: scaledQuery(query, settings), key: plain(key), value: plain(value),
@@ -170,7 +175,14 @@ struct Lowering {
         headCount: headCount, isInterleaved: positions.layout == .pairs,
         fractionalBits: Lowering.rotationBits, frequencies: positions.frequencies,
         magnitude: positions.magnitude)
-      lowered.append(.plain(try rotate(index, plain(input), rotation)))
+      if case .scaledLater(var product) = lowered[input], product.bias == nil {
+        // Turned before they are scaled: the factors need room above a value.
+        product.value = try rotate(index, product.value, rotation, bound: product.value.bound)
+        lowered.append(.scaledLater(product))
+      } else {
+        let bound = try outputBound(index) * queryScale(index)
+        lowered.append(.plain(try rotate(index, plain(input), rotation, bound: bound)))
+      }
     case .multiply(let left, let right):
       lowered.append(.plain(try multiply(index, plain(left), plain(right))))
     case .scale(let input, let factor):
@@ -200,6 +212,7 @@ struct Lowering {
     let nodes = model.nodes.indices
     return lowered.enumerated().map { index, value in
       switch value {
+      case .unscaled, .scaledLater: return LoweredNode(value: nil, factor: 1)
       case .normalised(let value, let pending):
         return LoweredNode(
           value: value.id, factor: pending.scale / pending.factor,
@@ -252,6 +265,14 @@ struct Lowering {
       let result = try materialise(index, cut(value), pending)
       lowered[index] = .plain(result)
       return result
+    case .unscaled(let rows, let pending):
+      let result = try scaled(materialise(index, rows, pending))
+      lowered[index] = .plain(result)
+      return result
+    case .scaledLater(let product):
+      let result = try scaled(product)
+      lowered[index] = .plain(result)
+      return try cut(result)
     }
   }
 
@@ -335,8 +356,12 @@ struct Lowering {
   }
 
   mutating func linear(_ index: Int, _ input: ModelValue, weight: String, bias: String?)
-    throws(InputError) -> FixedValue
+    throws(InputError) -> LoweredValue
   {
+    if case .unscaled(let rows, let pending) = lowered[input] {
+      return .scaledLater(
+        try linear(index, rows, pending, input: input, weight: weight, bias: bias))
+    }
     let node = model.nodes[index]
     let factor = queryScale(index)
     let bound = try outputBound(index) * factor
@@ -383,9 +408,10 @@ struct Lowering {
     let opened = try builder.open(value)
     let product = try builder.emit(
       .linear(opened.id, weight: matrix), bits: value.bits + weightBits, bound: bound)
-    guard let biasSource else { return product }
-    return try addBias(
-      product, name: "\(node.name).bias", source: biasSource, width: node.width)
+    guard let biasSource else { return .plain(product) }
+    return .plain(
+      try addBias(
+        product, name: "\(node.name).bias", source: biasSource, width: node.width))
   }
 
   func isResidual(_ index: Int) -> Bool {
@@ -397,10 +423,9 @@ struct Lowering {
   static let rotationBits = 16
 
   /// Rotary positions: local, but the factors need room above the value.
-  mutating func rotate(_ index: Int, _ value: FixedValue, _ rotation: Rotation)
-    throws(InputError) -> FixedValue
-  {
-    let bound = try outputBound(index) * queryScale(index)
+  mutating func rotate(
+    _ index: Int, _ value: FixedValue, _ rotation: Rotation, bound: Double
+  ) throws(InputError) -> FixedValue {
     var input = value
     if !builder.fits(bits: value.bits + rotation.fractionalBits, bound: 2 * bound) {
       input = try truncated(value)

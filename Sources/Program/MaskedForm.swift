@@ -5,16 +5,17 @@ public struct ViewParts: Sendable {
   public var base: [UInt64]
   public var lift: [UInt64]
 
-  /// The parts of X = x + r shifted right by `shift` bits, |x| < 2^62.
+  /// The parts of X = x + r modulo 2^bits shifted right by `shift` bits, |x| < 2^(bits-2).
   ///
-  /// c = X + 2^62; base = (c >> shift) - (2^62 >> shift); lift = (1 - (c >> 63)) << (64 - shift).
-  public init(opened: [UInt64], shift: Int) {
+  /// c = X + 2^(bits-2); base = (c >> shift) - (2^(bits-2) >> shift); lift = (1 - (c >> (bits-1)))
+  /// << (bits - shift).
+  public init(opened: [UInt64], shift: Int, bits: Int) {
     base = []
     lift = []
     base.reserveCapacity(opened.count)
     lift.reserveCapacity(opened.count)
     for word in opened {
-      let parts = ViewParts.of(word, shift: shift)
+      let parts = ViewParts.of(word, shift: shift, bits: bits)
       base.append(parts.base)
       lift.append(parts.lift)
     }
@@ -22,12 +23,12 @@ public struct ViewParts: Sendable {
 
   /// The same of one word.
   @inlinable
-  public static func of(_ opened: UInt64, shift: Int) -> (base: UInt64, lift: UInt64) {
-    let offset: UInt64 = 1 << 62
-    let shifted = opened &+ offset
+  public static func of(_ opened: UInt64, shift: Int, bits: Int) -> (base: UInt64, lift: UInt64) {
+    let offset: UInt64 = 1 &<< UInt64(bits - 2)
+    let shifted = (opened &+ offset) & (UInt64.max &>> UInt64(64 - bits))
     return (
       (shifted &>> UInt64(shift)) &- (offset &>> UInt64(shift)),
-      (1 &- (shifted &>> 63)) &<< UInt64(64 - shift)
+      (1 &- (shifted &>> UInt64(bits - 1))) &<< UInt64(bits - shift)
     )
   }
 }

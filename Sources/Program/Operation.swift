@@ -9,16 +9,17 @@ public typealias WeightID = Int
 /// One primitive operation on ring values modulo 2^64.
 ///
 /// `open` communicates, and so do comparisons by bits; all others are local, with or without
-/// correlated randomness. A value is *shared* (x = x_0 + x_1), *opened* (X = x + r is public and
-/// r = r_0 + r_1 is dealt) or a *view* of an opened value: shifted right by s bits, it is
-/// y = A - t + B h with public A, B and dealt t = r >> s, h = r >> 63, and equals floor(x / 2^s)
-/// or that plus one for |x| < 2^62.
+/// correlated randomness. A value is *shared* (x = x_0 + x_1 modulo 2^ringBits), *opened* (X = x +
+/// r modulo 2^k is public and r = r_0 + r_1 is dealt) or a *view* of an opened value: shifted right
+/// by s bits, it is y = A - t + B h modulo 2^64 with public A, B and dealt t = r >> s, h = r >> (k -
+/// 1), and equals floor(x / 2^s) or that plus one for |x| < 2^(k-2).
 public enum Operation: Equatable, Sendable {
   /// The client's shares of the input rows.
   case input
-  /// Opens a shared value under a fresh mask: 8 bytes an element each way, one round.
-  case open(ValueID)
-  /// The view of an opened value shifted right by `shift` in 1...62 bits.
+  /// Opens a shared value under a fresh mask, whole or only some of its bits: one round.
+  case open(ValueID, Opening = .whole)
+  /// The view of an opened value shifted right by `shift` bits: at least one where it is opened
+  /// whole.
   case view(ValueID, shift: Int)
   /// The shared value of a view.
   case truncate(ValueID)
@@ -42,6 +43,10 @@ public enum Operation: Equatable, Sendable {
   /// Piecewise linear functions of an opened value; the only other operation that may communicate
   /// (see `PiecewiseLinear`).
   case piecewiseLinear(ValueID, PiecewiseLinear)
+  /// e^(x - top) of an opened value of few bits, from dealt exponentials of its mask.
+  case exponential(ValueID, Exponential)
+  /// Bits [x > bound] of an opened value of few bits, coarse, from dealt cells of its mask.
+  case coarseSteps(ValueID, CoarseSteps)
   /// Sum of coefficient * value, plus a public constant. The first term gives the shape; another
   /// may have fewer columns, each then serving an equal run of the first's columns.
   case combine([Term], constant: UInt64)
@@ -89,6 +94,35 @@ public struct Term: Equatable, Sendable {
   }
 }
 
+/// Which bits of a shared value x an `open` reveals under a mask: y = floor(x / 2^shift), or that
+/// plus one where `shift` is not 0, modulo 2^bits.
+///
+/// Each party shifts its own share and party 0 adds one: the carry that is lost between the shares
+/// is the only error, so that nothing need be opened first to shorten a value.
+public struct Opening: Hashable, Sendable {
+  public var shift: Int
+  /// 2...64; with the shift at most the ring bits of x.
+  public var bits: Int
+
+  public init(shift: Int, bits: Int) {
+    self.shift = shift
+    self.bits = bits
+  }
+
+  /// All 64 bits.
+  public static let whole = Opening(shift: 0, bits: 64)
+
+  /// Bytes in which an element travels.
+  public var byteCount: Int { (bits + 7) / 8 }
+
+  /// Words in which `count` elements travel.
+  public func wordCount(elements count: Int) -> Int { (count * byteCount + 7) / 8 }
+
+  /// `word` modulo 2^bits.
+  @inlinable
+  public func reduced(_ word: UInt64) -> UInt64 { word & (UInt64.max &>> UInt64(64 - bits)) }
+}
+
 /// Which row of a static table `Operation.addWeight` adds to a row of the value.
 public enum WeightRows: Equatable, Sendable {
   /// The weight is a vector, added to every row.
@@ -133,6 +167,10 @@ public struct PiecewiseLinear: Equatable, Sendable {
   public var knots: [Int]
   public var outputs: [Output]
   public var comparison: ComparisonProtocol
+  /// Bits of the opened value.
+  public var openedBits: Int
+  /// Whether y is the opened value in the whole ring, by a view of it, and not modulo 2^openedBits.
+  public var isLifted: Bool
 
   /// One function: `knots.count + 1` pieces.
   public struct Output: Equatable, Sendable {
@@ -149,7 +187,7 @@ public struct PiecewiseLinear: Equatable, Sendable {
 
   public init(
     shift: Int, droppedBits: Int, comparedBits: Int, knots: [Int], outputs: [Output],
-    comparison: ComparisonProtocol = .keys
+    comparison: ComparisonProtocol = .keys, openedBits: Int = 64, isLifted: Bool = false
   ) {
     self.shift = shift
     self.droppedBits = droppedBits
@@ -157,13 +195,21 @@ public struct PiecewiseLinear: Equatable, Sendable {
     self.knots = knots
     self.outputs = outputs
     self.comparison = comparison
+    self.openedBits = openedBits
+    self.isLifted = isLifted
   }
 
   /// Levels of the comparison: all compared bits but the sign.
   public var levels: Int { comparedBits - 1 }
 
   /// Words of payload: the bit and the bit times the mask (or times both mask parts of a view).
-  public var payload: Int { shift == 0 ? 2 : 3 }
+  public var payload: Int { isViewed ? 3 : 2 }
+
+  /// Whether y is a view of the opened value, and not that itself.
+  public var isViewed: Bool { shift > 0 || isLifted }
+
+  /// The outputs are known modulo 2 to this power.
+  public var resultRingBits: Int { isViewed ? 64 : openedBits }
 
   /// Bytes of one key: control word, corrections of each level, leaf correction.
   public var keyByteCount: Int { 8 + levels * (16 + 8 * payload) + 8 * payload }
@@ -195,9 +241,9 @@ extension Operation {
   public var inputs: [ValueID] {
     switch self {
     case .input: []
-    case .open(let x), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
-      .polynomial(let x, _), .piecewiseLinear(let x, _), .addWeight(let x, _, _),
-      .addDistance(let x, _), .rotate(let x, _), .sum(let x, _),
+    case .open(let x, _), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
+      .polynomial(let x, _), .piecewiseLinear(let x, _), .exponential(let x, _),
+      .coarseSteps(let x, _), .addWeight(let x, _, _), .addDistance(let x, _), .rotate(let x, _), .sum(let x, _),
       .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x),
       .firstRow(let x), .meanRow(let x, _), .output(let x):
       [x]
@@ -230,6 +276,8 @@ extension Operation {
     case .multiply: "multiply"
     case .polynomial: "polynomial"
     case .piecewiseLinear: "piecewiseLinear"
+    case .exponential: "exponential"
+    case .coarseSteps: "coarseSteps"
     case .combine: "combine"
     case .addWeight: "addWeight"
     case .addDistance: "addDistance"

@@ -12,6 +12,12 @@ extension ProgramNode {
     func integers(_ values: [Int]) -> JSON { .array(values.map(JSON.integer)) }
     func signed(_ value: UInt64) -> Int { Int(Int64(bitPattern: value)) }
     switch operation {
+    case .open(_, let opening):
+      // Absent where it is the whole word, so that programs keep their digests.
+      if opening != .whole {
+        members["shift"] = .integer(opening.shift)
+        members["bits"] = .integer(opening.bits)
+      }
     case .view(_, let shift): members["shift"] = .integer(shift)
     case .scores(_, _, let heads, let keyHeads, let window):
       members["heads"] = .integer(heads)
@@ -49,7 +55,21 @@ extension ProgramNode {
       members["intercepts"] = .array(function.outputs.map { integers($0.intercepts) })
       members["outputFractionalBits"] = integers(function.outputs.map(\.fractionalBits))
       if function.comparison == .bits { members["comparison"] = "bits" }
-    case .input, .open, .truncate, .linear, .scale, .multiply, .addWeight(_, _, .bias),
+      if function.openedBits != 64 { members["openedBits"] = .integer(function.openedBits) }
+      if function.isLifted { members["lifted"] = true }
+    case .exponential(_, let function):
+      members["cellBits"] = .integer(function.cells.bits)
+      members["openedBits"] = .integer(function.cells.openedBits)
+      members["tops"] = integers(function.tops)
+      members["decays"] = integers(function.decays.map(signed))
+      members["dealtBits"] = .integer(function.dealtBits)
+      members["factorBits"] = .integer(function.factorBits)
+    case .coarseSteps(_, let function):
+      members["cellBits"] = .integer(function.cells.bits)
+      members["openedBits"] = .integer(function.cells.openedBits)
+      members["tops"] = integers(function.tops)
+      members["cells"] = integers(function.bounds)
+    case .input, .truncate, .linear, .scale, .multiply, .addWeight(_, _, .bias),
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .output:
       break
     }
@@ -84,8 +104,17 @@ extension Operation {
     func signed(_ value: Int) -> UInt64 { UInt64(bitPattern: Int64(value)) }
     switch name {
     case "input": self = .input
-    case "open": self = .open(reads[0])
-    case "view": self = .view(reads[0], shift: try reader.integer("shift", in: 1...62))
+    case "open":
+      guard reader.contains("bits") else {
+        self = .open(reads[0])
+        return
+      }
+      self = .open(
+        reads[0],
+        Opening(
+          shift: try reader.integer("shift", in: 0...62),
+          bits: try reader.integer("bits", in: 2...63)))
+    case "view": self = .view(reads[0], shift: try reader.integer("shift", in: 0...62))
     case "truncate": self = .truncate(reads[0])
     case "linear": self = .linear(reads[0], weight: try reader.integer("weight"))
     case "scale": self = .scale(reads[0], weight: try reader.integer("weight"))
@@ -114,6 +143,20 @@ extension Operation {
       self = .polynomial(
         reads[0], coefficients: try reader.integerRows("coefficients").map { $0.map(signed) })
     case "piecewiseLinear": self = .piecewiseLinear(reads[0], try PiecewiseLinear(&reader))
+    case "exponential":
+      self = .exponential(
+        reads[0],
+        Exponential(
+          cells: try MaskCells(&reader), tops: try reader.integers("tops"),
+          decays: try reader.integers("decays").map(signed),
+          dealtBits: try reader.integer("dealtBits", in: 1...48),
+          factorBits: try reader.integer("factorBits", in: 1...30)))
+    case "coarseSteps":
+      self = .coarseSteps(
+        reads[0],
+        CoarseSteps(
+          cells: try MaskCells(&reader), tops: try reader.integers("tops"),
+          bounds: try reader.integers("cells")))
     case "combine":
       let coefficients = try reader.integers("coefficients")
       guard coefficients.count == reads.count else {
@@ -182,6 +225,17 @@ extension PiecewiseLinear {
       knots: try reader.integers("knots"),
       outputs: zip(zip(slopes, intercepts), bits).map {
         Output(slopes: $0.0, intercepts: $0.1, fractionalBits: $1)
-      }, comparison: comparison)
+      }, comparison: comparison,
+      openedBits: try reader.contains("openedBits")
+        ? reader.integer("openedBits", in: 2...63) : 64,
+      isLifted: reader.contains("lifted") ? try reader.bool("lifted") : false)
+  }
+}
+
+extension MaskCells {
+  init(_ reader: inout JSONReader) throws(InputError) {
+    self.init(
+      openedBits: try reader.integer("openedBits", in: 2...30),
+      bits: try reader.integer("cellBits", in: 1...29))
   }
 }

@@ -29,7 +29,7 @@ package struct ProgramBuilder {
   package var label = ""
   /// How comparisons are made, where that pays.
   package var comparison = ComparisonProtocol.keys
-  private var openings: [ValueID: ValueID] = [:]
+  private var openings: [ValueID: [Opening: ValueID]] = [:]
   private var views: [[Int]: ValueID] = [:]
   private var weightIDs: [String: WeightID] = [:]
 
@@ -55,9 +55,16 @@ package struct ProgramBuilder {
     } catch {
       throw InputError("lowering", place: label, error.cause)
     }
+    let ringBits: Int
+    do throws(ShapeError) {
+      ringBits = try program.inferRingBits(operation)
+    } catch {
+      throw InputError("lowering", place: label, error.cause)
+    }
     let first = program.values.count
     for (shape, bits) in zip(shapes, bits) {
-      program.values.append(ProgramValue(shape: shape.0, form: shape.1, fractionalBits: bits))
+      program.values.append(
+        ProgramValue(shape: shape.0, form: shape.1, fractionalBits: bits, ringBits: ringBits))
     }
     program.nodes.append(
       ProgramNode(operation: operation, outputs: first..<program.values.count, label: label))
@@ -68,7 +75,22 @@ package struct ProgramBuilder {
     -> FixedValue
   {
     try check(bits: bits, bound: bound)
-    return FixedValue(id: try emit(operation, bits: [bits])[0], bits: bits, bound: bound)
+    let value = FixedValue(id: try emit(operation, bits: [bits])[0], bits: bits, bound: bound)
+    guard fits(bits: bits, bound: bound, ringBits: ringBits(value)) else {
+      throw InputError(
+        "lowering", place: label,
+        "a value up to \(bound) with \(bits) fractional bits does not fit \(ringBits(value)) bits",
+        hint: "lower the recipe's headroom or fractionalBits")
+    }
+    return value
+  }
+
+  /// `value` is known modulo 2 to this power.
+  package func ringBits(_ value: FixedValue) -> Int { program.values[value.id].ringBits }
+
+  /// Whether a value stays below 2^(ringBits-2), where views of it are right.
+  package func fits(bits: Int, bound: Double, ringBits: Int) -> Bool {
+    bound * pow(2, Double(bits)) < pow(2, Double(ringBits - 2))
   }
 
   /// Refuses a value that could leave (-2^62, 2^62).
@@ -87,26 +109,69 @@ package struct ProgramBuilder {
 
   // MARK: Openings and scales
 
-  /// The opening of `value`; a value is opened once however many operations read it.
+  /// Bits that an opening has beyond those that a value up to its bound needs: what leaves the
+  /// calibrated range a little is still right.
+  static let spareBits = 2
+
+  /// The opening of all bits of `value`; a value is opened once however many operations read it.
   package mutating func open(_ value: FixedValue) throws(InputError) -> MaskedValue {
-    if let id = openings[value.id] {
-      return MaskedValue(id: id, bits: value.bits)
-    }
-    let id = try emit(.open(value.id), bits: [value.bits])[0]
-    openings[value.id] = id
-    return MaskedValue(id: id, bits: value.bits)
+    try opening(value, Opening(shift: 0, bits: ringBits(value)))
   }
 
-  /// `value` opened and seen with `bits` fractional bits: the opening itself where it has no more.
-  package mutating func open(_ value: FixedValue, bits: Int) throws(InputError) -> MaskedValue {
-    let opened = try open(value)
-    let shift = value.bits - bits
-    guard shift > 0 else { return opened }
-    let key = [opened.id, shift]
-    if let id = views[key] { return MaskedValue(id: id, bits: bits) }
-    let id = try emit(.view(opened.id, shift: shift), bits: [bits])[0]
-    views[key] = id
+  private mutating func opening(_ value: FixedValue, _ opening: Opening) throws(InputError)
+    -> MaskedValue
+  {
+    let bits = value.bits - opening.shift
+    if let id = openings[value.id]?[opening] { return MaskedValue(id: id, bits: bits) }
+    let id = try emit(.open(value.id, opening), bits: [bits])[0]
+    openings[value.id, default: [:]][opening] = id
     return MaskedValue(id: id, bits: bits)
+  }
+
+  /// `value` opened and seen with `bits` fractional bits in the whole ring: as it is where it has no
+  /// more and is whole, else a view of an opening of as many bits as it needs.
+  package mutating func open(_ value: FixedValue, bits: Int) throws(InputError) -> MaskedValue {
+    let shift = value.bits - bits
+    if shift <= 0, ringBits(value) == 64 { return try open(value) }
+    let opened: MaskedValue
+    if let whole = openings[value.id]?[.whole] {
+      opened = MaskedValue(id: whole, bits: value.bits)
+    } else {
+      opened = try openNarrow(value, bits: bits, ringBits: bits + magnitudeBits(value.bound) + 2)
+    }
+    let rest = opened.bits - bits
+    guard rest > 0 || program.values[opened.id].ringBits < 64 else { return opened }
+    let key = [opened.id, max(rest, 0)]
+    let seen = opened.bits - max(rest, 0)
+    if let id = views[key] { return MaskedValue(id: id, bits: seen) }
+    let id = try emit(.view(opened.id, shift: max(rest, 0)), bits: [seen])[0]
+    views[key] = id
+    return MaskedValue(id: id, bits: seen)
+  }
+
+  /// `value` opened with at most `bits` fractional bits modulo 2^`ringBits` or somewhat more, for
+  /// operations that need no more of the ring.
+  ///
+  /// - Throws: `InputError` where the value has not so many: see `canOpen`.
+  package mutating func openNarrow(_ value: FixedValue, bits: Int, ringBits needed: Int)
+    throws(InputError) -> MaskedValue
+  {
+    let shift = max(value.bits - bits, 0)
+    let available = ringBits(value) - shift
+    guard needed <= available else {
+      throw InputError(
+        "lowering", place: label,
+        "\(needed) bits are needed of a value that has \(available) above the \(shift) dropped",
+        hint: "lower the recipe's headroom or fractionalBits")
+    }
+    // Whole bytes travel.
+    let wanted = (max(needed, 2) + Self.spareBits + 7) / 8 * 8
+    return try opening(value, Opening(shift: shift, bits: min(wanted, available)))
+  }
+
+  /// Whether `value` shortened to `bits` fractional bits is known modulo 2^`ringBits`.
+  package func canOpen(_ value: FixedValue, bits: Int, ringBits needed: Int) -> Bool {
+    needed <= ringBits(value) - max(value.bits - bits, 0)
   }
 
   /// `value` with `bits` fractional bits: shifted up locally, or truncated (one round).
@@ -160,20 +225,32 @@ package struct ProgramBuilder {
   ///
   /// Values below `resolution` from a knot may fall on its other side. `bits` are the fractional
   /// bits of the (truncated) argument on which slopes act; slopes must be multiples of
-  /// 2^-extraBits of each output, whose scale is bits + extraBits.
+  /// 2^-extraBits of each output, whose scale is bits + extraBits. Unless the argument is lifted the
+  /// outputs are known no further than what is opened of it.
   package mutating func piecewise(
     _ value: FixedValue, bits: Int, resolution: Double, knots: [Double],
-    outputs: [(slopes: [Double], intercepts: [Double], extraBits: Int, bound: Double)]
+    outputs: [(slopes: [Double], intercepts: [Double], extraBits: Int, bound: Double)],
+    isLifted: Bool = true
   ) throws(InputError) -> [FixedValue] {
     let shift = max(value.bits - bits, 0)
     let argumentBits = value.bits - shift
-    let reach = value.bound + knots.reduce(0) { max($0, abs($1)) }
-    let scale = pow(2, Double(value.bits))
-    let dropped = max(0, value.bits + Int(log2(resolution).rounded(.down)))
-    let top = Int(log2(reach * scale).rounded(.up))
-    guard top < 63 else { throw InputError("lowering", place: label, "\(reach) leaves the ring") }
+    let reach = max(value.bound + knots.reduce(0) { max($0, abs($1)) }, 0x1p-40)
+    let scale = pow(2, Double(argumentBits))
+    let dropped = max(0, argumentBits + Int(log2(resolution).rounded(.down)))
+    let top = max(Int(log2(reach * scale).rounded(.up)), 1)
+    guard top < 62 else {
+      throw InputError(
+        "lowering", place: label, "values up to \(reach) with \(argumentBits) fractional bits "
+          + "leave no room in the ring", hint: "lower the recipe's fractionalBits")
+    }
+    let opened: MaskedValue
+    if shift == 0, ringBits(value) == 64 {
+      opened = try open(value)
+    } else {
+      opened = try openNarrow(value, bits: argumentBits, ringBits: top + 2)
+    }
     let function = PiecewiseLinear(
-      shift: shift, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
+      shift: 0, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
       knots: knots.map { Int(($0 * scale).rounded()) },
       outputs: outputs.map { output in
         let outputBits = argumentBits + output.extraBits
@@ -181,9 +258,9 @@ package struct ProgramBuilder {
           slopes: output.slopes.map { Int(($0 * pow(2, Double(output.extraBits))).rounded()) },
           intercepts: output.intercepts.map { Int(($0 * pow(2, Double(outputBits))).rounded()) },
           fractionalBits: outputBits)
-      })
+      }, openedBits: program.values[opened.id].ringBits,
+      isLifted: isLifted && program.values[opened.id].ringBits < 64)
     for output in outputs { try check(bits: argumentBits + output.extraBits, bound: output.bound) }
-    let opened = try open(value)
     let ids = try emit(
       .piecewiseLinear(opened.id, function), bits: function.outputs.map(\.fractionalBits))
     return zip(ids, outputs).map {

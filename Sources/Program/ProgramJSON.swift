@@ -101,6 +101,8 @@ extension ProgramValue {
       members["form"] = "view"
       members["shift"] = .integer(shift)
     }
+    // Absent where 64, so that programs keep their digests.
+    if ringBits != 64 { members["ringBits"] = .integer(ringBits) }
     return .object(members)
   }
 
@@ -139,11 +141,13 @@ extension ProgramValue {
     switch formName {
     case "shared": form = .shared
     case "opened": form = .opened
-    case "view": form = .view(shift: try reader.integer("shift", in: 1...62))
+    case "view": form = .view(shift: try reader.integer("shift", in: 0...62))
     default: throw reader.failure("form", "unknown form \"\(formName)\"")
     }
+    let ringBits =
+      try reader.contains("ringBits") ? reader.integer("ringBits", in: 2...63) : 64
     try reader.finish()
-    self.init(shape: ValueShape(rows, columns), form: form, fractionalBits: bits)
+    self.init(shape: ValueShape(rows, columns), form: form, fractionalBits: bits, ringBits: ringBits)
   }
 }
 

@@ -17,8 +17,10 @@ extension SecureProgram {
           case .opened: "opened"
           case .view(let shift): "view>>\(shift)"
           }
+        let ring = value.ringBits == 64 ? "" : " mod 2^\(value.ringBits)"
         notes =
-          "round \(rounds[first]) \(value.shape) \(form) f\(value.fractionalBits)  \(node.label)"
+          "round \(rounds[first]) \(value.shape) \(form) f\(value.fractionalBits)\(ring) "
+          + " \(node.label)"
       }
       result.append("\(left)\(text(node.operation))  # \(notes)")
     }
@@ -29,6 +31,9 @@ extension SecureProgram {
     let reads = operation.inputs.map { "v\($0)" }.joined(separator: ", ")
     let name = operation.name
     switch operation {
+    case .open(_, let opening):
+      let bits = opening == .whole ? "" : " >> \(opening.shift), \(opening.bits) bits"
+      return "\(name) \(reads)\(bits)"
     case .view(_, let shift): return "\(name) \(reads) >> \(shift)"
     case .linear(_, let weight), .scale(_, let weight):
       return "\(name) \(reads), \(weights[weight].name)"
@@ -44,6 +49,12 @@ extension SecureProgram {
       return "\(name) \(reads), \(function.knots.count) knots, \(function.comparedBits) bits from "
         + "\(function.droppedBits), shift \(function.shift)"
         + (function.comparison == .bits ? ", by bits" : "")
+    case .exponential(_, let function):
+      return "\(name) \(reads), \(function.cells.count) cells of "
+        + "\(function.cells.bits) bits"
+    case .coarseSteps(_, let function):
+      return "\(name) \(reads), \(function.bounds.count) steps, \(function.cells.count) cells of "
+        + "\(function.cells.bits) bits"
     case .combine(let terms, let constant):
       var parts = terms.map { "\(Int64(bitPattern: $0.coefficient)) v\($0.value)" }
       if constant != 0 { parts.append("\(Int64(bitPattern: constant))") }
@@ -56,7 +67,7 @@ extension SecureProgram {
     case .sum(_, let runs): return "\(name) \(reads), \(runs) runs"
     case .meanRow(_, let bits): return "\(name) \(reads), \(bits) bits"
     case .input: return name
-    case .open, .truncate, .multiply, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
+    case .truncate, .multiply, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
       .firstRow, .output:
       return "\(name) \(reads)"
     }

@@ -15,11 +15,14 @@ public struct ProgramValue: Hashable, Sendable {
   public var form: ValueForm
   /// The real value is the ring element (two's complement) divided by 2^fractionalBits.
   public var fractionalBits: Int
+  /// The value is known modulo 2^ringBits; higher bits of its words mean nothing.
+  public var ringBits: Int
 
-  public init(shape: ValueShape, form: ValueForm, fractionalBits: Int) {
+  public init(shape: ValueShape, form: ValueForm, fractionalBits: Int, ringBits: Int = 64) {
     self.shape = shape
     self.form = form
     self.fractionalBits = fractionalBits
+    self.ringBits = ringBits
   }
 }
 

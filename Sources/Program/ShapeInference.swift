@@ -41,6 +41,15 @@ extension SecureProgram {
       try need(weights.indices.contains(id), "unknown weight \(id)")
       return weights[id]
     }
+    func need(_ cells: MaskCells, tops: [Int], of x: ValueID) throws(ShapeError) {
+      let bits = values[x].ringBits
+      try need(
+        bits == cells.openedBits && cells.bits < bits && cells.count <= 1 << 10,
+        "value \(x) has \(bits) bits, not \(cells.openedBits) in at most 1,024 cells")
+      try need(
+        cells.check(tops: tops, runCount: values[x].shape.columns.runCount),
+        "\(tops.count) tops do not fit \(values[x].shape)")
+    }
     func width(_ shape: ValueShape) throws(ShapeError) -> Int {
       guard let width = shape.width else { throw ShapeError(cause: "expected a fixed width") }
       return width
@@ -52,10 +61,18 @@ extension SecureProgram {
       guard let first = values.first else { throw ShapeError(cause: "no value for the input") }
       try need((first.shape.width ?? 0) > 0 && first.shape.rows == .step, "input must be rows")
       return [(first.shape, .shared)]
-    case .open(let x): return [(try shared(x), .opened)]
+    case .open(let x, let opening):
+      try need(
+        (0...62).contains(opening.shift) && (2...64).contains(opening.bits),
+        "\(opening.bits) bits above bit \(opening.shift) are not within a word")
+      return [(try shared(x), .opened)]
     case .view(let x, let shift):
-      try need((1...62).contains(shift), "shift \(shift) is outside 1...62")
-      return [(try opened(x), .view(shift: shift))]
+      let shape = try opened(x)
+      let bits = values[x].ringBits
+      let least = bits == 64 ? 1 : 0
+      try need(
+        shift >= least && shift <= bits - 2, "shift \(shift) is outside \(least)...\(bits - 2)")
+      return [(shape, .view(shift: shift))]
     case .truncate(let x):
       let shape = try masked(x)
       try need(values[x].form != .opened, "value \(x) is not a view")
@@ -110,10 +127,17 @@ extension SecureProgram {
       return coefficients.map { _ in (shape, .shared) }
     case .piecewiseLinear(let x, let function):
       let shape = try opened(x)
-      try need((0...62).contains(function.shift), "shift \(function.shift) is outside 0...62")
+      let bits = values[x].ringBits
+      try need(
+        function.openedBits == bits, "value \(x) has \(bits) bits, not \(function.openedBits)")
+      try need(!function.isLifted || bits < 64, "value \(x) is opened whole")
+      try need(
+        (0...bits - 2).contains(function.shift),
+        "shift \(function.shift) is outside 0...\(bits - 2)")
       try need(
         function.droppedBits >= 0 && (2...64).contains(function.comparedBits)
-          && function.droppedBits + function.comparedBits <= 64, "compared bits outside the ring")
+          && function.droppedBits + function.comparedBits <= bits,
+        "compared bits outside the ring")
       try need(
         !function.knots.isEmpty
           && zip(function.knots, function.knots.dropFirst()).allSatisfy { $0 < $1 },
@@ -125,6 +149,25 @@ extension SecureProgram {
             && output.intercepts.count == output.slopes.count, "one slope and intercept a piece")
       }
       return function.outputs.map { _ in (shape, .shared) }
+    case .exponential(let x, let function):
+      let shape = try opened(x)
+      try need(function.cells, tops: function.tops, of: x)
+      try need(
+        function.decays.count == function.cells.openedBits
+          && zip(function.decays, function.decays.dropFirst()).allSatisfy { $0 >= $1 }
+          && (function.decays.first ?? 0) <= 1 << 62
+          // Dealt words are at most 2^dealtBits over the decay of a cell.
+          && function.decays[function.cells.bits] >= 1 << UInt64(function.dealtBits),
+        "decays must fall from at most 2^62")
+      return [(shape, .shared)]
+    case .coarseSteps(let x, let function):
+      let shape = try opened(x)
+      try need(function.cells, tops: function.tops, of: x)
+      try need(
+        !function.bounds.isEmpty && function.bounds.allSatisfy { (1..<function.cells.count).contains($0) }
+          && zip(function.bounds, function.bounds.dropFirst()).allSatisfy { $0 < $1 },
+        "bounds must ascend within the cells")
+      return function.bounds.map { _ in (shape, .shared) }
     case .combine(let terms, _):
       guard let first = terms.first else { throw ShapeError(cause: "no term") }
       let shape = try shared(first.value)
@@ -273,6 +316,16 @@ extension SecureProgram {
         for (value, expected) in zip(node.outputs, inferred)
         where values[value].shape != expected.0 || values[value].form != expected.1 {
           throw ShapeError(cause: "value \(value) must be \(expected.1) \(expected.0)")
+        }
+        let ringBits = try inferRingBits(node.operation)
+        for value in node.outputs where values[value].ringBits != ringBits {
+          throw ShapeError(
+            cause: "value \(value) must have \(ringBits) ring bits, not \(values[value].ringBits)")
+        }
+        if case .exponential(_, let function) = node.operation,
+          values[node.outputs.lowerBound].fractionalBits != function.fractionalBits
+        {
+          throw ShapeError(cause: "the result has \(function.fractionalBits) fractional bits")
         }
         if case .piecewiseLinear(_, let function) = node.operation {
           for (value, output) in zip(node.outputs, function.outputs)

@@ -13,7 +13,11 @@ public final class LocalParties: Sendable {
   /// Starts both parties on the bundles in `shares` and the batch in `correlations`.
   ///
   /// Ledgers are `ledger0` and `ledger1` in `shares`.
-  public init(shares: String, correlations: String) throws(InputError) {
+  ///
+  /// - Parameter observe: Is told what every step opens, as party 0 sees it.
+  public init(shares: String, correlations: String, observe: OpeningObserver? = nil)
+    throws(InputError)
+  {
     // Ports are found by binding and freeing them: each service must know the other's.
     var addresses: [Address] = []
     for _ in 0..<2 {
@@ -25,7 +29,8 @@ public final class LocalParties: Sendable {
     for party in 0..<2 {
       let provider = try BundleProvider(
         party: party, bundlePath: "\(shares)/party\(party).bundle",
-        correlationFolder: "\(correlations)/party\(party)")
+        correlationFolder: "\(correlations)/party\(party)",
+        observe: party == 0 ? observe : nil)
       let service = try PartyService(
         identity: provider.identity,
         configuration: PartyConfiguration(

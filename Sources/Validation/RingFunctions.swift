@@ -5,13 +5,14 @@ import Program
 /// Plaintext results of operations on opened values, with the masks that opened them.
 enum RingFunctions {
   /// The words shifted right by `shift` as a view of them does it: rounded down, or that plus one.
-  static func view(_ words: [UInt64], mask: [UInt64], shift: Int) -> [UInt64] {
+  static func view(_ words: [UInt64], mask: [UInt64], shift: Int, bits: Int) -> [UInt64] {
     precondition(words.count == mask.count, "every word is opened under a mask")
     var result = words
     for index in result.indices {
       let r = mask[index]
-      let parts = ViewParts.of(words[index] &+ r, shift: shift)
-      result[index] = parts.base &- (r &>> UInt64(shift)) &+ (r &>> 63) &* parts.lift
+      let parts = ViewParts.of(words[index] &+ r, shift: shift, bits: bits)
+      result[index] =
+        parts.base &- (r &>> UInt64(shift)) &+ (r &>> UInt64(bits - 1)) &* parts.lift
     }
     return result
   }
@@ -37,7 +38,8 @@ enum RingFunctions {
   {
     precondition(words.count == mask.count, "every word is opened under a mask")
     let arguments =
-      function.shift == 0 ? words : view(words, mask: mask, shift: function.shift)
+      function.isViewed
+      ? view(words, mask: mask, shift: function.shift, bits: function.openedBits) : words
     var results = function.outputs.indices.map { output in
       let last = function.lastPiece(output)
       return arguments.map { last.slope &* $0 &+ last.intercept }
@@ -66,5 +68,62 @@ enum RingFunctions {
       }
     }
     return results
+  }
+
+  /// What an `open` reveals of the words, without its mask: floor(x / 2^shift), or that plus one, as
+  /// signed numbers of `opening.bits` bits.
+  ///
+  /// The one is the carry between the low bits of two parties' shares. It is that of the shares
+  /// whose low bits `shares` begin with, or where `opened` has a public word that under the mask fits
+  /// x with the other carry, of the parties that revealed it.
+  static func opened(
+    _ words: [UInt64], ringBits: Int, _ opening: Opening, shares: [UInt64], mask: [UInt64],
+    opened: [UInt64]?
+  ) -> [UInt64] {
+    let ring = UInt64.max &>> UInt64(64 - ringBits)
+    let shift = UInt64(opening.shift)
+    return words.indices.map { index in
+      let word = words[index] & ring
+      guard shift > 0 else { return signed(word, bits: opening.bits) }
+      let low = word & (1 &<< shift &- 1)
+      var result = word &>> shift
+      if let opened {
+        let seen = opening.reduced(opened[index] &- mask[index])
+        if seen == opening.reduced(result &+ 1) { result &+= 1 }
+      } else if shares[index] &>> (64 &- shift) <= low {
+        result &+= 1
+      }
+      return signed(result, bits: opening.bits)
+    }
+  }
+
+  /// `word` modulo 2^bits as a signed number.
+  static func signed(_ word: UInt64, bits: Int) -> UInt64 {
+    let unused = UInt64(64 - bits)
+    return UInt64(bitPattern: Int64(bitPattern: word &<< unused) &>> Int64(unused))
+  }
+
+  /// The exponentials of opened words, as two parties compute them together.
+  static func exponential(
+    _ function: Exponential, _ words: [UInt64], mask: [UInt64],
+    places: [(cell: Int, offset: UInt64)]
+  ) -> [UInt64] {
+    let cellDecays = function.cellDecays
+    return words.indices.map { index in
+      function.dealt(mask: mask[index], cell: places[index].cell, cellDecays: cellDecays)
+        &* function.factor(places[index].offset)
+    }
+  }
+
+  /// The bits of opened words for each bound.
+  static func coarseSteps(
+    _ function: CoarseSteps, mask: [UInt64], places: [(cell: Int, offset: UInt64)]
+  ) -> [[UInt64]] {
+    function.bounds.map { bound in
+      zip(mask, places).map { mask, place in
+        let cell = Int(function.cells.reduced(mask) &>> UInt64(function.cells.bits))
+        return function.isReached(bound, cell: place.cell, maskCell: cell) ? 1 : 0
+      }
+    }
   }
 }

@@ -6,9 +6,11 @@ public import Sharing
 
 /// Evaluates a program on plaintext ring elements, with the masks of a session.
 ///
-/// Masks matter in two places only: the possible +1 of a truncation, and on which side of a knot
-/// a value within the dropped bits falls. Everything else is plain arithmetic modulo 2^64, which
-/// makes this interpreter independent of correlations and protocols.
+/// Masks matter in few places only: the possible +1 of a truncation, on which side of a knot or a
+/// bound a value within the dropped bits falls, and the rounding of an exponential. Everything else is
+/// plain arithmetic, which makes this interpreter independent of correlations and protocols. The +1
+/// of an opening that drops bits comes from the parties' shares, which are not here: it is drawn, or
+/// taken from what two parties opened.
 ///
 /// A copy shares the weights and has a key cache of its own.
 public struct RingSimulator: Sendable {
@@ -20,10 +22,13 @@ public struct RingSimulator: Sendable {
   private let streams: [SessionStreams]
   /// The node that reads each value last, and the one that opens each opened value.
   private let lastUses: [Int]
-  private let openers: [ValueID: Int]
+  private let openers: [ValueID: (node: Int, opening: Opening)]
   private let cached: Set<ValueID>
   private let oneHotValue: ValueID?
   private var keyCaches: [ValueID: [UInt64]] = [:]
+  /// The public words that two parties opened at a node in the step that is evaluated next, where
+  /// their output is to be repeated bit for bit.
+  public var opened: [Int: [UInt64]] = [:]
 
   /// `weights` in the order of `program.weights`, `streams` those of party 0 and party 1.
   ///
@@ -33,12 +38,12 @@ public struct RingSimulator: Sendable {
     self.weights = weights
     self.streams = streams
     var lastUses = [Int](repeating: -1, count: program.values.count)
-    var openers: [ValueID: Int] = [:]
+    var openers: [ValueID: (node: Int, opening: Opening)] = [:]
     var oneHotValue: ValueID?
     for (index, node) in program.nodes.enumerated() {
       for value in node.operation.inputs { lastUses[value] = index }
-      guard case .open(let x) = node.operation else { continue }
-      openers[node.outputs.lowerBound] = index
+      guard case .open(let x, let opening) = node.operation else { continue }
+      openers[node.outputs.lowerBound] = (index, opening)
       if x == 0, program.clientInput == .oneHot { oneHotValue = node.outputs.lowerBound }
     }
     self.lastUses = lastUses
@@ -69,7 +74,7 @@ public struct RingSimulator: Sendable {
     /// The mask of an opened value, made when it is first asked for: most are never needed.
     func mask(_ value: ValueID) -> [UInt64] {
       if let mask = masks[value] { return mask }
-      let mask = openers[value].map { self.mask(node: $0, step.dealtRanges(shape(value))) } ?? []
+      let mask = openers[value].map { self.mask($0, step.dealtRanges(shape(value))) } ?? []
       masks[value] = mask
       return mask
     }
@@ -77,11 +82,21 @@ public struct RingSimulator: Sendable {
       let first = node.outputs.lowerBound
       switch node.operation {
       case .input: values[first] = input
-      case .open(let x):
-        values[first] = values[x]
-        if cached.contains(first) { keyCaches[first, default: []] += values[x] }
+      case .open(let x, let opening):
+        if opening == .whole {
+          values[first] = values[x]
+        } else {
+          let seen = opening.shift > 0 ? opened[index] : nil
+          values[first] = RingFunctions.opened(
+            values[x], ringBits: program.values[x].ringBits, opening,
+            shares: opening.shift > 0 && seen == nil
+              ? streams[0].mask(node: index).words(in: step.dealtRanges(shape(x))) : [],
+            mask: seen == nil ? [] : mask(first), opened: seen)
+        }
+        if cached.contains(first) { keyCaches[first, default: []] += values[first] }
       case .view(let x, let shift):
-        values[first] = RingFunctions.view(values[x], mask: mask(x), shift: shift)
+        values[first] = RingFunctions.view(
+          values[x], mask: mask(x), shift: shift, bits: program.values[x].ringBits)
       case .truncate(let x): values[first] = values[x]
       case .linear(let x, let id):
         values[first] =
@@ -110,6 +125,18 @@ public struct RingSimulator: Sendable {
       case .piecewiseLinear(let x, let function):
         let results = RingFunctions.piecewise(function, values[x], mask: mask(x))
         for (output, result) in zip(node.outputs, results) { values[output] = result }
+      case .exponential(let x, let function):
+        let mask = mask(x)
+        values[first] = RingFunctions.exponential(
+          function, values[x], mask: mask,
+          places: step.cellPlaces(
+            sum(values[x], mask), shape(x), function.cells, tops: function.tops))
+      case .coarseSteps(let x, let function):
+        let mask = mask(x)
+        let places = step.cellPlaces(
+          sum(values[x], mask), shape(x), function.cells, tops: function.tops)
+        let results = RingFunctions.coarseSteps(function, mask: mask, places: places)
+        for (output, result) in zip(node.outputs, results) { values[output] = result }
       case .combine(let terms, let constant):
         values[first] = step.combine(
           terms.map { (values[$0.value], shape($0.value), $0.coefficient) }, constant: constant)
@@ -133,7 +160,11 @@ public struct RingSimulator: Sendable {
       }
       if let observe {
         for value in node.outputs where program.values[value].form == .shared {
-          observe(value, values[value])
+          let bits = program.values[value].ringBits
+          observe(
+            value,
+            bits == 64
+              ? values[value] : values[value].map { RingFunctions.signed($0, bits: bits) })
         }
       }
       for value in node.operation.inputs where lastUses[value] == index {
@@ -141,14 +172,21 @@ public struct RingSimulator: Sendable {
         masks[value] = nil
       }
     }
+    opened = [:]
     return output
   }
 
-  private func mask(node: Int, _ ranges: [Range<Int>]) -> [UInt64] {
-    var words = streams[0].mask(node: node).words(in: ranges)
-    let other = streams[1].mask(node: node).words(in: ranges)
-    for index in words.indices { words[index] &+= other[index] }
+  private func mask(_ opener: (node: Int, opening: Opening), _ ranges: [Range<Int>]) -> [UInt64] {
+    var words = streams[0].mask(node: opener.node).words(in: ranges)
+    let other = streams[1].mask(node: opener.node).words(in: ranges)
+    for index in words.indices {
+      words[index] = opener.opening.reduced(words[index] &+ other[index])
+    }
     return words
+  }
+
+  private func sum(_ left: [UInt64], _ right: [UInt64]) -> [UInt64] {
+    left.indices.map { left[$0] &+ right[$0] }
   }
 }
 

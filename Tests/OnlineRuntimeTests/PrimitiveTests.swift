@@ -61,6 +61,7 @@ struct PrimitiveTests {
     var simulated: [[UInt64]] = []
     var row = 0
     for (index, (words, count)) in zip(steps, counts).enumerated() {
+      simulator.opened = run.openings.withLock { $0[index] }
       simulated.append(
         simulator.step(
           SessionStep(session: shape, rows: row..<row + count, index: index), input: words))

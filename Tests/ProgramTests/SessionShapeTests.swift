@@ -117,7 +117,7 @@ struct SessionShapeTests {
     for (index, node) in program.nodes.enumerated() {
       var shapes = program.correlationComponents(index).map(\.shape)
       switch node.operation {
-      case .open(let x), .piecewiseLinear(let x, _): shapes.append(program.values[x].shape)
+      case .open(let x, _), .piecewiseLinear(let x, _): shapes.append(program.values[x].shape)
       default: break
       }
       for shape in shapes {

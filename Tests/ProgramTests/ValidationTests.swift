@@ -53,7 +53,7 @@ struct ProgramValidationTests {
     // Value 0 is shared, value 1 is its opening: the first operation after the input.
     let wrong = cause == "is opened" ? 1 : 0
     let reads = try Programs.decoder()
-    guard case .open(0) = reads.nodes[1].operation else { return #expect(Bool(false)) }
+    guard case .open(0, _) = reads.nodes[1].operation else { return #expect(Bool(false)) }
     if name == "open" {
       // The first opening reads the input: take the second.
       let error = try Self.decoder { program in

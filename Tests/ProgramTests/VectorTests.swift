@@ -79,7 +79,7 @@ struct ProgramVectorTests {
         var masks: Int?
         var keyByteCount: Int?
         switch program.nodes[index].operation {
-        case .open(let x): masks = vector.session.dealtCount(program.values[x].shape)
+        case .open(let x, _): masks = vector.session.dealtCount(program.values[x].shape)
         case .piecewiseLinear(let x, let function):
           keyByteCount =
             vector.session.dealtCount(program.values[x].shape) * function.keyByteCount

@@ -152,6 +152,8 @@ public struct TwoPartyRun {
   public let batch: BatchSeeds
   public let correlations = MemoryCorrelations()
   public let channels = PairedChannel.pair()
+  /// What every step opened, by node, as party 0 saw it.
+  public let openings = Shared<[[Int: [UInt64]]]>([])
   private let weights: [[UInt64]]
 
   /// Deals session 0 of the batch with this `seed`; `weights` are plaintext ring elements.
@@ -178,7 +180,7 @@ public struct TwoPartyRun {
     }
     let results = Shared<[Int: [[UInt64]]]>([:])
     let failures = Shared<[any Error]>([])
-    Threads.run(2) { [program, weights, session, batch, correlations, channels] party in
+    Threads.run(2) { [program, weights, session, batch, correlations, channels, openings] party in
       do {
         var interpreter = PartyInterpreter(
           program: program,
@@ -188,8 +190,14 @@ public struct TwoPartyRun {
           material: MemoryMaterial(
             program: program, session: session, batch: batch, number: 0, party: party,
             store: correlations))
+        if party == 0 {
+          interpreter.observe = { node, words in
+            openings.withLock { $0[$0.count - 1][node] = words }
+          }
+        }
         var outputs: [[UInt64]] = []
         for (index, input) in inputs.enumerated() {
+          if party == 0 { openings.withLock { $0.append([:]) } }
           outputs.append(
             try interpreter.step(
               inputShare: share(input.words, party: party, salt: index, label: "input"),

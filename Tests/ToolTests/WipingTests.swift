@@ -21,7 +21,7 @@ struct WipingTests {
     let streams = try file.streams()
     var result = ["seed": streams.seed.bytes]
     for (index, node) in bundle.program.nodes.enumerated() {
-      guard case .open(let x) = node.operation, bundle.program.values[x].shape.width ?? 0 >= 4
+      guard case .open(let x, _) = node.operation, bundle.program.values[x].shape.width ?? 0 >= 4
       else { continue }
       let words = streams.mask(node: index).words(at: 0, count: 4)
       result["mask of node \(index)"] = words.flatMap { word in

@@ -79,6 +79,7 @@ enum SimulatedRun {
     for (index, input) in steps.enumerated() {
       let step = SessionStep(session: session, rows: row..<row + input.rowCount, index: index)
       row += input.rowCount
+      simulator.opened = run.openings.withLock { $0[index] }
       #expect(outputs[index] == simulator.step(step, input: input.words))
       let cost = program.cost(of: step)
       for channel in run.channels {

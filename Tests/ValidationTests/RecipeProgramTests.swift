@@ -97,6 +97,7 @@ struct RecipeProgramTests {
       let step = SessionStep(session: session, rows: row..<row + new.count, index: index)
       row += new.count
       tokens += new
+      simulator.opened = run.openings.withLock { $0[index] }
       #expect(outputs[index] == simulator.step(step, input: whole.oneHot(new)))
       let cost = whole.program.cost(of: step)
       for channel in run.channels {

@@ -108,7 +108,9 @@ class Softmax:
         self.subtracts_maximum = form["subtractsMaximum"]
         self.squarings = form["squarings"]
         self.epsilon = form["epsilon"]
-        if "scaled" in form:
+        if form.get("exponential"):
+            self.kernel = torch.exp
+        elif "scaled" in form:
             self.kernel = ScaledPieces(form["scaled"])
         else:
             self.kernel = PiecewisePolynomial(form["piecewise"])

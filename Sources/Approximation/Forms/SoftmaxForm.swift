@@ -7,11 +7,14 @@ import Foundation
 public enum ScoreKernel: Equatable, Sendable {
   case piecewise(PiecewisePolynomial)
   case scaled(ScaledPieces)
+  /// exp itself.
+  case exponential
 
   public func callAsFunction(_ x: Double) -> Double {
     switch self {
     case .piecewise(let function): function(x)
     case .scaled(let function): function(x)
+    case .exponential: exp(x)
     }
   }
 }
@@ -65,6 +68,7 @@ extension SoftmaxForm {
     switch kernel {
     case .piecewise(let function): members["piecewise"] = function.json
     case .scaled(let function): members["scaled"] = function.json
+    case .exponential: members["exponential"] = true
     }
     return .object(members)
   }
@@ -78,6 +82,12 @@ extension SoftmaxForm {
       var members = try reader.object("scaled")
       kernel = .scaled(try ScaledPieces(&members))
       try members.finish()
+    } else if reader.contains("exponential") {
+      kernel = .exponential
+      guard try reader.bool("exponential"), subtractsMaximum, squarings == 0 else {
+        throw reader.failure(
+          "exponential", "is true where a maximum is subtracted, and without squarings")
+      }
     } else {
       var members = try reader.object("piecewise")
       kernel = .piecewise(try PiecewisePolynomial(&members))

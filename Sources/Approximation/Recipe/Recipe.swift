@@ -67,7 +67,7 @@ public struct Recipe: Equatable, Sendable {
         case .relu: ReLUActivation()
         case .gelu, .geluTanh, .silu: MinimaxActivation.accurate(for: operationClass)
         case .tanh: TanhActivation()
-        case .softmax: MinimaxSoftmax()
+        case .softmax: ExactSoftmax()
         case .layerNorm, .rmsNorm: ExactNormalisation()
         }
       choices[operationClass] = ReplacementChoice(replacement)

@@ -6,8 +6,8 @@ import Foundation
 /// The cheapest kernel for exp on the scores less their maximum, with both errors within their
 /// targets, and 0 where exp is below a quarter of the smaller target.
 ///
-/// Candidates: lines with free knots (one round), piecewise polynomials (two), and one polynomial
-/// with a scale of each piece (three). The maximum error is certified up to the largest score that
+/// Candidates: exp itself from exponentials of masks, lines with free knots, piecewise polynomials,
+/// and one polynomial with a scale of each piece. The maximum error is certified up to the largest score that
 /// an inexact maximum leaves.
 public struct FittedSoftmax: Replacement {
   public static let name = "fitted"
@@ -64,7 +64,8 @@ public struct FittedSoftmax: Replacement {
   private func candidates(clip: Double, slack: Double, density: InputDensity) -> [(
     kernel: ScoreKernel, error: Double
   )] {
-    var result: [(kernel: ScoreKernel, error: Double)] = []
+    // Scores are rounded to 2^-12.
+    var result: [(kernel: ScoreKernel, error: Double)] = [(.exponential, 0x1p-13)]
     let fit = PiecewiseFit(
       maximumError: 0.9 * maximumError, rootMeanSquareError: rootMeanSquareError)
     let grid = PiecewiseFit.Grid(

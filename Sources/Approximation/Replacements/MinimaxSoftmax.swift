@@ -17,7 +17,6 @@ public struct MinimaxSoftmax: Replacement {
   public var squarings: Int
   public var clip: Double
 
-  /// The parameters of the recipe `accurate`.
   public init(degree: Int = 4, squarings: Int = 4, clip: Double = -14) {
     self.degree = degree
     self.squarings = squarings
@@ -25,10 +24,10 @@ public struct MinimaxSoftmax: Replacement {
   }
 
   public init(_ reader: inout JSONReader, for operationClass: OperationClass) throws(InputError) {
-    let accurate = MinimaxSoftmax()
-    degree = try reader.integer("degree", default: accurate.degree, in: 2...8)
-    squarings = try reader.integer("squarings", default: accurate.squarings, in: 1...8)
-    clip = try reader.number("clip", default: accurate.clip, in: -40 ... -4)
+    let standard = MinimaxSoftmax()
+    degree = try reader.integer("degree", default: standard.degree, in: 2...8)
+    squarings = try reader.integer("squarings", default: standard.squarings, in: 1...8)
+    clip = try reader.number("clip", default: standard.clip, in: -40 ... -4)
   }
 
   public var parameters: [String: JSON] {

@@ -44,6 +44,7 @@ public struct PiecewiseSoftmax: Replacement {
         + "\(function.pieces.map(\.degree).max() ?? 0) at most, \(softmax.squarings) squarings"
     case .scaled(let function):
       "\(function.scales.count) scales of a polynomial of degree \(function.polynomial.degree)"
+    case .exponential: "exp"
     }
   }
 }

@@ -38,6 +38,7 @@ public final class BundleProvider: SessionProvider, Sendable {
   private let folder: String
   private let access: FileAccess
   private let report: @Sendable (String) -> Void
+  private let observe: OpeningObserver?
   /// Files whose manifests or headers were read, by path: a folder of many sessions is opened once.
   private let known = Mutex<[String: SessionFile]>([:])
   /// Files that were refused and reported.
@@ -48,11 +49,12 @@ public final class BundleProvider: SessionProvider, Sendable {
   /// - Parameters:
   ///   - access: Whose signatures count, and which key opens sealed files.
   ///   - report: Is told once of every session file that is not used, and why.
+  ///   - observe: Is told what every step opens, for checks.
   /// - Throws: `InputError` when the bundle is damaged or belongs to the other party, and when it
   ///   is not signed as `access` asks.
   public init(
     party: Int, bundlePath: String, correlationFolder: String, access: FileAccess = .plain,
-    report: @escaping @Sendable (String) -> Void = { _ in }
+    report: @escaping @Sendable (String) -> Void = { _ in }, observe: OpeningObserver? = nil
   ) throws(InputError) {
     let bundle = try PartyBundle(path: bundlePath, access: access)
     guard bundle.party == party else {
@@ -63,6 +65,7 @@ public final class BundleProvider: SessionProvider, Sendable {
     folder = correlationFolder
     self.access = access
     self.report = report
+    self.observe = observe
     program = bundle.program
     conversion = bundle.conversion
     var weights: [[UInt64]] = []
@@ -126,10 +129,11 @@ public final class BundleProvider: SessionProvider, Sendable {
     }
     let file = try CorrelationFile(found, access: access)
     try file.check(party: identity.party, conversion: conversion, program: program)
-    return InterpreterEngine(
-      PartyInterpreter(
-        program: program, weights: weights,
-        material: try StoredMaterial(file: file, program: program)))
+    var interpreter = PartyInterpreter(
+      program: program, weights: weights,
+      material: try StoredMaterial(file: file, program: program))
+    interpreter.observe = observe
+    return InterpreterEngine(interpreter)
   }
 }
 

@@ -25,7 +25,8 @@ extension PartyInterpreter {
     case .input, .open, .output: break  // handled by `step`
     case .view(let x, let shift):
       guard let opened = masked[x] else { break }
-      let parts = ViewParts(opened: opened.base, shift: shift)
+      let parts = ViewParts(
+        opened: opened.base, shift: shift, bits: program.values[x].ringBits)
       masked[first] = MaskedWords(
         base: parts.base, parts: try components(0..<2), lift: parts.lift)
     case .truncate(let x):
@@ -82,6 +83,22 @@ extension PartyInterpreter {
         comparisons[index] = try pendingComparison(
           index, function, opened, ranges, components: components(all.dropLast()))
       case .bits: break
+      }
+    case .exponential(let x, let function):
+      guard let opened = masked[x] else { break }
+      let (words, count) = (try component(0), function.cells.count)
+      shared[first] = step.cellPlaces(opened.base, shape(x), function.cells, tops: function.tops)
+        .enumerated().map { element, place in
+          words[element * count + place.cell] &* function.factor(place.offset)
+        }
+    case .coarseSteps(let x, let function):
+      guard let opened = masked[x] else { break }
+      let words = try component(0)
+      let places = step.cellPlaces(opened.base, shape(x), function.cells, tops: function.tops)
+      for output in node.outputs { shared[output] = [UInt64](repeating: 0, count: places.count) }
+      for (element, place) in places.enumerated() {
+        let bits = function.bits(words, from: element * function.wordCount, cell: place.cell)
+        for (output, bit) in zip(node.outputs, bits) { shared[output][element] = bit }
       }
     case .combine(let terms, let constant):
       shared[first] = step.combine(

@@ -62,8 +62,9 @@ extension PartyInterpreter {
   private func argument(
     _ function: PiecewiseLinear, _ opened: MaskedWords, _ components: [[UInt64]]
   ) -> MaskedWords {
-    guard function.shift > 0 else { return opened }
-    let parts = ViewParts(opened: opened.base, shift: function.shift)
+    guard function.isViewed else { return opened }
+    let parts = ViewParts(
+      opened: opened.base, shift: function.shift, bits: function.openedBits)
     let shares = components[function.payload..<function.payload + 2]
     return MaskedWords(base: parts.base, parts: Array(shares), lift: parts.lift)
   }

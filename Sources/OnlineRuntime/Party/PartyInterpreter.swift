@@ -12,6 +12,9 @@ public protocol OpeningChannel {
   func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64]
 }
 
+/// Takes the public words of an opened value, by the node that opened it.
+public typealias OpeningObserver = @Sendable (_ node: Int, _ words: [UInt64]) -> Void
+
 /// An opened value or view: x = base + sum over parts of coefficient * mask part.
 struct MaskedWords {
   /// The public part.
@@ -54,6 +57,10 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   var comparisons: [Int: PendingComparison] = [:]
   private var nextRow = 0
   private var stepIndex = 0
+
+  /// Is told what every `open` of a step reveals, both parties' words added: for checks of one
+  /// interpreter against another.
+  public var observe: OpeningObserver?
 
   /// 1 for party 0, which adds public constants, 0 for party 1.
   let constantFactor: UInt64
@@ -121,7 +128,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     _ indices: [Int], _ step: SessionStep, _ channel: some OpeningChannel
   ) throws(InputError) {
     var outgoing: [UInt64] = []
-    var opened: [(value: ValueID, mask: [UInt64], range: Range<Int>)] = []
+    var opened: [(node: Int, opening: Opening, words: [UInt64], mask: [UInt64], range: Range<Int>)] =
+      []
     var compared: [(node: Int, range: Range<Int>)] = []
     for index in Set(indices).union(comparisons.keys).sorted() {
       let node = program.nodes[index]
@@ -129,19 +137,21 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
         compared.append((index, outgoing.count..<outgoing.count + words.count))
         outgoing += words
       }
-      guard case .open(let x) = node.operation else { continue }
+      guard case .open(let x, let opening) = node.operation else { continue }
       let mask = material.streams.mask(node: index).words(
         in: step.dealtRanges(program.values[x].shape))
+      let words = opening.masked(
+        shared[x], ringBits: program.values[x].ringBits, mask: mask,
+        constantFactor: constantFactor)
       let start = outgoing.count
-      let words = shared[x]
-      outgoing.reserveCapacity(start + words.count)
-      for element in words.indices { outgoing.append(words[element] &+ mask[element]) }
-      opened.append((node.outputs.lowerBound, mask, start..<outgoing.count))
+      opening.pack(words, into: &outgoing)
+      opened.append((index, opening, words, mask, start..<outgoing.count))
       release(after: index, node)
     }
     guard !outgoing.isEmpty else {
       for entry in opened {
-        masked[entry.value] = MaskedWords(base: [], parts: [[]], lift: nil)
+        masked[program.nodes[entry.node].outputs.lowerBound] = MaskedWords(
+          base: [], parts: [[]], lift: nil)
       }
       return
     }
@@ -158,15 +168,16 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       comparisons[entry.node] = nil
       for (output, result) in zip(node.outputs, results) { shared[output] = result }
     }
-    for element in outgoing.indices { outgoing[element] &+= incoming[element] }
     for entry in opened {
-      let words = MaskedWords(base: Array(outgoing[entry.range]), parts: [entry.mask], lift: nil)
-      masked[entry.value] = words
-      if cached.contains(entry.value) {
-        caches[entry.value, default: MaskedWords(base: [], parts: [[]], lift: nil)].base +=
-          words.base
-        caches[entry.value]?.parts[0] += entry.mask
+      var base = entry.words
+      entry.opening.add(incoming[entry.range], to: &base)
+      observe?(entry.node, base)
+      let value = program.nodes[entry.node].outputs.lowerBound
+      if cached.contains(value) {
+        caches[value, default: MaskedWords(base: [], parts: [[]], lift: nil)].base += base
+        caches[value]?.parts[0] += entry.mask
       }
+      masked[value] = MaskedWords(base: base, parts: [entry.mask], lift: nil)
     }
   }
 

@@ -173,16 +173,20 @@ public struct Evaluator: Sendable {
 
     let session = session(window.tokens.count)
     let nodesByValue = Dictionary(
-      nodes.enumerated().map { ($0.element.value, [$0.offset]) }, uniquingKeysWith: +)
+      nodes.enumerated().compactMap { node in node.element.value.map { ($0, [node.offset]) } },
+      uniquingKeysWith: +)
     var simulator = simulator(Evaluator.seeds, session: number)
     let step =
       model.kind == .decoder
       ? SessionStep.dealing(session)
       : SessionStep(session: session, rows: 0..<window.tokens.count, index: 0)
     let observe: RingSimulator.Observer = { value, words in
-      if value > 0 || program.clientInput == .embedding { result.widths[value].add(words) }
+      if value > 0 || program.clientInput == .embedding {
+        result.widths[value].add(words, ringBits: program.values[value].ringBits)
+      }
       for node in nodesByValue[value] ?? [] {
-        compare(words, with: originals[node], node: node, &result.ringErrors[node])
+        compare(
+          words, of: value, with: originals[node], node: node, &result.ringErrors[node])
       }
     }
     let output = try self.step(
@@ -198,10 +202,11 @@ public struct Evaluator: Sendable {
 
   /// Adds the error of a node's value in the ring.
   private func compare(
-    _ words: [UInt64], with original: [Float], node: Int, _ error: inout RelativeError
+    _ words: [UInt64], of value: ValueID, with original: [Float], node: Int,
+    _ error: inout RelativeError
   ) {
     let lowered = nodes[node]
-    let scale = pow(0.5, Double(program.values[lowered.value].fractionalBits)) / lowered.factor
+    let scale = pow(0.5, Double(program.values[value].fractionalBits)) / lowered.factor
     let gamma = lowered.gamma.flatMap { vectors[$0] }
     let beta = lowered.beta.flatMap { vectors[$0] }
     let width = model.nodes[node].width

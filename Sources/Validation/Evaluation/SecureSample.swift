@@ -56,10 +56,12 @@ public struct SecureSample: Sendable {
       let batch = try Batch(folder: correlations, conversion: bundle.conversion, shape: shape)
       _ = try batch.deal(session: 0, program: bundle.program, weights: bundle)
       // Sessions of other batches have other seeds, so each may be session 0.
-      let parties = try LocalParties(shares: shares, correlations: correlations)
+      let openings = RecordedOpenings()
+      let parties = try LocalParties(
+        shares: shares, correlations: correlations, observe: openings.record)
       defer { parties.stop() }
       try run(
-        tokens, shape, parties, evaluator,
+        tokens, shape, parties, openings, evaluator,
         evaluator.simulator(batch.seeds, session: 0), place: "window \(number)")
       try? FileManager.default.removeItem(atPath: correlations)
       self.sessionCount += 1
@@ -68,8 +70,8 @@ public struct SecureSample: Sendable {
   }
 
   private mutating func run(
-    _ tokens: [Int], _ shape: SessionShape, _ parties: LocalParties, _ evaluator: Evaluator,
-    _ simulator: RingSimulator, place: String
+    _ tokens: [Int], _ shape: SessionShape, _ parties: LocalParties,
+    _ openings: RecordedOpenings, _ evaluator: Evaluator, _ simulator: RingSimulator, place: String
   ) throws(InputError) {
     var simulator = simulator
     let client = try ClientSession.begin(
@@ -85,6 +87,7 @@ public struct SecureSample: Sendable {
       let started = clock.now
       let words = try client.step(rows: input, rowCount: rows.count)
       seconds += (clock.now - started) / .seconds(1)
+      simulator.opened = openings.take()
       let expected = try evaluator.step(
         &simulator, SessionStep(session: shape, rows: rows, index: index), input: input)
       guard words == expected else {

@@ -16,10 +16,12 @@ public struct BitWidthHistogram: Equatable, Sendable {
   /// Bits that were never used below the limit; negative where a value was too large.
   public var headroom: Int { BitWidthHistogram.limit - largest }
 
-  /// Adds two's complement ring elements.
-  mutating func add(_ words: [UInt64]) {
+  /// Adds two's complement ring elements, which in a ring of fewer than 64 bits count as wide as
+  /// they are beside its size.
+  mutating func add(_ words: [UInt64], ringBits: Int = 64) {
     for word in words {
-      counts[64 - Int64(bitPattern: word).magnitude.leadingZeroBitCount] += 1
+      let width = 64 - Int64(bitPattern: word).magnitude.leadingZeroBitCount
+      counts[width == 0 ? 0 : width + 64 - ringBits] += 1
     }
   }
 

@@ -1,0 +1,232 @@
+// Softmax by exponentials of masks: without a maximum, or with a coarse one.
+
+import Approximation
+import Bytes
+import Foundation
+import Models
+
+/// Where the largest scores of a row lie in each head, and from where exponentials are taken.
+private struct RowMaxima {
+  /// A score above the top of its head is refused by nothing and weighs nothing: tops are far above
+  /// what was seen.
+  var tops: [Double]
+  /// From the top to the smallest maximum of a row, with a margin: the largest of all heads.
+  var depth: Double
+}
+
+extension Lowering {
+  /// Fractional bits of the scores that exponentials are taken of.
+  private static let scoreBits = 12
+  /// Significant bits of the public factor of an exponential.
+  private static let factorBits = 10
+  /// Fractional bits of the weights beside those that a row's largest may fall short of 1.
+  private static let weightBits = 12
+  /// Relative error of the reciprocal of a row's sum.
+  private static let reciprocalTolerance = 0x1p-14
+  /// Nats that the largest weight of a row may fall short of 1 where no maximum is subtracted.
+  private static let shortfall = 9.0
+  /// Nats between two levels of a coarse maximum, and of a cell of it.
+  private static let levelStep = 4.0
+  private static let levelCell = 2.0
+
+  /// softmax(scores) v for each head: e^(s - top) of every score, their sum, and the division after
+  /// values are mixed.
+  ///
+  /// Softmax does not care for the top, which may be any number that the scores of a head do not
+  /// exceed and its largest ones do not fall far short of. Where calibrated row maxima vary little it
+  /// is a constant; else a row's own, found coarsely: bits tell for every level between the top and
+  /// the smallest maximum whether a score is above it, and their counts whether any is. That takes two
+  /// rounds, for any number of keys.
+  mutating func exponentialAttention(
+    _ index: Int, scores: FixedValue, range: ClosedRange<Double>, value: FixedValue,
+    _ settings: AttentionSettings
+  ) throws(InputError) -> FixedValue {
+    let name = model.nodes[index].name
+    let heads = settings.headCount
+    let keyCount = model.maximumKeyCount(settings)
+    builder.label = "\(name).softmax.weights"
+    var argument = scores
+    var shortfall: Double
+    let tight = rowMaxima(name, settings, range: range, isTight: true)
+    let tops: [Double]
+    if tight.depth <= Self.shortfall {
+      tops = tight.tops
+      shortfall = tight.depth
+    } else {
+      let wide = rowMaxima(name, settings, range: range, isTight: false)
+      tops = wide.tops
+      shortfall = Self.levelStep + Self.levelCell
+      builder.label = "\(name).softmax.maximum"
+      argument = try levelled(scores, wide, range: range, keyCount: keyCount)
+    }
+
+    builder.label = "\(name).softmax.weights"
+    // Weights are at most 1, and a row's largest far less where its maximum is below the top: sums
+    // are below those that were seen beside a largest weight of 1.
+    let sumBound = min(Double(keyCount), 2 * (try calibration.bound(name, .denominator)))
+    let valueBits = max(bits - 2, min(activationBits(value), 24))
+    let mixBits = magnitudeBits(sumBound * value.bound)
+    // Dealt and factor bits are dropped again: what is left of the ring must hold the mix.
+    let room = 62 - valueBits - mixBits
+    let dealtBits = Self.weightBits + Int((shortfall / log(2)).rounded(.up))
+    var cell = 8.0
+    while cell > 1, dealtBits + factorBits(cell) > room { cell /= 2 }
+    let isDirect = dealtBits + factorBits(cell) <= room
+    if !isDirect { cell = 4 }
+    let weights = try exponentials(
+      argument, tops: tops, low: range.lowerBound, cell: cell, dealtBits: dealtBits)
+
+    builder.label = "\(name).softmax.reciprocal"
+    let sum = try builder.emit(.sum(weights.id, runs: heads), bits: weights.bits, bound: sumBound)
+    let reciprocal = try builder.table(
+      sum, unit: pow(2, Double(-sum.bits)), range: 0.8 * exp(-shortfall)...sumBound * 1.01,
+      tolerance: max(recipe.tableTolerance, Self.reciprocalTolerance), leastSteps: 0x1p12
+    ) { 1 / $0 }
+
+    builder.label = "\(name).mix"
+    let needed = dealtBits + valueBits + mixBits + 2
+    var rows = try builder.rescale(value, to: min(valueBits, value.bits))
+    var padded = weights
+    if !isDirect { padded = try builder.rescale(weights, to: dealtBits) }
+    if model.kind == .encoder {
+      padded.id = try builder.emit(.padKeys(padded.id), bits: [padded.bits])[0]
+      rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
+    }
+    let openedWeights = try builder.openNarrow(padded, bits: dealtBits, ringBits: needed)
+    let openedRows = try builder.openNarrow(rows, bits: valueBits, ringBits: needed)
+    let mix = try builder.emit(
+      .mix(
+        weights: openedWeights.id, value: openedRows.id, heads: heads,
+        keyHeads: settings.keyHeadCount),
+      bits: openedWeights.bits + openedRows.bits, bound: sumBound * value.bound)
+
+    builder.label = "\(name).softmax.divide"
+    // A mix as small as e^-shortfall keeps as many significant bits as one of 1 would have.
+    let short = Int((shortfall / log(2)).rounded(.up))
+    let numerator = try builder.open(mix, bits: min(mix.bits, bits - 2 + short))
+    let denominator = try builder.open(
+      reciprocal, bits: min(bits - 2 + magnitudeBits(sumBound), reciprocal.bits))
+    return try builder.emit(
+      .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
+      bound: value.bound * 1.01)
+  }
+
+  private func factorBits(_ cell: Double) -> Int {
+    Self.factorBits + Int((cell / log(2)).rounded(.up))
+  }
+
+  /// Tops of the heads and how far below them maxima of rows lie: with a margin of half of what was
+  /// seen where it is tight, else with the recipe's headroom.
+  private func rowMaxima(
+    _ name: String, _ settings: AttentionSettings, range: ClosedRange<Double>, isTight: Bool
+  ) -> RowMaxima {
+    guard let seen = calibration.rowMaxima[name], seen.count == settings.headCount else {
+      return RowMaxima(tops: [range.upperBound], depth: range.upperBound - range.lowerBound)
+    }
+    var result = RowMaxima(tops: [], depth: 0)
+    for head in seen {
+      let spread = head.upperBound - head.lowerBound
+      let margin =
+        isTight
+        ? 1 + spread / 2
+        : (recipe.headroom - 1) * max(abs(head.upperBound), abs(head.lowerBound), 1)
+      let top = min(head.upperBound + margin, range.upperBound)
+      result.tops.append(top)
+      result.depth = max(result.depth, top - max(head.lowerBound - margin, range.lowerBound))
+    }
+    return result
+  }
+
+  /// e^(x - top) for x from `low` to its head's top, with `dealtBits` and those of the factor.
+  private mutating func exponentials(
+    _ x: FixedValue, tops: [Double], low: Double, cell: Double, dealtBits: Int
+  ) throws(InputError) -> FixedValue {
+    let scoreBits = min(Self.scoreBits, x.bits)
+    let cells = try maskCells(
+      reach: (tops.max() ?? 0) - low, cell: cell, fractionalBits: scoreBits)
+    let opened = try openCells(x, cells, fractionalBits: scoreBits)
+    let unit = pow(0.5, Double(scoreBits))
+    let function = Exponential(
+      cells: cells, tops: tops.map { Int(($0 / unit).rounded(.up)) },
+      decays: (0..<cells.openedBits).map {
+        UInt64((exp(-unit * pow(2, Double($0))) * 0x1p62).rounded())
+      },
+      dealtBits: dealtBits, factorBits: factorBits(cell))
+    return try builder.emit(
+      .exponential(opened.id, function), bits: function.fractionalBits, bound: 1)
+  }
+
+  /// Scores raised by the levels that all scores of their row are below.
+  private mutating func levelled(
+    _ scores: FixedValue, _ maxima: RowMaxima, range: ClosedRange<Double>, keyCount: Int
+  ) throws(InputError) -> FixedValue {
+    let levelCount = Int((maxima.depth / Self.levelStep).rounded(.up)) - 1
+    guard levelCount > 0, case .keys(let heads, _, _) = builder.shape(scores.id).columns else {
+      return scores
+    }
+    let scoreBits = min(4, scores.bits)
+    let cells = try maskCells(
+      reach: (maxima.tops.max() ?? 0) - range.lowerBound, cell: Self.levelCell,
+      fractionalBits: scoreBits)
+    let opened = try openCells(scores, cells, fractionalBits: scoreBits)
+    let cellsALevel = Int(Self.levelStep / Self.levelCell)
+    let steps = CoarseSteps(
+      cells: cells,
+      tops: maxima.tops.map { Int(($0 * pow(2, Double(scoreBits))).rounded(.up)) },
+      bounds: (1...levelCount).map { $0 * cellsALevel })
+    let above = try builder.emit(
+      .coarseSteps(opened.id, steps), bits: steps.bounds.map { _ in 0 })
+    // A row's maximum is raised by every level that no score is above.
+    let step = Self.levelStep * pow(2, Double(scores.bits))
+    var terms = [Term(scores.id, 1)]
+    let countBits = magnitudeBits(Double(keyCount) + 1)
+    for bit in above {
+      let count = FixedValue(
+        id: try builder.emit(.sum(bit, runs: heads), bits: [0])[0], bits: 0,
+        bound: Double(keyCount))
+      let openedCount = try builder.openNarrow(count, bits: 0, ringBits: countBits + 1)
+      let isReached = PiecewiseLinear(
+        shift: 0, droppedBits: 0, comparedBits: countBits + 1, knots: [1],
+        outputs: [
+          PiecewiseLinear.Output(slopes: [0, 0], intercepts: [0, 1], fractionalBits: 0)
+        ], openedBits: builder.program.values[openedCount.id].ringBits, isLifted: true)
+      terms.append(
+        Term(
+          try builder.emit(.piecewiseLinear(openedCount.id, isReached), bits: [0])[0],
+          -Int(step)))
+    }
+    return try builder.emit(
+      .combine(terms, constant: UInt64(Double(levelCount) * step)), bits: scores.bits,
+      bound: scores.bound + Double(levelCount) * Self.levelStep)
+  }
+
+  /// Cells of `cell` for distances of up to `reach` from a top.
+  private func maskCells(reach: Double, cell: Double, fractionalBits: Int) throws(InputError)
+    -> MaskCells
+  {
+    let cellBits = fractionalBits + Int(log2(cell))
+    let needed = (reach + cell + 1) * pow(2, Double(fractionalBits))
+    let openedBits = max(Int(log2(needed).rounded(.up)), cellBits + 1)
+    guard openedBits - cellBits <= 10, openedBits <= 30, cellBits > 0 else {
+      throw InputError(
+        "lowering", place: builder.label, "scores spread over \(Int(reach)) are too wide",
+        hint: "lower the recipe's headroom, or choose the softmax \"minimax\"")
+    }
+    return MaskCells(openedBits: openedBits, bits: cellBits)
+  }
+
+  private mutating func openCells(_ x: FixedValue, _ cells: MaskCells, fractionalBits: Int)
+    throws(InputError) -> MaskedValue
+  {
+    let shift = x.bits - fractionalBits
+    guard cells.openedBits <= builder.ringBits(x) - shift else {
+      throw InputError(
+        "lowering", place: builder.label,
+        "scores have \(builder.ringBits(x) - shift) bits, not \(cells.openedBits)",
+        hint: "lower the recipe's headroom, or choose the softmax \"minimax\"")
+    }
+    let opening = Opening(shift: shift, bits: cells.openedBits)
+    return MaskedValue(
+      id: try builder.emit(.open(x.id, opening), bits: [fractionalBits])[0], bits: fractionalBits)
+  }
+}

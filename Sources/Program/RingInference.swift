@@ -1,0 +1,36 @@
+// Modulo which power of two each operation's results are known.
+
+extension SecureProgram {
+  /// Ring bits of all values that `operation` writes, whose form and shape are right.
+  /// - Throws: `ShapeError` where the operand has too few bits.
+  func inferRingBits(_ operation: Operation) throws(ShapeError) -> Int {
+    func ring(_ value: ValueID) -> Int { values[value].ringBits }
+    switch operation {
+    case .input, .view, .truncate, .exponential: return 64
+    case .piecewiseLinear(_, let function): return function.resultRingBits
+    case .coarseSteps: return CoarseSteps.ringBits
+    case .open(let x, let opening):
+      guard opening.shift + opening.bits <= ring(x) else {
+        throw ShapeError(
+          cause: "\(opening.bits) bits above bit \(opening.shift) of a value of \(ring(x)) bits")
+      }
+      return opening.bits
+    case .combine(let terms, _):
+      return terms.reduce(64) { bits, term in
+        min(bits, ring(term.value) + term.coefficient.trailingZeroBitCount)
+      }
+    case .rotate(let x, _), .linear(let x, _), .scale(let x, _), .polynomial(let x, _),
+      .addWeight(let x, _, _), .addDistance(let x, _), .sum(let x, _), .pairDifference(let x),
+      .padKeys(let x), .padRows(let x), .lastRow(let x), .firstRow(let x), .meanRow(let x, _):
+      return ring(x)
+    case .scores(let x, let y, _, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),
+      .pairMerge(let x, let y):
+      return min(ring(x), ring(y))
+    case .output(let x):
+      guard ring(x) == 64 else {
+        throw ShapeError(cause: "the output has \(ring(x)) bits, not 64")
+      }
+      return 64
+    }
+  }
+}
