@@ -47,13 +47,14 @@ extension Lowering {
     builder.label = "\(name).softmax.weights"
     var argument = scores
     var shortfall: Double
-    let tight = rowMaxima(name, settings, range: range, isTight: true)
+    let range = try scoreRange(name, settings, range)
+    let tight = rowMaxima(name, settings, range: range, slack: 1)
     let tops: [Double]
     if tight.depth <= Self.shortfall {
       tops = tight.tops
       shortfall = tight.depth
     } else {
-      let wide = rowMaxima(name, settings, range: range, isTight: false)
+      let wide = rowMaxima(name, settings, range: range, slack: 8)
       tops = wide.tops
       shortfall = Self.levelStep + Self.levelCell
       builder.label = "\(name).softmax.maximum"
@@ -64,7 +65,7 @@ extension Lowering {
     // Weights are at most 1, and a row's largest far less where its maximum is below the top: sums
     // are below those that were seen beside a largest weight of 1.
     let sumBound = min(Double(keyCount), 2 * (try calibration.bound(name, .denominator)))
-    let valueBits = max(bits - 2, min(activationBits(value), 24))
+    let valueBits = max(bits - 2, min(activationBits(value) - 2, 24))
     let mixBits = magnitudeBits(sumBound * value.bound)
     // Dealt and factor bits are dropped again: what is left of the ring must hold the mix.
     let room = 62 - valueBits - mixBits
@@ -115,26 +116,34 @@ extension Lowering {
     Self.factorBits + Int((cell / log(2)).rounded(.up))
   }
 
-  /// Tops of the heads and how far below them maxima of rows lie: with a margin of half of what was
-  /// seen where it is tight, else with the recipe's headroom.
+  /// Tops of the heads and how far below them maxima of rows lie, beyond what was seen by half of
+  /// its spread and `slack`.
   private func rowMaxima(
-    _ name: String, _ settings: AttentionSettings, range: ClosedRange<Double>, isTight: Bool
+    _ name: String, _ settings: AttentionSettings, range: ClosedRange<Double>, slack: Double
   ) -> RowMaxima {
     guard let seen = calibration.rowMaxima[name], seen.count == settings.headCount else {
       return RowMaxima(tops: [range.upperBound], depth: range.upperBound - range.lowerBound)
     }
     var result = RowMaxima(tops: [], depth: 0)
     for head in seen {
-      let spread = head.upperBound - head.lowerBound
-      let margin =
-        isTight
-        ? 1 + spread / 2
-        : (recipe.headroom - 1) * max(abs(head.upperBound), abs(head.lowerBound), 1)
+      let margin = slack + (head.upperBound - head.lowerBound) / 2
       let top = min(head.upperBound + margin, range.upperBound)
       result.tops.append(top)
       result.depth = max(result.depth, top - max(head.lowerBound - margin, range.lowerBound))
     }
     return result
+  }
+
+  /// Scores that exponentials are taken of: those that were seen, beyond them half of their spread and
+  /// 8 nats, and what public slopes add.
+  private func scoreRange(
+    _ name: String, _ settings: AttentionSettings, _ range: ClosedRange<Double>
+  ) throws(InputError) -> ClosedRange<Double> {
+    if case .linear? = settings.bias { return range }
+    let seen = try calibration.range(name, .scores)
+    let margin = 8 + (seen.upperBound - seen.lowerBound) / 2
+    return max(range.lowerBound, seen.lowerBound - margin)...min(
+      range.upperBound, seen.upperBound + margin)
   }
 
   /// e^(x - top) for x from `low` to its head's top, with `dealtBits` and those of the factor.

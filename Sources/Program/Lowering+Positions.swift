@@ -31,8 +31,9 @@ extension Lowering {
     // Small queries and keys must leave room for what is added to their product.
     let most = ringBits(max(bound, uncapped)) - activationBits(key)
     let queryBits =
-      settings.bias == nil ? activationBits(query) : min(activationBits(query), max(most, bits))
-    let keyBits = min(activationBits(key), key.bits)
+      settings.bias == nil
+      ? activationBits(query) - 2 : min(activationBits(query) - 2, max(most, bits - 2))
+    let keyBits = min(activationBits(key) - 2, key.bits)
     // Products of shortened operands must be known up to the largest difference of scores.
     let needed =
       min(queryBits, query.bits) + keyBits + magnitudeBits(max(bound, uncapped)) + 4

@@ -72,7 +72,7 @@ extension Lowering {
     // The sum of squares must fit.
     let sumBits = Int(log2(width * shrink * shrink * high).rounded(.up))
     let centredBits = min(
-      productPrecision + 4 - Int(lowRoot.rounded(.down)), (61 - sumBits) / 2, 31, wide.bits)
+      productPrecision + 2 - Int(lowRoot.rounded(.down)), (61 - sumBits) / 2, 31, wide.bits)
     var numerator = FixedValue(id: wide.id, bits: wide.bits, bound: bound)
     let centred = try builder.open(numerator, bits: centredBits)
     if case .view = builder.program.values[centred.id].form {
@@ -99,7 +99,7 @@ extension Lowering {
     weight: String, bias: String?
   ) throws(InputError) -> UnscaledProduct {
     let node = model.nodes[index]
-    let rowBits = rowBits(rows)
+    let rowBits = rows.numerator.bits
     var ring = 0
     for consumer in consumers(of: input) {
       guard case .linear(_, let weight, let bias) = model.nodes[consumer].operation else { continue }
@@ -119,11 +119,6 @@ extension Lowering {
       value: product, root: try cut(rows.root), lowRoot: rows.lowRoot,
       bias: layer.bias.map { ("\(node.name).bias", $0) },
       bound: try outputBound(index) * queryScale(index))
-  }
-
-  /// Fractional bits of the rows that linear layers read.
-  private func rowBits(_ rows: UnscaledRows) -> Int {
-    min(rows.numerator.bits, productPrecision + 1 - Int(rows.lowRoot.rounded(.down)))
   }
 
   /// The weight of a linear layer of unscaled rows, its fractional bits, the bound of its results, and
@@ -148,7 +143,7 @@ extension Lowering {
     let rotation = consumers(of: index).contains(where: isRotary) ? Lowering.rotationBits + 1 : 0
     let needed = magnitudeBits(bound) + rotation + 2
     let precision = self.precision(source)
-    let room = 64 - ProgramBuilder.spareBits - rowBits(rows) - needed
+    let room = 64 - ProgramBuilder.spareBits - rows.numerator.bits - needed
     let weightBits = max(min(precision.wanted, room), min(bits, room))
     return (source, biasSource, weightBits, bound, needed)
   }
@@ -169,7 +164,7 @@ extension Lowering {
         reach += calibration.statistics(of: beta, columnScale: nil)?.largest ?? reach
       }
       let bound = reach * pow(2, rows.highRoot)
-      let rowBits = rowBits(rows)
+      let rowBits = numerator.bits
       let room = 64 - ProgramBuilder.spareBits - rowBits - magnitudeBits(bound) - 2
       let gammaBits = max(min(precision(source).wanted, room), min(bits, room))
       let opened = try builder.openNarrow(
@@ -193,10 +188,11 @@ extension Lowering {
   mutating func scaled(_ product: UnscaledProduct) throws(InputError) -> FixedValue {
     let value = try cut(product.value)
     let root = try cut(product.root)
-    // Either factor's rounding is that of the result.
-    let rest = productPrecision + magnitudeBits(value.bound)
+    // Either factor's rounding is that of the result. What is seen of the rows is a factor of eight
+    // below their bound, which has the headroom of variances and of the result.
+    let rest = productPrecision + magnitudeBits(value.bound) - 3
     let most = ringBits(product.bound)
-    var valueBits = min(value.bits, productPrecision + 1 - Int(product.lowRoot.rounded(.down)))
+    var valueBits = min(value.bits, productPrecision - Int(product.lowRoot.rounded(.down)))
     var rootBits = min(root.bits, rest)
     let excess = valueBits + rootBits - most
     if excess > 0 {
