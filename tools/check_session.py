@@ -81,7 +81,7 @@ class Session(Algebra):
         holder = (node + component) % 2
         stored = self.files[holder][f"operations/{node}/{component}"]
         streamed = self.stream(1 - holder, node, CORRELATION, component, stored.size)
-        return stored ^ streamed if self.is_bits(node, component) else stored + streamed
+        return self.shares_add(node, component)(stored, streamed)
 
     def error(self, party, index, component, cause):
         return FormatError(f"{self.files[party].path}: operations/{index}/{component}: operation "
@@ -103,7 +103,7 @@ class Session(Algebra):
         node = self.nodes[index]
         mask, levels = self.mask(node["reads"][0]), node["comparedBits"] - 1
         keys = [file[f"operations/{index}/keys"] for file in self.files]
-        payload = 3 if node["shift"] else 2
+        payload = 3 if self.is_viewed(node) else 2
         if not np.array_equal(*keys):
             raise self.error(1, index, "keys", "is not the same in both files")
         roots = [self.stream(p, index, ROOT, 0, 2 * mask.size) for p in (0, 1)]
@@ -166,7 +166,7 @@ def check_algebra(session, operations, keys, report=lambda text: None):
     """Checks `operations` operations of each kind, spread over the program, and `keys` keys each."""
     generator = np.random.default_rng(0)
     for kind in ("view", "linear", "scale", "scores", "mix", "multiply", "polynomial",
-                 "piecewiseLinear"):
+                 "piecewiseLinear", "exponential", "coarseSteps"):
         nodes = [i for i, node in enumerate(session.nodes) if node["name"] == kind]
         chosen = nodes[::max(1, -(-len(nodes) // operations))]
         for index in chosen:

@@ -18,6 +18,7 @@ import numpy as np
 from bit_comparison import Circuit, from_tiles
 from check_session import Session
 from comparison_function import evaluate
+from exponential import Cells, Exponentials
 from read_bundle import FormatError, Pair
 from read_container import ContainerError
 from rotation import factors
@@ -124,6 +125,7 @@ class Run:
         """Output words of the next rows; `inputs` are plaintext words [rows, width]."""
         self.count = len(inputs)
         noise = np.random.default_rng(1).integers(0, 2**64, inputs.size, dtype=U)
+        self.openings = {}
         self.shared, self.masked, output = {0: [inputs.ravel() - noise, noise]}, {}, None
         for index, node in enumerate(self.session.nodes):
             if node["name"] == "output":
@@ -140,21 +142,26 @@ class Run:
     def do_open(self, index, node, reads, z):
         s, places = self.session, self.places(reads[0])
         masks = [s.stream(p, index, MASK, 0, s.count(reads[0]))[places] for p in (0, 1)]
-        words = sum(self.shared[reads[0]]) + sum(masks)
+        shift, bits = node.get("shift", 0), node.get("bits", s.ring_bits(reads[0]))
+        ring, kept = U(2 ** s.ring_bits(reads[0]) - 1), U(2**bits - 1)
+        words = sum(((share & ring) >> U(shift)) + U(1 if shift and p == 0 else 0) + mask
+                    for p, (share, mask) in enumerate(zip(self.shared[reads[0]], masks))) & kept
         self.masked[z] = Masked(words, [masks])
+        self.openings[index] = words
         if z in self.kept:
             old = self.kept[z]
             self.kept[z] = self.masked[z] if old is None else Masked(
                 np.append(old.base, words), [[np.append(*m) for m in zip(old.parts[0], masks)]])
 
-    def viewed(self, base, shift, parts):
-        c = base + U(2**62)
-        lift = (U(1) - (c >> U(63))) << U(64 - shift)
-        return Masked((c >> U(shift)) - U(2**62 >> shift), parts, lift)
+    def viewed(self, base, bits, shift, parts):
+        c = (base + U(2 ** (bits - 2))) & U(2**bits - 1)
+        lift = (U(1) - (c >> U(bits - 1))) << U(bits - shift)
+        return Masked((c >> U(shift)) - U(2 ** (bits - 2) >> shift), parts, lift)
 
     def do_view(self, index, node, reads, z):
         parts = [self.array(index, k, z) for k in (0, 1)]
-        self.masked[z] = self.viewed(self.masked[reads[0]].base, node["shift"], parts)
+        self.masked[z] = self.viewed(
+            self.masked[reads[0]].base, self.session.ring_bits(reads[0]), node["shift"], parts)
 
     def do_truncate(self, index, node, reads, z):
         self.both(z, self.masked[reads[0]].share)
@@ -235,9 +242,10 @@ class Run:
 
     def do_piecewiseLinear(self, index, node, reads, z):
         s, places, x = self.session, self.places(reads[0]), self.masked[reads[0]]
-        payload, levels = (3 if node["shift"] else 2), node["comparedBits"] - 1
-        parts = [self.array(index, k, z) for k in range(payload, payload + 2)] if node["shift"] else []
-        y = self.viewed(x.base, node["shift"], parts) if node["shift"] else x
+        viewed = s.is_viewed(node)
+        payload, levels = (3 if viewed else 2), node["comparedBits"] - 1
+        parts = [self.array(index, k, z) for k in range(payload, payload + 2)] if viewed else []
+        y = self.viewed(x.base, s.ring_bits(reads[0]), node["shift"], parts) if viewed else x
         compare = self.by_bits if "comparison" in node else self.by_keys
         flips, shares = compare(index, node, payload, levels, places, x.base)
         steps = [[[word(a - b) for a, b in zip(row, row[1:])] for row in rows]
@@ -276,7 +284,7 @@ class Run:
         """The same by bits: for each knot e, and for both parties C_j."""
         s, circuit, both = self.session, Circuit(node), (0, 1)
         arrays = [self.stored(index, k) for k in range(payload)]
-        words = self.stored(index, payload + (2 if node["shift"] else 0))
+        words = self.stored(index, payload + (2 if s.is_viewed(node) else 0))
         dealt = [from_tiles(words[p], circuit.plane_count())[places] for p in both]
         masks = [s.comparison_masks(index, p)[places] for p in both]
         flips = [circuit.opened(s.compared(node, base - word(knot)), k, dealt, masks).astype(U)
@@ -284,6 +292,30 @@ class Run:
         return flips, [
             [np.stack([array[p].reshape(-1, circuit.knots)[places, k] for array in arrays], axis=1)
              for p in both] for k in range(circuit.knots)]
+
+    def cell_places(self, node, cells, value):
+        """(cell, offset) of every opened word, with the top of its run."""
+        tops, base = node["tops"], self.masked[value].base
+        heads, lengths = self.runs(value)
+        chosen = [tops[run % len(tops)] for n in lengths for run in range(heads) for _ in range(n)]
+        return [cells.place(word, top) for word, top in zip(base, chosen)]
+
+    def do_exponential(self, index, node, reads, z):
+        cells, places = Exponentials(node), self.places(reads[0])
+        found = self.cell_places(node, cells, reads[0])
+        factors = np.array([cells.factor(offset) for _, offset in found], dtype=U)
+        columns = [cell for cell, _ in found]
+        words = [w.reshape(-1, cells.count) for w in self.stored(index, 0)]
+        self.both(z, lambda p: words[p][places, columns] * factors)
+
+    def do_coarseSteps(self, index, node, reads, z):
+        cells, places = Cells(node), self.places(reads[0])
+        found = self.cell_places(node, cells, reads[0])
+        lanes = [w.view("<u2").reshape(-1, 4 * cells.word_count) for w in self.stored(index, 0)]
+        for output, _ in enumerate(node["cells"]):
+            self.both(z + output, lambda p: np.array(
+                [cells.bits_of(lanes[p][place], cell)[output]
+                 for place, (cell, _) in zip(places, found)], dtype=U))
 
     def do_combine(self, index, node, reads, z):
         def share(p):
@@ -379,6 +411,7 @@ def main():
     for name in ("bundle0", "bundle1", "session0", "session1"):
         parser.add_argument(name)
     parser.add_argument("--tokens", required=True, help="JSON: the list of tokens of each step")
+    parser.add_argument("--openings", help="a JSON file for what each step opens, by operation")
     arguments = parser.parse_args()
     try:
         session = Session(
@@ -387,11 +420,17 @@ def main():
             raise FormatError("this program's input needs client.bundle, which is not read")
         run = Run(session)
         np.seterr(over="ignore")
+        openings = []
         for tokens in json.loads(arguments.tokens):
             words = run.step(np.eye(session.program["vocabularySize"], dtype=U)[tokens])
             width = session.values[session.nodes[-1]["reads"][0]]["columns"][1]
             for row in words.reshape(-1, width):
                 print(" ".join(f"{int(x):016x}" for x in row), flush=True)
+            openings.append({node: [f"{int(x):016x}" for x in words]
+                             for node, words in run.openings.items()})
+        if arguments.openings:
+            with open(arguments.openings, "w") as file:
+                json.dump(openings, file)
         return 0
     except (FormatError, ContainerError, OSError, KeyError, ValueError, IndexError) as error:
         print(f"run-session: error: {error}", file=sys.stderr)

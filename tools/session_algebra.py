@@ -6,10 +6,20 @@ import math
 import numpy as np
 
 from bit_comparison import Circuit, from_tiles, to_tiles
+from exponential import Cells, Exponentials
 from read_bundle import stream_words
 
 MASK, CORRELATION, ROOT, COMPARISON_MASK = 0, 1, 2, 4
 U = np.uint64
+
+
+def add_lanes(a, b):
+    """The sum of words of four numbers of 16 bits each."""
+    return (a.view("<u2") + b.view("<u2")).view("<u8")
+
+
+def subtract_lanes(a, b):
+    return (a.view("<u2") - b.view("<u2")).view("<u8")
 
 
 class Algebra:
@@ -75,22 +85,40 @@ class Algebra:
     def stream(self, party, node, kind, index, count):
         return stream_words(self.seeds[party], self.number, party, node, kind, index, count)
 
+    def ring_bits(self, value):
+        return self.values[value].get("ringBits", 64)
+
     def mask(self, value):
         node, count = self.opener[value], self.count(value)
-        return sum(self.stream(p, node, MASK, 0, count) for p in (0, 1))
+        words = sum(self.stream(p, node, MASK, 0, count) for p in (0, 1))
+        return words & U(2 ** self.ring_bits(value) - 1)
 
     def parts(self, value):
         """r of an opened value; t and h of a view."""
         if value not in self.viewed:
             return [self.mask(value)]
         opened, shift = self.viewed[value]
+        return self.view_parts(opened, shift)
+
+    def view_parts(self, opened, shift):
         mask = self.mask(opened)
-        return [mask >> U(shift), mask >> U(63)]
+        return [mask >> U(shift), mask >> U(self.ring_bits(opened) - 1)]
+
+    @staticmethod
+    def is_viewed(node):
+        """Whether the slopes of a piecewiseLinear act on a view."""
+        return node["shift"] > 0 or node.get("lifted", False)
+
+    def shares_add(self, index, component):
+        """How the shares of an array add up: modulo 2, 2^16 by lanes, or 2^64."""
+        if self.is_bits(index, component):
+            return np.bitwise_xor
+        return add_lanes if self.nodes[index]["name"] == "coarseSteps" else np.add
 
     def is_bits(self, index, component):
         """Whether an array is the dealt bits of comparisons by bits, the last of its operation."""
         node = self.nodes[index]
-        return node.get("comparison") == "bits" and component == (5 if node["shift"] else 2)
+        return node.get("comparison") == "bits" and component == (5 if self.is_viewed(node) else 2)
 
     def comparison_masks(self, index, party):
         """The share of the mask bits [64 tiles, planes] of comparisons by bits."""
@@ -106,8 +134,7 @@ class Algebra:
         node, first = self.nodes[index], self.first_value[index]
         name, reads = node["name"], node["reads"]
         if name == "view":
-            mask = self.mask(reads[0])
-            return [mask >> U(node["shift"]), mask >> U(63)]
+            return self.view_parts(reads[0], node["shift"])
         if name == "linear":
             weight = self.program["weights"][node["weight"]]
             matrix = self.weight(node["weight"])
@@ -128,17 +155,23 @@ class Algebra:
             while len(powers) < degree:
                 powers.append(powers[-1] * base)
             return powers[1:] + [top[0] * power for power in powers[:degree - 1] if top]
-        mask, shift = self.mask(reads[0]), node["shift"]
-        parts = [np.ones_like(mask)] + ([mask >> U(shift), mask >> U(63)] if shift else [mask])
+        mask = self.mask(reads[0])
+        if name == "exponential":
+            return [Exponentials(node).dealt(mask)]
+        if name == "coarseSteps":
+            return [Cells(node).dealt(mask)]
+        viewed = self.is_viewed(node)
+        parts = [np.ones_like(mask)] + (
+            self.view_parts(reads[0], node["shift"]) if viewed else [mask])
         if node.get("comparison") == "bits":
             circuit = Circuit(node)
             masks = self.comparison_masks(index, 0) ^ self.comparison_masks(index, 1)
             results = masks[:mask.size, circuit.mask_count - 1::circuit.mask_count].astype(U)
             return ([(part[:, None] * results).ravel() for part in parts]
-                    + (parts[1:] if shift else [])
+                    + (parts[1:] if viewed else [])
                     + [to_tiles(circuit.dealt(self.compared(node, mask), masks))])
         top = self.compared(node, mask) >> U(node["comparedBits"] - 1)
-        return [part * top for part in parts] + (parts[1:] if shift else [])
+        return [part * top for part in parts] + (parts[1:] if viewed else [])
 
     def attention(self, name, heads, key_heads, reads, result):
         first, second = self.mask(reads[0]), self.mask(reads[1])
@@ -165,7 +198,7 @@ class Algebra:
         node, name = self.nodes[index], self.nodes[index]["name"]
         if name == "view":
             return 2
-        if name in ("linear", "scale", "scores", "mix"):
+        if name in ("linear", "scale", "scores", "mix", "exponential", "coarseSteps"):
             return 1
         if name == "multiply":
             return math.prod(2 if value in self.viewed else 1 for value in node["reads"])
@@ -173,23 +206,27 @@ class Algebra:
             degree = max(map(len, node["coefficients"])) - 1
             return (degree - 1) * (2 if node["reads"][0] in self.viewed else 1)
         if name == "piecewiseLinear":
-            return (5 if node["shift"] else 2) + ("comparison" in node)
+            return (5 if self.is_viewed(node) else 2) + ("comparison" in node)
         return 0
 
     def array_size(self, index, component):
         """Words of a correlated array."""
         node, count = self.nodes[index], self.count(self.first_value[index])
+        if node["name"] == "exponential":
+            return Cells(node).count * count
+        if node["name"] == "coarseSteps":
+            return Cells(node).word_count * count
         if node.get("comparison") == "bits":
             if self.is_bits(index, component):
                 return Circuit(node).plane_count() * -(-count // 64)
-            if component < (3 if node["shift"] else 2):
+            if component < (3 if self.is_viewed(node) else 2):
                 return len(node["knots"]) * count
         return count
 
     def key_shape(self, index):
         """(keys, bytes of each) of a piecewiseLinear operation."""
         node = self.nodes[index]
-        payload = 3 if node["shift"] else 2
+        payload = 3 if self.is_viewed(node) else 2
         size = 8 + (node["comparedBits"] - 1) * (16 + 8 * payload) + 8 * payload
         return self.count(node["reads"][0]), size
 
@@ -208,7 +245,8 @@ class Algebra:
     def comparison(self, index, mask):
         """The thresholds alpha and payloads beta of the comparison keys, one list entry a key."""
         node = self.nodes[index]
-        parts = [mask >> U(node["shift"]), mask >> U(63)] if node["shift"] else [mask]
+        parts = (self.view_parts(node["reads"][0], node["shift"]) if self.is_viewed(node)
+                 else [mask])
         levels, entries = node["comparedBits"] - 1, []
         for element, window in enumerate(map(int, self.compared(node, mask))):
             sign = 1 - 2 * (window >> levels)

@@ -34,7 +34,7 @@ public struct MaskCells: Hashable, Sendable {
   /// Tops, one for each run of the elements, repeated for `runLengths` of them in turn.
   func check(tops: [Int], runCount: Int) -> Bool {
     (tops.count == 1 || tops.count == runCount)
-      && tops.allSatisfy { $0.magnitude < UInt(1) << UInt(openedBits - 1) }
+      && tops.allSatisfy { $0.magnitude < 1 << 40 }
   }
 }
 
@@ -46,7 +46,7 @@ public struct MaskCells: Hashable, Sendable {
 /// the public e^(-w unit). Beyond the range of d the result is that of d + 2^k or d - 2^k.
 public struct Exponential: Hashable, Sendable {
   public var cells: MaskCells
-  /// T of every run of the columns, or one for all; in units of y, below 2^(k-1) in magnitude.
+  /// T of every run of the columns, or one for all; in units of y, below 2^40 in magnitude.
   public var tops: [Int]
   /// e^(-2^i unit) * 2^62 for i = 0 ..< k.
   public var decays: [UInt64]

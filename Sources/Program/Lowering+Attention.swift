@@ -21,7 +21,8 @@ extension Lowering {
     let (heads, keyHeads) = (settings.headCount, settings.keyHeadCount)
     let mostKeys = model.maximumKeyCount(settings)
     let keyCount = Double(mostKeys)
-    let (scores, range) = try self.scores(index, query: query, key: key, settings)
+    let (scores, range) = try self.scores(
+      index, query: query, key: key, settings, isExponential: form.kernel == .exponential)
     if case .exponential = form.kernel {
       return try exponentialAttention(index, scores: scores, range: range, value: value, settings)
     }

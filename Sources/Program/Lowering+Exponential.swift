@@ -21,8 +21,6 @@ extension Lowering {
   private static let factorBits = 10
   /// Fractional bits of the weights beside those that a row's largest may fall short of 1.
   private static let weightBits = 12
-  /// Relative error of the reciprocal of a row's sum.
-  private static let reciprocalTolerance = 0x1p-14
   /// Nats that the largest weight of a row may fall short of 1 where no maximum is subtracted.
   private static let shortfall = 9.0
   /// Nats between two levels of a coarse maximum, and of a cell of it.
@@ -64,8 +62,8 @@ extension Lowering {
     builder.label = "\(name).softmax.weights"
     // Weights are at most 1, and a row's largest far less where its maximum is below the top: sums
     // are below those that were seen beside a largest weight of 1.
-    let sumBound = min(Double(keyCount), 2 * (try calibration.bound(name, .denominator)))
-    let valueBits = max(bits - 2, min(activationBits(value) - 2, 24))
+    let sumBound = min(Double(keyCount), 2 * (calibration.ranges[name]?[.denominator]?.upperBound ?? Double(keyCount)))
+    let valueBits = activationBits(value) - 2
     let mixBits = magnitudeBits(sumBound * value.bound)
     // Dealt and factor bits are dropped again: what is left of the ring must hold the mix.
     let room = 62 - valueBits - mixBits
@@ -81,7 +79,7 @@ extension Lowering {
     let sum = try builder.emit(.sum(weights.id, runs: heads), bits: weights.bits, bound: sumBound)
     let reciprocal = try builder.table(
       sum, unit: pow(2, Double(-sum.bits)), range: 0.8 * exp(-shortfall)...sumBound * 1.01,
-      tolerance: max(recipe.tableTolerance, Self.reciprocalTolerance), leastSteps: 0x1p12
+      tolerance: recipe.reciprocalTolerance, leastSteps: 0x1p12
     ) { 1 / $0 }
 
     builder.label = "\(name).mix"

@@ -14,7 +14,8 @@ extension Lowering {
   /// The scores of node `index`, soft-capped and biased, and the range that they lie in: what was
   /// seen, with headroom, and what public slopes add in the longest text.
   mutating func scores(
-    _ index: Int, query: FixedValue, key: FixedValue, _ settings: AttentionSettings
+    _ index: Int, query: FixedValue, key: FixedValue, _ settings: AttentionSettings,
+    isExponential: Bool
   ) throws(InputError) -> (value: FixedValue, range: ClosedRange<Double>) {
     let name = model.nodes[index].name
     builder.label = "\(name).scores"
@@ -30,13 +31,22 @@ extension Lowering {
       ? bound : try calibration.bound(name, .uncappedScores) * recipe.headroom
     // Small queries and keys must leave room for what is added to their product.
     let most = ringBits(max(bound, uncapped)) - activationBits(key)
-    let queryBits =
-      settings.bias == nil
-      ? activationBits(query) - 2 : min(activationBits(query) - 2, max(most, bits - 2))
-    let keyBits = min(activationBits(key) - 2, key.bits)
-    // Products of shortened operands must be known up to the largest difference of scores.
-    let needed =
-      min(queryBits, query.bits) + keyBits + magnitudeBits(max(bound, uncapped)) + 4
+    // Exponentials are taken of scores with 12 fractional bits.
+    let less = isExponential ? 2 : 0
+    var queryBits = min(
+      query.bits,
+      (settings.bias == nil ? activationBits(query) : min(activationBits(query), max(most, bits)))
+        - less)
+    var keyBits = min(activationBits(key) - less, key.bits)
+    // Products of shortened operands must be known up to the largest difference of scores; of small
+    // ones no more bits matter than those of scores.
+    let room = 58 - max(magnitudeBits(max(bound, uncapped)), 0)
+    let excess = queryBits + keyBits - room
+    if isExponential, excess > 0 {
+      queryBits -= excess / 2
+      keyBits -= excess - excess / 2
+    }
+    let needed = queryBits + keyBits + max(magnitudeBits(max(bound, uncapped)), 0) + 4
     let openedQuery = try openShort(query, bits: queryBits, ringBits: needed)
     let openedKey = try openShort(key, bits: keyBits, ringBits: needed)
     var scores = try builder.emit(
@@ -61,6 +71,12 @@ extension Lowering {
   mutating func openShort(_ value: FixedValue, bits: Int, ringBits: Int) throws(InputError)
     -> MaskedValue
   {
+    let shift = value.bits - bits
+    if shift > 0, shift < ProgramBuilder.leastShift,
+      builder.canOpen(value, bits: value.bits, ringBits: ringBits + shift)
+    {
+      return try builder.openNarrow(value, bits: value.bits, ringBits: ringBits + shift)
+    }
     if builder.canOpen(value, bits: bits, ringBits: ringBits) {
       return try builder.openNarrow(value, bits: bits, ringBits: ringBits)
     }

@@ -190,9 +190,10 @@ extension Lowering {
     let root = try cut(product.root)
     // Either factor's rounding is that of the result. What is seen of the rows is a factor of eight
     // below their bound, which has the headroom of variances and of the result.
-    let rest = productPrecision + magnitudeBits(value.bound) - 3
+    let precision = activationBits(bound: product.bound) - 1
+    let rest = precision + magnitudeBits(value.bound) - 3
     let most = ringBits(product.bound)
-    var valueBits = min(value.bits, productPrecision - Int(product.lowRoot.rounded(.down)))
+    var valueBits = min(value.bits, precision - Int(product.lowRoot.rounded(.down)))
     var rootBits = min(root.bits, rest)
     let excess = valueBits + rootBits - most
     if excess > 0 {

@@ -14,14 +14,14 @@ extension Opening {
     }
   }
 
-  /// Appends `words` as they travel: the lowest `byteCount` bytes of each, little-endian and without
-  /// gaps, filled up with zeros to a whole word.
+  /// Appends `words` as they travel: the lowest `bits` of each, from the lowest bit of a word on and
+  /// without gaps, filled up with zeros to a whole word.
   public func pack(_ words: [UInt64], into outgoing: inout [UInt64]) {
-    guard byteCount < 8 else {
+    guard bits < 64 else {
       outgoing += words
       return
     }
-    let width = UInt64(8 * byteCount)
+    let width = UInt64(bits)
     outgoing.reserveCapacity(outgoing.count + wordCount(elements: words.count))
     var pending: UInt64 = 0
     var filled: UInt64 = 0
@@ -39,19 +39,12 @@ extension Opening {
 
   /// Adds the other party's packed words to this party's.
   public func add(_ incoming: ArraySlice<UInt64>, to words: inout [UInt64]) {
-    guard byteCount < 8 else {
-      for (index, word) in zip(words.indices, incoming) {
-        words[index] = reduced(words[index] &+ word)
-      }
-      return
-    }
-    let width = 8 * byteCount
     for index in words.indices {
-      let bit = index * width
+      let bit = index * bits
       let place = incoming.startIndex + bit / 64
       let offset = UInt64(bit % 64)
       var word = incoming[place] &>> offset
-      if bit % 64 + width > 64 { word |= incoming[place + 1] &<< (64 - offset) }
+      if bit % 64 + bits > 64 { word |= incoming[place + 1] &<< (64 - offset) }
       words[index] = reduced(words[index] &+ word)
     }
   }

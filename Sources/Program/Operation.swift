@@ -112,11 +112,8 @@ public struct Opening: Hashable, Sendable {
   /// All 64 bits.
   public static let whole = Opening(shift: 0, bits: 64)
 
-  /// Bytes in which an element travels.
-  public var byteCount: Int { (bits + 7) / 8 }
-
-  /// Words in which `count` elements travel.
-  public func wordCount(elements count: Int) -> Int { (count * byteCount + 7) / 8 }
+  /// Words in which `count` elements travel, without gaps between them.
+  public func wordCount(elements count: Int) -> Int { (count * bits + 63) / 64 }
 
   /// `word` modulo 2^bits.
   @inlinable

@@ -81,7 +81,7 @@ extension ProgramNode {
     let name = try reader.string("name")
     let label = try reader.string("label")
     let reads = try reader.integers("reads")
-    let writes = try reader.integer("writes", in: 0...64)
+    let writes = try reader.integer("writes", in: 0...1024)
     let operation = try Operation(name: name, reads: reads, reader: &reader)
     try reader.finish()
     self.init(operation: operation, outputs: first..<first + writes, label: label)

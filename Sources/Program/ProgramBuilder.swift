@@ -49,6 +49,12 @@ package struct ProgramBuilder {
     if comparison == .bits, case .piecewiseLinear(let x, let function) = operation {
       operation = .piecewiseLinear(x, function.comparing(preferring: .bits))
     }
+    guard bits.allSatisfy({ (-8...62).contains($0) }) else {
+      throw InputError(
+        "lowering", place: label,
+        "\(bits.max() ?? 0) fractional bits do not fit the 64-bit ring",
+        hint: "lower the recipe's fractionalBits, or scale the weights that it comes from")
+    }
     let shapes: [(ValueShape, ValueForm)]
     do throws(ShapeError) {
       shapes = try program.inferOutputs(operation, isFirst: program.nodes.isEmpty)
@@ -112,6 +118,9 @@ package struct ProgramBuilder {
   /// Bits that an opening has beyond those that a value up to its bound needs: what leaves the
   /// calibrated range a little is still right.
   static let spareBits = 2
+  /// Bits that are worth dropping from shares, where a number that is exact without them may come out
+  /// one more with a chance of 2^-shift.
+  static let leastShift = 8
 
   /// The opening of all bits of `value`; a value is opened once however many operations read it.
   package mutating func open(_ value: FixedValue) throws(InputError) -> MaskedValue {
@@ -137,7 +146,9 @@ package struct ProgramBuilder {
     if let whole = openings[value.id]?[.whole] {
       opened = MaskedValue(id: whole, bits: value.bits)
     } else {
-      opened = try openNarrow(value, bits: bits, ringBits: bits + magnitudeBits(value.bound) + 2)
+      // A few bits are dropped by the view, which keeps numbers that have no more exact.
+      let kept = shift < Self.leastShift ? value.bits : bits
+      opened = try openNarrow(value, bits: kept, ringBits: kept + magnitudeBits(value.bound) + 2)
     }
     let rest = opened.bits - bits
     guard rest > 0 || program.values[opened.id].ringBits < 64 else { return opened }
@@ -161,11 +172,11 @@ package struct ProgramBuilder {
     guard needed <= available else {
       throw InputError(
         "lowering", place: label,
-        "\(needed) bits are needed of a value that has \(available) above the \(shift) dropped",
+        "\(needed) bits of the ring are needed of a value that has \(available) above the \(shift) "
+          + "that are dropped",
         hint: "lower the recipe's headroom or fractionalBits")
     }
-    // Whole bytes travel.
-    let wanted = (max(needed, 2) + Self.spareBits + 7) / 8 * 8
+    let wanted = max(needed, 2) + Self.spareBits
     return try opening(value, Opening(shift: shift, bits: min(wanted, available)))
   }
 
@@ -232,11 +243,14 @@ package struct ProgramBuilder {
     outputs: [(slopes: [Double], intercepts: [Double], extraBits: Int, bound: Double)],
     isLifted: Bool = true
   ) throws(InputError) -> [FixedValue] {
-    let shift = max(value.bits - bits, 0)
-    let argumentBits = value.bits - shift
+    let wholeShift = max(value.bits - bits, 0)
+    let argumentBits = value.bits - wholeShift
+    // As in `open`.
+    let shift = wholeShift < Self.leastShift ? wholeShift : 0
+    let openedBits = argumentBits + shift
     let reach = max(value.bound + knots.reduce(0) { max($0, abs($1)) }, 0x1p-40)
-    let scale = pow(2, Double(argumentBits))
-    let dropped = max(0, argumentBits + Int(log2(resolution).rounded(.down)))
+    let scale = pow(2, Double(openedBits))
+    let dropped = max(0, openedBits + Int(log2(resolution).rounded(.down)))
     let top = max(Int(log2(reach * scale).rounded(.up)), 1)
     guard top < 62 else {
       throw InputError(
@@ -244,13 +258,13 @@ package struct ProgramBuilder {
           + "leave no room in the ring", hint: "lower the recipe's fractionalBits")
     }
     let opened: MaskedValue
-    if shift == 0, ringBits(value) == 64 {
+    if wholeShift == 0, ringBits(value) == 64 {
       opened = try open(value)
     } else {
-      opened = try openNarrow(value, bits: argumentBits, ringBits: top + 2)
+      opened = try openNarrow(value, bits: openedBits, ringBits: top + 2)
     }
     let function = PiecewiseLinear(
-      shift: 0, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
+      shift: shift, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
       knots: knots.map { Int(($0 * scale).rounded()) },
       outputs: outputs.map { output in
         let outputBits = argumentBits + output.extraBits
@@ -259,7 +273,7 @@ package struct ProgramBuilder {
           intercepts: output.intercepts.map { Int(($0 * pow(2, Double(outputBits))).rounded()) },
           fractionalBits: outputBits)
       }, openedBits: program.values[opened.id].ringBits,
-      isLifted: isLifted && program.values[opened.id].ringBits < 64)
+      isLifted: (isLifted || shift > 0) && program.values[opened.id].ringBits < 64)
     for output in outputs { try check(bits: argumentBits + output.extraBits, bound: output.bound) }
     let ids = try emit(
       .piecewiseLinear(opened.id, function), bits: function.outputs.map(\.fractionalBits))

@@ -6,6 +6,7 @@ public import Models
 
 /// Seconds that rounds, bytes and comparisons take, so that costs can be compared.
 public struct CostWeights: Sendable {
+  /// An exchange takes one way: half a round trip.
   public var secondsPerRound: Double
   public var secondsPerByte: Double
   /// Of one evaluation of a comparison key, by one party.
@@ -17,14 +18,14 @@ public struct CostWeights: Sendable {
     self.secondsPerComparison = secondsPerComparison
   }
 
-  /// 10 ms, 1 Gbps, and 0.1 us a comparison: about 16 levels of 6 ns on one core.
+  /// A round trip of 10 ms, 1 Gbps, and 0.1 us a comparison: about 16 levels of 6 ns on one core.
   public static let reference = CostWeights(
-    secondsPerRound: 0.01, secondsPerByte: 8e-9, secondsPerComparison: 1e-7)
+    secondsPerRound: 0.005, secondsPerByte: 8e-9, secondsPerComparison: 1e-7)
 
   /// A network's latency and bandwidth, with the comparisons of the reference.
   public init(roundTripSeconds: Double, bitsPerSecond: Double) {
     self.init(
-      secondsPerRound: roundTripSeconds, secondsPerByte: 8 / bitsPerSecond,
+      secondsPerRound: roundTripSeconds / 2, secondsPerByte: 8 / bitsPerSecond,
       secondsPerComparison: CostWeights.reference.secondsPerComparison)
   }
 

@@ -1,4 +1,4 @@
-// Rounds, bytes and correlation sizes of a program, from shapes alone.
+// Flights, bytes and correlation sizes of a program, from shapes alone.
 
 public import Bytes
 import Foundation
@@ -95,7 +95,7 @@ public struct CostReport {
 
   private var stepTable: String {
     guard let steps else { return "" }
-    var table = TextTable([("step", .right), ("rounds", .right), ("bytes", .right)])
+    var table = TextTable([("step", .right), ("flights", .right), ("bytes", .right)])
     for (index, cost) in steps.enumerated() {
       table.addRow([
         String(index), String(cost.roundCount),
@@ -109,7 +109,7 @@ public struct CostReport {
   private var comparisonTable: String {
     var columns: [(title: String, alignment: TextTable.Alignment)] = [("compare", .left)]
     for name in isDecoder ? ["prompt", "token"] : ["text"] {
-      columns += [("\(name) rounds", .right), ("\(name) bytes", .right)]
+      columns += [("\(name) flights", .right), ("\(name) bytes", .right)]
     }
     columns += [("comparison keys", .right), ("by bits", .right), ("correlation bytes", .right)]
     var table = TextTable(columns)
@@ -123,7 +123,7 @@ public struct CostReport {
     return table.text
   }
 
-  /// Rounds and bytes of the prompt and the token, or of the text.
+  /// Flights and bytes of the prompt and the token, or of the text.
   private func costs(_ row: Row) -> [String] {
     (isDecoder ? [row.prompt, row.token] : [row.prompt]).flatMap { cost in
       [
@@ -168,9 +168,10 @@ public struct CostReport {
     return table.text
   }
 
+  /// Both parties send at once: an exchange is one flight, half a round trip.
   static func seconds(_ cost: StepCost, roundTripSeconds: Double, bitsPerSecond: Double) -> Double {
     let bytes = cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)
-    return Double(cost.roundCount) * roundTripSeconds + Double(bytes) * 8 / bitsPerSecond
+    return Double(cost.roundCount) * roundTripSeconds / 2 + Double(bytes) * 8 / bitsPerSecond
   }
 
   private var isDecoder: Bool { program.kind == .decoder }
@@ -178,7 +179,7 @@ public struct CostReport {
   public var text: String {
     var columns: [(title: String, alignment: TextTable.Alignment)] = [("part", .left)]
     for name in isDecoder ? ["prompt", "token"] : ["text"] {
-      columns += [("\(name) rounds", .right), ("\(name) bytes", .right)]
+      columns += [("\(name) flights", .right), ("\(name) bytes", .right)]
     }
     columns += [("comparison keys", .right), ("correlation bytes", .right)]
     var table = TextTable(columns)
@@ -209,10 +210,11 @@ public struct CostReport {
       \(correlationTable)
 
       Per layer and \(isDecoder ? "token" : "text"): \
-      \(Quantity.decimal(Double(perLayer.roundCount) / count, fractionDigits: 1)) rounds, \
+      \(Quantity.decimal(Double(perLayer.roundCount) / count, fractionDigits: 1)) flights, \
       \(Quantity.text(byteCount: Int(Double(layerBytes) / count))) sent by each party.
-      Bytes are those each party sends in one step; a round of one part may share its messages
-      with other parts, so rounds and framing of parts add up to more than the total.
+      A flight is one message each way at the same time, half a round trip.
+      Bytes are those each party sends in one step; a flight of one part may share its messages
+      with other parts, so flights and framing of parts add up to more than the total.
       Minimum: what a kind takes however it is encoded, one share of each element being a seed's.
       Session for \(size): correlations of \(parties[0]) for party 0, \(parties[1]) for party 1.
       Network time with a round trip of \(Quantity.text(seconds: roundTripSeconds)) and \

@@ -14,7 +14,8 @@ public import Sharing
 ///
 /// A copy shares the weights and has a key cache of its own.
 public struct RingSimulator: Sendable {
-  /// Called with every shared value of the program and its words, as soon as they are known.
+  /// Called with every shared value of the program and its words, as soon as they are known, and with
+  /// every opening of some bits that must hold the whole of a number, before it is reduced to them.
   public typealias Observer = (_ value: ValueID, _ words: [UInt64]) -> Void
 
   public let program: SecureProgram
@@ -24,7 +25,12 @@ public struct RingSimulator: Sendable {
   private let lastUses: [Int]
   private let openers: [ValueID: (node: Int, opening: Opening)]
   private let cached: Set<ValueID>
+  /// Bits that a value must fit in as `BitWidthHistogram` counts them: its ring bits, or those of an
+  /// opening that is read as a number.
+  public let widthLimits: [Int]
   private let oneHotValue: ValueID?
+  /// Openings that are read as numbers.
+  private var numbers: Set<ValueID> = []
   private var keyCaches: [ValueID: [UInt64]] = [:]
   /// The public words that two parties opened at a node in the step that is evaluated next, where
   /// their output is to be repeated bit for bit.
@@ -50,6 +56,19 @@ public struct RingSimulator: Sendable {
     self.openers = openers
     self.oneHotValue = oneHotValue
     cached = program.kind == .decoder ? program.cachedValues : []
+    var widthLimits = program.values.map(\.ringBits)
+    for node in program.nodes {
+      switch node.operation {
+      // All of the opened range is used.
+      case .exponential(let x, _), .coarseSteps(let x, _):
+        widthLimits[x] = program.values[x].ringBits + 1
+        numbers.insert(x)
+      case .view(let x, _): numbers.insert(x)
+      case .piecewiseLinear(let x, let function) where function.isLifted: numbers.insert(x)
+      default: break
+      }
+    }
+    self.widthLimits = widthLimits
   }
 
   /// Runs one step on the input rows and returns the output rows.
@@ -92,6 +111,16 @@ public struct RingSimulator: Sendable {
             shares: opening.shift > 0 && seen == nil
               ? streams[0].mask(node: index).words(in: step.dealtRanges(shape(x))) : [],
             mask: seen == nil ? [] : mask(first), opened: seen)
+        }
+        if let observe, opening != .whole, numbers.contains(first) {
+          let bits = program.values[x].ringBits
+          observe(
+            first,
+            values[x].map {
+              UInt64(
+                bitPattern: Int64(bitPattern: RingFunctions.signed($0, bits: bits))
+                  >> Int64(opening.shift))
+            })
         }
         if cached.contains(first) { keyCaches[first, default: []] += values[first] }
       case .view(let x, let shift):

@@ -8,7 +8,7 @@ import Validation
 let compareCommand = Command(
   "compare", summary: "puts conversions of one model side by side",
   details: """
-    Accuracy in exact fixed point, rounds, bytes, network time of a token (of a text for an encoder),
+    Accuracy in exact fixed point, flights, bytes, network time of a token (of a text for an encoder),
     correlations, and what is leaked. Network times are for a LAN (0.1 ms, 10 Gbit/s), a region
     (10 ms, 1 Gbit/s) and a WAN (80 ms, 100 Mbit/s).
     """,

@@ -22,7 +22,7 @@ let programCommand = Command(
 }
 
 let costCommand = Command(
-  "cost", summary: "prints rounds, bytes and correlation sizes from shapes alone",
+  "cost", summary: "prints flights, bytes and correlation sizes from shapes alone",
   example: "lodge-check cost opt.lodge --prompt 64 --new 32 --rtt 10ms --bandwidth 1Gbps",
   positionals: [fileArgument],
   options: [

@@ -61,7 +61,7 @@ let approximateCommand = Command(
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
     Option(
       "compare", .choice(["keys", "bits"]),
-      help: "by comparison keys (one round), or dealt bits (more rounds, far fewer bytes)"),
+      help: "by comparison keys (one flight), or dealt bits (more flights, far fewer bytes)"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time that `fitted` weighs"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth that `fitted` weighs"),
     memoryOption,

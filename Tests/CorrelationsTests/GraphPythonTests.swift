@@ -34,9 +34,11 @@ import Validation
 
     let steps = isDecoder ? [[7, 3, 0, 9, 2], [10]] : [[7, 3, 0, 9, 2]]
     let texts = "[" + steps.map { "\($0)" }.joined(separator: ",") + "]"
-    let run = try PythonTool("run-session").run(arguments + ["--tokens", texts])
+    let run = try PythonTool("run-session").run(
+      arguments + ["--tokens", texts, "--openings", files.scratch.file("openings.json")])
     #expect(run.status == 0, "\(run.errors)")
     let words = run.output.split { $0 == " " || $0 == "\n" }.map { UInt64($0, radix: 16) }
+    let openings = try SessionPythonTests.openings(files.scratch.file("openings.json"))
     var simulator = RingSimulator(
       program: files.program, weights: try files.encodedWeights(),
       streams: (0...1).map { batch.seeds.streams(session: 0, party: $0) })
@@ -44,6 +46,7 @@ import Validation
     var row = 0
     for (index, tokens) in steps.enumerated() {
       let step = SessionStep(session: shape, rows: row..<row + tokens.count, index: index)
+      simulator.opened = openings[index]
       expected += simulator.step(
         step,
         input: tokens.flatMap { token in

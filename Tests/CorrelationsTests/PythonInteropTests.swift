@@ -89,10 +89,13 @@ import Validation
     let steps = [.bert, .bertByBits].contains(model) ? [[7, 3]] : [[7, 3], [10]]
     let texts = "[" + steps.map { "\($0)" }.joined(separator: ",") + "]"
     let outcome = try PythonTool("run-session").run(
-      Self.arguments(fixture.files, batch) + ["--tokens", texts])
+      Self.arguments(fixture.files, batch) + [
+        "--tokens", texts, "--openings", fixture.files.scratch.file("openings.json"),
+      ])
     #expect(outcome.status == 0, "\(outcome.errors)")
     let words = outcome.output.split { $0 == " " || $0 == "\n" }.map { UInt64($0, radix: 16) }
 
+    let openings = try Self.openings(fixture.files.scratch.file("openings.json"))
     let program = fixture.bundle.program
     var simulator = RingSimulator(
       program: program, weights: try fixture.files.encodedWeights(),
@@ -106,10 +109,23 @@ import Validation
       }
       let step = SessionStep(
         session: fixture.shape, rows: row..<row + tokens.count, index: index)
+      simulator.opened = openings[index]
       expected += simulator.step(step, input: input)
       row += tokens.count
     }
     #expect(!expected.isEmpty && words == expected)
+  }
+
+  /// What each step opened by node, as `run-session` writes it.
+  static func openings(_ path: String) throws -> [[Int: [UInt64]]] {
+    let steps = try JSONDecoder().decode(
+      [[String: [String]]].self, from: Data(contentsOf: URL(filePath: path)))
+    return steps.map { step in
+      Dictionary(
+        uniqueKeysWithValues: step.map { node, words in
+          (Int(node) ?? -1, words.map { UInt64($0, radix: 16) ?? 0 })
+        })
+    }
   }
 
   /// A session hides the last bits of the factors in later truncations: the vectors do not.

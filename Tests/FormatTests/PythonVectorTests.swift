@@ -30,7 +30,7 @@ import Testing
     let files = ["valid/party0.corr", "valid/party1.corr"]
     let right = try check(files)
     #expect(right.status == 0, "\(right.errors)")
-    #expect(right.output.contains("piecewiseLinear: 3 of 3 operations checked"))
+    #expect(right.output.contains("piecewiseLinear: 4 of 4 operations checked"))
     for (name, place) in [
       ("R11-algebra-13-multiply-1", "operations/13/1: operation 13 (multiply), component 1: "),
       ("R11-algebra-2-linear-0", "operations/2/0: operation 2 (linear), component 0: "),

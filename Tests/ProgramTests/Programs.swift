@@ -14,9 +14,17 @@ enum Programs {
   ) {
     let folder = try ScratchFolder()
     let converted = try ConvertedModel(
-      path: checkpoint.write(to: folder), calibrationTexts: ConversionFiles.tinyTexts)
+      path: checkpoint.write(to: folder), calibrationTexts: ConversionFiles.tinyTexts,
+      recipe: withMaximum)
     return (converted.loaded.model, converted.calibration, converted.program)
   }
+
+  /// With a tree for the maximum and openings that are truncated: most operations.
+  static let withMaximum = {
+    var recipe = Recipe.accurate
+    recipe.choose(ReplacementChoice(MinimaxSoftmax()), for: .softmax)
+    return recipe
+  }()
 
   private static let tinyDecoder = Result { try lowered(.opt()).program }
   private static let tinyEncoder = Result { try lowered(.bert()).program }
@@ -28,7 +36,7 @@ enum Programs {
   /// One LLaMA-like layer with 4 heads that share 2 key heads of width 4, 6 positions.
   static func grouped() throws -> SecureProgram { try tinyGrouped.get() }
 
-  private static let tinyGrouped = Result { try lowered(TinyGraph.llama(), recipe: .accurate) }
+  private static let tinyGrouped = Result { try lowered(TinyGraph.llama(), recipe: withMaximum) }
 
   static func lowered(_ graph: TinyGraph, recipe: Recipe) throws -> SecureProgram {
     let calibration = try Calibration.observe(

@@ -71,7 +71,7 @@ struct RecipeTests {
       (["gelu", "replacement"], "pumma"), (["gelu", "replacement"], nil),
       (["gelu", "degre"], 6), (["silu", "replacement"], "bolt"), (["gelu", "note"], 1),
       (["gelu", "clamp"], [3, 2]), (["gelu", "clamp"], [1]), (["gelu", "clamp"], ["a", 2]),
-      (["softmax", "replacement"], "exact"), (["softmax", "degree"], 9),
+      (["softmax", "replacement"], "affine"), (["softmax", "degree"], 9),
       (["softmax", "squarings"], 0), (["softmax", "squarings"], 9), (["softmax", "clip"], -3),
       (["softmax", "clip"], -41), (["layerNorm", "replacement"], "softmax"),
       (["layerNorm", "factor"], 1), (["layers"], []), (["layers", "first"], .object([:])),

@@ -33,10 +33,11 @@ struct EvaluatorTests {
       }
     let (evaluator, result) = try Self.evaluate(files)
     for (node, error) in zip(evaluator.model.nodes, result.ringErrors) {
-      #expect(error.value > 0, "\(node.name)")
+      // Normalisations that scale later, and what is made of their rows, have no value of their own.
+      #expect(error.value > 0 || evaluator.isScaledLater(node), "\(node.name)")
       #expect(error.value < 0.01, "\(node.name)")
     }
-    #expect((1...40).contains(result.headroom))
+    #expect((0...40).contains(result.headroom))
     #expect(result.functions.allSatisfy { $0.outsideCount == 0 && $0.count > 0 })
     #expect(result.ringAgainstApproximated.mean < 0.01)
     // The same set gives the same numbers again.

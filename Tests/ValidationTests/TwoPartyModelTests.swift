@@ -41,15 +41,44 @@ struct TwoPartyModelTests {
       steps: [Array(all[..<count])] + (0..<3).map { [all[count + $0]] })
 
     // What a party sees and what its file holds is uniform, whatever the weights and the text.
+    var opened: [UInt64] = []
+    for (node, words) in run.openings.withLock({ $0 }).joined() {
+      guard case .open(_, let opening) = converted.program.nodes[node].operation else { continue }
+      var packed: [UInt64] = []
+      opening.pack(words, into: &packed)
+      // The last word may end with zeros.
+      opened += packed.dropLast()
+    }
+    #expect(opened.count > 100_000 && Uniformity.chiSquare(words: opened) < Uniformity.limit)
     for party in 0...1 {
-      let sent = run.channels[party].rounds.flatMap { $0 }
-      #expect(Uniformity.chiSquare(words: sent) < Uniformity.limit)
-      let opened = zip(sent, run.channels[1 - party].rounds.flatMap { $0 }).map { $0 &+ $1 }
-      #expect(Uniformity.chiSquare(words: opened) < Uniformity.limit)
+      let sent = Self.fullWords(of: run.channels[party], run, converted.program)
+      #expect(sent.count == opened.count && Uniformity.chiSquare(words: sent) < Uniformity.limit)
       let stored = run.correlations.allWords(party: party)
       #expect(stored.count > 100_000)
       #expect(Uniformity.chiSquare(words: stored) < Uniformity.limit)
     }
+  }
+
+  /// What one party sent, without the last word of every opening, which may end with zeros.
+  static func fullWords(
+    of channel: PairedChannel, _ run: TwoPartyRun, _ program: SecureProgram
+  ) -> [UInt64] {
+    let rounds = program.rounds()
+    let sent = channel.rounds.joined().map { $0 }
+    var (result, place): ([UInt64], Int) = ([], 0)
+    for step in run.openings.withLock({ $0 }) {
+      let nodes = step.keys.sorted {
+        let (a, b) = (program.nodes[$0].outputs.lowerBound, program.nodes[$1].outputs.lowerBound)
+        return (rounds[a], $0) < (rounds[b], $1)
+      }
+      for node in nodes {
+        guard case .open(_, let opening) = program.nodes[node].operation else { continue }
+        let count = opening.wordCount(elements: step[node]?.count ?? 0)
+        result += sent[place..<place + count].dropLast()
+        place += count
+      }
+    }
+    return result
   }
 
   /// With the same masks, comparisons by bits give the words that keys give.

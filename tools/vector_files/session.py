@@ -7,7 +7,7 @@ import numpy as np
 
 from comparison_function import generate
 from read_bundle import WEIGHT_KIND, WEIGHT_SESSION, derived_seed, stream_words
-from session_algebra import CORRELATION, ROOT, Algebra
+from session_algebra import CORRELATION, ROOT, Algebra, add_lanes, subtract_lanes
 from vector_files.container import canonical, write
 
 CONVERSION = "c0" * 16
@@ -65,8 +65,20 @@ def program():
     by_bits = add("piecewiseLinear", [z], shape(two, bits=17), shift=3, droppedBits=40,
                   comparedBits=7, knots=[-5, 2**41], slopes=[[0, 1, 0]], intercepts=[[0, 7, 7]],
                   outputFractionalBits=[17], comparison="bits")
-    total = add("combine", [product, power, small, large, by_bits], shape(two, bits=17),
-                coefficients=[1, 1, -1, 1, 2], constant=9)
+    near = add("open", [mixed], shape(two, "opened", 8, ringBits=20), shift=2, bits=20)
+    add("view", [near], shape(two, "view", 7, shift=1), shift=1)
+    lifted = add("piecewiseLinear", [near], shape(two, bits=17), shift=0, droppedBits=3,
+                 comparedBits=10, knots=[5], slopes=[[0, 1]], intercepts=[[2, 0]],
+                 outputFractionalBits=[17], openedBits=20, lifted=True)
+    short = add("open", [mixed], shape(two, "opened", 6, ringBits=12), shift=4, bits=12)
+    cells = {"openedBits": 12, "cellBits": 9, "tops": [100]}
+    step = add("coarseSteps", [short], *[shape(two, bits=0, ringBits=16)] * 2, **cells,
+               cells=[1, 3])
+    decays = [int(2**62 * 0.99 ** (2**i)) for i in range(12)]
+    power_of_e = add("exponential", [short], shape(two, bits=30), **cells, decays=decays,
+                     dealtBits=20, factorBits=10)
+    total = add("combine", [product, power, small, large, by_bits, lifted, step, power_of_e],
+                shape(two, bits=17), coefficients=[1, 1, -1, 1, 2, 5, 2**48, 7], constant=9)
     opened = add("open", [total], shape(two, "opened", 17))
     scaled = add("scale", [opened], shape(two, bits=21), weight=2)
     last = add("lastRow", [scaled], shape(two, bits=21, rows="last"))
@@ -137,8 +149,9 @@ class Conversion:
             for component, words in enumerate(algebra.expected(index)):
                 if (index + component) % 2 == party:
                     streamed = algebra.stream(1 - party, index, CORRELATION, component, words.size)
-                    datasets[f"operations/{index}/{component}"] = (
-                        words ^ streamed if algebra.is_bits(index, component) else words - streamed)
+                    subtract = {np.bitwise_xor: np.bitwise_xor, add_lanes: subtract_lanes}.get(
+                        algebra.shares_add(index, component), np.subtract)
+                    datasets[f"operations/{index}/{component}"] = subtract(words, streamed)
             if node["name"] == "piecewiseLinear" and "comparison" not in node:
                 datasets[f"operations/{index}/keys"] = self.keys(algebra, index)
         return "correlations", self.session_header(party), datasets

@@ -37,6 +37,8 @@ public struct Recipe: Equatable, Sendable {
   public var fractionalBits: Int
   /// Calibrated ranges are widened by this factor.
   public var headroom: Double
+  /// Relative error of the reciprocal of a row's sum of exponentials, which multiplies all of it.
+  public var reciprocalTolerance: Double { max(tableTolerance, 0x1p-14) }
   /// Largest relative error of the tables for 1/x (softmax) and 1/sqrt(x) (normalisation).
   public var tableTolerance: Double
   public var outsideRange: OutsideRange

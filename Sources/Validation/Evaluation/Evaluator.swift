@@ -83,6 +83,11 @@ public struct Evaluator: Sendable {
     tables = program.clientInput == .embedding ? try EmbeddingTables(file) : nil
   }
 
+  /// Whether no value of the program stands for `node`: see `LoweredNode.value`.
+  public func isScaledLater(_ node: ModelNode) -> Bool {
+    zip(model.nodes, nodes).contains { $0.name == node.name && $1.value == nil }
+  }
+
   /// A simulator with the masks of a session, for `step`.
   func simulator(_ seeds: BatchSeeds, session: Int) -> RingSimulator {
     RingSimulator(
@@ -180,9 +185,10 @@ public struct Evaluator: Sendable {
       model.kind == .decoder
       ? SessionStep.dealing(session)
       : SessionStep(session: session, rows: 0..<window.tokens.count, index: 0)
+    let limits = simulator.widthLimits
     let observe: RingSimulator.Observer = { value, words in
       if value > 0 || program.clientInput == .embedding {
-        result.widths[value].add(words, ringBits: program.values[value].ringBits)
+        result.widths[value].add(words, ringBits: limits[value])
       }
       for node in nodesByValue[value] ?? [] {
         compare(

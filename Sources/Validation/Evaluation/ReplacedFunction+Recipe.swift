@@ -49,7 +49,9 @@ extension ReplacedFunction {
         result.append(function)
         if softmax.subtractsMaximum {
           var function = reciprocal(
-            node.name, keyCount: Double(model.maximumKeyCount(settings)), recipe)
+            node.name, keyCount: Double(model.maximumKeyCount(settings)),
+            tolerance: softmax.kernel == .exponential
+              ? recipe.reciprocalTolerance : recipe.tableTolerance)
           function.calibrated = calibration.histograms[node.name]?[.denominator]
           result.append(function)
         }
@@ -132,18 +134,18 @@ extension ReplacedFunction {
       drawnRange: widened(seen), isLogarithmic: false)
   }
 
-  private static func tableText(_ recipe: Recipe) -> String {
-    "piecewise linear, relative error below \(Figure.text(recipe.tableTolerance))"
+  private static func tableText(_ tolerance: Double) -> String {
+    "piecewise linear, relative error below \(Figure.text(tolerance))"
   }
 
-  private static func reciprocal(_ node: String, keyCount: Double, _ recipe: Recipe)
+  private static func reciprocal(_ node: String, keyCount: Double, tolerance: Double)
     -> ReplacedFunction
   {
     let valid = 0.75...keyCount * 1.1
-    let fit = PiecewiseLinearFit.fit(on: valid, tolerance: recipe.tableTolerance) { 1 / $0 }
+    let fit = PiecewiseLinearFit.fit(on: valid, tolerance: tolerance) { 1 / $0 }
     return ReplacedFunction(
       node: node, place: .reciprocal, original: "1/x",
-      replacement: tableText(recipe), exact: { 1 / $0 },
+      replacement: tableText(tolerance), exact: { 1 / $0 },
       replaced: { fit($0) }, validRange: valid, drawnRange: valid, isLogarithmic: true)
   }
 
@@ -160,7 +162,7 @@ extension ReplacedFunction {
       let fit = PiecewiseLinearFit.fit(on: valid, tolerance: recipe.tableTolerance) {
         1 / $0.squareRoot()
       }
-      function.replacement = tableText(recipe)
+      function.replacement = tableText(recipe.tableTolerance)
       function.replaced = { fit($0) }
     case .affine(let factor):
       function.replacement = "the constant \(Figure.text(factor))"

@@ -21,7 +21,7 @@ public struct BitWidthHistogram: Equatable, Sendable {
   mutating func add(_ words: [UInt64], ringBits: Int = 64) {
     for word in words {
       let width = 64 - Int64(bitPattern: word).magnitude.leadingZeroBitCount
-      counts[width == 0 ? 0 : width + 64 - ringBits] += 1
+      counts[width == 0 ? 0 : min(width + 64 - ringBits, 64)] += 1
     }
   }
 

@@ -17,7 +17,7 @@ extension RecipeComparison {
 
       \(costTable)
 
-      Costs are of \(what): rounds, bytes that each party sends, and network time (\(names)).
+      Costs are of \(what): flights, bytes that each party sends, and network time (\(names)).
       Correlations are those of a session by its \(session.rowCapacity) tokens, both files together.
 
       \(leakageText)
@@ -91,7 +91,7 @@ extension RecipeComparison {
 
   private var costTable: String {
     var columns: [(title: String, alignment: TextTable.Alignment)] = [
-      ("recipe", .left), ("rounds", .right), ("bytes", .right),
+      ("recipe", .left), ("flights", .right), ("bytes", .right),
     ]
     columns += networks.map { ($0.name, .right) }
     columns += [("correlations", .right)]
