@@ -12,7 +12,7 @@ public enum DiskSpace {
       let code = errno
       let parent = FilePaths.folder(of: path)
       guard code == ENOENT, parent != path else {
-        throw InputError(folder, SystemError.message(code))
+        throw InputError(folder, system: code)
       }
       path = parent
     }
@@ -25,8 +25,8 @@ public enum DiskSpace {
     if byteCount <= available { return }
     throw InputError(
       folder,
-      "no space left on device: \(what) need \(Quantity.text(byteCount: byteCount)), "
-        + "\(Quantity.text(byteCount: available)) are free",
+      "\(what) need \(Quantity.text(byteCount: byteCount)), "
+        + "\(Quantity.text(byteCount: available)) are free", system: ENOSPC,
       hint: "free disk space, deal fewer sessions, or write to another folder")
   }
 }

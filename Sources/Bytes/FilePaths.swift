@@ -46,7 +46,7 @@ public enum FilePaths {
   public static func byteCount(of path: String) throws(InputError) -> Int {
     var status = stat()
     guard unsafe stat(path, &status) == 0 else {
-      throw InputError(path, SystemError.message(errno))
+      throw InputError(path, system: errno)
     }
     return Int(status.st_size)
   }
@@ -57,7 +57,7 @@ public enum FilePaths {
     for path in [path, other] {
       var status = stat()
       guard unsafe stat(path, &status) == 0 else {
-        throw InputError(path, SystemError.message(errno))
+        throw InputError(path, system: errno)
       }
       times.append((status.st_mtim.tv_sec, status.st_mtim.tv_nsec))
     }
@@ -69,11 +69,11 @@ public enum FilePaths {
   public static func synchronizeFolder(_ folder: String) throws(InputError) {
     let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw InputError(folder, "cannot open the folder: \(SystemError.message(errno))")
+      throw InputError(folder, "cannot open the folder", system: errno)
     }
     defer { close(descriptor) }
     guard fsync(descriptor) == 0 else {
-      throw InputError(folder, "cannot write the folder to disk: \(SystemError.message(errno))")
+      throw InputError(folder, "cannot write the folder to disk", system: errno)
     }
   }
 }

@@ -21,7 +21,7 @@ final class OpenFile: Sendable {
     self.path = path
     reopenPath = path
     isNameless = false
-    guard descriptor >= 0 else { throw InputError(path, SystemError.message(errno)) }
+    guard descriptor >= 0 else { throw InputError(path, system: errno) }
     guard try status().st_mode & S_IFMT == S_IFREG else {
       throw InputError(path, "is not a regular file")
     }
@@ -41,7 +41,7 @@ final class OpenFile: Sendable {
     path = file.name
     reopenPath = "/proc/self/fd/\(descriptor)"
     isNameless = true
-    guard descriptor >= 0 else { throw InputError(path, SystemError.message(errno)) }
+    guard descriptor >= 0 else { throw InputError(path, system: errno) }
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
@@ -49,7 +49,7 @@ final class OpenFile: Sendable {
   func status() throws(InputError) -> stat {
     var result = stat()
     guard unsafe fstat(descriptor, &result) == 0 else {
-      throw InputError(path, SystemError.message(errno))
+      throw InputError(path, system: errno)
     }
     return result
   }
@@ -63,7 +63,7 @@ final class OpenFile: Sendable {
       let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
       let count = unsafe pread(descriptor, rest.baseAddress, rest.count, offset + done)
       if count < 0 && errno == EINTR { continue }
-      guard count >= 0 else { throw InputError(path, SystemError.message(errno)) }
+      guard count >= 0 else { throw InputError(path, system: errno) }
       guard count > 0 else { throw InputError(path, offset: offset + done, "the file ends here") }
       done += count
     }
@@ -76,7 +76,7 @@ final class OpenFile: Sendable {
       let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
       let count = unsafe pwrite(descriptor, rest.baseAddress, rest.count, offset + done)
       if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw InputError(path, SystemError.message(errno)) }
+      guard count > 0 else { throw InputError(path, system: errno) }
       done += count
     }
     // The disk begins with large pieces at once, so that little is left when the file is finished.
@@ -117,7 +117,7 @@ final class OpenFile: Sendable {
     let protection = isWritable ? PROT_READ | PROT_WRITE : PROT_READ
     let address = unsafe mmap(nil, byteCount, protection, MAP_SHARED, descriptor, start)
     guard let address = unsafe address, unsafe address != MAP_FAILED else {
-      throw InputError(path, "cannot be mapped: \(SystemError.message(errno))")
+      throw InputError(path, "cannot be mapped", system: errno)
     }
     defer { unsafe munmap(address, byteCount) }
     return try unsafe body(

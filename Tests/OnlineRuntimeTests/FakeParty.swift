@@ -35,6 +35,8 @@ struct FakeProvider: SessionProvider {
   var identity: PartyIdentity
   var sessions: [SessionDescription]
   var unreadable: Set<Int> = []
+  /// Is told of every session that is opened, and may find a fault.
+  var willOpen: @Sendable (Int) throws(SessionFault) -> Void = { _ in }
   var willStep: @Sendable (Int) throws(InputError) -> Void = { _ in }
 
   init(party: Int, sessionCount: Int = 3, inputWidth: Int = fakeInputWidth) {
@@ -49,9 +51,12 @@ struct FakeProvider: SessionProvider {
 
   func availableSessions() throws(InputError) -> [SessionDescription] { sessions }
 
-  func openSession(_ session: SessionDescription) throws(InputError) -> any SessionEngine {
+  func openSession(_ session: SessionDescription) throws(SessionFault) -> any SessionEngine {
+    try willOpen(session.key.session)
     if unreadable.contains(session.key.session) {
-      throw InputError("\(session.key.session).corr", offset: 40, "digest does not match")
+      throw SessionFault(
+        opening: InputError(
+          "\(session.key.session).corr", offset: 40, "digest does not match"))
     }
     return FakeEngine(party: identity.party, willStep: willStep)
   }
