@@ -199,7 +199,9 @@ import Trust
     // Without a key they are listed all the same, but not opened.
     let blind = try self.provider(batch, access: FileAccess(trust: trust))
     #expect(try blind.availableSessions() == sessions)
-    #expect(inputError { _ = try blind.openSession(sessions[0]) }?.cause == "is sealed")
+    #expect {
+      _ = try blind.openSession(sessions[0])
+    } throws: { ($0 as? SessionFault)?.error.cause == "is sealed" }
   }
 
   /// A session that is not signed as it must be is reported once, and the others serve.

@@ -39,13 +39,16 @@ struct FakeProvider: SessionProvider {
   var willOpen: @Sendable (Int) throws(SessionFault) -> Void = { _ in }
   var willStep: @Sendable (Int) throws(InputError) -> Void = { _ in }
 
-  init(party: Int, sessionCount: Int = 3, inputWidth: Int = fakeInputWidth) {
+  init(
+    party: Int, sessionCount: Int = 3, inputWidth: Int = fakeInputWidth, promptCapacity: Int = 64
+  ) {
     identity = PartyIdentity(
       party: party, programDigest: [1, 2, 3, 4], conversionDigest: [9, 8, 7],
       inputWidth: inputWidth, outputWidth: fakeOutputWidth, isDecoder: true)
     sessions = (0..<sessionCount).map {
       SessionDescription(
-        key: SessionKey(batch: "beef", session: $0), promptCapacity: 64, newCapacity: 8)
+        key: SessionKey(batch: "beef", session: $0), promptCapacity: promptCapacity,
+        newCapacity: 8)
     }
   }
 

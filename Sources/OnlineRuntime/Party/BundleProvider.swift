@@ -121,8 +121,7 @@ public final class BundleProvider: SessionProvider, Sendable {
     }.sorted { $0.key < $1.key }
   }
 
-  public func openSession(_ session: SessionDescription) throws(SessionFault) -> any SessionEngine
-  {
+  public func openSession(_ session: SessionDescription) throws(SessionFault) -> any SessionEngine {
     let found: SessionFile?
     do throws(InputError) {
       found = try files().first { $0.key == session.key }

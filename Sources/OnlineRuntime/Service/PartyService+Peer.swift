@@ -47,7 +47,8 @@ extension PartyService {
       label = connection.label
       try connection.send(.hello, Hello.party(identity).payload, deadline: .after(.seconds(1)))
       hello = try Hello(
-        connection.receive(.control(.hello, .refusal), deadline: .after(.seconds(1))), source: label)
+        connection.receive(.control(.hello, .refusal), deadline: .after(.seconds(1))), source: label
+      )
     } catch {
       return  // Nobody there yet, or somebody who is not asked: the waiting goes on.
     }

@@ -147,8 +147,10 @@ struct SessionRun {
     stepCount += 1
     rowCount += step.rowCount
     let message = OutputMessage(step: step.step, counters: counters, words: output)
+    let (start, rate) = service.configuration.outputTimeout
     try client.connection.send(
       .output, head: message.head, words: message.words,
-      deadline: .transfer(byteCount: 8 * message.words.count))
+      deadline: .transfer(
+        byteCount: 8 * message.words.count, start: start, bytesPerSecond: rate))
   }
 }

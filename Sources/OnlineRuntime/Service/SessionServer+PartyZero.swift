@@ -5,8 +5,6 @@ import Bytes
 extension SessionServer {
   /// Sessions that are tried for one client before it is refused: others wait meanwhile.
   private static let triesForClient = 8
-  /// How long a client may be known to one party alone.
-  private static let meetingTime = Duration.seconds(10)
 
   /// The next client that both parties have seen; it leaves the queue.
   func nextClient() -> WaitingClient? {
@@ -19,7 +17,7 @@ extension SessionServer {
     let names = Set(seenByPeer.map(\.name))
     for client in service.inbox.clients where !names.contains(client.name) {
       let start = max(client.arrival, freeSince)
-      guard ContinuousClock.now - start > SessionServer.meetingTime,
+      guard ContinuousClock.now - start > service.configuration.meetingTimeout,
         service.inbox.remove(client)
       else { continue }
       service.strangers.log("refused \(client.connection.label): it did not reach party 1")

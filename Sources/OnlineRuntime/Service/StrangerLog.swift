@@ -4,9 +4,9 @@ import Bytes
 import Synchronization
 
 /// Lets the first lines of every minute through and counts the others.
-final class StrangerLog: Sendable {
+public final class StrangerLog: Sendable {
   /// Lines of one minute.
-  static let lineCount = 20
+  public static let lineCount = 20
 
   private struct State {
     var windowEnd: ContinuousClock.Instant?
@@ -17,9 +17,9 @@ final class StrangerLog: Sendable {
   private let state = Mutex(State())
   private let write: @Sendable (String) -> Void
 
-  init(_ write: @escaping @Sendable (String) -> Void) { self.write = write }
+  public init(_ write: @escaping @Sendable (String) -> Void) { self.write = write }
 
-  func log(_ event: String, at now: ContinuousClock.Instant = .now) {
+  public func log(_ event: String, at now: ContinuousClock.Instant = .now) {
     finishWindow(at: now)
     let isWritten = state.withLock { state in
       if state.windowEnd == nil { state.windowEnd = now + .seconds(60) }
@@ -34,7 +34,7 @@ final class StrangerLog: Sendable {
   }
 
   /// Counts one that is not worth a line.
-  func count(at now: ContinuousClock.Instant = .now) {
+  public func count(at now: ContinuousClock.Instant = .now) {
     state.withLock { state in
       if state.windowEnd == nil { state.windowEnd = now + .seconds(60) }
       state.suppressed += 1
@@ -42,7 +42,7 @@ final class StrangerLog: Sendable {
   }
 
   /// Says how many lines were left out, once their minute is over.
-  func finishWindow(at now: ContinuousClock.Instant = .now) {
+  public func finishWindow(at now: ContinuousClock.Instant = .now) {
     let suppressed = state.withLock { state in
       guard let end = state.windowEnd, now >= end else { return 0 }
       defer { state = State() }

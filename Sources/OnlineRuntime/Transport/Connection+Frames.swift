@@ -49,7 +49,8 @@ extension Connection {
     -> FrameType
   {
     try state.withLock { state throws(InputError) -> FrameType in
-      _ = try unsafe transfer(&state, sending: nil, receiving: .header(expected), deadline: deadline)
+      _ = try unsafe transfer(
+        &state, sending: nil, receiving: .header(expected), deadline: deadline)
       guard let header = state.pendingHeader else { preconditionFailure("a header was read") }
       return header.type
     }
@@ -119,9 +120,11 @@ struct Deadline: Sendable {
     Deadline(instant: ContinuousClock.now + duration)
   }
 
-  /// For `byteCount` bytes on a network that carries 64 KiB a second, with 30 s to begin.
-  static func transfer(byteCount: Int) -> Deadline {
-    .after(.seconds(30) + .milliseconds(1000 * (byteCount >> 16)))
+  /// For `byteCount` bytes on the slowest network that is served.
+  static func transfer(
+    byteCount: Int, start: Duration = .seconds(30), bytesPerSecond: Int = 65_536
+  ) -> Deadline {
+    .after(start + .seconds(byteCount / bytesPerSecond))
   }
 
   var hasPassed: Bool { instant.map { ContinuousClock.now >= $0 } ?? false }
