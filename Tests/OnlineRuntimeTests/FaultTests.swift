@@ -140,8 +140,8 @@ import Testing
     try FileManager.default.removeItem(atPath: journal)
     #expect(try pair.serve() == 1)
     try pair.stop()
-    #expect(pair.parties[party].log.components(separatedBy: "cannot open the ledger").count == 3)
-    #expect(pair.parties[party].log.contains("mended: cannot open the ledger"))
+    #expect(pair.parties[party].log.components(separatedBy: "disk I/O error").count == 3)
+    #expect(pair.parties[party].log.contains("mended: ledger: disk I/O error"))
     for session in 0..<2 { #expect(try pair.states(session) == [.finished, .finished]) }
     #expect(try pair.states(2) == [nil, nil])
   }
@@ -183,7 +183,7 @@ import Testing
     let journal = folder.path("party\(party).db-journal")
     try FileManager.default.createDirectory(atPath: journal, withIntermediateDirectories: false)
     let second = try start(1 - party)
-    #expect(first.waitForLog("cannot open the ledger"))
+    #expect(first.waitForLog("disk I/O error"))
     let parties = party == 0 ? [first, second] : [second, first]
     func begin() throws -> ClientSession {
       try ClientSession.begin(

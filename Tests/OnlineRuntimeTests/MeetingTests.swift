@@ -85,6 +85,7 @@ import Testing
     Thread.sleep(forTimeInterval: 0.5)
     #expect(opened.sessions.isEmpty)
     try peer.socket.send(.clients, clients(""))
+    #expect(!party0.log.contains("error"), "\(party0.log)")
     let proposal = try peer.socket.receive(.proposal)
     #expect(proposal.text.contains(request(1)))
     // Declined, the session is as good as new, at both.

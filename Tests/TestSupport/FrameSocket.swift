@@ -130,7 +130,7 @@ public final class FrameSocket: Sendable {
   public var isClosed: Bool {
     var byte: UInt8 = 0
     return unsafe recv(
-      descriptor, &byte, 1, Int32(MSG_PEEK.rawValue) | Int32(MSG_DONTWAIT.rawValue)) == 0
+      descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) == 0
   }
 
   public func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
