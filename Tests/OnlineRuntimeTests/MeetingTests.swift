@@ -127,7 +127,7 @@ struct PeerSocket {
     let hello = try asking.receive(.hello).text
     socket = try FrameSocket(port: port)
     try socket.send(
-      .hello, hello.replacingOccurrences(of: #""party": 0"#, with: #""party":1"#))
+      .hello, hello.replacingOccurrences(of: #""party":0"#, with: #""party":1"#))
     _ = try socket.receive(.hello)
     while try socket.receive(.used).text.contains(#""more":true"#) {}
     try socket.send(.used, #"{"batch": "", "ranges": [], "more": false}"#)

@@ -136,10 +136,7 @@ import Testing
         case .clientInSession: return (client, [peer])
         case .peerInSession: return (peer, [client])
         case .peerInStep:
-          var step = [UInt8](repeating: 0, count: 8)
-          step[4] = 1
-          if party == 0 { step += [UInt8](repeating: 0, count: 8 * inputWidth) }
-          try client.send(.step, step)
+          try sendStep(client)
           _ = try peer.receive(.words)
           return (peer, [client])
         default:
@@ -149,6 +146,13 @@ import Testing
           return (client, [peer])
         }
       }
+    }
+
+    func sendStep(_ client: FrameSocket) throws {
+      var step = [UInt8](repeating: 0, count: 8)
+      step[4] = 1
+      if party == 0 { step += [UInt8](repeating: 0, count: 8 * inputWidth) }
+      try client.send(.step, step)
     }
 
     /// Has the party claim a session for the client.
@@ -182,16 +186,13 @@ import Testing
       for (kind, byteCount) in [
         (FrameSocket.Kind.words, UInt64(1) << 40), (.output, 1 << 40), (.begin, 65_537),
       ] {
-        // A client that waits is not read, and one that has said goodbye is read away: both are
-        // closed in their time, whatever they send.
-        if state == .clientWaiting || state == .clientAfterEnd || state == .peerAfterEnd,
-          kind != .words
-        {
-          continue
-        }
+        // What comes after the end is read away for some seconds, whatever it is.
+        if state == .clientAfterEnd || state == .peerAfterEnd, kind != .words { continue }
         let before = try stage.peakMemory()
         let (socket, others) = try stage.enter(state)
         try socket.send(socket.header(kind, byteCount: byteCount))
+        // An opening may come before the client's step has; how long it may be, the step tells.
+        if state == .peerInSession, kind == .words { try stage.sendStep(others[0]) }
         let isClosed = socket.flood(.seconds(14))
         let after = try stage.peakMemory()
         #expect(isClosed, "\(state), \(kind)")

@@ -96,7 +96,7 @@ extension PartyService {
       "\(connection.label) asks for \(begin.promptCount) prompt and \(begin.newCount) new tokens")
     while !inbox.isStopped, client.notify(inbox.status) { pauseOneSecond() }
     if inbox.remove(client) {
-      strangers.log("\(connection.label) left before its turn")
+      strangers.log("\(connection.label) left, or spoke, before its turn")
       connection.close()
       inbox.forget(connection)
     }

@@ -31,10 +31,12 @@ final class WaitingClient: Sendable {
       key: connection.peerKey?.bytes.hexadecimal ?? "", request: begin.request)
   }
 
-  /// Tells the client why it waits; returns false when it waits no more or has left.
+  /// Tells the client why it waits; returns false when it waits no more, has left, or has sent
+  /// something before its turn.
   func notify(_ reason: String) -> Bool {
     isWaiting.withLock { isWaiting in
-      guard isWaiting, !connection.isClosedByPeer else { return false }
+      let hasSpoken = Connection.wait([(connection, Readiness.readable)], milliseconds: 0)[0] != 0
+      guard isWaiting, !hasSpoken, !connection.isClosedByPeer else { return false }
       do throws(InputError) {
         try connection.send(
           .waiting, WaitingNotice.payload(reason), deadline: .after(.seconds(1)))
