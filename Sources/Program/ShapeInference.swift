@@ -118,6 +118,7 @@ extension SecureProgram {
         !function.knots.isEmpty
           && zip(function.knots, function.knots.dropFirst()).allSatisfy { $0 < $1 },
         "knots must ascend")
+      try need(function.servesAllKnots, "knots are further apart than the compared bits reach")
       try need(!function.outputs.isEmpty, "no output")
       for output in function.outputs {
         try need(
