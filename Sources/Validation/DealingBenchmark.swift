@@ -39,11 +39,12 @@ public struct DealingBenchmark {
     keyCount = cost.keyCount
     productCount = bundle.program.cost(of: .dealing(shape)).productCount
     try DiskSpace.check(
-      byteCount: sessionCount * bundle.program.sessionByteCount(shape),
+      byteCount: bundle.program.sessionByteCount(shape), times: sessionCount,
       of: "the files of \(sessionCount) sessions", at: folder)
     for repetition in 0..<repetitions {
       report("repetition \(repetition + 1) of \(repetitions)")
-      multiplying.append(Double(sessionCount * productCount) / DealingBenchmark.productRate())
+      multiplying.append(
+        Double(sessionCount) * Double(productCount) / DealingBenchmark.productRate())
       writing.append(
         try DealingBenchmark.secondsToWrite(
           byteCount: byteCount / 2, fileCount: 2 * sessionCount, folder: folder))
