@@ -1,0 +1,71 @@
+// A folder for secrets that goes with its process, however that ends.
+
+import Foundation
+import Glibc
+
+/// A new folder in the system's folder of temporary files, mode 0700.
+///
+/// A second process, which waits for the end of this one, removes the folder; signals do not end it.
+/// Where both are killed, the next `TemporaryFolder` with this prefix removes what they left.
+public final class TemporaryFolder {
+  public let path: String
+  /// Locked (flock) while the folder is used.
+  private let descriptor: Int32
+  private let remover = Process()
+  /// Closed, by this process or with it, to let the folder be removed.
+  private let end: FileHandle
+
+  /// - Parameter prefix: of the name, such as `lodge-validate`; it ends in a dash and random digits.
+  public init(prefix: String) throws(InputError) {
+    let parent = FilePaths.withoutTrailingSlashes(NSTemporaryDirectory())
+    TemporaryFolder.removeAbandoned(in: parent, prefix: prefix)
+    path = "\(parent)/\(prefix)-\(UUID().uuidString)"
+    guard unsafe mkdir(path, 0o700) == 0 else {
+      throw InputError(path, "cannot be made: \(SystemError.message(errno))")
+    }
+    descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+    guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      throw InputError(path, "cannot be locked: \(SystemError.message(errno))")
+    }
+    let pipe = Pipe()
+    end = pipe.fileHandleForWriting
+    // In no other process that this one starts: it would keep the folder.
+    _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+    remover.executableURL = URL(filePath: "/bin/sh")
+    remover.arguments = [
+      "-c", #"trap "" HUP INT TERM; echo; read -r line; rm -rf -- "$0""#, path,
+    ]
+    remover.standardInput = pipe.fileHandleForReading
+    let ready = Pipe()
+    remover.standardOutput = ready
+    remover.standardError = FileHandle.nullDevice
+    do { try remover.run() } catch {
+      unsafe rmdir(path)
+      throw InputError(path, "nobody to remove it: /bin/sh does not run")
+    }
+    // The traps are set when it says so.
+    _ = try? ready.fileHandleForReading.read(upToCount: 1)
+  }
+
+  deinit {
+    try? end.close()
+    remover.waitUntilExit()
+    close(descriptor)
+  }
+
+  /// Removes folders of this user with `prefix` that no process uses.
+  private static func removeAbandoned(in parent: String, prefix: String) {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+    for name in names where name.hasPrefix("\(prefix)-") {
+      let path = "\(parent)/\(name)"
+      let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+      guard descriptor >= 0 else { continue }
+      defer { close(descriptor) }
+      var folder = stat()
+      guard unsafe fstat(descriptor, &folder) == 0, folder.st_uid == geteuid(),
+        flock(descriptor, LOCK_EX | LOCK_NB) == 0
+      else { continue }
+      try? FileManager.default.removeItem(atPath: path)
+    }
+  }
+}
