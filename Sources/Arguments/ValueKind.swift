@@ -78,7 +78,7 @@ public enum ValueKind: Equatable, Sendable {
       }
       return read(
         seconds <= ValueKind.longestSeconds ? .number(seconds) : nil,
-        expected: "at most \(ValueKind.longestSeconds / 3600) hours")
+        expected: "at most \(Int(ValueKind.longestSeconds / 3600)) hours")
     case .bandwidth:
       return read(
         Quantity.bandwidth(text).map { .number($0) }, expected: "a rate such as 1Gbps")

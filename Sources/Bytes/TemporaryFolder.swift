@@ -3,10 +3,10 @@
 import Foundation
 import Glibc
 
-/// A new folder in the system's folder of temporary files, mode 0700.
+/// A new folder, mode 0700, that is removed when the last reference to it goes.
 ///
-/// A second process, which waits for the end of this one, removes the folder; signals do not end it.
-/// Where both are killed, the next `TemporaryFolder` with this prefix removes what they left.
+/// A second process, which waits for the end of this one, removes it; signals do not end that. Where
+/// both are killed, the next `TemporaryFolder` with the same prefix removes what they left.
 public final class TemporaryFolder {
   public let path: String
   /// Locked (flock) while the folder is used.
@@ -15,13 +15,28 @@ public final class TemporaryFolder {
   /// Closed, by this process or with it, to let the folder be removed.
   private let end: FileHandle
 
-  /// - Parameter prefix: of the name, such as `lodge-validate`; it ends in a dash and random digits.
-  public init(prefix: String) throws(InputError) {
+  /// A folder in the system's folder of temporary files.
+  ///
+  /// - Parameter prefix: of the name, such as `lodge-validate`; a dash and random digits follow.
+  public convenience init(prefix: String) throws(InputError) {
     let parent = FilePaths.withoutTrailingSlashes(NSTemporaryDirectory())
+    // Whoever removes what is abandoned does not find a new folder before it is locked.
+    let lock = unsafe open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    defer { if lock >= 0 { close(lock) } }
+    guard lock >= 0, flock(lock, LOCK_EX) == 0 else {
+      throw InputError(parent, "cannot be used: \(SystemError.message(errno))")
+    }
     TemporaryFolder.removeAbandoned(in: parent, prefix: prefix)
-    path = "\(parent)/\(prefix)-\(UUID().uuidString)"
+    try self.init(path: "\(parent)/\(prefix)-\(UUID().uuidString)")
+  }
+
+  /// The folder `path`, which must not be there yet.
+  public init(path: String) throws(InputError) {
+    self.path = path
     guard unsafe mkdir(path, 0o700) == 0 else {
-      throw InputError(path, "cannot be made: \(SystemError.message(errno))")
+      throw InputError(
+        path, "cannot be made: \(SystemError.message(errno))",
+        hint: "name a folder that can be made, and removed at the end")
     }
     descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {

@@ -26,12 +26,14 @@ public struct DealingBenchmark {
   public private(set) var keyCount = 0
   public private(set) var productCount = 0
 
-  /// Deals `sessionCount` sessions `repetitions` times in `folder`, which is removed at the end.
+  /// Deals `sessionCount` sessions `repetitions` times in files below `folder`, which go with it.
   public init(
     bundle: DealerBundle, promptCount: Int, newCount: Int?, sessionCount: Int,
-    memory: MemoryBudget, repetitions: Int, folder: String, report: (String) -> Void
+    memory: MemoryBudget, repetitions: Int, folder temporary: TemporaryFolder,
+    report: (String) -> Void
   ) throws(InputError) {
     self.sessionCount = sessionCount
+    let folder = "\(temporary.path)/batch"
     let shape = try SessionShape.requested(
       program: bundle.program, prompt: promptCount, new: newCount)
     let cost = bundle.program.correlationCost(of: shape)

@@ -15,11 +15,11 @@ import Testing
   }
 
   /// Runs a tool and sends `signal` so many milliseconds after something is in `folder`; returns
-  /// its status and messages.
+  /// its status.
   private func interrupt(
     _ name: String, _ arguments: [String], environment: [String: String] = [:],
     watching folder: String, delay: UInt32, signal: Int32
-  ) throws -> (status: Int32, messages: String) {
+  ) throws -> Int32 {
     let tool = try RunningTool(name, arguments, environment: environment)
     while files(folder).isEmpty, tool.isRunning { usleep(500) }
     usleep(delay * 1000)
@@ -33,33 +33,53 @@ import Testing
     } else {
       #expect(status == -signal || status == 0, "\(status) \(messages)")
     }
-    return (status, messages)
+    return status
   }
 
-  /// The folder holds plaintext weights and the files of both parties: it goes with the process,
-  /// and with its parts where that is killed in the middle of them.
-  @Test(arguments: InterruptionTests.signals) func validateLeavesNothing(signal: Int32) throws {
-    let scratch = try ScratchFolder()
-    let model = try "\(Tiny.converted.get())/model.lodge"
-    let tokens = try scratch.write("[[1,2,3,4,5,6],[7,8,9,10,0,1]]".utf8, to: "eval.json")
+  /// Runs a tool whose files of a moment hold secrets: they go with the process, and with its parts
+  /// where that is killed in the middle of them.
+  private func leavesNothing(
+    _ name: String, _ arguments: [String], scratch: ScratchFolder, signal: Int32
+  ) throws {
     let temporary = scratch.file("temporary")
     try Folder.make(temporary)
     var endedEarly = 0
     for delay: UInt32 in [0, 3, 20, 60, 150] {
-      let outcome = try interrupt(
-        "lodge-check",
-        [
-          "validate", model, "--tokens", tokens, "--secure", "2", "--out",
-          scratch.file("result.json"),
-        ], environment: ["TMPDIR": temporary], watching: temporary, delay: delay, signal: signal)
-      endedEarly += outcome.status == 0 ? 0 : 1
+      let status = try interrupt(
+        name, arguments, environment: ["TMPDIR": temporary], watching: temporary, delay: delay,
+        signal: signal)
+      endedEarly += status == 0 ? 0 : 1
       // The process that removes it ends shortly after.
       let end = ContinuousClock.now + .seconds(10)
       while !files(temporary).isEmpty, ContinuousClock.now < end { usleep(5000) }
-      #expect(files(temporary).isEmpty, "\(signal) after \(delay) ms")
+      #expect(files(temporary).isEmpty, "\(name), \(signal) after \(delay) ms")
       #expect(try scratch.names().allSatisfy { !$0.hasSuffix(".partial") })
     }
     #expect(endedEarly > 1)
+  }
+
+  /// Plaintext weights and the files of both parties.
+  @Test(arguments: InterruptionTests.signals) func validateLeavesNothing(signal: Int32) throws {
+    let scratch = try ScratchFolder()
+    let model = try "\(Tiny.converted.get())/model.lodge"
+    let tokens = try scratch.write("[[1,2,3,4,5,6],[7,8,9,10,0,1]]".utf8, to: "eval.json")
+    try leavesNothing(
+      "lodge-check",
+      [
+        "validate", model, "--tokens", tokens, "--secure", "2", "--out",
+        scratch.file("result.json"),
+      ], scratch: scratch, signal: signal)
+  }
+
+  /// The same, of a whole conversion.
+  @Test(arguments: [SIGINT, SIGKILL]) func benchLeavesNothing(signal: Int32) throws {
+    let model = try Tiny.converted.get()
+    try leavesNothing(
+      "lodge-bench",
+      [
+        model, "--tokens", "\(model)/calibration.json", "--prompt", "3", "--new", "2",
+        "--repeat", "2",
+      ], scratch: ScratchFolder(), signal: signal)
   }
 
   /// What a machine that went down has left is removed by the next run; what another run uses is not.
