@@ -11,10 +11,14 @@ import Validation
 
 @Suite struct ForgedNumberTests {
   /// Ends of types and of ranges that the format gives, and what lies beyond them.
-  private static let numbers: [Int] =
-    [.min, .min + 1, -1, 0, .max - 1, .max]
-    + [1, 8, 12, 16, 20, 24, 28, 31, 32, 40, 61, 62].flatMap { [1 << $0 - 1, 1 << $0, -1 << $0] }
-    + [2, 3, 63, 64, 65]
+  private static let numbers: [Int] = {
+    var numbers: [Int] = [.min, .min + 1, -1, 0, 2, 3, 63, 64, 65, .max - 1, .max]
+    for exponent in [0, 1, 8, 12, 16, 20, 24, 28, 31, 32, 40, 61, 62] {
+      let power = 1 << exponent
+      numbers += [power - 1, power, -power]
+    }
+    return numbers
+  }()
 
   /// `json` with the integer number `target` of it, counted in order, replaced by `value`; counts
   /// down to it.
