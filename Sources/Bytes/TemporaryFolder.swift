@@ -33,33 +33,34 @@ public final class TemporaryFolder {
   /// The folder `path`, which must not be there yet.
   public init(path: String) throws(InputError) {
     self.path = path
-    guard unsafe mkdir(path, 0o700) == 0 else {
+    let pipe = Pipe()
+    end = pipe.fileHandleForWriting
+    // In no other process that this one starts: it would keep the folder.
+    _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+    remover.executableURL = URL(filePath: "/bin/sh")
+    // Who makes the folder is who removes it: it is never there without.
+    remover.arguments = [
+      "-c",
+      #"trap "" HUP INT TERM; mkdir -m 700 -- "$0" || exit; echo made; read -r line; rm -rf -- "$0""#,
+      path,
+    ]
+    remover.standardInput = pipe.fileHandleForReading
+    let answer = Pipe()
+    remover.standardOutput = answer
+    remover.standardError = FileHandle.nullDevice
+    do { try remover.run() } catch {
+      throw InputError(path, "cannot be made: /bin/sh does not run")
+    }
+    let made = try? answer.fileHandleForReading.read(upToCount: 1)
+    guard made?.isEmpty == false else {
       throw InputError(
-        path, "cannot be made: \(SystemError.message(errno))",
+        path, FilePaths.exists(path) ? "is there already" : "cannot be made",
         hint: "name a folder that can be made, and removed at the end")
     }
     descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       throw InputError(path, "cannot be locked: \(SystemError.message(errno))")
     }
-    let pipe = Pipe()
-    end = pipe.fileHandleForWriting
-    // In no other process that this one starts: it would keep the folder.
-    _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
-    remover.executableURL = URL(filePath: "/bin/sh")
-    remover.arguments = [
-      "-c", #"trap "" HUP INT TERM; echo; read -r line; rm -rf -- "$0""#, path,
-    ]
-    remover.standardInput = pipe.fileHandleForReading
-    let ready = Pipe()
-    remover.standardOutput = ready
-    remover.standardError = FileHandle.nullDevice
-    do { try remover.run() } catch {
-      unsafe rmdir(path)
-      throw InputError(path, "nobody to remove it: /bin/sh does not run")
-    }
-    // The traps are set when it says so.
-    _ = try? ready.fileHandleForReading.read(upToCount: 1)
   }
 
   deinit {

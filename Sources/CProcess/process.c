@@ -42,6 +42,10 @@ int lodge_interruptions(void) {
   if (fcntl(ends[1], F_SETFL, O_NONBLOCK) != 0) return -1;
   interruptions = ends[1];
   const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+  // Who starts a program from a thread that blocks them, as queues do, means that thread only.
+  sigset_t handled;
+  sigemptyset(&handled);
+  for (int i = 0; i < 3; i++) sigaddset(&handled, numbers[i]);
   for (int i = 0; i < 3; i++) {
     struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART}, before;
     // Who ignores a signal, as nohup does, has told the programs that it starts to do so, too.
@@ -49,5 +53,6 @@ int lodge_interruptions(void) {
     if (before.sa_handler == SIG_IGN) continue;
     if (sigaction(numbers[i], &action, 0) != 0) return -1;
   }
+  if (sigprocmask(SIG_UNBLOCK, &handled, 0) != 0) return -1;
   return ends[0];
 }
