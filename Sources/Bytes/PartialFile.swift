@@ -23,19 +23,25 @@ public enum PartialFile {
     }
     let partial = "\(FilePaths.folder(of: path))/.\(name).partial"
     while true {
-      let descriptor = unsafe open(
-        partial, flags | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
+      var descriptor: Int32 = -1
+      var code: Int32 = 0
+      UnfinishedFiles.adding(partial) {
+        descriptor = unsafe open(
+          partial, flags | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
+        code = errno
+        return descriptor >= 0
+      }
       if descriptor >= 0 {
         // Whoever looks for abandoned files may have been quicker than this lock.
         if flock(descriptor, LOCK_EX | LOCK_NB) == 0, isAt(partial, descriptor) {
-          UnfinishedFiles.add(partial)
           return (partial, descriptor)
         }
+        UnfinishedFiles.remove(partial)
         close(descriptor)
-      } else if errno == EEXIST {
+      } else if code == EEXIST {
         try removeAbandoned(partial, of: path)
       } else {
-        throw InputError(path, "cannot be created: \(SystemError.message(errno))")
+        throw InputError(path, "cannot be created: \(SystemError.message(code))")
       }
     }
   }

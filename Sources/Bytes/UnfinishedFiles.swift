@@ -12,6 +12,13 @@ public enum UnfinishedFiles {
 
   public static func add(_ path: String) { paths.withLock { $0.append(path) } }
 
+  /// Adds `path` where `create` makes the file and says so: no interruption comes between.
+  static func adding(_ path: String, _ create: () -> Bool) {
+    paths.withLock { paths in
+      if create() { paths.append(path) }
+    }
+  }
+
   /// `path` has its content and its final name, or is gone.
   public static func remove(_ path: String) {
     paths.withLock { paths in

@@ -12,7 +12,7 @@ import Testing
   /// Names below `path`, partial files included.
   private func files(_ path: String) -> [String] {
     let names = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
-    // A claim of a batch's name, which holds no secret and is made way with by the next dealer.
+    // Named by process, so that nobody finds again what a kill has left of it.
     return names.filter { !$0.hasPrefix(".dealer.batch.") }.sorted()
   }
 
