@@ -15,6 +15,7 @@ let libraries: [Target] = [
   .target(name: "CRingKernels", cSettings: [.unsafeFlags(["-O3"])]),
   .target(name: "CFloatKernels", cSettings: [.unsafeFlags(["-O3"])]),
   .target(name: "CWipingHeap"),
+  .target(name: "CProcess"),
   .target(name: "Bytes"),
   .target(name: "Rings", dependencies: ["CRingKernels"]),
   .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
@@ -48,7 +49,7 @@ let libraries: [Target] = [
       "Bytes", "Rings", "Randomness", "Models", "Approximation", "Program", "Sharing",
       "Correlations", "OnlineRuntime",
     ]),
-  .target(name: "Arguments", dependencies: ["Bytes"]),
+  .target(name: "Arguments", dependencies: ["Bytes", "CProcess"]),
 ]
 
 let toolModules: [Target.Dependency] = [
@@ -93,7 +94,7 @@ let strictSettings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-let cTargets = ["CRingKernels", "CFloatKernels", "CWipingHeap"]
+let cTargets = ["CRingKernels", "CFloatKernels", "CWipingHeap", "CProcess"]
 for target in package.targets
 where target.type != .system && !cTargets.contains(target.name) {
   target.swiftSettings = strictSettings

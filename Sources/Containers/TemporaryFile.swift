@@ -26,7 +26,7 @@ final class TemporaryFile: Sendable {
   }
 
   deinit {
-    if let path, !isPublished.load(ordering: .acquiring) { unsafe unlink(path) }
+    if let path, !isPublished.load(ordering: .acquiring) { PartialFile.discard(path) }
   }
 
   /// Makes the content durable, gives the file its name, and makes the name durable.
@@ -39,6 +39,7 @@ final class TemporaryFile: Sendable {
       throw InputError(finalPath, "cannot be put in place: \(SystemError.message(errno))")
     }
     isPublished.store(true, ordering: .releasing)
+    PartialFile.finish(path)
     try FilePaths.synchronizeFolder(FilePaths.folder(of: finalPath))
   }
 }

@@ -44,15 +44,14 @@ public enum ShareWriter {
     do throws(InputError) {
       return Result(
         conversion: plan.conversion, program: program,
-        manifest: try write(plan, file, into: folder, memory, delivery, progress: progress),
+        manifest: try UnfinishedFiles.whileWriting(plan.paths(in: folder)) {
+          () throws(InputError) in
+          try write(plan, file, into: folder, memory, delivery, progress: progress)
+        },
         weightElementCount: program.weights.reduce(0) { $0 + $1.elementCount })
     } catch {
       // A conversion without its manifest must not look like one.
-      for name in SharePlan.fileNames {
-        for suffix in ["", AgeTool.suffix, SignedFile.suffix] {
-          try? FileManager.default.removeItem(atPath: "\(folder)/\(name)\(suffix)")
-        }
-      }
+      for path in plan.paths(in: folder) { try? FileManager.default.removeItem(atPath: path) }
       if isNew { unsafe rmdir(folder) }
       throw error
     }
@@ -122,10 +121,12 @@ public enum ShareWriter {
 
 /// Who writes which share, and the writers of the files.
 private struct SharePlan {
-  /// Everything that sharing writes.
-  static let fileNames = [
-    "party0.bundle", "party1.bundle", "dealer.bundle", "client.bundle", Manifest.name,
-  ]
+  /// Everything that sharing writes, the manifest last.
+  func paths(in folder: String) -> [String] {
+    ["party0.bundle", "party1.bundle", "dealer.bundle", "client.bundle", Manifest.name].flatMap {
+      name in ["", AgeTool.suffix, SignedFile.suffix].map { "\(folder)/\(name)\($0)" }
+    }
+  }
 
   let program: SecureProgram
   let conversion: Conversion
