@@ -16,12 +16,10 @@ final class OpenFile: Sendable {
 
   /// Opens `path` for reading; throws where it is absent or not a regular file.
   init(reading path: String) throws(InputError) {
-    // Without O_NONBLOCK opening a pipe would wait for its other end.
-    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    descriptor = try FilePaths.openSecret(path)
     self.path = path
     reopenPath = path
     isNameless = false
-    guard descriptor >= 0 else { throw InputError(path, SystemError.message(errno)) }
     guard try status().st_mode & S_IFMT == S_IFREG else {
       throw InputError(path, "is not a regular file")
     }
@@ -55,6 +53,26 @@ final class OpenFile: Sendable {
   }
 
   func byteCount() throws(InputError) -> Int { Int(try status().st_size) }
+
+  /// All bytes, mapped read-only.
+  func mapped() throws(InputError) -> MappedFile {
+    try MappedFile(descriptor: descriptor, path: path)
+  }
+
+  /// A copy of the bytes in `range`, which lies in the file.
+  func bytes(in range: Range<Int>) throws(InputError) -> [UInt8] {
+    var failure: InputError?
+    let result = unsafe [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
+      do throws(InputError) {
+        try unsafe read(into: UnsafeMutableRawBufferPointer(buffer), at: range.lowerBound)
+        count = range.count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return result
+  }
 
   /// Fills `buffer` from `offset`; a file that ends earlier is an error.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(InputError) {

@@ -81,7 +81,7 @@ import Testing
         ),
         (
           [.init(name: "a", elementType: .u64, shape: [2, 1 << 26], storage: .zstd)],
-          "chunks of 536870912 bytes are beyond 2^28"
+          "chunks of 536870912 bytes are beyond 2^22"
         ),
         (
           [
