@@ -151,7 +151,9 @@ struct HDF5Heap {
     let range = try cursor.skip(Int(clamping: blockByteCount), "heap block")
     let headerByteCount = try checkDirect(range, at: blockOffset, &budget)
     let start = offset - blockOffset
-    guard start >= headerByteCount, byteCount > 0, byteCount <= blockByteCount - start else {
+    guard start >= headerByteCount, start < blockByteCount, byteCount > 0,
+      byteCount <= blockByteCount - start
+    else {
       throw failure()
     }
     let first = range.lowerBound + Int(start)

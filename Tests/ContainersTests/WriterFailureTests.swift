@@ -119,6 +119,27 @@ import Testing
     #expect(disk.contents.filter { $0.hasSuffix(".partial") } == [])
   }
 
+  /// A small file that would take much memory to read never gets its name.
+  @Test func whatReadersRefuseIsNotWritten() throws {
+    let path = folder.path("large")
+    let zeros = failure { () throws(InputError) in
+      let writer = try ContainerWriter(
+        path: path, kind: "model", header: [:],
+        datasets: [.init(name: "a", elementType: .u64, shape: [8 << 20], storage: .zstd)])
+      try writer.write("a", values: [UInt64](repeating: 0, count: 8 << 20))
+      _ = try writer.finish()
+    }
+    #expect(zeros?.cause.hasPrefix("its zstd datasets hold 67108864 bytes, at most 503") == true)
+    let objects = failure { () throws(InputError) in
+      let writer = try ContainerWriter(
+        path: path, kind: "model", header: .array(Array(repeating: ["": 0], count: 1 << 18)),
+        datasets: [])
+      _ = try writer.finish()
+    }
+    #expect(objects?.cause.hasPrefix("the JSON values take more than 42") == true)
+    #expect(folder.contents.isEmpty)
+  }
+
   @Test func fullDiskIsAnError() throws {
     try onSmallDisk { disk in
       let path = disk.path("big")
