@@ -73,9 +73,7 @@ public enum FilePaths {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
     guard descriptor >= 0 else {
       guard errno == ELOOP else { throw InputError(path, SystemError.message(errno)) }
-      throw InputError(
-        path, "is a symbolic link, and files with secrets are not opened through one",
-        hint: "give the path of the file itself")
+      throw linkError(path)
     }
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
@@ -83,6 +81,18 @@ public enum FilePaths {
       throw InputError(path, "is not a regular file")
     }
     return descriptor
+  }
+
+  /// The error for a symbolic link in the place of a file with secrets.
+  public static func linkError(_ path: String) -> InputError {
+    InputError(
+      path, "is a symbolic link, and files with secrets are not opened through one",
+      hint: "give the path of the file itself")
+  }
+
+  /// `path` as an argument that no program takes for an option.
+  public static func argument(_ path: String) -> String {
+    path.hasPrefix("-") ? "./\(path)" : path
   }
 
   /// Makes renames inside `folder` durable.

@@ -9,8 +9,8 @@ final class OpenFile: Sendable {
   let descriptor: Int32
   /// The name used in errors.
   let path: String
-  /// The name under which libhdf5 opens the file once more.
-  let reopenPath: String
+  /// The name under which libhdf5 opens the file once more, whatever has become of its own.
+  var reopenPath: String { "/proc/self/fd/\(descriptor)" }
   /// Whether no folder holds the file.
   let isNameless: Bool
 
@@ -18,18 +18,16 @@ final class OpenFile: Sendable {
   init(reading path: String) throws(InputError) {
     descriptor = try FilePaths.openSecret(path)
     self.path = path
-    reopenPath = path
     isNameless = false
     guard try status().st_mode & S_IFMT == S_IFREG else {
       throw InputError(path, "is not a regular file")
     }
   }
 
-  /// Owns the open `descriptor` of the file at `path`; errors name `finalPath`.
-  init(descriptor: Int32, path: String, for finalPath: String) {
+  /// Owns the open `descriptor`; errors name `finalPath`.
+  init(descriptor: Int32, for finalPath: String) {
     self.descriptor = descriptor
     self.path = finalPath
-    reopenPath = path
     isNameless = false
   }
 
@@ -37,7 +35,6 @@ final class OpenFile: Sendable {
   init(_ file: AnonymousFile) throws(InputError) {
     descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
     path = file.name
-    reopenPath = "/proc/self/fd/\(descriptor)"
     isNameless = true
     guard descriptor >= 0 else { throw InputError(path, SystemError.message(errno)) }
   }

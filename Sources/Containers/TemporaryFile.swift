@@ -15,7 +15,7 @@ final class TemporaryFile: Sendable {
   init(for finalPath: String) throws(InputError) {
     let partial = try PartialFile.create(for: finalPath, flags: O_RDWR, mode: 0o600)
     self.finalPath = finalPath
-    file = OpenFile(descriptor: partial.descriptor, path: partial.path, for: finalPath)
+    file = OpenFile(descriptor: partial.descriptor, for: finalPath)
     path = partial.path
   }
 

@@ -53,8 +53,9 @@ struct ContainerForgery {
       let used =
         Bool.random(using: &random)
         ? structure.range
-        : structure.range.lowerBound..<min(
-          structure.range.lowerBound + 96, structure.range.upperBound)
+        : structure.range
+          .lowerBound..<min(
+            structure.range.lowerBound + 96, structure.range.upperBound)
       guard used.count > byteCount, used.upperBound <= bytes.count else { return nil }
       touched.insert(index)
       changes.append("\(structure.signature) at \(structure.range.lowerBound)")
