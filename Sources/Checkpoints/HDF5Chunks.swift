@@ -124,8 +124,8 @@ struct HDF5Chunks: Sendable {
 
   /// Copies `rows` of a chunk, as far as they lie in the dataset, run by run along the last axis.
   private func copy(
-    _ bytes: [UInt8], of chunk: HDF5StoredChunk, rows: Range<Int>, into result: inout [UInt8], firstRow: Int,
-    datasetShape: [Int], elementByteCount: Int
+    _ bytes: [UInt8], of chunk: HDF5StoredChunk, rows: Range<Int>, into result: inout [UInt8],
+    firstRow: Int, datasetShape: [Int], elementByteCount: Int
   ) {
     // Where the copied part begins in the chunk, and how long it is along each axis.
     var first = [Int](repeating: 0, count: shape.count)
