@@ -20,11 +20,14 @@ let libraries: [Target] = [
   .target(name: "Rings", dependencies: ["CRingKernels"]),
   .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
   .target(name: "Trust", dependencies: ["Bytes", "Randomness", "COpenSSL"]),
-  .target(name: "Checkpoints", dependencies: ["Bytes", "CFloatKernels", "CZlib"]),
+  .target(name: "HDF5Reading", dependencies: ["Bytes"]),
+  .target(
+    name: "Checkpoints", dependencies: ["Bytes", "CFloatKernels", "CZlib", "HDF5Reading"]),
   .target(name: "Models", dependencies: ["Bytes", "CFloatKernels", "Checkpoints", "COpenBLAS"]),
   .target(name: "Approximation", dependencies: ["Bytes", "Models", "COpenBLAS"]),
   .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
-  .target(name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd"]),
+  .target(
+    name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd", "HDF5Reading"]),
   .target(
     name: "Sharing",
     dependencies: [
@@ -53,8 +56,9 @@ let libraries: [Target] = [
 ]
 
 let toolModules: [Target.Dependency] = [
-  "Bytes", "Rings", "Randomness", "Trust", "Checkpoints", "Models", "Approximation", "Program",
-  "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation", "Arguments",
+  "Bytes", "Rings", "Randomness", "Trust", "HDF5Reading", "Checkpoints", "Models",
+  "Approximation", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime",
+  "Validation", "Arguments",
 ]
 
 let tools = [

@@ -7,6 +7,11 @@ import Glibc
 /// There is one such name for each file: what a process that was killed left there is found, and
 /// made way with, when the file is written the next time.
 public enum PartialFile {
+  private static let inUse = "is being written by another process"
+
+  /// Whether `error` is that of `create` for a file that another process is writing.
+  public static func isInUse(_ error: InputError) -> Bool { error.cause == inUse }
+
   /// Creates the partial file of `path`, empty and locked until its last descriptor is closed; an
   /// interruption removes it until `finish`.
   ///
@@ -67,7 +72,7 @@ public enum PartialFile {
     defer { close(descriptor) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       throw InputError(
-        path, "is being written by another process", hint: "wait until it has finished")
+        path, inUse, hint: "wait until it has finished")
     }
     guard isAt(partial, descriptor) else { return }
     guard unsafe unlink(partial) == 0 || errno == ENOENT else {

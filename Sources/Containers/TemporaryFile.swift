@@ -15,7 +15,7 @@ final class TemporaryFile: Sendable {
   init(for finalPath: String) throws(InputError) {
     let partial = try PartialFile.create(for: finalPath, flags: O_RDWR, mode: 0o600)
     self.finalPath = finalPath
-    file = OpenFile(descriptor: partial.descriptor, path: partial.path, for: finalPath)
+    file = OpenFile(descriptor: partial.descriptor, for: finalPath)
     path = partial.path
   }
 
@@ -33,7 +33,7 @@ final class TemporaryFile: Sendable {
   func publish() throws(InputError) {
     guard let path else { return }
     guard fsync(file.descriptor) == 0 else {
-      throw InputError(finalPath, SystemError.message(errno))
+      throw InputError(finalPath, system: errno)
     }
     guard unsafe rename(path, finalPath) == 0 else {
       throw InputError(finalPath, "cannot be put in place: \(SystemError.message(errno))")
