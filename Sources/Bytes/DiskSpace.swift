@@ -12,21 +12,25 @@ public enum DiskSpace {
       let code = errno
       let parent = FilePaths.folder(of: path)
       guard code == ENOENT, parent != path else {
-        throw InputError(folder, SystemError.message(code))
+        throw InputError(folder, system: code)
       }
       path = parent
     }
     return Int(system.f_bavail) * Int(system.f_frsize)
   }
 
-  /// Throws when `byteCount` bytes of `what` do not fit the disk of `folder`.
-  public static func check(byteCount: Int, of what: String, at folder: String) throws(InputError) {
+  /// Throws when `count` times `byteCount` bytes of `what` do not fit the disk of `folder`.
+  public static func check(
+    byteCount: Int, times count: Int = 1, of what: String, at folder: String
+  ) throws(InputError) {
     let available = try available(at: folder)
+    let (product, overflows) = byteCount.multipliedReportingOverflow(by: count)
+    let byteCount = overflows ? Int.max : product
     if byteCount <= available { return }
     throw InputError(
       folder,
-      "no space left on device: \(what) need \(Quantity.text(byteCount: byteCount)), "
-        + "\(Quantity.text(byteCount: available)) are free",
+      "\(what) need \(Quantity.text(byteCount: byteCount)), "
+        + "\(Quantity.text(byteCount: available)) are free", system: ENOSPC,
       hint: "free disk space, deal fewer sessions, or write to another folder")
   }
 }

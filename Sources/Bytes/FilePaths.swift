@@ -46,7 +46,7 @@ public enum FilePaths {
   public static func byteCount(of path: String) throws(InputError) -> Int {
     var status = stat()
     guard unsafe stat(path, &status) == 0 else {
-      throw InputError(path, SystemError.message(errno))
+      throw InputError(path, system: errno)
     }
     return Int(status.st_size)
   }
@@ -57,11 +57,42 @@ public enum FilePaths {
     for path in [path, other] {
       var status = stat()
       guard unsafe stat(path, &status) == 0 else {
-        throw InputError(path, SystemError.message(errno))
+        throw InputError(path, system: errno)
       }
       times.append((status.st_mtim.tv_sec, status.st_mtim.tv_nsec))
     }
     return times[0] > times[1]
+  }
+
+  /// Opens a regular file that holds secrets for reading.
+  ///
+  /// - Throws: `InputError` also for a symbolic link: whoever made it could have another file read
+  ///   in the place of this one.
+  public static func openSecret(_ path: String) throws(InputError) -> Int32 {
+    // Without O_NONBLOCK opening a pipe would wait for its other end.
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
+    guard descriptor >= 0 else {
+      guard errno == ELOOP else { throw InputError(path, system: errno) }
+      throw linkError(path)
+    }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      throw InputError(path, "is not a regular file")
+    }
+    return descriptor
+  }
+
+  /// The error for a symbolic link in the place of a file with secrets.
+  public static func linkError(_ path: String) -> InputError {
+    InputError(
+      path, "is a symbolic link, and files with secrets are not opened through one",
+      hint: "give the path of the file itself")
+  }
+
+  /// `path` as an argument that no program takes for an option.
+  public static func argument(_ path: String) -> String {
+    path.hasPrefix("-") ? "./\(path)" : path
   }
 
   /// Makes renames inside `folder` durable.
@@ -69,11 +100,11 @@ public enum FilePaths {
   public static func synchronizeFolder(_ folder: String) throws(InputError) {
     let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw InputError(folder, "cannot open the folder: \(SystemError.message(errno))")
+      throw InputError(folder, "cannot open the folder", system: errno)
     }
     defer { close(descriptor) }
     guard fsync(descriptor) == 0 else {
-      throw InputError(folder, "cannot write the folder to disk: \(SystemError.message(errno))")
+      throw InputError(folder, "cannot write the folder to disk", system: errno)
     }
   }
 }

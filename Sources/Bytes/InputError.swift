@@ -10,6 +10,9 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
   public var place: String
   /// Byte of `source` at which the fault lies, where there is one; `place` then ends with it.
   public private(set) var offset: Int?
+  /// The system's error number, where a call to the system failed: the machine's fault, or that of
+  /// where `source` lies, and not of what it holds.
+  public private(set) var systemCode: Int32?
   /// What was found and what was expected.
   public var cause: String
   /// What the user can do about it; empty when there is nothing to suggest.
@@ -34,11 +37,24 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
     self.offset = offset
   }
 
+  /// A call to the system that failed with `code`, after what was tried: "cannot open: no such file
+  /// or directory".
+  public init(
+    _ source: String, place: String = "", _ action: String = "", system code: Int32,
+    hint: String = ""
+  ) {
+    let message = SystemError.message(code)
+    self.init(
+      source, place: place, action.isEmpty ? message : "\(action): \(message)", hint: hint)
+    systemCode = code
+  }
+
   /// This error, told to be at the byte `offset` unless it names a byte itself.
   public func located(at offset: Int) -> InputError {
     guard self.offset == nil else { return self }
     var error = InputError(source, place: place, offset: offset, cause, hint: hint)
     error.details = details
+    error.systemCode = systemCode
     return error
   }
 

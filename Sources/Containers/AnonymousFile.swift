@@ -29,10 +29,10 @@ public final class AnonymousFile: Sendable {
     if descriptor >= 0 { return }
     let code = errno
     switch scratch {
-    case .memory: throw InputError(name, "no file in memory: \(SystemError.message(code))")
+    case .memory: throw InputError(name, "no file in memory", system: code)
     case .folder(let folder):
       throw InputError(
-        folder, "takes no file without a name: \(SystemError.message(code))",
+        folder, "takes no file without a name", system: code,
         hint: "name a folder of a local file system (ext4, xfs, btrfs, tmpfs)")
     }
   }
@@ -49,7 +49,7 @@ public final class AnonymousFile: Sendable {
       throw InputError(
         name,
         "its plaintext needs \(Quantity.text(byteCount: byteCount)) of memory, "
-          + "\(Quantity.text(byteCount: available)) are available",
+          + "\(Quantity.text(byteCount: available)) are available", system: ENOMEM,
         hint: "name a folder on an encrypted disk with --scratch DIR")
     }
   }

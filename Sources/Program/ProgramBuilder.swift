@@ -251,20 +251,24 @@ package struct ProgramBuilder {
     let reach = max(value.bound + knots.reduce(0) { max($0, abs($1)) }, 0x1p-40)
     let scale = pow(2, Double(openedBits))
     let dropped = max(0, openedBits + Int(log2(resolution).rounded(.down)))
-    let top = max(Int(log2(reach * scale).rounded(.up)), 1)
-    guard top < 62 else {
+    let compared = PiecewiseLinear.comparedBits(
+      reach: max(reach * scale, 1), droppedBits: dropped)
+    guard dropped + compared <= 63 else {
       throw InputError(
-        "lowering", place: label, "values up to \(reach) with \(argumentBits) fractional bits "
-          + "leave no room in the ring", hint: "lower the recipe's fractionalBits")
+        "lowering", place: label,
+        "values up to \(reach) with \(argumentBits) fractional bits leave the ring",
+        hint: "lower the recipe's headroom or fractionalBits")
     }
     let opened: MaskedValue
     if wholeShift == 0, ringBits(value) == 64 {
       opened = try open(value)
     } else {
-      opened = try openNarrow(value, bits: openedBits, ringBits: top + 2)
+      opened = try openNarrow(
+        value, bits: openedBits,
+        ringBits: max(dropped + compared, openedBits + magnitudeBits(value.bound) + 2))
     }
     let function = PiecewiseLinear(
-      shift: shift, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
+      shift: shift, droppedBits: dropped, comparedBits: compared,
       knots: knots.map { Int(($0 * scale).rounded()) },
       outputs: outputs.map { output in
         let outputBits = argumentBits + output.extraBits
@@ -330,14 +334,17 @@ package struct ProgramBuilder {
     }
     let spacing = (borders[1] - borders[0]) / unit
     let dropped = max(0, Int(log2(spacing / 16).rounded(.down)))
-    let top = Int(log2((range.upperBound - offset) / unit).rounded(.up))
-    guard top < 63 else { throw InputError("lowering", place: label, "\(range) leaves the ring") }
+    let reach = max(range.upperBound - offset, range.upperBound - range.lowerBound) / unit
+    let compared = PiecewiseLinear.comparedBits(reach: reach, droppedBits: dropped)
+    guard dropped + compared <= 63 else {
+      throw InputError("lowering", place: label, "\(range) leaves the ring")
+    }
     let opened = try open(value)
     let id = try emit(
       .piecewiseLinear(
         opened.id,
         PiecewiseLinear(
-          shift: shift, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
+          shift: shift, droppedBits: dropped, comparedBits: compared,
           knots: fit.knots.map { Int((($0 - offset) / unit).rounded()) }, outputs: [output])),
       bits: [resultBits])[0]
     return FixedValue(id: id, bits: resultBits, bound: largest * 1.01)

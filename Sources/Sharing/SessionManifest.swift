@@ -33,7 +33,12 @@ public struct SessionManifest: Equatable, Sendable {
 
   /// Reads `path` strictly, after checking its signature where `trust` is given.
   public init(path: String, trust: TrustedKeys? = nil) throws(InputError) {
-    var reader = try ManifestFile.read(path, .session, trust: trust)
+    try self.init(ManifestFile.read(path, .session, trust: trust), path: path)
+  }
+
+  /// Takes what `reader` has of the manifest at `path`, once its signature has been checked.
+  init(_ reader: JSONReader, path: String) throws(InputError) {
+    var reader = reader
     header = try CorrelationHeader(reader.value("header"), source: path, place: "header")
     let files = try FileEntry.list(&reader)
     try reader.finish()

@@ -38,7 +38,7 @@ public struct VerifiedFile {
         \(manifest.conversion.programDigest.hexadecimal)
         """
     case .session:
-      let manifest = try SessionManifest(path: path)
+      let manifest = try SessionManifest(reader, path: path)
       (files, content) = ([manifest.name: manifest.entry], manifest.header.json)
       let header = manifest.header
       what = """

@@ -41,12 +41,19 @@ public enum AgeTool {
   public static func unseal(_ path: String, identity: String, to output: Int32)
     throws(InputError)
   {
-    let input = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard input >= 0 else { throw InputError(path, SystemError.message(errno)) }
-    defer { close(input) }
+    // age opens the sealed file, of which it believes nothing, and is given the key, which is not
+    // looked for again under its name.
+    close(try FilePaths.openSecret(path))
+    let key = try FilePaths.openSecret(identity)
+    defer { close(key) }
     let complaint = try run(
-      ["--decrypt", "--identity", identity], input: input, output: output)
+      ["--decrypt", "--identity", "-", FilePaths.argument(path)], input: key, output: output)
     guard let complaint else { return }
+    // Whoever reads the plaintext ran out of something: the file is as good as before.
+    for code in [ENOSPC, EDQUOT, ENOMEM, EMFILE]
+    where complaint.lowercased().contains(SystemError.message(code)) {
+      throw InputError(path, "age cannot open it", system: code)
+    }
     throw InputError(
       path, "age cannot open it: \(complaint)",
       hint: complaint.contains(otherKey)
@@ -70,7 +77,9 @@ public enum AgeTool {
     process.standardOutput = FileHandle(fileDescriptor: output, closeOnDealloc: false)
     let messages = Pipe()
     process.standardError = messages
-    do { try process.run() } catch { throw InputError("age", "cannot be started: \(error)") }
+    do { try process.run() } catch {
+      throw InputError("age", "cannot be started: \(error)", system: EAGAIN)
+    }
     // A few lines at most; the end comes when age has gone.
     let text = messages.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
@@ -88,6 +97,7 @@ public enum AgeTool {
       if unsafe access(path, X_OK) == 0, !FilePaths.isFolder(path) { return path }
     }
     throw InputError(
-      "age", "is not installed: sealed files need it", hint: "run 'apt-get install age'")
+      "age", "is not installed: sealed files need it", system: ENOENT,
+      hint: "run 'apt-get install age'")
   }
 }

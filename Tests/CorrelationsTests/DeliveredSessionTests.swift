@@ -4,6 +4,7 @@ import Bytes
 import Containers
 import Correlations
 import Foundation
+import Glibc
 import OnlineRuntime
 import Program
 import Sharing
@@ -199,7 +200,26 @@ import Trust
     // Without a key they are listed all the same, but not opened.
     let blind = try self.provider(batch, access: FileAccess(trust: trust))
     #expect(try blind.availableSessions() == sessions)
-    #expect(inputError { _ = try blind.openSession(sessions[0]) }?.cause == "is sealed")
+    #expect {
+      _ = try blind.openSession(sessions[0])
+    } throws: { ($0 as? SessionFault)?.error.cause == "is sealed" }
+  }
+
+  /// What was checked is what is used: nothing is read again that could have changed since.
+  @Test func aManifestIsReadOnce() throws {
+    let batch = try fixture.batch()
+    _ = try deal(batch, signed, session: 0)
+    let path = "\(batch.folder)/party0/000000.json"
+    let counter = OpenCounter(path)
+    let access = FileAccess(trust: trust)
+    let provider = try provider(batch, access: access)
+    let sessions = try provider.availableSessions()
+    _ = try provider.openSession(sessions[0])
+    #expect(counter.count() == 1)
+    _ = try VerifiedFile(path: path, access: access)
+    #expect(counter.count() == 1)
+    _ = try VerifiedFile(path: "\(batch.folder)/party0/000000.corr", access: access)
+    #expect(counter.count() == 1)
   }
 
   /// A session that is not signed as it must be is reported once, and the others serve.
@@ -240,6 +260,25 @@ import Trust
       _ = try self.provider(batch, access: FileAccess(trust: trust)).availableSessions()
     }
     #expect(error?.cause == "is not signed: 000000.json.sig is missing")
+  }
+}
+
+/// Counts how often files are opened, as the kernel tells of it.
+private final class OpenCounter {
+  private let descriptor = inotify_init1(Int32(O_NONBLOCK) | Int32(O_CLOEXEC))
+
+  init(_ path: String) { _ = unsafe inotify_add_watch(descriptor, path, UInt32(IN_OPEN)) }
+
+  deinit { close(descriptor) }
+
+  /// Since the last time that it was asked.
+  func count() -> Int {
+    var bytes = [UInt8](repeating: 0, count: 1 << 16)
+    let count = unsafe bytes.withUnsafeMutableBytes {
+      unsafe read(descriptor, $0.baseAddress, $0.count)
+    }
+    // The events of a watched file have no names: each is of the same size.
+    return max(0, count) / MemoryLayout<inotify_event>.size
   }
 }
 

@@ -35,23 +35,31 @@ struct FakeProvider: SessionProvider {
   var identity: PartyIdentity
   var sessions: [SessionDescription]
   var unreadable: Set<Int> = []
+  /// Is told of every session that is opened, and may find a fault.
+  var willOpen: @Sendable (Int) throws(SessionFault) -> Void = { _ in }
   var willStep: @Sendable (Int) throws(InputError) -> Void = { _ in }
 
-  init(party: Int, sessionCount: Int = 3, inputWidth: Int = fakeInputWidth) {
+  init(
+    party: Int, sessionCount: Int = 3, inputWidth: Int = fakeInputWidth, promptCapacity: Int = 64
+  ) {
     identity = PartyIdentity(
       party: party, programDigest: [1, 2, 3, 4], conversionDigest: [9, 8, 7],
       inputWidth: inputWidth, outputWidth: fakeOutputWidth, isDecoder: true)
     sessions = (0..<sessionCount).map {
       SessionDescription(
-        key: SessionKey(batch: "beef", session: $0), promptCapacity: 64, newCapacity: 8)
+        key: SessionKey(batch: "beef", session: $0), promptCapacity: promptCapacity,
+        newCapacity: 8)
     }
   }
 
   func availableSessions() throws(InputError) -> [SessionDescription] { sessions }
 
-  func openSession(_ session: SessionDescription) throws(InputError) -> any SessionEngine {
+  func openSession(_ session: SessionDescription) throws(SessionFault) -> any SessionEngine {
+    try willOpen(session.key.session)
     if unreadable.contains(session.key.session) {
-      throw InputError("\(session.key.session).corr", offset: 40, "digest does not match")
+      throw SessionFault(
+        opening: InputError(
+          "\(session.key.session).corr", offset: 40, "digest does not match"))
     }
     return FakeEngine(party: identity.party, willStep: willStep)
   }

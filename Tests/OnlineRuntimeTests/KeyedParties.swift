@@ -15,7 +15,8 @@ struct KeyedParties {
 
   /// - Parameter throughTap: Gives the address that party 1 dials for that of party 0.
   init(
-    inputWidth: Int = fakeInputWidth, handshakeTimeout: Duration = .seconds(5),
+    inputWidth: Int = fakeInputWidth, sessionCount: Int = 3,
+    handshakeTimeout: Duration = .seconds(5),
     peerAddress: (Address) throws -> Address = { $0 }
   ) throws {
     let folder = try TemporaryFolder()
@@ -25,8 +26,10 @@ struct KeyedParties {
       .keys(own: keys[party], peer: keys[1 - party].publicKey, clients: [client.publicKey])
     }
     func start(_ party: Int, peer: Address?) throws -> FakeParty {
-      try FakeParty(FakeProvider(party: party, inputWidth: inputWidth), folder: folder, peer: peer)
-      {
+      try FakeParty(
+        FakeProvider(party: party, sessionCount: sessionCount, inputWidth: inputWidth),
+        folder: folder, peer: peer
+      ) {
         $0.security = security(party)
         $0.handshakeTimeout = handshakeTimeout
       }

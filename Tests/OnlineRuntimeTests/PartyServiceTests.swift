@@ -295,8 +295,8 @@ import Testing
     for party in [party0, party1] {
       for bytes in [
         Array("GET / HTTP/1.1\r\n\r\n".utf8), [UInt8](repeating: 0xff, count: 100_000),
-        [0x4c, 0x57, 2, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8),
-        [0x4c, 0x57, 2, 7, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0],
+        [0x4c, 0x57, 3, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8),
+        [0x4c, 0x57, 3, 7, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0],
       ] {
         let stranger = try RawSocket(port: party.address.port)
         stranger.send(bytes)

@@ -132,7 +132,7 @@ func connectedPair() throws -> (Connection, Connection) {
   @Test(arguments: [
     (1, UInt64(1) << 62, "sent 576460752303423488 words where 1 were expected"),
     (0, 8, "sent frame number 7, expected 0"),
-    (3, 8, "speaks protocol version 9, this is version 2"),
+    (3, 8, "speaks protocol version 9, this is version 3"),
     (2, 8, "sent a frame of unknown type 99"),
     (4, 70_000, "announced a control frame of 70000 bytes"),
   ])
@@ -141,7 +141,7 @@ func connectedPair() throws -> (Connection, Connection) {
     let raw = try RawSocket(port: listener.address.port)
     let accepted = try #require(listener.accept(milliseconds: 5000))
     let type: UInt8 = kind == 2 ? 99 : kind == 4 ? 9 : 12
-    var bytes: [UInt8] = [0x4c, 0x57, kind == 3 ? 9 : 2, type, kind == 0 ? 7 : 0, 0, 0, 0]
+    var bytes: [UInt8] = [0x4c, 0x57, kind == 3 ? 9 : 3, type, kind == 0 ? 7 : 0, 0, 0, 0]
     for shift in stride(from: UInt64(0), to: 64, by: 8) {
       bytes.append(UInt8(truncatingIfNeeded: length >> shift))
     }

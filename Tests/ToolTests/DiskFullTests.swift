@@ -3,6 +3,7 @@
 import Bytes
 import Foundation
 import Glibc
+import OnlineRuntime
 import TestSupport
 import Testing
 
@@ -113,30 +114,40 @@ struct DiskFullTests {
     #expect(resumed.contains("\(100 - names[1].count) sessions dealt"), "\(resumed)")
   }
 
-  /// A party that cannot note a claim does not use the session.
-  @Test func aLedgerOnAFullDiskUsesNothing() throws {
+  /// A party that cannot note a claim uses nothing, burns nothing, says so once, and serves again as
+  /// soon as there is room.
+  @Test(arguments: [0, 1])
+  func aLedgerOnAFullDiskUsesNothing(party: Int) throws {
     let disk = try SmallDisk(byteCount: 256 << 10)
     let servers = try Servers()
-    var arguments = servers.arguments(0) + ["--peer", "127.0.0.1:0"]
-    let ledger = "\(disk.path)/party0.ledger"
-    arguments[9] = ledger
-    let party0 = try RunningTool("lodge-party", arguments)
-    try party0.await("listens on ")
-    let line = try party0.messages.components(separatedBy: "listens on ")[1]
-    let address = String(line.prefix { $0 != "\n" })
-    let party1 = try PartyProcess(servers, 1, peer: address)
+    let ledger = "\(disk.path)/party.ledger"
+    var processes: [PartyProcess] = []
+    for number in 0...1 {
+      var arguments = servers.arguments(number)
+      if number == party { arguments[9] = ledger }
+      processes.append(
+        try PartyProcess(
+          arguments: arguments, number, peer: processes.first?.address ?? "127.0.0.1:0"))
+    }
+    let parties = Parties(servers: servers, party0: processes[0], party1: processes[1])
+    #expect(try parties.generate().session == 0)
     try Data(count: disk.freeByteCount).write(to: URL(filePath: "\(disk.path)/filler"))
-    let prompt = try servers.folder.write("[3,1,4]".utf8, to: "prompt.json")
-    let client = [
-      "--party0", address, "--party1", party1.address, "--tokens", prompt, "--new", "3",
-    ]
-    try Tool.fail("lodge-client", client, saying: [ledger, "the disk is full"])
-    // With room again, the next session serves.
+    for _ in 0..<3 { try parties.refuse(saying: [ledger, "the disk is full"]) }
     try FileManager.default.removeItem(atPath: "\(disk.path)/filler")
-    let answer = try Answer(Tool.succeed("lodge-client", client + ["--json"]))
-    #expect(answer.session == 1)
-    party0.signal(SIGTERM)
-    #expect(try party0.wait(.seconds(10)) == 0)
-    try party1.stop()
+    for session in 1..<Tiny.sessionCount {
+      #expect(try parties.generate().session == session)
+    }
+    let log = try parties[party].tool.messages
+    #expect(log.components(separatedBy: "error: ").count == 2, "\(log)")
+    #expect(log.components(separatedBy: "mended: the disk is full").count == 2, "\(log)")
+    try parties.stop()
+    let batch = try servers.batch()
+    for number in 0...1 {
+      let path = number == party ? ledger : servers.folder.file("party\(number).ledger")
+      let states = try LedgerSnapshot(path: path).states
+      for session in 0..<Tiny.sessionCount {
+        #expect(states[SessionKey(batch: batch, session: session)] == .finished)
+      }
+    }
   }
 }

@@ -7,8 +7,9 @@ import Trust
 
 /// A SQLite database in which every session is claimed before its first byte is used.
 ///
-/// A claim is on the disk before `claim` returns and is never removed: a session whose process died
-/// is shown as burned when the ledger is opened again. The file lies outside the folder of
+/// A claim is on the disk before `claim` returns and stays there: a session whose process died is
+/// shown as burned when the ledger is opened again. Only what neither party has used nor will use is
+/// taken back, by `withdraw`. The file lies outside the folder of
 /// correlations, so that putting back an old copy of that folder does not make them usable again.
 public final class SessionLedger {
   /// What became of a claimed session.
@@ -132,18 +133,40 @@ public final class SessionLedger {
   ///
   /// - Throws: `InputError` "already used" when it was claimed before, in whatever way it ended.
   public func claim(_ key: SessionKey) throws(InputError) {
+    guard let state = try claimed(key) else { return }
+    throw alreadyUsed(key, state)
+  }
+
+  /// The error for a session that is in the ledger.
+  func alreadyUsed(_ key: SessionKey, _ state: State) -> InputError {
+    InputError(
+      path, "\(key) is already used (\(state.rawValue))",
+      hint: "every session runs once; deal more with lodge-deal")
+  }
+
+  /// Claims `key` durably unless it is in the ledger already.
+  ///
+  /// - Returns: What became of it before; nil when it is claimed now.
+  /// - Throws: `InputError` for faults of the ledger alone.
+  func claimed(_ key: SessionKey) throws(InputError) -> State? {
     precondition(key.isWellFormed, "a session key comes checked")
     let inserted = try database.run(
       """
       INSERT INTO sessions (batch, session, state, claimed_at)
       VALUES (?, ?, 'claimed', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) ON CONFLICT DO NOTHING
       """, [.text(key.batch), .integer(key.session)])
-    guard inserted == 1 else {
-      let state = try state(of: key)
-      throw InputError(
-        path, "\(key) is already used (\(state?.rawValue ?? "claimed"))",
-        hint: "every session runs once; deal more with lodge-deal")
-    }
+    return inserted == 1 ? nil : try state(of: key) ?? .claimed
+  }
+
+  /// Takes the claim of `key` back.
+  ///
+  /// Only for a party that has used nothing of the session and has the other's word that it has not
+  /// claimed it: the session is then as good as new. A claim that a crash left behind is not taken
+  /// back but burned.
+  func withdraw(_ key: SessionKey) throws(InputError) {
+    try database.run(
+      "DELETE FROM sessions WHERE batch = ? AND session = ? AND state = 'claimed'",
+      [.text(key.batch), .integer(key.session)])
   }
 
   /// Records how a claimed session ended.

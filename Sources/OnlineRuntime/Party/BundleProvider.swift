@@ -83,6 +83,7 @@ public final class BundleProvider: SessionProvider, Sendable {
     // A folder of another party, program or conversion is told at once.
     if let first = try SessionFile.paths(in: folder).first {
       let file = try SessionFile(path: first, trust: access.trust)
+      known.withLock { $0[first] = file }
       if file.entry == nil {
         try CorrelationFile(path: first, verifying: false)
           .check(party: party, conversion: conversion, program: program)
@@ -123,17 +124,28 @@ public final class BundleProvider: SessionProvider, Sendable {
     }.sorted { $0.key < $1.key }
   }
 
-  public func openSession(_ session: SessionDescription) throws(InputError) -> any SessionEngine {
-    guard let found = try files().first(where: { $0.key == session.key }) else {
-      throw InputError(folder, "\(session.key) is not there any more")
+  public func openSession(_ session: SessionDescription) throws(SessionFault) -> any SessionEngine {
+    let found: SessionFile?
+    do throws(InputError) {
+      found = try files().first { $0.key == session.key }
+    } catch {
+      throw SessionFault(.machine, error)
     }
-    let file = try CorrelationFile(found, access: access)
-    try file.check(party: identity.party, conversion: conversion, program: program)
-    var interpreter = PartyInterpreter(
-      program: program, weights: weights,
-      material: try StoredMaterial(file: file, program: program))
-    interpreter.observe = observe
-    return InterpreterEngine(interpreter)
+    guard let found else {
+      throw SessionFault(
+        .unavailable, InputError(folder, "\(session.key) is not there any more"))
+    }
+    do throws(InputError) {
+      let file = try CorrelationFile(found, access: access)
+      try file.check(party: identity.party, conversion: conversion, program: program)
+      var interpreter = PartyInterpreter(
+        program: program, weights: weights,
+        material: try StoredMaterial(file: file, program: program))
+      interpreter.observe = observe
+      return InterpreterEngine(interpreter)
+    } catch {
+      throw SessionFault(opening: error)
+    }
   }
 }
 

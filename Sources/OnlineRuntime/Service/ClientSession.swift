@@ -92,7 +92,7 @@ public final class ClientSession {
     try connection.send(.hello, Hello.client.payload, deadline: limit)
     let answer: Frame
     do throws(InputError) {
-      answer = try connection.receive(deadline: limit)
+      answer = try connection.receive(.control(.hello, .refusal), deadline: limit)
     } catch {
       var error = error
       // A party with keys takes a plain hello for noise, and cannot say so.
@@ -125,7 +125,8 @@ public final class ClientSession {
         milliseconds: limit.milliseconds(limit: 1000))
       for (party, event) in zip(open, events) where event != 0 {
         let connection = connections[party]
-        let frame = try connection.receive(deadline: limit)
+        let frame = try connection.receive(
+          .control(.waiting, .ready, .refusal), deadline: limit)
         if frame.type == .waiting {
           reasons[party] = try WaitingNotice.reason(frame, source: connection.label)
           if party == 0 { waiting(reasons[0]) }
@@ -180,7 +181,8 @@ public final class ClientSession {
   private func receiveOutput(party: Int, rowCount: Int) throws(InputError) -> OutputMessage {
     let connection = connections[party]
     let limit = OutputMessage.headByteCount + 8 * rowCount * identity.outputWidth
-    let output = try OutputMessage(connection.receive(limit: limit), source: connection.label)
+    let output = try OutputMessage(
+      connection.receive(.data(.output, atMost: limit, or: .refusal)), source: connection.label)
     guard output.step == stepCount, output.words.count.isMultiple(of: identity.outputWidth) else {
       throw InputError(connection.label, "sent the output of another step or width")
     }
@@ -192,7 +194,7 @@ public final class ClientSession {
     let message = SessionEnd(isFinished: true, reason: "").payload
     for connection in connections { try connection.send(.end, message) }
     for connection in connections {
-      let frame = try connection.receive(deadline: .after(.seconds(30)))
+      let frame = try connection.receive(.control(.end, .refusal), deadline: .after(.seconds(30)))
       _ = try SessionEnd(frame, source: connection.label)
     }
     for connection in connections { connection.close() }

@@ -1,42 +1,8 @@
 // What the threads that greet connections leave for the thread that serves sessions.
 
 import Bytes
-import Dispatch
-import Randomness
 import Synchronization
-
-/// A client that has said what it wants and waits for its turn.
-final class WaitingClient: Sendable {
-  let connection: Connection
-  let begin: BeginMessage
-  /// Expands to party 1's input shares; nil at party 0.
-  let seed: Seed?
-  /// False once its session starts; locked while a notice is being sent, so that none comes late.
-  private let isWaiting = Mutex(true)
-
-  init(connection: Connection, begin: BeginMessage, seed: Seed?) {
-    self.connection = connection
-    self.begin = begin
-    self.seed = seed
-  }
-
-  /// Tells the client why it waits; returns false when it waits no more or has left.
-  func notify(_ reason: String) -> Bool {
-    isWaiting.withLock { isWaiting in
-      guard isWaiting, !connection.isClosedByPeer else { return false }
-      do throws(InputError) {
-        try connection.send(
-          .waiting, WaitingNotice.payload(reason), deadline: .after(.seconds(1)))
-        return true
-      } catch {
-        return false
-      }
-    }
-  }
-
-  /// Ends the notices: from here on the serving thread alone uses the connection.
-  func stopWaiting() { isWaiting.withLock { $0 = false } }
-}
+import Trust
 
 /// The state that a party's threads share.
 final class Inbox: Sendable {
@@ -46,19 +12,19 @@ final class Inbox: Sendable {
     var mismatch: InputError?
     var status = "starting"
     var isStopped = false
-    /// Connections that have not said who they are, oldest first.
-    var strangers: [Connection] = []
-    /// Clients whose threads keep them informed.
-    var waiting: [Connection] = []
+    /// Connections that are being greeted, oldest first.
+    var greeted: [(connection: Connection, name: String)] = []
     /// Connections to close when the party stops.
     var active: [Connection] = []
   }
 
-  /// Strangers at most, and waiting clients at most.
+  /// Connections that are greeted at most, and waiting clients at most.
   static let capacity = 64
 
   private let state = Mutex(State())
-  private let changed = DispatchSemaphore(value: 0)
+  private let changed: Wake
+
+  init() throws(InputError) { changed = try Wake() }
 
   var isStopped: Bool { state.withLock { $0.isStopped } }
   var mismatch: InputError? { state.withLock { $0.mismatch } }
@@ -70,40 +36,41 @@ final class Inbox: Sendable {
     set { state.withLock { $0.status = newValue } }
   }
 
-  /// Waits for a change, at most `milliseconds`.
-  func wait(milliseconds: Int) {
-    _ = changed.wait(timeout: .now() + .milliseconds(milliseconds))
+  /// Waits for a change or, where it is given, for something on `peer`; at most `milliseconds`.
+  ///
+  /// For the serving thread alone.
+  func wait(milliseconds: Int, peer: Connection? = nil) {
+    if let peer, peer.hasBufferedInput { return }
+    var watched = [(changed.socket, Readiness.readable)]
+    if let peer { watched.append((peer.socket, Readiness.readable | Readiness.closed)) }
+    if Readiness.wait(watched, milliseconds: milliseconds)[0] != 0 { changed.clear() }
   }
 
-  /// Counts a stranger in; false when the party is stopped.
+  /// Gives a connection that has proved who it is a place to be greeted; false when the party is
+  /// stopped.
   ///
-  /// Where too many say nothing, the oldest of them gives way: those who speak at once get through.
+  /// Where too many say nothing, the one that has waited longest gives way, of those who hold the
+  /// most places.
   func admit(_ connection: Connection) -> Bool {
-    state.withLock { state in
+    let name = connection.peerKey?.bytes.hexadecimal ?? connection.host
+    return state.withLock { state in
       guard !state.isStopped else { return false }
-      if state.strangers.count >= Inbox.capacity { state.strangers.removeFirst().close() }
-      state.strangers.append(connection)
+      switch FairShare.verdict(
+        name, among: state.greeted.map(\.name), capacity: Inbox.capacity)
+      {
+      case .admitted: break
+      case .inPlaceOf(let index): state.greeted.remove(at: index).connection.close()
+      case .refused: return false
+      }
+      state.greeted.append((connection, name))
       state.active.append(connection)
       return true
     }
   }
 
-  /// Counts a stranger as a client that waits; false when too many do.
-  func recognise(_ connection: Connection) -> Bool {
-    state.withLock { state in
-      state.strangers.removeAll { $0 === connection }
-      guard state.waiting.count < Inbox.capacity else { return false }
-      state.waiting.append(connection)
-      return true
-    }
-  }
-
-  /// Counts a connection out that no thread greets or notifies any more.
+  /// Takes back the place that `admit` gave.
   func dismiss(_ connection: Connection) {
-    state.withLock { state in
-      state.strangers.removeAll { $0 === connection }
-      state.waiting.removeAll { $0 === connection }
-    }
+    state.withLock { state in state.greeted.removeAll { $0.connection === connection } }
   }
 
   /// Keeps `connection` among those that `stop` closes at once.
@@ -145,28 +112,53 @@ final class Inbox: Sendable {
     changed.signal()
   }
 
-  func add(_ client: WaitingClient) {
-    state.withLock { $0.clients.append(client) }
+  /// Puts `client` into the queue, where there is a place for it.
+  ///
+  /// Its name may be taken, or all places by others who hold no more of them than it does.
+  /// - Returns: Why it is not in the queue, and who lost a place to it.
+  func add(_ client: WaitingClient) -> (refusal: String?, displaced: WaitingClient?) {
+    let outcome = state.withLock { state -> (String?, WaitingClient?) in
+      if state.clients.contains(where: { $0.name == client.name }) {
+        return ("a client with this request waits here already", nil)
+      }
+      func holder(_ client: WaitingClient) -> String {
+        client.name.key.isEmpty ? client.connection.host : client.name.key
+      }
+      var displaced: WaitingClient?
+      switch FairShare.verdict(
+        holder(client), among: state.clients.map(holder), capacity: Inbox.capacity)
+      {
+      case .admitted: break
+      case .inPlaceOf(let index) where holder(state.clients[index]) != holder(client):
+        displaced = state.clients.remove(at: index)
+      case .inPlaceOf, .refused: return ("too many clients are waiting here", nil)
+      }
+      state.clients.append(client)
+      return (nil, displaced)
+    }
     changed.signal()
+    return outcome
   }
 
   /// Takes `client` out of the queue; false when it was not there any more.
   func remove(_ client: WaitingClient) -> Bool {
-    state.withLock { state in
+    let isRemoved = state.withLock { state in
       let count = state.clients.count
       state.clients.removeAll { $0 === client }
       return state.clients.count < count
     }
+    if isRemoved { changed.signal() }
+    return isRemoved
   }
 
-  /// The client that has waited longest; it leaves the queue.
-  func nextClient() -> WaitingClient? {
-    state.withLock { $0.clients.isEmpty ? nil : $0.clients.removeFirst() }
-  }
+  /// The clients in the queue, in the order of their arrival.
+  var clients: [WaitingClient] { state.withLock { $0.clients } }
 
-  /// The waiting client of a request; it stays in the queue.
-  func client(request: [UInt8]) -> WaitingClient? {
-    state.withLock { state in state.clients.first { $0.begin.request == request } }
+  /// The first client in the queue that `isReady`; it leaves the queue.
+  func take(where isReady: (WaitingClient) -> Bool) -> WaitingClient? {
+    state.withLock { state in
+      state.clients.firstIndex(where: isReady).map { state.clients.remove(at: $0) }
+    }
   }
 
   /// Ends everything: waits return, connections close.

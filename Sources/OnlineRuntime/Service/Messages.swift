@@ -85,35 +85,123 @@ extension BeginMessage {
   }
 }
 
+/// A client as one party describes it to the other.
+struct SeenClient: Equatable, Sendable {
+  /// The public key that it has shown, in hexadecimal; empty without keys.
+  var key: String
+  var begin: BeginMessage
+
+  var name: ClientName { ClientName(key: key, request: begin.request) }
+
+  var members: [String: JSON] {
+    [
+      "request": .string(begin.request.hexadecimal), "prompt": .integer(begin.promptCount),
+      "new": .integer(begin.newCount), "client": .string(key),
+    ]
+  }
+}
+
+extension SeenClient {
+  init(_ client: WaitingClient) { self.init(key: client.name.key, begin: client.begin) }
+
+  init(_ reader: inout JSONReader) throws(InputError) {
+    begin = try BeginMessage(&reader)
+    key = try reader.string("client")
+  }
+}
+
+/// The clients that wait at party 1.
+struct ClientsMessage: Equatable, Sendable {
+  var clients: [SeenClient] = []
+
+  var payload: [UInt8] {
+    let json: JSON = ["clients": .array(clients.map { .object($0.members) })]
+    return Array(json.text.utf8)
+  }
+}
+
+extension ClientsMessage {
+  init(_ frame: Frame, source: String) throws(InputError) {
+    var reader = try frame.reader(.clients, source: source)
+    let elements = try reader.array("clients")
+    try reader.finish()
+    guard elements.count <= Inbox.capacity else {
+      throw reader.failure("clients", "names \(elements.count), at most \(Inbox.capacity) wait")
+    }
+    for element in elements {
+      var inner = try JSONReader(element, source: source, place: "clients")
+      clients.append(try SeenClient(&inner))
+      try inner.finish()
+    }
+  }
+}
+
 /// Party 0's choice of a session for a client's request.
 struct ProposalMessage: Equatable, Sendable {
-  var begin: BeginMessage
+  var client: SeenClient
   var key: SessionKey
 
   var payload: [UInt8] {
-    let json: JSON = [
-      "request": .string(begin.request.hexadecimal), "prompt": .integer(begin.promptCount),
-      "new": .integer(begin.newCount), "batch": .string(key.batch),
-      "session": .integer(key.session),
-    ]
-    return Array(json.text.utf8)
+    let members = client.members.merging(key.members) { first, _ in first }
+    return Array(JSON.object(members).text.utf8)
   }
 }
 
 extension ProposalMessage {
   init(_ frame: Frame, source: String) throws(InputError) {
     var reader = try frame.reader(.proposal, source: source)
-    begin = try BeginMessage(&reader)
+    client = try SeenClient(&reader)
     key = try SessionKey(&reader)
     try reader.finish()
   }
 }
 
-extension SessionKey {
-  /// Payload of `ready` and `acceptance`.
+/// Party 1's answer to a proposal that it has not claimed.
+struct DeclineMessage: Equatable, Sendable {
+  var kind: SessionFault.Kind
+  var reason: String
+  var hint: String
+
   var payload: [UInt8] {
-    Array(JSON.object(["batch": .string(batch), "session": .integer(session)]).text.utf8)
+    let json: JSON = [
+      "fault": .string(kind.rawValue), "reason": .string(PlainText.line(reason)),
+      "hint": .string(PlainText.line(hint)),
+    ]
+    return Array(json.text.utf8)
   }
+
+  func fault(source: String) -> SessionFault {
+    SessionFault(kind, InputError(source, reason, hint: hint))
+  }
+}
+
+extension DeclineMessage {
+  /// - Parameter sender: Who declines; the receiver knows and need not be told.
+  init(_ fault: SessionFault, from sender: String) {
+    let refusal = Refusal(fault.error, from: sender)
+    self.init(kind: fault.kind, reason: refusal.reason, hint: refusal.hint)
+  }
+
+  init(_ frame: Frame, source: String) throws(InputError) {
+    var reader = try frame.reader(.decline, source: source)
+    let text = try reader.string("fault")
+    guard let kind = SessionFault.Kind(rawValue: text) else {
+      throw reader.failure("fault", "\(PlainText.line(text)) is none")
+    }
+    self.kind = kind
+    reason = PlainText.line(try reader.string("reason"))
+    hint = PlainText.line(try reader.string("hint"))
+    try reader.finish()
+  }
+}
+
+extension SessionKey {
+  fileprivate var members: [String: JSON] {
+    ["batch": .string(batch), "session": .integer(session)]
+  }
+
+  /// Payload of `ready` and `acceptance`.
+  var payload: [UInt8] { Array(JSON.object(members).text.utf8) }
 
   init(_ frame: Frame, type: FrameType, source: String) throws(InputError) {
     var reader = try frame.reader(type, source: source)

@@ -14,6 +14,10 @@ public struct PartyConfiguration: Sendable {
   public var peerTimeout = Duration.seconds(60)
   /// How long a stranger may take to prove and say who it is, and a client what it wants.
   public var handshakeTimeout = Duration.seconds(5)
+  /// How long a client may be known to one of the parties alone while they are free to serve it.
+  public var meetingTimeout = Duration.seconds(10)
+  /// How long a client may take to receive an output: a time to begin with, and one for its bytes.
+  public var outputTimeout = (start: Duration.seconds(30), bytesPerSecond: 65_536)
   /// How long a client may be idle between two steps before its session is burned.
   public var clientIdleTimeout = Duration.seconds(120)
   /// How long the other party may be silent in the middle of a step.

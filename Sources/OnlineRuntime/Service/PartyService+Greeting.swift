@@ -5,33 +5,31 @@ import Randomness
 import Trust
 
 extension PartyService {
-  /// Accepts until the service stops; every connection is greeted on a thread of its own.
-  func acceptConnections() {
-    while !inbox.isStopped {
-      guard let connection = listener.accept(milliseconds: 250) else { continue }
-      guard inbox.admit(connection) else {
-        connection.close()
-        continue
+  /// Greets a connection that has left the reception, on a thread of its own.
+  ///
+  /// - Parameter limit: When it must have said what it wants, counted from its first moment.
+  func welcome(_ connection: Connection, _ limit: Deadline) {
+    guard inbox.admit(connection) else {
+      connection.close()
+      return
+    }
+    runInBackground { [self] in
+      do throws(InputError) {
+        try greet(connection, limit)
+      } catch {
+        if !inbox.isStopped { strangers.log("dropped \(error)") }
+        connection.closeGently(seconds: 1)
+        inbox.forget(connection)
       }
-      runInBackground { [self] in
-        do throws(InputError) {
-          try greet(connection)
-        } catch {
-          if !inbox.isStopped { log("dropped \(error)") }
-          connection.closeGently(seconds: 1)
-          inbox.forget(connection)
-        }
-        inbox.dismiss(connection)
-      }
+      inbox.dismiss(connection)
     }
   }
 
-  private func greet(_ connection: Connection) throws(InputError) {
-    let limit = Deadline.after(configuration.handshakeTimeout)
-    let security = configuration.security
-    try connection.authenticate(security.accepted, as: .listener, deadline: limit)
-    let hello = try Hello(connection.receive(deadline: limit), source: connection.label)
-    try security.check(hello, by: connection.peerKey, source: connection.label)
+  private func greet(_ connection: Connection, _ limit: Deadline) throws(InputError) {
+    let hello = try Hello(
+      connection.receive(.control(.hello), deadline: limit), source: connection.label)
+    try configuration.security.check(
+      hello, by: connection.peerKey, source: connection.label)
     switch hello {
     case .party(let other): try greetParty(other, connection, limit)
     case .client: try greetClient(connection, limit)
@@ -75,27 +73,30 @@ extension PartyService {
     connection.label = "client \(connection.label)"
     try connection.send(.hello, Hello.party(identity).payload, deadline: limit)
     let begin = try BeginMessage(
-      connection.receive(deadline: limit), source: connection.label)
+      connection.receive(.control(.begin), deadline: limit), source: connection.label)
     var seed: Seed?
     if identity.party == 1 {
-      let frame = try connection.receive(deadline: limit)
-      guard frame.type == .seed, frame.payload.count == Seed.byteCount else {
+      let frame = try connection.receive(.control(.seed), deadline: limit)
+      guard frame.payload.count == Seed.byteCount else {
         throw InputError(connection.label, "sent no seed for its input shares")
       }
       seed = Seed(bytes: frame.payload)
     }
-    guard inbox.recognise(connection) else {
-      let refusal = Refusal(reason: "too many clients are waiting here", mayRetry: true)
-      try connection.send(.refusal, refusal.payload, deadline: limit)
-      throw InputError(connection.label, "came when too many clients were waiting")
-    }
     let client = WaitingClient(connection: connection, begin: begin, seed: seed)
-    log(
+    let (reason, displaced) = inbox.add(client)
+    if let reason {
+      let refusal = Refusal(reason: reason, mayRetry: true)
+      try connection.send(.refusal, refusal.payload, deadline: limit)
+      throw InputError(connection.label, reason)
+    }
+    inbox.dismiss(connection)
+    displaced?.refuse(
+      Refusal(reason: "others with fewer requests are waiting here", mayRetry: true))
+    strangers.log(
       "\(connection.label) asks for \(begin.promptCount) prompt and \(begin.newCount) new tokens")
-    inbox.add(client)
     while !inbox.isStopped, client.notify(inbox.status) { pauseOneSecond() }
     if inbox.remove(client) {
-      log("\(connection.label) left before its turn")
+      strangers.log("\(connection.label) left, or spoke, before its turn")
       connection.close()
       inbox.forget(connection)
     }

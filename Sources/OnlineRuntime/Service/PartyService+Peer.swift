@@ -46,7 +46,9 @@ extension PartyService {
         configuration.peer, seconds: 1, security: configuration.security.dialled)
       label = connection.label
       try connection.send(.hello, Hello.party(identity).payload, deadline: .after(.seconds(1)))
-      hello = try Hello(connection.receive(deadline: .after(.seconds(1))), source: label)
+      hello = try Hello(
+        connection.receive(.control(.hello, .refusal), deadline: .after(.seconds(1))), source: label
+      )
     } catch {
       return  // Nobody there yet, or somebody who is not asked: the waiting goes on.
     }
@@ -98,7 +100,8 @@ extension PartyService {
   private func greetPeer(_ connection: Connection) throws(InputError) {
     let limit = Deadline.after(configuration.handshakeTimeout)
     try connection.send(.hello, Hello.party(identity).payload, deadline: limit)
-    let hello = try Hello(connection.receive(deadline: limit), source: connection.label)
+    let hello = try Hello(
+      connection.receive(.control(.hello, .refusal), deadline: limit), source: connection.label)
     guard case .party(let other) = hello else {
       throw InputError(connection.label, "is a client, not a party")
     }

@@ -12,7 +12,9 @@ public final class PartyService: Sendable {
   public let identity: PartyIdentity
   public let configuration: PartyConfiguration
   let listener: Listener
-  let inbox = Inbox()
+  let inbox: Inbox
+  /// Where whoever has no place here yet is spoken of.
+  let strangers: StrangerLog
   private let logLine: @Sendable (String) -> Void
 
   /// Binds the listening port.
@@ -26,6 +28,8 @@ public final class PartyService: Sendable {
     self.identity = identity
     self.configuration = configuration
     self.logLine = log
+    strangers = StrangerLog { log(PlainText.line($0)) }
+    inbox = try Inbox()
     listener = try Listener(configuration.listen, security: configuration.security.accepted)
   }
 
@@ -47,10 +51,14 @@ public final class PartyService: Sendable {
   public func run(provider: any SessionProvider, ledger: SessionLedger) throws(InputError) {
     precondition(provider.identity == identity, "the provider belongs to another party")
     log("party \(identity.party) listens on \(address)")
-    runInBackground { [self] in acceptConnections() }
+    runInBackground { [self] in
+      var reception = Reception(self)
+      reception.run()
+    }
     defer { stop() }
     var server = SessionServer(service: self, provider: provider, ledger: ledger)
     var hasMet = false
+    var lastFault = ""
     while !inbox.isStopped {
       inbox.status = "waiting for party \(1 - identity.party) at \(configuration.peer)"
       guard let peer = try meetPeer(isFirst: !hasMet) else { break }
@@ -60,14 +68,16 @@ public final class PartyService: Sendable {
       log("connected to \(peer.label)")
       do throws(InputError) {
         try server.reconcile(with: peer)
+        lastFault = ""
         inbox.status = "about to be served"
         if identity.party == 0 {
-          proposeSessions(to: peer, &server)
+          try proposeSessions(to: peer, &server)
         } else {
-          awaitProposals(of: peer, &server)
+          try awaitProposals(of: peer, &server)
         }
       } catch {
-        if !inbox.isStopped { log("error: \(error)") }
+        if !inbox.isStopped, error.cause != lastFault { log("error: \(error)") }
+        lastFault = error.cause
         // What failed would fail again at once.
         inbox.wait(milliseconds: 1000)
       }
@@ -77,45 +87,51 @@ public final class PartyService: Sendable {
     log("stopped")
   }
 
-  /// Party 0: serves the clients in their order until the peer is lost.
-  private func proposeSessions(to peer: Connection, _ server: inout SessionServer) {
+  /// Party 0: serves the clients that both parties have seen, in their order, until the peer is lost.
+  private func proposeSessions(
+    to peer: Connection, _ server: inout SessionServer
+  ) throws(InputError) {
+    server.seenByPeer = []
+    server.freeSince = .now
     while !inbox.isStopped, !peer.isBroken, !peer.isClosedByPeer {
-      guard let client = inbox.nextClient() else {
-        inbox.wait(milliseconds: 200)
-        continue
+      if Connection.wait([(peer, Readiness.readable)], milliseconds: 0)[0] != 0 {
+        try server.readClients(of: peer)
+      } else if let client = server.nextClient() {
+        serve(client) { server.serve(client, peer: peer) }
+        server.freeSince = .now
+      } else {
+        server.refuseStragglers()
+        inbox.wait(milliseconds: 200, peer: peer)
       }
-      serve(client) { server.serve(client, peer: peer) }
     }
   }
 
   /// Party 1: serves what party 0 proposes until it is lost.
-  private func awaitProposals(of peer: Connection, _ server: inout SessionServer) {
-    while !inbox.isStopped, !peer.isBroken {
-      let events = Connection.wait(
-        [(peer, Readiness.readable | Readiness.closed)], milliseconds: 200)
-      if events[0] == 0 { continue }
-      // A party 0 that was stopped says no more: that it is lost is logged, but is no error.
-      if peer.isClosedByPeer { return }
-      do throws(InputError) {
-        let frame = try peer.receive(deadline: .after(.seconds(10)))
-        let proposal = try ProposalMessage(frame, source: peer.label)
-        if let client = try server.agree(to: proposal, peer: peer) {
-          serve(client) { server.run(client, proposal.key, peer: peer) }
-        }
-      } catch {
-        if !inbox.isStopped { log("error: \(error)") }
-        return
+  private func awaitProposals(
+    of peer: Connection, _ server: inout SessionServer
+  ) throws(InputError) {
+    server.told = nil
+    // A party 0 that was stopped says no more: that it is lost is logged, but is no error.
+    while !inbox.isStopped, !peer.isBroken, !peer.isClosedByPeer {
+      try server.tellClients(peer)
+      if Connection.wait([(peer, Readiness.readable)], milliseconds: 0)[0] == 0 {
+        inbox.wait(milliseconds: 200, peer: peer)
+        continue
+      }
+      let frame = try peer.receive(.control(.proposal), deadline: .after(.seconds(10)))
+      let proposal = try ProposalMessage(frame, source: peer.label)
+      if let (client, engine) = try server.agree(to: proposal, peer: peer) {
+        serve(client) { server.run(client, proposal.key, engine, peer: peer) }
       }
     }
   }
 
   private func serve(_ client: WaitingClient, _ body: () -> Void) {
-    let connection = client.connection
     inbox.status = "busy with another client"
+    client.stopWaiting()
     // A stop is told to this client before its connection goes.
-    inbox.forget(connection)
+    inbox.forget(client.connection)
     body()
     inbox.status = "about to be served"
-    runInBackground { connection.closeGently() }
   }
 }

@@ -79,5 +79,6 @@ public protocol SessionProvider {
   /// Opens a session after checking that its file is intact and belongs to this program and party.
   ///
   /// Called before the session is claimed: it must not use any of the randomness.
-  func openSession(_ session: SessionDescription) throws(InputError) -> any SessionEngine
+  /// - Throws: `SessionFault`, which tells a file that is damaged from a machine that fails.
+  func openSession(_ session: SessionDescription) throws(SessionFault) -> any SessionEngine
 }

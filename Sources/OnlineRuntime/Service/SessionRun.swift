@@ -53,10 +53,11 @@ struct SessionRun {
       let interruption = peer.takeInterruption()
       try peer.send(.end, end.payload, deadline: limit)
       if let interruption { return try SessionEnd(interruption, source: peer.label) }
-      while true {
-        let frame = try peer.receive(limit: Int.max, deadline: limit)
-        if frame.type != .words { return try SessionEnd(frame, source: peer.label) }
+      // The peer may have been one opening ahead when it stopped.
+      if try peer.peekType(.openingOrEnd, deadline: limit) == .words {
+        try peer.discardWords(deadline: limit)
       }
+      return try SessionEnd(peer.receive(.control(.end), deadline: limit), source: peer.label)
     } catch {
       peer.close()
       return nil
@@ -90,8 +91,8 @@ struct SessionRun {
       peer.close()
       throw InputError(peer.label, "closed the connection")
     }
-    if try peer.peekType(deadline: limit) == .words { return }
-    let frame = try peer.receive(deadline: limit)
+    if try peer.peekType(.openingOrEnd, deadline: limit) == .words { return }
+    let frame = try peer.receive(.control(.end), deadline: limit)
     let end = try SessionEnd(frame, source: peer.label)
     peer.keepInterruption(frame)
     if end.isFinished {
@@ -108,8 +109,9 @@ struct SessionRun {
     let rowLimit = client.begin.promptCount + max(client.begin.newCount - 1, 0) - rowCount
     let width = service.identity.party == 0 ? service.identity.inputWidth : 0
     // One row more is read, so that it can be refused with the number of rows.
+    let byteCount = StepMessage.headByteCount + 8 * (rowLimit + 1) * width
     let frame = try connection.receive(
-      limit: StepMessage.headByteCount + 8 * (rowLimit + 1) * width, deadline: limit)
+      .data(.step, atMost: byteCount, or: .end), deadline: limit)
     if frame.type == .end {
       _ = try SessionEnd(frame, source: connection.label)
       return nil
@@ -145,6 +147,10 @@ struct SessionRun {
     stepCount += 1
     rowCount += step.rowCount
     let message = OutputMessage(step: step.step, counters: counters, words: output)
-    try client.connection.send(.output, head: message.head, words: message.words)
+    let (start, rate) = service.configuration.outputTimeout
+    try client.connection.send(
+      .output, head: message.head, words: message.words,
+      deadline: .transfer(
+        byteCount: 8 * message.words.count, start: start, bytesPerSecond: rate))
   }
 }

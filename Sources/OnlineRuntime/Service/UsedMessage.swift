@@ -71,6 +71,8 @@ extension UsedMessage {
       ranges.append(start..<end)
       last = end
     }
+    // Otherwise such messages could come for ever.
+    guard !more || !ranges.isEmpty else { throw reader.failure("more", "after no session at all") }
   }
 }
 
@@ -80,13 +82,13 @@ extension SessionServer {
   /// After a crash between two claims, or when an old copy of one ledger was put back, this ledger
   /// lacks sessions that the other holds. Without this it would offer them again as soon as the
   /// other ledger is lost as well.
-  func reconcile(with peer: Connection) throws(InputError) {
+  mutating func reconcile(with peer: Connection) throws(InputError) {
     // One after the other: two long ledgers sent at once would block each other.
     if service.identity.party == 0 { try tellUsed(peer) }
     var keys: [SessionKey] = []
     var more = true
     while more {
-      let frame = try peer.receive(deadline: .after(.seconds(10)))
+      let frame = try peer.receive(.control(.used), deadline: .after(.seconds(10)))
       let message = try UsedMessage(frame, source: peer.label)
       guard keys.count + message.sessionCount <= UsedMessage.maximumSessionCount else {
         throw InputError(peer.label, "claims to have used more than a million sessions")
@@ -94,7 +96,13 @@ extension SessionServer {
       keys += message.keys
       more = message.more
     }
-    let burned = try ledger.burn(keys)
+    var burned: [SessionKey] = []
+    do throws(InputError) {
+      burned = try ledger.burn(keys)
+    } catch {
+      // They are remembered, and written before any session is claimed.
+      report(error)
+    }
     if service.identity.party == 1 { try tellUsed(peer) }
     guard let first = burned.first else { return }
     service.log(

@@ -26,10 +26,10 @@ extension Connection {
     try send(type, payload, deadline: deadline)
   }
 
-  /// Receives one frame; a data frame may have `limit` bytes.
-  func receive(limit: Int = 0, deadline: Deadline = .none) throws(InputError) -> Frame {
+  /// Receives one of the frames that may come here; any other breaks the connection.
+  func receive(_ expected: ExpectedFrames, deadline: Deadline = .none) throws(InputError) -> Frame {
     let received = try state.withLock { state throws(InputError) -> Received in
-      try unsafe transfer(&state, sending: nil, receiving: .frame(limit: limit), deadline: deadline)
+      try unsafe transfer(&state, sending: nil, receiving: .frame(expected), deadline: deadline)
     }
     guard case .frame(let frame) = received else {
       preconditionFailure("a frame was asked for")
@@ -37,11 +37,20 @@ extension Connection {
     return frame
   }
 
-  /// The type of the next frame, which stays to be received.
-  func peekType(deadline: Deadline = .none) throws(InputError) -> FrameType {
+  /// Reads a words frame away, however long, in a buffer of fixed size.
+  func discardWords(deadline: Deadline) throws(InputError) {
+    _ = try state.withLock { state throws(InputError) -> Received in
+      try unsafe transfer(&state, sending: nil, receiving: .discardedWords, deadline: deadline)
+    }
+  }
+
+  /// The type of the next frame, which must be one of `expected` and stays to be received.
+  func peekType(_ expected: ExpectedFrames, deadline: Deadline = .none) throws(InputError)
+    -> FrameType
+  {
     try state.withLock { state throws(InputError) -> FrameType in
-      if let header = state.pendingHeader { return header.type }
-      _ = try unsafe transfer(&state, sending: nil, receiving: .header, deadline: deadline)
+      _ = try unsafe transfer(
+        &state, sending: nil, receiving: .header(expected), deadline: deadline)
       guard let header = state.pendingHeader else { preconditionFailure("a header was read") }
       return header.type
     }
@@ -95,7 +104,7 @@ extension Connection {
       state.failure = nil
       defer { state.failure = InputError(state.label, "closed the connection") }
       let received = try? unsafe transfer(
-        &state, sending: nil, receiving: .frame(limit: 0), deadline: .after(.seconds(1)))
+        &state, sending: nil, receiving: .frame(.control(.refusal)), deadline: .after(.seconds(1)))
       guard case .frame(let frame) = received else { return nil }
       return frame
     }
@@ -109,6 +118,13 @@ struct Deadline: Sendable {
   static let none = Deadline(instant: nil)
   static func after(_ duration: Duration) -> Deadline {
     Deadline(instant: ContinuousClock.now + duration)
+  }
+
+  /// For `byteCount` bytes on the slowest network that is served.
+  static func transfer(
+    byteCount: Int, start: Duration = .seconds(30), bytesPerSecond: Int = 65_536
+  ) -> Deadline {
+    .after(start + .seconds(byteCount / bytesPerSecond))
   }
 
   var hasPassed: Bool { instant.map { ContinuousClock.now >= $0 } ?? false }

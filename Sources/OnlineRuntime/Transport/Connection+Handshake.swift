@@ -12,28 +12,42 @@ extension Connection {
   func authenticate(
     _ security: ChannelSecurity, as role: TLSSession.Role, deadline: Deadline
   ) throws(InputError) {
+    beginHandshake(security, as: role)
+    while let events = try continueHandshake(deadline) {
+      _ = Readiness.wait([(socket, events)], milliseconds: deadline.milliseconds(limit: 1000))
+    }
+  }
+
+  /// Makes the TLS session that `continueHandshake` goes on with; without keys there is none.
+  func beginHandshake(_ security: ChannelSecurity, as role: TLSSession.Role) {
     guard case .pinned(let context, let accepted) = security else { return }
     let session = TLSSession(
       context, descriptor: socket.descriptor, role: role, accepted: accepted)
-    try state.withLock { state throws(InputError) in
-      while true {
-        let events: Int16
-        switch session.handshake() {
-        case .moved:
-          state.tls = session
-          return
-        case .wantsInput: events = Readiness.readable
-        case .wantsOutput: events = Readiness.writable
-        case .endOfStream:
-          throw state.fail(
-            "closed the connection in the TLS handshake",
-            hint: role == .dialler ? "was it started with keys?" : "")
-        case .failed(let cause): throw state.fail(cause)
-        }
-        if deadline.hasPassed { throw state.fail("did not finish the TLS handshake in time") }
-        _ = Readiness.wait(
-          [(socket, events)], milliseconds: deadline.milliseconds(limit: 1000))
+    state.withLock { $0.handshake = (session, role) }
+  }
+
+  /// Goes as far with the handshake as the socket allows.
+  ///
+  /// - Returns: What the socket must report before it can go on; nil when it is finished.
+  func continueHandshake(_ deadline: Deadline) throws(InputError) -> Int16? {
+    try state.withLock { state throws(InputError) -> Int16? in
+      guard let (session, role) = state.handshake else { return nil }
+      let events: Int16
+      switch session.handshake() {
+      case .moved:
+        state.tls = session
+        state.handshake = nil
+        return nil
+      case .wantsInput: events = Readiness.readable
+      case .wantsOutput: events = Readiness.writable
+      case .endOfStream:
+        throw state.fail(
+          "closed the connection in the TLS handshake",
+          hint: role == .dialler ? "was it started with keys?" : "")
+      case .failed(let cause): throw state.fail(cause)
       }
+      if deadline.hasPassed { throw state.fail("did not finish the TLS handshake in time") }
+      return events
     }
   }
 
@@ -54,7 +68,7 @@ extension Connection {
     return zip(ready, buffered).map { $0 | $1 }
   }
 
-  private var hasBufferedInput: Bool { state.withLock { $0.tls?.hasBufferedInput ?? false } }
+  var hasBufferedInput: Bool { state.withLock { $0.tls?.hasBufferedInput ?? false } }
 }
 
 extension Connection.State {

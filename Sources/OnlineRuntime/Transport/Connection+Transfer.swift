@@ -9,10 +9,12 @@ import Bytes
 /// What a transfer waits for.
 enum Awaited {
   case nothing
-  case header
-  case frame(limit: Int)
-  /// A words frame of exactly `count` words, or a control frame in its place.
+  case header(ExpectedFrames)
+  case frame(ExpectedFrames)
+  /// A words frame of exactly `count` words, or the end of the session in its place.
   case words(count: Int)
+  /// A words frame that nobody needs any more and of which nothing is kept.
+  case discardedWords
 }
 
 /// What a transfer received.
@@ -32,6 +34,7 @@ extension Connection {
     var sender = unsafe sending.map { unsafe FrameSender($0.type, state.sendSequence, $0.payload) }
     var receiver = FrameReceiver(awaited: awaited)
     var lastProgress = ContinuousClock.now
+    var payloadDeadline = Deadline.none
     while true {
       var moved = false
       if sender?.isDone == false {
@@ -42,13 +45,19 @@ extension Connection {
       if isSent && receiver.isDone { return receiver.result }
       if moved {
         lastProgress = ContinuousClock.now
-        continue
+        if let byteCount = receiver.payloadByteCount, payloadDeadline.instant == nil {
+          payloadDeadline = .transfer(byteCount: byteCount)
+        }
+        if payloadDeadline.hasPassed { throw state.fail("sent a frame too slowly") }
+        // Small pieces that keep coming are no reason to go on for ever.
+        if !deadline.hasPassed { continue }
+      } else {
+        let events =
+          (isSent ? 0 : Readiness.writable) | (receiver.isDone ? 0 : Readiness.readable)
+        let ready = Readiness.wait(
+          [(socket, events)], milliseconds: deadline.milliseconds(limit: 1000))
+        if ready[0] != 0 { continue }
       }
-      let events =
-        (isSent ? 0 : Readiness.writable) | (receiver.isDone ? 0 : Readiness.readable)
-      let ready = Readiness.wait(
-        [(socket, events)], milliseconds: deadline.milliseconds(limit: 1000))
-      if ready[0] != 0 { continue }
       let silence = ContinuousClock.now - lastProgress
       if deadline.hasPassed {
         // Nothing of a frame was moved: the connection can still be used.
@@ -133,6 +142,10 @@ private struct FrameReceiver {
   private var words: [UInt64] = []
   private var receivedCount = 0
   private var hasTarget = false
+  /// Bytes of the payload that has begun to come and has a deadline of its own.
+  ///
+  /// None for an opening: the other side may be computing while its first bytes are here.
+  private(set) var payloadByteCount: Int?
   private(set) var isDone = false
   private(set) var result = Received.nothing
 
@@ -149,11 +162,11 @@ private struct FrameReceiver {
   /// Receives what is there now; returns whether anything was.
   mutating func move(_ socket: Socket, _ state: inout Connection.State) throws(InputError) -> Bool {
     guard let header = state.pendingHeader else { return try moveHeader(socket, &state) }
+    if !hasTarget { try chooseTarget(header, &state) }
     if case .header = awaited {
       isDone = true
       return true
     }
-    if !hasTarget { try chooseTarget(header, &state) }
     let length = Int(header.length)
     if receivedCount < length {
       let outcome = receive(socket, state, length: length)
@@ -198,23 +211,27 @@ private struct FrameReceiver {
     _ header: FrameHeader, _ state: inout Connection.State
   ) throws(InputError) {
     hasTarget = true
+    let expected: ExpectedFrames
     switch awaited {
+    case .nothing: preconditionFailure("nothing is received")
     case .words(let count) where header.type == .words:
       guard header.length == UInt64(count) * 8 else {
         throw state.fail("sent \(header.length / 8) words where \(count) were expected")
       }
       words = [UInt64](repeating: 0, count: count)
-    case .frame(let limit) where header.type.isData:
-      guard header.length <= UInt64(limit) else {
-        throw state.fail("announced a frame of \(header.length) bytes, at most \(limit) fit here")
-      }
-    case .words where header.type.isData:
-      throw state.fail("sent a frame of type \(header.type) in the middle of a step")
-    default: break
+      return
+    case .words(let count): expected = .data(.words, atMost: 8 * count, or: .end)
+    case .discardedWords: expected = .data(.words, atMost: .max)
+    case .header(let frames), .frame(let frames): expected = frames
     }
+    if let complaint = expected.complaint(header) { throw state.fail(complaint) }
+    if case .header = awaited { return }
+    payloadByteCount = Int(header.length)
   }
 
   private var takesWords: Bool { if case .words = awaited { !words.isEmpty } else { false } }
+
+  private var keepsNothing: Bool { if case .discardedWords = awaited { true } else { false } }
 
   private mutating func receive(
     _ socket: Socket, _ state: Connection.State, length: Int
@@ -224,6 +241,14 @@ private struct FrameReceiver {
       return unsafe words.withUnsafeMutableBytes { buffer in
         unsafe state.receive(
           into: UnsafeMutableRawBufferPointer(rebasing: buffer[start...]), from: socket)
+      }
+    }
+    if keepsNothing {
+      let count = min(length - start, FrameReceiver.firstByteCount)
+      if bytes.isEmpty { bytes = [UInt8](repeating: 0, count: count) }
+      return unsafe bytes.withUnsafeMutableBytes { buffer in
+        unsafe state.receive(
+          into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]), from: socket)
       }
     }
     if start == bytes.count {
@@ -239,6 +264,8 @@ private struct FrameReceiver {
   private mutating func finish(_ header: FrameHeader, _ state: inout Connection.State) {
     if case .words = awaited, header.type == .words {
       result = .words(words)
+    } else if keepsNothing {
+      result = .nothing
     } else {
       result = .frame(Frame(type: header.type, payload: bytes))
     }

@@ -22,6 +22,8 @@ public final class Connection: Sendable {
     var label: String
     /// Set once by the handshake; everything then goes through it.
     var tls: TLSSession?
+    /// The session whose handshake is not finished.
+    var handshake: (session: TLSSession, role: TLSSession.Role)?
     var sendSequence: UInt32 = 0
     var receiveSequence: UInt32 = 0
     /// Bytes of a header that has not arrived completely.
@@ -38,9 +40,13 @@ public final class Connection: Sendable {
   let socket: Socket
   let state: Mutex<State>
 
-  init(_ socket: Socket, label: String) {
+  /// The numeric address of the other side without its port, where it has dialled.
+  let host: String
+
+  init(_ socket: Socket, label: String, host: String = "") {
     socket.configureForSession()
     self.socket = socket
+    self.host = host
     self.state = Mutex(State(label: label))
   }
 
@@ -72,20 +78,26 @@ public final class Connection: Sendable {
   /// Ends sending and reads away what still comes, so that the last frame is not lost to a reset.
   func closeGently(seconds: Int = 2) {
     state.withLock { $0.tls?.sendEnd() }
-    socket.shutDownSending()
+    endSending()
     let end = ContinuousClock.now + .seconds(seconds)
-    var waste = [UInt8](repeating: 0, count: 65_536)
     while ContinuousClock.now < end {
       _ = Readiness.wait([(socket, Readiness.readable)], milliseconds: 100)
-      let outcome = unsafe waste.withUnsafeMutableBytes { unsafe socket.receive(into: $0) }
-      switch outcome {
-      case .moved, .wouldBlock: continue
-      case .endOfStream, .failed:
-        close()
-        return
-      }
+      if hasSentAll() { break }
     }
     close()
+  }
+
+  /// Ends sending; whoever is refused can still read what was said.
+  func endSending() { socket.shutDownSending() }
+
+  /// Throws away what has come after `endSending`; true once the other side has ended as well.
+  func hasSentAll() -> Bool {
+    var waste = [UInt8](repeating: 0, count: 65_536)
+    let outcome = unsafe waste.withUnsafeMutableBytes { unsafe socket.receive(into: $0) }
+    switch outcome {
+    case .moved, .wouldBlock: return false
+    case .endOfStream, .failed: return true
+    }
   }
 
   /// Connects to `address` and makes sure of who is there, as `security` asks.

@@ -17,6 +17,8 @@ enum FrameType: UInt8, Sendable {
   case acceptance = 11
   case words = 12
   case used = 13
+  case clients = 14
+  case decline = 15
 
   /// Data frames are as long as their receiver allows; all others are short.
   var isData: Bool { self == .step || self == .output || self == .words }
@@ -31,7 +33,7 @@ struct Frame: Sendable {
 /// The sixteen bytes before every payload: "LW", version, type, sequence (u32), length (u64).
 struct FrameHeader: Equatable, Sendable {
   static let byteCount = 16
-  static let version: UInt8 = 2
+  static let version: UInt8 = 3
   /// Longest payload of a frame that carries no data.
   static let maximumControlByteCount = 65_536
 

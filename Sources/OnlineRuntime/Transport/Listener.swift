@@ -5,7 +5,11 @@ import Glibc
 
 /// A bound TCP port that accepts connections.
 public final class Listener: Sendable {
-  private let socket: Socket
+  /// Connections that the system keeps until they are accepted: a flood of them must not keep
+  /// others from being among them.
+  private static let backlog: Int32 = 1024
+
+  let socket: Socket
   /// The bound address with the port that the system chose.
   public let address: Address
 
@@ -29,7 +33,7 @@ public final class Listener: Sendable {
       let bound = unsafe candidate.withPointer { pointer, length in
         unsafe bind(descriptor, pointer, length)
       }
-      guard bound == 0, listen(descriptor, 128) == 0 else {
+      guard bound == 0, listen(descriptor, Listener.backlog) == 0 else {
         let code = errno
         failure =
           code == EADDRINUSE
@@ -53,15 +57,34 @@ public final class Listener: Sendable {
   /// The next connection, or nil when none came within `milliseconds` or the listener was closed.
   public func accept(milliseconds: Int) -> Connection? {
     let events = Readiness.wait([(socket, Readiness.readable)], milliseconds: milliseconds)
-    guard events[0] != 0 else { return nil }
+    guard events[0] != 0, case .connection(let connection) = acceptNow() else { return nil }
+    return connection
+  }
+
+  /// What waits at the port.
+  enum Arrival {
+    case connection(Connection)
+    case nobody
+    /// Somebody for whom this process has no descriptor left.
+    case exhausted
+  }
+
+  /// The next connection that is there already.
+  func acceptNow() -> Arrival {
     let accepted = unsafe SocketAddress.filled { pointer, length in
       unsafe Glibc.accept(socket.descriptor, pointer, length)
     }
-    guard accepted.result >= 0 else { return nil }
+    guard accepted.result >= 0 else {
+      let isExhausted = [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno)
+      return isExhausted ? .exhausted : .nobody
+    }
     _ = fcntl(accepted.result, F_SETFL, O_NONBLOCK)
     _ = fcntl(accepted.result, F_SETFD, FD_CLOEXEC)
-    let peer = accepted.address.numeric?.description ?? "unknown address"
-    return Connection(Socket(owning: accepted.result), label: peer)
+    let peer = accepted.address.numeric
+    return .connection(
+      Connection(
+        Socket(owning: accepted.result), label: peer?.description ?? "unknown address",
+        host: peer?.host ?? ""))
   }
 
   /// Stops listening; a waiting `accept` returns nil. Safe from any thread.
