@@ -24,8 +24,9 @@ extension Calibration {
           + "\(Quantity.grouped(Calibration.fewTokenCount)) tokens or more of what users will send, "
           + "and check with `lodge-check validate` on other text")
     }
+    // Few tokens are few different ones.
     let distinct = min(Calibration.fewDistinctCount, model.vocabularySize / 2)
-    if !seenTokens.isEmpty, seenTokens.count < distinct {
+    if notices.isEmpty, !seenTokens.isEmpty, seenTokens.count < distinct {
       notices.append(
         "\(text), which are \(seenTokens.count) different ones: that is little of a vocabulary of "
           + "\(Quantity.grouped(model.vocabularySize)); take text as users send it")

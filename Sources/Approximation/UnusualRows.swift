@@ -63,7 +63,8 @@ public struct UnusualRows: Equatable, Sendable {
     let count = Set(tokens).intersection(triedTokens).count
     if count == 0 { return "; calibrate on text that holds what users send of them" }
     let done = count == tokens.count ? (count == 1 ? "it" : "each") : "\(count) of them"
-    return "; \(done) was run with the beginning of a text, and ranges are as wide as that needs: "
+    return
+      "; \(done) \(count == tokens.count ? "was" : "were") run with the beginning of a text, and ranges are as wide as that needs: "
       + "texts with one such token are answered as others are; if users send "
       + (count == tokens.count ? "many, " : "others, or many, ")
       + "calibrate on text that holds them"

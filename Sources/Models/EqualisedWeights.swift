@@ -75,22 +75,17 @@ public struct EqualisedWeights: WeightSource {
     return smallest <= largest ? smallest...largest : 1...1
   }
 
-  /// The exponents of two that make the channels of both sides as large as in most channels.
+  /// The exponents of two that make the channels of both sides alike.
   private static func exponents(_ sizes: ChannelSizes, isHomogeneous: Bool) -> [Int] {
-    let channels = zip(sizes.first, sizes.second)
     func median(_ values: [Double]) -> Double? {
-      values.isEmpty ? nil : values.sorted()[values.count / 2]
+      let values = values.filter { $0 > 0 }.sorted()
+      return values.isEmpty ? nil : values[values.count / 2]
     }
-    let ratios = channels.filter { $0 > 0 && $1 > 0 }.map { log2($1 / $0) / 2 }
-    let usual = (
-      first: median(sizes.first.filter { $0 > 0 }), second: median(sizes.second.filter { $0 > 0 }),
-      ratio: median(ratios)
-    )
-    return channels.map { first, second in
+    let usual = (first: median(sizes.first), second: median(sizes.second))
+    return zip(sizes.first, sizes.second).map { first, second in
       var exponent = 0.0
       switch (first > 0, second > 0) {
-      case (true, true):
-        exponent = isHomogeneous ? log2(second / first) / 2 - (usual.ratio ?? 0) : 0
+      case (true, true): exponent = isHomogeneous ? log2(second / first) / 2 : 0
       // What is written is zero whatever reads it, and what nothing reads may be anything.
       case (false, true): exponent = usual.second.map { max(log2(second / $0), 0) } ?? 0
       case (true, false):
