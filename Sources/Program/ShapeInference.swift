@@ -253,8 +253,9 @@ extension SecureProgram {
     for (index, value) in values.enumerated() where !(-8...62).contains(value.fractionalBits) {
       let label = nodes.first { $0.outputs.contains(index) }?.label ?? ""
       throw InputError(
-        source, place: label.isEmpty ? "value \(index)" : "\(label), value \(index)",
-        "\(value.fractionalBits) fractional bits are outside -8...62",
+        source, place: "value \(index)",
+        "\(value.fractionalBits) fractional bits are outside -8...62"
+          + (label.isEmpty ? "" : " (\(label))"),
         hint: "values there are too large or too small for the ring: scale the weights before")
     }
     var written = 0
