@@ -6,6 +6,8 @@ public import Models
 extension Calibration {
   /// With fewer tokens ranges are chance: quantiles of a thousandth are seen a few times at best.
   public static let fewTokenCount = 1000
+  /// A thousand tokens of any language have more different ones.
+  private static let fewDistinctCount = 64
   /// Texts shorter than this part of the longest possible say little of late positions.
   private static let shortPart = 8
 
@@ -21,6 +23,13 @@ extension Calibration {
         "\(text): that is little, and inputs beyond the ranges it gave are answered wrongly; take "
           + "\(Quantity.grouped(Calibration.fewTokenCount)) tokens or more of what users will send, "
           + "and check with `lodge-check validate` on other text")
+    }
+    // Few tokens are few different ones.
+    let distinct = min(Calibration.fewDistinctCount, model.vocabularySize / 2)
+    if notices.isEmpty, !seenTokens.isEmpty, seenTokens.count < distinct {
+      notices.append(
+        "\(text), which are \(seenTokens.count) different ones: that is little of a vocabulary of "
+          + "\(Quantity.grouped(model.vocabularySize)); take text as users send it")
     }
     if longestText > 0, longestText * Calibration.shortPart < model.maximumPositions {
       notices.append(

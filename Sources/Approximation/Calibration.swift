@@ -32,6 +32,9 @@ public struct Calibration: Equatable, Sendable {
   public private(set) var rowMaxima: [String: [ClosedRange<Double>]]
   /// Of the model's weights, as far as they were at hand; see `statistics(of:columnScale:)`.
   public var weights: [String: WeightStatistics]
+  /// How uneven the channels are that linear nodes write, by node, of those that are; see
+  /// `ChannelSizes.unevenness`. Files do not hold it.
+  public var unevenChannels: [String: Double] = [:]
   public var textCount: Int
   public var tokenCount: Int
   /// Tokens of the longest text.
@@ -154,7 +157,9 @@ public struct Calibration: Equatable, Sendable {
     throws(InputError) -> ClosedRange<Double>
   {
     let seen = try range(node, .variance)
-    let low = max(max(seen.lowerBound, 0) / headroom + epsilon, 1e-300)
+    let margin = max(seen.lowerBound, 0) / headroom
+    // Where that costs little, the range begins at epsilon, below which there is nothing.
+    let low = max(margin < epsilon / 4 ? epsilon : margin + epsilon, 1e-300)
     return low...max(seen.upperBound * headroom + epsilon, 2 * low)
   }
 }

@@ -3,10 +3,11 @@
 public import Bytes
 public import Models
 
-/// What the rows of a vocabulary are like beside those of the calibration text.
+/// What tokens and positions are like beside those of the calibration text.
 ///
 /// Compared is what the first normalisation divides by the root of, variance (mean square) plus
-/// epsilon; where none comes before attention, the largest magnitude of the embedding.
+/// epsilon; where none comes before attention, the largest magnitude of the embedding. Of tokens
+/// that are like others there the largest magnitude behind the first layers is compared.
 public struct UnusualRows: Equatable, Sendable {
   /// Of the text.
   public var seen: ClosedRange<Double>
@@ -16,24 +17,56 @@ public struct UnusualRows: Equatable, Sendable {
   public var tokens: [Int]
   /// In a table of learned positions.
   public var positions: [Int]
-  /// Those of `tokens` that were run with text.
+  /// Ids of tokens that become far larger in the first layers, the largest first.
+  public var massiveTokens: [Int] = []
+  /// The tokens that were run with text.
   public var triedTokens: [Int] = []
+  /// Length of the text that was run for the positions; 0 for none.
+  public var triedLength = 0
 
   /// What to say of them.
-  public var notice: String {
-    let shown = tokens.prefix(UnusualRows.shownCount).map(String.init).joined(separator: ", ")
-    let more = tokens.count > UnusualRows.shownCount ? ", ..." : ""
-    var parts: [String] = []
+  public var notices: [String] {
+    var notices: [String] = []
+    let place =
+      "what the text gave: the first normalisation sees \(Float(range.lowerBound)) to "
+      + "\(Float(range.upperBound)) there, of the text \(Float(seen.lowerBound)) to "
+      + "\(Float(seen.upperBound))"
     if !tokens.isEmpty {
-      parts.append("\(tokens.count) \(tokens.count == 1 ? "token" : "tokens") (\(shown)\(more))")
+      notices.append(
+        "\(UnusualRows.text(tokens)) of the vocabulary \(tokens.count == 1 ? "lies" : "lie") far "
+          + "outside \(place)\(tried(tokens))")
     }
     if let first = positions.first {
-      parts.append("\(positions.count) positions (from \(first) on)")
+      let tried =
+        triedLength > 0
+        ? "; a text of \(triedLength) tokens was run, and ranges are as wide as it needs"
+        : "; calibrate on text as long as users send"
+      notices.append("positions from \(first) on lie far outside \(place)\(tried)")
     }
-    return "\(parts.joined(separator: " and ")) of the vocabulary lie far outside what the text "
-      + "gave: the first normalisation sees \(Float(range.lowerBound)) to \(Float(range.upperBound)) "
-      + "there, of the text \(Float(seen.lowerBound)) to \(Float(seen.upperBound)). Ranges were "
-      + "widened by running \(triedTokens.count) of them with text; if users send such tokens, "
+    if !massiveTokens.isEmpty {
+      notices.append(
+        "\(UnusualRows.text(massiveTokens)) \(massiveTokens.count == 1 ? "becomes" : "become") far "
+          + "larger in the first layers than any of the text\(tried(massiveTokens))")
+    }
+    return notices
+  }
+
+  /// "1 token (7)".
+  private static func text(_ tokens: [Int]) -> String {
+    let shown = tokens.prefix(shownCount).map(String.init).joined(separator: ", ")
+    return "\(tokens.count) \(tokens.count == 1 ? "token" : "tokens") (\(shown)"
+      + (tokens.count > shownCount ? ", ...)" : ")")
+  }
+
+  /// What was done about `tokens`, and for which texts that is enough.
+  private func tried(_ tokens: [Int]) -> String {
+    let count = Set(tokens).intersection(triedTokens).count
+    if count == 0 { return "; calibrate on text that holds what users send of them" }
+    let done = count == tokens.count ? (count == 1 ? "it" : "each") : "\(count) of them"
+    return
+      "; \(done) \(count == tokens.count ? "was" : "were") run with the beginning of a text, and ranges are as wide as that needs: "
+      + "texts with one such token are answered as others are; if users send "
+      + (count == tokens.count ? "many, " : "others, or many, ")
       + "calibrate on text that holds them"
   }
 
@@ -52,8 +85,9 @@ extension Calibration {
     model.rowNodeCount == 0 || !vocabularyRanges.isEmpty
   }
 
-  /// Whether some row of the vocabulary lies far outside what text gave.
+  /// Whether some row of the vocabulary lies far outside what text gave, or leads there.
   public func hasUnusualRows(of model: Model) -> Bool {
+    if hasMassiveTokens(of: model) { return true }
     guard let measure = RowMeasure(model), let seen = measure.range(ranges),
       let rows = measure.range(vocabularyRanges)
     else { return false }
@@ -90,22 +124,26 @@ extension Calibration {
         (0..<model.maximumPositions).map {
           TokenRow(token: seenTokens.min() ?? model.vocabularySize / 2, position: $0)
         }) : []
+    let massive = try massiveTokens(interpreter, source: source).map(\.token)
     let values = (found + places).map(\.value)
-    guard let low = values.min(), let high = values.max() else { return nil }
+    guard !values.isEmpty || !massive.isEmpty else { return nil }
     var result = UnusualRows(
-      seen: seen, range: low...high, tokens: found.map(\.row.token),
-      positions: places.map(\.row.position))
+      seen: seen, range: (values.min() ?? 0)...(values.max() ?? 0), tokens: found.map(\.row.token),
+      positions: places.map(\.row.position), massiveTokens: massive)
+    guard model.contextMarkers == nil else { return result }
     result.triedTokens = UnusualRows.spread(result.tokens)
-    try include(result.triedTokens, interpreter, texts: texts, source: source)
+    result.triedTokens += UnusualRows.spread(massive.filter { !result.tokens.contains($0) })
+    result.triedLength = (result.positions.max() ?? -1) + 1
+    try include(result, interpreter, texts: texts, source: source)
     return result
   }
 
-  /// Each of `tokens` before and behind the beginning of a text.
+  /// Each of the tokens before and behind the beginning of a text, all together, and a text that
+  /// reaches the positions.
   private mutating func include(
-    _ tokens: [Int], _ interpreter: FloatInterpreter, texts: [[Int]], source: String
+    _ rows: UnusualRows, _ interpreter: FloatInterpreter, texts: [[Int]], source: String
   ) throws(InputError) {
-    let model = interpreter.model
-    guard !tokens.isEmpty, model.contextMarkers == nil else { return }
+    let (model, tokens) = (interpreter.model, rows.triedTokens)
     let length = min(UnusualRows.triedTextLength, model.maximumPositions - 1)
     var tried: [[Int]] = []
     for (index, token) in tokens.enumerated() {
@@ -113,6 +151,16 @@ extension Calibration {
       tried.append([token] + text)
       if !text.isEmpty { tried.append(text + [token]) }
     }
+    if tokens.count > 1 {
+      tried.append(Array(tokens.prefix(model.maximumPositions)))
+      tried.append(Array(tokens.reversed().prefix(model.maximumPositions)))
+    }
+    if rows.triedLength > 0 {
+      let all = texts.isEmpty ? seenTokens.sorted() : texts.flatMap { $0 }
+      let text = all.isEmpty ? [0] : all
+      tried.append((0..<rows.triedLength).map { text[$0 % text.count] })
+    }
+    guard !tried.isEmpty else { return }
     let other = try Calibration.observe(interpreter, texts: tried, source: source)
     for (node, quantities) in other.ranges {
       for (quantity, range) in quantities {

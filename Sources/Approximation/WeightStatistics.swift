@@ -7,6 +7,8 @@ public import Models
 /// Largest magnitude and root mean square of a weight's elements.
 public struct WeightStatistics: Equatable, Sendable {
   public var largest: Double
+  /// Of an uneven weight that of the elements that rounding is measured by: smaller by as much as
+  /// rounding weighs more than in an even one.
   public var rootMeanSquare: Double
 
   public init(largest: Double, rootMeanSquare: Double) {
@@ -45,6 +47,10 @@ extension Calibration {
     of model: Model, _ source: some WeightSource, memory: MemoryBudget = .default
   ) throws(InputError) {
     weights = [:]
+    unevenChannels = [:]
+    var sizes: [String: MatrixSizes] = [:]
+    let pairs = model.channelPairs
+    let readByColumns = Set(pairs.filter(\.second.readsColumns).map(\.second.weight))
     var scales: [String: Set<String>] = [:]
     for node in model.nodes {
       guard case .linear(let input, let weight, _) = node.operation else { continue }
@@ -61,18 +67,55 @@ extension Calibration {
         (name, try source.weight(name))
       }
       let parts = memory.parts(rowCount: shape.elementCount / max(columns, 1), columnCount: columns)
-      let sums = try ConcurrentTasks.map(parts.count) {
-        (index) throws(InputError) -> [MagnitudeSum] in
-        let rows = parts[index]
-        let values = try source.weight(
-          shape.name, in: rows.lowerBound * columns..<rows.upperBound * columns)
-        return [MagnitudeSum(values)]
-          + gammas.map { MagnitudeSum(values, columns: columns, scaledBy: $0.values) }
+      let needsColumns = readByColumns.contains(shape.name)
+      var matrix = MatrixSizes(columnCount: columns, needsColumns: needsColumns)
+      var total = [MagnitudeSum](repeating: MagnitudeSum([]), count: gammas.count + 1)
+      for batch in stride(from: 0, to: parts.count, by: MatrixSizes.batchCount) {
+        let numbers = batch..<min(batch + MatrixSizes.batchCount, parts.count)
+        let sums = try ConcurrentTasks.map(numbers.count) {
+          (index) throws(InputError) -> (magnitudes: [MagnitudeSum], sizes: MatrixSizes) in
+          let rows = parts[numbers.lowerBound + index]
+          let values = try source.weight(
+            shape.name, in: rows.lowerBound * columns..<rows.upperBound * columns)
+          return (
+            [MagnitudeSum(values)]
+              + gammas.map { MagnitudeSum(values, columns: columns, scaledBy: $0.values) },
+            MatrixSizes(values, columnCount: columns, needsColumns: needsColumns)
+          )
+        }
+        for sum in sums {
+          for place in total.indices { total[place] = total[place].adding(sum.magnitudes[place]) }
+          matrix.append(sum.sizes)
+        }
       }
-      for (place, gamma) in ([nil] + gammas.map(\.name)).enumerated() {
-        let sum = sums.reduce(MagnitudeSum([])) { $0.adding($1[place]) }
+      for (sum, gamma) in zip(total, [nil] + gammas.map(\.name)) {
         weights[Calibration.weightName(shape.name, columnScale: gamma)] = sum.statistics
       }
+      sizes[shape.name] = matrix
+      divide(shape.name, scales, by: matrix.rowUnevenness)
+    }
+    for pair in pairs {
+      guard let first = sizes[pair.first.weight], let second = sizes[pair.second.weight] else {
+        continue
+      }
+      let biases = (
+        first: try pair.first.bias.map { (name) throws(InputError) in try source.weight(name) },
+        second: try pair.second.bias.map { (name) throws(InputError) in try source.weight(name) }
+      )
+      let unevenness = ChannelSizes(pair, first: first, second: second, biases: biases).unevenness
+      guard unevenness > EqualisedWeights.unevenness else { continue }
+      for side in [pair.first, pair.second] { divide(side.weight, scales, by: unevenness) }
+      unevenChannels[pair.node] = unevenness
+    }
+  }
+
+  /// Divides the root mean square of the weight `name`, with every gamma, by `unevenness`.
+  private mutating func divide(
+    _ name: String, _ scales: [String: Set<String>], by unevenness: Double
+  ) {
+    guard unevenness > 1 else { return }
+    for gamma in [nil] + scales[name, default: []].map(Optional.some) {
+      weights[Calibration.weightName(name, columnScale: gamma)]?.rootMeanSquare /= unevenness
     }
   }
 }

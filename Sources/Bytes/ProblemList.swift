@@ -1,13 +1,13 @@
 // Collects everything that is wrong with a file, so that one error tells all of it.
 
 /// Problems in the order they were found; many are told by their causes, a few of each by name.
-public struct ProblemList: Sendable {
+public struct ProblemList: Equatable, Sendable {
   /// Problems, or causes of problems, that one error spells out.
   public static let shownCount = 10
   /// Places that are named for one cause.
   private static let namedCount = 3
 
-  private struct Problem: Sendable {
+  private struct Problem: Equatable, Sendable {
     /// Where it is, such as the name of a tensor; empty where the cause says so.
     var subject: String
     var cause: String

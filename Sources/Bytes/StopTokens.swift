@@ -18,13 +18,32 @@ public enum StopTokens {
       }
       return Set(ids)
     }
-    var path = FilePaths.withoutTrailingSlashes(text)
-    if FilePaths.isFolder(path) {
-      let candidates = fileNames.map { "\(path)/\($0)" }
-      path = candidates.first(where: FilePaths.exists) ?? candidates[0]
+    let path = FilePaths.withoutTrailingSlashes(text)
+    guard FilePaths.isFolder(path) else { return try tokens(in: settings(path), path) }
+    let candidates = fileNames.map { "\(path)/\($0)" }
+    let present = candidates.filter(FilePaths.exists)
+    // A file that says nothing of them leaves it to the next.
+    for candidate in present.dropLast() {
+      let value = try settings(candidate)
+      guard case .object(let members) = value, members[key] ?? .null == .null else {
+        return try tokens(in: value, candidate)
+      }
     }
-    let value = try JSON.read(
-      path, valueLimit: JSON.maximumUntrustedValueCount, dialect: .python)
+    let last = present.last ?? candidates[0]
+    return try tokens(in: settings(last), last)
+  }
+
+  private static func settings(_ path: String) throws(InputError) -> JSON {
+    try JSON.read(path, valueLimit: JSON.maximumUntrustedValueCount, dialect: .python)
+  }
+
+  /// Throws unless all of `stop`, given as `--stop`, are in a vocabulary of so many tokens.
+  public static func check(_ stop: Set<Int>, vocabularySize: Int) throws(InputError) {
+    guard let token = stop.filter({ $0 >= vocabularySize }).min() else { return }
+    throw InputError("--stop", "token \(token) is outside the vocabulary of \(vocabularySize)")
+  }
+
+  private static func tokens(in value: JSON, _ path: String) throws(InputError) -> Set<Int> {
     var reader = try JSONReader(value, source: path)
     let found: [JSON]
     switch try reader.value(key) {

@@ -17,6 +17,11 @@ public struct Checkpoint: Sendable {
 
   public var tensors: [TensorDescription] { source.tensors }
 
+  /// Whether metadata of a GGUF file stand for config.json.
+  public var isOfGGUF: Bool {
+    FilePaths.lastComponent(of: configurationPath) != Checkpoint.configurationFileName
+  }
+
   public init(
     configurationPath: String, configuration: JSON, source: any TensorSource,
     notices: [String] = []
@@ -34,7 +39,9 @@ public struct Checkpoint: Sendable {
   public init(path: String, adapter merged: String? = nil) throws(InputError) {
     guard FilePaths.exists(path) else { throw InputError(path, "no such file or folder") }
     let isFolder = FilePaths.isFolder(path)
-    let folder = isFolder ? FilePaths.withoutTrailingSlashes(path) : FilePaths.folder(of: path)
+    let folder =
+      isFolder
+      ? SentenceFolder.model(FilePaths.withoutTrailingSlashes(path)) : FilePaths.folder(of: path)
     let choice = isFolder ? try CheckpointFolder(folder) : nil
     let adapter = AdapterFiles(folder)
     if let adapter, !isFolder, AdapterFiles.isAdapter(FilePaths.lastComponent(of: path)) {

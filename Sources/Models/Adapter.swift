@@ -80,6 +80,28 @@ struct Adapter {
     return result
   }
 
+  /// What to say of modules of the model that the settings list and `updates` leave as they are.
+  func notice(_ updates: [String: Update], of draft: ModelDraft) -> String? {
+    let keys = Set(draft.built.bindings.values.map(\.key)).filter { $0.hasSuffix(".weight") }
+    var parts: [String] = []
+    for (name, isWhole) in settings.targets.map({ ($0, false) })
+      + settings.savedModules.map({ ($0, true) })
+    {
+      let listed = keys.filter { key in
+        let module = key.dropLast(".weight".count)
+        return module == name || module.hasSuffix("." + name)
+      }
+      let missing = listed.count { updates[draft.names.storedName($0)] == nil }
+      guard missing > 0, missing == listed.count || isWhole || !settings.restrictsTargets else {
+        continue
+      }
+      parts.append("\(name) (\(missing) of \(listed.count))")
+    }
+    guard !parts.isEmpty else { return nil }
+    return "\(AdapterFiles.configurationFileName) lists modules that the adapter's file holds "
+      + "nothing of: \(parts.joined(separator: ", ")): they stay as they are"
+  }
+
   /// "layers.0.q_proj" of "layers.0.q_proj.lora_A.weight", with the adapter's name before "weight"
   /// or without.
   private static func module(of name: String, _ matrix: String) -> String? {

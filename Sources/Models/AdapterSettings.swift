@@ -14,6 +14,13 @@ struct AdapterSettings {
   private let rankPatterns: [(key: String, value: Double)]
   private let alphaPatterns: [(key: String, value: Double)]
 
+  /// Ends of the names of modules that are updated; empty where they are stated in another way.
+  let targets: [String]
+  /// The same of modules that are saved whole.
+  let savedModules: [String]
+  /// Whether only some of the modules with these names are updated.
+  let restrictsTargets: Bool
+
   /// Keys whose values change nothing where an adapter is merged.
   private static let harmless: Set<String> = [
     "base_model_name_or_path", "revision", "task_type", "inference_mode", "auto_mapping",
@@ -62,7 +69,17 @@ struct AdapterSettings {
     require("use_rslora", [true, false, .null], fallback: false)
     rankPatterns = AdapterSettings.patterns("rank_pattern", members, &problems)
     alphaPatterns = AdapterSettings.patterns("alpha_pattern", members, &problems)
+    targets = AdapterSettings.texts(members["target_modules"])
+    savedModules = AdapterSettings.texts(members["modules_to_save"])
+    restrictsTargets = ["layers_to_transform", "exclude_modules"].contains {
+      members[$0] ?? .null != .null
+    }
     try problems.check(source: path)
+  }
+
+  private static func texts(_ value: JSON?) -> [String] {
+    guard case .array(let elements)? = value else { return [] }
+    return elements.compactMap { if case .string(let text) = $0 { text } else { nil } }
   }
 
   private static func number(_ value: JSON?) -> Double? {

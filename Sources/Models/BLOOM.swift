@@ -8,7 +8,7 @@ enum BLOOM {
     -> TransformerDescription?
   {
     // No position limits a text; published files say how long those of the training were.
-    configuration.defaults = ["max_position_embeddings": 2048]
+    configuration.defaults = ["seq_length": 2048]
     let sizes = TransformerSizes(
       &configuration,
       .init(
@@ -20,6 +20,13 @@ enum BLOOM {
     let isTied = configuration.bool("tie_word_embeddings", fallback: true)
     let residualIsNormalised = configuration.bool(
       "apply_residual_connection_post_layernorm", fallback: false)
+    let sliceCount = configuration.integer(
+      "pretraining_tp", in: Limits.width, fallback: 1, meaning: "1")
+    if configuration.bool("slow_but_exact", fallback: false) == true, sliceCount ?? 1 > 1 {
+      configuration.fail(
+        "slow_but_exact",
+        "true is not implemented where pretraining_tp is above 1: sums by slices leave out biases")
+    }
     guard let sizes, let epsilon, let isTied, let residualIsNormalised else { return nil }
 
     let (query, key, value) = FusedProjection.groups(sizes).parts("self_attention.query_key_value")

@@ -19,9 +19,13 @@ struct Configuration {
   /// The output that a head gives, where one is wanted.
   var output: ModelOutput?
 
-  init(_ value: JSON, source: String) throws(InputError) {
+  /// Whether metadata of a GGUF file stand for config.json, which have settings of their own.
+  let isOfGGUF: Bool
+
+  init(_ value: JSON, source: String, isOfGGUF: Bool = false) throws(InputError) {
     guard case .object = value else { throw InputError(source, "expected a JSON object") }
     self.value = value
+    self.isOfGGUF = isOfGGUF
   }
 
   mutating func fail(_ key: String, _ cause: String) {
@@ -29,13 +33,16 @@ struct Configuration {
   }
 
   /// The value at `key`, which may be null, or the default; nil where there is neither.
-  func find(_ key: String) -> JSON? {
+  func find(_ key: String) -> JSON? { stated(key) ?? defaults[key] }
+
+  /// The value that config.json has at `key`, which may be null.
+  private func stated(_ key: String) -> JSON? {
     var result: JSON? = value
     for part in (scope + key).split(separator: ".") {
-      guard case .object(let members)? = result else { return defaults[key] }
+      guard case .object(let members)? = result else { return nil }
       result = members[String(part)]
     }
-    return result ?? defaults[key]
+    return result
   }
 
   /// Reads settings that only heads with `outputs` have: faults count where one of these is wanted.
@@ -59,8 +66,24 @@ struct Configuration {
   /// Whether `key` is there or has a default, and is not null.
   func has(_ key: String) -> Bool { (find(key) ?? .null) != .null }
 
-  /// The first of `keys` that is there, or the first of all.
-  func present(among keys: [String]) -> String { keys.first(where: has) ?? keys.first ?? "" }
+  /// Whether config.json itself has `key`, and not null.
+  func isStated(_ key: String) -> Bool { (stated(key) ?? .null) != .null }
+
+  /// The first of `keys` that is stated, else that has a default, else of all.
+  func present(among keys: [String]) -> String {
+    keys.first(where: isStated) ?? keys.first(where: has) ?? keys.first ?? ""
+  }
+
+  /// Collects a fault where both keys are stated and differ.
+  mutating func requireEqual(_ key: String, _ other: String) {
+    guard isStated(key), isStated(other), let value = stated(key), let second = stated(other),
+      value != second, value.numberValue == nil || value.numberValue != second.numberValue
+    else { return }
+    fail(
+      key,
+      "\(Configuration.shortText(value)) contradicts \(scope)\(other), which is "
+        + Configuration.shortText(second))
+  }
 
   /// An integer that must be there, or nil after collecting the fault.
   mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
@@ -145,7 +168,7 @@ struct Configuration {
       return nil
     }
     require(key, oneOf: values.map { .string($0.key) }, fallback: .string(fallback))
-    let value = find(key) ?? .string(fallback)
+    let value = has(key) ? find(key) : .string(fallback)
     return values.first { .string($0.key) == value }?.value
   }
 
@@ -237,7 +260,9 @@ struct Configuration {
   mutating func require(_ key: String, oneOf implemented: [JSON], fallback: JSON) {
     let expected = implemented.map(\.text).joined(separator: " or ")
     note(key, "only \(expected)")
-    let value = find(key) ?? fallback
+    var value = find(key) ?? fallback
+    // In a condition, null is false.
+    if value == .null, fallback != true { value = fallback }
     guard !implemented.contains(value) else { return }
     fail(key, "\(Configuration.shortText(value)) is not implemented, only \(expected) is")
   }
@@ -265,5 +290,16 @@ struct Configuration {
   private static func shortText(_ value: JSON) -> String {
     let text = value.text
     return text.count <= 60 ? text : text.prefix(57) + "..."
+  }
+}
+
+extension JSON {
+  /// Of integers and numbers.
+  fileprivate var numberValue: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
   }
 }

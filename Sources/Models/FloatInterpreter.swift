@@ -53,6 +53,21 @@ public struct FloatInterpreter: Sendable {
     FloatInterpreter(self, functions: functions)
   }
 
+  /// The first `nodeCount` nodes, the last of which writes the output.
+  public func prefix(_ nodeCount: Int) -> FloatInterpreter {
+    FloatInterpreter(self, nodeCount: nodeCount)
+  }
+
+  private init(_ other: FloatInterpreter, nodeCount: Int) {
+    var model = other.model
+    model.nodes.removeSubrange(nodeCount...)
+    self.model = model
+    functions = other.functions
+    weights = other.weights
+    lastUses = other.lastUses.prefix(nodeCount - 1).map { min($0, nodeCount - 1) } + [nodeCount]
+    isPooled = Array(other.isPooled.prefix(nodeCount))
+  }
+
   private init(_ other: FloatInterpreter, functions: FunctionTable) {
     model = other.model
     self.functions = functions

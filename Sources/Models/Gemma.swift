@@ -74,13 +74,17 @@ enum Gemma {
     return result
   }
 
-  /// Two keys have been used, and library versions differ in which of them counts.
+  /// Two keys have been used, and library versions differ in which of them counts; the first
+  /// published files say "gelu" in the older and mean the tanh GELU, as the library has it now.
   private static func activation(_ configuration: inout Configuration, _ family: Family)
     -> Activation
   {
     let new = configuration.activation("hidden_activation", fallback: "gelu_pytorch_tanh")
     guard family == .gemma else { return new }
-    let old = configuration.activation("hidden_act", fallback: "gelu_pytorch_tanh")
+    let legacy = configuration.text("hidden_act") == "gelu"
+    let old: Activation =
+      legacy
+      ? .geluTanh : configuration.activation("hidden_act", fallback: "gelu_pytorch_tanh")
     if configuration.has("hidden_activation"), old != new {
       configuration.fail("hidden_act", "is another function than hidden_activation")
     }
@@ -103,7 +107,7 @@ enum Gemma {
     let sliding = RotarySettings(
       &configuration,
       .init(
-        base: "rope_local_base_freq", scaling: "",
+        base: "rope_local_base_freq", scaling: nil,
         parameters: "rope_parameters.sliding_attention"))
     guard let full, let sliding else { return nil }
     return (full, sliding)

@@ -20,20 +20,52 @@ extension Model {
 }
 
 extension Model {
-  /// `texts` without the padding at their ends, which would be attended to, and what to say of it.
-  public func withoutPadding(_ texts: [[Int]]) -> (texts: [[Int]], notice: String?) {
-    guard let padToken else { return (texts, nil) }
+  /// The token that has no position of its own, so that those behind it are counted without it:
+  /// that of the row before the first position, of encoders whose tables have such a row.
+  var uncountedToken: Int? {
+    guard kind == .encoder, case .embed(_, .some, let offset, _)? = nodes.first?.operation,
+      offset > 0
+    else { return nil }
+    return offset - 1
+  }
+
+  /// `texts` without the padding at their ends, which would be attended to, and what to say of it
+  /// and of padding elsewhere.
+  ///
+  /// - Throws: `InputError` where padding is left that the model counts no position for.
+  public func withoutPadding(_ texts: [[Int]], source: String) throws(InputError)
+    -> (texts: [[Int]], notice: String?)
+  {
     let cut = texts.map { text in
-      Array(text.prefix(max((text.lastIndex { $0 != padToken } ?? 0) + 1, 1)))
+      padToken.map { token in
+        Array(text.prefix(max((text.lastIndex { $0 != token } ?? 0) + 1, 1)))
+      } ?? text
     }
+    if let token = uncountedToken {
+      for (index, text) in cut.enumerated() where text.count > 1 {
+        guard let position = text.firstIndex(of: token) else { continue }
+        throw InputError(
+          source, place: "text \(index), position \(position)",
+          "token \(token) is padding, for which \(family) counts no position",
+          hint: "leave padding out of texts")
+      }
+    }
+    guard let padToken else { return (texts, nil) }
+    var parts: [String] = []
     let tokenCount = zip(texts, cut).reduce(0) { $0 + $1.0.count - $1.1.count }
-    guard tokenCount > 0 else { return (texts, nil) }
-    let textCount = zip(texts, cut).count { $0.count != $1.count }
-    return (
-      cut,
-      "\(textCount) \(textCount == 1 ? "text ends" : "texts end") in padding (token \(padToken)): "
-        + "\(tokenCount) tokens are left out"
-    )
+    if tokenCount > 0 {
+      let textCount = zip(texts, cut).count { $0.count != $1.count }
+      parts.append(
+        "\(textCount) \(textCount == 1 ? "text ends" : "texts end") in padding (token \(padToken)): "
+          + "\(tokenCount) tokens are left out")
+    }
+    let held = cut.count { $0.count > 1 && $0.contains(padToken) }
+    if held > 0 {
+      parts.append(
+        "\(held) \(held == 1 ? "text holds" : "texts hold") padding (token \(padToken)) before "
+          + "the end: it is read as text")
+    }
+    return (cut, parts.isEmpty ? nil : parts.joined(separator: "; "))
   }
 }
 

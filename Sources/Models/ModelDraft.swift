@@ -32,7 +32,7 @@ struct ModelDraft {
       let (built, problems) = try ModelDraft.build(
         family, checkpoint, names: names, request: request)
       guard let built else {
-        throw problems.error(source: checkpoint.source.path)
+        throw problems.error(source: checkpoint.configurationPath)
           ?? InputError(checkpoint.configurationPath, "describes no model")
       }
       let present = names.names
@@ -67,7 +67,8 @@ struct ModelDraft {
     if case .object(let members) = settings {
       settings = .object(members.merging(changes, uniquingKeysWith: { $1 }))
     }
-    var configuration = try Configuration(settings, source: checkpoint.configurationPath)
+    var configuration = try Configuration(
+      settings, source: checkpoint.configurationPath, isOfGGUF: checkpoint.isOfGGUF)
     let built = family.build(&configuration, tensorNames: names.names, request)
     return (built, configuration.problems)
   }

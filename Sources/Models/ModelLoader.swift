@@ -37,13 +37,16 @@ public enum ModelLoader {
     var problems = draft.problems
     let built = draft.built
     let strays = check(checkpoint.tensors, against: draft, problems: &problems)
-    if let error = problems.error(source: checkpoint.source.path) { throw error }
+    // Where all that is wrong are settings, the file is that of the settings.
+    let file = problems == draft.problems ? checkpoint.configurationPath : checkpoint.source.path
+    try problems.check(source: file)
     var checkpoint = checkpoint
     if let adapter = try adapter.map({ (path) throws(InputError) in try Adapter(folder: path) }) {
       let updates = try adapter.updates(of: draft)
       checkpoint.source = AdaptedSource(
         original: checkpoint.source, adapter: adapter.source, updates: updates)
       draft.note("the adapter in \(adapter.folder) is merged into \(updates.count) tensors")
+      if let notice = adapter.notice(updates, of: draft) { draft.note(notice) }
     }
     try modules?.check(built.model)
     let bindings = built.bindings.mapValues { $0.renamed(draft.names.storedName) }
@@ -68,11 +71,13 @@ public enum ModelLoader {
       bindings: bindings, notices: notices)
   }
 
-  /// `pad_token_id` of an encoder, unless the same token ends a text or a sentence.
+  /// `pad_token_id` of an encoder, or what its positions count as such, unless the same token ends a
+  /// text or a sentence.
   private static func padToken(of model: Model, _ configuration: JSON) -> Int? {
-    guard model.kind == .encoder, case .object(let members) = configuration,
-      case .integer(let token)? = members["pad_token_id"],
-      (0..<model.vocabularySize).contains(token),
+    guard model.kind == .encoder, case .object(let members) = configuration else { return nil }
+    var stated: Int?
+    if case .integer(let token)? = members["pad_token_id"] { stated = token }
+    guard let token = model.uncountedToken ?? stated, (0..<model.vocabularySize).contains(token),
       !["eos_token_id", "sep_token_id"].contains(where: { members[$0] == .integer(token) })
     else { return nil }
     return token

@@ -41,6 +41,7 @@ public enum PlaintextReference {
     guard model.kind == .decoder else {
       throw InputError(checkpointPath, "is an encoder, which has no continuation")
     }
+    try StopTokens.check(stop, vocabularySize: model.vocabularySize)
     guard text.tokens.count + newCount - 1 <= model.maximumPositions else {
       throw InputError(
         tokensPath,
@@ -80,7 +81,7 @@ public enum PlaintextReference {
       }
       var loaded = try ModelLoader.load(
         path: checkpointPath, adapter: adapterPath, output: output)
-      let (kept, notice) = loaded.model.withoutPadding([tokens])
+      let (kept, notice) = try loaded.model.withoutPadding([tokens], source: tokensPath)
       self.tokens = kept[0]
       loaded.notices += [notice].compactMap { $0 }
       self.loaded = loaded

@@ -49,9 +49,12 @@ enum RotaryScaling: Equatable {
       self = .none
       return
     }
-    let type = configuration.choice(
-      typeKey, among: ["default": 0, "linear": 1, "llama3": 2, "yarn": 3, "factors": 4],
-      fallback: configuration.has(key) && key == "rope_scaling" ? nil : "default")
+    let fallback = configuration.has(key) && key == "rope_scaling" ? nil : "default"
+    let type =
+      configuration.isOfGGUF && configuration.text(typeKey) == "factors"
+      ? 4
+      : configuration.choice(
+        typeKey, among: ["default": 0, "linear": 1, "llama3": 2, "yarn": 3], fallback: fallback)
     configuration.mention("\(key).factor", "number from 1, unless the type is default")
     for name in ["low_freq_factor", "high_freq_factor", "original_max_position_embeddings"] {
       configuration.mention("\(key).\(name)", "number, for llama3")

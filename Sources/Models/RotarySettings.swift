@@ -17,7 +17,8 @@ struct RotarySettings {
     /// Nil where the whole head is turned.
     var share: String?
     var shareFallback = 1.0
-    var scaling = "rope_scaling"
+    /// Nil where the older way has none.
+    var scaling: String? = "rope_scaling"
     /// The newer way, which may have an object of these for each type of layer.
     var parameters = "rope_parameters"
   }
@@ -29,6 +30,7 @@ struct RotarySettings {
     let newBase = configuration.positiveNumber(
       "\(keys.parameters).rope_theta", fallback: hasParameters ? nil : oldBase ?? 1,
       meaning: keys.base)
+    configuration.requireEqual(keys.base, "\(keys.parameters).rope_theta")
     let newShareKey = "\(keys.parameters).partial_rotary_factor"
     var share: Double? = 1
     if let key = keys.share {
@@ -39,8 +41,17 @@ struct RotarySettings {
         configuration.require(key, oneOf: [1, 1.0], fallback: 1)
       }
     }
-    let scaling = RotaryScaling(
-      &configuration, key: hasParameters ? keys.parameters : keys.scaling)
+    let scaling: RotaryScaling?
+    if let key = hasParameters ? keys.parameters : keys.scaling {
+      scaling = RotaryScaling(&configuration, key: key)
+    } else {
+      scaling = RotaryScaling.none
+    }
+    if hasParameters, let old = keys.scaling {
+      for member in ["type", "rope_type", "factor"] {
+        configuration.requireEqual("\(old).\(member)", "\(keys.parameters).\(member)")
+      }
+    }
     guard let base = hasParameters ? newBase : oldBase, let share, let scaling else { return nil }
     guard base >= 1 else {
       configuration.fail(keys.base, "\(base) is below 1")

@@ -5,7 +5,7 @@ import Checkpoints
 
 /// Pooling and normalisation behind an encoder, as the files beside config.json state them.
 struct SentenceModules {
-  static let fileName = "modules.json"
+  static let fileName = SentenceFolder.modulesFileName
 
   private let pooling: RowPooling
   /// Whether the vector is divided by its Euclidean length.
@@ -21,7 +21,7 @@ struct SentenceModules {
   /// What to say where `checkpoint` states how to make one vector of a text, and it is not made.
   static func notice(for checkpoint: Checkpoint) -> String? {
     let owner: String
-    if FilePaths.exists(path(beside: checkpoint.configurationPath)) {
+    if FilePaths.exists(place(checkpoint.configurationPath).path) {
       owner = fileName
     } else if pooling(of: checkpoint.configuration) != nil {
       owner = "\(modeKey) of the metadata"
@@ -32,8 +32,17 @@ struct SentenceModules {
       + ModelOutput.states.title
   }
 
-  private static func path(beside configurationPath: String) -> String {
-    "\(FilePaths.folder(of: configurationPath))/\(fileName)"
+  /// The path of modules.json, and the folder beside it that holds config.json, empty for none: it
+  /// may stand one folder above.
+  private static func place(_ configurationPath: String) -> (path: String, transformer: String) {
+    let folder = FilePaths.folder(of: configurationPath)
+    let path = "\(folder)/\(fileName)"
+    let name = FilePaths.lastComponent(of: folder)
+    let outer = FilePaths.folder(of: folder)
+    guard !FilePaths.exists(path), outer != folder,
+      SentenceFolder.transformerName(in: outer) == name
+    else { return (path, "") }
+    return ("\(outer)/\(fileName)", name)
   }
 
   /// The pooling that the metadata of a GGUF file state, which know of no normalisation.
@@ -46,7 +55,7 @@ struct SentenceModules {
   /// What the files beside the configuration say, or else what GGUF metadata do.
   /// - Throws: as `init(beside:)` does.
   init(_ checkpoint: Checkpoint) throws(InputError) {
-    let path = SentenceModules.path(beside: checkpoint.configurationPath)
+    let (path, _) = SentenceModules.place(checkpoint.configurationPath)
     guard !FilePaths.exists(path),
       let pooling = SentenceModules.pooling(of: checkpoint.configuration)
     else {
@@ -67,14 +76,15 @@ struct SentenceModules {
   /// - Throws: `InputError` where a file is absent or malformed, or names a module or a setting that
   ///   is not implemented.
   private init(beside configurationPath: String) throws(InputError) {
-    let path = SentenceModules.path(beside: configurationPath)
+    let (path, transformer) = SentenceModules.place(configurationPath)
     guard FilePaths.exists(path) else {
       throw InputError(
-        path, "is missing: the output \"embedding\" is what a sentence-transformers folder states")
+        path,
+        "is missing: the output \"embedding\" is what a sentence-transformers folder states")
     }
     let value = try JSON.read(path, valueLimit: JSON.maximumUntrustedValueCount)
     guard case .array(let modules) = value else { throw InputError(path, "expected a JSON array") }
-    let base = FilePaths.folder(of: configurationPath)
+    let base = FilePaths.folder(of: path)
     var poolingPath: String?
     var hasUnitLength = false
     for (index, module) in modules.enumerated() {
@@ -86,10 +96,12 @@ struct SentenceModules {
           "path", "\(JSON.string(folder).text) is no folder beside \(SentenceModules.fileName)")
       }
       switch type.split(separator: ".").last ?? "" {
-      case "Transformer" where index == 0 && folder.isEmpty: break
-      case "Pooling" where index == 1:
+      case "Transformer" where index == 0 && folder == transformer: break
+      // Changes nothing outside training.
+      case "Dropout" where index > 0: break
+      case "Pooling" where poolingPath == nil && index > 0:
         poolingPath = "\(base)/\(folder)/\(Checkpoint.configurationFileName)"
-      case "Normalize" where index == 2 && modules.count == 3: hasUnitLength = true
+      case "Normalize" where poolingPath != nil: hasUnitLength = true
       default:
         throw reader.failure(
           "type",

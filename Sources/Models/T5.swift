@@ -62,7 +62,8 @@ enum T5 {
       unusedNames: tensorNames.filter { $0.hasPrefix(prefix + "decoder.") })
   }
 
-  /// "relu" is a linear layer and its activation, "gated-gelu" has a gate with a tanh GELU.
+  /// "relu" is a linear layer and its activation, "gated-gelu" has a gate with a tanh GELU; keys of
+  /// their own, which the library writes, count more than this one.
   private static func feedForward(_ configuration: inout Configuration) -> FeedForwardDescription? {
     let key = "feed_forward_proj"
     let kinds: KeyValuePairs<String, (activation: Activation, isGated: Bool)> = [
@@ -70,12 +71,19 @@ enum T5 {
       "silu": (.silu, false), "gated-relu": (.relu, true), "gated-silu": (.silu, true),
       "gelu_new": (.geluTanh, false), "gated-gelu_new": (.geluTanh, true),
     ]
-    guard let kind = configuration.choice(key, among: kinds, fallback: "relu") else { return nil }
+    let stated = configuration.choice(key, among: kinds, fallback: "relu")
+    let isGated = configuration.bool("is_gated_act", fallback: stated?.isGated ?? false)
+    var activation = stated?.activation
+    if configuration.has("dense_act_fn") {
+      activation = configuration.activation("dense_act_fn", fallback: "relu")
+    }
+    configuration.mention("dense_act_fn", "activation function, else that of \(key)")
+    guard let activation, let isGated, stated != nil else { return nil }
     func linear(_ name: String) -> LinearDescription {
       .init("layer.1.DenseReluDense.\(name)", bias: false)
     }
     return FeedForwardDescription(
-      activation: kind.activation, gate: kind.isGated ? linear("wi_0") : nil,
-      up: linear(kind.isGated ? "wi_1" : "wi"), down: linear("wo"))
+      activation: activation, gate: isGated ? linear("wi_0") : nil,
+      up: linear(isGated ? "wi_1" : "wi"), down: linear("wo"))
   }
 }

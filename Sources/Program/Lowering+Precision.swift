@@ -57,6 +57,13 @@ extension Lowering {
 
   func activationBits(_ value: FixedValue) -> Int { activationBits(bound: value.bound) }
 
+  /// The same of two factors, together no more than a product has.
+  func factorBits(_ left: FixedValue, _ right: FixedValue) -> (left: Int, right: Int) {
+    let (first, second) = (activationBits(left), activationBits(right))
+    let excess = max(first + second - 62, 0)
+    return (first - excess / 2, second - (excess - excess / 2))
+  }
+
   /// `value` with these bits.
   mutating func truncated(_ value: FixedValue) throws(InputError) -> FixedValue {
     try builder.rescale(value, to: activationBits(value))

@@ -350,9 +350,18 @@ struct Lowering {
       default: break
       }
     }
+    guard recipe.embedding == .client else {
+      return max(bits, min(result, ringBits(bound), 2 * bits))
+    }
     // A client holds tables of 32-bit words.
-    let room = recipe.embedding == .client ? 30 - magnitudeBits(bound) : ringBits(bound)
-    return max(bits, min(result, room, 2 * bits))
+    let room = 30 - magnitudeBits(bound)
+    guard room >= precision(WeightFormula(tensor: tokens)).least else {
+      throw InputError(
+        "lowering", place: model.nodes[index].name,
+        "rows up to \(Float(bound)) do not fit the 32-bit words of a client's table",
+        hint: "keep the table secret (--embedding secret)")
+    }
+    return min(max(bits, min(result, 2 * bits)), room)
   }
 
   mutating func linear(_ index: Int, _ input: ModelValue, weight: String, bias: String?)
@@ -438,8 +447,9 @@ struct Lowering {
   mutating func multiply(_ index: Int, _ left: FixedValue, _ right: FixedValue)
     throws(InputError) -> FixedValue
   {
-    let first = try builder.open(left, bits: activationBits(left))
-    let second = try builder.open(right, bits: activationBits(right))
+    let bits = factorBits(left, right)
+    let first = try builder.open(left, bits: bits.left)
+    let second = try builder.open(right, bits: bits.right)
     return try builder.emit(
       .multiply(first.id, second.id), bits: first.bits + second.bits, bound: outputBound(index))
   }

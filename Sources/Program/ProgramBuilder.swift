@@ -109,7 +109,9 @@ package struct ProgramBuilder {
     }
   }
 
-  package func fits(bits: Int, bound: Double) -> Bool { bound * pow(2, Double(bits)) < 0x1p62 }
+  package func fits(bits: Int, bound: Double) -> Bool {
+    bits <= 62 && bound * pow(2, Double(bits)) < 0x1p62
+  }
 
   package func shape(_ value: ValueID) -> ValueShape { program.values[value].shape }
 

@@ -295,7 +295,12 @@ extension SecureProgram {
   /// - Throws: `InputError` naming the node; `source` names the file that held the program.
   public func validate(source: String) throws(InputError) {
     for (index, value) in values.enumerated() where !(-8...62).contains(value.fractionalBits) {
-      throw InputError(source, place: "value \(index)", "fractional bits out of range")
+      let label = nodes.first { $0.outputs.contains(index) }?.label ?? ""
+      throw InputError(
+        source, place: "value \(index)",
+        "\(value.fractionalBits) fractional bits are outside -8...62"
+          + (label.isEmpty ? "" : " (\(label))"),
+        hint: "values there are too large or too small for the ring: scale the weights before")
     }
     var written = 0
     var outputCount = 0

@@ -83,7 +83,16 @@ public struct ApproximatedModel: Sendable {
     }
     let kept = repair?.weights ?? weights
     try calibration.measureWeights(of: model, ReplacedWeights(kept), memory: memory)
-    let program = try SecureProgram.lower(model, recipe: resolved, calibration: calibration)
+    let program: SecureProgram
+    do throws(InputError) {
+      program = try SecureProgram.lower(model, recipe: resolved, calibration: calibration)
+    } catch {
+      // Ranges that are too wide mostly come of rows that no text has.
+      let hints = [error.hint] + (unusualRows?.notices ?? [])
+      throw InputError(
+        error.source, place: error.place, error.cause,
+        hint: hints.filter { !$0.isEmpty }.joined(separator: "; "))
+    }
     report = try ConversionReport(
       model: model, recipe: resolved, calibration: calibration, program: program, repair: repair,
       unusualRows: unusualRows)

@@ -35,15 +35,17 @@ public struct Benchmark {
   ) throws {
     name = FilePaths.lastComponent(of: checkpoint)
     let loaded = try ModelLoader.load(path: checkpoint, output: output)
+    let weights = try EqualisedWeights(loaded.model, loaded)
+    let interpreter = try FloatInterpreter(loaded.model, weights: weights)
     let approximated = try ApproximatedModel(
-      loaded.model, weights: loaded, recipe: recipe,
-      calibration: .observe(FloatInterpreter(loaded), texts: texts, source: source),
+      loaded.model, weights: weights, recipe: recipe,
+      calibration: .observe(interpreter, texts: texts, source: source),
       texts: ApproximatedModel.Texts(texts, source: source))
     let folder = temporary.path
     let model = "\(folder)/model.lodge"
     try ModelFile.write(
       to: model, model: loaded.model, recipe: approximated.recipe,
-      calibration: approximated.calibration, checkpoint: name, weights: loaded)
+      calibration: approximated.calibration, checkpoint: name, weights: weights)
     guard let first = texts.first(where: { $0.count >= promptCount }) else {
       throw InputError(source, "no text has \(promptCount) tokens for the prompt")
     }

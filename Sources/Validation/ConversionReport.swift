@@ -14,9 +14,12 @@ public struct ConversionReport: Sendable {
   private let repair: Repair?
   private let unusualRows: UnusualRows?
   private let coarseWeights: [String]
+  private let unevenNodes: [String]
+  /// Up to this unevenness the bits of activations are enough.
+  private static let largestUnevenness = 64.0
   /// What of the result may be worse than expected, and why.
   public var warnings: [String] {
-    [unusualRows?.notice].compactMap { $0 } + coarseWeights
+    (unusualRows?.notices ?? []) + coarseWeights + unevenNodes
   }
   /// What of the checkpoint was taken and what was not, where there was a choice.
   public var notices: [String] = []
@@ -32,6 +35,15 @@ public struct ConversionReport: Sendable {
     coarseWeights = program.coarseWeights(calibration).map { weight, error in
       "\(weight.name) is rounded by \(Figure.percent(error)) of its root mean square: it is too "
         + "small beside what it is multiplied with"
+    }
+    // Values of such channels have few bits, whatever the weights have.
+    unevenNodes = model.nodes.compactMap { node in
+      guard let unevenness = calibration.unevenChannels[node.name],
+        unevenness > ConversionReport.largestUnevenness
+      else { return nil }
+      return
+        "\(node.name): some channels are far smaller than the others, and what reads them is as "
+        + "much larger: rounding weighs \(Figure.text(unevenness)) times as much there"
     }
     self.calibration = calibration
     self.program = program

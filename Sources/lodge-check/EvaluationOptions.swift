@@ -99,8 +99,9 @@ func readEvaluationSet(_ arguments: ParsedArguments, _ file: ModelFile) throws(I
   var scored: [ScoredPair] = []
   if let tokens { texts = try TokenFile.read(tokens) }
   if let pairs { scored = try PairFile.read(pairs) }
-  let (kept, notice) = file.model.withoutPadding(texts)
-  let (pairTexts, pairNotice) = file.model.withoutPadding(scored.flatMap { [$0.first, $0.second] })
+  let (kept, notice) = try file.model.withoutPadding(texts, source: tokens ?? "")
+  let (pairTexts, pairNotice) = try file.model.withoutPadding(
+    scored.flatMap { [$0.first, $0.second] }, source: pairs ?? "")
   arguments.note([notice, pairNotice].compactMap { $0 })
   texts = kept
   for index in scored.indices {

@@ -69,7 +69,7 @@ let validateCommand = Command(
   if !faults.isEmpty || !report.misses.isEmpty {
     throw CheckFailure(
       (faults + report.misses.map(\.text)).map { "\(path): \($0)" },
-      hint: faults.isEmpty ? nil : ValidationReport.faultHint)
+      hint: faults.isEmpty ? nil : report.faultHint)
   }
 }
 

@@ -70,7 +70,8 @@ Command(
     promptCount: prompt.count, newCount: arguments.integer("new"),
     security: security, timeout: .seconds(arguments.number("timeout")),
     admit: { identity throws(InputError) in
-      try SecureGeneration.check(prompt: prompt, source: path, tables: tables, identity: identity)
+      try SecureGeneration.check(
+        prompt: prompt, source: path, stop: stop ?? [], tables: tables, identity: identity)
     }
   ) { console.report("waiting: \($0)") }
   let isDecoder = session.identity.isDecoder

@@ -49,10 +49,12 @@ let calibrateCommand = Command(
   if let tokens {
     let loaded = try loadCheckpoint(
       paths[0], arguments, adapter: arguments.optionalString("adapter"))
+    let weights = try EqualisedWeights(loaded.model, loaded, memory: memory)
     calibration = try CalibrationFile(
-      model: loaded.model, weights: loaded, checkpoint: FilePaths.lastComponent(of: loaded.path),
+      model: loaded.model, weights: weights, checkpoint: FilePaths.lastComponent(of: loaded.path),
       calibration: calibrate(
-        loaded, texts: TokenFile.read(tokens), source: tokens, memory: memory, arguments))
+        loaded.model, weights, texts: TokenFile.read(tokens), source: tokens, memory: memory,
+        arguments))
   } else {
     var sum = try CalibrationFile(path: paths[0])
     for path in paths.dropFirst() { try sum.merge(CalibrationFile(path: path)) }
@@ -67,33 +69,33 @@ let calibrateCommand = Command(
 
 /// Runs `texts` with progress.
 func calibrate(
-  _ loaded: LoadedModel, texts: [[Int]], source: String, memory: MemoryBudget,
-  _ arguments: ParsedArguments
+  _ model: Model, _ weights: EqualisedWeights, texts: [[Int]], source: String,
+  memory: MemoryBudget, _ arguments: ParsedArguments
 ) throws -> Calibration {
-  let (texts, notice) = loaded.model.withoutPadding(texts)
+  let (texts, notice) = try model.withoutPadding(texts, source: source)
   arguments.note(notice)
   let progress = Progress(
-    "calibrating", total: loaded.model.nodes.count, unit: .items("nodes"),
+    "calibrating", total: model.nodes.count, unit: .items("nodes"),
     console: arguments.console)
   let calibration = try Calibration.observe(
-    try FloatInterpreter(loaded, memory: memory), texts: texts, source: source
+    try FloatInterpreter(model, weights: weights, memory: memory), texts: texts, source: source
   ) { progress.reach($0, of: $1) }
   progress.finish()
-  arguments.note(calibration.textNotices(for: loaded.model))
+  arguments.note(calibration.textNotices(for: model))
   return calibration
 }
 
 /// The calibration that `--calibration` names, which must be of this model, or that of `--tokens`.
-func calibration(_ arguments: ParsedArguments, of loaded: LoadedModel, memory: MemoryBudget) throws
-  -> Calibration
-{
+func calibration(
+  _ arguments: ParsedArguments, of model: Model, _ weights: EqualisedWeights, memory: MemoryBudget
+) throws -> Calibration {
   if let path = arguments.optionalString("calibration") {
     let file = try CalibrationFile(path: path)
-    try file.check(loaded.model, weights: loaded, path: path)
-    arguments.note(file.calibration.textNotices(for: loaded.model))
+    try file.check(model, weights: weights, path: path)
+    arguments.note(file.calibration.textNotices(for: model))
     return file.calibration
   }
   let path = try arguments.string("tokens")
   return try calibrate(
-    loaded, texts: TokenFile.read(path), source: path, memory: memory, arguments)
+    model, weights, texts: TokenFile.read(path), source: path, memory: memory, arguments)
 }

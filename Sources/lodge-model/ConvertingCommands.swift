@@ -93,15 +93,16 @@ let approximateCommand = Command(
   }
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }
   let texts = try arguments.optionalString("tokens").map { path throws(InputError) in
-    ApproximatedModel.Texts(
-      loaded.model.withoutPadding(try TokenFile.read(path)).texts, source: path)
+    let texts = try loaded.model.withoutPadding(TokenFile.read(path), source: path).texts
+    return ApproximatedModel.Texts(texts, source: path)
   }
-  let observed = try calibration(arguments, of: loaded, memory: memory)
+  let weights = try EqualisedWeights(loaded.model, loaded, memory: memory)
+  let observed = try calibration(arguments, of: loaded.model, weights, memory: memory)
   let settling = Progress(
     "approximating", total: loaded.model.nodes.count, unit: .items("nodes"),
     console: arguments.console)
   let approximated = try ApproximatedModel(
-    loaded.model, weights: loaded, recipe: recipe, calibration: observed, texts: texts,
+    loaded.model, weights: weights, recipe: recipe, calibration: observed, texts: texts,
     repairs: arguments.flag("repair"),
     costs: CostWeights(
       roundTripSeconds: arguments.number("rtt"), bitsPerSecond: arguments.number("bandwidth")),

@@ -39,7 +39,8 @@ let functionsCommand = Command(
   let out = try arguments.string("out")
   try AtomicFile.check(out)
   let loaded = try loadCheckpoint(arguments.string("CHECKPOINT"), arguments)
-  let observed = try calibration(arguments, of: loaded, memory: memory)
+  let weights = try EqualisedWeights(loaded.model, loaded, memory: memory)
+  let observed = try calibration(arguments, of: loaded.model, weights, memory: memory)
   var recipe = try Recipe.named(arguments.string("recipe"))
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }
   let export = try FunctionExport(

@@ -19,6 +19,20 @@ import Testing
     #expect(try StopTokens.read(folder.path) == [1, 2])
   }
 
+  @Test(arguments: [#"{"eos_token_id": null}"#, "{}"])
+  func aFileWithoutLeavesItToTheNext(text: String) throws {
+    _ = try folder.write(#"{"eos_token_id": 7}"#.utf8, to: "config.json")
+    _ = try folder.write(text.utf8, to: "generation_config.json")
+    #expect(try StopTokens.read(folder.path) == [7])
+  }
+
+  @Test func areTokensOfTheVocabulary() throws {
+    try StopTokens.check([0, 96], vocabularySize: 97)
+    #expect(
+      throws: InputError("--stop", "token 97 is outside the vocabulary of 97")
+    ) { try StopTokens.check([3, 97, 99], vocabularySize: 97) }
+  }
+
   @Test(arguments: [
     ("{}", "eos_token_id: missing key"), (#"{"eos_token_id":[]}"#, "holds no token id"),
     (#"{"eos_token_id":null}"#, "expected a token id"), (#"{"eos_token_id":-1}"#, "expected"),

@@ -20,7 +20,7 @@ import Testing
   private static let settings: [String: JSON] = [
     "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "org/base",
     "r": 2, "lora_alpha": 8, "lora_dropout": 0.1, "bias": "none", "inference_mode": true,
-    "target_modules": ["q_proj"], "init_lora_weights": true, "use_rslora": false,
+    "target_modules": ["layers.0.self_attn.q_proj"], "init_lora_weights": true, "use_rslora": false,
     "use_dora": false, "rank_pattern": [:], "alpha_pattern": [:], "modules_to_save": .null,
     "layer_replication": .null, "fan_in_fan_out": false, "megatron_core": "megatron.core",
     "loftq_config": [:], "qalora_group_size": 16, "use_qalora": false, "revision": .null,
@@ -309,6 +309,25 @@ import Testing
     try FileManager.default.removeItem(atPath: adapter.file("adapter_config.json"))
     #expect(try refusal().contains("adapter_config.json"))
     #expect(throws: InputError.self) { try ModelLoader.load(path: base.path, adapter: "/no/x") }
+  }
+
+  /// What the settings list and the file lacks stays the base's, which must be told.
+  @Test(
+    arguments: [
+      (["modules_to_save": ["lm_head"]], "lm_head (1 of 1)"),
+      (["target_modules": ["q_proj", "o_proj"]], "q_proj (1 of 2), o_proj (2 of 2)"),
+      (["target_modules": ["q_proj", "v_proj"], "layers_to_transform": [0]], "v_proj (2 of 2)"),
+      (["target_modules": ["query_key_value", "layers.0.self_attn.q_proj"]], nil),
+      (["target_modules": ".*q_proj"], nil),
+    ] as [([String: JSON], String?)])
+  func tellsWhatIsListedAndMissing(changes: [String: JSON], missing: String?) throws {
+    _ = try TinyCheckpoint.llama().write(to: base)
+    try write(factors([(AdapterTests.query, 16, 16)]), changes)
+    let expected = missing.map {
+      "adapter_config.json lists modules that the adapter's file holds nothing of: \($0): they stay "
+        + "as they are"
+    }
+    #expect(try load().notices.dropFirst() == [expected].compactMap { $0 }[...])
   }
 
   /// An adapter that lies beside its model and is merged needs no warning.

@@ -12,20 +12,8 @@ import Testing
 
   init() throws { folder = try ScratchFolder() }
 
-  /// The path of the vector `name` with a changed configuration; nil removes a key.
-  private func changed(_ name: String, _ changes: [String: JSON?]) throws -> String {
-    let source = FamilyVector.root.appending(path: name)
-    let path = source.appending(path: "config.json").path
-    guard case .object(var members) = try JSON.read(path) else { throw InputError(path, "") }
-    for (key, value) in changes { members[key] = value }
-    _ = try folder.write(JSON.object(members).text.utf8, to: "config.json")
-    let weights = try Data(contentsOf: source.appending(path: "model.safetensors"))
-    _ = try folder.write(weights, to: "model.safetensors")
-    return folder.path
-  }
-
   private func failure(_ name: String, _ changes: [String: JSON?]) throws -> String {
-    let path = try changed(name, changes)
+    let path = try FamilyVector.changed(name, changes, in: folder)
     let error = #expect(throws: InputError.self) { try ModelLoader.load(path: path) }
     return error?.cause ?? ""
   }
@@ -71,6 +59,91 @@ import Testing
   func namesUnsupportedSetting(model: String, key: String, value: JSON, cause: String) throws {
     let found = try failure(model, [key: value])
     #expect(found.contains("config.json \(key)") && found.contains(cause), "\(found)")
+  }
+
+  private static let old: JSON = ["type": "linear", "factor": 2.0]
+  private static let new: JSON = ["rope_type": "linear", "factor": 4.0, "rope_theta": 9.0]
+
+  /// Two settings of which library versions read one or the other.
+  @Test func contradictionsAreRefused() throws {
+    let base = try failure("llama", ["rope_theta": 500, "rope_parameters": ["rope_theta": 9.0]])
+    #expect(
+      base.contains(
+        "config.json rope_theta: 500 contradicts rope_parameters.rope_theta, which is 9.0"))
+    let scaling = try failure(
+      "llama",
+      [
+        "rope_theta": 9, "rope_scaling": FamilyLoaderTests.old,
+        "rope_parameters": FamilyLoaderTests.new,
+      ])
+    #expect(
+      scaling
+        == "config.json rope_scaling.factor: 2.0 contradicts rope_parameters.factor, which is 4.0")
+    let slow = try failure("bloom", ["slow_but_exact": true, "pretraining_tp": 2])
+    #expect(slow.hasPrefix("config.json slow_but_exact: true is not implemented where"))
+  }
+
+  /// The file of the setting is named, not that of the weights.
+  @Test func theFileOfASettingIsNamed() throws {
+    let path = try FamilyVector.changed("llama", ["hidden_act": "mish"], in: folder)
+    let error = #expect(throws: InputError.self) { try ModelLoader.load(path: path) }
+    #expect(error?.source == folder.file("config.json"))
+  }
+
+  private func activations(_ name: String, _ changes: [String: JSON?]) throws -> Set<Activation> {
+    let path = try FamilyVector.changed(name, changes, in: folder)
+    return Set(
+      try ModelLoader.load(path: path).model.nodes.compactMap {
+        if case .activation(_, let function) = $0.operation { function } else { nil }
+      })
+  }
+
+  /// As the files of the first Gemma have it, where null is absent.
+  @Test(
+    arguments: [
+      ["hidden_act": "gelu", "hidden_activation": "gelu_pytorch_tanh"],
+      ["hidden_act": "gelu", "hidden_activation": .null],
+      ["hidden_act": "gelu_pytorch_tanh", "hidden_activation": .null],
+      ["hidden_act": .null, "hidden_activation": .null],
+    ] as [[String: JSON]])
+  func theFirstGemmaHasTheTanhForm(changes: [String: JSON]) throws {
+    #expect(try activations("gemma", changes) == [.geluTanh])
+  }
+
+  /// In a condition, null is false.
+  @Test func nullIsFalse() throws {
+    let cause = try failure("gpt2", ["scale_attn_weights": .null])
+    #expect(cause.contains("scale_attn_weights: null is not implemented, only true is"))
+    let path = try FamilyVector.changed("bert", ["is_decoder": .null], in: folder)
+    #expect(try ModelLoader.load(path: path).model.family == "bert")
+  }
+
+  /// The library writes what it made of `feed_forward_proj`, and reads that back.
+  @Test func keysOfTheirOwnCountInT5() throws {
+    #expect(try activations("t5-encoder-gated", ["dense_act_fn": "relu"]) == [.relu])
+    #expect(
+      try activations(
+        "t5-encoder-gated",
+        ["feed_forward_proj": nil, "dense_act_fn": "gelu_new", "is_gated_act": true])
+        == [.geluTanh])
+    let cause = try failure("t5-encoder-gated", ["is_gated_act": false])
+    #expect(cause.contains("wi.weight is missing"), "\(cause)")
+  }
+
+  @Test func scalingsOfGGUFAreNotOfConfigurations() throws {
+    let cause = try failure(
+      "llama", ["rope_scaling": ["rope_type": "factors", "factors": [1.0, 1.0, 1.0, 1.0]]])
+    #expect(cause.contains(#"rope_scaling.rope_type: "factors" is not implemented"#))
+  }
+
+  @Test func listingsNameWholeKeys() {
+    for family in FamilyDescription.all {
+      for field in family.fields {
+        #expect(!field.key.hasPrefix(".") && !field.key.hasSuffix("."), "\(family.name)")
+      }
+    }
+    let bloom = FamilyDescription.all.first { $0.name == "bloom" }?.fields.map(\.key)
+    #expect(bloom?.contains("seq_length") == true)
   }
 
   /// Keys that files often leave out have the library's own defaults.

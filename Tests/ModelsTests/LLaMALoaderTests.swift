@@ -200,7 +200,7 @@ import Testing
     #expect(
       llama.fields.contains {
         $0.key == "rope_scaling.rope_type"
-          && $0.meaning == #"only "default" or "linear" or "llama3" or "yarn" or "factors""#
+          && $0.meaning == #"only "default" or "linear" or "llama3" or "yarn""#
       })
     #expect(
       llama.fields.contains {

@@ -116,7 +116,6 @@ import Testing
 
   @Test(arguments: [
     ("activation_function", JSON.string("mish"), #""mish" is not implemented"#),
-    ("activation_function", .null, "null is not implemented"),
     ("_remove_final_layer_norm", true, "true is not implemented"),
     ("tie_word_embeddings", "no", "expected true or false"),
     ("quantization_config", JSON.object(["bits": 4]), #"{"bits":4} is not implemented"#),

@@ -72,6 +72,41 @@ import Testing
       failure.contains("modules.json: [2].type: \"\(type)\" is not implemented"), "\(failure)")
   }
 
+  /// Dropout is for training only.
+  @Test func dropoutChangesNothing() throws {
+    guard case .array(var modules) = SentenceModulesTests.modules else { return }
+    modules += [
+      ["path": "2_Dropout", "type": "sentence_transformers.models.Dropout"],
+      ["path": "3_Normalize", "type": "sentence_transformers.models.Normalize"],
+    ]
+    let model = try load(.array(modules), pooling: [:]).model
+    #expect(model.nodes.suffix(3).map(\.name) == ["pool", "embeddingNorm", "embedding"])
+  }
+
+  /// As older versions of the library write it.
+  @Test func theModelMayHaveAFolderOfItsOwn() throws {
+    guard case .array(var modules) = SentenceModulesTests.modules else { return }
+    modules[0] = ["path": "0_Transformer", "type": "sentence_transformers.models.Transformer"]
+    let inner = scratch.file("0_Transformer")
+    for folder in [inner, scratch.file("1_Pooling")] {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
+    let other = try ScratchFolder()
+    _ = try TinyCheckpoint.bert(layerCount: 1).write(to: other)
+    for name in try other.names() {
+      try FileManager.default.copyItem(atPath: other.file(name), toPath: inner + "/" + name)
+    }
+    _ = try scratch.write(JSON.array(modules).text.utf8, to: "modules.json")
+    _ = try scratch.write(
+      #"{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":false}"#.utf8,
+      to: "1_Pooling/config.json")
+    for path in [scratch.path, inner] {
+      let model = try ModelLoader.load(path: path, output: .embedding).model
+      #expect(model.nodes.last?.operation == .pool(model.nodes.count - 2, .first))
+      #expect(try ModelLoader.load(path: path).notices.count == 1)
+    }
+  }
+
   @Test func refusesPathsElsewhere() throws {
     let modules: JSON = [
       ["path": "", "type": "Transformer"], ["path": "../other", "type": "Pooling"],

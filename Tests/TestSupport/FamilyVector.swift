@@ -20,6 +20,20 @@ public struct FamilyVector: Sendable, CustomStringConvertible {
     FileManager.default.fileExists(atPath: folder.appending(path: file).path)
   }
 
+  /// The path of the vector `name` with a changed configuration in `folder`; nil removes a key.
+  public static func changed(
+    _ name: String, _ changes: [String: JSON?], in folder: ScratchFolder
+  ) throws -> String {
+    let source = root.appending(path: name)
+    let path = source.appending(path: "config.json").path
+    guard case .object(var members) = try JSON.read(path) else { throw InputError(path, "") }
+    for (key, value) in changes { members[key] = value }
+    _ = try folder.write(JSON.object(members).text.utf8, to: "config.json")
+    let weights = try Data(contentsOf: source.appending(path: "model.safetensors"))
+    _ = try folder.write(weights, to: "model.safetensors")
+    return folder.path
+  }
+
   public static let root = Repository.root.appending(path: "Tests/Vectors/families")
 
   /// All of them; empty where the index cannot be read, which a test tells.

@@ -46,6 +46,11 @@ void lodge_halves_from_floats_portable(const float *source, uint16_t *target, si
 /// or more.
 uint32_t lodge_largest_magnitude(const float *source, size_t count);
 
+/// rows[r] += the sum of the squares of row r, and columns[c] += that of column c, of the matrix
+/// `source`, row-major; `columns` may be NULL.
+void lodge_add_squares(
+    const float *source, size_t row_count, size_t column_count, double *rows, double *columns);
+
 /// What the results of `lodge_fixed_from_floats` need of the ring.
 typedef struct {
   /// The bits below the sign that some result uses: ones where it differs from its sign.

@@ -43,8 +43,10 @@ public struct SecureGeneration {
   /// - Parameters:
   ///   - identity: What the parties run.
   ///   - source: Where `prompt` is from, for errors.
+  ///   - stop: Tokens that end the answer.
   public static func check(
-    prompt: [Int], source: String, tables: ClientBundle?, identity: PartyIdentity
+    prompt: [Int], source: String, stop: Set<Int> = [], tables: ClientBundle?,
+    identity: PartyIdentity
   ) throws(InputError) {
     if identity.takesEmbedding {
       guard let tables else {
@@ -64,11 +66,14 @@ public struct SecureGeneration {
         source, place: "position \(position)",
         "token \(token) is outside the vocabulary of \(size)")
     }
-    if let padToken = identity.output.padToken, prompt.count > 1, prompt.last == padToken {
-      let count = prompt.reversed().prefix { $0 == padToken }.count
+    try StopTokens.check(stop, vocabularySize: size)
+    if let padToken = identity.output.padToken, prompt.count > 1, prompt.contains(padToken) {
+      let count = prompt.count { $0 == padToken }
       throw InputError(
-        source, "ends in \(count) tokens of padding (\(padToken)), which would be read as text",
-        hint: "leave them out")
+        source,
+        "holds \(count) \(count == 1 ? "token" : "tokens") of padding (\(padToken)), which would "
+          + "be read as text",
+        hint: "leave padding out")
     }
   }
 

@@ -12,6 +12,9 @@ public struct RelativeError: Equatable, Sendable {
   /// The relative error; that of a zero tensor is its absolute norm.
   public var value: Double { (differences / (originals > 0 ? originals : 1)).squareRoot() }
 
+  /// Whether there is anything that the error is relative to.
+  public var isRelative: Bool { originals > 0 }
+
   /// Adds one element.
   mutating func add(_ x: Double, original: Double) {
     let difference = x - original

@@ -33,12 +33,45 @@ public struct ValidationReport {
     }
     let rest = overflows.count - ValidationReport.toldFaultCount
     if rest > 0 { faults.append("\(rest) more nodes have inputs outside of their ranges") }
+    // What follows from an overflow is no fault of its own.
+    if faults.isEmpty, let node = roundedNode {
+      faults.append(
+        "\(evaluator.model.nodes[node].name): fixed point changes it by "
+          + "\(Figure.percent(result.ringErrors[node].value)), replacements by "
+          + "\(Figure.percent(result.approximatedErrors[node].value)): some tensor before it has too "
+          + "few bits")
+    }
     return faults
   }
 
   /// What to do about `faults`.
-  public static let faultHint =
-    "convert with more text of this kind (--tokens), or with a larger --headroom"
+  public var faultHint: String {
+    roundedNode == nil || result.headroom < 0
+      || result.functions.contains { $0.overflowCount > 0 }
+      ? "convert with more text of this kind (--tokens), or with a larger --headroom"
+      : "see what `lodge-model approximate` says of its tensors, and take a recipe with more "
+        + "fractional bits"
+  }
+
+  /// Relative error of the residual stream by which fixed point alone is at fault: ordinary models
+  /// stay below a tenth of it.
+  static let largestRoundingError = 0x1p-6
+
+  /// The first node of the residual stream, or of what reads it or comes last, that fixed point
+  /// changes too much and replacements do not.
+  private var roundedNode: Int? {
+    let nodes = evaluator.model.nodes
+    return nodes.indices.first { index in
+      switch nodes[index].operation {
+      case .add, .layerNorm, .rmsNorm: break
+      default: guard index == nodes.count - 1 else { return false }
+      }
+      let error = result.ringErrors[index].value
+      return result.ringErrors[index].isRelative
+        && !(error <= ValidationReport.largestRoundingError)
+        && !(error <= ErrorGrowth.factor * result.approximatedErrors[index].value)
+    }
+  }
 
   /// Nodes with faults that are told one by one.
   private static let toldFaultCount = 8

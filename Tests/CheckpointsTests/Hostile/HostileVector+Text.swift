@@ -51,6 +51,7 @@ extension HostileVector {
     ("absent", #"{"model_type":"chatglm","pre_seq_len":16}"#),
     ("string", #"{"model_type":"llama","rope_scaling":{"rope_type":1}}"#),
     ("known", #"{"model_type":"llama","rope_scaling":{"rope_type":"dynamic"}}"#),
+    ("contradiction", #"{"model_type":"llama","rope_theta":5,"rope_parameters":{"rope_theta":9}}"#),
     ("numbers", #"{"model_type":"llama","rope_scaling":{"rope_type":"factors"}}"#),
     ("numbers-range", #"{"model_type":"llama","rope_scaling":{"type":"factors","factors":[0.5]}}"#),
     ("layers", #"{"model_type":"qwen2","layer_types":"full_attention"}"#),

@@ -34,4 +34,33 @@ import Validation
       #expect(abs(real - Double(value)) <= pow(0.5, Double(bits)))
     }
   }
+
+  /// A client's words have 32 bits: large rows have fewer fractional bits, and rows for which these
+  /// are too few are refused.
+  @Test func largeTablesFitTheWords() throws {
+    var recipe = Recipe.accurate
+    recipe.embedding = .client
+    var checkpoint = TinyCheckpoint.llama()
+    checkpoint.scale("model.embed_tokens.weight", by: 1e6)
+    let texts = [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 0]]
+    let model = try NumbersModel(checkpoint, texts: texts, recipe: recipe)
+    let folder = try ScratchFolder()
+    try ModelFile.write(
+      to: folder.file("m.lodge"), model: model.loaded.model, recipe: model.approximated.recipe,
+      calibration: model.approximated.calibration, checkpoint: "tiny", weights: model.loaded)
+    let file = try ModelFile(path: folder.file("m.lodge"))
+    let bits = try #require(try file.program().inputValue?.fractionalBits)
+    let words = try EmbeddingTables(file).rows([3], start: 0)
+    let expected = try model.loaded.weight("embedTokens")
+    let largest = Double(expected.map(abs).max() ?? 0)
+    for (word, value) in zip(words, expected[3 * words.count..<4 * words.count]) {
+      let real = Double(Int64(bitPattern: word)) * pow(0.5, Double(bits))
+      #expect(abs(real - Double(value)) <= 1e-6 * largest)
+    }
+    checkpoint.changeRow(3, of: "model.embed_tokens.weight") { $0 * 1e9 }
+    let error = #expect(throws: InputError.self) {
+      try NumbersModel(checkpoint, texts: texts, recipe: recipe)
+    }
+    #expect(error?.cause.contains("do not fit the 32-bit words of a client's table") == true)
+  }
 }

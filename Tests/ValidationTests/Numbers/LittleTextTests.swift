@@ -25,14 +25,23 @@ import Validation
   }
 
   private func report(calibration texts: [[Int]], evaluation: [[Int]]) throws -> ValidationReport {
-    let checkpoint = TinyCheckpoint.opt()
     let folder = try ScratchFolder()
-    let loaded = try ModelLoader.load(path: checkpoint.write(to: folder))
+    let loaded = try ModelLoader.load(path: TinyCheckpoint.opt().write(to: folder))
+    return try Self.report(loaded, loaded, calibration: texts, evaluation)
+  }
+
+  /// What `validate` finds on `evaluation` of a model that was converted on `texts`.
+  static func report(
+    _ loaded: LoadedModel, _ weights: any WeightSource, calibration texts: [[Int]],
+    _ evaluation: [[Int]]
+  ) throws -> ValidationReport {
+    let folder = try ScratchFolder()
     var recipe = Recipe.accurate
     recipe.headroom = 2
+    let interpreter = try FloatInterpreter(loaded.model, weights: ReplacedWeights(weights))
     let approximated = try ApproximatedModel(
-      loaded.model, weights: loaded, recipe: recipe,
-      calibration: .observe(FloatInterpreter(loaded), texts: texts, source: "texts"))
+      loaded.model, weights: weights, recipe: recipe,
+      calibration: .observe(interpreter, texts: texts, source: "texts"))
     let path = folder.file("model.lodge")
     try ModelFile.write(
       to: path, model: loaded.model, recipe: approximated.recipe,

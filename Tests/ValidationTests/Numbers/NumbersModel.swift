@@ -23,11 +23,13 @@ struct NumbersModel {
     folder = try ScratchFolder()
     loaded = try ModelLoader.load(path: checkpoint.write(to: folder))
     float = try FloatInterpreter(loaded)
+    let equalised = try EqualisedWeights(loaded.model, loaded)
     approximated = try ApproximatedModel(
-      loaded.model, weights: loaded, recipe: recipe,
-      calibration: .observe(float, texts: texts, source: "texts"),
+      loaded.model, weights: equalised, recipe: recipe,
+      calibration: .observe(
+        FloatInterpreter(loaded.model, weights: equalised), texts: texts, source: "texts"),
       texts: .init(texts, source: "texts"))
-    let encoder = WeightEncoder(source: "checkpoint", weights: loaded)
+    let encoder = WeightEncoder(source: "checkpoint", weights: equalised)
     weights = try approximated.program.weights.map { try encoder.encode($0) }
   }
 

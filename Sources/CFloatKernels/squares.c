@@ -1,0 +1,38 @@
+// Sums of squares of a matrix by rows and by columns; the compiler makes a variant for each width of
+// vectors.
+
+#include "CFloatKernels.h"
+
+#if defined(__x86_64__)
+#define LODGE_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
+#else
+#define LODGE_CLONES
+#endif
+
+// Independent sums, which one instruction adds to.
+#define SUM_COUNT 16
+
+LODGE_CLONES void lodge_add_squares(
+    const float *source, size_t row_count, size_t column_count, double *rows, double *columns) {
+  for (size_t row = 0; row < row_count; row++) {
+    const float *values = source + row * column_count;
+    double sums[SUM_COUNT] = {0};
+    size_t i = 0;
+    for (; i + SUM_COUNT <= column_count; i += SUM_COUNT) {
+      for (size_t k = 0; k < SUM_COUNT; k++) {
+        double value = values[i + k];
+        sums[k] += value * value;
+      }
+    }
+    double sum = 0;
+    for (; i < column_count; i++) sum += (double)values[i] * values[i];
+    for (size_t k = 0; k < SUM_COUNT; k++) sum += sums[k];
+    rows[row] += sum;
+    if (columns) {
+      for (size_t column = 0; column < column_count; column++) {
+        double value = values[column];
+        columns[column] += value * value;
+      }
+    }
+  }
+}

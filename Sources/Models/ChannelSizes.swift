@@ -1,0 +1,117 @@
+// How large the channels of two matrices are, and whether one side makes up for the other.
+
+import Bytes
+import CFloatKernels
+
+/// Sums of squares of a matrix by rows and by columns, from its parts.
+public struct MatrixSizes: Sendable {
+  public private(set) var rowSquares: [Double]
+  /// Empty where nobody asks for them.
+  public private(set) var columnSquares: [Double]
+
+  /// Of no rows.
+  public init(columnCount: Int, needsColumns: Bool) {
+    rowSquares = []
+    columnSquares = Array(repeating: 0, count: needsColumns ? columnCount : 0)
+  }
+
+  /// Of the rows of `columnCount` elements in `values`.
+  public init(_ values: [Float], columnCount: Int, needsColumns: Bool) {
+    self.init(columnCount: columnCount, needsColumns: needsColumns)
+    let rowCount = values.count / max(columnCount, 1)
+    rowSquares = Array(repeating: 0, count: rowCount)
+    unsafe values.withUnsafeBufferPointer { values in
+      unsafe rowSquares.withUnsafeMutableBufferPointer { rows in
+        unsafe columnSquares.withUnsafeMutableBufferPointer { columns in
+          guard let source = values.baseAddress, let rows = rows.baseAddress else { return }
+          unsafe lodge_add_squares(
+            source, rowCount, columnCount, rows, needsColumns ? columns.baseAddress : nil)
+        }
+      }
+    }
+  }
+
+  /// Adds the rows that follow.
+  public mutating func append(_ other: MatrixSizes) {
+    rowSquares += other.rowSquares
+    for index in columnSquares.indices { columnSquares[index] += other.columnSquares[index] }
+  }
+
+  /// Reads the matrix `name` part by part.
+  init(
+    _ name: String, shape: [Int], needsColumns: Bool, _ source: any WeightSource,
+    memory: MemoryBudget
+  ) throws(InputError) {
+    let columns = shape[1]
+    let parts = memory.parts(rowCount: shape[0], columnCount: columns)
+    self.init(columnCount: columns, needsColumns: needsColumns)
+    for batch in stride(from: 0, to: parts.count, by: MatrixSizes.batchCount) {
+      let numbers = batch..<min(batch + MatrixSizes.batchCount, parts.count)
+      let sizes = try ConcurrentTasks.map(numbers.count) {
+        (index) throws(InputError) -> MatrixSizes in
+        let part = parts[numbers.lowerBound + index]
+        return MatrixSizes(
+          try source.weight(name, in: part.lowerBound * columns..<part.upperBound * columns),
+          columnCount: columns, needsColumns: needsColumns)
+      }
+      for size in sizes { append(size) }
+    }
+  }
+
+  /// Parts whose sums by columns are in memory together.
+  public static let batchCount = 64
+
+  /// How many times larger the matrix is than half of its rows, as root mean squares; 1 where few
+  /// rows do not make it so.
+  public var rowUnevenness: Double {
+    let rows = rowSquares.filter { $0 > 0 }.sorted()
+    guard let largest = rows.last, largest > 0 else { return 1 }
+    let mean = rows.reduce(0, +) / Double(rows.count)
+    let ratio = (mean / rows[rows.count / 2]).squareRoot()
+    return ratio > MatrixSizes.leastRowUnevenness ? ratio : 1
+  }
+
+  /// Below this rows differ as those of ordinary matrices do.
+  private static let leastRowUnevenness = 32.0
+}
+
+/// Root mean squares of the channels of a pair.
+public struct ChannelSizes: Sendable {
+  /// What each channel is on both sides.
+  public let first: [Double]
+  public let second: [Double]
+
+  public init(
+    _ pair: ChannelPair, first: MatrixSizes, second: MatrixSizes,
+    biases: (first: [Float]?, second: [Float]?)
+  ) {
+    func sizes(_ side: ChannelPair.Side, _ matrix: MatrixSizes, _ bias: [Float]?) -> [Double] {
+      var squares = side.readsColumns ? matrix.columnSquares : matrix.rowSquares
+      if let bias {
+        for index in squares.indices { squares[index] += Double(bias[index] * bias[index]) }
+      }
+      var sums = [Double](repeating: 0, count: pair.channelCount)
+      var counts = sums
+      let length = Double(side.readsColumns ? side.shape[0] : side.shape[1])
+      for (index, channel) in side.channels.enumerated() {
+        sums[channel] += squares[index]
+        counts[channel] += length
+      }
+      return zip(sums, counts).map { ($0 / max($1, 1)).squareRoot() }
+    }
+    self.first = sizes(pair.first, first, biases.first)
+    self.second = sizes(pair.second, second, biases.second)
+  }
+
+  /// How many times the rounding of either side weighs more than in a pair whose sides are even: the
+  /// product of both root mean squares over that of the products, at least 1.
+  public var unevenness: Double {
+    let count = Double(first.count)
+    func rootMeanSquare(_ values: [Double]) -> Double {
+      (values.reduce(0) { $0 + $1 * $1 } / count).squareRoot()
+    }
+    let products = rootMeanSquare(zip(first, second).map { $0 * $1 })
+    guard products > 0 else { return 1 }
+    return max(rootMeanSquare(first) * rootMeanSquare(second) / products, 1)
+  }
+}
