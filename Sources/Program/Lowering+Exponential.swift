@@ -102,7 +102,8 @@ extension Lowering {
     builder.label = "\(name).softmax.divide"
     // A mix as small as e^-shortfall keeps as many significant bits as one of 1 would have.
     let short = Int((shortfall / log(2)).rounded(.up))
-    let numerator = try builder.open(mix, bits: min(mix.bits, bits - 2 + short))
+    let small = activationBits(value) - bits
+    let numerator = try builder.open(mix, bits: min(mix.bits, bits - 2 + small + short))
     let denominator = try builder.open(
       reciprocal, bits: min(bits - 2 + magnitudeBits(sumBound), reciprocal.bits))
     return try builder.emit(

@@ -141,7 +141,7 @@ extension Lowering {
     }
     let bound = reach * factor * pow(2, rows.highRoot)
     let rotation = consumers(of: index).contains(where: isRotary) ? Lowering.rotationBits + 1 : 0
-    let needed = magnitudeBits(bound) + rotation + 2
+    let needed = max(magnitudeBits(bound), 0) + rotation + 2
     let precision = self.precision(source)
     let room = 64 - ProgramBuilder.spareBits - rows.numerator.bits - needed
     let weightBits = max(min(precision.wanted, room), min(bits, room))

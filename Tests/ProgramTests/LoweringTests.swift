@@ -30,7 +30,10 @@ struct LoweringTests {
     let error = try #require(try Self.failure(.opt(), node: node, to: -1e17...1e17))
     #expect(error.source == "lowering")
     let layer = node.split(separator: ".").prefix(2).joined(separator: ".")
-    #expect(error.place.hasPrefix(node) || error.place.hasPrefix(layer), "\(error)")
+    // What the output reads is made for it.
+    #expect(
+      error.place.hasPrefix(node) || error.place.hasPrefix(layer)
+        || node == "logits" && error.place == "finalLayerNorm", "\(error)")
     #expect(error.cause.contains("ring"), "\(error)")
   }
 
@@ -64,6 +67,7 @@ struct LoweringTests {
     #expect(first.program == second.program)
     #expect(
       try SecureProgram.lower(
-        first.model, recipe: .accurate, calibration: first.calibration) == first.program)
+        first.model, recipe: Programs.withMaximum, calibration: first.calibration)
+        == first.program)
   }
 }
