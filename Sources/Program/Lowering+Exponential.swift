@@ -103,9 +103,10 @@ extension Lowering {
     // A mix as small as e^-shortfall keeps as many significant bits as one of 1 would have.
     let short = Int((shortfall / log(2)).rounded(.up))
     let small = activationBits(value) - bits
-    let numerator = try builder.open(mix, bits: min(mix.bits, bits - 2 + small + short))
-    let denominator = try builder.open(
-      reciprocal, bits: min(bits - 2 + magnitudeBits(sumBound), reciprocal.bits))
+    let reciprocalBits = min(bits - 2 + magnitudeBits(sumBound), reciprocal.bits)
+    let most = ringBits(value.bound * 1.01) - reciprocalBits
+    let numerator = try builder.open(mix, bits: min(mix.bits, bits - 2 + small + short, most))
+    let denominator = try builder.open(reciprocal, bits: reciprocalBits)
     return try builder.emit(
       .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
       bound: value.bound * 1.01)

@@ -24,6 +24,8 @@ struct UnscaledProduct {
   var bias: (name: String, source: WeightFormula)?
   /// Of the result.
   var bound: Double
+  /// The node that it is of.
+  var label: String
 }
 
 extension Lowering {
@@ -118,7 +120,7 @@ extension Lowering {
     return UnscaledProduct(
       value: product, root: try cut(rows.root), lowRoot: rows.lowRoot,
       bias: layer.bias.map { ("\(node.name).bias", $0) },
-      bound: try outputBound(index) * queryScale(index))
+      bound: try outputBound(index) * queryScale(index), label: node.name)
   }
 
   /// The weight of a linear layer of unscaled rows, its fractional bits, the bound of its results, and
@@ -156,7 +158,7 @@ extension Lowering {
     let numerator = try cut(rows.numerator)
     var product = UnscaledProduct(
       value: numerator, root: try cut(rows.root), lowRoot: rows.lowRoot,
-      bound: try outputBound(index) * pending.scale)
+      bound: try outputBound(index) * pending.scale, label: node.name)
     if let gamma = pending.gamma {
       let source = WeightFormula(tensor: gamma)
       var reach = try outputBound(index)
@@ -186,6 +188,9 @@ extension Lowering {
 
   /// The product with its root and bias.
   mutating func scaled(_ product: UnscaledProduct) throws(InputError) -> FixedValue {
+    let label = builder.label
+    builder.label = product.label
+    defer { builder.label = label }
     let value = try cut(product.value)
     let root = try cut(product.root)
     // Either factor's rounding is that of the result. What is seen of the rows is a factor of eight

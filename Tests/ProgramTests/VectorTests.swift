@@ -80,7 +80,7 @@ struct ProgramVectorTests {
         var keyByteCount: Int?
         switch program.nodes[index].operation {
         case .open(let x, _): masks = vector.session.dealtCount(program.values[x].shape)
-        case .piecewiseLinear(let x, let function):
+        case .piecewiseLinear(let x, let function) where function.comparison == .keys:
           keyByteCount =
             vector.session.dealtCount(program.values[x].shape) * function.keyByteCount
         default: break
