@@ -21,9 +21,10 @@ from assaults.deployment import Broken, Deployment
 from assaults.tally import Tally
 
 ROOT = Path(__file__).resolve().parent.parent
-# Each with its part of the time.
-ATTACKS = {"strangers": (strangers, 0.17), "clients": (clients, 0.17), "peers": (peers, 0.12),
-           "kills": (kills, 0.2), "disks": (disks, 0.06), "files": (files, 0.28)}
+# Each with its parts of the time and of the number of inputs.
+ATTACKS = {"strangers": (strangers, 0.17, 0.2), "clients": (clients, 0.15, 0.25),
+           "peers": (peers, 0.1, 0.05), "kills": (kills, 0.17, 0.02), "disks": (disks, 0.05, 0.02),
+           "files": (files, 0.36, 0.46)}
 
 
 def main():
@@ -53,10 +54,11 @@ def main():
     start = time.monotonic()
     try:
         deployment = Deployment(arguments.tools, seed, tally)
-        whole = sum(share for _, share in chosen.values())
-        for name, (module, share) in chosen.items():
-            module.attack(deployment, random.Random(f"{seed} {name}"), seconds * share / whole,
-                          int(count * share / whole), arguments.short)
+        parts = [sum(part) for part in zip(*(chosen[name][1:] for name in chosen))]
+        for name, (module, time_part, count_part) in chosen.items():
+            module.attack(deployment, random.Random(f"{seed} {name}"),
+                          seconds * time_part / parts[0], int(count * count_part / parts[1]),
+                          arguments.short)
     except (Broken, OSError) as error:
         print(f"assault: error: {error}", file=sys.stderr)
         return 2

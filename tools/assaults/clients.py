@@ -9,7 +9,7 @@ from assaults.mutation import Hostile
 from assaults.tally import HANG_SECONDS, Budget
 from assaults.wire import Client, Closed, Frames, serve
 
-LANES = 4
+LANES = 5
 # States that cost no session, the third at party 1 alone, and those in a session.
 BEFORE = ("before hello", "before begin", "before seed")
 DURING = ("before step", "in step", "before next step", "after end")
@@ -30,7 +30,7 @@ def honest(pair, row, random, context=None):
 
 def state_before(random, party):
     """A state without a session; a party looks at those who wait once a second, so they are few."""
-    if random.randrange(60) == 0:
+    if random.randrange(300) == 0:
         return "waiting"
     return random.choice(BEFORE[:2 + party])
 

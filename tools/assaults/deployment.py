@@ -113,9 +113,9 @@ class Deployment:
         return outcome
 
     def judge(self, row, what, tool, *arguments):
-        """Runs a tool on a hostile input; true where it has taken it, false where it refused.
+        """Runs a tool on a hostile input; true where it takes it, false where it refuses.
 
-        Too slow counts when it happens twice: the machine may have other work.
+        None where it does neither, which is counted. Too slow counts when it happens twice: the machine may have other work.
         """
         for attempt in range(2):
             outcome = self.run(tool, *arguments)
@@ -123,7 +123,7 @@ class Deployment:
                 break
         else:
             self.tally.add(row, "hung", why=f"{what}: {tool}: {outcome.seconds:.0f} s")
-            return False
+            return None
         why = f"{what}: {tool}: status {outcome.status}, {outcome.memory_bytes >> 20} MiB: " \
             + shortened(outcome.messages)
         marks = [mark for mark in CRASH_MARKS if mark in outcome.messages]
@@ -131,7 +131,7 @@ class Deployment:
         if outcome.status not in (0, 1, 2) or marks or (outcome.status and not says_why) \
                 or outcome.memory_bytes > MOST_MEMORY_BYTES:
             self.tally.add(row, "crashed", why=why)
-            return False
+            return None
         return outcome.status == 0
 
     def deal(self, out, count, *more, shares=None):

@@ -87,7 +87,8 @@ class Content:
                 elif kind == 1:
                     arrays[name + "0"] = array
                 elif kind == 2:
-                    arrays[name] = array.astype(TYPES[random.choice(list(TYPES))])
+                    with np.errstate(all="ignore"):
+                        arrays[name] = array.astype(TYPES[random.choice(list(TYPES))])
                 elif kind == 3:
                     arrays[name] = np.concatenate([array, array])
                 elif kind == 4:

@@ -165,7 +165,7 @@ def attack_one(pair, impostor, row, random, seconds, count, sessions):
     while budget.take():
         client = None
         try:
-            with_client = random.randrange(5) == 0 and costly.take()
+            with_client = random.randrange(4 + 8 * (impostor.party == 0)) == 0 and costly.take()
             tally.add(row, "tried")
             if with_client and impostor.party == 1 and impostor.agreed and random.randrange(3) == 0:
                 before = impostor.repeated
@@ -176,8 +176,8 @@ def attack_one(pair, impostor, row, random, seconds, count, sessions):
                 state = random.choice(DURING)
                 peer, client, right, allowed = impostor.meet_with_client(state)
             else:
-                # The first state is the only one in which a party is not slowed down.
-                state = random.choice(BEFORE[:1] * 3 + BEFORE)
+                # A party takes its time after a bad peer, but not after a bad hello to party 0.
+                state = random.choice(BEFORE[:1] * (60 if impostor.party == 0 else 0) + BEFORE)
                 peer, right, allowed = impostor.meet(state)
         except (OSError, Closed):
             if pair.check(row):

@@ -1,6 +1,7 @@
 """Strangers on TLS: noise, half handshakes, wrong keys, right keys with wrong frames, floods."""
 
 import collections
+import resource
 import socket
 import ssl
 import threading
@@ -16,7 +17,8 @@ from assaults.wire import (Closed, Frames, client_hello, context, header, privat
 LANES = 3
 # Connections that are kept open without a word; a party must close them.
 MOST_HELD = 200
-FLOOD_HELD = 3000
+FLOOD_HELD = 2500
+DESCRIPTORS = 4096
 
 
 class Keyed:
@@ -159,6 +161,11 @@ def attack_frames(keyed, row, random):
 def flood(keyed, row, random, seconds, count):
     """As many connections as go, half of them silent, half with the beginning of a handshake."""
     budget, held = Budget(seconds, count), collections.deque()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= DESCRIPTORS:
+        # The parties keep the limit that they were started with.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, DESCRIPTORS), hard))
+    most = min(FLOOD_HELD, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
     while budget.take():
         try:
             channel = socket.create_connection(
@@ -170,10 +177,11 @@ def flood(keyed, row, random, seconds, count):
             pass
         keyed.pair.tally.add(row, "tried")
         keyed.pair.tally.add(row, "refused")
-        if len(held) > FLOOD_HELD:
+        if len(held) > most:
             held.popleft().close()
     for channel in held:
         channel.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def attack(deployment, random, seconds, count, short):

@@ -47,9 +47,13 @@ class Tally:
             setattr(row, column, getattr(row, column) + count)
             if column not in Row.FAULTS or not count:
                 return
+        self.tell(row, f"{column}: {why}")
+
+    def tell(self, row, text):
+        with self.lock:
             self.reports += 1
             if self.reports <= self.MOST_REPORTS:
-                print(f"assault: {row.name}: {column}: {why}", file=sys.stderr, flush=True)
+                print(f"assault: {row.name}: {text}", file=sys.stderr, flush=True)
 
     @property
     def tried(self):
@@ -65,7 +69,7 @@ class Tally:
                  "masks twice", "seconds", ""]
         columns = ("tried", "refused", "passed") + Row.FAULTS
         lines = [[row.name] + [f"{getattr(row, c):,}" for c in columns]
-                 + [f"{row.seconds:.0f}", row.note] for row in self.rows]
+                 + [f"{row.seconds:.0f}" if row.seconds else "", row.note] for row in self.rows]
         lines.append(["all"] + [f"{sum(getattr(row, c) for row in self.rows):,}" for c in columns]
                      + [f"{sum(row.seconds for row in self.rows):.0f}", ""])
         widths = [max(len(line[i]) for line in [heads] + lines) for i in range(len(heads))]

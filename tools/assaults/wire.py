@@ -154,8 +154,13 @@ class Client:
         while None in ready:
             open_ones = [c for c, found in zip(self.connections, ready) if found is None]
             channels = [c.channel for c in open_ones]
-            pending = [c for c in channels if isinstance(c, ssl.SSLSocket) and c.pending()]
-            found = pending or select.select(channels, [], [], max(0, end - time.monotonic()))[0]
+            found = [c for c in channels if isinstance(c, ssl.SSLSocket) and c.pending()]
+            if not found:
+                watch = select.poll()
+                for channel in channels:
+                    watch.register(channel, select.POLLIN)
+                events = dict(watch.poll(max(0, 1000 * (end - time.monotonic()))))
+                found = [c for c in channels if c.fileno() in events]
             if not found or time.monotonic() > end:
                 raise Closed("no session in time")
             for connection in open_ones:
