@@ -15,15 +15,19 @@ let libraries: [Target] = [
   .target(name: "CRingKernels", cSettings: [.unsafeFlags(["-O3"])]),
   .target(name: "CFloatKernels", cSettings: [.unsafeFlags(["-O3"])]),
   .target(name: "CWipingHeap"),
+  .target(name: "CProcess"),
   .target(name: "Bytes"),
   .target(name: "Rings", dependencies: ["CRingKernels"]),
   .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
   .target(name: "Trust", dependencies: ["Bytes", "Randomness", "COpenSSL"]),
-  .target(name: "Checkpoints", dependencies: ["Bytes", "CFloatKernels", "CZlib"]),
+  .target(name: "HDF5Reading", dependencies: ["Bytes"]),
+  .target(
+    name: "Checkpoints", dependencies: ["Bytes", "CFloatKernels", "CZlib", "HDF5Reading"]),
   .target(name: "Models", dependencies: ["Bytes", "CFloatKernels", "Checkpoints", "COpenBLAS"]),
   .target(name: "Approximation", dependencies: ["Bytes", "Models", "COpenBLAS"]),
   .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
-  .target(name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd"]),
+  .target(
+    name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd", "HDF5Reading"]),
   .target(
     name: "Sharing",
     dependencies: [
@@ -48,12 +52,13 @@ let libraries: [Target] = [
       "Bytes", "Rings", "Randomness", "Models", "Approximation", "Program", "Sharing",
       "Correlations", "OnlineRuntime",
     ]),
-  .target(name: "Arguments", dependencies: ["Bytes"]),
+  .target(name: "Arguments", dependencies: ["Bytes", "CProcess"]),
 ]
 
 let toolModules: [Target.Dependency] = [
-  "Bytes", "Rings", "Randomness", "Trust", "Checkpoints", "Models", "Approximation", "Program",
-  "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation", "Arguments",
+  "Bytes", "Rings", "Randomness", "Trust", "HDF5Reading", "Checkpoints", "Models",
+  "Approximation", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime",
+  "Validation", "Arguments",
 ]
 
 let tools = [
@@ -93,7 +98,7 @@ let strictSettings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-let cTargets = ["CRingKernels", "CFloatKernels", "CWipingHeap"]
+let cTargets = ["CRingKernels", "CFloatKernels", "CWipingHeap", "CProcess"]
 for target in package.targets
 where target.type != .system && !cTargets.contains(target.name) {
   target.swiftSettings = strictSettings

@@ -120,6 +120,8 @@ def parsed(path, message):
                     or not all(re.fullmatch("[0-9a-f]{64}", digest) for digest in
                                (entry["digest"], entry["sha256"], sealed["sha256"]))):
                 raise ValueError(f"{name}: is not described as it must be")
+        if "dealer.bundle" in manifest["files"] and len(manifest["files"]) != 1:  # M12
+            raise ValueError("names dealer.bundle beside other files")
         if manifest["kind"] == "session" and not (
                 len(manifest["files"]) == 1 and list(manifest["files"])[0].endswith(".corr")):
             raise ValueError("does not name one .corr file")

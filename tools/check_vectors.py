@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from check_session import HEADER, Session, check_algebra, check_dealer_seed, check_file
-from read_bundle import Bundle, DealerBundle, FormatError, Pair, derived_seed
+from read_bundle import Bundle, DealerBundle, FormatError, Pair, check_salt, derived_seed
 from read_container import Container, ContainerError
 
 ERRORS = (FormatError, ContainerError, OSError, KeyError, ValueError, TypeError)
@@ -30,8 +30,18 @@ def read_batch(path):
         raise FormatError(f"{path}: batch: is not the identifier of this seed")
 
 
+class ClientBundle:
+    """client.bundle by itself."""
+
+    def __init__(self, path):
+        self.path, self.container = str(path), Container(path, kind="client")
+        if set(self.container) != {"tokens", "positions", "salt"}:
+            raise FormatError(f"{path}: does not hold two tables and a salt, only")
+        check_salt(self)
+
+
 def read_client(path):
-    container = Container(path, kind="client")
+    container = ClientBundle(path).container
     tables = [container.dataset(name) for name in ("tokens", "positions")]
     if (any(table.element_type != "i32" or len(table.shape) != 2 for table in tables)
             or tables[0].shape[1] != tables[1].shape[1]):

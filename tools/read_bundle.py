@@ -58,6 +58,13 @@ def canonical_member(text, key):
     raise KeyError(key)
 
 
+def check_salt(bundle):
+    """B12, for a file that has the dataset."""
+    salt = bundle.container.dataset("salt")
+    if (salt.element_type, salt.shape) != ("u8", (32,)):
+        raise FormatError(f"{bundle.path}: salt: expected 32 u8")
+
+
 class Bundle:
     """One party's bundle: header, program, and this party's share of every weight."""
 
@@ -150,8 +157,9 @@ class DealerBundle:
             raise self.error("programDigest", "is not the digest of the program")
         multiplied = {node["weight"] for node in self.program["operations"]
                       if node["name"] in ("linear", "scale")}
-        if set(self.container) != {f"weights/{i}" for i in multiplied}:
-            raise self.error("", "does not hold the weights that are multiplied, only")
+        if set(self.container) != {f"weights/{i}" for i in multiplied} | {"salt"}:
+            raise self.error("", "does not hold the weights that are multiplied and a salt, only")
+        check_salt(self)
         for index in multiplied:
             weight, found = self.program["weights"][index], self.container.dataset(f"weights/{index}")
             if (found.element_type not in self.WORDS

@@ -66,6 +66,7 @@ class Container:
             self._regions = []
             self._collect(self._file, "")
             self._check_regions()
+            self._check_expansion()
             self._check_digest()
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
             self._file.close()
@@ -233,7 +234,7 @@ class Container:
             raise self._error(name, "chunks are not whole rows of the dataset")
         count = -(-handle.shape[0] // rows) if dataset.byte_count > 0 else 0
         size = handle.dtype.itemsize * int(np.prod(handle.chunks, dtype=object))
-        if count > 4096 or size > 2**28 or handle.id.get_num_chunks() != count:
+        if count > 1024 or size > 2**22 or handle.id.get_num_chunks() != count:
             raise self._error(name, f"{count} chunks of {size} bytes are not allowed or not there")
         stored = 0
         for index in range(count):
@@ -252,6 +253,12 @@ class Container:
         for (_, end, first), (start, _, second) in zip(regions, regions[1:]):
             if start < end:
                 raise self._error(second, f"its bytes overlap those of {first}")
+
+    def _check_expansion(self):
+        """C24: no more than 48 MiB beyond the length of the file."""
+        expanded = sum(d.byte_count for d in self._datasets.values() if d.storage == "zstd")
+        if expanded > os.path.getsize(self.path) + (48 << 20):
+            raise self._error("", f"its zstd datasets hold {expanded} bytes")
 
     def _check_frames(self, dataset):
         """C18: no memory is taken for elements before."""

@@ -99,6 +99,10 @@ def cases():
                files={"party0.bundle": CONTENT.replace(b"b", b"c").hex()})
     yield case("M3-longer", conversion(), "file", files={"party0.bundle": CONTENT.hex() + "00"})
     yield case("M3-shorter", conversion(), "file", files={"party0.bundle": CONTENT.hex()[:-2]})
+    dealer = {"dealer.bundle": entry()}
+    yield case("M12-dealer", conversion(files=dealer), files={"dealer.bundle": CONTENT.hex()})
+    yield case("M12-dealer-beside-others", conversion(files=dealer | {"party0.bundle": entry()}),
+               "manifest")
     age = "party0.bundle.age"
     yield case("M11-sealed", sealed(), files={age: SEALED.hex()})
     yield case("M11-sealed-altered", sealed(), "file",

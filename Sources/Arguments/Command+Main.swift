@@ -7,6 +7,12 @@ extension Command {
   /// Runs the command line of this process and exits: 0, 1 for a failure, 2 for a check that was
   /// not passed, 64 for wrong usage.
   public func main() -> Never {
+    do throws(InputError) {
+      try Interruption.discloseNoMemory()
+      try Interruption.removeUnfinishedFiles(tool: name, console: .standard)
+    } catch {
+      exit(report(error.description, hint: "", status: 1, .standard))
+    }
     // A reader that leaves a pipe must not kill a conversion half way; see Console.checkOutput.
     _ = signal(SIGPIPE, SIG_IGN)
     exit(execute(Array(CommandLine.arguments.dropFirst()), console: .standard))

@@ -25,6 +25,9 @@ public enum ValueKind: Equatable, Sendable {
   /// One of the listed words.
   case choice([String])
 
+  /// The longest duration, a century: milliseconds of it fit all integers that take them.
+  private static let longestSeconds = 876_000.0 * 3600
+
   /// Any integer that is not negative.
   public static let count = ValueKind.integer(0...Int.max)
 
@@ -70,8 +73,12 @@ public enum ValueKind: Equatable, Sendable {
     case .integerRange:
       return read(ValueKind.range(text).map { .range($0) }, expected: "a range such as 0..<4")
     case .duration:
+      guard let seconds = Quantity.duration(text) else {
+        return read(nil, expected: "a time such as 10ms or 2s")
+      }
       return read(
-        Quantity.duration(text).map { .number($0) }, expected: "a time such as 10ms or 2s")
+        seconds <= ValueKind.longestSeconds ? .number(seconds) : nil,
+        expected: "at most \(Int(ValueKind.longestSeconds / 3600)) hours")
     case .bandwidth:
       return read(
         Quantity.bandwidth(text).map { .number($0) }, expected: "a rate such as 1Gbps")

@@ -35,7 +35,7 @@ public struct AtomicFile {
     if failure == nil, unsafe rename(temporary, path) != 0 {
       failure = InputError(path, systemCause("cannot rename"))
     }
-    if failure != nil { unsafe unlink(temporary) }
+    if failure == nil { PartialFile.finish(temporary) } else { PartialFile.discard(temporary) }
     let closed = close(descriptor) == 0 ? nil : InputError(path, systemCause("cannot close"))
     if let error = failure ?? closed { throw error }
     try FilePaths.synchronizeFolder(FilePaths.folder(of: path))
@@ -47,7 +47,7 @@ public struct AtomicFile {
     if FilePaths.isFolder(path) { throw InputError(path, "is a folder") }
     let (temporary, descriptor) = try PartialFile.create(
       for: path, flags: O_WRONLY, mode: 0o600)
-    unsafe unlink(temporary)
+    PartialFile.discard(temporary)
     close(descriptor)
   }
 

@@ -19,9 +19,13 @@ public enum DiskSpace {
     return Int(system.f_bavail) * Int(system.f_frsize)
   }
 
-  /// Throws when `byteCount` bytes of `what` do not fit the disk of `folder`.
-  public static func check(byteCount: Int, of what: String, at folder: String) throws(InputError) {
+  /// Throws when `count` times `byteCount` bytes of `what` do not fit the disk of `folder`.
+  public static func check(
+    byteCount: Int, times count: Int = 1, of what: String, at folder: String
+  ) throws(InputError) {
     let available = try available(at: folder)
+    let (product, overflows) = byteCount.multipliedReportingOverflow(by: count)
+    let byteCount = overflows ? Int.max : product
     if byteCount <= available { return }
     throw InputError(
       folder,

@@ -64,6 +64,37 @@ public enum FilePaths {
     return times[0] > times[1]
   }
 
+  /// Opens a regular file that holds secrets for reading.
+  ///
+  /// - Throws: `InputError` also for a symbolic link: whoever made it could have another file read
+  ///   in the place of this one.
+  public static func openSecret(_ path: String) throws(InputError) -> Int32 {
+    // Without O_NONBLOCK opening a pipe would wait for its other end.
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
+    guard descriptor >= 0 else {
+      guard errno == ELOOP else { throw InputError(path, system: errno) }
+      throw linkError(path)
+    }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      throw InputError(path, "is not a regular file")
+    }
+    return descriptor
+  }
+
+  /// The error for a symbolic link in the place of a file with secrets.
+  public static func linkError(_ path: String) -> InputError {
+    InputError(
+      path, "is a symbolic link, and files with secrets are not opened through one",
+      hint: "give the path of the file itself")
+  }
+
+  /// `path` as an argument that no program takes for an option.
+  public static func argument(_ path: String) -> String {
+    path.hasPrefix("-") ? "./\(path)" : path
+  }
+
   /// Makes renames inside `folder` durable.
   /// - Throws: `InputError` where the folder cannot be opened or synchronized.
   public static func synchronizeFolder(_ folder: String) throws(InputError) {

@@ -39,18 +39,41 @@ extension JSON {
     return result
   }
 
-  private func append(to result: inout String, indent: Int?, depth: Int) {
+  /// Whether `bytes` are the canonical text of this value; takes no memory for the text.
+  public func isCanonical(_ bytes: [UInt8]) -> Bool {
+    var comparison = TextComparison(bytes: bytes)
+    append(to: &comparison, indent: nil, depth: 0)
+    return comparison.isEqual && comparison.position == bytes.count
+  }
+
+  /// Compares text that is written to it with bytes.
+  private struct TextComparison: TextOutputStream {
+    let bytes: [UInt8]
+    var position = 0
+    var isEqual = true
+
+    mutating func write(_ text: String) {
+      guard isEqual else { return }
+      let count = text.utf8.count
+      isEqual =
+        count <= bytes.count - position
+        && bytes[position..<position + count].elementsEqual(text.utf8)
+      position += count
+    }
+  }
+
+  private func append(to result: inout some TextOutputStream, indent: Int?, depth: Int) {
     func newLine(_ depth: Int) {
-      if let indent { result += "\n" + String(repeating: " ", count: indent * depth) }
+      if let indent { result.write("\n" + String(repeating: " ", count: indent * depth)) }
     }
     switch self {
-    case .null: result += "null"
-    case .bool(let value): result += value ? "true" : "false"
-    case .integer(let value): result += String(value)
+    case .null: result.write("null")
+    case .bool(let value): result.write(value ? "true" : "false")
+    case .integer(let value): result.write(String(value))
     case .number(let value):
       // JSON has no infinities: whoever writes one has a fault that must not look like data.
       precondition(value.isFinite, "a JSON number must be finite")
-      result += value.description
+      result.write(value.description)
     case .string(let value): JSON.append(string: value, to: &result)
     case .array(let elements):
       // A list of plain values stays on one line even when indented.
@@ -59,51 +82,51 @@ extension JSON {
         if case .array = element { return false }
         return true
       }
-      result += "["
+      result.write("[")
       for (index, element) in elements.enumerated() {
-        if index > 0 { result += indent != nil && flat ? ", " : "," }
+        if index > 0 { result.write(indent != nil && flat ? ", " : ",") }
         if !flat { newLine(depth + 1) }
         element.append(to: &result, indent: indent, depth: depth + 1)
       }
       if !flat { newLine(depth) }
-      result += "]"
+      result.write("]")
     case .object(let members):
-      result += "{"
+      result.write("{")
       let keys = members.keys.sorted {
         Array($0.unicodeScalars).lexicographicallyPrecedes($1.unicodeScalars)
       }
       for (index, key) in keys.enumerated() {
-        if index > 0 { result += "," }
+        if index > 0 { result.write(",") }
         newLine(depth + 1)
         JSON.append(string: key, to: &result)
-        result += indent == nil ? ":" : ": "
+        result.write(indent == nil ? ":" : ": ")
         members[key]?.append(to: &result, indent: indent, depth: depth + 1)
       }
       if !keys.isEmpty { newLine(depth) }
-      result += "}"
+      result.write("}")
     }
   }
 
-  private static func append(string: String, to result: inout String) {
+  private static func append(string: String, to result: inout some TextOutputStream) {
     let digits = Array("0123456789abcdef")
-    result += "\""
+    result.write("\"")
     for scalar in string.unicodeScalars {
       switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
+      case "\"": result.write("\\\"")
+      case "\\": result.write("\\\\")
+      case "\n": result.write("\\n")
+      case "\r": result.write("\\r")
+      case "\t": result.write("\\t")
       default:
         if scalar.value < 0x20 || scalar.value == 0x7f {
-          result +=
+          result.write(
             "\\u00" + String(digits[Int(scalar.value >> 4)])
-            + String(digits[Int(scalar.value & 15)])
+              + String(digits[Int(scalar.value & 15)]))
         } else {
-          result.unicodeScalars.append(scalar)
+          result.write(String(scalar))
         }
       }
     }
-    result += "\""
+    result.write("\"")
   }
 }

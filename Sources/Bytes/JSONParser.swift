@@ -20,13 +20,15 @@ extension JSON {
   ///
   /// Numbers without fraction and exponent that fit `Int` become `.integer`, all others `.number`.
   /// - Throws: `InputError` with the byte offset for anything RFC 8259 does not allow, for a
-  ///   duplicate key, for nesting beyond `maximumDepth`, and for more than `valueLimit` values.
+  ///   duplicate key, for nesting beyond `maximumDepth`, for more than `valueLimit` values, and for
+  ///   values that would take more than `memoryLimit` bytes.
   public static func parse(
     _ bytes: [UInt8], source: String, offset: Int = 0, valueLimit: Int = .max,
-    dialect: Dialect = .strict
+    memoryLimit: Int = .max, dialect: Dialect = .strict
   ) throws(InputError) -> JSON {
     var parser = JSONParser(
-      bytes: bytes, source: source, base: offset, valueLimit: valueLimit, dialect: dialect)
+      bytes: bytes, source: source, base: offset, valueLimit: valueLimit,
+      memoryLimit: memoryLimit, dialect: dialect)
     parser.skipByteOrderMark()
     parser.skipWhiteSpace()
     let value = try parser.value(depth: 0)
@@ -59,16 +61,29 @@ private struct JSONParser {
   let source: String
   let base: Int
   let valueLimit: Int
+  let memoryLimit: Int
   let dialect: JSON.Dialect
   var position = 0
   private var valueCount = 0
+  private var memoryByteCount = 0
   /// Where the keys of the outermost object stand.
   var offsets: [String: Int] = [:]
 
+  /// An upper bound of what containers take, as the standard library grows them.
+  private enum Memory {
+    static let object = 160
+    static let member = 144
+    static let array = 64
+    static let element = 48
+    static let longString = 48
+  }
+
   init(
-    bytes: [UInt8], source: String, base: Int, valueLimit: Int, dialect: JSON.Dialect = .strict
+    bytes: [UInt8], source: String, base: Int, valueLimit: Int, memoryLimit: Int = .max,
+    dialect: JSON.Dialect = .strict
   ) {
     self.valueLimit = valueLimit
+    self.memoryLimit = memoryLimit
     self.dialect = dialect
     self.bytes = bytes
     self.source = source
@@ -80,6 +95,14 @@ private struct JSONParser {
   }
 
   var next: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+  /// Counts memory that a value takes.
+  mutating func take(_ byteCount: Int) throws(InputError) {
+    memoryByteCount += byteCount
+    guard memoryByteCount <= memoryLimit else {
+      throw failure("the JSON values take more than \(memoryLimit) bytes")
+    }
+  }
 
   mutating func skipWhiteSpace() {
     while let byte = next, byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09 {
@@ -135,6 +158,7 @@ private struct JSONParser {
 
   mutating func members(depth: Int) throws(InputError) -> [String: JSON] {
     position += 1
+    try take(Memory.object)
     var members: [String: JSON] = [:]
     skipWhiteSpace()
     if next == UInt8(ascii: "}") {
@@ -147,7 +171,11 @@ private struct JSONParser {
       guard next == UInt8(ascii: "\"") else { throw failure("expected a key in quotes") }
       let key = try string()
       guard members[key] == nil else { throw failure("duplicate key \"\(key)\"", at: start) }
-      if depth == 0 { offsets[key] = base + start }
+      try take(Memory.member)
+      if depth == 0 {
+        try take(Memory.member)
+        offsets[key] = base + start
+      }
       skipWhiteSpace()
       guard next == UInt8(ascii: ":") else { throw failure("expected ':' after a key") }
       position += 1
@@ -166,6 +194,7 @@ private struct JSONParser {
 
   mutating func array(depth: Int) throws(InputError) -> JSON {
     position += 1
+    try take(Memory.array)
     var elements: [JSON] = []
     skipWhiteSpace()
     if next == UInt8(ascii: "]") {
@@ -174,6 +203,7 @@ private struct JSONParser {
     }
     while true {
       skipWhiteSpace()
+      try take(Memory.element)
       elements.append(try value(depth: depth + 1))
       skipWhiteSpace()
       switch next {
@@ -230,6 +260,8 @@ private struct JSONParser {
         guard let text = String(validating: content, as: UTF8.self) else {
           throw failure("string is not valid UTF-8", at: start)
         }
+        // Short strings lie in the value itself.
+        if content.count > 15 { try take(Memory.longString + content.count) }
         return text
       case UInt8(ascii: "\\"): try escape(into: &content)
       case 0..<0x20: throw failure("control character in a string", at: position - 1)

@@ -15,13 +15,20 @@ public final class MappedFile: Sendable {
   /// Maps the whole of the regular file at `path`.
   /// - Throws: `InputError` where it cannot be opened, is not a regular file, or cannot be mapped,
   ///   and where a download left something else in its place.
-  public init(path: String) throws(InputError) {
+  public convenience init(path: String) throws(InputError) {
     // Without blocking, so that a pipe given by mistake is an error and not a hang.
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       throw InputError(path, "cannot open", system: errno)
     }
     defer { close(descriptor) }
+    try self.init(descriptor: descriptor, path: path)
+    let head = try bytes(in: 0..<min(byteCount, StandIn.headByteCount))
+    if let standIn = StandIn(head: head) { throw standIn.error(path) }
+  }
+
+  /// Maps the whole of the open regular file `descriptor`, which errors call `path`.
+  package init(descriptor: Int32, path: String) throws(InputError) {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {
       throw InputError(path, "cannot read its size", system: errno)
@@ -40,8 +47,6 @@ public final class MappedFile: Sendable {
       throw InputError(path, "cannot map into memory", system: errno)
     }
     self.address = UInt(bitPattern: mapping)
-    let head = try bytes(in: 0..<min(byteCount, StandIn.headByteCount))
-    if let standIn = StandIn(head: head) { throw standIn.error(path) }
   }
 
   deinit {

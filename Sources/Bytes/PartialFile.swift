@@ -7,7 +7,13 @@ import Glibc
 /// There is one such name for each file: what a process that was killed left there is found, and
 /// made way with, when the file is written the next time.
 public enum PartialFile {
-  /// Creates the partial file of `path`, empty and locked until its last descriptor is closed.
+  private static let inUse = "is being written by another process"
+
+  /// Whether `error` is that of `create` for a file that another process is writing.
+  public static func isInUse(_ error: InputError) -> Bool { error.cause == inUse }
+
+  /// Creates the partial file of `path`, empty and locked until its last descriptor is closed; an
+  /// interruption removes it until `finish`.
   ///
   /// - Parameters:
   ///   - flags: Access mode of the descriptor, `O_WRONLY` or `O_RDWR`.
@@ -22,20 +28,36 @@ public enum PartialFile {
     }
     let partial = "\(FilePaths.folder(of: path))/.\(name).partial"
     while true {
-      let descriptor = unsafe open(
-        partial, flags | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
+      var descriptor: Int32 = -1
+      var code: Int32 = 0
+      UnfinishedFiles.adding(partial) {
+        descriptor = unsafe open(
+          partial, flags | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
+        code = errno
+        return descriptor >= 0
+      }
       if descriptor >= 0 {
         // Whoever looks for abandoned files may have been quicker than this lock.
         if flock(descriptor, LOCK_EX | LOCK_NB) == 0, isAt(partial, descriptor) {
           return (partial, descriptor)
         }
+        UnfinishedFiles.remove(partial)
         close(descriptor)
-      } else if errno == EEXIST {
+      } else if code == EEXIST {
         try removeAbandoned(partial, of: path)
       } else {
-        throw InputError(path, "cannot be created: \(SystemError.message(errno))")
+        throw InputError(path, "cannot be created: \(SystemError.message(code))")
       }
     }
+  }
+
+  /// The partial file has its final name.
+  public static func finish(_ partial: String) { UnfinishedFiles.remove(partial) }
+
+  /// Removes the partial file, which is not wanted any more.
+  public static func discard(_ partial: String) {
+    unsafe unlink(partial)
+    UnfinishedFiles.remove(partial)
   }
 
   /// Removes `partial` unless a process is writing it.
@@ -50,7 +72,7 @@ public enum PartialFile {
     defer { close(descriptor) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       throw InputError(
-        path, "is being written by another process", hint: "wait until it has finished")
+        path, inUse, hint: "wait until it has finished")
     }
     guard isAt(partial, descriptor) else { return }
     guard unsafe unlink(partial) == 0 || errno == ENOENT else {

@@ -1,5 +1,5 @@
-// What Swift cannot import: macros and versioned structs of libhdf5, the Zstandard filter, and calls that
-// only Linux has.
+// What Swift cannot import: macros of libhdf5, which writes files here and never reads any, and calls
+// that only Linux has.
 #pragma once
 #include <fcntl.h>
 #include <hdf5.h>
@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #define LODGE_HDF5_ZSTD_FILTER 32015
 
@@ -119,10 +118,6 @@ static inline hid_t lodge_hdf5_create_file(const char *path, hid_t creation, hid
   return H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
 }
 
-static inline hid_t lodge_hdf5_open_file(const char *path, hid_t access) {
-  return H5Fopen(path, H5F_ACC_RDONLY, access);
-}
-
 static inline hid_t lodge_hdf5_create_dataset(
     hid_t file, const char *name, hid_t type, hid_t space, hid_t creation) {
   return H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
@@ -144,19 +139,6 @@ static inline hid_t lodge_hdf5_open_attribute(hid_t object, const char *name) {
 static inline herr_t lodge_hdf5_write_chunk(
     hid_t dataset, const hsize_t *offset, size_t byte_count, const void *bytes) {
   return H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, offset, byte_count, bytes);
-}
-
-/// Address and stored size of chunk `index`; `has_address` is 0 for a chunk that is not there.
-static inline herr_t lodge_hdf5_chunk_info(
-    hid_t dataset, hid_t space, hsize_t index, hsize_t *offset, unsigned *filter_mask,
-    uint64_t *address, uint64_t *byte_count, int *has_address) {
-  haddr_t place = HADDR_UNDEF;
-  hsize_t size = 0;
-  if (H5Dget_chunk_info(dataset, space, index, offset, filter_mask, &place, &size) < 0) return -1;
-  *address = place;
-  *byte_count = size;
-  *has_address = place != HADDR_UNDEF;
-  return 0;
 }
 
 /// Byte offset of a contiguous dataset in the file; 0 where nothing is allocated.
@@ -203,39 +185,6 @@ static inline void lodge_begin_writeback(int descriptor, int64_t offset, int64_t
   syscall(SYS_sync_file_range, descriptor, offset, byte_count, begin_writing);
 }
 
-/// Where an object header lies and how many attributes it has.
-static inline herr_t lodge_hdf5_object_info(
-    hid_t object, uint64_t *address, uint64_t *attribute_count) {
-  H5O_info_t info;
-  if (H5Oget_info2(object, &info, H5O_INFO_BASIC | H5O_INFO_NUM_ATTRS) < 0) return -1;
-  *address = info.addr;
-  *attribute_count = info.num_attrs;
-  return 0;
-}
-
-typedef int (*lodge_hdf5_link_visitor)(void *context, const char *name, int is_hard);
-
-struct lodge_hdf5_link_visit {
-  lodge_hdf5_link_visitor visit;
-  void *context;
-};
-
-static inline herr_t lodge_hdf5_visit_link(
-    hid_t group, const char *name, const H5L_info_t *info, void *data) {
-  (void)group;
-  struct lodge_hdf5_link_visit *call = (struct lodge_hdf5_link_visit *)data;
-  return call->visit(call->context, name, info->type == H5L_TYPE_HARD);
-}
-
-/// Calls `visit` for every link of a group, in no order, until it returns something other than 0.
-/// In an order libhdf5 1.10 first makes a table, and frees what it never set when a file is damaged.
-static inline herr_t lodge_hdf5_visit_links(
-    hid_t group, lodge_hdf5_link_visitor visit, void *context) {
-  struct lodge_hdf5_link_visit call = {visit, context};
-  hsize_t index = 0;
-  return H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, &index, lodge_hdf5_visit_link, &call);
-}
-
 static inline herr_t lodge_hdf5_find_innermost(unsigned n, const H5E_error2_t *error, void *data) {
   (void)n;
   if (error->desc != NULL) strncpy((char *)data, error->desc, 511);
@@ -249,35 +198,13 @@ static inline void lodge_hdf5_take_error(char *text) {
   H5Eclear2(H5E_DEFAULT);
 }
 
-/// Registered filter 32015: each chunk is one Zstandard frame that states its content size.
+/// Registered filter 32015: its number must be known to give it to a dataset. Chunks are compressed, and
+/// read, by us: nothing may go through it.
 static inline size_t lodge_hdf5_zstd_filter(
     unsigned flags, size_t count, const unsigned *parameters, size_t byte_count,
     size_t *capacity, void **buffer) {
-  size_t limit = 0, produced = 0;
-  if (flags & H5Z_FLAG_REVERSE) {
-    unsigned long long size = ZSTD_getFrameContentSize(*buffer, byte_count);
-    if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > *capacity * 65536ULL)
-      return 0;
-    limit = (size_t)size;
-  } else {
-    limit = ZSTD_compressBound(byte_count);
-  }
-  void *result = malloc(limit > 0 ? limit : 1);
-  if (result == NULL) return 0;
-  if (flags & H5Z_FLAG_REVERSE) {
-    produced = ZSTD_decompress(result, limit, *buffer, byte_count);
-  } else {
-    int level = count > 0 ? (int)parameters[0] : ZSTD_CLEVEL_DEFAULT;
-    produced = ZSTD_compress(result, limit, *buffer, byte_count, level);
-  }
-  if (ZSTD_isError(produced)) {
-    free(result);
-    return 0;
-  }
-  free(*buffer);
-  *buffer = result;
-  *capacity = limit;
-  return produced;
+  (void)flags, (void)count, (void)parameters, (void)byte_count, (void)capacity, (void)buffer;
+  return 0;
 }
 
 /// No printing of errors by libhdf5 itself on this thread.

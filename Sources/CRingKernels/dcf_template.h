@@ -33,8 +33,14 @@ INLINE block load_block(const void *from) {
 INLINE block low_word(uint64_t x) { return (block){x, 0}; }
 INLINE block all(uint64_t x) { return (block){x, x}; }
 INLINE block without_bit(block x) { return x & (block){~(uint64_t)1, ~(uint64_t)0}; }
+// x, of which the compiler knows nothing any more: what it knows to be a bit or a mask it may test
+// and jump on.
+INLINE uint64_t hidden(uint64_t x) {
+  __asm__("" : "+r"(x));
+  return x;
+}
 // All ones where `bit` is 1, zero where it is 0.
-INLINE uint64_t mask_of(uint64_t bit) { return -bit; }
+INLINE uint64_t mask_of(uint64_t bit) { return hidden(-bit); }
 
 INLINE uint64_t negated_if(uint64_t mask, uint64_t x) { return (x ^ mask) - mask; }
 

@@ -1,6 +1,7 @@
 // Which file of a folder is the checkpoint, decided by content.
 
 import Bytes
+import HDF5Reading
 
 /// Looks at the beginning of every file of a folder and takes the preferred one.
 struct CheckpointFolder {

@@ -1,6 +1,7 @@
 // The formats that are read, and how a file's own bytes tell which one it is.
 
 public import Bytes
+import HDF5Reading
 
 /// Formats in the order of preference where a folder holds several.
 public enum CheckpointFormat: String, CaseIterable, Sendable {

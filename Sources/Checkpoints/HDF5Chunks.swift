@@ -2,29 +2,21 @@
 
 import Bytes
 import CZlib
+import HDF5Reading
 
 /// The chunks of one dataset, and the filters that every one went through, in writing order.
 struct HDF5Chunks: Sendable {
   /// Registered numbers of filters.
-  enum Filter: Int32, Sendable {
+  enum Filter: UInt16, Sendable {
     case gzip = 1
     case shuffle = 2
     case fletcher32 = 3
   }
 
-  struct Chunk: Sendable {
-    /// Index of its first element along each axis.
-    var start: [Int]
-    /// Its bytes in the file.
-    var stored: Range<Int>
-    /// Bit i is set where filter i was skipped.
-    var filterMask: UInt32
-  }
-
   /// Lengths of a chunk along each axis; the last one may reach beyond the dataset.
   var shape: [Int]
   var filters: [Filter]
-  var chunks: [Chunk]
+  var chunks: [HDF5StoredChunk]
 
   /// Elements `elements` of the dataset, counted row-major, out of the chunks that hold some of
   /// their rows (elements with the same index along the first axis).
@@ -53,7 +45,7 @@ struct HDF5Chunks: Sendable {
   }
 
   private func decoded(
-    _ chunk: Chunk, from file: MappedFile, elementByteCount: Int, name: String
+    _ chunk: HDF5StoredChunk, from file: MappedFile, elementByteCount: Int, name: String
   ) throws(InputError) -> [UInt8] {
     func failure(_ cause: String) -> InputError {
       InputError(file.path, place: name, offset: chunk.stored.lowerBound, cause)
@@ -132,8 +124,8 @@ struct HDF5Chunks: Sendable {
 
   /// Copies `rows` of a chunk, as far as they lie in the dataset, run by run along the last axis.
   private func copy(
-    _ bytes: [UInt8], of chunk: Chunk, rows: Range<Int>, into result: inout [UInt8], firstRow: Int,
-    datasetShape: [Int], elementByteCount: Int
+    _ bytes: [UInt8], of chunk: HDF5StoredChunk, rows: Range<Int>, into result: inout [UInt8],
+    firstRow: Int, datasetShape: [Int], elementByteCount: Int
   ) {
     // Where the copied part begins in the chunk, and how long it is along each axis.
     var first = [Int](repeating: 0, count: shape.count)

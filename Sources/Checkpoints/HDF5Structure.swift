@@ -1,6 +1,7 @@
 // Walks an untrusted HDF5 file; a reader of ours, because libhdf5 crashes on damaged structures.
 
 import Bytes
+import HDF5Reading
 
 /// Collects the numeric datasets of one file in the classic layout.
 struct HDF5Structure {
@@ -10,19 +11,24 @@ struct HDF5Structure {
   let file: MappedFile
   private(set) var datasets: [HDF5Dataset] = []
   private var visited: Set<UInt64> = []
-  private var budget = HDF5Budget()
+  private var budget: HDF5Budget
 
   /// - Throws: `InputError` with the byte or the object that breaks a rule.
   init(_ file: MappedFile) throws(InputError) {
     self.file = file
-    let root = try HDF5Superblock(file).rootAddress
+    budget = HDF5Budget(file)
+    let root = try HDF5Superblock(classic: file).rootAddress
     visited.insert(root.value)
-    try visit(try HDF5ObjectHeader(file, at: root, budget: &budget), prefix: "", depth: 0)
+    try visit(try header(at: root), prefix: "", depth: 0)
     datasets.sort { $0.name < $1.name }
     for (first, second) in zip(datasets, datasets.dropFirst()) where first.name == second.name {
       throw InputError(
         file.path, place: first.name, offset: second.address, "a second dataset has this name")
     }
+  }
+
+  private mutating func header(at address: HDF5Address) throws(InputError) -> HDF5ObjectHeader {
+    try HDF5ObjectHeader(file, at: address, generation: .classic, budget: &budget)
   }
 
   private mutating func visit(_ group: HDF5ObjectHeader, prefix: String, depth: Int)
@@ -46,8 +52,8 @@ struct HDF5Structure {
         throw InputError(
           file.path, offset: group.address, "more than \(HDF5Structure.maximumObjectCount) objects")
       }
-      let header = try HDF5ObjectHeader(file, at: link.address, budget: &budget)
-      if header.has(.symbolTable) || header.has(.linkInfo) {
+      let header = try header(at: link.address)
+      if header.isGroup {
         try visit(header, prefix: name + "/", depth: depth + 1)
       } else if header.has(.layout) {
         let dataset = try HDF5Dataset(

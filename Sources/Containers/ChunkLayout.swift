@@ -15,7 +15,7 @@ struct ChunkLayout: Equatable, Sendable {
     let rowByteCount = shape.dropFirst().reduce(elementByteCount) { $0 * max($1, 1) }
     let preferred = max(
       1, ContainerFormat.preferredChunkByteCount / rowByteCount,
-      (shape[0] + ContainerFormat.preferredChunkCount - 1) / ContainerFormat.preferredChunkCount)
+      (shape[0] + ContainerFormat.maximumChunkCount - 1) / ContainerFormat.maximumChunkCount)
     self.init(
       shape: shape, elementByteCount: elementByteCount,
       rowsPerChunk: max(1, min(shape[0], preferred)))

@@ -1,7 +1,6 @@
 // The order of checks when a container is opened.
 
 import Bytes
-import CHDF5
 import Randomness
 
 /// What an untrusted file holds, once its structure and its root digest have passed.
@@ -14,50 +13,37 @@ struct ContainerContent: Sendable {
 
   init(_ file: OpenFile) throws(InputError) {
     let path = file.path
-    let fileByteCount = try file.byteCount()
-    try Superblock.check(file, byteCount: fileByteCount)
-    let (kind, headerText, digest, found) = try HDF5.locked(source: path) { () throws(InputError) in
-      var input = try HDF5Input(file, byteCount: fileByteCount)
-      let root = input.file.id
-      try input.requireRootAttributes()
-      guard try input.text(of: root, "format", atMost: 16) == ContainerFormat.name else {
-        throw InputError(path, place: "format", "is not \"\(ContainerFormat.name)\"")
-      }
-      let version = try input.integer(of: root, "version")
-      guard version == ContainerFormat.version else {
-        throw InputError(
-          path, place: "version", "\(version) is not supported, 1 is",
-          hint: "use the release of Lodge that wrote this file")
-      }
-      let kind = try input.text(
-        of: root, "kind", atMost: ContainerFormat.maximumKindByteCount)
-      let headerText = try input.text(
-        of: root, "header", atMost: ContainerFormat.maximumHeaderByteCount)
-      let digest = try input.digest(of: root, "digest", place: "digest")
-      try input.visit(group: root, prefix: "")
-      return (kind, headerText, digest, input.datasets)
+    let structure = try ContainerStructure(file.mapped())
+    let fileByteCount = structure.file.byteCount
+    kind = structure.kind
+    digest = structure.digest
+    datasets = structure.datasets.sorted { $0.description.precedes($1.description) }
+    for (first, second) in zip(datasets, datasets.dropFirst())
+    where first.description.name == second.description.name {
+      throw InputError(path, place: first.description.name, "two datasets have this name")
     }
-    guard ContainerFormat.isKind(kind) else {
-      throw InputError(path, place: "kind", "is not a lower-case word")
-    }
-    self.kind = kind
-    self.digest = digest
-    datasets = found.sorted { $0.description.precedes($1.description) }
-    header = try ContainerContent.header(headerText, source: path)
-    let text = ContainerFormat.digestText(
-      kind: kind, headerText: headerText,
+    header = try ContainerContent.header(
+      structure.headerText, fileByteCount: fileByteCount, source: path)
+    let found = ContainerFormat.digest(
+      kind: kind, headerText: structure.headerText,
       datasets: datasets.map { ($0.description, sha256: $0.sha256) })
-    guard SHA256.digest(Array(text.utf8)) == digest else {
+    guard found == digest else {
       throw InputError(path, place: "digest", "does not match the header and the datasets")
     }
     try ContainerContent.requireDisjoint(datasets, source: path)
+    try ContainerContent.requireExpansion(
+      datasets, fileByteCount: fileByteCount, source: path)
     for dataset in datasets { try dataset.requireFrames(in: file) }
   }
 
-  private static func header(_ text: String, source: String) throws(InputError) -> JSON {
+  private static func header(_ text: [UInt8], fileByteCount: Int, source: String)
+    throws(InputError) -> JSON
+  {
     do throws(InputError) {
-      let header = try JSON.parse(text, source: source)
-      guard header.text == text else {
+      let header = try JSON.parse(
+        text, source: source,
+        memoryLimit: ContainerFormat.headerMemory(fileByteCount: fileByteCount))
+      guard header.isCanonical(text) else {
         throw InputError(source, place: "header", "is not canonical JSON")
       }
       return header
@@ -66,6 +52,20 @@ struct ContainerContent: Sendable {
       var error = error
       if error.place != "header" { error.place = "header, \(error.place)" }
       throw error
+    }
+  }
+
+  /// What is compressed may expand to little more than the file has, all of it together.
+  private static func requireExpansion(
+    _ datasets: [StoredDataset], fileByteCount: Int, source: String
+  ) throws(InputError) {
+    let byteCount = datasets.reduce(0) {
+      $0 + ($1.description.storage == .zstd ? $1.description.byteCount : 0)
+    }
+    let limit = ContainerFormat.expandedByteCount(fileByteCount: fileByteCount)
+    guard byteCount <= limit else {
+      throw InputError(
+        source, "its zstd datasets hold \(byteCount) bytes, at most \(limit) are allowed")
     }
   }
 

@@ -1,6 +1,7 @@
 // The constants and limits of formats/container.md, and the text that the digest is taken over.
 
 import Bytes
+import Randomness
 
 /// Numbers and names that writer and reader share; the numbering of rules is that of the format.
 enum ContainerFormat {
@@ -16,12 +17,13 @@ enum ContainerFormat {
   static let maximumGroupDepth = 8
   static let maximumDatasetCount = 65_536
   static let maximumDatasetByteCount = 1 << 50
-  static let maximumChunkCount = 4096
-  static let maximumChunkByteCount = 1 << 28
+  static let maximumChunkCount = 1024
+  static let maximumChunkByteCount = 1 << 22
+  /// The registered number of Zstandard.
+  static let zstdFilter: UInt16 = 32015
 
-  /// Chunks are about this long and there are at most `preferredChunkCount` of them.
+  /// Chunks that are written are about this long.
   static let preferredChunkByteCount = 1 << 20
-  static let preferredChunkCount = 1024
   static let zstdLevel = 3
   /// Where raw regions start: a cache line, so that mapped words are aligned.
   static let alignment = 64
@@ -35,18 +37,30 @@ enum ContainerFormat {
       }
   }
 
-  /// The text whose SHA-256 is the `digest` of a container; `datasets` in any order.
-  static func digestText(
-    kind: String, headerText: String, datasets: [(DatasetDescription, sha256: [UInt8])]
-  ) -> String {
-    var text = "format \(name)\nversion \(version)\nkind \(kind)\n"
-    text += "header \(headerText.utf8.count)\n\(headerText)\n"
-    text += "datasets \(datasets.count)\n"
+  /// How much the elements of all zstd datasets of a file may be together.
+  static func expandedByteCount(fileByteCount: Int) -> Int {
+    fileByteCount + (48 << 20)
+  }
+
+  /// Memory that the values of a header may take; a value of two bytes may take a hundred.
+  static func headerMemory(fileByteCount: Int) -> Int { fileByteCount / 4 + (40 << 20) }
+
+  /// The SHA-256 of the digest text of a container; `datasets` in any order.
+  static func digest(
+    kind: String, headerText: [UInt8], datasets: [(DatasetDescription, sha256: [UInt8])]
+  ) -> [UInt8] {
+    var digest = SHA256Hasher()
+    digest.update(
+      Array("format \(name)\nversion \(version)\nkind \(kind)\nheader \(headerText.count)\n".utf8))
+    digest.update(headerText)
+    digest.update(Array("\ndatasets \(datasets.count)\n".utf8))
     for (description, sha256) in datasets.sorted(by: { $0.0.precedes($1.0) }) {
       let shape = description.shape.map(String.init).joined(separator: "x")
-      text += "\(description.name) \(description.elementType.rawValue) \(shape)"
-      text += " \(sha256.hexadecimal)\n"
+      digest.update(
+        Array(
+          "\(description.name) \(description.elementType.rawValue) \(shape) \(sha256.hexadecimal)\n"
+            .utf8))
     }
-    return text
+    return digest.finalize()
   }
 }

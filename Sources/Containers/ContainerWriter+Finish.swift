@@ -16,11 +16,12 @@ extension ContainerWriter {
         "only \(fill.byteCount) of \(description.byteCount) bytes were written")
     }
     let digests = try rawDigests(known: filled.map(\.digest))
-    let text = ContainerFormat.digestText(
-      kind: kind, headerText: headerText,
+    let digest = ContainerFormat.digest(
+      kind: kind, headerText: Array(headerText.utf8),
       datasets: zip(datasets, digests).map { ($0, sha256: $1) })
-    let digest = SHA256.digest(Array(text.utf8))
     try output.close(names: datasets.map(\.name), digests: digests, rootDigest: digest)
+    // What readers refuse must not get its name.
+    _ = try ContainerContent(temporary.file)
     try temporary.publish()
     return digest
   }
@@ -78,10 +79,10 @@ extension ContainerWriter {
 }
 
 extension OpenFile {
-  /// SHA-256 of `range`, read in blocks of 1 MiB.
+  /// SHA-256 of `range`, read in small blocks: each thread has one.
   func sha256(of range: Range<Int>) throws(InputError) -> [UInt8] {
     var digest = SHA256Hasher()
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
     defer { unsafe buffer.deallocate() }
     var offset = range.lowerBound
     while offset < range.upperBound {

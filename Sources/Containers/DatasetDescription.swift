@@ -55,7 +55,7 @@ extension DatasetDescription {
       let layout = ChunkLayout(shape: shape, elementByteCount: elementType.byteCount)
       guard layout.chunkByteCount <= ContainerFormat.maximumChunkByteCount else {
         throw InputError(
-          source, place: name, "chunks of \(layout.chunkByteCount) bytes are beyond 2^28",
+          source, place: name, "chunks of \(layout.chunkByteCount) bytes are beyond 2^22",
           hint: "store it raw, or make its first axis longer")
       }
     }

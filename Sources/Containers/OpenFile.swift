@@ -9,29 +9,25 @@ final class OpenFile: Sendable {
   let descriptor: Int32
   /// The name used in errors.
   let path: String
-  /// The name under which libhdf5 opens the file once more.
-  let reopenPath: String
+  /// The name under which libhdf5 opens the file once more, whatever has become of its own.
+  var reopenPath: String { "/proc/self/fd/\(descriptor)" }
   /// Whether no folder holds the file.
   let isNameless: Bool
 
   /// Opens `path` for reading; throws where it is absent or not a regular file.
   init(reading path: String) throws(InputError) {
-    // Without O_NONBLOCK opening a pipe would wait for its other end.
-    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    descriptor = try FilePaths.openSecret(path)
     self.path = path
-    reopenPath = path
     isNameless = false
-    guard descriptor >= 0 else { throw InputError(path, system: errno) }
     guard try status().st_mode & S_IFMT == S_IFREG else {
       throw InputError(path, "is not a regular file")
     }
   }
 
-  /// Owns the open `descriptor` of the file at `path`; errors name `finalPath`.
-  init(descriptor: Int32, path: String, for finalPath: String) {
+  /// Owns the open `descriptor`; errors name `finalPath`.
+  init(descriptor: Int32, for finalPath: String) {
     self.descriptor = descriptor
     self.path = finalPath
-    reopenPath = path
     isNameless = false
   }
 
@@ -39,7 +35,6 @@ final class OpenFile: Sendable {
   init(_ file: AnonymousFile) throws(InputError) {
     descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
     path = file.name
-    reopenPath = "/proc/self/fd/\(descriptor)"
     isNameless = true
     guard descriptor >= 0 else { throw InputError(path, system: errno) }
   }
@@ -55,6 +50,26 @@ final class OpenFile: Sendable {
   }
 
   func byteCount() throws(InputError) -> Int { Int(try status().st_size) }
+
+  /// All bytes, mapped read-only.
+  func mapped() throws(InputError) -> MappedFile {
+    try MappedFile(descriptor: descriptor, path: path)
+  }
+
+  /// A copy of the bytes in `range`, which lies in the file.
+  func bytes(in range: Range<Int>) throws(InputError) -> [UInt8] {
+    var failure: InputError?
+    let result = unsafe [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
+      do throws(InputError) {
+        try unsafe read(into: UnsafeMutableRawBufferPointer(buffer), at: range.lowerBound)
+        count = range.count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return result
+  }
 
   /// Fills `buffer` from `offset`; a file that ends earlier is an error.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(InputError) {

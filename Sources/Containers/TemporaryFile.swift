@@ -15,7 +15,7 @@ final class TemporaryFile: Sendable {
   init(for finalPath: String) throws(InputError) {
     let partial = try PartialFile.create(for: finalPath, flags: O_RDWR, mode: 0o600)
     self.finalPath = finalPath
-    file = OpenFile(descriptor: partial.descriptor, path: partial.path, for: finalPath)
+    file = OpenFile(descriptor: partial.descriptor, for: finalPath)
     path = partial.path
   }
 
@@ -26,19 +26,20 @@ final class TemporaryFile: Sendable {
   }
 
   deinit {
-    if let path, !isPublished.load(ordering: .acquiring) { unsafe unlink(path) }
+    if let path, !isPublished.load(ordering: .acquiring) { PartialFile.discard(path) }
   }
 
   /// Makes the content durable, gives the file its name, and makes the name durable.
   func publish() throws(InputError) {
     guard let path else { return }
     guard fsync(file.descriptor) == 0 else {
-      throw InputError(finalPath, SystemError.message(errno))
+      throw InputError(finalPath, system: errno)
     }
     guard unsafe rename(path, finalPath) == 0 else {
       throw InputError(finalPath, "cannot be put in place: \(SystemError.message(errno))")
     }
     isPublished.store(true, ordering: .releasing)
+    PartialFile.finish(path)
     try FilePaths.synchronizeFolder(FilePaths.folder(of: finalPath))
   }
 }

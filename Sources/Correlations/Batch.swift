@@ -63,20 +63,26 @@ public struct Batch: Sendable {
     let header = CorrelationHeader(
       batch: BatchSeeds(seed: seed).identifier, session: 0, party: 0, shape: shape,
       conversion: conversion)
-    // Two dealers may start one folder at once: the first link wins, and both use its seed.
-    let draft = "\(path).\(getpid())"
-    defer { unsafe unlink(draft) }
-    let writer = try ContainerWriter(
-      path: draft, kind: "batch", header: header.json,
-      datasets: [
-        DatasetDescription(name: "seed", elementType: .u8, shape: [Seed.byteCount], storage: .raw)
-      ])
-    try writer.write("seed", values: seed.bytes)
-    _ = try writer.finish()
-    guard unsafe link(draft, path) == 0 || errno == EEXIST else {
-      throw InputError(path, "cannot be made: \(SystemError.message(errno))")
+    // Two dealers may start one folder at once: one writes, and both use its seed.
+    for attempt in 1... {
+      do throws(InputError) {
+        let writer = try ContainerWriter(
+          path: path, kind: "batch", header: header.json,
+          datasets: [
+            DatasetDescription(
+              name: "seed", elementType: .u8, shape: [Seed.byteCount], storage: .raw)
+          ])
+        // Only who has the partial file gives it its name: what is not here now comes from here.
+        if FilePaths.exists(path) { return }
+        try writer.write("seed", values: seed.bytes)
+        _ = try writer.finish()
+        return
+      } catch {
+        if FilePaths.exists(path) { return }
+        guard PartialFile.isInUse(error), attempt < 200 else { throw error }
+        usleep(50_000)
+      }
     }
-    try FilePaths.synchronizeFolder(FilePaths.folder(of: path))
   }
 
   /// Where the file of `party` for `session` stands.

@@ -154,9 +154,11 @@ extension Lowering {
     let binades = Array(lowest...highest)
     let least = max(Int(pow(2, Double(sum.bits + lowest - 1))), 1)
     let scaleBits = highest
+    let dropped = max(0, sum.bits + lowest - 4)
     let function = PiecewiseLinear(
-      shift: 0, droppedBits: max(0, sum.bits + lowest - 4),
-      comparedBits: sum.bits + highest + 2 - max(0, sum.bits + lowest - 4),
+      shift: 0, droppedBits: dropped,
+      comparedBits: PiecewiseLinear.comparedBits(
+        reach: pow(2, Double(sum.bits + highest)), droppedBits: dropped),
       knots: [least] + binades.dropFirst().map { Int(pow(2, Double(sum.bits + $0))) },
       outputs: [
         PiecewiseLinear.Output(

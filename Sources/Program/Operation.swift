@@ -122,9 +122,8 @@ public struct DistanceRows: Equatable, Sendable {
 ///
 /// Output o is slope * y + intercept on each piece, y = x or its view shifted by `shift`. Pieces
 /// are separated by `knots`: piece k holds knots[k-1] <= x < knots[k]. Comparisons look at bits
-/// droppedBits ..< droppedBits + comparedBits of x - knot, so |x - knot| must stay below
-/// 2^(droppedBits + comparedBits - 1). An x that is less than 2^droppedBits below a knot may count
-/// as at or above it.
+/// droppedBits ..< droppedBits + comparedBits of x - knot, which must lie within `comparedRange`. An
+/// x that is less than 2^droppedBits below a knot may count as at or above it.
 public struct PiecewiseLinear: Equatable, Sendable {
   public var shift: Int
   public var droppedBits: Int
@@ -157,6 +156,30 @@ public struct PiecewiseLinear: Equatable, Sendable {
     self.knots = knots
     self.outputs = outputs
     self.comparison = comparison
+  }
+
+  /// What x - knot may be, -2^top ... 2^top - 2^droppedBits with top = droppedBits + comparedBits - 1.
+  ///
+  /// Above it a carry out of the dropped bits may turn the sign, and beyond it the window wraps.
+  public var comparedRange: ClosedRange<Int> {
+    let lowest = Int.min >> (64 - droppedBits - comparedBits)
+    return lowest ... -(lowest + 1 << droppedBits)
+  }
+
+  /// Whether some argument is within `comparedRange` of every knot; knots must ascend.
+  var servesAllKnots: Bool {
+    guard let first = knots.first, let last = knots.last else { return true }
+    let range = comparedRange
+    return UInt(bitPattern: last &- first)
+      <= UInt(bitPattern: range.upperBound &- range.lowerBound)
+  }
+
+  /// The fewest compared bits with which |x - knot| up to `reach` lies within `comparedRange`, or 64
+  /// where it leaves the ring.
+  static func comparedBits(reach: Double, droppedBits: Int) -> Int {
+    guard reach < 0x1p62, droppedBits < 61 else { return 64 }
+    let end = Int(reach.rounded(.up)) + 1 << droppedBits
+    return (2...63 - droppedBits).first { end <= 1 << (droppedBits + $0 - 1) } ?? 64
   }
 
   /// Levels of the comparison: all compared bits but the sign.

@@ -170,10 +170,12 @@ package struct ProgramBuilder {
     let reach = value.bound + knots.reduce(0) { max($0, abs($1)) }
     let scale = pow(2, Double(value.bits))
     let dropped = max(0, value.bits + Int(log2(resolution).rounded(.down)))
-    let top = Int(log2(reach * scale).rounded(.up))
-    guard top < 63 else { throw InputError("lowering", place: label, "\(reach) leaves the ring") }
+    let compared = PiecewiseLinear.comparedBits(reach: reach * scale, droppedBits: dropped)
+    guard dropped + compared <= 63 else {
+      throw InputError("lowering", place: label, "\(reach) leaves the ring")
+    }
     let function = PiecewiseLinear(
-      shift: shift, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
+      shift: shift, droppedBits: dropped, comparedBits: compared,
       knots: knots.map { Int(($0 * scale).rounded()) },
       outputs: outputs.map { output in
         let outputBits = argumentBits + output.extraBits
@@ -239,14 +241,17 @@ package struct ProgramBuilder {
     }
     let spacing = (borders[1] - borders[0]) / unit
     let dropped = max(0, Int(log2(spacing / 16).rounded(.down)))
-    let top = Int(log2((range.upperBound - offset) / unit).rounded(.up))
-    guard top < 63 else { throw InputError("lowering", place: label, "\(range) leaves the ring") }
+    let reach = max(range.upperBound - offset, range.upperBound - range.lowerBound) / unit
+    let compared = PiecewiseLinear.comparedBits(reach: reach, droppedBits: dropped)
+    guard dropped + compared <= 63 else {
+      throw InputError("lowering", place: label, "\(range) leaves the ring")
+    }
     let opened = try open(value)
     let id = try emit(
       .piecewiseLinear(
         opened.id,
         PiecewiseLinear(
-          shift: shift, droppedBits: dropped, comparedBits: max(top + 1 - dropped, 2),
+          shift: shift, droppedBits: dropped, comparedBits: compared,
           knots: fit.knots.map { Int((($0 - offset) / unit).rounded()) }, outputs: [output])),
       bits: [resultBits])[0]
     return FixedValue(id: id, bits: resultBits, bound: largest * 1.01)

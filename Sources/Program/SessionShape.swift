@@ -172,8 +172,8 @@ public struct SessionStep: Hashable, Sendable {
 extension SessionShape {
   /// The shape that a user asks for, checked against the program.
   ///
-  /// - Throws: `InputError` when an encoder is asked for new tokens, or the model has too few
-  ///   positions.
+  /// - Throws: `InputError` when an encoder is asked for new tokens, the model has too few
+  ///   positions, or the session's sizes leave `SecureProgram.checkSizes`.
   public static func requested(program: SecureProgram, prompt: Int, new: Int?) throws(InputError)
     -> SessionShape
   {
@@ -190,6 +190,7 @@ extension SessionShape {
       throw InputError(
         "--prompt", "\(shape.rowCapacity) positions, the model has \(program.maximumPositions)")
     }
+    try program.checkSizes(of: shape, source: "--prompt")
     return shape
   }
 }

@@ -118,6 +118,7 @@ extension SecureProgram {
         !function.knots.isEmpty
           && zip(function.knots, function.knots.dropFirst()).allSatisfy { $0 < $1 },
         "knots must ascend")
+      try need(function.servesAllKnots, "knots are further apart than the compared bits reach")
       try need(!function.outputs.isEmpty, "no output")
       for output in function.outputs {
         try need(
@@ -291,5 +292,9 @@ extension SecureProgram {
     guard case .input? = nodes.first?.operation, case .output? = nodes.last?.operation,
       outputCount == 1
     else { throw InputError(source, "a program starts with its input and ends with one output") }
+    // Longer sessions are checked where they are asked for.
+    try checkSizes(
+      of: SessionShape(kind: kind, promptCapacity: 1, newCapacity: kind == .decoder ? 1 : 0),
+      source: source)
   }
 }

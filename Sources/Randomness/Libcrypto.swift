@@ -26,12 +26,15 @@ enum Libcrypto {
     guard let algorithm = unsafe EVP_MAC_fetch(nil, "HMAC", nil),
       let context = unsafe EVP_MAC_CTX_new(algorithm)
     else { preconditionFailure("libcrypto has no HMAC") }
+    // The parameter keeps both pointers: a string passed as its key would be gone after the call.
+    let key = Array(OSSL_MAC_PARAM_DIGEST.utf8CString)
     var name = Array("SHA256".utf8CString)
-    unsafe name.withUnsafeMutableBufferPointer { name in
-      let digest = unsafe OSSL_PARAM_construct_utf8_string(
-        OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0)
-      let parameters = unsafe [digest, OSSL_PARAM_construct_end()]
-      require(unsafe EVP_MAC_CTX_set_params(context, parameters))
+    unsafe key.withUnsafeBufferPointer { key in
+      unsafe name.withUnsafeMutableBufferPointer { name in
+        let digest = unsafe OSSL_PARAM_construct_utf8_string(key.baseAddress, name.baseAddress, 0)
+        let parameters = unsafe [digest, OSSL_PARAM_construct_end()]
+        require(unsafe EVP_MAC_CTX_set_params(context, parameters))
+      }
     }
     return unsafe context
   }()

@@ -24,7 +24,8 @@ public struct ClientBundle: Sendable {
       ].map {
         DatasetDescription(
           name: $0.rawValue, elementType: .i32, shape: [$1, width], storage: .raw)
-      })
+      } + [Salt.dataset])
+    try Salt.write(to: writer)
     var written: [EmbeddingTables.Table: Int] = [:]
     try EmbeddingTables.forEachPart(of: file, memory) { (table, part, _) throws(InputError) in
       let first = written[table, default: 0]
@@ -42,6 +43,8 @@ public struct ClientBundle: Sendable {
     var header = try JSONReader(reader.header, source: path)
     conversion = try Conversion(&header)
     try header.finish()
+    try reader.requireExactly(["tokens", "positions", Salt.name])
+    try Salt.check(reader)
     let shape = try reader.description(of: "tokens").shape
     guard shape.count == 2, shape[1] > 0,
       try reader.description(of: "positions").shape.last == shape[1]

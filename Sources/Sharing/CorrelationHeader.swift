@@ -81,5 +81,6 @@ extension CorrelationHeader {
         "\(shape.rowCapacity) positions are more than the "
           + "model's \(program.maximumPositions)")
     }
+    try program.checkSizes(of: shape, source: path, place: "promptCapacity")
   }
 }

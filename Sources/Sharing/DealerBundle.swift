@@ -12,10 +12,12 @@ public struct DealerBundle: Sendable {
   public let program: SecureProgram
   private let reader: ContainerReader
 
+  static let fileName = "dealer.bundle"
+
   /// Opens the dealer's bundle in `folder`, which `lodge-model share` wrote.
   public static func open(in folder: String) throws(InputError) -> DealerBundle {
     try FileKind.expecting(.shares, at: folder) { () throws(InputError) in
-      try DealerBundle(path: "\(folder)/dealer.bundle")
+      try DealerBundle(path: "\(folder)/\(fileName)")
     }
   }
 
@@ -30,7 +32,9 @@ public struct DealerBundle: Sendable {
     guard program.digest == conversion.programDigest else {
       throw InputError(path, place: "programDigest", "is not the digest of the program")
     }
-    try reader.requireExactly(program.multipliedWeights.map { "weights/\($0)" })
+    try reader.requireExactly(
+      program.multipliedWeights.map { "weights/\($0)" } + [Salt.name])
+    try Salt.check(reader)
     self.reader = reader
   }
 

@@ -63,11 +63,12 @@ public struct FileAccess: Sendable {
     guard trust != nil else { return nil }
     var name = FilePaths.lastComponent(of: path)
     if name.hasSuffix(AgeTool.suffix) { name.removeLast(AgeTool.suffix.count) }
-    let manifestPath = "\(FilePaths.folder(of: path))/\(Manifest.name)"
+    let manifestName = Manifest.name(naming: name)
+    let manifestPath = "\(FilePaths.folder(of: path))/\(manifestName)"
     guard FilePaths.exists(manifestPath) else {
       throw InputError(
-        path, "has no \(Manifest.name) beside it, which --trust needs",
-        hint: "copy \(Manifest.name) and \(Manifest.name).sig along with the bundle")
+        path, "has no \(manifestName) beside it, which --trust needs",
+        hint: "copy \(manifestName) and \(manifestName).sig along with the bundle")
     }
     let manifest = try Manifest(path: manifestPath, trust: trust)
     guard let entry = manifest.files[name] else {

@@ -65,6 +65,14 @@ public struct Manifest: Equatable, Sendable {
 
   /// Its name in the folder of a conversion.
   public static let name = "manifest.json"
+  /// The name of the dealer's own, which names the dealer's bundle alone and stays with it: the
+  /// bundle's length tells how many bits each weight takes.
+  public static let dealerName = "dealer.json"
+
+  /// The name of the manifest that names the bundle `name`.
+  static func name(naming name: String) -> String {
+    name == DealerBundle.fileName ? dealerName : Manifest.name
+  }
 
   private var members: [String: JSON] {
     conversion.members.merging([
@@ -91,6 +99,10 @@ public struct Manifest: Equatable, Sendable {
     conversion = try Conversion(&reader)
     deployment = try reader.string("deployment")
     files = try FileEntry.list(&reader)
+    guard files[DealerBundle.fileName] == nil || files.count == 1 else {
+      throw reader.failure(
+        "files", "\(DealerBundle.fileName) stands beside other files: its length tells of weights")
+    }
     leakage = []
     for (index, element) in try reader.array("leakage").enumerated() {
       var entry = try JSONReader(

@@ -19,7 +19,8 @@ public struct ShareReport {
   }
 
   private var byteCounts: [(name: String, byteCount: Int)] {
-    result.manifest.files.map { ($0.key, $0.value.file.byteCount) }.sorted { $0.0 < $1.0 }
+    (Array(result.manifest.files) + Array(result.dealerManifest.files))
+      .map { ($0.key, $0.value.file.byteCount) }.sorted { $0.0 < $1.0 }
   }
 
   private var bundleByteCount: Int {
@@ -54,13 +55,16 @@ public struct ShareReport {
 
   private var deliveryText: String {
     let signed =
-      delivery.key.map { "\(Manifest.name) is signed by \($0.publicKey)." }
-      ?? "\(Manifest.name) is not signed (--sign KEY)."
+      delivery.key.map {
+        "\(Manifest.name) and \(Manifest.dealerName) are signed by \($0.publicKey)."
+      }
+      ?? "\(Manifest.name) and \(Manifest.dealerName) are not signed (--sign KEY)."
     let sealed =
       delivery.recipients.isEmpty
       ? "The parties' bundles are not sealed (--recipient0 KEY --recipient1 KEY)."
       : "The parties' bundles are sealed: each can be opened with its recipient's key alone."
-    return "\(signed) \(sealed)"
+    return
+      "\(signed) \(sealed) \(DealerBundle.fileName) and \(Manifest.dealerName) stay with the dealer."
   }
 
   public var json: JSON {

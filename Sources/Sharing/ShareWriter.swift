@@ -8,13 +8,16 @@ public import Program
 import Randomness
 import Trust
 
-/// Writes party0.bundle, party1.bundle, dealer.bundle and manifest.json into a folder.
+/// Writes the bundles of both parties, the dealer and maybe the client into a folder, and their
+/// manifests.
 public enum ShareWriter {
   /// What was written.
   public struct Result: Sendable {
     public var conversion: Conversion
     public var program: SecureProgram
     public var manifest: Manifest
+    /// The manifest of the dealer's bundle, which stays with it.
+    public var dealerManifest: Manifest
     /// Ring elements of all shared weights.
     public var weightElementCount: Int
   }
@@ -42,17 +45,18 @@ public enum ShareWriter {
         identifier: Array(Seed.random().bytes.prefix(16)), programDigest: program.digest))
     try Folder.make(folder)
     do throws(InputError) {
+      let (manifest, dealerManifest) = try UnfinishedFiles.whileWriting(
+        plan.paths(in: folder)
+      ) { () throws(InputError) in
+        try write(plan, file, into: folder, memory, delivery, progress: progress)
+      }
       return Result(
-        conversion: plan.conversion, program: program,
-        manifest: try write(plan, file, into: folder, memory, delivery, progress: progress),
+        conversion: plan.conversion, program: program, manifest: manifest,
+        dealerManifest: dealerManifest,
         weightElementCount: program.weights.reduce(0) { $0 + $1.elementCount })
     } catch {
       // A conversion without its manifest must not look like one.
-      for name in SharePlan.fileNames {
-        for suffix in ["", AgeTool.suffix, SignedFile.suffix] {
-          try? FileManager.default.removeItem(atPath: "\(folder)/\(name)\(suffix)")
-        }
-      }
+      for path in plan.paths(in: folder) { try? FileManager.default.removeItem(atPath: path) }
       if isNew { unsafe rmdir(folder) }
       throw error
     }
@@ -61,7 +65,7 @@ public enum ShareWriter {
   private static func write(
     _ plan: SharePlan, _ file: ModelFile, into folder: String, _ memory: MemoryBudget,
     _ delivery: Delivery, progress: (Int) -> Void
-  ) throws(InputError) -> Manifest {
+  ) throws(InputError) -> (Manifest, dealer: Manifest) {
     let encoder = WeightEncoder(source: "model", weights: file)
     let program = plan.program
     let seeds = [Seed.random(), Seed.random()]
@@ -70,10 +74,12 @@ public enum ShareWriter {
     }
     let party0 = try plan.partyWriter(files[0], party: 0)
     let party1 = try plan.partyWriter(files[1], party: 1)
+    let dealerPath = "\(folder)/\(DealerBundle.fileName)"
     let dealer = try plan.dealerWriter(
-      "\(folder)/dealer.bundle", elementTypes: DealerBundle.elementTypes(program, encoder, memory))
+      dealerPath, elementTypes: DealerBundle.elementTypes(program, encoder, memory))
     try party0.write("weightSeed", values: seeds[0].bytes)
     try party1.write("weightSeed", values: seeds[1].bytes)
+    try Salt.write(to: dealer)
     for (id, weight) in program.weights.enumerated() {
       let holder = plan.holders[id]
       let name = "weights/\(id)"
@@ -94,9 +100,10 @@ public enum ShareWriter {
     var manifest = Manifest(
       conversion: plan.conversion, deployment: "two-server", files: [:],
       leakage: LeakageEntry.report(program))
-    manifest.files = try entries(
+    var dealerManifest = manifest
+    (manifest.files, dealerManifest.files) = try entries(
       of: files, digests: [party0.finish(), party1.finish()],
-      dealer: ("\(folder)/dealer.bundle", dealer.finish()))
+      dealer: (dealerPath, dealer.finish()))
     if program.clientInput == .embedding {
       let path = "\(folder)/client.bundle"
       let digest = try ClientBundle.write(
@@ -104,28 +111,39 @@ public enum ShareWriter {
       manifest.files["client.bundle"] = FileEntry(
         digest: digest, file: try FileDigest(path: path))
     }
+    try dealerManifest.write(to: "\(folder)/\(Manifest.dealerName)", key: delivery.key)
     try manifest.write(to: "\(folder)/\(Manifest.name)", key: delivery.key)
-    return manifest
+    return (manifest, dealerManifest)
   }
 
   /// Publishes the parties' files; all files are read at the same time.
   private static func entries(
     of files: [OutgoingFile], digests: [[UInt8]], dealer: (path: String, digest: [UInt8])
-  ) throws(InputError) -> [String: FileEntry] {
+  ) throws(InputError) -> (public: [String: FileEntry], dealer: [String: FileEntry]) {
     let found = try ConcurrentTasks.map(3) { (task) throws(InputError) -> FileEntry in
       if task < 2 { return try files[task].publish(digest: digests[task]) }
       return FileEntry(digest: dealer.digest, file: try FileDigest(path: dealer.path))
     }
-    return [files[0].name: found[0], files[1].name: found[1], "dealer.bundle": found[2]]
+    return (
+      [files[0].name: found[0], files[1].name: found[1]], [DealerBundle.fileName: found[2]]
+    )
   }
 }
 
 /// Who writes which share, and the writers of the files.
 private struct SharePlan {
-  /// Everything that sharing writes.
+  /// Everything that sharing writes, the manifest last.
   static let fileNames = [
-    "party0.bundle", "party1.bundle", "dealer.bundle", "client.bundle", Manifest.name,
+    "party0.bundle", "party1.bundle", DealerBundle.fileName, "client.bundle",
+    Manifest.dealerName, Manifest.name,
   ]
+
+  /// The same in `folder`, sealed and signed or not.
+  func paths(in folder: String) -> [String] {
+    Self.fileNames.flatMap { name in
+      ["", AgeTool.suffix, SignedFile.suffix].map { "\(folder)/\(name)\($0)" }
+    }
+  }
 
   let program: SecureProgram
   let conversion: Conversion
@@ -182,6 +200,7 @@ private struct SharePlan {
     try ContainerWriter(
       path: path, kind: "dealer",
       header: .object(conversion.members.merging(["program": program.json]) { first, _ in first }),
-      datasets: multiplied.sorted().map { dataset($0, elementTypes[$0] ?? .i64) })
+      datasets: multiplied.sorted().map { dataset($0, elementTypes[$0] ?? .i64) }
+        + [Salt.dataset])
   }
 }

@@ -41,11 +41,13 @@ public enum AgeTool {
   public static func unseal(_ path: String, identity: String, to output: Int32)
     throws(InputError)
   {
-    let input = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard input >= 0 else { throw InputError(path, system: errno) }
-    defer { close(input) }
+    // age opens the sealed file, of which it believes nothing, and is given the key, which is not
+    // looked for again under its name.
+    close(try FilePaths.openSecret(path))
+    let key = try FilePaths.openSecret(identity)
+    defer { close(key) }
     let complaint = try run(
-      ["--decrypt", "--identity", identity], input: input, output: output)
+      ["--decrypt", "--identity", "-", FilePaths.argument(path)], input: key, output: output)
     guard let complaint else { return }
     // Whoever reads the plaintext ran out of something: the file is as good as before.
     for code in [ENOSPC, EDQUOT, ENOMEM, EMFILE]

@@ -49,7 +49,7 @@ extension PrivateKey {
 
   /// Whether the file at `path` begins as a private key of OpenSSH does.
   public static func isKeyFile(_ path: String) throws(InputError) -> Bool {
-    let file = try MappedFile(path: path)
+    let file = try PrivateKey.open(path).file
     let start = "-----BEGIN "
     return try file.bytes(in: 0..<min(file.byteCount, start.utf8.count)) == Array(start.utf8)
   }
@@ -58,7 +58,7 @@ extension PrivateKey {
   ///
   /// - Throws: `InputError` where others than the owner may read it, or where it is not such a key.
   public init(path: String) throws(InputError) {
-    let file = try MappedFile(path: path)
+    let (file, mode) = try PrivateKey.open(path)
     var text = try file.allBytes(atMost: 1 << 16)
     defer { text.wipe() }
     guard var data = SSHArmor.decode(text, label: Self.label) else {
@@ -68,12 +68,22 @@ extension PrivateKey {
         hint: "make one with 'lodge-party keygen \(path)'")
     }
     defer { data.wipe() }
-    var status = stat()
-    guard unsafe stat(path, &status) == 0, status.st_mode & 0o077 == 0 else {
+    guard mode & 0o077 == 0 else {
       throw InputError(
         path, "is a private key that others may read", hint: "run 'chmod 600 \(path)'")
     }
     try self.init(data: data, source: path)
+  }
+
+  /// The file at `path`, which must not be a link, and its permissions.
+  private static func open(_ path: String) throws(InputError) -> (file: MappedFile, mode: mode_t) {
+    let descriptor = try FilePaths.openSecret(path)
+    defer { close(descriptor) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else {
+      throw InputError(path, "cannot be read: \(SystemError.message(errno))")
+    }
+    return (try MappedFile(descriptor: descriptor, path: path), status.st_mode)
   }
 
   private init(data: [UInt8], source: String) throws(InputError) {

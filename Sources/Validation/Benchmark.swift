@@ -25,13 +25,13 @@ public struct Benchmark {
   public private(set) var rows: [Row] = []
   private let name: String
 
-  /// Runs everything `repetitions` times in `folder`, which is left empty again.
+  /// Runs everything `repetitions` times in `folder`, in files that go with it.
   ///
   /// Calibrates on `texts`; the first of them gives the prompt.
   public init(
     checkpoint: String, output: ModelOutput? = nil, recipe: Recipe, texts: [[Int]], source: String,
     promptCount: Int,
-    newCount: Int, repetitions: Int, folder: String, report: (String) -> Void
+    newCount: Int, repetitions: Int, folder temporary: TemporaryFolder, report: (String) -> Void
   ) throws {
     name = FilePaths.lastComponent(of: checkpoint)
     let loaded = try ModelLoader.load(path: checkpoint, output: output)
@@ -39,8 +39,7 @@ public struct Benchmark {
       loaded.model, weights: loaded, recipe: recipe,
       calibration: .observe(FloatInterpreter(loaded), texts: texts, source: source),
       texts: ApproximatedModel.Texts(texts, source: source))
-    try Folder.make(folder)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let folder = temporary.path
     let model = "\(folder)/model.lodge"
     try ModelFile.write(
       to: model, model: loaded.model, recipe: approximated.recipe,

@@ -26,12 +26,14 @@ public struct DealingBenchmark {
   public private(set) var keyCount = 0
   public private(set) var productCount = 0
 
-  /// Deals `sessionCount` sessions `repetitions` times in `folder`, which is removed at the end.
+  /// Deals `sessionCount` sessions `repetitions` times in files below `folder`, which go with it.
   public init(
     bundle: DealerBundle, promptCount: Int, newCount: Int?, sessionCount: Int,
-    memory: MemoryBudget, repetitions: Int, folder: String, report: (String) -> Void
+    memory: MemoryBudget, repetitions: Int, folder temporary: TemporaryFolder,
+    report: (String) -> Void
   ) throws(InputError) {
     self.sessionCount = sessionCount
+    let folder = "\(temporary.path)/batch"
     let shape = try SessionShape.requested(
       program: bundle.program, prompt: promptCount, new: newCount)
     let cost = bundle.program.correlationCost(of: shape)
@@ -39,11 +41,12 @@ public struct DealingBenchmark {
     keyCount = cost.keyCount
     productCount = bundle.program.cost(of: .dealing(shape)).productCount
     try DiskSpace.check(
-      byteCount: sessionCount * bundle.program.sessionByteCount(shape),
+      byteCount: bundle.program.sessionByteCount(shape), times: sessionCount,
       of: "the files of \(sessionCount) sessions", at: folder)
     for repetition in 0..<repetitions {
       report("repetition \(repetition + 1) of \(repetitions)")
-      multiplying.append(Double(sessionCount * productCount) / DealingBenchmark.productRate())
+      multiplying.append(
+        Double(sessionCount) * Double(productCount) / DealingBenchmark.productRate())
       writing.append(
         try DealingBenchmark.secondsToWrite(
           byteCount: byteCount / 2, fileCount: 2 * sessionCount, folder: folder))

@@ -28,11 +28,9 @@ let dealCommand = Command(
   arguments.printConfiguration()
   let console = arguments.console
   let folder =
-    arguments.optionalString("out")
-    ?? "\(FileManager.default.temporaryDirectory.path)/lodge-bench-\(getpid())"
-  guard !FilePaths.exists(folder) else {
-    throw InputError(folder, "is there already", hint: "name a folder that can be removed")
-  }
+    if let path = arguments.optionalString("out") { try TemporaryFolder(path: path) } else {
+      try TemporaryFolder(prefix: "lodge-bench")
+    }
   let benchmark = try DealingBenchmark(
     bundle: DealerBundle.open(in: arguments.string("DIR")),
     promptCount: arguments.integer("prompt"), newCount: arguments.optionalInteger("new"),

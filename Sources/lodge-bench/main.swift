@@ -38,7 +38,7 @@ Command(
     recipe: Recipe.named(arguments.string("recipe")), texts: TokenFile.read(path), source: path,
     promptCount: arguments.integer("prompt"), newCount: arguments.integer("new"),
     repetitions: arguments.integer("repeat"),
-    folder: "\(FileManager.default.temporaryDirectory.path)/lodge-bench-\(getpid())"
+    folder: TemporaryFolder(prefix: "lodge-bench")
   ) { console.report($0) }
   console.print(arguments.flag("json") ? benchmark.json.indentedText : benchmark.text)
   if !arguments.flag("json") { console.print("\nmedians on \(Benchmark.machine)") }

@@ -59,7 +59,13 @@ func requestedSessions(_ arguments: ParsedArguments, _ folder: BatchFolder) thro
   -> [Int]
 {
   guard let count = arguments.optionalInteger("keep") else {
-    return Array(try arguments.range("sessions"))
+    let range = try arguments.range("sessions")
+    // As many as --keep takes, and no number that a session's header has no room for.
+    guard range.count <= 1 << 20, range.upperBound <= Int(UInt32.max) else {
+      throw InputError(
+        "--sessions", "at most 2^20 sessions at a time, with numbers below 2^32 - 1")
+    }
+    return Array(range)
   }
   guard let identifier = try folder.identifier() else { return Array(0..<count) }
   let stocks = try SessionStock.stocks(in: folder, ledgers: ledgers(arguments)) {

@@ -76,7 +76,7 @@ Command(
   let sessions = try requestedSessions(arguments, output)
   let missing = try output.missing(of: sessions, delivery: delivery)
   try DiskSpace.check(
-    byteCount: missing.count * bundle.program.sessionByteCount(shape),
+    byteCount: bundle.program.sessionByteCount(shape), times: missing.count,
     of: missing.count == 1 ? "the files of 1 session" : "the files of \(missing.count) sessions",
     at: output.path)
   let batch = try Batch(folder: output.path, conversion: bundle.conversion, shape: shape)

@@ -3,6 +3,7 @@
 import Bytes
 import Containers
 import Foundation
+import HDF5Reading
 import Testing
 
 @Suite struct HostileFileTests {
@@ -126,6 +127,28 @@ import Testing
       #expect(error?.cause == cause)
       #expect(error?.source == path)
     }
+  }
+
+  /// An object header that is continued inside itself could have the same bytes read for ever.
+  @Test func overlappingStructuresAreRefused() throws {
+    func integer(_ value: Int, _ byteCount: Int) -> [UInt8] {
+      (0..<byteCount).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+    }
+    func withChecksum(_ bytes: [UInt8]) -> [UInt8] {
+      bytes + integer(Int(unsafe HDF5Checksum.lookup3(bytes.span.bytes)), 4)
+    }
+    let continuation = Array("OCHK".utf8) + [UInt8](repeating: 0, count: 400)
+    let messages =
+      [16] + integer(16, 2) + [0] + integer(82, 8) + integer(continuation.count, 8)
+      + [0] + integer(continuation.count, 2) + [0] + continuation
+    let header = withChecksum(
+      Array("OHDR".utf8) + [2, 2] + integer(messages.count, 4) + messages)
+    let superblock = withChecksum(
+      [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a, 2, 8, 8, 0] + integer(0, 8)
+        + integer(-1, 8) + integer(48 + header.count, 8) + integer(48, 8))
+    let error = try open(Data(superblock + header))
+    #expect(error?.cause == "structures with checksums overlap each other")
+    #expect(error?.offset == 82)
   }
 
   @Test func wrongQuestionsAreErrors() throws {

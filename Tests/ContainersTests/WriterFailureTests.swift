@@ -81,7 +81,7 @@ import Testing
         ),
         (
           [.init(name: "a", elementType: .u64, shape: [2, 1 << 26], storage: .zstd)],
-          "chunks of 536870912 bytes are beyond 2^28"
+          "chunks of 536870912 bytes are beyond 2^22"
         ),
         (
           [
@@ -117,6 +117,27 @@ import Testing
     defer { unsafe umount2(disk.url.path, Int32(MNT_DETACH)) }
     try body(disk)
     #expect(disk.contents.filter { $0.hasSuffix(".partial") } == [])
+  }
+
+  /// A small file that would take much memory to read never gets its name.
+  @Test func whatReadersRefuseIsNotWritten() throws {
+    let path = folder.path("large")
+    let zeros = failure { () throws(InputError) in
+      let writer = try ContainerWriter(
+        path: path, kind: "model", header: [:],
+        datasets: [.init(name: "a", elementType: .u64, shape: [8 << 20], storage: .zstd)])
+      try writer.write("a", values: [UInt64](repeating: 0, count: 8 << 20))
+      _ = try writer.finish()
+    }
+    #expect(zeros?.cause.hasPrefix("its zstd datasets hold 67108864 bytes, at most 503") == true)
+    let objects = failure { () throws(InputError) in
+      let writer = try ContainerWriter(
+        path: path, kind: "model", header: .array(Array(repeating: ["": 0], count: 1 << 18)),
+        datasets: [])
+      _ = try writer.finish()
+    }
+    #expect(objects?.cause.hasPrefix("the JSON values take more than 42") == true)
+    #expect(folder.contents.isEmpty)
   }
 
   @Test func fullDiskIsAnError() throws {

@@ -74,6 +74,27 @@ struct BatchTests {
     #expect(names.sorted() == ["000000.corr", "000001.corr"])
   }
 
+  /// A dealer that is killed while it starts a batch leaves nothing that stays.
+  @Test func unfinishedBatchesLeaveNothing() throws {
+    let fixture = try DealerFixture()
+    let folder = try ScratchFolder()
+    let seed = folder.file("dealer.batch")
+    // What a killed one has left: nobody holds its lock.
+    close(try PartialFile.create(for: seed, flags: O_WRONLY, mode: 0o600).descriptor)
+    let batch = try Batch(
+      folder: folder.path, conversion: fixture.files.result.conversion,
+      shape: SessionShape(kind: .decoder, promptCapacity: 2, newCapacity: 1))
+    #expect(try folder.names() == ["dealer.batch", "party0", "party1"])
+    // Dealers that start one folder at once use one seed.
+    try FileManager.default.removeItem(atPath: seed)
+    let identifiers = try ConcurrentTasks.map(8) { (_) throws(InputError) in
+      try Batch(folder: folder.path, conversion: batch.conversion, shape: batch.shape)
+        .seeds.identifier
+    }
+    #expect(Set(identifiers).count == 1)
+    #expect(try folder.names() == ["dealer.batch", "party0", "party1"])
+  }
+
   @Test func halfDealtSessionIsDealtAgainTheSame() throws {
     let fixture = try DealerFixture()
     let batch = try fixture.batch()

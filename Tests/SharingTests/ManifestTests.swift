@@ -20,7 +20,10 @@ struct ManifestTests {
     let manifest = try Manifest(path: "\(files.folder)/manifest.json")
     #expect(manifest == files.result.manifest)
     #expect(
-      manifest.files.keys.sorted() == ["dealer.bundle", "party0.bundle", "party1.bundle"])
+      manifest.files.keys.sorted() == ["party0.bundle", "party1.bundle"])
+    let dealer = try Manifest(path: "\(files.folder)/dealer.json")
+    #expect(dealer == files.result.dealerManifest)
+    #expect(dealer.files.keys.sorted() == ["dealer.bundle"])
     #expect(manifest.deployment == "two-server")
     let roles = Set(manifest.leakage.map(\.role))
     #expect(roles == ["each party", "client", "dealer"])
@@ -74,19 +77,18 @@ struct ManifestTests {
   @Test func filesAreComparedWithTheManifest() throws {
     let files = try ConversionFiles.tiny(.opt(layerCount: 1))
     let path = "\(files.folder)/manifest.json"
-    func states() throws -> JSON {
+    func states(_ name: String = "manifest.json") throws -> JSON {
+      let path = "\(files.folder)/\(name)"
       var reader = try JSONReader(try VerifiedFile(path: path).json, source: path)
       return try reader.value("states")
     }
     #expect(
       try states() == [
-        "party0.bundle": "verified", "party1.bundle": "verified", "dealer.bundle": "verified",
+        "party0.bundle": "verified", "party1.bundle": "verified",
       ])
+    #expect(try states("dealer.json") == ["dealer.bundle": "verified"])
     try FileManager.default.removeItem(atPath: "\(files.folder)/dealer.bundle")
-    #expect(
-      try states() == [
-        "party0.bundle": "verified", "party1.bundle": "verified", "dealer.bundle": "absent",
-      ])
+    #expect(try states("dealer.json") == ["dealer.bundle": "absent"])
     _ = try files.shareAgain(into: "again")
     try FileManager.default.removeItem(atPath: files.bundlePath(1))
     try FileManager.default.copyItem(

@@ -57,8 +57,8 @@ import Trust
     let folder = try share(sealed: true, scratch: isOnDisk ? files.scratch.path : nil)
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [
-        "dealer.bundle", "manifest.json", "manifest.json.sig", "party0.bundle.age",
-        "party1.bundle.age",
+        "dealer.bundle", "dealer.json", "dealer.json.sig", "manifest.json",
+        "manifest.json.sig", "party0.bundle.age", "party1.bundle.age",
       ])
     let paths = (0...1).map { "\(folder)/party\($0).bundle.age" }
     try expectWeights((0...1).map { try bundle(paths[$0], identity: $0, trust: trust) })
@@ -150,12 +150,11 @@ import Trust
     }
     #expect(
       try states(FileAccess(trust: trust)) == [
-        "dealer.bundle": "verified", "party0.bundle": "verified, sealed",
-        "party1.bundle": "verified, sealed",
+        "party0.bundle": "verified, sealed", "party1.bundle": "verified, sealed",
       ])
     #expect(
       try states(FileAccess(trust: trust, identity: parties[1])) == [
-        "dealer.bundle": "verified", "party0.bundle": "verified, sealed for another key",
+        "party0.bundle": "verified, sealed for another key",
         "party1.bundle": "verified, opened",
       ])
     let text = try VerifiedFile(path: path, access: FileAccess(trust: trust)).text
@@ -167,7 +166,7 @@ import Trust
     var bytes = [UInt8](try Data(contentsOf: URL(filePath: dealer)))
     bytes[bytes.count - 1] ^= 1
     try AtomicFile.write(bytes, to: dealer)
-    for file in [dealer, path] {
+    for file in [dealer, "\(folder)/dealer.json"] {
       let error = inputError {
         _ = try VerifiedFile(path: file, access: FileAccess(trust: trust))
       }

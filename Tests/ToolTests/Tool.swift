@@ -96,18 +96,28 @@ final class RunningTool {
   private let process = Process()
   private let folder: ScratchFolder
 
-  convenience init(_ name: String, _ arguments: [String]) throws {
-    try self.init(executable: Tool.executable(name), arguments)
+  convenience init(
+    _ name: String, _ arguments: [String], environment: [String: String] = [:]
+  ) throws {
+    try self.init(executable: Tool.executable(name), arguments, environment: environment)
   }
 
-  init(executable: URL, _ arguments: [String]) throws {
+  /// - Parameters:
+  ///   - environment: Is added to that of the tests.
+  ///   - output: Takes standard output in place of a file.
+  init(
+    executable: URL, _ arguments: [String], environment: [String: String] = [:],
+    output: FileHandle? = nil
+  ) throws {
     folder = try ScratchFolder()
     process.executableURL = executable
     process.arguments = arguments
     process.standardInput = FileHandle.nullDevice
     // Files, not pipes: nobody has to read while the process runs.
     for file in ["output", "messages"] { _ = try folder.write([], to: file) }
-    process.standardOutput = try FileHandle(forWritingTo: URL(filePath: folder.file("output")))
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.standardOutput =
+      try output ?? FileHandle(forWritingTo: URL(filePath: folder.file("output")))
     process.standardError = try FileHandle(forWritingTo: URL(filePath: folder.file("messages")))
     try process.run()
   }

@@ -25,6 +25,15 @@ def frame(content, stated=None):
     return b"\x28\xb5\x2f\xfd\xa0" + stated.to_bytes(4, "little") + block
 
 
+def zeros_frame(size):
+    """A frame of `size` zeros, a multiple of 128 KiB, in blocks of one repeated byte."""
+    blocks = size >> 17
+    content = b"".join(
+        (1 << 17 << 3 | 1 << 1 | (index == blocks - 1)).to_bytes(3, "little") + b"\0"
+        for index in range(blocks))
+    return b"\x28\xb5\x2f\xfd\xa0" + size.to_bytes(4, "little") + content
+
+
 def text_type(length):
     kind = h5py.h5t.C_S1.copy()
     kind.set_size(length)

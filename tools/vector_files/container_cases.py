@@ -7,7 +7,7 @@ import numpy as np
 
 from vector_files.container import (
     add, creation_list, frame, patch_object, patch_superblock, raw_plan, set_array,
-    set_text, write, zstd_plan)
+    set_text, write, zeros_frame, zstd_plan)
 
 HEADER = {"layers": 4, "name": "été", "scale": 0.5}
 FIVE = np.arange(5, dtype="u1")
@@ -214,6 +214,7 @@ CASES = {
     "C18-open-size": chunks([frame(CHUNK[:800], 801)]),
     "C18-open-ratio": chunks([frame(b"", 2**20)], bytes(2**20), chunk=2**20),
     "C18-content-short": chunks([frame(CHUNK[:799], 800)]),
+    "C24-open-expands": chunks([zeros_frame(2**22)] * 14, bytes(14 * 2**22), chunk=2**22),
     "C19-open-overlap": overlapping,
     "C22-open-digest": changed(None, root={"digest": np.zeros(32, dtype="u1")}),
     "C22-content-element": damaged,

@@ -69,6 +69,7 @@ CASES = {
     "P6-read-shift": operation(7, shift=63),
     "P6-read-window": operation(15, droppedBits=60),
     "P6-read-knots": operation(15, knots=[2**52, 0]),
+    "P12-read-knots": operation(15, knots=[-2**54, 2**54 - 2**50 + 1]),
     "P6-read-pieces": operation(15, slopes=[[0, 1]]),
     "P6-read-degree": operation(14, coefficients=[[1] * 10]),
     "P6-read-comparison": operation(17, comparison="words"),

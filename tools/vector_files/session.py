@@ -110,13 +110,15 @@ class Conversion:
     def dealer(self):
         header = self.common | {"program": self.program}
         return "dealer", header, {"weights/0": self.weights[0].astype("i2"),
-                                  "weights/2": self.weights[2].astype("i4")}
+                                  "weights/2": self.weights[2].astype("i4"),
+                                  "salt": np.frombuffer(seed("salt/dealer"), dtype="u1")}
 
     def client(self):
         """Tables of another conversion: this program's input is one-hot."""
         header = {"conversion": "c1" * 16, "programDigest": "d1" * 32}
         return "client", header, {"tokens": np.array([[1, 2], [-3, 4]], dtype="i4"),
-                                  "positions": np.arange(8, dtype="i4").reshape(4, 2)}
+                                  "positions": np.arange(8, dtype="i4").reshape(4, 2),
+                                  "salt": np.frombuffer(seed("salt/client"), dtype="u1")}
 
     def session_header(self, party, session=SESSION):
         return self.common | {"batch": self.batch, "session": session, "party": party,

@@ -67,6 +67,11 @@ class Cases:
         yield "B10-read-type", dealer, self.replaced(
             dealer, datasets={"weights/0": zeros.astype("f8")})
         client = "client.bundle"
+        for name in (dealer, client):
+            yield "B12-read-missing", name, self.replaced(name, datasets={"salt": None})
+            yield "B12-read-short", name, self.replaced(
+                name, datasets={"salt": np.zeros(16, dtype="u1")})
+        yield "B11-read-more", client, self.replaced(client, datasets={"segments": zeros})
         yield "B11-read-width", client, self.replaced(
             client, datasets={"positions": np.zeros((4, 3), dtype="i4")})
 

@@ -1,6 +1,7 @@
 // A ledger as it is at one moment, read beside the party that may be using it.
 
 public import Bytes
+import Glibc
 
 /// The used sessions of one party.
 public struct LedgerSnapshot: Sendable {
@@ -16,6 +17,7 @@ public struct LedgerSnapshot: Sendable {
     guard FilePaths.exists(path) else {
       throw InputError(path, "there is no such ledger", hint: "lodge-party says where it keeps it")
     }
+    close(try FilePaths.openSecret(path))
     let isHeld = ProcessLock.isTaken(path)
     let database = try SQLiteDatabase(path: path)
     try database.run("PRAGMA query_only = ON")

@@ -13,8 +13,12 @@ final class ProcessLock {
   ///
   /// - Throws: `InputError` with the cause `taken` when another holder has it.
   init(_ path: String, flags: Int32, taken: String, hint: String) throws(InputError) {
-    let descriptor = unsafe open(path, flags | O_CLOEXEC, 0o600)
+    // A file is not looked for through a link; a folder may be.
+    let isFolder = flags & O_DIRECTORY != 0
+    let descriptor = unsafe open(
+      path, flags | O_CLOEXEC | (isFolder ? 0 : O_NOFOLLOW), 0o600)
     guard descriptor >= 0 else {
+      if errno == ELOOP, !isFolder { throw FilePaths.linkError(path) }
       throw InputError(
         path, "cannot be opened: \(SystemError.message(errno))", hint: "does the folder exist?")
     }
@@ -39,7 +43,7 @@ final class ProcessLock {
 
   /// Whether a process has `path` locked at this moment.
   static func isTaken(_ path: String) -> Bool {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
     return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK

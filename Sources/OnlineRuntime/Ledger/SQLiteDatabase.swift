@@ -19,8 +19,11 @@ import CSQLite
     self.path = path
     var pointer: OpaquePointer?
     // Without SQLITE_OPEN_CREATE: SQLite would make a file that all may read.
-    let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX
-    let status = unsafe sqlite3_open_v2(path, &pointer, flags, nil)
+    let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_NOFOLLOW
+    // Links of folders are followed here: SQLite would refuse them, too.
+    let folder = FilePaths.resolved(FilePaths.folder(of: path)) ?? FilePaths.folder(of: path)
+    let status = unsafe sqlite3_open_v2(
+      "\(folder)/\(FilePaths.lastComponent(of: path))", &pointer, flags, nil)
     guard let opened = unsafe pointer else { throw InputError(path, "not enough memory") }
     guard status == SQLITE_OK else {
       let error = unsafe SQLiteDatabase.error(path, opened)

@@ -37,11 +37,10 @@ public struct SecureSample: Sendable {
     _ file: ModelFile, evaluator: Evaluator, set: EvaluationSet, sessionCount: Int,
     progress: (Int) -> Void = { _ in }
   ) throws(InputError) {
-    let folder =
-      "\(FilePaths.withoutTrailingSlashes(NSTemporaryDirectory()))/lodge-validate-"
-      + UUID().uuidString
-    try Folder.make(folder)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
+    // It holds the weights, and both parties' files: it goes however this process ends.
+    let temporary = try TemporaryFolder(prefix: "lodge-validate")
+    let folder = temporary.path
+    defer { withExtendedLifetime(temporary) {} }
     let shares = "\(folder)/shares"
     _ = try ShareWriter.share(file, into: shares)
     let bundle = try DealerBundle(path: "\(shares)/dealer.bundle")

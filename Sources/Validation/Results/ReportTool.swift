@@ -33,12 +33,12 @@ public struct ReportTool: Sendable {
 
   /// Writes the page of `document` to `out`.
   public func write(_ document: JSON, to out: String) throws(InputError) {
-    let file =
-      "\(FilePaths.withoutTrailingSlashes(NSTemporaryDirectory()))/"
-      + "lodge-report-\(UUID().uuidString).json"
+    let temporary = try TemporaryFolder(prefix: "lodge-report")
+    let file = "\(temporary.path)/report.json"
     try AtomicFile.write(Array(document.text.utf8), to: file)
-    defer { try? FileManager.default.removeItem(atPath: file) }
-    try run([file, "--out", out])
+    try withExtendedLifetime(temporary) { () throws(InputError) in
+      try run([file, "--out", out])
+    }
   }
 
   private func run(_ arguments: [String]) throws(InputError) {

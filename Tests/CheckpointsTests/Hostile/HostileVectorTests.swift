@@ -28,6 +28,8 @@ import Testing
     // RivalCheckpointTests: what is newer is not kept.
     "are two checkpoints, and the one in shards is the newer", "are two checkpoints: only ... has ",
     "are two checkpoints: ... is ... in ... and ... in ",
+    // WriterFailureTests: checkpoints have a limit of values.
+    "the JSON values take more than ... bytes",
     // Configuration and ModelLoader refuse these only for callers that skip the checks before.
     "describes no model",
   ]

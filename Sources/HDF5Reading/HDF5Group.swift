@@ -1,21 +1,23 @@
 // The members of an HDF5 group: a B-tree of symbol tables with names in a heap, or link messages.
 
-import Bytes
+package import Bytes
 
 /// Names and addresses of objects; every link must be hard.
-struct HDF5Group {
-  private(set) var links: [(name: String, address: HDF5Address)] = []
+package struct HDF5Group {
+  package private(set) var links: [(name: String, address: HDF5Address)] = []
 
   private let file: MappedFile
   private static let softLinkCache: UInt32 = 2
 
-  init(_ header: HDF5ObjectHeader, in file: MappedFile, budget: inout HDF5Budget)
+  package init(_ header: HDF5ObjectHeader, in file: MappedFile, budget: inout HDF5Budget)
     throws(InputError)
   {
     self.file = file
     for var cursor in try header.all(.link) { try addLink(&cursor, budget: &budget) }
-    if let cursor = try header.one(.linkInfo) { try HDF5Group.checkLinkInfo(cursor) }
-    guard var cursor = try header.one(.symbolTable) else { return }
+    if let cursor = try header.one(.linkInfo) {
+      try addHeap(cursor, generation: header.generation, budget: &budget)
+    }
+    guard header.generation == .classic, var cursor = try header.one(.symbolTable) else { return }
     let tree = try cursor.address("tree address")
     let heapAddress = try cursor.address("heap address")
     let heap = try HDF5Group.heap(file, at: heapAddress)
@@ -132,16 +134,30 @@ struct HDF5Group {
     links.append((name, try cursor.address("object address")))
   }
 
-  /// Refuses groups whose links lie in a fractal heap.
-  private static func checkLinkInfo(_ message: ByteCursor) throws(InputError) {
+  /// Links in a fractal heap, which the link info message leads to.
+  private mutating func addHeap(
+    _ message: ByteCursor, generation: HDF5Generation, budget: inout HDF5Budget
+  ) throws(InputError) {
     var cursor = message
     _ = try cursor.skip(1, "version")
     let flags = try cursor.integer(UInt8.self, "link info flags")
     if flags & 1 != 0 { _ = try cursor.skip(8, "creation index") }
-    guard try cursor.integer(UInt64.self, "heap address") == .max else {
+    let heapAddress = try cursor.address("heap address")
+    guard !heapAddress.isUndefined else { return }
+    guard generation == .checksummed else {
       throw cursor.failure(
         "a group with its links in a fractal heap is not read", at: message.position,
         hint: HDF5Superblock.hint)
+    }
+    let treeAddress = try cursor.address("tree address")
+    var heap = try HDF5Heap(file, at: heapAddress, budget: &budget)
+    let records = try HDF5RecordTree.records(
+      file, at: treeAddress, kind: .linkNames, budget: &budget)
+    for var record in records {
+      _ = try record.skip(4, "hash")
+      let identifier = try record.skip(heap.identifierByteCount, "heap identifier")
+      var link = try heap.object(identifier, budget: &budget)
+      try addLink(&link, budget: &budget)
     }
   }
 }

@@ -1,20 +1,19 @@
 // Every message with which a reader refuses a file, found in the sources themselves.
 
 import Foundation
-import TestSupport
 
 /// One place in the sources that refuses something.
-struct RefusalMessage: CustomStringConvertible {
-  var file: String
-  var line: Int
+public struct RefusalMessage: CustomStringConvertible {
+  public var file: String
+  public var line: Int
   /// The parts of its text between values.
   var parts: [String]
 
-  var text: String { parts.joined(separator: "...") }
-  var description: String { "\(file):\(line): \(text)" }
+  public var text: String { parts.joined(separator: "...") }
+  public var description: String { "\(file):\(line): \(text)" }
 
   /// Whether `error` may be this message: it has all parts in their order.
-  func matches(_ error: String) -> Bool {
+  public func matches(_ error: String) -> Bool {
     var rest = error[...]
     for part in parts {
       guard let range = rest.range(of: part) else { return false }
@@ -27,7 +26,7 @@ struct RefusalMessage: CustomStringConvertible {
   private static let calls = ["failure(", "InputError(", "problems.add(", "refuse(", "fail("]
 
   /// All messages of the Swift file at `path` below the repository.
-  static func all(in path: String) throws -> [RefusalMessage] {
+  public static func all(in path: String) throws -> [RefusalMessage] {
     let text = Array(
       try String(contentsOf: Repository.root.appending(path: path), encoding: .utf8))
     var result: [RefusalMessage] = []

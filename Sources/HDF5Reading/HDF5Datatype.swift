@@ -1,8 +1,19 @@
-// The element type of an HDF5 dataset (File Format Specification, section IV.A.2.d).
+// The element type of an HDF5 dataset or attribute (File Format Specification, section IV.A.2.d).
 
-import Bytes
+package import Bytes
 
-enum HDF5Datatype {
+/// What elements are, as far as this reader tells them apart.
+package enum HDF5Datatype: Equatable {
+  /// Little endian, of all bits of 1, 2, 4 or 8 bytes.
+  case integer(byteCount: Int, isSigned: Bool)
+  /// Little endian binary16, binary32 or binary64 of IEEE 754.
+  case float(byteCount: Int)
+  /// Floating point of any other kind.
+  case otherFloat
+  /// Of a fixed length, filled up with NUL.
+  case text(byteCount: Int)
+  case other
+
   private struct FloatLayout: Equatable {
     var byteCount: UInt32
     var sign: UInt8
@@ -12,29 +23,20 @@ enum HDF5Datatype {
     var bias: UInt32
   }
 
-  private static let floats: [(layout: FloatLayout, type: ElementType)] = [
-    (
-      FloatLayout(
-        byteCount: 2, sign: 15, exponentStart: 10, exponentBitCount: 5, fractionBitCount: 10,
-        bias: 15), .float16
-    ),
-    (
-      FloatLayout(
-        byteCount: 4, sign: 31, exponentStart: 23, exponentBitCount: 8, fractionBitCount: 23,
-        bias: 127), .float32
-    ),
-    (
-      FloatLayout(
-        byteCount: 8, sign: 63, exponentStart: 52, exponentBitCount: 11, fractionBitCount: 52,
-        bias: 1023), .float64
-    ),
+  private static let floats = [
+    FloatLayout(
+      byteCount: 2, sign: 15, exponentStart: 10, exponentBitCount: 5, fractionBitCount: 10,
+      bias: 15),
+    FloatLayout(
+      byteCount: 4, sign: 31, exponentStart: 23, exponentBitCount: 8, fractionBitCount: 23,
+      bias: 127),
+    FloatLayout(
+      byteCount: 8, sign: 63, exponentStart: 52, exponentBitCount: 11, fractionBitCount: 52,
+      bias: 1023),
   ]
 
-  /// The type that `message` describes, or nil where it is not of numbers.
-  /// - Throws: `InputError` for floating-point types that are not read: they would be weights.
-  static func elementType(_ message: ByteCursor, name: String) throws(InputError) -> ElementType? {
+  package init(_ message: ByteCursor) throws(InputError) {
     var cursor = message
-    let start = cursor.position
     let versionAndClass = try cursor.integer(UInt8.self, "datatype")
     let flags = try cursor.integer(UInt8.self, "datatype flags")
     let sign = try cursor.integer(UInt8.self, "sign location")
@@ -44,16 +46,13 @@ enum HDF5Datatype {
     case 0:
       let offset = try cursor.integer(UInt16.self, "bit offset")
       let bitCount = try cursor.integer(UInt16.self, "precision")
-      let isSigned = flags & 8 != 0
-      guard flags & 1 == 0 || byteCount == 1, offset == 0, UInt32(bitCount) == 8 &* byteCount
-      else { return nil }
-      switch byteCount {
-      case 1: return isSigned ? .int8 : .uint8
-      case 2: return isSigned ? .int16 : nil
-      case 4: return isSigned ? .int32 : nil
-      case 8: return isSigned ? .int64 : nil
-      default: return nil
+      guard flags & 1 == 0 || byteCount == 1, offset == 0, UInt32(bitCount) == 8 &* byteCount,
+        [1, 2, 4, 8].contains(byteCount)
+      else {
+        self = .other
+        return
       }
+      self = .integer(byteCount: Int(byteCount), isSigned: flags & 8 != 0)
     case 1:
       let offset = try cursor.integer(UInt16.self, "bit offset")
       let bitCount = try cursor.integer(UInt16.self, "precision")
@@ -68,14 +67,14 @@ enum HDF5Datatype {
       // Little endian, and a leading one that is not stored.
       let isUsual = flags & 0b0100_0001 == 0 && flags >> 4 & 3 == 2 && offset == 0
       guard isUsual, UInt32(bitCount) == 8 &* byteCount, fractionStart == 0,
-        let found = floats.first(where: { $0.layout == layout })
+        HDF5Datatype.floats.contains(layout)
       else {
-        throw InputError(
-          message.file.path, place: name, offset: start,
-          "its floating-point type is not little-endian F16, F32 or F64")
+        self = .otherFloat
+        return
       }
-      return found.type
-    default: return nil
+      self = .float(byteCount: Int(byteCount))
+    case 3: self = flags & 15 == 1 ? .text(byteCount: Int(byteCount)) : .other
+    default: self = .other
     }
   }
 }
