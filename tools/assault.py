@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Attacks the built executables on this machine and counts what breaks.
 
-Strangers and floods on TLS, clients and parties that send what may not come, kills at random moments
-with a proxy that watches for masks used twice, full and read-only disks, forged and altered files.
-Everything is bounded in time and number and stays on 127.0.0.1. The inputs follow from the seed, the
-moments do not. The exit status is 1 when anything was accepted that must not be, crashed, took
-longer than ten seconds, burned a session that strangers or a machine's fault may not burn, or used
-a mask twice; 2 when the run itself could not be made.
+Strangers and floods on TLS, clients and parties that send what may not come, kills at random
+moments with a proxy that watches for masks used twice, full and read-only disks, forged and altered
+files. Everything is bounded in time and number and stays on 127.0.0.1. The inputs follow from the
+seed, the moments do not. The exit status is 1 when anything was accepted that must not be, crashed,
+took longer than ten seconds, burned a session that strangers or a machine's fault may not burn, or
+used a mask twice; 2 when the run itself could not be made.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from assaults import clients, disks, files, kills, peers, strangers
+from assaults import clients, containers, disks, files, kills, peers, strangers
 from assaults.deployment import Broken, Deployment
 from assaults.tally import Tally
 
@@ -42,6 +42,9 @@ def main():
                         help="folder of the executables (default .build/release)")
     parser.add_argument("--only", choices=ATTACKS, action="append",
                         help="this kind of attack alone; may be given more than once")
+    parser.add_argument("--forge", type=int, default=0, metavar="N",
+                        help="forges N containers more, in the reader itself, by "
+                        "tools/forge-containers, which builds the tests for that")
     arguments = parser.parse_args()
     seconds, count = (10, 1500) if arguments.short else (arguments.seconds, arguments.count)
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().getrandbits(32)
@@ -59,6 +62,8 @@ def main():
             module.attack(deployment, random.Random(f"{seed} {name}"),
                           seconds * time_part / parts[0], int(count * count_part / parts[1]),
                           arguments.short)
+        if arguments.forge:
+            containers.attack(tally, random.Random(f"{seed} forge"), arguments.forge)
     except (Broken, OSError) as error:
         print(f"assault: error: {error}", file=sys.stderr)
         return 2

@@ -158,7 +158,7 @@ def attack(deployment, random, seconds, count, short):
         pair.stop(during)
         burned = pair.unfinished() - spent
         tally.add(during, "burned", len(burned), why=f"{sorted(burned)}")
-        during.note = f"{len(spent & pair.unfinished())} of {len(spent)} sessions that they began " \
-            f"spent; {sum(map(bool, served))} honest clients served"
+        during.note = f"{len(spent & pair.unfinished())} of the {len(spent)} sessions that they " \
+            f"began spent; {sum(map(bool, served))} honest clients served"
     finally:
         pair.kill()

@@ -80,7 +80,8 @@ class Deployment:
         self.model = self.folder / "model"
         write_model(self.model, seed)
         self.shares = self.folder / "shares"
-        self.lodge, self.calibration = self.folder / "model.lodge", self.folder / "texts.calibration"
+        self.lodge = self.folder / "model.lodge"
+        self.calibration = self.folder / "texts.calibration"
         texts = ["--tokens", self.model / "texts.json"]
         self.succeed("lodge-model", "calibrate", self.model, *texts, "--out", self.calibration)
         self.succeed("lodge-model", "approximate", self.model, "--calibration", self.calibration,
@@ -115,7 +116,8 @@ class Deployment:
     def judge(self, row, what, tool, *arguments):
         """Runs a tool on a hostile input; true where it takes it, false where it refuses.
 
-        None where it does neither, which is counted. Too slow counts when it happens twice: the machine may have other work.
+        None where it does neither, which is counted. Too slow counts when it happens twice: the
+        machine may have other work.
         """
         for attempt in range(2):
             outcome = self.run(tool, *arguments)
@@ -196,9 +198,9 @@ class Pair:
 
     def batch(self):
         """The name of the batch, from the file that the dealer keeps."""
-        text = subprocess.run(
-            [self.deployment.tools / "lodge-deal", "status", self.folder / "correlations", "--json"],
-            capture_output=True, check=True).stdout
+        command = [self.deployment.tools / "lodge-deal", "status", "--json",
+                   self.folder / "correlations"]
+        text = subprocess.run(command, capture_output=True, check=True).stdout
         return json.loads(text)["batches"][0]["batch"]
 
     def start(self, party, peer=None):

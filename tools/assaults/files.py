@@ -6,7 +6,6 @@ import threading
 import time
 from pathlib import Path
 
-from assaults.clients import honest
 from assaults.deployment import Pair
 from assaults.forgery import Anatomy, Content
 from assaults.mutation import altered_bytes
@@ -44,7 +43,6 @@ class Readers:
 
     def __init__(self, deployment, folder):
         self.deployment, self.folder = deployment, folder
-        self.out = folder / "out"
 
     def commands(self, name, path):
         """For a file of the name `name` that lies at `path`."""
@@ -217,9 +215,9 @@ class Signed:
                 (place / name).write_bytes(altered_bytes(own, data))
                 target = name if name.endswith((".bundle", ".corr")) else manifest
                 tally.add(row, "tried")
+                files = [place / manifest] + ([place / target] if target != manifest else [])
                 taken = self.deployment.judge(
-                    row, name, "lodge-check", "verify", "--trust", f"{self.key}.pub",
-                    *([place / manifest] if target == manifest else [place / manifest, place / target]))
+                    row, name, "lodge-check", "verify", "--trust", f"{self.key}.pub", *files)
                 if not taken:
                     tally.add(row, "refused", taken is not None)
                 elif name.endswith(".sig"):

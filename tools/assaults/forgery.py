@@ -1,4 +1,4 @@
-"""Forged containers: metadata altered under right checksums, headers and arrays under right digests."""
+"""Forged containers: metadata under right checksums, headers and arrays under right digests."""
 
 import json
 import struct
@@ -48,8 +48,8 @@ class Anatomy:
             width = random.choice((1, 1, 1, 2, 4, 8))
             place = random.randrange(start + 4, end - width + 1)
             old = int.from_bytes(result[place:place + width], "little")
-            new = random.choice((0, 1, 2**(8 * width) - 1, old + 1, old - 1, old ^ 1 << 8 * width - 1,
-                                 2 * old, len(result), random.getrandbits(8 * width)))
+            new = random.choice((0, 1, 2**(8 * width) - 1, old + 1, old - 1, 2 * old, len(result),
+                                 old ^ 1 << 8 * width - 1, random.getrandbits(8 * width)))
             result[place:place + width] = (new % 2**(8 * width)).to_bytes(width, "little")
         if random.randrange(8):
             result[end:end + 4] = struct.pack("<I", lookup3(bytes(result[start:end])))

@@ -8,7 +8,7 @@ import threading
 import time
 
 from assaults.clients import enter, honest, judge, state_before
-from assaults.deployment import Broken, Pair
+from assaults.deployment import Pair
 from assaults.mutation import Hostile, altered_bytes
 from assaults.tally import HANG_SECONDS, Budget
 from assaults.wire import (Closed, Frames, client_hello, context, header, private_key, strange_keys,
@@ -31,9 +31,9 @@ class Keyed:
         for name in ("party0", "party1", "client"):
             paths[name] = folder / f"{name}.key"
             deployment.succeed("lodge-party", "keygen", paths[name])
-        more = [["--identity", paths[f"party{party}"], "--peer-key", f"{paths[f'party{1 - party}']}.pub",
-                 "--client-keys", f"{paths['client']}.pub"] for party in range(2)]
-        self.paths = paths
+        self.paths, self.public = paths, {name: f"{path}.pub" for name, path in paths.items()}
+        more = [["--identity", paths[f"party{party}"], "--client-keys", self.public["client"],
+                 "--peer-key", self.public[f"party{1 - party}"]] for party in range(2)]
         self.identity = folder / "client.pem"
         write_identity(self.identity, private_key(paths["client"]))
         self.known = context(self.identity)
@@ -50,10 +50,10 @@ class Keyed:
         """The real client; true when it is answered."""
         ports = self.pair.ports
         outcome = deployment.run(
-            "lodge-client", "--party0", f"127.0.0.1:{ports[0]}", "--party1", f"127.0.0.1:{ports[1]}",
-            "--tokens", deployment.model / "prompt.json", "--new", 3, "--identity",
-            self.paths["client"], "--party0-key", f"{self.paths['party0']}.pub", "--party1-key",
-            f"{self.paths['party1']}.pub", most_seconds=120)
+            "lodge-client", "--party0", f"127.0.0.1:{ports[0]}", "--party1",
+            f"127.0.0.1:{ports[1]}", "--tokens", deployment.model / "prompt.json", "--new", 3,
+            "--identity", self.paths["client"], "--party0-key", self.public["party0"],
+            "--party1-key", self.public["party1"], most_seconds=120)
         return outcome.status == 0
 
 
@@ -108,7 +108,7 @@ class Held:
             elif frames.is_closed(HANG_SECONDS):
                 self.pair.tally.add(self.row, "refused")
             else:
-                self.pair.tally.add(self.row, "hung", why=f"a stranger is held {age:.0f} s and more")
+                self.pair.tally.add(self.row, "hung", why=f"a stranger is held {age:.0f} s")
             frames.close()
 
     def finish(self, waits):
