@@ -33,8 +33,8 @@ def main():
         epilog="example: tools/assault --seconds 300 --seed 7")
     parser.add_argument("--seconds", type=float, default=300,
                         help="time for all attacks together (default 300; setting up comes before)")
-    parser.add_argument("--count", type=int, default=150_000,
-                        help="inputs at most (default 150000)")
+    parser.add_argument("--count", type=int, default=200_000,
+                        help="inputs at most (default 200000)")
     parser.add_argument("--short", action="store_true",
                         help="what the tests run: 10 s, 1500 inputs, some of every kind")
     parser.add_argument("--seed", type=int, help="of the inputs (default: random, and printed)")

@@ -78,8 +78,9 @@ def strike(pair, disk, party, fault, row, random, tries):
             heal = begin(disk, pair.parties[party], fault)
             try:
                 client.end()
+                tally.add(row, "passed")
             except (OSError, Closed):
-                pass
+                tally.add(row, "refused")
     else:
         heal = begin(disk, pair.parties[party], fault)
     try:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from assaults.deployment import Pair
-from assaults.forgery import Anatomy, Content
+from assaults.forgery import Anatomy, Content, Text
 from assaults.mutation import altered_bytes
 from assaults.tally import CRASH_MARKS, HANG_SECONDS, Budget, shortened
 from assaults.wire import Closed, serve
@@ -48,7 +48,7 @@ class Readers:
         """For a file of the name `name` that lies at `path`."""
         check = [("lodge-check", "verify", path), ("lodge-check", "program", path),
                  ("lodge-check", "cost", path, "--prompt", 3, "--new", 3)]
-        if name.endswith(".corr"):
+        if name.endswith((".corr", ".json")):
             return check[:1]
         if name.endswith(".calibration"):
             return check[:1] + [
@@ -87,8 +87,9 @@ def one_by_one(deployment, row, random, seconds, count, sources, make):
             source = own.choice(sources)
             place = folder / f"lane{number}"
             place.mkdir(exist_ok=True)
-            # The dealer's bundle is found by its name, beside nothing else.
-            path = place / (source.name if source.name == "dealer.bundle" else f"x{number}")
+            # The dealer's bundle and manifests are known by their names.
+            named = source.name == "dealer.bundle" or source.name.endswith(".json")
+            path = place / (source.name if named else f"x{number}")
             if not make(source, path, own):
                 continue
             command = own.choice(readers.commands(source.name, path))
@@ -282,7 +283,10 @@ def attack(deployment, random, seconds, count, short):
     session = small / "party0/000000.corr"
     paths = [deployment.shares / "party0.bundle", deployment.shares / "party1.bundle",
              deployment.shares / "dealer.bundle", deployment.lodge, deployment.calibration, session]
+    signed = Signed(deployment)
     anatomies = [Anatomy(path) for path in paths]
+    texts = [Text(folder / manifest) for folder, manifest in
+             sorted({(folder, manifest) for folder, _, manifest in signed.cases})]
     contents = [Content(path) for path in paths[:5]]
     for content in contents:
         # Written again without a change they are taken: what is refused later has another reason.
@@ -291,10 +295,10 @@ def attack(deployment, random, seconds, count, short):
         deployment.succeed("lodge-check", "verify", copy)
     part = {name: seconds * share for name, share in PARTS.items()}
     timed("altered files, one by one", lambda row: one_by_one(
-        deployment, row, random, part["one"], 40 if short else count // 10, anatomies, alter))
+        deployment, row, random, part["one"], 40 if short else count // 10, anatomies + texts,
+        alter))
     timed("forged content under right digests", lambda row: one_by_one(
         deployment, row, random, part["content"], 40 if short else count // 10, contents, forge))
-    signed = Signed(deployment)
     timed("altered signed files under --trust", lambda row: signed.attack(
         row, random, part["signed"], 20 if short else count // 10))
     timed("altered sessions in a folder", lambda row: folders(

@@ -7,7 +7,7 @@ import h5py
 import hdf5plugin  # noqa: F401  (registers the filter of zstd)
 import numpy as np
 
-from assaults.mutation import altered_bytes, altered_json
+from assaults.mutation import altered_bytes, altered_json, json_text
 from vector_files.container import NAMES, lookup3, write
 
 TYPES = {name: np.dtype(code) for code, name in NAMES.items()}
@@ -54,6 +54,16 @@ class Anatomy:
         if random.randrange(8):
             result[end:end + 4] = struct.pack("<I", lookup3(bytes(result[start:end])))
         return bytes(result) if result != self.data else bytes(result) + b"\0"
+
+
+class Text:
+    """A right manifest, of which other JSON is made."""
+
+    def __init__(self, path):
+        self.name, self.value = path.name, json.loads(path.read_text())
+
+    def altered(self, random):
+        return json_text(random, altered_json(random, self.value))
 
 
 class Content:

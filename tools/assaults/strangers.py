@@ -176,7 +176,7 @@ def flood(keyed, row, random, seconds, count):
         except OSError:
             pass
         keyed.pair.tally.add(row, "tried")
-        keyed.pair.tally.add(row, "refused")
+        keyed.pair.tally.add(row, "passed")
         if len(held) > most:
             held.popleft().close()
     for channel in held:
