@@ -65,11 +65,12 @@ import Testing
     try Tool.fail("lodge-check", ["verify", servers.bundle(0)], saying: [servers.bundle(0)])
   }
 
-  /// Damage that opening the file shows; the rest is found when a session is about to be used.
+  /// Damage that opening the files shows, of all that are there; the rest is found when a session is
+  /// about to be used.
   @Test(arguments: [Damage.empty, .cutEarly, .cutLate, .signature])
   func damagedCorrelationsAreNotServed(kind: Damage) throws {
     let servers = try Servers()
-    try kind.apply(to: servers.session(0, 1))
+    for session in 0..<Tiny.sessionCount { try kind.apply(to: servers.session(session, 1)) }
     try Tool.fail(
       "lodge-party", servers.arguments(1) + ["--peer", "127.0.0.1:1"],
       saying: [servers.session(0, 1)])

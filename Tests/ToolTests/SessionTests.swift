@@ -196,11 +196,12 @@ import Testing
     try parties.stop()
   }
 
-  /// Damage inside a file is found when its session is about to be used; the next one serves.
-  @Test(arguments: [0, 1])
-  func aDamagedSessionIsSkippedUnused(party: Int) throws {
+  /// Damage is found when the party starts, or when the session is about to be used; the next one
+  /// serves, even where the first file of all is the damaged one.
+  @Test(arguments: [0, 1], [BadContainerTests.Damage.empty, .cutLate, .middle])
+  func aDamagedSessionIsSkippedUnused(party: Int, kind: BadContainerTests.Damage) throws {
     let servers = try Servers()
-    try BadContainerTests.Damage.middle.apply(to: servers.session(0, party))
+    try kind.apply(to: servers.session(0, party))
     let parties = try Parties(servers)
     #expect(try parties.generate().session == 1)
     #expect(try parties[party].tool.messages.contains("000000.corr"))

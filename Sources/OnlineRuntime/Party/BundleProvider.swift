@@ -81,24 +81,22 @@ public final class BundleProvider: SessionProvider, Sendable {
       takesEmbedding: program.clientInput == .embedding,
       outputFractionalBits: max(output.fractionalBits, 0), output: program.output)
     // A folder of another party, program or conversion is told at once.
-    if let first = try SessionFile.paths(in: folder).first {
-      let file = try SessionFile(path: first, trust: access.trust)
-      known.withLock { $0[first] = file }
+    if let file = try files(most: 1).first {
       if file.entry == nil {
-        try CorrelationFile(path: first, verifying: false)
+        try CorrelationFile(path: file.path, verifying: false)
           .check(party: party, conversion: conversion, program: program)
       } else {
         try file.header.check(
-          party: party, conversion: conversion, program: program, path: first)
+          party: party, conversion: conversion, program: program, path: file.path)
       }
     }
   }
 
-  /// The files that can be listed; throws the first refusal when there is no other file.
-  private func files() throws(InputError) -> [SessionFile] {
+  /// The first `most` files that can be listed; throws the first refusal when there is no such file.
+  private func files(most: Int = .max) throws(InputError) -> [SessionFile] {
     var result: [SessionFile] = []
     var refusal: InputError?
-    for path in try SessionFile.paths(in: folder) {
+    for path in try SessionFile.paths(in: folder) where result.count < most {
       if let file = known.withLock({ $0[path] }) {
         result.append(file)
         continue

@@ -1,0 +1,1 @@
+"""The attacks of tools/assault, one module for each kind."""
