@@ -23,6 +23,11 @@ extension Lowering {
     let keyCount = Double(mostKeys)
     let (scores, range) = try self.scores(
       index, query: query, key: key, settings, isExponential: form.kernel == .exponential)
+    var form = form
+    if case .exponential = form.kernel, try !canTakeExponentials(scoreRange(name, settings, range)) {
+      // Scores too wide for cells keep the tree.
+      form = Self.treeForm(keyCount: mostKeys)
+    }
     if case .exponential = form.kernel {
       return try exponentialAttention(index, scores: scores, range: range, value: value, settings)
     }

@@ -63,7 +63,8 @@ extension Lowering {
     // Weights are at most 1, and a row's largest far less where its maximum is below the top: sums
     // are below those that were seen beside a largest weight of 1.
     let sumBound = min(Double(keyCount), 2 * (calibration.ranges[name]?[.denominator]?.upperBound ?? Double(keyCount)))
-    let valueBits = activationBits(value) - 2
+    // At least 17 bits of the largest value, however small.
+    let valueBits = min(max(bits + 1 - magnitudeBits(value.bound), bits - 2), 36)
     let mixBits = magnitudeBits(sumBound * value.bound)
     // Dealt and factor bits are dropped again: what is left of the ring must hold the mix.
     let room = 62 - valueBits - mixBits
@@ -102,14 +103,27 @@ extension Lowering {
     builder.label = "\(name).softmax.divide"
     // A mix as small as e^-shortfall keeps as many significant bits as one of 1 would have.
     let short = Int((shortfall / log(2)).rounded(.up))
-    let small = activationBits(value) - bits
     let reciprocalBits = min(bits - 2 + magnitudeBits(sumBound), reciprocal.bits)
     let most = ringBits(value.bound * 1.01) - reciprocalBits
-    let numerator = try builder.open(mix, bits: min(mix.bits, bits - 2 + small + short, most))
+    let numerator = try builder.open(mix, bits: min(mix.bits, valueBits + short, most))
     let denominator = try builder.open(reciprocal, bits: reciprocalBits)
     return try builder.emit(
       .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
       bound: value.bound * 1.01)
+  }
+
+  /// Whether scores in `range` lie in as many cells as there may be.
+  func canTakeExponentials(_ range: ClosedRange<Double>) -> Bool {
+    range.upperBound - range.lowerBound < 512 * Self.levelCell - 16
+  }
+
+  /// What stands for exp beyond: four squarings of a polynomial, of scores less their exact maximum.
+  static func treeForm(keyCount: Int) -> SoftmaxForm {
+    guard
+      case .softmax(let form)? = MinimaxSoftmax().form(
+        at: ReplacementSite(.softmax, keyCount: keyCount))
+    else { return SoftmaxForm(subtractsMaximum: true, kernel: .exponential) }
+    return form
   }
 
   private func factorBits(_ cell: Double) -> Int {
@@ -136,7 +150,7 @@ extension Lowering {
 
   /// Scores that exponentials are taken of: those that were seen, beyond them half of their spread and
   /// 8 nats, and what public slopes add.
-  private func scoreRange(
+  func scoreRange(
     _ name: String, _ settings: AttentionSettings, _ range: ClosedRange<Double>
   ) throws(InputError) -> ClosedRange<Double> {
     if case .linear? = settings.bias { return range }

@@ -43,8 +43,8 @@ extension Lowering {
     let room = 58 - max(magnitudeBits(max(bound, uncapped)), 0)
     let excess = queryBits + keyBits - room
     if isExponential, excess > 0 {
-      queryBits -= excess / 2
-      keyBits -= excess - excess / 2
+      queryBits = max(queryBits - excess / 2, min(queryBits, bits - 2))
+      keyBits = max(keyBits - (excess - excess / 2), min(keyBits, bits - 2))
     }
     let needed = queryBits + keyBits + max(magnitudeBits(max(bound, uncapped)), 0) + 4
     let openedQuery = try openShort(query, bits: queryBits, ringBits: needed)
@@ -71,6 +71,9 @@ extension Lowering {
   mutating func openShort(_ value: FixedValue, bits: Int, ringBits: Int) throws(InputError)
     -> MaskedValue
   {
+    guard builder.opensBits else {
+      return try builder.open(builder.rescale(value, to: min(bits, value.bits)))
+    }
     let shift = value.bits - bits
     if shift > 0, shift < ProgramBuilder.leastShift,
       builder.canOpen(value, bits: value.bits, ringBits: ringBits + shift)

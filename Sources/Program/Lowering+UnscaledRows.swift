@@ -145,7 +145,7 @@ extension Lowering {
     let rotation = consumers(of: index).contains(where: isRotary) ? Lowering.rotationBits + 1 : 0
     let needed = max(magnitudeBits(bound), 0) + rotation + 2
     let precision = self.precision(source)
-    let room = 64 - ProgramBuilder.spareBits - rows.numerator.bits - needed
+    let room = 64 - builder.spareBits - rows.numerator.bits - needed
     let weightBits = max(min(precision.wanted, room), min(bits, room))
     return (source, biasSource, weightBits, bound, needed)
   }
@@ -167,7 +167,7 @@ extension Lowering {
       }
       let bound = reach * pow(2, rows.highRoot)
       let rowBits = numerator.bits
-      let room = 64 - ProgramBuilder.spareBits - rowBits - magnitudeBits(bound) - 2
+      let room = 64 - builder.spareBits - rowBits - magnitudeBits(bound) - 2
       let gammaBits = max(min(precision(source).wanted, room), min(bits, room))
       let opened = try builder.openNarrow(
         numerator, bits: rowBits, ringBits: rowBits + gammaBits + magnitudeBits(bound) + 2)
@@ -195,7 +195,9 @@ extension Lowering {
     let root = try cut(product.root)
     // Either factor's rounding is that of the result. What is seen of the rows is a factor of eight
     // below their bound, which has the headroom of variances and of the result.
-    let precision = activationBits(bound: product.bound) - 1
+    // Small results are as precise beside their size as those of 8.
+    let precision = max(
+      activationBits(bound: product.bound) - 1, bits + 2 - magnitudeBits(product.bound))
     let rest = precision + magnitudeBits(value.bound) - 3
     let most = ringBits(product.bound)
     var valueBits = min(value.bits, precision - Int(product.lowRoot.rounded(.down)))

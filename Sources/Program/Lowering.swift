@@ -112,6 +112,9 @@ struct Lowering {
         clientInput: recipe.embedding == .secret ? .oneHot : .embedding,
         vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions,
         output: OutputDescription(meaning: model.output, padToken: model.padToken)))
+    // Ranges of a model that was not trained with its replacements are far from those of one that was,
+    // and rows without any weight must stay so.
+    builder.opensBits = !recipe.needsTraining(model)
     lastAttention =
       model.kind == .encoder
       ? nil
@@ -404,12 +407,7 @@ struct Lowering {
       value.bits > narrow
       && (!builder.fits(bits: value.bits + bits, bound: bound) || room() < precision.needed
         || (inputWidth <= node.width && isResidual))
-    if truncatesFirst {
-      // Bits that a small value has beyond what its size asks for are those of its reader's weights
-      // where their product is bound to the residual stream's scale.
-      let spare = isResidual ? min(max(-magnitudeBits(value.bound), 0), 3) : 0
-      value = try builder.rescale(value, to: min(value.bits, activationBits(value) - spare))
-    }
+    if truncatesFirst { value = try truncated(value) }
     var weightBits = max(min(precision.wanted, room()), bits)
     // The residual stream has twice the usual bits: more would have to be truncated.
     let target = 2 * bits - value.bits

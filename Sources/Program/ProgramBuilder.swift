@@ -119,7 +119,10 @@ package struct ProgramBuilder {
 
   /// Bits that an opening has beyond those that a value up to its bound needs: what leaves the
   /// calibrated range a little is still right.
-  static let spareBits = 2
+  let spareBits = 2
+  /// Whether values are opened with the bits that are read. Else they are opened whole, which nothing
+  /// outside its calibrated range can leave so soon, and which keeps what is zero exactly zero.
+  package var opensBits = true
   /// Bits that are worth dropping from shares, where a number that is exact without them may come out
   /// one more with a chance of 2^-shift.
   static let leastShift = 8
@@ -147,6 +150,8 @@ package struct ProgramBuilder {
     let opened: MaskedValue
     if let whole = openings[value.id]?[.whole] {
       opened = MaskedValue(id: whole, bits: value.bits)
+    } else if !opensBits, ringBits(value) == 64 {
+      opened = try open(value)
     } else {
       // A few bits are dropped by the view, which keeps numbers that have no more exact.
       let kept = shift < Self.leastShift ? value.bits : bits
@@ -178,7 +183,7 @@ package struct ProgramBuilder {
           + "that are dropped",
         hint: "lower the recipe's headroom or fractionalBits")
     }
-    let wanted = max(needed, 2) + Self.spareBits
+    let wanted = max(needed, 2) + spareBits
     return try opening(value, Opening(shift: shift, bits: min(wanted, available)))
   }
 
@@ -248,7 +253,8 @@ package struct ProgramBuilder {
     let wholeShift = max(value.bits - bits, 0)
     let argumentBits = value.bits - wholeShift
     // As in `open`.
-    let shift = wholeShift < Self.leastShift ? wholeShift : 0
+    let isWhole = !opensBits && ringBits(value) == 64
+    let shift = wholeShift < Self.leastShift || isWhole ? wholeShift : 0
     let openedBits = argumentBits + shift
     let reach = max(value.bound + knots.reduce(0) { max($0, abs($1)) }, 0x1p-40)
     let scale = pow(2, Double(openedBits))
@@ -262,7 +268,7 @@ package struct ProgramBuilder {
         hint: "lower the recipe's headroom or fractionalBits")
     }
     let opened: MaskedValue
-    if wholeShift == 0, ringBits(value) == 64 {
+    if isWhole || wholeShift == 0 && ringBits(value) == 64 {
       opened = try open(value)
     } else {
       opened = try openNarrow(

@@ -108,7 +108,7 @@ import Testing
     let other = try "\(Tiny.other.get())/model.lodge"
     let arguments = try ["compare", model(), other, "--tokens", tokens()]
     let text = try Tool.succeed("lodge-check", arguments)
-    for part in ["perplexity", "rounds", "LAN", "WAN", "correlations", "accurate", "party"] {
+    for part in ["perplexity", "flights", "LAN", "WAN", "correlations", "accurate", "party"] {
       #expect(text.contains(part), "\(part)")
     }
     let document = try Tool.succeed("lodge-check", arguments + ["--json"])
