@@ -19,7 +19,7 @@ extension Model {
 enum EarlyLayers {
   static let names = (0..<4).map { "layers.\($0)." }
   /// Tokens that are run: with a few layers only, these cost as much as some text.
-  static let tokenCount = 1024
+  static let tokenCount = 64
 
   /// `tokens`, ascending, or where they are many the first, the last, and as many between: tokens
   /// that stand for something else than text have the first ids or the last.

@@ -37,9 +37,10 @@ public enum StopTokens {
     try JSON.read(path, valueLimit: JSON.maximumUntrustedValueCount, dialect: .python)
   }
 
-  /// Throws unless all of `stop`, given as `--stop`, are in a vocabulary of so many tokens.
+  /// Throws where `stop`, given as `--stop`, has tokens but none in a vocabulary of so many: a model's
+  /// settings may name some that it does not have.
   public static func check(_ stop: Set<Int>, vocabularySize: Int) throws(InputError) {
-    guard let token = stop.filter({ $0 >= vocabularySize }).min() else { return }
+    guard let token = stop.min(), token >= vocabularySize else { return }
     throw InputError("--stop", "token \(token) is outside the vocabulary of \(vocabularySize)")
   }
 

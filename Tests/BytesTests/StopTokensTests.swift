@@ -28,9 +28,11 @@ import Testing
 
   @Test func areTokensOfTheVocabulary() throws {
     try StopTokens.check([0, 96], vocabularySize: 97)
+    // A model's settings may name tokens that it does not have.
+    try StopTokens.check([3, 97, 99], vocabularySize: 97)
     #expect(
       throws: InputError("--stop", "token 97 is outside the vocabulary of 97")
-    ) { try StopTokens.check([3, 97, 99], vocabularySize: 97) }
+    ) { try StopTokens.check([97, 99], vocabularySize: 97) }
   }
 
   @Test(arguments: [

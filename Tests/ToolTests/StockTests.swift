@@ -99,7 +99,7 @@ import Testing
     let servers = try Servers()
     let path = servers.session(1, 1)
     let whole = try Data(contentsOf: URL(filePath: path))
-    try damage(path) { $0[$0.count - 100] ^= 1 }
+    try damage(path) { $0[$0.count / 2] ^= 1 }
     let arguments = [
       servers.folder.file("shares"), "--sessions", "0..<\(Tiny.sessionCount)", "--prompt",
       "\(Tiny.promptCapacity)", "--new", "\(Tiny.newCapacity)", "--out",
