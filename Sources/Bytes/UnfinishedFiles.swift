@@ -36,9 +36,12 @@ public enum UnfinishedFiles {
   }
 
   /// Unlinks all, and calls `end`, which does not return, before any other is begun.
+  ///
+  /// The last comes first: a partial file, whose thread may be about to give it its name, goes before
+  /// the file that it would become.
   public static func removeAll(thenEnd end: () -> Never) -> Never {
     paths.withLock { paths in
-      for path in paths { unsafe unlink(path) }
+      for path in paths.reversed() { unsafe unlink(path) }
       end()
     }
   }
