@@ -44,7 +44,7 @@ let libraries: [Target] = [
     name: "OnlineRuntime",
     dependencies: [
       "Bytes", "Rings", "Randomness", "Trust", "Program", "Containers", "Sharing",
-      "Correlations", "CSQLite",
+      "Correlations", "CProcess", "CSQLite",
     ]),
   .target(
     name: "Validation",

@@ -79,6 +79,6 @@ Command(
     identity: provider.identity, configuration: configuration, log: log)
   log(configuration.security.summary)
   log("notes used sessions in \(ledger.path)")
-  let signals = TerminationSignals { service.stop() }
-  try withExtendedLifetime(signals) { try service.run(provider: provider, ledger: ledger) }
+  try TerminationSignals.call { service.stop() }
+  try service.run(provider: provider, ledger: ledger)
 }.main()

@@ -162,6 +162,12 @@ import Testing
     for party in 0...1 { try expectNoError(in: parties[party]) }
   }
 
+  /// SIGTERM is heard from the moment on at which a party says where it listens.
+  @Test func partiesThatJustStartedStop() throws {
+    let servers = try Servers()
+    for _ in 0..<20 { try PartyProcess(servers, 1, peer: "127.0.0.1:1").stop() }
+  }
+
   /// When both stop in order, neither log speaks of an error.
   @Test(arguments: [0, 1])
   func anOrderlyStopLooksLikeOne(first: Int) throws {

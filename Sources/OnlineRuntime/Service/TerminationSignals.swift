@@ -1,22 +1,23 @@
-// SIGTERM and SIGINT as a request to stop cleanly.
+// SIGTERM, SIGINT and SIGHUP as a request to stop cleanly.
 
-import Dispatch
+public import Bytes
+import CProcess
 import Glibc
 
-/// Calls back when the process is asked to stop, for as long as this object lives.
-public final class TerminationSignals {
-  private let sources: [any DispatchSourceSignal]
-
-  /// - Parameter stop: Called on a background queue at SIGTERM and SIGINT.
-  public init(stop: @escaping @Sendable () -> Void) {
-    sources = [SIGTERM, SIGINT].map { number in
-      _ = signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler(handler: stop)
-      source.resume()
-      return source
+public enum TerminationSignals {
+  /// Calls `stop` from a thread of its own whenever the process is asked to end, for the rest of its
+  /// life; a signal that comes after this has returned is never lost.
+  /// - Throws: `InputError` where the system refuses.
+  public static func call(_ stop: @escaping @Sendable () -> Void) throws(InputError) {
+    let descriptor = lodge_interruptions()
+    guard descriptor >= 0 else {
+      throw InputError("signals", "cannot be handled: \(SystemError.message(errno))")
+    }
+    runInBackground {
+      var byte: UInt8 = 0
+      while true {
+        if unsafe read(descriptor, &byte, 1) == 1 { stop() }
+      }
     }
   }
-
-  deinit { for source in sources { source.cancel() } }
 }
