@@ -31,6 +31,12 @@ public struct MaskCells: Hashable, Sendable {
   @inlinable
   public func reduced(_ word: UInt64) -> UInt64 { word & (UInt64.max &>> UInt64(64 - openedBits)) }
 
+  /// Whether a value lies where distances from `top` are told apart: 0 <= top - y < 2^k - 2^g.
+  public func holds(_ value: Int64, top: Int) -> Bool {
+    let (distance, isOutside) = Int64(top).subtractingReportingOverflow(value)
+    return !isOutside && distance >= 0 && distance < 1 << openedBits - 1 << bits
+  }
+
   /// Tops, one for each run of the elements, repeated for `runLengths` of them in turn.
   func check(tops: [Int], runCount: Int) -> Bool {
     (tops.count == 1 || tops.count == runCount)

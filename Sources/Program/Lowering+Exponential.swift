@@ -22,10 +22,15 @@ extension Lowering {
   /// Fractional bits of the weights beside those that a row's largest may fall short of 1.
   private static let weightBits = 12
   /// Nats that the largest weight of a row may fall short of 1 where no maximum is subtracted.
-  private static let shortfall = 9.0
+  private static let shortfall = 10.0
   /// Nats between two levels of a coarse maximum, and of a cell of it.
   private static let levelStep = 4.0
   private static let levelCell = 2.0
+  /// Fractional bits of the scores that levels are taken of.
+  private static let levelBits = 4
+  /// By which levels may miss the distance from the top: what is dropped of a score and of its top,
+  /// and what exponentials drop of both.
+  private static let levelSlack = 3 * 0x1p-4
 
   /// softmax(scores) v for each head: e^(s - top) of every score, their sum, and the division after
   /// values are mixed.
@@ -46,25 +51,29 @@ extension Lowering {
     var argument = scores
     var shortfall: Double
     let range = try scoreRange(name, settings, range)
-    let tight = rowMaxima(name, settings, range: range, slack: 1)
-    let tops: [Double]
+    let tight = rowMaxima(name, settings, range: range, slack: 3)
+    var tops: [Double]
     if tight.depth <= Self.shortfall {
       tops = tight.tops
       shortfall = tight.depth
     } else {
       let wide = rowMaxima(name, settings, range: range, slack: 8)
       tops = wide.tops
-      shortfall = Self.levelStep + Self.levelCell
+      shortfall = Self.levelStep + Self.levelCell + 2 * Self.levelSlack
       builder.label = "\(name).softmax.maximum"
       argument = try levelled(scores, wide, range: range, keyCount: keyCount)
+      // A score that counts as below a level may be raised above the top by what its bits hide.
+      tops = tops.map { $0 + Self.levelSlack }
     }
 
     builder.label = "\(name).softmax.weights"
     // Weights are at most 1, and a row's largest far less where its maximum is below the top: sums
     // are below those that were seen beside a largest weight of 1.
     let sumBound = min(Double(keyCount), 2 * (calibration.ranges[name]?[.denominator]?.upperBound ?? Double(keyCount)))
-    // At least 17 bits of the largest value, however small.
-    let valueBits = min(max(bits + 1 - magnitudeBits(value.bound), bits - 2), 36)
+    // At least 17 bits of the largest value, and some more of small ones.
+    let small = max(-magnitudeBits(value.bound), 0)
+    let valueBits = min(
+      max(bits + 1 - magnitudeBits(value.bound) + min(small, 3), bits - 2), 36)
     let mixBits = magnitudeBits(sumBound * value.bound)
     // Dealt and factor bits are dropped again: what is left of the ring must hold the mix.
     let room = 62 - valueBits - mixBits
@@ -187,7 +196,7 @@ extension Lowering {
     guard levelCount > 0, case .keys(let heads, _, _) = builder.shape(scores.id).columns else {
       return scores
     }
-    let scoreBits = min(4, scores.bits)
+    let scoreBits = min(Self.levelBits, scores.bits)
     let cells = try maskCells(
       reach: (maxima.tops.max() ?? 0) - range.lowerBound, cell: Self.levelCell,
       fractionalBits: scoreBits)

@@ -31,8 +31,8 @@ extension Lowering {
       ? bound : try calibration.bound(name, .uncappedScores) * recipe.headroom
     // Small queries and keys must leave room for what is added to their product.
     let most = ringBits(max(bound, uncapped)) - activationBits(key)
-    // Exponentials are taken of scores with 12 fractional bits.
-    let less = isExponential ? 2 : 0
+    // Exponentials are taken of scores of few bits.
+    let less = isExponential ? 1 : 0
     var queryBits = min(
       query.bits,
       (settings.bias == nil ? activationBits(query) : min(activationBits(query), max(most, bits)))
@@ -43,8 +43,8 @@ extension Lowering {
     let room = 58 - max(magnitudeBits(max(bound, uncapped)), 0)
     let excess = queryBits + keyBits - room
     if isExponential, excess > 0 {
-      queryBits = max(queryBits - excess / 2, min(queryBits, bits - 2))
-      keyBits = max(keyBits - (excess - excess / 2), min(keyBits, bits - 2))
+      queryBits = max(queryBits - excess / 2, min(queryBits, bits - less))
+      keyBits = max(keyBits - (excess - excess / 2), min(keyBits, bits - less))
     }
     let needed = queryBits + keyBits + max(magnitudeBits(max(bound, uncapped)), 0) + 4
     let openedQuery = try openShort(query, bits: queryBits, ringBits: needed)

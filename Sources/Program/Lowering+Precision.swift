@@ -48,12 +48,9 @@ extension Lowering {
       least: min(bits, max(filling, needed, 0)))
   }
 
-  /// Fractional bits with which a value up to `bound` is as precise as one up to 1 is with the
-  /// recipe's, and one far smaller as one up to 8.
-  func activationBits(bound: Double) -> Int {
-    let small = min(max(-magnitudeBits(bound), 0), 24)
-    return bits + small + min(small, 3)
-  }
+  /// Fractional bits with which a value up to `bound` is as precise as one up to 8 is with the
+  /// recipe's, or more.
+  func activationBits(bound: Double) -> Int { bits + min(max(3 - magnitudeBits(bound), 0), 27) }
 
   func activationBits(_ value: FixedValue) -> Int { activationBits(bound: value.bound) }
 

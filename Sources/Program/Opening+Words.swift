@@ -55,13 +55,19 @@ extension SessionStep {
   public func cellPlaces(
     _ opened: [UInt64], _ shape: ValueShape, _ cells: MaskCells, tops: [Int]
   ) -> [(cell: Int, offset: UInt64)] {
-    if tops.count == 1 { return opened.map { cells.place($0, top: tops[0]) } }
-    var result: [(cell: Int, offset: UInt64)] = []
-    result.reserveCapacity(opened.count)
+    underTops(opened, shape, tops: tops) { cells.place($0, top: $1) }
+  }
+
+  /// What `body` gives for every word of a value of `shape` and the top of its run.
+  public func underTops<Result>(
+    _ words: [UInt64], _ shape: ValueShape, tops: [Int],
+    _ body: (_ word: UInt64, _ top: Int) -> Result
+  ) -> [Result] {
+    if tops.count == 1 { return words.map { body($0, tops[0]) } }
+    var result: [Result] = []
+    result.reserveCapacity(words.count)
     for (index, run) in runs(shape, count: tops.count).enumerated() {
-      for element in run {
-        result.append(cells.place(opened[element], top: tops[index % tops.count]))
-      }
+      for element in run { result.append(body(words[element], tops[index % tops.count])) }
     }
     return result
   }

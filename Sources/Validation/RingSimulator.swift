@@ -15,7 +15,8 @@ public import Sharing
 /// A copy shares the weights and has a key cache of its own.
 public struct RingSimulator: Sendable {
   /// Called with every shared value of the program and its words, as soon as they are known, and with
-  /// every opening of some bits that must hold the whole of a number, before it is reduced to them.
+  /// every opening of some bits that must hold the whole of a number, before it is reduced to them;
+  /// in place of a number that lies outside the cells of what reads it, stands the largest.
   public typealias Observer = (_ value: ValueID, _ words: [UInt64]) -> Void
 
   public let program: SecureProgram
@@ -31,6 +32,8 @@ public struct RingSimulator: Sendable {
   private let oneHotValue: ValueID?
   /// Openings that are read as numbers.
   private var numbers: Set<ValueID> = []
+  /// The cells that openings are read in.
+  private var cells: [ValueID: (cells: MaskCells, tops: [Int])] = [:]
   private var keyCaches: [ValueID: [UInt64]] = [:]
   /// The public words that two parties opened at a node in the step that is evaluated next, where
   /// their output is to be repeated bit for bit.
@@ -60,9 +63,14 @@ public struct RingSimulator: Sendable {
     for node in program.nodes {
       switch node.operation {
       // All of the opened range is used.
-      case .exponential(let x, _), .coarseSteps(let x, _):
+      case .exponential(let x, let function):
         widthLimits[x] = program.values[x].ringBits + 1
         numbers.insert(x)
+        cells[x] = (function.cells, function.tops)
+      case .coarseSteps(let x, let function):
+        widthLimits[x] = program.values[x].ringBits + 1
+        numbers.insert(x)
+        cells[x] = (function.cells, function.tops)
       case .view(let x, _): numbers.insert(x)
       case .piecewiseLinear(let x, let function) where function.isLifted: numbers.insert(x)
       default: break
@@ -114,13 +122,17 @@ public struct RingSimulator: Sendable {
         }
         if let observe, opening != .whole, numbers.contains(first) {
           let bits = program.values[x].ringBits
-          observe(
-            first,
-            values[x].map {
-              UInt64(
-                bitPattern: Int64(bitPattern: RingFunctions.signed($0, bits: bits))
-                  >> Int64(opening.shift))
-            })
+          var numbers = values[x].map {
+            UInt64(
+              bitPattern: Int64(bitPattern: RingFunctions.signed($0, bits: bits))
+                >> Int64(opening.shift))
+          }
+          if let (cells, tops) = cells[first] {
+            numbers = step.underTops(numbers, shape(x), tops: tops) { word, top in
+              cells.holds(Int64(bitPattern: word), top: top) ? word : UInt64(Int64.max)
+            }
+          }
+          observe(first, numbers)
         }
         if cached.contains(first) { keyCaches[first, default: []] += values[first] }
       case .view(let x, let shift):

@@ -39,8 +39,8 @@ struct FixtureSimulationTests {
         difference.add(converted.decoded(output), reference.row(row - 1))
       }
       print("\(prompt.name): \(difference)")
-      #expect(difference.mean <= 0.005)
-      #expect(difference.maximum <= 0.12)
+      #expect(difference.mean <= 0.001)
+      #expect(difference.maximum <= 0.012)
     }
   }
 
