@@ -15,8 +15,9 @@ public import Sharing
 /// A copy shares the weights and has a key cache of its own.
 public struct RingSimulator: Sendable {
   /// Called with every shared value of the program and its words, as soon as they are known, and with
-  /// every opening of some bits that must hold the whole of a number, before it is reduced to them;
-  /// in place of a number that lies outside the cells of what reads it, stands the largest.
+  /// every opening of some bits that must hold the whole of a number, before it is reduced to them.
+  /// Of one that is read in cells 0 stands for all numbers that lie in them, and the largest for
+  /// others.
   public typealias Observer = (_ value: ValueID, _ words: [UInt64]) -> Void
 
   public let program: SecureProgram
@@ -26,9 +27,6 @@ public struct RingSimulator: Sendable {
   private let lastUses: [Int]
   private let openers: [ValueID: (node: Int, opening: Opening)]
   private let cached: Set<ValueID>
-  /// Bits that a value must fit in as `BitWidthHistogram` counts them: its ring bits, or those of an
-  /// opening that is read as a number.
-  public let widthLimits: [Int]
   private let oneHotValue: ValueID?
   /// Openings that are read as numbers.
   private var numbers: Set<ValueID> = []
@@ -59,24 +57,15 @@ public struct RingSimulator: Sendable {
     self.openers = openers
     self.oneHotValue = oneHotValue
     cached = program.kind == .decoder ? program.cachedValues : []
-    var widthLimits = program.values.map(\.ringBits)
     for node in program.nodes {
       switch node.operation {
-      // All of the opened range is used.
-      case .exponential(let x, let function):
-        widthLimits[x] = program.values[x].ringBits + 1
-        numbers.insert(x)
-        cells[x] = (function.cells, function.tops)
-      case .coarseSteps(let x, let function):
-        widthLimits[x] = program.values[x].ringBits + 1
-        numbers.insert(x)
-        cells[x] = (function.cells, function.tops)
+      case .exponential(let x, let function): cells[x] = (function.cells, function.tops)
+      case .coarseSteps(let x, let function): cells[x] = (function.cells, function.tops)
       case .view(let x, _): numbers.insert(x)
       case .piecewiseLinear(let x, let function) where function.isLifted: numbers.insert(x)
       default: break
       }
     }
-    self.widthLimits = widthLimits
   }
 
   /// Runs one step on the input rows and returns the output rows.
@@ -120,7 +109,7 @@ public struct RingSimulator: Sendable {
               ? streams[0].mask(node: index).words(in: step.dealtRanges(shape(x))) : [],
             mask: seen == nil ? [] : mask(first), opened: seen)
         }
-        if let observe, opening != .whole, numbers.contains(first) {
+        if let observe, opening != .whole, numbers.contains(first) || cells[first] != nil {
           let bits = program.values[x].ringBits
           var numbers = values[x].map {
             UInt64(
@@ -129,7 +118,7 @@ public struct RingSimulator: Sendable {
           }
           if let (cells, tops) = cells[first] {
             numbers = step.underTops(numbers, shape(x), tops: tops) { word, top in
-              cells.holds(Int64(bitPattern: word), top: top) ? word : UInt64(Int64.max)
+              cells.holds(Int64(bitPattern: word), top: top) ? 0 : UInt64(Int64.max)
             }
           }
           observe(first, numbers)

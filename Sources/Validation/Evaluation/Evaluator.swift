@@ -185,10 +185,9 @@ public struct Evaluator: Sendable {
       model.kind == .decoder
       ? SessionStep.dealing(session)
       : SessionStep(session: session, rows: 0..<window.tokens.count, index: 0)
-    let limits = simulator.widthLimits
     let observe: RingSimulator.Observer = { value, words in
       if value > 0 || program.clientInput == .embedding {
-        result.widths[value].add(words, ringBits: limits[value])
+        result.widths[value].add(words, ringBits: program.values[value].ringBits)
       }
       for node in nodesByValue[value] ?? [] {
         compare(
