@@ -44,7 +44,14 @@ struct PatientLedger {
 
   /// Burns those of `keys` that the ledger does not hold, and returns them.
   mutating func burn(_ keys: [SessionKey]) throws(InputError) -> [SessionKey] {
-    let unknown = try unclaimed(among: keys)
+    let unknown: [SessionKey]
+    do throws(InputError) {
+      unknown = try unclaimed(among: keys)
+    } catch {
+      // Which of them it holds cannot be read now; it will not burn those.
+      for key in keys where notes[key] == nil { notes[key] = .burn }
+      throw error
+    }
     for key in unknown { notes[key] = .burn }
     try catchUp()
     return unknown
