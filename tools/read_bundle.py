@@ -267,6 +267,11 @@ class Checkpoint:
             values += tensor("tensor").reshape(values.shape)
         if "columnScale" in source:
             values *= tensor("columnScale")
+        if source.get("isColumnCentred"):
+            total = np.zeros(columns)
+            for row in values:  # in this order: rounding depends on it
+                total += row
+            values -= total / len(values)
         if source.get("isCentred"):
             total = np.zeros(weight["rowCount"])
             for column in range(columns):  # in this order: rounding depends on it

@@ -112,13 +112,33 @@ extension Lowering {
     builder.label = "\(name).softmax.divide"
     // A mix as small as e^-shortfall keeps as many significant bits as one of 1 would have.
     let short = Int((shortfall / log(2)).rounded(.up))
-    let reciprocalBits = min(bits - 2 + magnitudeBits(sumBound), reciprocal.bits)
+    var reciprocalBits = min(bits - 2 + magnitudeBits(sumBound), reciprocal.bits)
     let most = ringBits(value.bound * 1.01) - reciprocalBits
-    let numerator = try builder.open(mix, bits: min(mix.bits, valueBits + short, most))
+    var numeratorBits = min(mix.bits, valueBits + short, most)
+    if let total = try directBits(index, bound: value.bound * 1.01) {
+      // A flight less costs a few bits of what is hardly ever as small as it may be.
+      let excess = max(numeratorBits + reciprocalBits - total, 0)
+      if excess <= 10 {
+        numeratorBits -= excess / 2
+        reciprocalBits -= excess - excess / 2
+      }
+    }
+    let numerator = try builder.open(mix, bits: numeratorBits)
     let denominator = try builder.open(reciprocal, bits: reciprocalBits)
     return try builder.emit(
       .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
       bound: value.bound * 1.01)
+  }
+
+  /// The fractional bits with which the linear layer behind node `index` can take a product up to
+  /// `bound` as it is opened, where it adds to a narrow residual stream.
+  private func directBits(_ index: Int, bound: Double) throws(InputError) -> Int? {
+    let readers = consumers(of: index)
+    guard readers.count == 1, let reader = readers.first,
+      case .linear = model.nodes[reader].operation, let sum = narrowSum(of: reader)
+    else { return nil }
+    // What is opened and the weight have together the bits of the sum.
+    return 64 - (try residualRoom(sum)) - (2 * bits - activationBits(bound: bound))
   }
 
   /// Whether scores in `range` lie in as many cells as there may be.

@@ -59,6 +59,8 @@ public struct LoweredNode: Equatable, Sendable {
   /// The attention scale, which query projections take into their weights; else 1.
   public var factor: Double
   public var isCentred = true
+  /// Whether the value is less the mean of its row, which the node is not.
+  public var lacksMean = false
   /// Names of the model's weights, of the node's width.
   public var gamma: String?
   public var beta: String?
@@ -95,6 +97,7 @@ struct Lowering {
   let recipe: Recipe
   private let forms: [ReplacementForm?]
   let calibration: Calibration
+  private(set) var stream = ResidualStream()
   var builder: ProgramBuilder
   var lowered: [LoweredValue] = []
   /// Values as the rest of the graph sees them: after the last attention only the last row counts.
@@ -115,6 +118,7 @@ struct Lowering {
     // Ranges of a model that was not trained with its replacements are far from those of one that was,
     // and rows without any weight must stay so.
     builder.opensBits = !recipe.needsTraining(model)
+    if builder.opensBits { stream = ResidualStream(model, recipe: recipe) }
     lastAttention =
       model.kind == .encoder
       ? nil
@@ -157,7 +161,8 @@ struct Lowering {
     case .layerNorm(let input, let settings):
       lowered.append(
         try normalise(
-          index, plain(input), form: normalisation(index), settings, isCentred: true))
+          index, plain(input), form: normalisation(index), settings,
+          isCentred: !stream.centred.contains(input)))
     case .linear(let input, let weight, let bias):
       lowered.append(try linear(index, input, weight: weight, bias: bias))
     case .attention(let query, let key, let value, let settings):
@@ -227,6 +232,7 @@ struct Lowering {
           default: false
           }
         var node = LoweredNode(value: value.id, factor: isScaled ? queryScale(index) : 1)
+        node.lacksMean = stream.centred.contains(index)
         if case .softCap(_, let cap) = model.nodes[index].operation, index == nodes.upperBound - 1 {
           node.softCap = cap
         }
@@ -317,11 +323,14 @@ struct Lowering {
       ProgramWeight(
         name: tokens, rowCount: model.vocabularySize, columnCount: width, fractionalBits: rowBits,
         isTransposed: true,
-        source: WeightFormula(tensor: tokens, addedRow: positions == nil ? segments : nil)))
+        source: WeightFormula(
+          tensor: tokens, isCentred: stream.centred.contains(index),
+          addedRow: positions == nil ? segments : nil)))
     let opened = try builder.open(oneHot)
     let rows = try builder.emit(.linear(opened.id, weight: table), bits: rowBits, bound: bound)
     guard let positions else { return rows }
-    let source = WeightFormula(tensor: positions, addedRow: segments)
+    let source = WeightFormula(
+      tensor: positions, isCentred: stream.centred.contains(index), addedRow: segments)
     // Adding is local: positions may have more bits than the rows that they are added to.
     let wide = try builder.rescale(
       rows, to: max(rowBits, min(precision(source).sufficient, 2 * bits)))
@@ -377,9 +386,10 @@ struct Lowering {
     let node = model.nodes[index]
     let factor = queryScale(index)
     let bound = try outputBound(index) * factor
-    var source = WeightFormula(tensor: weight, factor: factor)
+    let isCentred = stream.centred.contains(index)
+    var source = WeightFormula(tensor: weight, isColumnCentred: isCentred, factor: factor)
     var biasSource: WeightFormula?
-    if let bias { biasSource = WeightFormula(tensor: bias, factor: factor) }
+    if let bias { biasSource = WeightFormula(tensor: bias, isCentred: isCentred, factor: factor) }
     var value: FixedValue
     var small = 1.0
     if case .normalised(let normalised, let pending) = lowered[input] {
@@ -401,25 +411,44 @@ struct Lowering {
     let narrow = activationBits(value)
     let isResidual = consumers(of: index).contains(where: self.isResidual)
     func room() -> Int { ringBits(bound) - value.bits }
+    /// Bits of the weight beside a value with `valueBits`.
+    func weightBits(_ valueBits: Int) -> Int {
+      let most = max(min(precision.wanted, ringBits(bound) - valueBits), bits)
+      // The residual stream has twice the usual bits: more would have to be truncated.
+      let target = 2 * bits - valueBits
+      let isEnough = target >= precision.least && max(target, bits) >= precision.needed
+      return isResidual && most > target && isEnough ? target : most
+    }
     let inputWidth = model.nodes[input].width
     // A wide input is better truncated after the layer, when it has become narrow.
     let truncatesFirst =
       value.bits > narrow
       && (!builder.fits(bits: value.bits + bits, bound: bound) || room() < precision.needed
         || (inputWidth <= node.width && isResidual))
-    if truncatesFirst { value = try truncated(value) }
-    var weightBits = max(min(precision.wanted, room()), bits)
-    // The residual stream has twice the usual bits: more would have to be truncated.
-    let target = 2 * bits - value.bits
-    let isEnough = target >= precision.least && max(target, bits) >= precision.needed
-    if isResidual, weightBits > target, isEnough { weightBits = target }
+    let opened: MaskedValue
+    if let sum = narrowSum(of: index) {
+      // The sum has 2 * bits fractional bits; what is shifted up to these needs fewer of the ring.
+      func needed(_ valueBits: Int) throws(InputError) -> Int {
+        try max(residualRoom(sum), magnitudeBits(bound) + 2) + valueBits + weightBits(valueBits)
+      }
+      var kept = truncatesFirst ? narrow : value.bits
+      if !(try builder.canOpen(value, bits: kept, ringBits: needed(kept))) {
+        value = try truncated(value)
+        kept = value.bits
+      }
+      opened = try builder.openNarrow(
+        value, bits: kept, ringBits: min(needed(kept), builder.ringBits(value)))
+    } else {
+      if truncatesFirst { value = try truncated(value) }
+      opened = try builder.open(value)
+    }
+    let weightBits = weightBits(opened.bits)
     let matrix = builder.weight(
       ProgramWeight(
         name: "\(node.name).weight", rowCount: node.width, columnCount: inputWidth,
         fractionalBits: weightBits, source: source))
-    let opened = try builder.open(value)
     let product = try builder.emit(
-      .linear(opened.id, weight: matrix), bits: value.bits + weightBits, bound: bound)
+      .linear(opened.id, weight: matrix), bits: opened.bits + weightBits, bound: bound)
     guard let biasSource else { return .plain(product) }
     return .plain(
       try addBias(

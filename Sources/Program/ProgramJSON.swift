@@ -158,6 +158,7 @@ extension ProgramWeight {
     if let scale = source.columnScale { sourceMembers["columnScale"] = .string(scale) }
     // Absent where false, so that programs keep their digests.
     if source.isCentred { sourceMembers["isCentred"] = true }
+    if source.isColumnCentred { sourceMembers["isColumnCentred"] = true }
     if let matrix = source.matrix { sourceMembers["matrix"] = .string(matrix) }
     if let vector = source.vector { sourceMembers["vector"] = .string(vector) }
     if let row = source.addedRow { sourceMembers["addedRow"] = .string(row) }
@@ -184,6 +185,9 @@ extension ProgramWeight {
     weightSource.tensor = try name("tensor")
     weightSource.columnScale = try name("columnScale")
     if source.contains("isCentred") { weightSource.isCentred = try source.bool("isCentred") }
+    if source.contains("isColumnCentred") {
+      weightSource.isColumnCentred = try source.bool("isColumnCentred")
+    }
     weightSource.matrix = try name("matrix")
     weightSource.vector = try name("vector")
     weightSource.addedRow = try name("addedRow")

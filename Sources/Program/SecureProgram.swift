@@ -28,8 +28,8 @@ public struct ProgramValue: Hashable, Sendable {
 
 /// How a static secret weight is computed from the model's tensors.
 ///
-/// weight = factor * (tensor * columnScale - mean of each row + matrix vector + first row of
-/// addedRow), each part where present: `columnScale` multiplies columns, `matrix vector` is a
+/// weight = factor * (tensor * columnScale - mean of each row or column + matrix vector + first row
+/// of addedRow), each part where present: `columnScale` multiplies columns, `matrix vector` is a
 /// matrix-vector product. With a `runCount` above 1, `columnScale`, `vector`, and a `tensor` that
 /// is the only part are those of one run, and repeated so many times.
 public struct WeightFormula: Equatable, Sendable {
@@ -38,6 +38,9 @@ public struct WeightFormula: Equatable, Sendable {
   /// Whether the mean of each row of tensor * columnScale is subtracted from it: a linear layer of
   /// x is then one of x less the mean of x.
   public var isCentred: Bool
+  /// Whether the mean of each column of `tensor` is subtracted from it: what a linear layer gives is
+  /// then less the mean of its row.
+  public var isColumnCentred: Bool
   public var matrix: String?
   public var vector: String?
   public var addedRow: String?
@@ -46,12 +49,13 @@ public struct WeightFormula: Equatable, Sendable {
 
   public init(
     tensor: String? = nil, columnScale: String? = nil, isCentred: Bool = false,
-    matrix: String? = nil, vector: String? = nil, addedRow: String? = nil, runCount: Int = 1,
+    isColumnCentred: Bool = false, matrix: String? = nil, vector: String? = nil, addedRow: String? = nil, runCount: Int = 1,
     factor: Double = 1
   ) {
     self.tensor = tensor
     self.columnScale = columnScale
     self.isCentred = isCentred
+    self.isColumnCentred = isColumnCentred
     self.matrix = matrix
     self.vector = vector
     self.addedRow = addedRow

@@ -13,6 +13,7 @@ public struct WeightEncoder: Sendable {
 
   private let source: String
   private let weights: any WeightSource
+  private let columnMeans = ColumnMeans()
 
   /// `source` names the file of `weights` in errors.
   public init(source: String, weights: some WeightSource) {
@@ -36,7 +37,7 @@ public struct WeightEncoder: Sendable {
     let from = weight.source
     let scale = pow(2, Double(weight.fractionalBits))
     if let tensor = from.tensor, from.matrix == nil, from.addedRow == nil, !from.isCentred,
-      from.runCount == 1
+      !from.isColumnCentred, from.runCount == 1
     {
       let values = try weights.weight(tensor, in: elements)
       let columns = try from.columnScale.map { name throws(InputError) in
@@ -106,8 +107,8 @@ public struct WeightEncoder: Sendable {
     return (words, used)
   }
 
-  /// Elements `elements` of factor * (tensor * columnScale - row means + matrix vector + first row
-  /// of addedRow), in double.
+  /// Elements `elements` of factor * (tensor * columnScale - row or column means + matrix vector +
+  /// first row of addedRow), in double.
   public func realValues(_ weight: ProgramWeight, in elements: Range<Int>) throws(InputError)
     -> [Double]
   {
@@ -143,6 +144,12 @@ public struct WeightEncoder: Sendable {
         for place in places {
           values[place] *= Double(scale[first + place - places.lowerBound])
         }
+      }
+    }
+    if from.isColumnCentred, let name = from.tensor {
+      let means = try columnMeans.of(name, weights, columnCount: columns, rowCount: weight.rowCount)
+      WeightEncoder.forEachRun(of: elements, columnCount: columns) { places, first in
+        for place in places { values[place] -= means[first + place - places.lowerBound] }
       }
     }
     if from.isCentred {

@@ -31,7 +31,8 @@ struct ReplacementLoweringTests {
     ]
     + [Activation.gelu, .geluTanh, .silu].flatMap { activation in
       [
-        ActivationCase(activation, MinimaxActivation.accurate(for: OperationClass(activation))),
+        ActivationCase(activation, LinesActivation.accurate(for: OperationClass(activation))),
+        ActivationCase(activation, MinimaxActivation.standard(for: OperationClass(activation))),
         ActivationCase(activation, MinimaxActivation(degree: 4, limit: 3)),
         ActivationCase(activation, PUMAActivation()),
         ActivationCase(activation, BumbleBeeActivation()),

@@ -67,8 +67,7 @@ public struct Recipe: Equatable, Sendable {
       let replacement: any Replacement =
         switch operationClass {
         case .relu: ReLUActivation()
-        case .gelu, .geluTanh, .silu: MinimaxActivation.accurate(for: operationClass)
-        case .tanh: TanhActivation()
+        case .gelu, .geluTanh, .silu, .tanh: LinesActivation.accurate(for: operationClass)
         case .softmax: ExactSoftmax()
         case .layerNorm, .rmsNorm: ExactNormalisation()
         }

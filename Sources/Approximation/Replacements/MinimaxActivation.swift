@@ -18,17 +18,17 @@ public struct MinimaxActivation: Replacement {
     self.limit = limit
   }
 
-  /// The parameters of the recipe `accurate`.
-  public static func accurate(for operationClass: OperationClass) -> MinimaxActivation {
+  /// Degree and limit unless a recipe says others.
+  public static func standard(for operationClass: OperationClass) -> MinimaxActivation {
     operationClass == .silu
       ? MinimaxActivation(degree: 8, limit: 10) : MinimaxActivation(degree: 6, limit: 3.5)
   }
 
   public init(_ reader: inout JSONReader, for operationClass: OperationClass) throws(InputError) {
-    let accurate = MinimaxActivation.accurate(for: operationClass)
-    degree = try reader.integer("degree", default: accurate.degree, in: 2...8)
+    let standard = MinimaxActivation.standard(for: operationClass)
+    degree = try reader.integer("degree", default: standard.degree, in: 2...8)
     limit = try reader.number(
-      "limit", default: accurate.limit, in: 1...(operationClass == .silu ? 20 : 8))
+      "limit", default: standard.limit, in: 1...(operationClass == .silu ? 20 : 8))
   }
 
   public var parameters: [String: JSON] {

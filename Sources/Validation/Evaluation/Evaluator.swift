@@ -216,17 +216,22 @@ public struct Evaluator: Sendable {
     let beta = lowered.beta.flatMap { vectors[$0] }
     let width = model.nodes[node].width
     var mean = 0.0
+    var originalMean = 0.0
     for (index, word) in words.enumerated() {
       if !lowered.isCentred, index.isMultiple(of: width) {
         let row = words[index..<min(index + width, words.count)]
         mean = row.reduce(0) { $0 + Double(Int64(bitPattern: $1)) } * scale / Double(width)
+      }
+      if lowered.lacksMean, index.isMultiple(of: width) {
+        let row = original[index..<min(index + width, original.count)]
+        originalMean = row.reduce(0) { $0 + Double($1) } / Double(width)
       }
       var value = Double(Int64(bitPattern: word)) * scale - mean
       // Those of a group serve all.
       if let gamma { value *= Double(gamma[index % gamma.count]) }
       if let beta { value += Double(beta[index % beta.count]) }
       if let cap = lowered.softCap { value = cap * tanh(value / cap) }
-      error.add(value, original: Double(original[index]))
+      error.add(value, original: Double(original[index]) - originalMean)
     }
   }
 }
