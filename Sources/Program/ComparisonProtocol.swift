@@ -73,7 +73,8 @@ extension Operation {
     case .open: 1
     case .piecewiseLinear(_, let function): function.roundCount
     case .input, .view, .truncate, .linear, .scale, .scores, .mix, .multiply, .polynomial,
-      .exponential, .coarseSteps, .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows,
+      .exponential, .coarseSteps, .combine, .addWeight, .addDistance, .rotate, .sum,
+      .pairDifference, .pairMerge, .padKeys, .padRows,
       .lastRow, .firstRow, .meanRow, .output:
       0
     }

@@ -72,7 +72,8 @@ extension SecureProgram {
           busyRounds.insert(rounds[x] + 1 + round)
         }
       case .input, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
-        .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
+        .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,
+        .padRows, .lastRow,
         .firstRow, .meanRow, .output:
         break
       }

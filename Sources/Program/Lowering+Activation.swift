@@ -16,7 +16,9 @@ extension Lowering {
     let domain = -input.bound...input.bound
     let bound = function.bound(on: domain) * 1.01 + 0x1p-8
     let room = try outputRoom(index, bound: bound)
-    let parts = try pieces(input, function, on: domain, lineBits: room)
+    let parts = try pieces(
+      input, function, on: domain, lineBits: room,
+      ringBits: try streamRing(index, bits: activationBits(input)))
     var sum = parts.lines
     func adding(_ value: FixedValue) throws(InputError) -> FixedValue {
       guard let lines = sum else { return value }
@@ -41,6 +43,17 @@ extension Lowering {
     guard var total else { return sum ?? input }
     if total.bits > room { total = try builder.rescale(total, to: 2 * bits) }
     return try adding(total)
+  }
+
+  /// Modulo which power of two the linear layer behind node `index` reads a value with `bits`
+  /// fractional bits, where it adds to the narrow residual stream.
+  private func streamRing(_ index: Int, bits valueBits: Int) throws(InputError) -> Int? {
+    let readers = consumers(of: index)
+    guard readers.count == 1, let reader = readers.first,
+      case .linear = model.nodes[reader].operation, narrowSum(of: reader) != nil
+    else { return nil }
+    let above = max(try residualRoom(), magnitudeBits(try outputBound(reader)) + 2)
+    return above + max(2 * bits, valueBits + bits)
   }
 
   /// The fractional bits that all readers of node `index` can take without a truncation, for a

@@ -24,7 +24,8 @@ extension Lowering {
     let (scores, range) = try self.scores(
       index, query: query, key: key, settings, isExponential: form.kernel == .exponential)
     var form = form
-    if case .exponential = form.kernel, try !canTakeExponentials(scoreRange(name, settings, range)) {
+    if case .exponential = form.kernel, try !canTakeExponentials(scoreRange(name, settings, range))
+    {
       // Scores too wide for cells keep the tree.
       form = Self.treeForm(keyCount: mostKeys)
     }

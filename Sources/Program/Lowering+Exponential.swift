@@ -18,7 +18,7 @@ extension Lowering {
   /// Fractional bits of the scores that exponentials are taken of.
   private static let scoreBits = 12
   /// Significant bits of the public factor of an exponential.
-  private static let factorBits = 10
+  private static let factorBits = 9
   /// Fractional bits of the weights beside those that a row's largest may fall short of 1.
   private static let weightBits = 12
   /// Nats that the largest weight of a row may fall short of 1 where no maximum is subtracted.
@@ -69,7 +69,9 @@ extension Lowering {
     builder.label = "\(name).softmax.weights"
     // Weights are at most 1, and a row's largest far less where its maximum is below the top: sums
     // are below those that were seen beside a largest weight of 1.
-    let sumBound = min(Double(keyCount), 2 * (calibration.ranges[name]?[.denominator]?.upperBound ?? Double(keyCount)))
+    let sumBound = min(
+      Double(keyCount),
+      2 * (calibration.ranges[name]?[.denominator]?.upperBound ?? Double(keyCount)))
     // At least 17 bits of the largest value, and some more of small ones.
     let small = max(-magnitudeBits(value.bound), 0)
     let valueBits = min(
@@ -135,10 +137,10 @@ extension Lowering {
   private func directBits(_ index: Int, bound: Double) throws(InputError) -> Int? {
     let readers = consumers(of: index)
     guard readers.count == 1, let reader = readers.first,
-      case .linear = model.nodes[reader].operation, let sum = narrowSum(of: reader)
+      case .linear = model.nodes[reader].operation, narrowSum(of: reader) != nil
     else { return nil }
     // What is opened and the weight have together the bits of the sum.
-    return 64 - (try residualRoom(sum)) - (2 * bits - activationBits(bound: bound))
+    return 64 - (try residualRoom()) - (2 * bits - activationBits(bound: bound))
   }
 
   /// Whether scores in `range` lie in as many cells as there may be.
@@ -185,8 +187,9 @@ extension Lowering {
     if case .linear? = settings.bias { return range }
     let seen = try calibration.range(name, .scores)
     let margin = 8 + (seen.upperBound - seen.lowerBound) / 2
-    return max(range.lowerBound, seen.lowerBound - margin)...min(
-      range.upperBound, seen.upperBound + margin)
+    return max(
+      range.lowerBound, seen.lowerBound - margin)...min(
+        range.upperBound, seen.upperBound + margin)
   }
 
   /// e^(x - top) for x from `low` to its head's top, with `dealtBits` and those of the factor.
@@ -232,16 +235,20 @@ extension Lowering {
     let step = Self.levelStep * pow(2, Double(scores.bits))
     var terms = [Term(scores.id, 1)]
     let countBits = magnitudeBits(Double(keyCount) + 1)
+    // Every bit of a level is known as far as the scores that it raises.
+    let bound = scores.bound + Double(levelCount) * Self.levelStep
+    let neededBits = scores.bits + magnitudeBits(bound) + 2 - Int(step).trailingZeroBitCount
     for bit in above {
       let count = FixedValue(
         id: try builder.emit(.sum(bit, runs: heads), bits: [0])[0], bits: 0,
         bound: Double(keyCount))
-      let openedCount = try builder.openNarrow(count, bits: 0, ringBits: countBits + 1)
+      let openedCount = try builder.openNarrow(
+        count, bits: 0, ringBits: max(countBits + 1, neededBits))
       let isReached = PiecewiseLinear(
         shift: 0, droppedBits: 0, comparedBits: countBits + 1, knots: [1],
         outputs: [
           PiecewiseLinear.Output(slopes: [0, 0], intercepts: [0, 1], fractionalBits: 0)
-        ], openedBits: builder.program.values[openedCount.id].ringBits, isLifted: true)
+        ], openedBits: builder.program.values[openedCount.id].ringBits)
       terms.append(
         Term(
           try builder.emit(.piecewiseLinear(openedCount.id, isReached), bits: [0])[0],
@@ -249,7 +256,7 @@ extension Lowering {
     }
     return try builder.emit(
       .combine(terms, constant: UInt64(Double(levelCount) * step)), bits: scores.bits,
-      bound: scores.bound + Double(levelCount) * Self.levelStep)
+      bound: bound)
   }
 
   /// Cells of `cell` for distances of up to `reach` from a top.

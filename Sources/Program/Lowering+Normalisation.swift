@@ -116,7 +116,10 @@ extension Lowering {
     let source = WeightFormula(tensor: gamma, runCount: runCount(of: gamma, width: node.width))
     let wanted = precision(source).wanted
     let room = ringBits(bound)
-    let value = x.bits + wanted - 4 > room ? try builder.rescale(x, to: room - wanted) : x
+    var value = x
+    if x.bits + wanted - 4 > room || builder.ringBits(x) < 64 {
+      value = try builder.lift(x, to: min(x.bits, room - wanted))
+    }
     let gammaBits = min(wanted, room - value.bits)
     let scale = builder.weight(
       ProgramWeight(

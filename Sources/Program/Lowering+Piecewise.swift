@@ -49,10 +49,10 @@ extension Lowering {
   /// With t clipped to each curved piece its polynomial is constant outside the piece, so that
   /// lines(x), which is linear between all knots, can make up for it: a straight piece's line less
   /// the constants of all curved pieces. Discontinuities cost nothing. Lines have at most
-  /// `lineBits` fractional bits.
+  /// `lineBits` fractional bits, and where `ringBits` are given need to be known modulo 2 to these.
   mutating func pieces(
     _ x: FixedValue, _ function: PiecewisePolynomial, on domain: ClosedRange<Double>,
-    lineBits: Int
+    lineBits: Int, ringBits: Int? = nil
   ) throws(InputError) -> LoweredPieces {
     let layout = PieceLayout(function, on: domain)
     if layout.knots.isEmpty, let whole = layout.curved.first {
@@ -78,9 +78,17 @@ extension Lowering {
           bound: layout.lineBound
         ))
     }
+    // What is opened of the argument suffices for lines without more bits, if the reader can do with
+    // it: a key has a word less on every level than one for a view.
+    var openedBits: Int?
+    if let ringBits, layout.curved.isEmpty, extraBits == 0,
+      builder.canOpen(x, bits: argumentBits, ringBits: ringBits)
+    {
+      openedBits = ringBits
+    }
     let values = try builder.piecewise(
       x, bits: argumentBits, resolution: resolution(function, x), knots: layout.knots,
-      outputs: outputs)
+      outputs: outputs, isLifted: openedBits == nil, ringBits: openedBits ?? 0)
     return LoweredPieces(
       lines: hasLines ? values.last : nil,
       curved: zip(layout.curved, values).map { $0.curved($1) })

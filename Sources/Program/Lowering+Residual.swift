@@ -10,72 +10,63 @@ struct ResidualStream {
   /// Nodes that are computed less the mean of their row, since no reader sees it: the weights that
   /// they come from are centred before they are shared.
   var centred: Set<Int> = []
-  /// Nodes of sums that only normalisations and such sums read.
+  /// Sums that only normalisations and such sums read.
   var narrow: Set<Int> = []
 
   init() {}
 
-  init(_ model: Model, recipe: Recipe) {
-    func inputs(_ index: Int) -> [Int] { model.nodes[index].operation.inputs }
+  /// - Parameter isExact: Of a node with a normalisation, whether it is taken by its variance.
+  init(_ model: Model, recipe: Recipe, isExact: (Int) -> Bool) {
+    func operation(_ index: Int) -> ModelOperation { model.nodes[index].operation }
     let readers = model.nodes.indices.map { index in
-      model.nodes.indices.filter { inputs($0).contains(index) }
+      model.nodes.indices.filter { operation($0).inputs.contains(index) }
     }
-    /// The largest set of nodes that only nodes for which `reads` holds and others of it read, whose
-    /// sums are of others of it.
-    func largest(reads: (ModelOperation) -> Bool, isSource: (Int) -> Bool) -> Set<Int> {
-      var nodes = Set(
-        model.nodes.indices.dropLast().filter { index in
-          if case .add = model.nodes[index].operation { return true }
-          return isSource(index)
-        })
+    /// The largest part of `nodes` in which each has a reader, `isRead` holds of all readers, and
+    /// `isMade` of the node itself.
+    func largest(
+      of nodes: [Int], isRead: (_ reader: Int, _ part: Set<Int>) -> Bool,
+      isMade: (_ node: Int, _ part: Set<Int>) -> Bool
+    ) -> Set<Int> {
+      var part = Set(nodes)
       while true {
-        let left = nodes.filter { index in
-          guard !readers[index].isEmpty else { return false }
-          if case .add(let left, let right) = model.nodes[index].operation,
-            !nodes.contains(left) || !nodes.contains(right)
-          {
-            return false
-          }
-          return readers[index].allSatisfy { reader in
-            if case .add = model.nodes[reader].operation { return nodes.contains(reader) }
-            return reads(model.nodes[reader].operation)
-          }
+        let left = part.filter { index in
+          !readers[index].isEmpty && isMade(index, part)
+            && readers[index].allSatisfy { isRead($0, part) }
         }
-        if left.count == nodes.count { return left }
-        nodes = left
+        if left.count == part.count { return left }
+        part = left
       }
     }
-    /// Whether a linear layer's weights are its own: those behind a normalisation hold its gamma.
-    func isPlain(_ input: Int) -> Bool {
-      switch model.nodes[input].operation {
-      case .layerNorm, .rmsNorm: false
-      default: true
-      }
+    func isSum(_ index: Int) -> Bool {
+      if case .add = operation(index) { true } else { false }
     }
-    centred = largest {
-      if case .layerNorm(_, let settings) = $0 { settings.groupCount == 1 } else { false }
-    } isSource: { index in
-      switch model.nodes[index].operation {
-      case .embed(_, _, _, let segments): segments == nil && recipe.embedding == .secret
-      case .linear(let input, _, _): isPlain(input)
+    centred = largest(of: Array(model.nodes.indices)) { reader, part in
+      switch operation(reader) {
+      case .layerNorm(_, let settings): settings.groupCount == 1
+      case .add: part.contains(reader)
       default: false
       }
-    }
-    narrow = largest {
-      switch $0 {
-      case .rmsNorm(_, let settings): settings.groupCount == 1
-      default: false
+    } isMade: { index, part in
+      switch operation(index) {
+      case .embed(_, _, _, let segments): return segments == nil && recipe.embedding == .secret
+      case .linear(let input, _, _):
+        // The weights behind a normalisation hold its gamma.
+        switch operation(input) {
+        case .layerNorm, .rmsNorm: return false
+        default: return true
+        }
+      case .add(let left, let right): return part.contains(left) && part.contains(right)
+      default: return false
       }
-    } isSource: { index in
-      switch model.nodes[index].operation {
-      case .embed: true
-      case .linear(let input, _, _): isPlain(input)
-      default: false
-      }
     }
-    narrow.formUnion(centred)
-    narrow = narrow.filter { index in
-      if case .add = model.nodes[index].operation { true } else { false }
+    narrow = largest(of: model.nodes.indices.filter(isSum)) { reader, part in
+      switch operation(reader) {
+      case .layerNorm(_, let settings), .rmsNorm(_, let settings):
+        settings.groupCount == 1 && isExact(reader)
+      default: part.contains(reader)
+      }
+    } isMade: { _, _ in
+      true
     }
   }
 }
@@ -90,12 +81,29 @@ extension Lowering {
     return sum
   }
 
-  /// Ring bits above the point of all sums of the narrow stream that `sum` is in: what its
-  /// normalisations open of them must be seen in the whole ring again.
-  func residualRoom(_ sum: Int) throws(InputError) -> Int {
+  /// Ring bits above the point that the sums of the narrow stream need: what normalisations open of
+  /// them must be seen in the whole ring again, in some after the mean was taken off it exactly.
+  func residualRoom() throws(InputError) -> Int {
     var most = 0
     for index in stream.narrow {
-      most = max(most, magnitudeBits(2 * (try outputBound(index))) + 2)
+      let bound = try outputBound(index)
+      most = max(most, magnitudeBits(bound) + 2)
+      let width = Double(model.nodes[index].width)
+      for reader in consumers(of: index) {
+        let settings: Normalisation
+        var meanBits = 0
+        switch model.nodes[reader].operation {
+        case .layerNorm(_, let normalisation):
+          settings = normalisation
+          if !stream.centred.contains(index) { meanBits = magnitudeBits(width) }
+        case .rmsNorm(_, let normalisation): settings = normalisation
+        default: continue
+        }
+        let range = try calibration.normalisedRange(
+          model.nodes[reader].name, epsilon: settings.epsilon, headroom: recipe.headroom)
+        let centred = min(2 * bound, (width * range.upperBound).squareRoot())
+        most = max(most, magnitudeBits(centred) + 2 + meanBits)
+      }
     }
     return most
   }

@@ -104,7 +104,9 @@ extension Lowering {
     let rowBits = rows.numerator.bits
     var ring = 0
     for consumer in consumers(of: input) {
-      guard case .linear(_, let weight, let bias) = model.nodes[consumer].operation else { continue }
+      guard case .linear(_, let weight, let bias) = model.nodes[consumer].operation else {
+        continue
+      }
       let layer = try unscaledLayer(consumer, rows, pending, input, weight, bias)
       ring = max(ring, rowBits + layer.bits + layer.needed)
     }

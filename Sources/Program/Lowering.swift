@@ -118,7 +118,9 @@ struct Lowering {
     // Ranges of a model that was not trained with its replacements are far from those of one that was,
     // and rows without any weight must stay so.
     builder.opensBits = !recipe.needsTraining(model)
-    if builder.opensBits { stream = ResidualStream(model, recipe: recipe) }
+    if builder.opensBits {
+      stream = ResidualStream(model, recipe: recipe) { forms[$0] == .normalisation(.exact) }
+    }
     lastAttention =
       model.kind == .encoder
       ? nil
@@ -426,14 +428,19 @@ struct Lowering {
       && (!builder.fits(bits: value.bits + bits, bound: bound) || room() < precision.needed
         || (inputWidth <= node.width && isResidual))
     let opened: MaskedValue
-    if let sum = narrowSum(of: index) {
+    if narrowSum(of: index) != nil {
       // The sum has 2 * bits fractional bits; what is shifted up to these needs fewer of the ring.
       func needed(_ valueBits: Int) throws(InputError) -> Int {
-        try max(residualRoom(sum), magnitudeBits(bound) + 2) + valueBits + weightBits(valueBits)
+        try max(residualRoom(), magnitudeBits(bound) + 2) + valueBits + weightBits(valueBits)
       }
-      var kept = truncatesFirst ? narrow : value.bits
+      // What is dropped of an opening is dropped for nothing.
+      var kept = min(value.bits, narrow)
       if !(try builder.canOpen(value, bits: kept, ringBits: needed(kept))) {
-        value = try truncated(value)
+        if truncatesFirst {
+          value = try truncated(value)
+        } else if builder.ringBits(value) < 64 {
+          value = try builder.lift(value, to: value.bits)
+        }
         kept = value.bits
       }
       opened = try builder.openNarrow(

@@ -263,7 +263,8 @@ extension Operation {
     case .input: []
     case .open(let x, _), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
       .polynomial(let x, _), .piecewiseLinear(let x, _), .exponential(let x, _),
-      .coarseSteps(let x, _), .addWeight(let x, _, _), .addDistance(let x, _), .rotate(let x, _), .sum(let x, _),
+      .coarseSteps(let x, _), .addWeight(let x, _, _), .addDistance(let x, _), .rotate(let x, _),
+      .sum(let x, _),
       .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x),
       .firstRow(let x), .meanRow(let x, _), .output(let x):
       [x]

@@ -201,6 +201,11 @@ package struct ProgramBuilder {
         .combine([Term(value.id, 1 << (bits - value.bits))], constant: 0), bits: bits,
         bound: value.bound)
     }
+    return try lift(value, to: bits)
+  }
+
+  /// `value` with `bits` fractional bits, no more than it has, in the whole ring (one flight).
+  package mutating func lift(_ value: FixedValue, to bits: Int) throws(InputError) -> FixedValue {
     let view = try open(value, bits: bits)
     return try emit(.truncate(view.id), bits: bits, bound: value.bound)
   }
@@ -244,11 +249,11 @@ package struct ProgramBuilder {
   /// Values below `resolution` from a knot may fall on its other side. `bits` are the fractional
   /// bits of the (truncated) argument on which slopes act; slopes must be multiples of
   /// 2^-extraBits of each output, whose scale is bits + extraBits. Unless the argument is lifted the
-  /// outputs are known no further than what is opened of it.
+  /// outputs are known no further than what is opened of it, at least `ringBits`.
   package mutating func piecewise(
     _ value: FixedValue, bits: Int, resolution: Double, knots: [Double],
     outputs: [(slopes: [Double], intercepts: [Double], extraBits: Int, bound: Double)],
-    isLifted: Bool = true
+    isLifted: Bool = true, ringBits resultBits: Int = 0
   ) throws(InputError) -> [FixedValue] {
     let wholeShift = max(value.bits - bits, 0)
     let argumentBits = value.bits - wholeShift
@@ -273,7 +278,8 @@ package struct ProgramBuilder {
     } else {
       opened = try openNarrow(
         value, bits: openedBits,
-        ringBits: max(dropped + compared, openedBits + magnitudeBits(value.bound) + 2))
+        ringBits: max(
+          dropped + compared, openedBits + magnitudeBits(value.bound) + 2, resultBits))
     }
     let function = PiecewiseLinear(
       shift: shift, droppedBits: dropped, comparedBits: compared,

@@ -147,7 +147,8 @@ extension ProgramValue {
     let ringBits =
       try reader.contains("ringBits") ? reader.integer("ringBits", in: 2...63) : 64
     try reader.finish()
-    self.init(shape: ValueShape(rows, columns), form: form, fractionalBits: bits, ringBits: ringBits)
+    self.init(
+      shape: ValueShape(rows, columns), form: form, fractionalBits: bits, ringBits: ringBits)
   }
 }
 

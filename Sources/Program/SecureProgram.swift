@@ -49,7 +49,8 @@ public struct WeightFormula: Equatable, Sendable {
 
   public init(
     tensor: String? = nil, columnScale: String? = nil, isCentred: Bool = false,
-    isColumnCentred: Bool = false, matrix: String? = nil, vector: String? = nil, addedRow: String? = nil, runCount: Int = 1,
+    isColumnCentred: Bool = false, matrix: String? = nil, vector: String? = nil,
+    addedRow: String? = nil, runCount: Int = 1,
     factor: Double = 1
   ) {
     self.tensor = tensor

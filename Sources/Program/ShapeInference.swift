@@ -165,7 +165,8 @@ extension SecureProgram {
       let shape = try opened(x)
       try need(function.cells, tops: function.tops, of: x)
       try need(
-        !function.bounds.isEmpty && function.bounds.allSatisfy { (1..<function.cells.count).contains($0) }
+        !function.bounds.isEmpty
+          && function.bounds.allSatisfy { (1..<function.cells.count).contains($0) }
           && zip(function.bounds, function.bounds.dropFirst()).allSatisfy { $0 < $1 },
         "bounds must ascend within the cells")
       return function.bounds.map { _ in (shape, .shared) }

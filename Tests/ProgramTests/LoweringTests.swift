@@ -49,6 +49,31 @@ struct LoweringTests {
     #expect(error.place == "layers.0.inputLayerNorm", "\(error)")
   }
 
+  /// Sums that only LayerNorms read come from weights without their means; no other weights do.
+  @Test(arguments: [
+    (TinyCheckpoint.opt(), true), (.gpt2(), true), (.llama(), false), (.bert(), false),
+  ])
+  func sumsOfLayerNormsLackTheirMean(checkpoint: TinyCheckpoint, isCentred: Bool) throws {
+    let program = try Programs.lowered(checkpoint).program
+    let centred = program.weights.filter { $0.source.isColumnCentred }.map(\.name)
+    let layers = ["attention.output.weight", "feedForward.down.weight"]
+    #expect(
+      centred.sorted()
+        == (isCentred ? (0...1).flatMap { layer in layers.map { "layers.\(layer).\($0)" } } : []))
+    for name in program.weights.map(\.name) where name.hasSuffix(".bias") {
+      let bias = program.weights.first { $0.name == name }
+      #expect(bias?.source.isCentred == centred.contains(name.dropLast(4) + "weight"), "\(name)")
+    }
+    let embed = try #require(program.weights.first { $0.name == "embedTokens" })
+    #expect(embed.source.isCentred == isCentred)
+    // The sums are known in fewer bits than the ring has, and read so.
+    let sums = program.nodes.filter { $0.label.hasSuffix("feedForwardResidual") }
+    #expect(sums.count == 2)
+    if isCentred {
+      #expect(sums.allSatisfy { program.values[$0.outputs.lowerBound].ringBits < 64 })
+    }
+  }
+
   @Test func unseenNodesAreNamed() throws {
     let lowered = try Programs.lowered(.opt())
     let error = inputError {

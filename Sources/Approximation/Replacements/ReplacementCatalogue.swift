@@ -8,7 +8,8 @@ public enum ReplacementCatalogue {
     ReLUActivation.self, MinimaxActivation.self, PUMAActivation.self, BumbleBeeActivation.self,
     BOLTActivation.self, QuadActivation.self, PiecewiseActivation.self, FittedActivation.self,
     LinesActivation.self,
-    ExactSoftmax.self, MinimaxSoftmax.self, LimitSoftmax.self, BOLTSoftmax.self, TwoQuadSoftmax.self,
+    ExactSoftmax.self, MinimaxSoftmax.self, LimitSoftmax.self, BOLTSoftmax.self,
+    TwoQuadSoftmax.self,
     ReLUSoftmax.self, PowerSoftmax.self, PiecewiseSoftmax.self, FittedSoftmax.self,
     ExactNormalisation.self, AffineNormalisation.self,
   ]

@@ -128,8 +128,9 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     _ indices: [Int], _ step: SessionStep, _ channel: some OpeningChannel
   ) throws(InputError) {
     var outgoing: [UInt64] = []
-    var opened: [(node: Int, opening: Opening, words: [UInt64], mask: [UInt64], range: Range<Int>)] =
-      []
+    var opened:
+      [(node: Int, opening: Opening, words: [UInt64], mask: [UInt64], range: Range<Int>)] =
+        []
     var compared: [(node: Int, range: Range<Int>)] = []
     for index in Set(indices).union(comparisons.keys).sorted() {
       let node = program.nodes[index]
