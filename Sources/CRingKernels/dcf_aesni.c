@@ -9,6 +9,7 @@
 #define TARGET __attribute__((target("avx2,aes")))
 #define INLINE TARGET __attribute__((always_inline)) static inline
 #define BATCH 16
+#define WIDTH 1
 
 INLINE void encrypt_group(const lodge_aes128_schedule *schedule, const int count, __m128i *blocks) {
   const __m128i *keys = (const __m128i *)schedule->bytes;
