@@ -58,9 +58,9 @@ struct PieceSums {
     let knotCount = slopes[0].count
     let top = UInt64(levels)
     for output in slopes.indices {
-      let (slopes, intercepts) = (slopes[output].span, intercepts[output].span)
-      let slopeTotal = self.slopes[output].reduce(0, &+)
-      let interceptTotal = self.intercepts[output].reduce(0, &+)
+      let (slopes, intercepts) = (slopes[output], intercepts[output])
+      let slopeTotal = slopes.reduce(0, &+)
+      let interceptTotal = intercepts.reduce(0, &+)
       for (position, element) in elements.enumerated() {
         let first = position * knotCount
         // With m, and with (1 - 2 m) (c - h) and that times mask part 0 and 1.
