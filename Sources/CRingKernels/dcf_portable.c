@@ -5,6 +5,7 @@
 #define TARGET
 #define INLINE __attribute__((always_inline)) static inline
 #define BATCH 32
+#define WIDTH 1
 #define encrypt(schedule, blocks, count)                                                           \
   lodge_aes128_encrypt_portable(schedule, (uint64_t *)(blocks), (size_t)(count))
 

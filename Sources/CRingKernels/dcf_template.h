@@ -5,9 +5,9 @@
 // values in (Z_2^64)^payload. The generator is H(s, i) = pi(s ^ i) ^ s ^ i with AES under a fixed
 // key as pi.
 //
-// The including file defines INLINE, TARGET, BATCH (instances in step) and
-// encrypt(schedule, block *, constant count), which applies pi in place. Seeds and the bits of
-// alpha are secret: nothing below branches on them or uses them as an address.
+// The including file defines INLINE, TARGET, BATCH (instances in step), WIDTH (blocks a register, 1
+// or 4) and encrypt(schedule, block *, constant count), which applies pi in place. Seeds and the bits
+// of alpha are secret: nothing below branches on them or uses them as an address.
 
 #include <string.h>
 
@@ -44,6 +44,12 @@ INLINE uint64_t mask_of(uint64_t bit) { return hidden(-bit); }
 
 INLINE uint64_t negated_if(uint64_t mask, uint64_t x) { return (x ^ mask) - mask; }
 
+// Zeros what the compiler may not leave out.
+INLINE void wipe(void *memory, size_t byte_count) {
+  memset(memory, 0, byte_count);
+  __asm__ volatile("" : : "r"(memory) : "memory");
+}
+
 INLINE uint64_t load_word(const uint8_t *from) {
   uint64_t result;
   memcpy(&result, from, 8);
@@ -61,73 +67,6 @@ INLINE void hash(const lodge_aes128_schedule *schedule, const int count, block *
 // Word `word` of the value whose first block is values[0] and whose second is values[BATCH].
 INLINE uint64_t value_word(const block *values, int word) {
   return word < 2 ? values[0][word] : values[BATCH][0];
-}
-
-// Points number first ..< first + count (at most BATCH), counted over all keys; `out` begins there.
-INLINE void evaluate_batch(const lodge_aes128_schedule *schedule, const int payload, int party,
-                           size_t first, int count, size_t points_per_key, int levels,
-                           const uint8_t *keys, const uint64_t *roots, const uint64_t *points,
-                           uint64_t *out) {
-  const int value_blocks = payload > 2 ? 2 : 1;
-  const size_t level_stride = 16 + 8 * (size_t)payload;
-  const size_t key_stride = 8 + (size_t)levels * level_stride + 8 * (size_t)payload;
-  block seeds[BATCH];
-  uint64_t bits[BATCH], controls[BATCH], x[BATCH], totals[3][BATCH] = {{0}};
-  const uint8_t *corrections[BATCH];
-  const size_t next_batch = (BATCH + points_per_key - 1) / points_per_key * key_stride;
-  for (int j = 0; j < BATCH; j++) {
-    // Lanes without work repeat the first one.
-    const size_t point = first + (j < count ? (size_t)j : 0);
-    const size_t index = point / points_per_key;
-    const uint8_t *key = keys + index * key_stride;
-    seeds[j] = without_bit(load_block(roots + 2 * index));
-    bits[j] = (uint64_t)party;
-    controls[j] = load_word(key);
-    corrections[j] = key + 8;
-    x[j] = points[point];
-  }
-  block blocks[3 * BATCH];
-  for (int level = 0; level < levels; level++) {
-    const int shift = levels - 1 - level;
-    for (int j = 0; j < BATCH; j++) {
-      const uint64_t right = (x[j] >> shift) & 1;
-      blocks[j] = seeds[j] ^ low_word(right * SEED_RIGHT);
-      const uint64_t constant = VALUE_LEFT + right * (VALUE_RIGHT - VALUE_LEFT);
-      blocks[BATCH + j] = seeds[j] ^ low_word(constant);
-      if (value_blocks > 1) blocks[2 * BATCH + j] = seeds[j] ^ low_word(constant + SECOND_VALUE);
-    }
-    hash(schedule, (1 + value_blocks) * BATCH, blocks);
-    // The keys that the next batch reads at this level: they come from far away, in many short runs.
-    if (payload > 2 || level % 2 == 0)
-      for (int j = 0; j < BATCH; j++) __builtin_prefetch(corrections[j] + next_batch);
-    for (int j = 0; j < BATCH; j++) {
-      const uint64_t right = (x[j] >> shift) & 1;
-      const uint64_t mask = mask_of(bits[j]);
-      block correction = load_block(corrections[j]);
-      // Bit 0 is the correction of the left bit; take the one of the right bit where x goes right.
-      const uint64_t other = (controls[j] >> level) & 1;
-      correction ^= low_word((correction[0] ^ other) & right);
-      const block child = blocks[j] ^ (correction & all(mask));
-      bits[j] = child[0] & 1;
-      seeds[j] = without_bit(child);
-      for (int w = 0; w < payload; w++)
-        totals[w][j] += value_word(blocks + BATCH + j, w) +
-                        (load_word(corrections[j] + 16 + 8 * w) & mask);
-      corrections[j] += level_stride;
-    }
-  }
-  for (int j = 0; j < BATCH; j++) {
-    blocks[j] = seeds[j] ^ low_word(LEAF);
-    if (value_blocks > 1) blocks[BATCH + j] = seeds[j] ^ low_word(LEAF + SECOND_VALUE);
-  }
-  hash(schedule, value_blocks * BATCH, blocks);
-  const uint64_t sign = mask_of((uint64_t)party);
-  for (int j = 0; j < count; j++)
-    for (int w = 0; w < payload; w++) {
-      const uint64_t leaf = value_word(blocks + j, w) +
-                            (load_word(corrections[j] + 8 * w) & mask_of(bits[j]));
-      out[j * payload + w] = negated_if(sign, totals[w][j] + leaf);
-    }
 }
 
 // Keys number first ..< first + count (at most BATCH).
@@ -236,25 +175,6 @@ INLINE int batch_count(size_t first, size_t total) {
   return total - first < BATCH ? (int)(total - first) : BATCH;
 }
 
-TARGET static void evaluate(const lodge_aes128_schedule *schedule, int party, size_t first,
-                            size_t total, size_t points_per_key, int levels, int payload,
-                            const uint8_t *keys, const uint64_t *roots, const uint64_t *points,
-                            uint64_t *out) {
-  for (size_t done = 0; done < total; done += BATCH) {
-    const int count = batch_count(done, total);
-    uint64_t *to = out + done * (size_t)payload;
-    if (payload == 1)
-      evaluate_batch(schedule, 1, party, first + done, count, points_per_key, levels, keys, roots,
-                     points, to);
-    else if (payload == 2)
-      evaluate_batch(schedule, 2, party, first + done, count, points_per_key, levels, keys, roots,
-                     points, to);
-    else
-      evaluate_batch(schedule, 3, party, first + done, count, points_per_key, levels, keys, roots,
-                     points, to);
-  }
-}
-
 TARGET static void generate(const lodge_aes128_schedule *schedule, size_t total, int levels,
                             int payload, const uint64_t *alphas, const uint64_t *betas,
                             const uint64_t *roots0, const uint64_t *roots1, uint8_t *keys) {
@@ -268,3 +188,5 @@ TARGET static void generate(const lodge_aes128_schedule *schedule, size_t total,
       generate_batch(schedule, 3, first, count, levels, alphas, betas, roots0, roots1, keys);
   }
 }
+
+#include "dcf_evaluation.h"

@@ -34,14 +34,6 @@ public struct ViewParts: Sendable {
 }
 
 extension PiecewiseLinear {
-  /// The public point of a knot: the window of X - knot, split into its top bit and the rest.
-  @inlinable
-  public func point(_ opened: UInt64, knot: Int) -> (topBit: UInt64, low: UInt64) {
-    let window = window(opened &- UInt64(bitPattern: Int64(knot)))
-    let topBit = window &>> UInt64(comparedBits - 1)
-    return (topBit, window & (UInt64.max &>> UInt64(65 - comparedBits)))
-  }
-
   /// Steps of the slope and the intercept of output `output` where x falls below each knot.
   public func steps(_ output: Int) -> [(slope: UInt64, intercept: UInt64)] {
     let function = outputs[output]

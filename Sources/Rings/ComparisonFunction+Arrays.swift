@@ -18,7 +18,7 @@ extension ComparisonFunction {
   /// `keys` and `roots` start at key 0; `points` hold those of `keyRange` only.
   public func evaluated(
     party: Int, keys: RawSpan, keyRange: Range<Int>, roots: [UInt64], pointsPerKey: Int,
-    points: [UInt64]
+    points: [UInt64], parallel: Bool = true
   ) -> [UInt64] {
     var shares = [UInt64](repeating: 0, count: points.count * payload)
     var span = shares.mutableSpan
@@ -26,7 +26,8 @@ extension ComparisonFunction {
     evaluate(
       party: party, keys: keys.extracting(bytes),
       roots: roots.span.extracting(2 * keyRange.lowerBound..<2 * keyRange.upperBound),
-      pointsPerKey: pointsPerKey, points: points.span, into: &span)
+      pointsPerKey: pointsPerKey, points: points.span, into: &span,
+      parallel: parallel)
     return shares
   }
 }

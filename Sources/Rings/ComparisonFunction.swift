@@ -77,7 +77,8 @@ public struct ComparisonFunction: Sendable {
   ///
   /// `keys` has `keyByteCount` bytes a key, `roots` this party's two words a key, `points` is
   /// [keys, pointsPerKey] and `shares` [keys, pointsPerKey, payload]. Party 0's and party 1's
-  /// shares add up to beta where point < alpha and to 0 elsewhere.
+  /// shares add up to beta where point < alpha and to 0 elsewhere. Many points of one key cost less
+  /// where they ascend or descend but for a few places: then they share most of their paths.
   public func evaluate(
     party: Int, keys: RawSpan, roots: Span<UInt64>, pointsPerKey: Int = 1, points: Span<UInt64>,
     into shares: inout MutableSpan<UInt64>, parallel: Bool = true, arm: KernelArm = .best
@@ -89,7 +90,9 @@ public struct ComparisonFunction: Sendable {
     precondition(points.count == keyCount * pointsPerKey, "`pointsPerKey` points a key")
     precondition(shares.count == points.count * payload, "`payload` shares a point")
     let kernel = unsafe arm.kernels.dcf_evaluate
-    let pointsPerPiece = parallel ? 1024 : max(points.count, 1)
+    // Whole keys where they fit: one walk serves many points of a key.
+    let wholeKeys = pointsPerKey < 1024 ? 1024 / max(pointsPerKey, 1) * pointsPerKey : 1024
+    let pointsPerPiece = parallel ? max(wholeKeys, 1) : max(points.count, 1)
     Parallel.forEachChunk(of: &shares, chunk: pointsPerPiece * payload) { range, piece in
       var schedule = schedule
       unsafe keys.withUnsafeBytes { keys in

@@ -26,17 +26,18 @@ let kernelsCommand = Command(
   let streams = StreamBenchmark(repetitions: repetitions)
   console.report("comparison functions")
   let comparisons = ComparisonBenchmark(repetitions: repetitions)
+  let walks = ComparisonWalkBenchmark(repetitions: repetitions)
   let arms = KernelArm.available.map(\.description)
   if arguments.flag("json") {
     let report: JSON = [
       "machine": .string(Benchmark.machine), "arms": .array(arms.map { .string($0) }),
       "repetitions": .integer(repetitions), "products": products.json, "streams": streams.json,
-      "comparisons": comparisons.json,
+      "comparisons": comparisons.json, "comparisonWalks": walks.json,
     ]
     console.print(report.indentedText)
   } else {
     console.print(
-      [products.text, streams.text, comparisons.text].joined(separator: "\n\n"))
+      [products.text, streams.text, comparisons.text, walks.text].joined(separator: "\n\n"))
     console.print(
       "\nmedians of \(repetitions) on one core of \(Benchmark.machine); "
         + "arms: \(arms.joined(separator: ", "))")

@@ -23,6 +23,8 @@
 
 // Not a multiple of the instances in step; few, as a step of one instruction takes 50 us in places.
 enum { KEYS = 17, TIMED_KEYS = 512, LEVELS = 3, TIMED_LEVELS = 32, SIZE = 17, REPETITIONS = 101 };
+// Points of one key, enough for every arm to walk to them together.
+enum { WALKED_POINTS = 66, WALKED_LEVELS = 5 };
 enum { KEY_BYTES = 8 + TIMED_LEVELS * (16 + 8 * 3) + 8 * 3 };
 
 static lodge_aes128_schedule schedule;
@@ -34,7 +36,7 @@ static struct secrets {
   uint64_t left[SIZE * SIZE], right[SIZE * SIZE];
 } secrets;
 static uint8_t keys[TIMED_KEYS * KEY_BYTES];
-static uint64_t shares[3 * KEYS], product[SIZE * SIZE];
+static uint64_t shares[3 * WALKED_POINTS], product[SIZE * SIZE];
 
 static void fill(uint64_t *words, size_t count, uint64_t state) {
   for (size_t i = 0; i < count; i++) {
@@ -49,7 +51,7 @@ static void generate(int count, int levels, int payload) {
 }
 
 // Everything that reads secrets, in turn; `step` is of 0 ..< STEPS.
-enum { PAYLOADS = 3, PRODUCTS = 3, STEPS = 2 * PAYLOADS + PRODUCTS };
+enum { PAYLOADS = 3, PRODUCTS = 3, STEPS = 3 * PAYLOADS + PRODUCTS };
 static int run(int step) {
   if (step < PAYLOADS) {
     generate(KEYS, LEVELS, step + 1);
@@ -62,8 +64,17 @@ static int run(int step) {
                            secrets.roots[party], secrets.points, shares);
     return 0;
   }
+  if (step < 3 * PAYLOADS) {
+    // These points are public: which nodes they share is not hidden.
+    const int payload = step - 2 * PAYLOADS + 1;
+    uint64_t points[WALKED_POINTS];
+    for (int i = 0; i < WALKED_POINTS; i++) points[i] = (uint64_t)(90 + 3 * i / 2);
+    kernels.dcf_evaluate(&schedule, 1, 0, WALKED_POINTS, WALKED_POINTS, WALKED_LEVELS, payload,
+                         keys, secrets.roots[1], points, shares);
+    return 0;
+  }
   // Whole elements by whole elements, by those of 16 bits, and one row.
-  const int kind = step - 2 * PAYLOADS;
+  const int kind = step - 3 * PAYLOADS;
   const lodge_operand left = {
       .elements = secrets.left, .row_stride = SIZE, .column_stride = 1, .bits = 64};
   const lodge_operand right = {.elements = secrets.right,

@@ -21,13 +21,15 @@ import Testing
   /// [x < knot] from the public point and the mask, by the text of formats/program.md.
   private func isBelow(_ function: PiecewiseLinear, x: Int, knot: Int, mask: UInt64) -> Bool {
     let opened = UInt64(bitPattern: Int64(x)) &+ mask
-    let point = function.point(opened, knot: knot)
-    let window = function.window(mask)
-    let top = window >> UInt64(function.comparedBits - 1)
-    let low = window & (UInt64.max >> UInt64(65 - function.comparedBits))
-    let isLess: UInt64 = point.low < low ? 1 : 0
-    let flipped = top &+ (1 &- 2 &* top) &* isLess
-    return point.topBit &+ (1 &- 2 &* point.topBit) &* flipped == 1
+    func parts(_ word: UInt64) -> (top: UInt64, low: UInt64) {
+      let window = function.window(word)
+      let top = window >> UInt64(function.levels)
+      return (top, window & (UInt64.max >> UInt64(64 - function.levels)))
+    }
+    let (point, alpha) = (parts(opened &- UInt64(bitPattern: Int64(knot))), parts(mask))
+    let isLess: UInt64 = point.low < alpha.low ? 1 : 0
+    let flipped = alpha.top &+ (1 &- 2 &* alpha.top) &* isLess
+    return point.top &+ (1 &- 2 &* point.top) &* flipped == 1
   }
 
   /// Every difference in and beyond the window, under every mask of its bits: right within the

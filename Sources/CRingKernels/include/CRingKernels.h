@@ -74,7 +74,9 @@ typedef void lodge_dcf_generation(const lodge_aes128_schedule *schedule, size_t 
 
 // Evaluates points first ..< first + count of all; point q belongs to key q / points_per_key. keys,
 // roots and points are those of all keys, out is that of point `first` and has payload words a
-// point. The outputs of party 0 and party 1 add up to f(x).
+// point. The outputs of party 0 and party 1 add up to f(x). Points are public, seeds and control bits
+// are not. Many consecutive points of one key are walked to together, in whatever order; where they
+// ascend or descend but for a few places, most of their paths are shared.
 typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule, int party, size_t first,
                                   size_t count, size_t points_per_key, int levels, int payload,
                                   const uint8_t *keys, const uint64_t *roots,

@@ -7,8 +7,8 @@ import Rings
 import Sharing
 
 extension PartyInterpreter {
-  /// Elements evaluated at a time, so that the key outputs stay in the cache.
-  private static var chunkPointCount: Int { 1 << 14 }
+  /// Points evaluated at a time, so that the key outputs stay in the cache.
+  private static var chunkPointCount: Int { 1 << 11 }
 
   /// Shares of each output of `function` at the opened value.
   ///
@@ -29,32 +29,32 @@ extension PartyInterpreter {
       in: ranges.map { 2 * $0.lowerBound..<2 * $0.upperBound })
     let comparison = ComparisonFunction(
       fixedKey: material.comparisonKey, levels: function.levels, payload: payload)
+    let outputCount = function.outputs.count
+    let knots = function.knots.map { UInt64(bitPattern: Int64($0)) }
+    var steps = [UInt64](repeating: 0, count: count * outputCount)
     try material.withComparisonKeys(node: node, ranges: ranges) { keys in
+      var span = steps.mutableSpan
       let chunk = max(1, Self.chunkPointCount / knotCount)
-      for start in stride(from: 0, to: count, by: chunk) {
-        let elements = start..<min(start + chunk, count)
-        var topBits = [UInt64](repeating: 0, count: elements.count * knotCount)
-        var points = topBits
-        for (position, element) in elements.enumerated() {
-          for knot in 0..<knotCount {
-            let point = function.point(opened.base[element], knot: function.knots[knot])
-            topBits[position * knotCount + knot] = point.topBit
-            points[position * knotCount + knot] = point.low
+      Parallel.forEachChunk(of: &span, chunk: chunk * outputCount) { range, piece in
+        let elements = range.lowerBound / outputCount..<range.upperBound / outputCount
+        // The keys compare the bits below the top one; that says what their outputs mean.
+        var windows = [UInt64](repeating: 0, count: elements.count * knotCount)
+        var place = 0
+        for element in elements {
+          for knot in knots {
+            windows[place] = function.window(opened.base[element] &- knot)
+            place += 1
           }
         }
-        let outputs = comparison.evaluated(
+        let shares = comparison.evaluated(
           party: material.party, keys: keys, keyRange: elements, roots: roots,
-          pointsPerKey: knotCount, points: points)
-        for (position, element) in elements.enumerated() {
-          for knot in 0..<knotCount {
-            let place = position * knotCount + knot
-            sums.add(element: element, knot: knot, flip: topBits[place]) {
-              components[$0][element] &+ outputs[place * payload + $0]
-            }
-          }
-        }
+          pointsPerKey: knotCount, points: windows, parallel: false)
+        sums.stepSums(
+          of: elements, windows: windows.span, levels: function.levels, shares: shares.span,
+          correlated: components, into: &piece)
       }
     }
+    sums.add(steps)
     return sums.results
   }
 
