@@ -1,6 +1,7 @@
 // One server of the two: accepts connections, keeps the link to the other party, serves sessions.
 
 public import Bytes
+import CProcess
 
 /// Serves sessions to clients, one at a time, together with the other party.
 ///
@@ -56,6 +57,7 @@ public final class PartyService: Sendable {
       reception.run()
     }
     defer { stop() }
+    lodge_keep_freed_memory()
     var server = SessionServer(service: self, provider: provider, ledger: ledger)
     var hasMet = false
     var lastFault = ""
