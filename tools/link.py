@@ -8,8 +8,8 @@
 Connections of one link share its bandwidth, as those of a machine share its line; the two directions do
 not. A byte leaves when those before it have left, and arrives half a round trip later. Only what the
 connections carry counts as bytes, not the headers of packets. At its start the emulator sends messages
-through itself, says what it adds to a message, and takes that off the delay. Runs until it is stopped and
-then says how late it was.
+through itself, says what it adds to a message, and takes that off the delay; it takes precedence over other
+processes where it may. Runs until it is stopped and then says how late it was.
 """
 
 import argparse
@@ -336,8 +336,15 @@ def main():
     stopped = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.append(True))
+    # Whoever starts this from a thread that blocks them means that thread only.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     # Timers of this process may be 50 us late otherwise.
     ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
+    try:
+        # A network does not wait for the processors of those whom it connects.
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except OSError:
+        report("link: note: may not take precedence (SCHED_FIFO): other work on this machine delays it")
     try:
         added = self_measurement(0.0)
         correction = max(0.0, statistics.median(added))

@@ -1,10 +1,10 @@
-// The cost interpreter: rounds, bytes and correlation sizes from shapes alone.
+// The cost interpreter: flights, bytes and correlation sizes from shapes alone.
 
 import Rings
 
 /// What one step costs online.
 public struct StepCost: Equatable, Sendable {
-  /// Exchanges between the parties; empty ones are not made.
+  /// Flights: exchanges between the parties, both of which send at once; empty ones are not made.
   public var roundCount = 0
   /// Words that each party sends to the other: ring elements, or 64 bits of comparisons.
   public var openedWordCount = 0
@@ -72,7 +72,8 @@ extension SecureProgram {
           busyRounds.insert(rounds[x] + 1 + round)
         }
       case .input, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
-        .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
+        .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,
+        .padRows, .lastRow,
         .firstRow, .meanRow, .output:
         break
       }
