@@ -61,10 +61,12 @@ class Service:
 class Measurement:
     def __init__(self, arguments, folder):
         self.arguments, self.folder = arguments, folder
+        self.precedence = ["chrt", "--fifo", "1"] if arguments.precedence else []
 
-    def tool(self, name, *words):
+    def tool(self, name, *words, is_timed=False):
         path = os.path.join(self.arguments.tools, name)
-        result = subprocess.run([path, *words], capture_output=True, text=True)
+        before = self.precedence if is_timed else []
+        result = subprocess.run([*before, path, *words], capture_output=True, text=True)
         if result.returncode:
             raise Failure(result.stderr.strip().splitlines()[-1] if result.stderr else f"{name} failed")
         return result.stdout
@@ -97,12 +99,12 @@ class Measurement:
         """The seconds of the parts of a step's time, by name."""
         cost = json.loads(self.tool(
             "lodge-check", "cost", self.file("model.lodge"), *self.session, "--rtt", rtt, "--bandwidth",
-            bandwidth, "--json"))
+            bandwidth, "--json", is_timed=True))
         return cost["seconds"][self.step]
 
     def party(self, number, peer):
         return Service(
-            [os.path.join(self.arguments.tools, "lodge-party"), "--party", str(number),
+            [*self.precedence, os.path.join(self.arguments.tools, "lodge-party"), "--party", str(number),
              "--bundle", self.file(f"shares/party{number}.bundle"),
              "--correlations", self.file(f"correlations/party{number}"),
              "--listen", "127.0.0.1:0", "--peer", peer], 1)
@@ -130,7 +132,8 @@ class Measurement:
             for _ in range(self.arguments.repeat):
                 answer = json.loads(self.tool(
                     "lodge-client", "--party0", client.addresses[0], "--party1", client.addresses[1],
-                    "--tokens", self.file("prompt.json"), *(["--new", str(self.arguments.new)]), "--json"))
+                    "--tokens", self.file("prompt.json"), "--new", str(self.arguments.new), "--json",
+                    is_timed=True))
                 steps = [step["seconds"] for step in answer["steps"]]
                 seconds += steps[1:] if self.step == "token" else steps[:1]
         finally:
@@ -156,6 +159,8 @@ def main():
     parser.add_argument("--setting", action="append", metavar="RTT,BANDWIDTH",
                         help=f"may be repeated (default: {' '.join(SETTINGS)})")
     parser.add_argument("--tolerance", type=float, default=0.1)
+    parser.add_argument("--precedence", action="store_true",
+                        help="run what is timed before all other work (chrt, as root), where there is such work")
     parser.add_argument("--tools", default=os.path.join(ROOT, ".build", "release"), metavar="DIR")
     arguments = parser.parse_args()
     settings = [setting.partition(",")[::2] for setting in arguments.setting or SETTINGS]
