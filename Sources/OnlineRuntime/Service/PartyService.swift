@@ -43,6 +43,10 @@ public final class PartyService: Sendable {
     listener.close()
   }
 
+  /// From now on this process keeps what it frees to use it again, as a party does: the arrays of
+  /// an operation are then not mapped, zeroed and unmapped each time.
+  public static func keepFreedMemory() { lodge_keep_freed_memory() }
+
   func log(_ event: String) { logLine(PlainText.line(event)) }
 
   /// Serves until `stop` is called.
@@ -57,7 +61,7 @@ public final class PartyService: Sendable {
       reception.run()
     }
     defer { stop() }
-    lodge_keep_freed_memory()
+    PartyService.keepFreedMemory()
     var server = SessionServer(service: self, provider: provider, ledger: ledger)
     var hasMet = false
     var lastFault = ""
