@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -55,4 +56,12 @@ int lodge_interruptions(void) {
   }
   if (sigprocmask(SIG_UNBLOCK, &handled, 0) != 0) return -1;
   return ends[0];
+}
+
+void lodge_keep_freed_memory(void) {
+#if defined(__GLIBC__)
+  // 32 MB is the most that the C library takes.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+#endif
 }

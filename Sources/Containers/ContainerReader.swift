@@ -1,12 +1,13 @@
 // Opens a container: everything in it is checked before it is believed.
 
 public import Bytes
+import Synchronization
 
 /// An open container. All methods may be called from several threads at once.
 ///
-/// Opening reads the structure through libhdf5 and closes it again; data is read with positioned
-/// reads and libzstd, without a lock. The file must not be changed while it is open: a mapped
-/// region of a file that someone truncates ends the process.
+/// Opening reads the structure and closes it again; data is read with positioned reads and libzstd,
+/// or in place through one mapping. The file must not be changed while it is open: a mapped region
+/// of a file that someone truncates ends the process.
 public final class ContainerReader: Sendable {
   public let path: String
   public let kind: String
@@ -20,6 +21,8 @@ public final class ContainerReader: Sendable {
   let file: OpenFile
   let stored: [StoredDataset]
   private let places: [String: Int]
+  /// The whole file in memory, from the first region on.
+  private let mapping = Mutex<MappedFile?>(nil)
 
   /// Opens `path` and checks its structure and root digest.
   /// - Parameters:
@@ -125,7 +128,8 @@ public final class ContainerReader: Sendable {
     of name: String, in range: Range<Int>, as type: T.Type
   ) throws(InputError) -> [T] {
     let dataset = try dataset(name)
-    let bytes = try byteRange(of: range, dataset, elementType: T.elementType)
+    let bytes = try dataset.description.byteRange(
+      of: range, as: T.elementType, source: path)
     var failure: InputError?
     let result = unsafe [T](unsafeUninitializedCapacity: range.count) { buffer, count in
       do throws(InputError) {
@@ -146,22 +150,31 @@ public final class ContainerReader: Sendable {
     try elements(of: name, in: range, as: UInt64.self)
   }
 
-  /// Calls `body` with the mapped bytes of elements `range` (of all where nil) of a raw dataset.
-  public func withBytes<R>(
-    of name: String, range: Range<Int>? = nil, _ body: (RawSpan) throws(InputError) -> R
-  ) throws(InputError) -> R {
+  /// Raw dataset `name` in memory.
+  /// - Throws: `InputError` where it is missing or compressed, or the file cannot be mapped.
+  public func region(of name: String) throws(InputError) -> MappedRegion {
     let dataset = try dataset(name)
     guard case .raw(let offset) = dataset.location else {
       throw InputError(path, place: name, "is compressed and cannot be mapped")
     }
-    let bytes = try byteRange(
-      of: range ?? 0..<dataset.description.elementCount, dataset,
-      elementType: dataset.description.elementType)
-    let place = offset + bytes.lowerBound..<offset + bytes.upperBound
-    return try unsafe file.withMapping(of: place, isWritable: false) {
-      (buffer) throws(InputError) in
-      try unsafe body(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(buffer)))
+    let mapped = try mapping.withLock { mapping throws(InputError) -> MappedFile in
+      if let mapped = mapping { return mapped }
+      let mapped = try file.mapped()
+      mapping = mapped
+      return mapped
     }
+    guard offset + dataset.description.byteCount <= mapped.byteCount else {
+      throw InputError(path, place: name, "the file ends inside it")
+    }
+    return MappedRegion(dataset.description, in: mapped, at: offset)
+  }
+
+  /// Calls `body` with the mapped bytes of elements `range` (of all where nil) of a raw dataset.
+  public func withBytes<R>(
+    of name: String, range: Range<Int>? = nil, _ body: (RawSpan) throws(InputError) -> R
+  ) throws(InputError) -> R {
+    let region = try region(of: name)
+    return try region.withBytes(of: range ?? 0..<region.description.elementCount, body)
   }
 
   private func dataset(_ name: String) throws(InputError) -> StoredDataset {
@@ -169,23 +182,5 @@ public final class ContainerReader: Sendable {
       throw InputError(path, place: DatasetDescription.printable(name), "missing dataset")
     }
     return stored[place]
-  }
-
-  private func byteRange(
-    of elements: Range<Int>, _ dataset: StoredDataset, elementType: ElementType
-  ) throws(InputError) -> Range<Int> {
-    let description = dataset.description
-    guard elementType == description.elementType else {
-      throw InputError(
-        path, place: description.name,
-        "holds \(description.elementType.rawValue), \(elementType.rawValue) is expected")
-    }
-    guard elements.lowerBound >= 0, elements.upperBound <= description.elementCount else {
-      throw InputError(
-        path, place: description.name,
-        "elements \(elements) are outside its \(description.elementCount)")
-    }
-    let size = elementType.byteCount
-    return elements.lowerBound * size..<elements.upperBound * size
   }
 }

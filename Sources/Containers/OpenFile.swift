@@ -118,10 +118,9 @@ final class OpenFile: Sendable {
     }
   }
 
-  /// Calls `body` with a mapping of `range`, which lies in the file; writable where `isWritable`.
+  /// Calls `body` with a writable mapping of `range`, which lies in the file.
   func withMapping<R>(
-    of range: Range<Int>, isWritable: Bool,
-    _ body: (UnsafeMutableRawBufferPointer) throws(InputError) -> R
+    of range: Range<Int>, _ body: (UnsafeMutableRawBufferPointer) throws(InputError) -> R
   ) throws(InputError) -> R {
     guard !range.isEmpty else {
       return try unsafe body(UnsafeMutableRawBufferPointer(start: nil, count: 0))
@@ -129,8 +128,8 @@ final class OpenFile: Sendable {
     let page = sysconf(Int32(_SC_PAGESIZE))
     let start = range.lowerBound / page * page
     let byteCount = range.upperBound - start
-    let protection = isWritable ? PROT_READ | PROT_WRITE : PROT_READ
-    let address = unsafe mmap(nil, byteCount, protection, MAP_SHARED, descriptor, start)
+    let address = unsafe mmap(
+      nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, start)
     guard let address = unsafe address, unsafe address != MAP_FAILED else {
       throw InputError(path, "cannot be mapped", system: errno)
     }

@@ -62,8 +62,7 @@ public struct RawRegion: Sendable {
     let range = byteRange(of: elements ?? 0..<description.elementCount)
     let place = offset + range.lowerBound..<offset + range.upperBound
     return try progress.writing { () throws(InputError) in
-      let result = try unsafe file.withMapping(of: place, isWritable: true) {
-        (buffer) throws(InputError) in
+      let result = try unsafe file.withMapping(of: place) { (buffer) throws(InputError) in
         var span = unsafe MutableRawSpan(_unsafeBytes: buffer)
         return try body(&span)
       }

@@ -1,7 +1,7 @@
 // One session's correlated randomness for one party, on disk.
 
 public import Bytes
-import Containers
+public import Containers
 import Models
 public import Program
 import Randomness
@@ -100,32 +100,13 @@ public struct CorrelationFile: Sendable {
       session: header.session, party: header.party)
   }
 
-  /// Stored words of a component at `ranges`.
-  public func words(node: Int, component: Int, ranges: [Range<Int>]) throws(InputError)
-    -> [UInt64]
-  {
-    let name = CorrelationLayout.words(node: node, component: component)
-    if ranges.count == 1 { return try reader.words(of: name, range: ranges[0]) }
-    var result: [UInt64] = []
-    for range in ranges { result += try reader.words(of: name, range: range) }
-    return result
+  /// The stored words of a component, in memory.
+  public func words(node: Int, component: Int) throws(InputError) -> MappedRegion {
+    try reader.region(of: CorrelationLayout.words(node: node, component: component))
   }
 
-  /// Comparison keys of the elements at `ranges`, `keyByteCount` bytes each.
-  public func withKeys<Result>(
-    node: Int, keyByteCount: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
-  ) throws(InputError) -> Result {
-    let name = CorrelationLayout.keys(node: node)
-    func bytes(_ range: Range<Int>) -> Range<Int> {
-      range.lowerBound * keyByteCount..<range.upperBound * keyByteCount
-    }
-    if ranges.count == 1 {
-      return try reader.withBytes(of: name, range: bytes(ranges[0])) { body($0) }
-    }
-    var keys: [UInt8] = []
-    for range in ranges {
-      keys += try reader.elements(of: name, in: bytes(range), as: UInt8.self)
-    }
-    return unsafe body(keys.span.bytes)
+  /// The bytes of the comparison keys of a node, in memory.
+  public func keys(node: Int) throws(InputError) -> MappedRegion {
+    try reader.region(of: CorrelationLayout.keys(node: node))
   }
 }

@@ -1,10 +1,10 @@
-// The cost interpreter: rounds, bytes and correlation sizes from shapes alone.
+// The cost interpreter: flights, bytes and correlation sizes from shapes alone.
 
 import Rings
 
 /// What one step costs online.
 public struct StepCost: Equatable, Sendable {
-  /// Exchanges between the parties; empty ones are not made.
+  /// Flights: exchanges between the parties, both of which send at once; empty ones are not made.
   public var roundCount = 0
   /// Words that each party sends to the other: ring elements, or 64 bits of comparisons.
   public var openedWordCount = 0

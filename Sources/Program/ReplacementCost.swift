@@ -4,7 +4,7 @@ public import Approximation
 public import Bytes
 public import Models
 
-/// Seconds that rounds, bytes and comparisons take, so that costs can be compared.
+/// Seconds that flights, bytes and comparisons take, so that costs can be compared.
 public struct CostWeights: Sendable {
   /// An exchange takes one way: half a round trip.
   public var secondsPerRound: Double

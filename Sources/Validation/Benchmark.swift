@@ -104,7 +104,8 @@ public struct Benchmark {
       Row(
         stage: program.kind == .decoder ? "prompt" : "text", seconds: promptSeconds,
         byteCount: last.counters[0].party0.bytesSent,
-        note: "\(promptCount) tokens, \(last.counters[0].party0.rounds) rounds; bytes of each party"
+        note: "\(promptCount) tokens, \(last.counters[0].party0.rounds) flights; "
+          + "bytes of each party"
       ),
     ]
     if let before = last.counters.dropLast().last?.party0, let end = last.counters.last?.party0,
@@ -114,7 +115,7 @@ public struct Benchmark {
         Row(
           stage: "token", seconds: tokenSeconds, byteCount: end.bytesSent - before.bytesSent,
           note: "mean of \(last.stepSeconds.count - 1); the last: \(end.rounds - before.rounds) "
-            + "rounds, bytes of each party"))
+            + "flights, bytes of each party"))
     }
   }
 

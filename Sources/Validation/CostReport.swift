@@ -18,13 +18,20 @@ public struct CostReport {
 
   let program: SecureProgram
   let session: SessionShape
-  let roundTripSeconds: Double
-  let bitsPerSecond: Double
+  /// Between the parties, and between the client and both parties together.
+  let network: NetworkProfile
+  let clientLink: NetworkProfile
+  /// What the parties compute, where it was measured.
+  let compute: MeasuredCompute?
   let rows: [Row]
   let total: Row
-  /// All layers together, and how many they are.
+  /// Together, the layers of which a prompt or text evaluates every row (all layers where there is
+  /// no such layer), and how many they are: of the others the output needs one row only.
   let layers: Row
   let layerCount: Int
+  /// The prompt or text, and the step that stands for one token.
+  private let prompt: SessionStep
+  private let token: SessionStep
   /// The whole program's cost of the prompt and of each further token, where asked for.
   let steps: [StepCost]?
   /// The whole program as it is with either way to compare preferred, by its name in recipes.
@@ -32,21 +39,28 @@ public struct CostReport {
 
   /// The step whose cost stands for "one token": the last one of the session.
   ///
-  /// - Parameter listsSteps: Whether the report lists every step of the session as well.
+  /// - Parameters:
+  ///   - network: The link between the parties.
+  ///   - clientLink: The client's link to both of them; as fast as the other unless given.
+  ///   - compute: What the parties compute, which the times leave out otherwise.
+  ///   - listsSteps: Whether the report lists every step of the session as well.
   public init(
-    program: SecureProgram, session: SessionShape, roundTripSeconds: Double, bitsPerSecond: Double,
-    listsSteps: Bool = false
+    program: SecureProgram, session: SessionShape, network: NetworkProfile,
+    clientLink: NetworkProfile? = nil, compute: MeasuredCompute? = nil, listsSteps: Bool = false
   ) {
     self.program = program
     self.session = session
-    self.roundTripSeconds = roundTripSeconds
-    self.bitsPerSecond = bitsPerSecond
+    self.network = network
+    self.clientLink = clientLink ?? network
+    self.compute = compute
     let prompt = SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0)
     let last = session.rowCapacity - 1
     let token =
       session.newCapacity > 1
       ? SessionStep(session: session, rows: last..<last + 1, index: session.newCapacity - 1)
       : prompt
+    self.prompt = prompt
+    self.token = token
     func row(
       _ name: String, of program: SecureProgram, _ included: (ProgramNode) -> Bool = { _ in true }
     ) -> Row {
@@ -61,15 +75,23 @@ public struct CostReport {
     }
     rows = names.map { name in row(name, of: program) { CostReport.part($0.label) == name } }
     total = row("total", of: program)
-    layers = row("layers", of: program) { $0.label.hasPrefix("layers.") }
+    var whole = Set<Substring>()
+    var pruned = Set<Substring>()
+    for node in program.nodes {
+      guard let layer = CostReport.layer(node.label) else { continue }
+      whole.insert(layer)
+      if node.outputs.contains(where: { program.values[$0].shape.rows == .last }) {
+        pruned.insert(layer)
+      }
+    }
+    let counted = whole.subtracting(pruned).isEmpty ? whole : whole.subtracting(pruned)
+    layers = row("layers", of: program) { node in
+      CostReport.layer(node.label).map(counted.contains) ?? false
+    }
+    layerCount = counted.count
     comparisons = ComparisonProtocol.allCases.map {
       row($0.rawValue, of: program.comparing(preferring: $0))
     }
-    layerCount =
-      Set(
-        program.nodes.map(\.label).filter { $0.hasPrefix("layers.") }
-          .map { $0.split(separator: ".")[1] }
-      ).count
     steps = listsSteps ? CostReport.steps(program: program, session: session) : nil
   }
 
@@ -133,6 +155,12 @@ public struct CostReport {
     }
   }
 
+  /// "3" of "layers.3.attention.scores".
+  private static func layer(_ label: String) -> Substring? {
+    let parts = label.split(separator: ".")
+    return parts.count > 1 && parts[0] == "layers" ? parts[1] : nil
+  }
+
   /// "layers.3.attention.scores" as "layers.*.attention.scores".
   static func part(_ label: String) -> String {
     label.split(separator: ".").map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
@@ -168,13 +196,47 @@ public struct CostReport {
     return table.text
   }
 
-  /// Both parties send at once: an exchange is one flight, half a round trip.
-  static func seconds(_ cost: StepCost, roundTripSeconds: Double, bitsPerSecond: Double) -> Double {
-    let bytes = cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)
-    return Double(cost.roundCount) * roundTripSeconds / 2 + Double(bytes) * 8 / bitsPerSecond
+  /// The time of the prompt or text, and of a token.
+  private var times: [(name: String, time: PredictedTime)] {
+    func time(_ step: SessionStep, _ cost: StepCost, _ seconds: Double?) -> PredictedTime {
+      PredictedTime(
+        cost, on: network, compute: seconds, client: clientLink,
+        clientByteCount: program.clientByteCount(step))
+    }
+    let text = time(prompt, total.prompt, compute?.promptSeconds)
+    guard isDecoder else { return [("text", text)] }
+    return [("prompt", text), ("token", time(token, total.token, compute?.tokenSeconds))]
+  }
+
+  private var timeTable: String {
+    var table = TextTable([("time", .left)] + times.map { ($0.name, .right) } + [("is", .left)])
+    func row(_ name: String, _ meaning: String, _ seconds: (PredictedTime) -> Double?) {
+      let cells = times.map { entry in
+        seconds(entry.time).map { Quantity.text(seconds: $0) } ?? "left out"
+      }
+      table.addRow([name] + cells + [meaning])
+    }
+    row("flights", "half of \(Quantity.text(seconds: network.roundTripSeconds)) each") {
+      $0.flights
+    }
+    row("bytes", "at \(Quantity.text(bitsPerSecond: network.bitsPerSecond))") { $0.bytes }
+    row("compute", compute == nil ? "" : "measured on this machine, \(Benchmark.machine)") {
+      $0.compute
+    }
+    row("client", "input and output, \(clientLink.text)") { $0.client }
+    table.addRule()
+    row("total", "as the client sees it") { $0.total }
+    return table.text
   }
 
   private var isDecoder: Bool { program.kind == .decoder }
+
+  /// Whether layers were left out of the count.
+  private var layerMeaning: String {
+    let all = Set(program.nodes.compactMap { CostReport.layer($0.label) }).count
+    return all == layerCount
+      ? "layer" : "layer of which all rows are needed (\(layerCount) of \(all))"
+  }
 
   public var text: String {
     var columns: [(title: String, alignment: TextTable.Alignment)] = [("part", .left)]
@@ -193,10 +255,6 @@ public struct CostReport {
       table.addRow(cells)
     }
     let parties = (0...1).map { Quantity.text(byteCount: total.correlations.byteCount(party: $0)) }
-    let promptTime = CostReport.seconds(
-      total.prompt, roundTripSeconds: roundTripSeconds, bitsPerSecond: bitsPerSecond)
-    let tokenTime = CostReport.seconds(
-      total.token, roundTripSeconds: roundTripSeconds, bitsPerSecond: bitsPerSecond)
     let size =
       isDecoder
       ? "a prompt of \(session.promptCapacity) and \(session.newCapacity) new tokens"
@@ -209,7 +267,7 @@ public struct CostReport {
 
       \(correlationTable)
 
-      Per layer and \(isDecoder ? "token" : "text"): \
+      Per \(layerMeaning) and \(isDecoder ? "token" : "text"): \
       \(Quantity.decimal(Double(perLayer.roundCount) / count, fractionDigits: 1)) flights, \
       \(Quantity.text(byteCount: Int(Double(layerBytes) / count))) sent by each party.
       A flight is one message each way at the same time, half a round trip.
@@ -217,10 +275,8 @@ public struct CostReport {
       with other parts, so flights and framing of parts add up to more than the total.
       Minimum: what a kind takes however it is encoded, one share of each element being a seed's.
       Session for \(size): correlations of \(parties[0]) for party 0, \(parties[1]) for party 1.
-      Network time with a round trip of \(Quantity.text(seconds: roundTripSeconds)) and \
-      \(Quantity.text(bitsPerSecond: bitsPerSecond)): \(Quantity.text(seconds: promptTime)) for \
-      the \(isDecoder ? "prompt, \(Quantity.text(seconds: tokenTime)) for the last token" : "text").\
 
+      \(timeTable)
 
       The same with comparisons by keys, and by bits where they take at most a quarter of the bytes:
       \(comparisonTable)\(stepTable)
@@ -251,9 +307,7 @@ public struct CostReport {
         "comparisons": .integer(cost.comparisonCount),
         "bitComparisons": .integer(cost.bitComparisonCount),
         "products": .integer(cost.productCount),
-        "networkSeconds": .number(
-          CostReport.seconds(
-            cost, roundTripSeconds: roundTripSeconds, bitsPerSecond: bitsPerSecond)),
+        "networkSeconds": .number(network.seconds(cost)),
       ]
     }
     func object(_ row: Row) -> JSON {
@@ -271,7 +325,12 @@ public struct CostReport {
     var members: [String: JSON] = [
       "promptCapacity": .integer(session.promptCapacity),
       "newCapacity": .integer(session.newCapacity),
-      "roundTripSeconds": .number(roundTripSeconds), "bitsPerSecond": .number(bitsPerSecond),
+      "roundTripSeconds": .number(network.roundTripSeconds),
+      "bitsPerSecond": .number(network.bitsPerSecond),
+      "clientRoundTripSeconds": .number(clientLink.roundTripSeconds),
+      "clientBitsPerSecond": .number(clientLink.bitsPerSecond),
+      "seconds": .object(
+        Dictionary(uniqueKeysWithValues: times.map { ($0.name, $0.time.json) })),
       "total": object(total),
       "layers": object(layers), "layerCount": .integer(layerCount),
       "parts": .array(rows.map(object)), "correlationKinds": correlationKinds,

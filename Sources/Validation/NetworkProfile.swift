@@ -1,6 +1,8 @@
 // Networks that costs are predicted for.
 
 public import Bytes
+import OnlineRuntime
+public import Program
 
 /// Latency and bandwidth between the two parties.
 public struct NetworkProfile: Equatable, Sendable {
@@ -35,5 +37,12 @@ public struct NetworkProfile: Equatable, Sendable {
       "name": .string(name), "roundTripSeconds": .number(roundTripSeconds),
       "bitsPerSecond": .number(bitsPerSecond),
     ]
+  }
+
+  /// Flights and bytes of `cost` alone. Both parties send at once: an exchange is one flight, half
+  /// a round trip.
+  public func seconds(_ cost: StepCost) -> Double {
+    let bytes = cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)
+    return Double(cost.roundCount) * roundTripSeconds / 2 + Double(bytes) * 8 / bitsPerSecond
   }
 }

@@ -75,7 +75,7 @@ public struct ReplacementReport: Sendable {
   public var text: String {
     var table = TextTable([
       ("operation", .left), ("class", .left), ("replacement", .left), ("seen", .right),
-      ("valid", .right), ("max error", .right), ("mean error", .right), ("rounds", .right),
+      ("valid", .right), ("max error", .right), ("mean error", .right), ("flights", .right),
       ("bytes", .right), ("dealt", .right),
     ])
     for row in rows {
@@ -99,8 +99,8 @@ public struct ReplacementReport: Sendable {
       \(table.text)
 
       Errors are those on the calibration text: of values (activations), of attention weights and
-      their sum in a row (softmax), relative (normalisations). Rounds and bytes are those \(size);
-      rounds may be shared with other operations. Dealt are bytes of correlations a token, in both
+      their sum in a row (softmax), relative (normalisations). Flights and bytes are those \(size);
+      flights may be shared with other operations. Dealt are bytes of correlations a token, in both
       files together.\(notes.map { "\n\($0)" }.joined())
       """
   }

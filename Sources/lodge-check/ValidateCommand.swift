@@ -60,8 +60,9 @@ let validateCommand = Command(
     path: path, file: file, evaluator: evaluator, result: result,
     cost: CostReport(
       program: evaluator.program, session: session,
-      roundTripSeconds: arguments.number("rtt"),
-      bitsPerSecond: arguments.number("bandwidth")),
+      network: NetworkProfile(
+        "parties", roundTripSeconds: arguments.number("rtt"),
+        bitsPerSecond: arguments.number("bandwidth"))),
     thresholds: thresholds)
   try outputs.write(report.json)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)

@@ -22,7 +22,13 @@ let programCommand = Command(
 }
 
 let costCommand = Command(
-  "cost", summary: "prints flights, bytes and correlation sizes from shapes alone",
+  "cost", summary: "prints flights, bytes, correlation sizes and the time that they take",
+  details: """
+    Flights, bytes and sizes come from shapes alone. The time is flights x round trip / 2 + bytes /
+    bandwidth, what both parties compute, and the client's link: one flight with its input, one with
+    the output, and their bytes. Computation is measured on this machine by running both parties on
+    made-up shares, which takes some seconds and, for large models, memory for their weights.
+    """,
   example: "lodge-check cost opt.lodge --prompt 64 --new 32 --rtt 10ms --bandwidth 1Gbps",
   positionals: [fileArgument],
   options: [
@@ -30,6 +36,12 @@ let costCommand = Command(
     Option("new", .integer(0...1 << 20), help: "new tokens (default 32; none for an encoder)"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time between the parties"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth between the parties"),
+    Option(
+      "client-rtt", .duration, help: "round-trip time from the client (default: that of --rtt)"),
+    Option(
+      "client-bandwidth", .bandwidth,
+      help: "bandwidth of the client's link to both parties (default: that of --bandwidth)"),
+    .flag("no-compute", help: "measure nothing: leave out what the parties compute"),
     .flag("steps", help: "list every step of a session as well"),
     .json,
   ]
@@ -38,9 +50,23 @@ let costCommand = Command(
   let program = try ProgramFile.read(arguments.string("FILE"))
   let session = try SessionShape.requested(
     program: program, prompt: arguments.integer("prompt"), new: arguments.optionalInteger("new"))
+  let network = NetworkProfile(
+    "parties", roundTripSeconds: try arguments.number("rtt"),
+    bitsPerSecond: try arguments.number("bandwidth"))
+  let client = NetworkProfile(
+    "client", roundTripSeconds: arguments.optionalNumber("client-rtt") ?? network.roundTripSeconds,
+    bitsPerSecond: arguments.optionalNumber("client-bandwidth") ?? network.bitsPerSecond)
+  let compute =
+    arguments.flag("no-compute")
+    ? nil : try MeasuredCompute(program: program, session: session)
+  if compute == nil, !arguments.flag("no-compute") {
+    arguments.note(
+      "both parties' weight shares do not fit into half of this machine's memory: times leave out "
+        + "what they compute")
+  }
   let report = CostReport(
-    program: program, session: session, roundTripSeconds: try arguments.number("rtt"),
-    bitsPerSecond: try arguments.number("bandwidth"), listsSteps: arguments.flag("steps"))
+    program: program, session: session, network: network, clientLink: client, compute: compute,
+    listsSteps: arguments.flag("steps"))
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
 

@@ -150,6 +150,59 @@ func connectedPair() throws -> (Connection, Connection) {
     #expect(error?.cause == cause)
   }
 
+  /// Bytes of several frames that come at once, or of one in pieces, are taken in their order.
+  @Test func framesComeTogetherAndInPieces() throws {
+    let listener = try Listener(Address("127.0.0.1:0"))
+    let raw = try RawSocket(port: listener.address.port)
+    let accepted = try #require(listener.accept(milliseconds: 5000))
+    let words = (0..<100_000).map { UInt64($0) &* 0x9e37_79b9_7f4a_7c15 }
+    let payload = words.flatMap { word in
+      (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
+    }
+    func frame(_ type: UInt8, _ sequence: UInt8, _ payload: [UInt8]) -> [UInt8] {
+      let length = (0..<8).map { UInt8(truncatingIfNeeded: payload.count >> ($0 * 8)) }
+      return [0x4c, 0x57, 3, type, sequence, 0, 0, 0] + length + payload
+    }
+    // Where 50 words are awaited: the end of the session and all that follows it.
+    let end = frame(9, 0, Array(#"{"finished":false,"reason":"enough"}"#.utf8))
+    raw.send(end + frame(12, 1, Array(payload.prefix(16))) + frame(12, 2, Array(payload.prefix(8))))
+    let error = #expect(throws: InputError.self) { try accepted.exchange([1], incomingCount: 50) }
+    #expect(error?.cause.contains("enough") == true, "\(String(describing: error))")
+    #expect(try accepted.exchange([], incomingCount: 2) == Array(words.prefix(2)))
+    #expect(try accepted.exchange([], incomingCount: 1) == Array(words.prefix(1)))
+    let large = frame(12, 3, payload)
+    let sender = Worker {
+      // In the middle of the header, and of what is received together with it.
+      for cut in [0..<7, 7..<20, 20..<60_000, 60_000..<large.count] {
+        raw.send(Array(large[cut]))
+        Thread.sleep(forTimeInterval: 0.02)
+      }
+    }
+    #expect(try accepted.exchange([], incomingCount: words.count) == words)
+    try sender.value()
+    #expect(accepted.counters.framesReceived == 4)
+    #expect(
+      accepted.counters.bytesReceived == end.count + 2 * 16 + 24 + large.count)
+  }
+
+  /// Whoever waits stays awake for the short waits only; both kinds give the same words.
+  @Test func shortAndLongWaitsGiveTheSame() throws {
+    let (left, right) = try connectedPair()
+    left.sleepWhileWaiting()
+    let other = Worker {
+      for round in 0..<200 {
+        if round % 50 == 49 { Thread.sleep(forTimeInterval: 0.003) }
+        let words = try right.exchange([UInt64(round)], incomingCount: 2)
+        #expect(words == [1, UInt64(round)])
+      }
+    }
+    for round in 0..<200 {
+      #expect(try left.exchange([1, UInt64(round)], incomingCount: 1) == [UInt64(round)])
+    }
+    try other.value()
+    #expect(left.counters.rounds == 200 && right.counters.rounds == 200)
+  }
+
   @Test func aPortInUseIsNamed() throws {
     let listener = try Listener(Address("127.0.0.1:0"))
     let error = #expect(throws: InputError.self) { try Listener(listener.address) }

@@ -34,7 +34,7 @@ struct RecipeCommandTests {
     let folder = try ScratchFolder()
     let text = try Tool.succeed("lodge-model", approximate("bolt", folder))
     for part in [
-      "operation", "seen", "valid", "max error", "mean error", "rounds", "bytes",
+      "operation", "seen", "valid", "max error", "mean error", "flights", "bytes",
       "layers.1.attention", "softmax", "bolt", "finalLayerNorm",
     ] { #expect(text.contains(part), "\(part)") }
     let json = try JSON.parse(

@@ -62,7 +62,7 @@ struct EvaluatorTests {
       cost: CostReport(
         program: evaluator.program,
         session: CostReport.session(of: evaluator.program, prompt: 8, new: nil),
-        roundTripSeconds: 0.01, bitsPerSecond: 1e9), thresholds: thresholds)
+        network: .regional), thresholds: thresholds)
     #expect(report.misses.isEmpty)
     #expect(report.text.contains("top-1") && report.json.text.contains("\"top1\":1"))
     let pairs = [ScoredPair(first: [1, 2], second: [3], score: 1)]

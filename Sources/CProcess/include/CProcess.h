@@ -9,3 +9,7 @@ int lodge_disclose_no_memory(void);
 // From now on SIGINT, SIGTERM and SIGHUP are written to a pipe, one byte each, unless they were
 // ignored. Returns the end to read from, or -1 with errno.
 int lodge_interruptions(void);
+
+// From now on freed blocks of up to 32 MB stay with the process, to be used again: arrays that come
+// and go with every operation are otherwise mapped, filled with zeros and unmapped each time.
+void lodge_keep_freed_memory(void);

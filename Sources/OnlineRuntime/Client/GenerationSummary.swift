@@ -38,7 +38,7 @@ public struct GenerationSummary {
   public var text: String {
     return """
       \(answer)
-      \(result.session): \(counters.rounds) rounds, party 0 sent \
+      \(result.session): \(counters.rounds) flights, party 0 sent \
       \(Quantity.text(byteCount: counters.bytesSent)), party 1 sent \
       \(Quantity.text(byteCount: otherCounters.bytesSent)), \(Quantity.text(seconds: seconds))
       """

@@ -11,8 +11,8 @@ extension PartyInterpreter {
     let first = node.outputs.lowerBound
     func shape(_ value: ValueID) -> ValueShape { program.values[value].shape }
     func component(_ number: Int) throws(InputError) -> [UInt64] {
-      let component = program.correlationComponents(index)[number]
-      return try material.words(
+      let component = derived[index].components[number]
+      return try words(
         node: index, component: number,
         ranges: step.dealtRanges(component.shape).map { component.words(of: $0) })
     }
@@ -64,7 +64,7 @@ extension PartyInterpreter {
       shared[first] = multiply(left, right, products: products)
     case .polynomial(let x, let coefficients):
       guard let value = masked[x] else { break }
-      let powers = try components(program.correlationComponents(index).indices)
+      let powers = try components(derived[index].components.indices)
       for (output, polynomial) in zip(node.outputs, coefficients) {
         shared[output] = self.polynomial(
           polynomial, of: value, powers: powers, degree: (coefficients.map(\.count).max() ?? 1) - 1)
@@ -72,7 +72,7 @@ extension PartyInterpreter {
     case .piecewiseLinear(let x, let function):
       guard let opened = masked[x] else { break }
       let ranges = step.dealtRanges(shape(x))
-      let all = program.correlationComponents(index).indices
+      let all = derived[index].components.indices
       switch function.comparison {
       case .keys:
         let results = try piecewise(

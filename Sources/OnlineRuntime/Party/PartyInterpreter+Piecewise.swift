@@ -25,10 +25,9 @@ extension PartyInterpreter {
     var sums = PieceSums(
       function: function, value: argument(function, opened, components),
       constantFactor: constantFactor)
-    let roots = material.streams.comparisonRoots(node: node).words(
-      in: ranges.map { 2 * $0.lowerBound..<2 * $0.upperBound })
-    let comparison = ComparisonFunction(
-      fixedKey: material.comparisonKey, levels: function.levels, payload: payload)
+    guard let comparison = derived[node].comparison, let stream = derived[node].comparisonRoots
+    else { preconditionFailure("comparisons by keys have keys") }
+    let roots = stream.words(in: ranges.map { 2 * $0.lowerBound..<2 * $0.upperBound })
     let outputCount = function.outputs.count
     let knots = function.knots.map { UInt64(bitPattern: Int64($0)) }
     var steps = [UInt64](repeating: 0, count: count * outputCount)
@@ -75,15 +74,17 @@ extension PartyInterpreter {
     components: [[UInt64]]
   ) throws(InputError) -> PendingComparison {
     let number = components.count
-    let component = program.correlationComponents(node)[number]
+    let component = derived[node].components[number]
     let circuit = function.circuit
     var dealt = BitTiles(planeCount: circuit.planeCount(knots: function.knots.count))
     var masks = BitTiles(planeCount: circuit.maskCount * function.knots.count)
-    let stream = material.streams.comparisonMask(node: node)
+    guard let stream = derived[node].comparisonMask else {
+      preconditionFailure("comparisons by bits have mask bits")
+    }
     for range in ranges {
       dealt.append(
         range,
-        of: try material.words(
+        of: try words(
           node: node, component: number, ranges: [component.words(of: range)]))
       let tiles = BitTiles.tiles(holding: range)
       masks.append(

@@ -46,6 +46,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   /// This party's shares of the weights, in the order of `program.weights`.
   let weights: [[UInt64]]
   let material: Material
+  /// What the material gives for the whole session, by node.
+  let derived: [NodeMaterial]
   /// Operations by the round after which they can run; opens come last.
   private let schedule: [[Int]]
   private let cached: Set<ValueID>
@@ -69,6 +71,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     self.program = program
     self.weights = weights
     self.material = material
+    derived = program.nodes.indices.map { NodeMaterial($0, of: program, material) }
     constantFactor = material.party == 0 ? 1 : 0
     cached = program.kind == .decoder ? program.cachedValues : []
     let schedule = program.schedule()
@@ -138,9 +141,9 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
         compared.append((index, outgoing.count..<outgoing.count + words.count))
         outgoing += words
       }
-      guard case .open(let x, let opening) = node.operation else { continue }
-      let mask = material.streams.mask(node: index).words(
-        in: step.dealtRanges(program.values[x].shape))
+      guard case .open(let x, let opening) = node.operation, let stream = derived[index].mask
+      else { continue }
+      let mask = stream.words(in: step.dealtRanges(program.values[x].shape))
       let words = opening.masked(
         shared[x], ringBits: program.values[x].ringBits, mask: mask,
         constantFactor: constantFactor)

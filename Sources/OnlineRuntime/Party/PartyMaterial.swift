@@ -20,11 +20,4 @@ public protocol SessionMaterial {
 
 extension SessionMaterial {
   var party: Int { Int(streams.party) }
-
-  /// This party's shares of a correlated array, stored or from its seed.
-  func words(node: Int, component: Int, ranges: [Range<Int>]) throws(InputError) -> [UInt64] {
-    SecureProgram.holder(node: node, component: component) == party
-      ? try storedWords(node: node, component: component, ranges: ranges)
-      : streams.correlation(node: node, component: component).words(in: ranges)
-  }
 }

@@ -1,6 +1,7 @@
 // One server of the two: accepts connections, keeps the link to the other party, serves sessions.
 
 public import Bytes
+import CProcess
 
 /// Serves sessions to clients, one at a time, together with the other party.
 ///
@@ -42,6 +43,10 @@ public final class PartyService: Sendable {
     listener.close()
   }
 
+  /// From now on this process keeps what it frees to use it again, as a party does: the arrays of
+  /// an operation are then not mapped, zeroed and unmapped each time.
+  public static func keepFreedMemory() { lodge_keep_freed_memory() }
+
   func log(_ event: String) { logLine(PlainText.line(event)) }
 
   /// Serves until `stop` is called.
@@ -56,6 +61,7 @@ public final class PartyService: Sendable {
       reception.run()
     }
     defer { stop() }
+    PartyService.keepFreedMemory()
     var server = SessionServer(service: self, provider: provider, ledger: ledger)
     var hasMet = false
     var lastFault = ""

@@ -95,6 +95,19 @@ struct OutputMessage {
   }
 }
 
+/// What one step takes on a client's link to both parties together, frame headers included.
+public enum ClientTraffic {
+  /// Bytes of the input: party 0 gets `wordCount` ring elements, party 1 makes its share itself.
+  public static func inputByteCount(wordCount: Int) -> Int {
+    2 * (FrameHeader.byteCount + StepMessage.headByteCount) + 8 * wordCount
+  }
+
+  /// Bytes of the output: `wordCount` ring elements from each party.
+  public static func outputByteCount(wordCount: Int) -> Int {
+    2 * (FrameHeader.byteCount + OutputMessage.headByteCount + 8 * wordCount)
+  }
+}
+
 /// Little-endian integers inside payloads.
 enum LittleEndian {
   static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {

@@ -55,7 +55,7 @@ extension Connection {
   var peerKey: PublicKey? { state.withLock { $0.tls?.offeredKey } }
 
   /// Which of several connections have something to report, as `Readiness.wait` tells of sockets;
-  /// bytes that TLS has taken from the socket already count as readable.
+  /// bytes that were taken from the socket already count as readable.
   static func wait(
     _ watched: [(connection: Connection, events: Int16)], milliseconds: Int
   ) -> [Int16] {
@@ -68,7 +68,9 @@ extension Connection {
     return zip(ready, buffered).map { $0 | $1 }
   }
 
-  var hasBufferedInput: Bool { state.withLock { $0.tls?.hasBufferedInput ?? false } }
+  var hasBufferedInput: Bool {
+    state.withLock { !$0.input.isEmpty || ($0.tls?.hasBufferedInput ?? false) }
+  }
 }
 
 extension Connection.State {
@@ -89,15 +91,18 @@ extension Connection.State {
     return Socket.Outcome(unsafe tls.send(bytes))
   }
 
-  /// Receives into the front of `buffer`.
-  func receive(into buffer: UnsafeMutableRawBufferPointer, from socket: Socket) -> Socket.Outcome {
+  /// Receives into the front of `buffer`, first what was received ahead.
+  mutating func receive(into buffer: UnsafeMutableRawBufferPointer, from socket: Socket)
+    -> Socket.Outcome
+  {
+    if !input.isEmpty { return .moved(unsafe input.take(into: buffer)) }
     guard let tls else { return unsafe socket.receive(into: buffer) }
     return Socket.Outcome(unsafe tls.receive(into: buffer))
   }
 }
 
 extension Socket.Outcome {
-  fileprivate init(_ outcome: TLSSession.Outcome) {
+  init(_ outcome: TLSSession.Outcome) {
     switch outcome {
     case .moved(let count): self = .moved(count)
     case .wantsInput, .wantsOutput: self = .wouldBlock

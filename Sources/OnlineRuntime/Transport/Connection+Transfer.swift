@@ -35,6 +35,8 @@ extension Connection {
     var receiver = FrameReceiver(awaited: awaited)
     var lastProgress = ContinuousClock.now
     var payloadDeadline = Deadline.none
+    // Since when only the other side's part of an exchange is missing.
+    var waitStart: ContinuousClock.Instant?
     while true {
       var moved = false
       if sender?.isDone == false {
@@ -42,7 +44,18 @@ extension Connection {
       }
       if !receiver.isDone { moved = try receiver.move(socket, &state) || moved }
       let isSent = sender?.isDone ?? true
-      if isSent && receiver.isDone { return receiver.result }
+      if isSent && receiver.isDone {
+        if let waitStart { state.waits.add(ContinuousClock.now - waitStart) }
+        return receiver.result
+      }
+      if isSent, !moved, waitStart == nil, case .words = awaited {
+        waitStart = ContinuousClock.now
+      }
+      if let waitStart, !moved, state.waits.areShort,
+        ContinuousClock.now - waitStart < RecentWaits.longestAwake
+      {
+        continue
+      }
       if moved {
         lastProgress = ContinuousClock.now
         if let byteCount = receiver.payloadByteCount, payloadDeadline.instant == nil {
@@ -75,15 +88,6 @@ extension Connection {
         throw state.fail("silent for \(state.progressTimeout.components.seconds) s")
       }
     }
-  }
-}
-
-extension Connection.State {
-  /// Breaks the connection and returns the error to throw.
-  mutating func fail(_ cause: String, hint: String = "") -> InputError {
-    let error = InputError(label, cause, hint: hint.isEmpty ? Self.keyHint(cause) : hint)
-    failure = error
-    return error
   }
 }
 
@@ -169,7 +173,7 @@ private struct FrameReceiver {
     }
     let length = Int(header.length)
     if receivedCount < length {
-      let outcome = receive(socket, state, length: length)
+      let outcome = receive(socket, &state, length: length)
       guard let count = try moved(outcome, &state) else { return false }
       receivedCount += count
     }
@@ -180,7 +184,12 @@ private struct FrameReceiver {
   private mutating func moveHeader(
     _ socket: Socket, _ state: inout Connection.State
   ) throws(InputError) -> Bool {
-    var buffer = [UInt8](repeating: 0, count: FrameHeader.byteCount - state.partialHeader.count)
+    let missing = FrameHeader.byteCount - state.partialHeader.count
+    if case .words(let count) = awaited, state.input.isEmpty {
+      let outcome = state.receiveAhead(missing + 8 * count, from: socket)
+      guard try moved(outcome, &state) != nil else { return false }
+    }
+    var buffer = [UInt8](repeating: 0, count: missing)
     let outcome = unsafe buffer.withUnsafeMutableBytes {
       unsafe state.receive(into: $0, from: socket)
     }
@@ -234,7 +243,7 @@ private struct FrameReceiver {
   private var keepsNothing: Bool { if case .discardedWords = awaited { true } else { false } }
 
   private mutating func receive(
-    _ socket: Socket, _ state: Connection.State, length: Int
+    _ socket: Socket, _ state: inout Connection.State, length: Int
   ) -> Socket.Outcome {
     let start = receivedCount
     if takesWords {

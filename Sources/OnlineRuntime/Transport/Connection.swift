@@ -28,6 +28,10 @@ public final class Connection: Sendable {
     var receiveSequence: UInt32 = 0
     /// Bytes of a header that has not arrived completely.
     var partialHeader: [UInt8] = []
+    /// Bytes of the frame that an exchange waits for.
+    var input = InputBuffer()
+    /// For the other side's part of an exchange.
+    var waits = RecentWaits()
     /// A header whose payload has not been read.
     var pendingHeader: FrameHeader?
     var counters = TransportCounters()
@@ -141,6 +145,15 @@ public final class Connection: Sendable {
       failure = InputError(address.description, "cannot connect: \(Socket.text(code))")
     }
     throw failure
+  }
+}
+
+extension Connection.State {
+  /// Breaks the connection and returns the error to throw.
+  mutating func fail(_ cause: String, hint: String = "") -> InputError {
+    let error = InputError(label, cause, hint: hint.isEmpty ? Self.keyHint(cause) : hint)
+    failure = error
+    return error
   }
 }
 

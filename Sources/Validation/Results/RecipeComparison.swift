@@ -35,8 +35,7 @@ public struct RecipeComparison {
     path: String, file: ModelFile, evaluator: Evaluator, result: EvaluationResult
   ) {
     let cost = CostReport(
-      program: evaluator.program, session: session,
-      roundTripSeconds: networks[0].roundTripSeconds, bitsPerSecond: networks[0].bitsPerSecond)
+      program: evaluator.program, session: session, network: networks[0])
     entries.append(
       Entry(
         path: path, file: file, result: result, program: evaluator.program,
@@ -71,8 +70,7 @@ public struct RecipeComparison {
   }
 
   func seconds(_ cost: StepCost, _ network: NetworkProfile) -> Double {
-    CostReport.seconds(
-      cost, roundTripSeconds: network.roundTripSeconds, bitsPerSecond: network.bitsPerSecond)
+    network.seconds(cost)
   }
 
   /// Correlations of a session in both files, by each of its tokens.

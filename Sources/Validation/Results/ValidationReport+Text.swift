@@ -117,7 +117,7 @@ extension ValidationReport {
       lines.append(
         "Two parties on a sample: \(sample.stepCount) steps of \(sample.sessionCount) sessions, "
           + "\(Quantity.grouped(sample.wordCount)) output words as in the simulator bit for bit; "
-          + "\(Quantity.grouped(sample.roundCount)) rounds, party 0 sent "
+          + "\(Quantity.grouped(sample.roundCount)) flights, party 0 sent "
           + "\(Quantity.text(byteCount: sample.byteCount)), "
           + "\(Quantity.text(seconds: sample.seconds)) over loopback.")
     }

@@ -57,7 +57,7 @@ import Validation
       cost: CostReport(
         program: evaluator.program,
         session: CostReport.session(of: evaluator.program, prompt: nil, new: nil),
-        roundTripSeconds: 0.01, bitsPerSecond: 1e9), thresholds: Thresholds())
+        network: .regional), thresholds: Thresholds())
   }
 
   @Test func inputsBeyondTheirRangeFailWithoutALimit() throws {

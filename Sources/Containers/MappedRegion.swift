@@ -1,0 +1,72 @@
+// The mapped bytes of one raw dataset, for readers that come back to it many times.
+
+public import Bytes
+
+/// A raw dataset of an open container in memory; may be read from several threads at once.
+///
+/// All regions of a container share one mapping of its file, which goes with the last of them.
+public struct MappedRegion: Sendable {
+  public let description: DatasetDescription
+  private let file: MappedFile
+  /// First byte in the file.
+  private let offset: Int
+
+  init(_ description: DatasetDescription, in file: MappedFile, at offset: Int) {
+    self.description = description
+    self.file = file
+    self.offset = offset
+  }
+
+  /// Calls `body` with the bytes of `elements`, counted row-major.
+  /// - Throws: `InputError` where they are not all in the dataset.
+  public func withBytes<R>(
+    of elements: Range<Int>, _ body: (RawSpan) throws(InputError) -> R
+  ) throws(InputError) -> R {
+    let bytes = try description.byteRange(
+      of: elements, as: description.elementType, source: file.path)
+    return try file.withBytes { (all) throws(InputError) in
+      try body(all.extracting(offset + bytes.lowerBound..<offset + bytes.upperBound))
+    }
+  }
+
+  /// Copies of the elements at `ranges` of a u64 dataset, one after the other.
+  public func words(at ranges: [Range<Int>]) throws(InputError) -> [UInt64] {
+    var places: [Range<Int>] = []
+    for range in ranges {
+      let bytes = try description.byteRange(of: range, as: .u64, source: file.path)
+      places.append(offset + bytes.lowerBound..<offset + bytes.upperBound)
+    }
+    return file.withBytes { all in
+      unsafe all.withUnsafeBytes { all in
+        unsafe [UInt64](unsafeUninitializedCapacity: ranges.reduce(0) { $0 + $1.count }) {
+          buffer, count in
+          var target = UnsafeMutableRawBufferPointer(buffer)
+          for place in places {
+            unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: all[place]))
+            unsafe target = UnsafeMutableRawBufferPointer(rebasing: target[place.count...])
+            count += place.count / 8
+          }
+        }
+      }
+    }
+  }
+}
+
+extension DatasetDescription {
+  /// Bytes of `elements` in the uncompressed dataset.
+  /// - Throws: `InputError` naming `source` where it has another type or not so many elements.
+  func byteRange(of elements: Range<Int>, as type: ElementType, source: String)
+    throws(InputError) -> Range<Int>
+  {
+    guard type == elementType else {
+      throw InputError(
+        source, place: name, "holds \(elementType.rawValue), \(type.rawValue) is expected")
+    }
+    guard elements.lowerBound >= 0, elements.upperBound <= elementCount else {
+      throw InputError(
+        source, place: name, "elements \(elements) are outside its \(elementCount)")
+    }
+    let size = elementType.byteCount
+    return elements.lowerBound * size..<elements.upperBound * size
+  }
+}
