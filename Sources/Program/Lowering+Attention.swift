@@ -24,7 +24,8 @@ extension Lowering {
     let (scores, range) = try self.scores(
       index, query: query, key: key, settings, isExponential: form.kernel == .exponential)
     var form = form
-    if case .exponential = form.kernel, try !canTakeExponentials(scoreRange(name, settings, range)) {
+    if case .exponential = form.kernel, try !canTakeExponentials(scoreRange(name, settings, range))
+    {
       // Scores too wide for cells keep the tree.
       form = Self.treeForm(keyCount: mostKeys)
     }
@@ -36,7 +37,9 @@ extension Lowering {
     var domain = range
     if form.subtractsMaximum {
       builder.label = "\(name).softmax.maximum"
-      let maximum = try self.maximum(of: scores, keyCount: mostKeys)
+      let maximum = try self.maximum(
+        of: scores, keyCount: mostKeys,
+        reach: range.upperBound - range.lowerBound + form.largestKnot)
       argument = try builder.emit(
         .combine([Term(scores.id, 1), Term(maximum.id, -1)], constant: 0), bits: scores.bits,
         bound: range.upperBound - range.lowerBound)
