@@ -73,7 +73,7 @@ extension Calibration {
   private static let shortTextCount = 16
 
   /// Smallest and largest of each of `parts` equal parts of `values`, which are not empty.
-  private static func ranges(_ values: [Float], parts: Int) -> [ClosedRange<Double>] {
+  static func ranges(_ values: [Float], parts: Int) -> [ClosedRange<Double>] {
     let count = values.count / parts
     return (0..<parts).map { part in
       let values = values[part * count..<(part + 1) * count]

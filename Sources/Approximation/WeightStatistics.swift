@@ -80,12 +80,7 @@ extension Calibration {
           let sizes = MatrixSizes(values, columnCount: columns, needsColumns: needsColumns)
           return (
             [MagnitudeSum(values, sizes)]
-              + gammas.map { gamma in
-                var scaled = values
-                FloatMatrix.scaleColumns(&scaled, columnCount: columns, by: gamma.values)
-                return MagnitudeSum(
-                  scaled, MatrixSizes(scaled, columnCount: columns, needsColumns: false))
-              }, sizes
+              + gammas.map { MagnitudeSum(values, columnCount: columns, scale: $0.values) }, sizes
           )
         }
         for sum in sums {
@@ -138,6 +133,17 @@ private struct MagnitudeSum: Sendable {
     largest = FloatMatrix.largestMagnitude(of: values)
     squares = sizes.rowSquares.reduce(0, +)
     count = values.count
+  }
+
+  /// Of the matrix with its columns times `scale`, some rows at a time.
+  init(_ values: [Float], columnCount: Int, scale: [Float]) {
+    let length = max(columnCount, 1) * max(1, (1 << 16) / max(columnCount, 1))
+    for start in stride(from: 0, to: values.count, by: length) {
+      var scaled = Array(values[start..<min(start + length, values.count)])
+      FloatMatrix.scaleColumns(&scaled, columnCount: columnCount, by: scale)
+      self = adding(
+        MagnitudeSum(scaled, MatrixSizes(scaled, columnCount: columnCount, needsColumns: false)))
+    }
   }
 
   func adding(_ other: MagnitudeSum) -> MagnitudeSum {

@@ -290,7 +290,9 @@ extension FloatInterpreter {
     var first = 0
     while first < tokens.count {
       var last = first
-      while last + 1 < tokens.count, tokens[last + 1] == tokens[last] + 1 { last += 1 }
+      while last + 1 < tokens.count, last - first < 63, tokens[last + 1] == tokens[last] + 1 {
+        last += 1
+      }
       result += try weights.rows(
         tokens[first]..<tokens[last] + 1, of: tokenTable, columnCount: width)
       first = last + 1

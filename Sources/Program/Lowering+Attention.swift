@@ -22,7 +22,8 @@ extension Lowering {
     let mostKeys = model.maximumKeyCount(settings)
     let keyCount = Double(mostKeys)
     let (scores, range) = try self.scores(
-      index, query: query, key: key, settings, isExponential: form.kernel == .exponential)
+      index, query: query, key: key, settings, isExponential: form.kernel == .exponential,
+      reach: form.largestKnot)
     var form = form
     if case .exponential = form.kernel, try !canTakeExponentials(scoreRange(name, settings, range))
     {

@@ -174,9 +174,10 @@ extension Lowering {
     let seen = try calibration.range(name, .scores)
     var margin = 8 + (seen.upperBound - seen.lowerBound) / 2
     if calibration.isScant(for: model) { margin *= 2 }
-    return max(
-      range.lowerBound, seen.lowerBound - margin)...min(
-        range.upperBound, seen.upperBound + margin)
+    // Small scores have some nats of room as well, whatever their headroom.
+    let low = min(max(range.lowerBound, seen.lowerBound - margin), seen.lowerBound - 3)
+    let high = max(min(range.upperBound, seen.upperBound + margin), seen.upperBound + 3)
+    return low...high
   }
 
   /// e^(x - top) for x from `low` to its head's top, with `dealtBits` and those of the factor.

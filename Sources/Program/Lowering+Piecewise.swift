@@ -117,7 +117,9 @@ extension Lowering {
     let leading = max(Int(log2(max(abs(piece.coefficients.last ?? 1), 1)).rounded(.down)), 0)
     let most = max(
       min((resultBits - 2 + leading) / piece.degree, piece.value.bits + piece.exponent), 1)
-    let fits = (max(most - 4, 1)...most).map { argumentBits in
+    // Small results have far smaller coefficients.
+    let spread = piece.reach < 0.5 ? 16 : 4
+    let fits = (max(most - spread, 1)...most).map { argumentBits in
       let fit = FixedPointPolynomial(
         rounding: piece.coefficients, argumentBits: argumentBits, resultBits: resultBits,
         on: piece.unitInterval)

@@ -16,7 +16,7 @@ extension Lowering {
   {
     var level = scores
     var width = keyCount
-    let differenceBound = max(2 * scores.bound, reach)
+    let differenceBound = max(2 * scores.bound, min(reach, pow(2, Double(60 - scores.bits))))
     while width > 1 {
       let difference = try builder.emit(
         .pairDifference(level.id), bits: level.bits, bound: differenceBound)
@@ -199,12 +199,12 @@ extension Lowering {
 }
 
 extension SoftmaxForm {
-  /// The largest magnitude that the kernel compares scores with.
+  /// The largest magnitude that the kernel compares scores with, or takes them to be below.
   var largestKnot: Double {
     switch kernel {
     case .piecewise(let function): function.knots.reduce(0) { max($0, abs($1)) }
     case .scaled(let function): function.knots.reduce(0) { max($0, abs($1)) }
-    case .exponential: 0
+    case .exponential: 8
     }
   }
 
