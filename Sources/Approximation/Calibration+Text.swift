@@ -11,6 +11,15 @@ extension Calibration {
   /// Texts shorter than this part of the longest possible say little of late positions.
   private static let shortPart = 8
 
+  /// Fewer different tokens than these say next to nothing of others.
+  private static let scantDistinctCount = 16
+
+  /// Whether the text had so few different tokens that ranges of single heads mean nothing.
+  public func isScant(for model: Model) -> Bool {
+    !seenTokens.isEmpty
+      && seenTokens.count < min(Calibration.scantDistinctCount, model.vocabularySize / 2)
+  }
+
   /// How much text there was, and what it cannot say; nothing where nobody counted.
   public func textNotices(for model: Model) -> [String] {
     guard tokenCount > 0 else { return [] }

@@ -1,6 +1,7 @@
 // Ranges of a model's values on real text, from which scales and compared bits are chosen.
 
 public import Bytes
+import Models
 
 /// What was observed of one model node.
 public enum ObservedQuantity: String, Sendable, CaseIterable {
@@ -65,13 +66,9 @@ public struct Calibration: Equatable, Sendable {
 
   /// Counts `values`, which are finite, of `quantity` at `node`.
   public mutating func include(_ values: [Float], node: String, quantity: ObservedQuantity) {
-    guard var low = values.first else { return }
-    var high = low
-    for value in values {
-      low = min(low, value)
-      high = max(high, value)
-    }
-    include(Double(low)...Double(high), node: node, quantity: quantity)
+    guard let range = FloatMatrix.range(of: values) else { return }
+    include(
+      Double(range.lowerBound)...Double(range.upperBound), node: node, quantity: quantity)
     histograms[node, default: [:]][quantity, default: Histogram()].add(values)
   }
 

@@ -28,21 +28,17 @@ extension Calibration {
       var failure: InputError?
       try interpreter.observe(rows: rows) { node, kind, values in
         let name = model.nodes[node].name
-        guard let quantity = ObservedQuantity(rawValue: kind.rawValue), !values.isEmpty else {
-          return
-        }
+        guard let quantity = ObservedQuantity(rawValue: kind.rawValue) else { return }
         guard FloatMatrix.areFinite(values) else {
           let place = (values.firstIndex { !$0.isFinite } ?? 0) * rows.count / values.count
           let cause = "is not finite for token \(rows[place].token)"
           failure = failure ?? InputError(source, place: name, cause)
           return
         }
-        var (low, high) = (values[0], values[0])
-        for value in values {
-          low = min(low, value)
-          high = max(high, value)
-        }
-        result.include(vocabulary: Double(low)...Double(high), node: name, quantity: quantity)
+        guard let range = FloatMatrix.range(of: values) else { return }
+        result.include(
+          vocabulary: Double(range.lowerBound)...Double(range.upperBound), node: name,
+          quantity: quantity)
       }
       if let failure { throw failure }
       return result

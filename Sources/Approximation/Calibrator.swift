@@ -34,6 +34,7 @@ extension Calibration {
         calibration.include(values, node: nodes[node].name, quantity: quantity)
       }, progress: progress)
     if let failure { throw failure }
+    try calibration.includeShortTexts(interpreter, texts: texts, source: source)
     calibration.textCount = texts.count
     calibration.tokenCount = texts.reduce(0) { $0 + $1.count }
     calibration.longestText = texts.reduce(0) { max($0, $1.count) }
@@ -43,8 +44,36 @@ extension Calibration {
     return calibration
   }
 
+  /// Widens row maxima to those of the beginnings of some texts: in an encoder every row sees all
+  /// keys, and the largest score of a few keys is less than that of many.
+  private mutating func includeShortTexts(
+    _ interpreter: FloatInterpreter, texts: [[Int]], source: String
+  ) throws(InputError) {
+    let model = interpreter.model
+    guard model.kind == .encoder else { return }
+    let short = Set(
+      texts.prefix(Calibration.shortTextCount).flatMap { text in
+        [1, 2, 4, 8].filter { $0 < text.count }.map { Array(text.prefix($0)) }
+      })
+    guard !short.isEmpty else { return }
+    var found: [(node: String, maxima: [ClosedRange<Double>])] = []
+    try interpreter.run(
+      texts: short.sorted { $0.lexicographicallyPrecedes($1) }, source: source,
+      observe: { node, kind, values in
+        guard kind == .rowMaxima, FloatMatrix.areFinite(values),
+          case .attention(_, _, _, let settings) = model.nodes[node].operation
+        else { return }
+        found.append(
+          (model.nodes[node].name, Calibration.ranges(values, parts: settings.headCount)))
+      })
+    for (node, maxima) in found { include(rowMaxima: maxima, node: node) }
+  }
+
+  /// Texts whose beginnings are run.
+  private static let shortTextCount = 16
+
   /// Smallest and largest of each of `parts` equal parts of `values`, which are not empty.
-  private static func ranges(_ values: [Float], parts: Int) -> [ClosedRange<Double>] {
+  static func ranges(_ values: [Float], parts: Int) -> [ClosedRange<Double>] {
     let count = values.count / parts
     return (0..<parts).map { part in
       let values = values[part * count..<(part + 1) * count]

@@ -69,7 +69,7 @@ extension Calibration {
       let parts = memory.parts(rowCount: shape.elementCount / max(columns, 1), columnCount: columns)
       let needsColumns = readByColumns.contains(shape.name)
       var matrix = MatrixSizes(columnCount: columns, needsColumns: needsColumns)
-      var total = [MagnitudeSum](repeating: MagnitudeSum([]), count: gammas.count + 1)
+      var total = [MagnitudeSum](repeating: MagnitudeSum(), count: gammas.count + 1)
       for batch in stride(from: 0, to: parts.count, by: MatrixSizes.batchCount) {
         let numbers = batch..<min(batch + MatrixSizes.batchCount, parts.count)
         let sums = try ConcurrentTasks.map(numbers.count) {
@@ -77,10 +77,10 @@ extension Calibration {
           let rows = parts[numbers.lowerBound + index]
           let values = try source.weight(
             shape.name, in: rows.lowerBound * columns..<rows.upperBound * columns)
+          let sizes = MatrixSizes(values, columnCount: columns, needsColumns: needsColumns)
           return (
-            [MagnitudeSum(values)]
-              + gammas.map { MagnitudeSum(values, columns: columns, scaledBy: $0.values) },
-            MatrixSizes(values, columnCount: columns, needsColumns: needsColumns)
+            [MagnitudeSum(values, sizes)]
+              + gammas.map { MagnitudeSum(values, columnCount: columns, scale: $0.values) }, sizes
           )
         }
         for sum in sums {
@@ -126,26 +126,23 @@ private struct MagnitudeSum: Sendable {
   var squares = 0.0
   var count = 0
 
-  init(_ values: [Float]) {
+  init() {}
+
+  /// Of a matrix and its sums.
+  init(_ values: [Float], _ sizes: MatrixSizes) {
+    largest = FloatMatrix.largestMagnitude(of: values)
+    squares = sizes.rowSquares.reduce(0, +)
     count = values.count
-    for value in values {
-      largest = max(largest, abs(value))
-      squares += Double(value) * Double(value)
-    }
   }
 
-  /// Rows of `columns` values, times `scale`, which is repeated where it is that of one group.
-  init(_ values: [Float], columns: Int, scaledBy scale: [Float]) {
-    self.init([])
-    count = values.count
-    for start in stride(from: 0, to: values.count, by: columns) {
-      for first in stride(from: start, to: start + columns, by: max(scale.count, 1)) {
-        for column in 0..<min(scale.count, start + columns - first) {
-          let value = values[first + column] * scale[column]
-          largest = max(largest, abs(value))
-          squares += Double(value) * Double(value)
-        }
-      }
+  /// Of the matrix with its columns times `scale`, some rows at a time.
+  init(_ values: [Float], columnCount: Int, scale: [Float]) {
+    let length = max(columnCount, 1) * max(1, (1 << 16) / max(columnCount, 1))
+    for start in stride(from: 0, to: values.count, by: length) {
+      var scaled = Array(values[start..<min(start + length, values.count)])
+      FloatMatrix.scaleColumns(&scaled, columnCount: columnCount, by: scale)
+      self = adding(
+        MagnitudeSum(scaled, MatrixSizes(scaled, columnCount: columnCount, needsColumns: false)))
     }
   }
 

@@ -60,18 +60,26 @@ public final class MappedFile: Sendable {
     return try body(unsafe buffer.bytes)
   }
 
-  /// Gives the pages that lie wholly in `range` back to the system; reading them again maps them
-  /// anew.
+  /// Gives the pages of `range` and those beside them back to the system; reading them again maps
+  /// them anew.
   ///
-  /// What was read of a large file would otherwise count as this process's memory until the end.
+  /// What was read of a large file would otherwise count as this process's memory until the end. A
+  /// fault maps the pages around it, too: without these, the rows of a table would leave all of it.
   public func release(_ range: Range<Int>) {
-    let page = 4096
-    let start = (max(range.lowerBound, 0) + page - 1) / page * page
-    let end = min(range.upperBound, byteCount) / page * page
-    guard address != 0, start < end else { return }
+    guard address != 0, !range.isEmpty else { return }
+    let start = (address + UInt(max(range.lowerBound, 0))) & ~(MappedFile.faultByteCount - 1)
+    let end =
+      (address + UInt(min(range.upperBound, byteCount)) + MappedFile.faultByteCount - 1)
+      & ~(MappedFile.faultByteCount - 1)
+    let first = max(start, address)
+    let last = min(end, address + UInt(byteCount))
+    guard first < last else { return }
     unsafe madvise(
-      UnsafeMutableRawPointer(bitPattern: address + UInt(start)), end - start, MADV_DONTNEED)
+      UnsafeMutableRawPointer(bitPattern: first), Int(last - first), MADV_DONTNEED)
   }
+
+  /// Linux maps as much around the byte that is read (`fault_around_bytes`).
+  private static let faultByteCount: UInt = 1 << 16
 
   /// A copy of the bytes in `range`.
   /// - Throws: `InputError` where the range does not lie inside the file.

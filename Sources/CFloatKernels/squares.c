@@ -1,4 +1,4 @@
-// Sums of squares of a matrix by rows and by columns; the compiler makes a variant for each width of
+// What is asked of all elements of a matrix: sums of squares, ranges, products; the compiler makes a variant for each width of
 // vectors.
 
 #include "CFloatKernels.h"
@@ -34,5 +34,41 @@ LODGE_CLONES void lodge_add_squares(
         columns[column] += value * value;
       }
     }
+  }
+}
+
+LODGE_CLONES void lodge_scale_columns(
+    float *values, size_t row_count, size_t column_count, const float *scale, size_t scale_count) {
+  for (size_t row = 0; row < row_count; row++) {
+    for (size_t start = 0; start < column_count; start += scale_count) {
+      float *group = values + row * column_count + start;
+      size_t count = column_count - start < scale_count ? column_count - start : scale_count;
+      for (size_t i = 0; i < count; i++) group[i] *= scale[i];
+    }
+  }
+}
+
+LODGE_CLONES void lodge_float_range(
+    const float *source, size_t count, float *smallest, float *largest) {
+  float low[SUM_COUNT], high[SUM_COUNT];
+  for (size_t k = 0; k < SUM_COUNT; k++) low[k] = high[k] = source[0];
+  size_t i = 0;
+  for (; i + SUM_COUNT <= count; i += SUM_COUNT) {
+    for (size_t k = 0; k < SUM_COUNT; k++) {
+      float value = source[i + k];
+      low[k] = value < low[k] ? value : low[k];
+      high[k] = value > high[k] ? value : high[k];
+    }
+  }
+  for (size_t k = 0; i + k < count; k++) {
+    float value = source[i + k];
+    low[k] = value < low[k] ? value : low[k];
+    high[k] = value > high[k] ? value : high[k];
+  }
+  *smallest = low[0];
+  *largest = high[0];
+  for (size_t k = 1; k < SUM_COUNT; k++) {
+    if (low[k] < *smallest) *smallest = low[k];
+    if (high[k] > *largest) *largest = high[k];
   }
 }

@@ -281,29 +281,41 @@ extension FloatInterpreter {
     segments: String?
   ) throws(InputError) -> [Float] {
     let segment = try segments.map { name throws(InputError) in
-      try weights.row(0, of: name, columnCount: width)
+      try weights.rows(0..<1, of: name, columnCount: width)
     }
     var result: [Float] = []
     result.reserveCapacity(batch.rowCount * width)
+    // Rows that follow one another in the table are read at once: those of a whole vocabulary do.
+    let tokens = batch.texts.flatMap(\.tokens)
+    var first = 0
+    while first < tokens.count {
+      var last = first
+      while last + 1 < tokens.count, last - first < 63, tokens[last + 1] == tokens[last] + 1 {
+        last += 1
+      }
+      result += try weights.rows(
+        tokens[first]..<tokens[last] + 1, of: tokenTable, columnCount: width)
+      first = last + 1
+    }
+    guard segment != nil || positionTable != nil else { return result }
+    var start = 0
     for text in batch.texts {
-      for (index, token) in text.tokens.enumerated() {
-        let position = text.firstPosition + index
-        var row = try weights.row(token, of: tokenTable, columnCount: width)
-        if let segment { row = FloatInterpreter.sum(row, segment) }
+      for position in text.firstPosition..<text.firstPosition + text.tokens.count {
+        if let segment { FloatInterpreter.add(segment, to: &result, at: start) }
         if let positionTable {
-          row = FloatInterpreter.sum(
-            row, try weights.row(position + offset, of: positionTable, columnCount: width))
+          FloatInterpreter.add(
+            try weights.rows(
+              position + offset..<position + offset + 1, of: positionTable, columnCount: width),
+            to: &result, at: start)
         }
-        result += row
+        start += width
       }
     }
     return result
   }
 
-  private static func sum(_ left: ArraySlice<Float>, _ right: ArraySlice<Float>)
-    -> ArraySlice<Float>
-  {
-    zip(left, right).map { $0 + $1 }[...]
+  private static func add(_ row: ArraySlice<Float>, to values: inout [Float], at start: Int) {
+    for (index, value) in row.enumerated() { values[start + index] += value }
   }
 
   private func linear(

@@ -20,6 +20,28 @@ public struct FloatMatrix: Equatable, Sendable {
     unsafe lodge_largest_magnitude(values, values.count) < 0x7f80_0000
   }
 
+  /// Smallest and largest of `values`, which are finite; nil for none.
+  public static func range(of values: [Float]) -> ClosedRange<Float>? {
+    guard var low = values.first else { return nil }
+    var high = low
+    unsafe lodge_float_range(values, values.count, &low, &high)
+    return low...high
+  }
+
+  /// The largest magnitude of `values`, which are finite; 0 for none.
+  public static func largestMagnitude(of values: [Float]) -> Float {
+    Float(bitPattern: unsafe lodge_largest_magnitude(values, values.count))
+  }
+
+  /// Multiplies rows of `columnCount` values by `scale`, which is repeated where it is shorter.
+  public static func scaleColumns(
+    _ values: inout [Float], columnCount: Int, by scale: [Float]
+  ) {
+    guard columnCount > 0, !scale.isEmpty else { return }
+    unsafe lodge_scale_columns(
+      &values, values.count / columnCount, columnCount, scale, scale.count)
+  }
+
   /// The values of row `index`.
   public func row(_ index: Int) -> ArraySlice<Float> {
     values[index * columnCount..<(index + 1) * columnCount]

@@ -43,10 +43,11 @@ struct WeightStore: Sendable {
     return try source.weight(name)
   }
 
-  /// Row `index` of a matrix with `columnCount` columns.
-  func row(_ index: Int, of name: String, columnCount: Int) throws(InputError) -> ArraySlice<Float>
+  /// Rows of a matrix with `columnCount` columns.
+  func rows(_ rows: Range<Int>, of name: String, columnCount: Int) throws(InputError)
+    -> ArraySlice<Float>
   {
-    let range = index * columnCount..<(index + 1) * columnCount
+    let range = rows.lowerBound * columnCount..<rows.upperBound * columnCount
     if let values = resident[name] { return values[range] }
     return try source.weight(name, in: range)[...]
   }

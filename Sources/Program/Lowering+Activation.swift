@@ -14,7 +14,8 @@ extension Lowering {
     throws(InputError) -> FixedValue
   {
     let domain = -input.bound...input.bound
-    let bound = function.bound(on: domain) * 1.01 + 0x1p-8
+    let largest = function.bound(on: domain)
+    let bound = largest * 1.01 + min(0x1p-8, largest)
     let room = try outputRoom(index, bound: bound)
     let parts = try pieces(
       input, function, on: domain, lineBits: room,
@@ -30,8 +31,12 @@ extension Lowering {
     let short = parts.curved.filter { $0.degree <= 4 }
     guard !short.isEmpty else { return sum ?? input }
     let reach = short.reduce(0) { $0 + $1.reach } * 1.01
-    // Without a truncation an argument must keep 12 fractional bits, or it would be too coarse.
-    let isDirect = short.allSatisfy { (room - 2) / $0.degree - $0.exponent >= 12 }
+    // Without a truncation an argument must keep 12 fractional bits, or it would be too coarse. Small
+    // values need more of both.
+    let isDirect = short.allSatisfy { piece in
+      (room - 2) / piece.degree - piece.exponent >= 12
+        && (bound > 0.5 || (fixedPoint(piece, resultBits: room)?.error ?? 0) <= bound * 0x1p-14)
+    }
     let resultBits = min(
       isDirect ? room : 62, 61 - PieceLayout.integerBits(max(reach, isDirect ? bound : 0)))
     var total: FixedValue?
@@ -41,7 +46,10 @@ extension Lowering {
       total = value
     }
     guard var total else { return sum ?? input }
-    if total.bits > room { total = try builder.rescale(total, to: 2 * bits) }
+    if total.bits > room {
+      let precise = max(2 * bits, activationBits(bound: bound))
+      total = try builder.rescale(total, to: min(room, precise))
+    }
     return try adding(total)
   }
 

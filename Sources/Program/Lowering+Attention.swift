@@ -22,7 +22,8 @@ extension Lowering {
     let mostKeys = model.maximumKeyCount(settings)
     let keyCount = Double(mostKeys)
     let (scores, range) = try self.scores(
-      index, query: query, key: key, settings, isExponential: form.kernel == .exponential)
+      index, query: query, key: key, settings, isExponential: form.kernel == .exponential,
+      reach: form.largestKnot)
     var form = form
     if case .exponential = form.kernel, try !canTakeExponentials(scoreRange(name, settings, range))
     {
@@ -37,7 +38,9 @@ extension Lowering {
     var domain = range
     if form.subtractsMaximum {
       builder.label = "\(name).softmax.maximum"
-      let maximum = try self.maximum(of: scores, keyCount: mostKeys)
+      let maximum = try self.maximum(
+        of: scores, keyCount: mostKeys,
+        reach: range.upperBound - range.lowerBound + form.largestKnot)
       argument = try builder.emit(
         .combine([Term(scores.id, 1), Term(maximum.id, -1)], constant: 0), bits: scores.bits,
         bound: range.upperBound - range.lowerBound)

@@ -162,7 +162,7 @@ extension Lowering {
   }
 
   /// Tops of the heads and how far below them maxima of rows lie, beyond what was seen by half of
-  /// its spread and `slack`.
+  /// its spread and `slack`; of a few tokens by twice that of all heads' scores.
   private func rowMaxima(
     _ name: String, _ settings: AttentionSettings, range: ClosedRange<Double>, slack: Double
   ) -> RowMaxima {
@@ -170,8 +170,14 @@ extension Lowering {
       return RowMaxima(tops: [range.upperBound], depth: range.upperBound - range.lowerBound)
     }
     var result = RowMaxima(tops: [], depth: 0)
-    for head in seen {
-      let margin = slack + (head.upperBound - head.lowerBound) / 2
+    // What few tokens give tells nothing of single heads.
+    let scant = calibration.isScant(for: model) ? calibration.ranges[name]?[.scores] : nil
+    for var head in seen {
+      var margin = slack + (head.upperBound - head.lowerBound) / 2
+      if let scant {
+        head = min(head.lowerBound, scant.lowerBound)...max(head.upperBound, scant.upperBound)
+        margin = 2 * slack + scant.upperBound - scant.lowerBound
+      }
       let top = min(head.upperBound + margin, range.upperBound)
       result.tops.append(top)
       result.depth = max(result.depth, top - max(head.lowerBound - margin, range.lowerBound))
@@ -186,10 +192,12 @@ extension Lowering {
   ) throws(InputError) -> ClosedRange<Double> {
     if case .linear? = settings.bias { return range }
     let seen = try calibration.range(name, .scores)
-    let margin = 8 + (seen.upperBound - seen.lowerBound) / 2
-    return max(
-      range.lowerBound, seen.lowerBound - margin)...min(
-        range.upperBound, seen.upperBound + margin)
+    var margin = 8 + (seen.upperBound - seen.lowerBound) / 2
+    if calibration.isScant(for: model) { margin *= 2 }
+    // Small scores have some nats of room as well, whatever their headroom.
+    let low = min(max(range.lowerBound, seen.lowerBound - margin), seen.lowerBound - 3)
+    let high = max(min(range.upperBound, seen.upperBound + margin), seen.upperBound + 3)
+    return low...high
   }
 
   /// e^(x - top) for x from `low` to its head's top, with `dealtBits` and those of the factor.

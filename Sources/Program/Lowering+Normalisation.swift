@@ -183,7 +183,8 @@ extension Lowering {
     // Of the product, in bits: gamma and the attention scale change it.
     var size = 0.0
     if isWhole {
-      size = log2(outputBound * scale / recipe.headroom)
+      // Of what is always zero no more bits are kept than of what is small.
+      size = max(log2(outputBound * scale / recipe.headroom), -20)
       budget = wholeBudget(index, size: size, precisionLoss: (highRoot - lowRoot) / 2)
     }
     let precision = (budget + size + lowRoot - highRoot) / 2

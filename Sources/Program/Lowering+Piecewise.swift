@@ -106,29 +106,40 @@ extension Lowering {
   ///
   /// The argument keeps as many fractional bits as degree and coefficients leave of the ring.
   mutating func polynomial(_ piece: CurvedPiece, resultBits: Int) throws(InputError) -> FixedValue {
+    guard let (fit, _) = fixedPoint(piece, resultBits: resultBits) else { return piece.value }
+    // value / 2^exponent with argumentBits is value with argumentBits - exponent.
+    let argument = try builder.open(piece.value, bits: fit.argumentBits - piece.exponent)
+    let coefficients = fit.coefficients.map { UInt64(bitPattern: Int64($0)) }
+    return try builder.emit(
+      .polynomial(argument.id, coefficients: [coefficients]), bits: fit.resultBits,
+      bound: piece.reach * 1.01)
+  }
+
+  /// The coefficients of `piece` with at most `resultBits` fractional bits of the result, and the
+  /// largest error that they and the rounded argument have.
+  func fixedPoint(_ piece: CurvedPiece, resultBits: Int) -> (
+    fit: FixedPointPolynomial, error: Double
+  )? {
     let resultBits = min(resultBits, 61 - PieceLayout.integerBits(piece.reach * 1.01))
     // More bits for the argument leave fewer for the highest coefficients: take the best of both.
     let leading = max(Int(log2(max(abs(piece.coefficients.last ?? 1), 1)).rounded(.down)), 0)
     let most = max(
       min((resultBits - 2 + leading) / piece.degree, piece.value.bits + piece.exponent), 1)
-    let fits = (max(most - 4, 1)...most).map { argumentBits in
-      FixedPointPolynomial(
+    // Small results have far smaller coefficients.
+    let spread = piece.reach < 0.5 ? 16 : 4
+    let fits = (max(most - spread, 1)...most).map { argumentBits in
+      let fit = FixedPointPolynomial(
         rounding: piece.coefficients, argumentBits: argumentBits, resultBits: resultBits,
         on: piece.unitInterval)
-    }
-    func error(_ fit: FixedPointPolynomial) -> Double {
       // A value that is not shortened is not rounded.
-      let isExact = fit.argumentBits - piece.exponent >= piece.value.bits
-      return fit.maximumError
-        + (isExact ? 0 : piece.steepness * pow(2, Double(-fit.argumentBits - 1)))
+      let isExact = argumentBits - piece.exponent >= piece.value.bits
+      return (
+        fit: fit,
+        error: fit.maximumError
+          + (isExact ? 0 : piece.steepness * pow(2, Double(-argumentBits - 1)))
+      )
     }
-    guard let fit = fits.min(by: { error($0) < error($1) }) else { return piece.value }
-    // value / 2^exponent with argumentBits is value with argumentBits - exponent.
-    let argument = try builder.open(piece.value, bits: fit.argumentBits - piece.exponent)
-    let coefficients = fit.coefficients.map { UInt64(bitPattern: Int64($0)) }
-    return try builder.emit(
-      .polynomial(argument.id, coefficients: [coefficients]), bits: resultBits,
-      bound: piece.reach * 1.01)
+    return fits.min { $0.error < $1.error }
   }
 
   /// p(u) = A(u) + u^s B(u), s half the degree, in two rounds with twice the usual bits.

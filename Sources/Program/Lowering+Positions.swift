@@ -15,7 +15,7 @@ extension Lowering {
   /// seen, with headroom, and what public slopes add in the longest text.
   mutating func scores(
     _ index: Int, query: FixedValue, key: FixedValue, _ settings: AttentionSettings,
-    isExponential: Bool
+    isExponential: Bool, reach: Double
   ) throws(InputError) -> (value: FixedValue, range: ClosedRange<Double>) {
     let name = model.nodes[index].name
     builder.label = "\(name).scores"
@@ -40,13 +40,18 @@ extension Lowering {
     var keyBits = min(activationBits(key) - less, key.bits)
     // Products of shortened operands must be known up to the largest difference of scores; of small
     // ones no more bits matter than those of scores.
-    let room = 58 - max(magnitudeBits(max(bound, uncapped)), 0)
+    let largest = max(bound, uncapped, reach)
+    let room = 58 - max(magnitudeBits(largest), 0)
     let excess = queryBits + keyBits - room
-    if isExponential, excess > 0 {
+    if isExponential || largest > max(bound, uncapped), excess > 0 {
       queryBits = max(queryBits - excess / 2, min(queryBits, bits - less))
       keyBits = max(keyBits - (excess - excess / 2), min(keyBits, bits - less))
     }
-    let needed = queryBits + keyBits + max(magnitudeBits(max(bound, uncapped)), 0) + 4
+    if largest > max(bound, uncapped) {
+      // Of small scores the queries may have far more bits than keys.
+      queryBits = max(min(queryBits, room - keyBits), min(queryBits, bits - less))
+    }
+    let needed = queryBits + keyBits + max(magnitudeBits(largest), 0) + 4
     let openedQuery = try openShort(query, bits: queryBits, ringBits: needed)
     let openedKey = try openShort(key, bits: keyBits, ringBits: needed)
     var scores = try builder.emit(

@@ -8,13 +8,18 @@ import Models
 extension Lowering {
   /// The largest score of each head and row, by a tree of max(a, b) = b + max(a - b, 0).
   ///
-  /// It may miss the true maximum by `scoreResolution` a level, which softmax divides out.
-  mutating func maximum(of scores: FixedValue, keyCount: Int) throws(InputError) -> FixedValue {
+  /// It may miss the true maximum by `scoreResolution` a level, which softmax divides out. Scores less
+  /// their maximum are known no further than what is compared: as far as `reach` at least, for what
+  /// reads them may compare them with more than there are.
+  mutating func maximum(of scores: FixedValue, keyCount: Int, reach: Double) throws(InputError)
+    -> FixedValue
+  {
     var level = scores
     var width = keyCount
+    let differenceBound = max(2 * scores.bound, min(reach, pow(2, Double(60 - scores.bits))))
     while width > 1 {
       let difference = try builder.emit(
-        .pairDifference(level.id), bits: level.bits, bound: 2 * scores.bound)
+        .pairDifference(level.id), bits: level.bits, bound: differenceBound)
       let positive = try builder.piecewise(
         difference, bits: difference.bits, resolution: ReplacementSite.scoreResolution, knots: [0],
         outputs: [(slopes: [0, 1], intercepts: [0, 0], extraBits: 0, bound: difference.bound)],
@@ -194,6 +199,15 @@ extension Lowering {
 }
 
 extension SoftmaxForm {
+  /// The largest magnitude that the kernel compares scores with, or takes them to be below.
+  var largestKnot: Double {
+    switch kernel {
+    case .piecewise(let function): function.knots.reduce(0) { max($0, abs($1)) }
+    case .scaled(let function): function.knots.reduce(0) { max($0, abs($1)) }
+    case .exponential: 8
+    }
+  }
+
   /// Bounds of the kernel and of the weights on `domain`.
   func bound(on domain: ClosedRange<Double>) -> (kernel: Double, weight: Double) {
     let base: Double =

@@ -69,6 +69,25 @@ import Testing
     #expect(try file.bytes(in: 0..<3) == [1, 1, 1])
   }
 
+  /// Rows that do not end with pages, one after another: what was read of them does not stay.
+  @Test func releasedRowsLeaveNoPages() throws {
+    let rowByteCount = 5_000
+    let rowCount = 800
+    let bytes = [UInt8](repeating: 1, count: rowByteCount * rowCount)
+    let file = try MappedFile(path: folder.write(bytes, to: "rows-that-are-released"))
+    for row in 0..<rowCount {
+      let range = row * rowByteCount..<(row + 1) * rowByteCount
+      #expect(try file.bytes(in: range).count == rowByteCount)
+      file.release(range)
+    }
+    let maps = try String(contentsOfFile: "/proc/self/smaps", encoding: .utf8).split(
+      separator: "\n")
+    let start = try #require(maps.firstIndex { $0.hasSuffix("rows-that-are-released") })
+    let line = try #require(maps[start...].first { $0.hasPrefix("Rss:") })
+    let resident = try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) })
+    #expect(resident < file.byteCount / 1024 / 8, "\(resident) kB of \(file.byteCount / 1024)")
+  }
+
   @Test func failedWritesLeaveNothing() throws {
     #expect(throws: InputError.self) { try AtomicFile.write([1], to: folder.file("no/such/place")) }
     #expect(throws: InputError.self) { try AtomicFile.write([1], to: folder.file("")) }

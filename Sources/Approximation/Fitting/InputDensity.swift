@@ -133,4 +133,12 @@ public struct InputDensity: Equatable, Sendable {
 public protocol DensitySource {
   /// The distribution of `quantity` at the node called `node`, or nil where it was not observed.
   func density(_ node: String, _ quantity: ObservedQuantity) -> InputDensity?
+  /// Largest magnitude of `quantity`, of what is no text as well, or nil where nothing was observed.
+  func bound(of node: String, _ quantity: ObservedQuantity) -> Double?
+}
+
+extension DensitySource {
+  public func bound(of node: String, _ quantity: ObservedQuantity) -> Double? {
+    density(node, quantity)?.bound
+  }
 }

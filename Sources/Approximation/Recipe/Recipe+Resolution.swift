@@ -75,7 +75,7 @@ extension Recipe {
     case .activation(let input, _):
       return NodeStatistics(
         name: node.name, site: site, inputs: try density(model.nodes[input].name, .output),
-        headroom: headroom,
+        reach: densities.bound(of: model.nodes[input].name, .output), headroom: headroom,
         fractionalBits: fractionalBits, cost: cost)
     case .attention:
       return NodeStatistics(
@@ -123,5 +123,9 @@ extension Calibration: DensitySource {
       return InputDensity(uniformOn: range)
     }
     return InputDensity(histogram, range: range)
+  }
+
+  public func bound(of node: String, _ quantity: ObservedQuantity) -> Double? {
+    try? bound(node, quantity)
   }
 }

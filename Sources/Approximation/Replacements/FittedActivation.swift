@@ -48,6 +48,11 @@ public struct FittedActivation: Replacement {
     // From here on ReLU is near enough: f(a) - a/2 nears a/2 from a = 1.3 on.
     var limit = 1.5
     while limit / 2 - even(limit) > maximumError / 2 { limit += 1.0 / 64 }
+    if let narrow = PiecewiseActivation.narrow(node, limit: limit, degree: 4),
+      let error = narrow.maximumError, error <= max(node.reach, 0x1p-40) * maximumError
+    {
+      return narrow
+    }
     var best: (replacement: PiecewiseActivation, cost: Double)?
     for candidate in candidates(activation, even, limit: limit, inputs: node.inputs) {
       guard

@@ -28,6 +28,10 @@ public struct LinesActivation: Replacement {
 
   public var parameters: [String: JSON] { ["maximumError": .number(maximumError)] }
 
+  public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
+    PiecewiseActivation.narrow(node, limit: 3.5, degree: 6) ?? self
+  }
+
   public func form(at site: ReplacementSite) -> ReplacementForm? {
     guard let activation = site.operationClass.activation else { return nil }
     let function = activation.function

@@ -35,6 +35,10 @@ public struct MinimaxActivation: Replacement {
     ["degree": .integer(degree), "limit": .number(limit)]
   }
 
+  public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
+    PiecewiseActivation.narrow(node, limit: limit, degree: degree) ?? self
+  }
+
   public func form(at site: ReplacementSite) -> ReplacementForm? {
     guard let even = site.operationClass.activation.flatMap(ReferenceFunctions.evenPart) else {
       return nil

@@ -54,6 +54,8 @@ public struct NodeStatistics: Sendable {
   public var site: ReplacementSite
   /// What the node reads: inputs of an activation, variances of rows, scaled scores.
   public var inputs: InputDensity
+  /// Largest magnitude that the node reads, of rows of the vocabulary as well.
+  public var reach: Double
   /// Scores less the maximum of their row, for softmax.
   public var centredScores: InputDensity?
   /// Epsilon of a normalisation.
@@ -67,13 +69,15 @@ public struct NodeStatistics: Sendable {
   public var cost: @Sendable (ReplacementForm) throws(InputError) -> Double
 
   public init(
-    name: String, site: ReplacementSite, inputs: InputDensity, centredScores: InputDensity? = nil,
-    epsilon: Double = 0, headroom: Double, fractionalBits: Int,
+    name: String, site: ReplacementSite, inputs: InputDensity, reach: Double? = nil,
+    centredScores: InputDensity? = nil, epsilon: Double = 0, headroom: Double,
+    fractionalBits: Int,
     cost: @escaping @Sendable (ReplacementForm) throws(InputError) -> Double
   ) {
     self.name = name
     self.site = site
     self.inputs = inputs
+    self.reach = reach ?? inputs.bound
     self.centredScores = centredScores
     self.epsilon = epsilon
     self.headroom = headroom

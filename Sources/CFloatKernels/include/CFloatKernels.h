@@ -51,6 +51,13 @@ uint32_t lodge_largest_magnitude(const float *source, size_t count);
 void lodge_add_squares(
     const float *source, size_t row_count, size_t column_count, double *rows, double *columns);
 
+/// values[r][c] *= scale[c % scale_count] in the matrix `values`, row-major, for scale_count > 0.
+void lodge_scale_columns(
+    float *values, size_t row_count, size_t column_count, const float *scale, size_t scale_count);
+
+/// The smallest and the largest of `count` > 0 finite numbers.
+void lodge_float_range(const float *source, size_t count, float *smallest, float *largest);
+
 /// What the results of `lodge_fixed_from_floats` need of the ring.
 typedef struct {
   /// The bits below the sign that some result uses: ones where it differs from its sign.
