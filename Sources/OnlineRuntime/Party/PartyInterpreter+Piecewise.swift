@@ -19,7 +19,6 @@ extension PartyInterpreter {
     _ node: Int, _ function: PiecewiseLinear, _ opened: MaskedWords, _ ranges: [Range<Int>],
     components: [[UInt64]]
   ) throws(InputError) -> [[UInt64]] {
-    let payload = function.payload
     let knotCount = function.knots.count
     let count = opened.base.count
     var sums = PieceSums(
