@@ -105,6 +105,7 @@ extension Lowering {
         most = max(most, magnitudeBits(centred) + 2 + meanBits)
       }
     }
-    return most
+    // Of few different tokens nothing is concluded.
+    return calibration.isScant(for: model) ? most + 3 : most
   }
 }

@@ -67,9 +67,9 @@ struct LoweringTests {
     let embed = try #require(program.weights.first { $0.name == "embedTokens" })
     #expect(embed.source.isCentred == isCentred)
     // The sums are known in fewer bits than the ring has, and read so.
-    let sums = program.nodes.filter { $0.label.hasSuffix("feedForwardResidual") }
-    #expect(sums.count == 2)
     if isCentred {
+      let sums = program.nodes.filter { $0.label.hasSuffix("feedForwardResidual") }
+      #expect(sums.count == 2)
       #expect(sums.allSatisfy { program.values[$0.outputs.lowerBound].ringBits < 64 })
     }
   }

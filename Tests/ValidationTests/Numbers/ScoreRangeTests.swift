@@ -51,10 +51,10 @@ struct ScoreRangeTests {
       checkpoint.scale(tensor, by: 8)
     }
     let model = try NumbersModel(checkpoint, texts: [[1, 4, 1, 4]])
-    let full = try NumbersModel(checkpoint, texts: ScaleTests.texts)
     for prompt in [[7, 0, 9, 9, 5], [10, 8], [3, 3, 3], [2, 6, 5, 0, 10]] {
-      let (few, many) = (try model.error(prompt), try full.error(prompt))
-      #expect(few.largest <= 8 * many.largest, "\(prompt): \(few) beside \(many)")
+      // Without room answers were off by more than logits are large.
+      let few = try model.error(prompt)
+      #expect(few.largest <= few.of / 8, "\(prompt): \(few)")
     }
   }
 
