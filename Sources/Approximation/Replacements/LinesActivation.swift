@@ -28,8 +28,16 @@ public struct LinesActivation: Replacement {
 
   public var parameters: [String: JSON] { ["maximumError": .number(maximumError)] }
 
+  /// One polynomial for inputs near zero, and that of `minimax` where the session is so large that
+  /// evaluating lines takes longer than the flights that they save.
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
-    PiecewiseActivation.narrow(node, limit: 3.5, degree: 6) ?? self
+    guard node.site.operationClass != .tanh else { return self }
+    if let narrow = PiecewiseActivation.narrow(node, limit: 3.5, degree: 6) { return narrow }
+    let polynomial = MinimaxActivation.standard(for: node.site.operationClass)
+    guard let lines = form(at: node.site), let other = polynomial.form(at: node.site) else {
+      return self
+    }
+    return try node.cost(other) < node.cost(lines) ? polynomial : self
   }
 
   public func form(at site: ReplacementSite) -> ReplacementForm? {
