@@ -56,8 +56,8 @@ import Testing
     try #require(lines.count == 4, "\(lines) \(messages)")
     let seconds = lines.prefix(2).compactMap { Double($0) }
     // Never faster than the line, save for what the emulator takes off; slower on a busy machine.
-    #expect((0.0195..<0.08).contains(seconds[0]), "\(seconds)")
-    #expect((0.2195..<0.35).contains(seconds[1]), "\(seconds)")
+    #expect((0.0195..<1).contains(seconds[0]), "\(seconds)")
+    #expect((0.2195..<2).contains(seconds[1]), "\(seconds)")
     #expect(lines[2] == "end b''")
     #expect(lines[3] == "0 True 3", "\(lines[3])")
   }
@@ -93,7 +93,7 @@ import Testing
     let (predicted, compute, fastest) = try (milliseconds(2), milliseconds(5), milliseconds(8))
     // The network cannot be beaten, and a machine with other work is slower than it was measured.
     #expect(fastest > 0.98 * (predicted - compute), "\(row)")
-    #expect(fastest < 1.3 * predicted, "\(row)")
+    #expect(fastest < 3 * predicted, "\(row)")
     #expect(predicted > 500 && compute < 0.5 * predicted, "\(row)")
   }
 }
