@@ -56,12 +56,8 @@ extension Lowering {
   /// Modulo which power of two the linear layer behind node `index` reads a value with `bits`
   /// fractional bits, where it adds to the narrow residual stream.
   private func streamRing(_ index: Int, bits valueBits: Int) throws(InputError) -> Int? {
-    let readers = consumers(of: index)
-    guard readers.count == 1, let reader = readers.first,
-      case .linear = model.nodes[reader].operation, narrowSum(of: reader) != nil
-    else { return nil }
-    let above = max(try residualRoom(), magnitudeBits(try outputBound(reader)) + 2)
-    return above + max(2 * bits, valueBits + bits)
+    guard let reader = streamReader(of: index) else { return nil }
+    return try streamRoom(of: reader) + max(2 * bits, valueBits + bits)
   }
 
   /// The fractional bits that all readers of node `index` can take without a truncation, for a

@@ -135,12 +135,9 @@ extension Lowering {
   /// The fractional bits with which the linear layer behind node `index` can take a product up to
   /// `bound` as it is opened, where it adds to a narrow residual stream.
   private func directBits(_ index: Int, bound: Double) throws(InputError) -> Int? {
-    let readers = consumers(of: index)
-    guard readers.count == 1, let reader = readers.first,
-      case .linear = model.nodes[reader].operation, narrowSum(of: reader) != nil
-    else { return nil }
+    guard let reader = streamReader(of: index) else { return nil }
     // What is opened and the weight have together the bits of the sum.
-    return 64 - (try residualRoom()) - (2 * bits - activationBits(bound: bound))
+    return 64 - (try streamRoom(of: reader)) - (2 * bits - activationBits(bound: bound))
   }
 
   /// Whether scores in `range` lie in as many cells as there may be.

@@ -81,9 +81,23 @@ extension Lowering {
     return sum
   }
 
+  /// The linear layer that alone reads node `index` and adds to the narrow stream.
+  func streamReader(of index: Int) -> Int? {
+    let readers = consumers(of: index)
+    guard readers.count == 1, let reader = readers.first,
+      case .linear = model.nodes[reader].operation, narrowSum(of: reader) != nil
+    else { return nil }
+    return reader
+  }
+
+  /// Ring bits above the point that linear layer `index`, which adds to the narrow stream, needs.
+  func streamRoom(of index: Int) throws(InputError) -> Int {
+    max(try residualRoom(), magnitudeBits(try outputBound(index)) + 2)
+  }
+
   /// Ring bits above the point that the sums of the narrow stream need: what normalisations open of
   /// them must be seen in the whole ring again, in some after the mean was taken off it exactly.
-  func residualRoom() throws(InputError) -> Int {
+  private func residualRoom() throws(InputError) -> Int {
     var most = 0
     for index in stream.narrow {
       let bound = try outputBound(index)

@@ -431,7 +431,7 @@ struct Lowering {
     if narrowSum(of: index) != nil {
       // The sum has 2 * bits fractional bits; what is shifted up to these needs fewer of the ring.
       func needed(_ valueBits: Int) throws(InputError) -> Int {
-        try max(residualRoom(), magnitudeBits(bound) + 2) + valueBits + weightBits(valueBits)
+        try streamRoom(of: index) + valueBits + weightBits(valueBits)
       }
       // What is dropped of an opening is dropped for nothing.
       var kept = min(value.bits, narrow)

@@ -44,6 +44,32 @@ struct FixtureSimulationTests {
     }
   }
 
+  /// Scores that no exponential is dealt for are seen as an overflow; those of a text are not.
+  @Test func scoresOutsideOfTheirCellsAreSeen() throws {
+    let converted = try ConvertedModel.fixture()
+    var narrow = converted.program
+    for (index, node) in narrow.nodes.enumerated() {
+      guard case .exponential(let x, var function) = node.operation else { continue }
+      // Below all scores.
+      function.tops = function.tops.map { _ in -(1 << 16) }
+      narrow.nodes[index].operation = .exponential(x, function)
+    }
+    for (program, isSeen) in [(converted.program, false), (narrow, true)] {
+      var simulator = RingSimulator(
+        program: program, weights: converted.weights,
+        streams: (0...1).map { Self.batch.streams(session: 0, party: $0) })
+      var largest: Set<ValueID> = []
+      _ = simulator.step(
+        SessionStep(
+          session: SessionShape(kind: .decoder, promptCapacity: 3, newCapacity: 1), rows: 0..<3,
+          index: 0), input: converted.oneHot([1, 2, 3]),
+        observe: { value, words in
+          if words.contains(UInt64(Int64.max)) { largest.insert(value) }
+        })
+      #expect(largest.isEmpty != isSeen)
+    }
+  }
+
   @Test(.needsSharedModels) func embeddingsOfMiniLMStayClose() throws {
     guard let folder = Repository.sharedModels?.appending(path: "minilm-l6-v2") else { return }
     let prompts = try ReferencePrompt.read(folder.appending(path: "reference/prompts.json").path)
