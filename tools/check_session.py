@@ -103,7 +103,8 @@ class Session(Algebra):
         node = self.nodes[index]
         mask, levels = self.mask(node["reads"][0]), node["comparedBits"] - 1
         keys = [file[f"operations/{index}/keys"] for file in self.files]
-        payload = 3 if self.is_viewed(node) else 2
+        layout = self.key_layout(index)
+        modulus = 2**(8 * layout.word_bytes)
         if not np.array_equal(*keys):
             raise self.error(1, index, "keys", "is not the same in both files")
         roots = [self.stream(p, index, ROOT, 0, 2 * mask.size) for p in (0, 1)]
@@ -117,9 +118,10 @@ class Session(Algebra):
                           2**levels - 1, *map(int, random)}
             for x in points:
                 shares = [evaluate(self.comparison_key, p, keys[p][element].tobytes(),
-                                   roots[p][2 * element:2 * element + 2].tobytes(), levels, payload, x)
+                                   roots[p][2 * element:2 * element + 2].tobytes(), layout, x)
                           for p in (0, 1)]
-                if [sum(pair) % 2**64 for pair in zip(*shares)] != (beta if x < alpha else [0] * payload):
+                expected = [word % modulus * (x < alpha) for word in beta]
+                if [sum(pair) % modulus for pair in zip(*shares)] != expected:
                     raise self.error(0, index, "keys",
                                      f"the comparison key of element {element} is wrong at the point {x}")
 

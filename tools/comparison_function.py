@@ -1,6 +1,57 @@
 """Makes and evaluates Lodge's comparison keys (formats/program.md, Comparison keys); slow, for checks."""
 
+from dataclasses import dataclass
+
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The bytes of a key: compared bits, numbers in beta, and bytes of each of these."""
+
+    levels: int
+    payload: int
+    word_bytes: int = 8
+
+    @property
+    def value_bytes(self):
+        return self.payload * self.word_bytes
+
+    @property
+    def tail_bits(self):
+        """Levels at the end that are no levels of the tree: where keys are shortest, the most of such."""
+        return min(range(min(self.levels - 1, 6) + 1), key=lambda tail: (self.size_with(tail), -tail))
+
+    @property
+    def depth(self):
+        return self.levels - self.tail_bits
+
+    @property
+    def size(self):
+        return self.size_with(self.tail_bits)
+
+    @property
+    def leaves(self):
+        """Where the values of the last places begin."""
+        return -(-self.depth // 8)
+
+    @property
+    def path(self):
+        """Where the levels begin, each a value and a seed correction."""
+        return self.leaves + (self.value_bytes << self.tail_bits)
+
+    def size_with(self, tail):
+        depth = self.levels - tail
+        return -(-depth // 8) + (self.value_bytes << tail) + depth * (self.value_bytes + 16)
+
+    def words(self, data):
+        """Numbers of `word_bytes` each."""
+        return [int.from_bytes(data[i:i + self.word_bytes], "little")
+                for i in range(0, self.value_bytes, self.word_bytes)]
+
+    def encoded(self, words):
+        return b"".join((word % 2**(8 * self.word_bytes)).to_bytes(self.word_bytes, "little")
+                        for word in words)
 
 
 class Generator:
@@ -19,21 +70,18 @@ class Generator:
         return [stream >> 64 * w & 2**64 - 1 for w in range(self.payload)]
 
 
-def generate(fixed_key, roots, alpha, beta, levels):
+def generate(fixed_key, roots, alpha, beta, layout):
     """The key for f(x) = beta where x < alpha, else 0; `roots` are those of both parties."""
-    generator = Generator(fixed_key, len(beta))
+    generator = Generator(fixed_key, layout.payload)
 
     def combined(*terms):
         """The sum of (sign, words), word by word."""
-        return [sum(sign * words[w] for sign, words in terms) % 2**64 for w in range(len(beta))]
-
-    def encoded(words):
-        return b"".join(word.to_bytes(8, "little") for word in words)
+        return [sum(sign * words[w] for sign, words in terms) for w in range(layout.payload)]
 
     seeds, bits = [int.from_bytes(root, "little") & ~1 for root in roots], [0, 1]
-    controls, total, parts = 0, [0] * len(beta), []
-    for level in range(levels):
-        q = alpha >> (levels - 1 - level) & 1
+    controls, total, levels = 0, [0] * layout.payload, b""
+    for level in range(layout.depth):
+        q = alpha >> (layout.levels - 1 - level) & 1
         children = [[generator.hashed(seed, constant) for constant in (0, 2)] for seed in seeds]
         left = (children[0][0] ^ children[1][0] ^ q ^ 1) & 1
         right = (children[0][1] ^ children[1][1] ^ q) & 1
@@ -44,41 +92,42 @@ def generate(fixed_key, roots, alpha, beta, levels):
         gone = combined((1, values[0][lost]), (-1, values[1][lost]))
         value = combined((q, beta), (-1, gone), (-1, total))
         sign = -1 if bits[1] else 1
-        parts += [seed_correction.to_bytes(16, "little"), encoded(combined((sign, value)))]
+        levels += layout.encoded(combined((sign, value))) + seed_correction.to_bytes(16, "little")
         total = combined((1, total), (1, values[0][kept]), (-1, values[1][kept]), (1, value))
         correction = seed_correction & ~1 | right if q else seed_correction
         states = [child[kept] ^ (correction if bit else 0) for child, bit in zip(children, bits)]
         seeds, bits = [state & ~1 for state in states], [state & 1 for state in states]
-    last = [generator.words(seed, 12) for seed in seeds]
-    leaf = combined((1, last[1]), (-1, last[0]), (-1, total))
-    leaf = combined((-1 if bits[1] else 1, leaf))
-    return controls.to_bytes(8, "little") + b"".join(parts) + encoded(leaf)
+    leaves = b""
+    for place in range(2**layout.tail_bits):
+        last = [generator.words(seed, 12 + 16 * place) for seed in seeds]
+        below = int(place < alpha % 2**layout.tail_bits)
+        leaf = combined((below, beta), (1, last[1]), (-1, last[0]), (-1, total))
+        leaves += layout.encoded(combined((-1 if bits[1] else 1, leaf)))
+    return controls.to_bytes(layout.leaves, "little") + leaves + levels
 
 
-def evaluate(fixed_key, party, key, root, levels, payload, x):
-    """One party's additive share of f(x), as `payload` integers below 2^64.
+def evaluate(fixed_key, party, key, root, layout, x):
+    """One party's additive share of f(x), as numbers modulo 2^(8 word_bytes).
 
     `fixed_key` and `root` have 16 bytes, `key` is one whole key, x is below 2^levels. The shares of
     both parties add up to beta where x < alpha, and to 0 elsewhere.
     """
-    generator = Generator(fixed_key, payload)
-    hashed, words = generator.hashed, generator.words
+    generator = Generator(fixed_key, layout.payload)
+    seed, bit, totals = int.from_bytes(root, "little") & ~1, party, [0] * layout.payload
 
-    def field(start, size):
-        return int.from_bytes(key[start:start + size], "little")
+    def add(values, place):
+        return [t + v + bit * c for t, v, c in zip(totals, values, layout.words(key[place:]))]
 
-    seed, bit, totals = int.from_bytes(root, "little") & ~1, party, [0] * payload
-    controls, place = field(0, 8), 8
-    for level in range(levels):
-        right = x >> (levels - 1 - level) & 1
-        correction = field(place, 16)
+    controls, place = int.from_bytes(key[:layout.leaves], "little"), layout.path
+    for level in range(layout.depth):
+        right = x >> (layout.levels - 1 - level) & 1
+        start = place + layout.value_bytes
+        correction = int.from_bytes(key[start:start + 16], "little")
         if right:
             correction = correction & ~1 | (controls >> level & 1)
-        values = words(seed, 8 if right else 4)
-        totals = [t + v + bit * field(place + 16 + 8 * w, 8)
-                  for w, (t, v) in enumerate(zip(totals, values))]
-        child = hashed(seed, 2 if right else 0) ^ (correction if bit else 0)
-        seed, bit, place = child & ~1, child & 1, place + 16 + 8 * payload
-    totals = [t + v + bit * field(place + 8 * w, 8)
-              for w, (t, v) in enumerate(zip(totals, words(seed, 12)))]
-    return [t * (-1) ** party % 2**64 for t in totals]
+        totals = add(generator.words(seed, 8 if right else 4), place)
+        child = generator.hashed(seed, 2 if right else 0) ^ (correction if bit else 0)
+        seed, bit, place = child & ~1, child & 1, start + 16
+    last = x % 2**layout.tail_bits
+    totals = add(generator.words(seed, 12 + 16 * last), layout.leaves + last * layout.value_bytes)
+    return [t * (-1) ** party % 2**(8 * layout.word_bytes) for t in totals]

@@ -243,11 +243,11 @@ class Run:
     def do_piecewiseLinear(self, index, node, reads, z):
         s, places, x = self.session, self.places(reads[0]), self.masked[reads[0]]
         viewed = s.is_viewed(node)
-        payload, levels = (3 if viewed else 2), node["comparedBits"] - 1
+        payload = 3 if viewed else 2
         parts = [self.array(index, k, z) for k in range(payload, payload + 2)] if viewed else []
         y = self.viewed(x.base, s.ring_bits(reads[0]), node["shift"], parts) if viewed else x
         compare = self.by_bits if "comparison" in node else self.by_keys
-        flips, shares = compare(index, node, payload, levels, places, x.base)
+        flips, shares = compare(index, node, payload, places, x.base)
         steps = [[[word(a - b) for a, b in zip(row, row[1:])] for row in rows]
                  for rows in (node["slopes"], node["intercepts"])]
         for p in (0, 1):
@@ -266,21 +266,21 @@ class Run:
                     self.shared[z + o][p] = (self.shared[z + o][p] + steps[0][o][k] * product
                                              + steps[1][o][k] * bit)
 
-    def by_keys(self, index, node, payload, levels, places, base):
+    def by_keys(self, index, node, payload, places, base):
         """For each knot M, and for both parties C_j + F_j as [elements, payload]."""
         s, arrays = self.session, [self.stored(index, k) for k in range(payload)]
-        keys = s.files[0][f"operations/{index}/keys"]
+        keys, layout = s.files[0][f"operations/{index}/keys"], s.key_layout(index)
         roots = [s.stream(p, index, ROOT, 0, 2 * s.count(node["reads"][0])) for p in (0, 1)]
         windows = [s.compared(node, base - word(knot)) for knot in node["knots"]]
-        return [window >> U(levels) for window in windows], [
+        return [window >> U(layout.levels) for window in windows], [
             [np.array([evaluate(s.comparison_key, p, keys[e].tobytes(),
-                                roots[p][2 * e:2 * e + 2].tobytes(), levels, payload,
-                                int(w) % 2**levels)
+                                roots[p][2 * e:2 * e + 2].tobytes(), layout,
+                                int(w) % 2**layout.levels)
                        for e, w in zip(places, window)], dtype=U).reshape(-1, payload)
              + np.stack([array[p][places] for array in arrays], axis=1) for p in (0, 1)]
             for window in windows]
 
-    def by_bits(self, index, node, payload, levels, places, base):
+    def by_bits(self, index, node, payload, places, base):
         """The same by bits: for each knot e, and for both parties C_j."""
         s, circuit, both = self.session, Circuit(node), (0, 1)
         arrays = [self.stored(index, k) for k in range(payload)]

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from bit_comparison import Circuit, from_tiles, to_tiles
+from comparison_function import Layout
 from exponential import Cells, Exponentials
 from read_bundle import stream_words
 
@@ -225,10 +226,14 @@ class Algebra:
 
     def key_shape(self, index):
         """(keys, bytes of each) of a piecewiseLinear operation."""
+        return self.count(self.nodes[index]["reads"][0]), self.key_layout(index).size
+
+    def key_layout(self, index):
+        """The layout of its keys, with words as wide as the ring of the result."""
         node = self.nodes[index]
-        payload = 3 if self.is_viewed(node) else 2
-        size = 8 + (node["comparedBits"] - 1) * (16 + 8 * payload) + 8 * payload
-        return self.count(node["reads"][0]), size
+        viewed = self.is_viewed(node)
+        ring_bits = 64 if viewed else self.ring_bits(node["reads"][0])
+        return Layout(node["comparedBits"] - 1, 3 if viewed else 2, -(-ring_bits // 8))
 
     def layout(self, party):
         """Names, element types and shapes of the datasets in the file of `party`."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vector_files import container_cases, program_cases, session_cases
+from vector_files import comparison, container_cases, program_cases, program_sizes, session_cases
 from vector_files.session import Conversion
 
 
@@ -32,6 +32,8 @@ def main():
             for old in place.iterdir():
                 old.unlink()
             build(place)
+        comparison.build(folder)
+        program_sizes.build(folder)
         return 0
     except OSError as error:
         print(f"write-vectors: error: {error}", file=sys.stderr)

@@ -1,50 +1,37 @@
-// Evaluation of comparison keys: one point of each of many keys in step, or many points of one key
-// in one walk over its tree. Included by dcf_template.h.
+// Evaluation of comparison keys: one point each of many keys in step, or many points of one key in
+// one walk over its tree. Included by dcf_template.h.
 //
-// Points, and with them the nodes that a walk visits, are public. A node's state is its seed with
-// the control bit in bit 0; totals add up the values on the way to it.
-
-enum { GROUP = BATCH / WIDTH };
-
-// WIDTH blocks side by side.
-typedef uint64_t wide __attribute__((vector_size(16 * WIDTH)));
-
-INLINE wide load_wide(const void *from) {
-  wide result;
-  memcpy(&result, from, sizeof result);
-  return result;
-}
+// Points, and with them the nodes that a walk visits, are public.
 
 #if WIDTH == 1
-INLINE wide repeated(block x) { return x; }
-INLINE wide low_in_both(wide x) { return __builtin_shufflevector(x, x, 0, 0); }
-INLINE wide in_low_words(const uint64_t *words) { return low_word(words[0]); }
 INLINE wide blocks_at(const uint8_t *const *from, size_t offset) {
   return load_block(from[0] + offset);
 }
-INLINE wide blocks_of(const block *blocks, const uint16_t *numbers) { return blocks[numbers[0]]; }
 #else
-typedef uint64_t half_wide __attribute__((vector_size(32)));
-INLINE wide repeated(block x) { return __builtin_shufflevector(x, x, 0, 1, 0, 1, 0, 1, 0, 1); }
-INLINE wide low_in_both(wide x) { return __builtin_shufflevector(x, x, 0, 0, 2, 2, 4, 4, 6, 6); }
-INLINE wide in_low_words(const uint64_t *words) {
-  half_wide low;
-  memcpy(&low, words, sizeof low);
-  return __builtin_shufflevector(low, (half_wide){0}, 0, 4, 1, 5, 2, 6, 3, 7);
-}
-INLINE wide joined(block a, block b, block c, block d) {
-  const half_wide low = __builtin_shufflevector(a, b, 0, 1, 2, 3);
-  const half_wide high = __builtin_shufflevector(c, d, 0, 1, 2, 3);
-  return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
-}
 INLINE wide blocks_at(const uint8_t *const *from, size_t offset) {
   return joined(load_block(from[0] + offset), load_block(from[1] + offset),
                 load_block(from[2] + offset), load_block(from[3] + offset));
 }
-INLINE wide blocks_of(const block *blocks, const uint16_t *numbers) {
-  return joined(blocks[numbers[0]], blocks[numbers[1]], blocks[numbers[2]], blocks[numbers[3]]);
-}
 #endif
+
+// Words 2 * number and 2 * number + 1 of a value; what lies above its bytes is of no value, and so is
+// the high word where there is only a low one.
+INLINE block value_at(const int payload, int number, int word_bytes, const uint8_t *from) {
+  from += 2 * number * word_bytes;
+  return (block){load_word(from), load_word(from + (payload > 1 + 2 * number ? word_bytes : 0))};
+}
+
+INLINE wide values_at(const int payload, int number, int word_bytes, const uint8_t *const *from,
+                      size_t offset) {
+#if WIDTH == 1
+  return value_at(payload, number, word_bytes, from[0] + offset);
+#else
+  return joined(value_at(payload, number, word_bytes, from[0] + offset),
+                value_at(payload, number, word_bytes, from[1] + offset),
+                value_at(payload, number, word_bytes, from[2] + offset),
+                value_at(payload, number, word_bytes, from[3] + offset));
+#endif
+}
 
 // What a key says of one level.
 typedef struct {
@@ -59,8 +46,8 @@ typedef struct {
 typedef struct {
   const uint8_t *const *keys;
   const wide *controls;
-  size_t offset;
-  int level;
+  size_t offset, value_bytes;
+  int level, word_bytes;
   level_correction shared;
 } correction_source;
 
@@ -74,11 +61,11 @@ INLINE level_correction correction_of(const int payload, const int distinct,
                                       const correction_source *source, int g) {
   if (!distinct) return source->shared;
   const uint8_t *const *from = source->keys + WIDTH * g;
-  const wide seed = blocks_at(from, source->offset);
-  const wide change = (seed ^ (source->controls[g] >> source->level)) & repeated(low_word(1));
-  // With an odd payload the last block's high word is of no value, and not used.
-  const wide first = blocks_at(from, source->offset + 16);
-  const wide second = payload > 2 ? blocks_at(from, source->offset + 32) : first;
+  const wide seed = blocks_at(from, source->offset + source->value_bytes);
+  const wide change = (seed ^ (source->controls[g] >> source->level)) & one_bit();
+  const wide first = values_at(payload, 0, source->word_bytes, from, source->offset);
+  const wide second =
+      payload > 2 ? values_at(payload, 1, source->word_bytes, from, source->offset) : first;
   return (level_correction){.seed = seed, .change = change, .values = {first, second}};
 }
 
@@ -87,7 +74,7 @@ INLINE level_correction correction_of(const int payload, const int distinct,
 INLINE void descend(const lodge_aes128_schedule *schedule, const int payload, const int distinct,
                     const correction_source *source, const wide *right, node_group *nodes) {
   const int value_blocks = payload > 2 ? 2 : 1;
-  const wide one = repeated(low_word(1)), four = repeated(low_word(VALUE_LEFT));
+  const wide one = one_bit(), four = repeated(low_word(VALUE_LEFT));
   const wide second = repeated(low_word(SECOND_VALUE));
   wide blocks[3 * GROUP];
   for (int g = 0; g < GROUP; g++) {
@@ -100,7 +87,7 @@ INLINE void descend(const lodge_aes128_schedule *schedule, const int payload, co
   for (int g = 0; g < GROUP; g++) {
     const level_correction correction = correction_of(payload, distinct, source, g);
     const wide seed = nodes->states[g] & ~one;
-    const wide mask = -(low_in_both(nodes->states[g]) & repeated(all(1)));
+    const wide mask = mask_of_bit(nodes->states[g]);
     nodes->states[g] = blocks[g] ^ seed ^ (right[g] << 1) ^
                        ((correction.seed ^ (correction.change & right[g])) & mask);
     wide input = seed ^ (four + (right[g] << 2));
@@ -112,59 +99,58 @@ INLINE void descend(const lodge_aes128_schedule *schedule, const int payload, co
   }
 }
 
-// Adds the values at the leaves and gives totals their party's sign.
-INLINE void finish(const lodge_aes128_schedule *schedule, const int payload, const int distinct,
-                   int party, const wide (*corrections)[2], node_group *nodes) {
+// Adds the values of the places below nodes to what they have, gives the sum its party's sign and
+// writes the kept bytes of `count` points. `places` are public, those of BATCH points; `leaves` are
+// where their corrections are.
+INLINE void finish(const lodge_aes128_schedule *schedule, const int payload, int party,
+                   int word_bytes, int count, const uint64_t *places,
+                   const uint8_t *const *leaves, node_group *nodes, uint64_t *out) {
   const int value_blocks = payload > 2 ? 2 : 1;
   const wide sign = repeated(all(mask_of((uint64_t)party)));
   wide blocks[2 * GROUP], inputs[2 * GROUP];
   for (int v = 0; v < value_blocks; v++)
     for (int g = 0; g < GROUP; g++)
       inputs[v * GROUP + g] = blocks[v * GROUP + g] =
-          (nodes->states[g] & ~repeated(low_word(1))) ^
-          repeated(low_word(LEAF + SECOND_VALUE * (uint64_t)v));
+          (nodes->states[g] & ~one_bit()) ^
+          (repeated(low_word(LEAF + SECOND_VALUE * (uint64_t)v)) +
+           in_low_words(places + WIDTH * g) * (uint64_t)NEXT_PLACE);
   encrypt(schedule, blocks, value_blocks * BATCH);
   for (int v = 0; v < value_blocks; v++)
     for (int g = 0; g < GROUP; g++) {
-      const wide mask = -(low_in_both(nodes->states[g]) & repeated(all(1)));
-      const wide total = nodes->totals[v][g] +
-                         (blocks[v * GROUP + g] ^ inputs[v * GROUP + g]) +
-                         (corrections[distinct ? g : 0][v] & mask);
-      nodes->totals[v][g] = (total ^ sign) - sign;
+      const wide correction = values_at(payload, v, word_bytes, leaves + WIDTH * g, 0);
+      nodes->totals[v][g] = negated_if(
+          sign, nodes->totals[v][g] + (blocks[v * GROUP + g] ^ inputs[v * GROUP + g]) +
+                    (correction & mask_of_bit(nodes->states[g])));
     }
-}
-
-// Payload words of the leaf correction in two blocks; nothing behind them is read.
-INLINE void load_leaf(const int payload, const uint8_t *from, block *values) {
-  if (payload == 1)
-    values[0] = low_word(load_word(from));
-  else
-    values[0] = load_block(from);
-  values[1] = low_word(payload > 2 ? load_word(from + 16) : 0);
-}
-
-INLINE size_t level_bytes(const int payload) { return 16 + 8 * (size_t)payload; }
-INLINE size_t key_bytes(const int payload, int levels) {
-  return 8 + (size_t)levels * level_bytes(payload) + 8 * (size_t)payload;
+  const uint64_t *totals[2] = {(const uint64_t *)nodes->totals[0],
+                               (const uint64_t *)nodes->totals[1]};
+  const uint64_t kept = ~(uint64_t)0 >> (64 - 8 * word_bytes);
+  for (int j = 0; j < count; j++)
+    for (int w = 0; w < payload; w++)
+      out[j * payload + w] = totals[w / 2][2 * j + w % 2] & kept;
 }
 
 // Points number first ..< first + count (at most BATCH), counted over all keys; `out` begins there.
-INLINE void evaluate_batch(const lodge_aes128_schedule *schedule, const int payload, int party,
-                           size_t first, int count, size_t points_per_key, int levels,
-                           const uint8_t *keys, const uint64_t *roots, const uint64_t *points,
-                           uint64_t *out) {
-  const size_t key_stride = key_bytes(payload, levels);
-  const size_t next_batch = (BATCH + points_per_key - 1) / points_per_key * key_stride;
-  const uint8_t *from[BATCH];
-  block states[BATCH], leaves[2][BATCH];
-  uint64_t words[BATCH], controls[BATCH];
+INLINE void evaluate_batch(const lodge_aes128_schedule *schedule, const int payload,
+                           const lodge_dcf_layout *layout, const key_parts *parts, int party,
+                           size_t first, int count, size_t points_per_key, const uint8_t *keys,
+                           const uint64_t *roots, const uint64_t *points, uint64_t *out) {
+  const size_t next_batch = (BATCH + points_per_key - 1) / points_per_key * parts->key_bytes;
+  const uint64_t tail = ((uint64_t)1 << layout->tail_bits) - 1;
+  const uint8_t *from[BATCH], *leaves[BATCH];
+  block states[BATCH];
+  uint64_t words[BATCH], controls[BATCH], places[BATCH];
   for (int j = 0; j < BATCH; j++) {
     // Lanes without work repeat the first one.
     const size_t point = first + (j < count ? (size_t)j : 0);
     const size_t index = point / points_per_key;
-    from[j] = keys + index * key_stride;
+    from[j] = keys + index * parts->key_bytes;
+    // The keys that the next batch reads: they come from far away, in many short runs.
+    __builtin_prefetch(from[j] + next_batch);
     controls[j] = load_word(from[j]);
     words[j] = points[point];
+    places[j] = points[point] & tail;
+    leaves[j] = from[j] + parts->leaves + places[j] * parts->value_bytes;
     states[j] = without_bit(load_block(roots + 2 * index)) | low_word((uint64_t)party);
   }
   node_group nodes = {0};
@@ -174,33 +160,22 @@ INLINE void evaluate_batch(const lodge_aes128_schedule *schedule, const int payl
     x[g] = in_low_words(words + WIDTH * g);
     control[g] = in_low_words(controls + WIDTH * g);
   }
-  const wide one = repeated(low_word(1));
-  size_t offset = 8;
-  for (int level = 0; level < levels; level++) {
+  size_t offset = parts->path;
+  for (int level = 0; level < parts->depth; level++) {
     wide right[GROUP];
-    for (int g = 0; g < GROUP; g++) right[g] = (x[g] >> (levels - 1 - level)) & one;
-    const correction_source source = {
-        .keys = from, .controls = control, .offset = offset, .level = level};
-    // The keys that the next batch reads at this level: they come from far away, in many short runs.
+    for (int g = 0; g < GROUP; g++) right[g] = (x[g] >> (layout->levels - 1 - level)) & one_bit();
+    const correction_source source = {.keys = from,
+                                      .controls = control,
+                                      .offset = offset,
+                                      .value_bytes = parts->value_bytes,
+                                      .level = level,
+                                      .word_bytes = parts->word_bytes};
     if (payload > 2 || level % 2 == 0)
       for (int j = 0; j < BATCH; j++) __builtin_prefetch(from[j] + offset + next_batch);
     descend(schedule, payload, 1, &source, right, &nodes);
-    offset += level_bytes(payload);
+    offset += parts->level_bytes;
   }
-  wide leaf[GROUP][2];
-  for (int j = 0; j < BATCH; j++) {
-    block values[2];
-    load_leaf(payload, from[j] + offset, values);
-    leaves[0][j] = values[0];
-    leaves[1][j] = values[1];
-  }
-  for (int g = 0; g < GROUP; g++)
-    for (int v = 0; v < 2; v++) leaf[g][v] = load_wide(leaves[v] + WIDTH * g);
-  finish(schedule, payload, 1, party, leaf, &nodes);
-  const uint64_t *totals[2] = {(const uint64_t *)nodes.totals[0],
-                               (const uint64_t *)nodes.totals[1]};
-  for (int j = 0; j < count; j++)
-    for (int w = 0; w < payload; w++) out[j * payload + w] = totals[w / 2][2 * j + w % 2];
+  finish(schedule, payload, party, parts->word_bytes, count, places, leaves, &nodes, out);
 }
 
 // Points of one key that are walked to together, and the fewest for which that is worth it.
@@ -214,6 +189,8 @@ typedef struct {
   // The first of the consecutive points below each node.
   uint64_t x[WALKED];
   uint16_t parents[WALKED];
+  // The last node on the way to each point.
+  uint16_t numbers[WALKED];
   // Sets of points: those with which a node begins, and by level those whose way parts there from
   // that of the point before them.
   uint64_t starts[SET_WORDS];
@@ -273,9 +250,11 @@ INLINE void store_nodes(const int payload, int first, const node_group *nodes,
 }
 
 // `count` (at most WALKED) points of one key, level by level.
-INLINE void walk(const lodge_aes128_schedule *schedule, const int payload, int party, int count,
-                 int levels, const uint8_t *key, const uint64_t *root, const uint64_t *points,
+INLINE void walk(const lodge_aes128_schedule *schedule, const int payload,
+                 const lodge_dcf_layout *layout, const key_parts *parts, int party, int count,
+                 const uint8_t *key, const uint64_t *root, const uint64_t *points,
                  walk_memory *memory, uint64_t *out) {
+  const int levels = layout->levels, word_bytes = parts->word_bytes;
   find_splits(count, levels, points, memory);
   const int padded = (count + BATCH - 1) / BATCH * BATCH;
   memset(memory->x, 0, sizeof *memory->x * (size_t)padded);
@@ -286,20 +265,19 @@ INLINE void walk(const lodge_aes128_schedule *schedule, const int payload, int p
   for (int v = 0; v < 2; v++) memset(memory->totals[v], 0, sizeof(block) * (size_t)padded);
   memory->states[0] = without_bit(load_block(root)) | low_word((uint64_t)party);
   memory->x[0] = points[0];
-  const wide one = repeated(low_word(1));
   const uint64_t control = load_word(key);
-  const uint8_t *from = key + 8;
+  const uint8_t *from = key + parts->path;
   int node_count = 1;
-  for (int level = 0; level < levels; level++) {
-    const block seed = load_block(from);
+  for (int level = 0; level < parts->depth; level++) {
+    const block seed = load_block(from + parts->value_bytes);
     const correction_source source = {
         .shared = {
             .seed = repeated(seed),
             .change = repeated(low_word((seed[0] ^ (control >> level)) & 1)),
-            .values = {repeated(load_block(from + 16)),
-                       payload > 2 ? repeated(load_block(from + 32)) : (wide){0}},
+            .values = {repeated(value_at(payload, 0, word_bytes, from)),
+                       payload > 2 ? repeated(value_at(payload, 1, word_bytes, from)) : (wide){0}},
         }};
-    from += level_bytes(payload);
+    from += parts->level_bytes;
     const int moved = any_split(level, memory);
     if (moved) node_count = split(level, points, memory);
     // From the last group to the first: parents lie before their children.
@@ -312,34 +290,46 @@ INLINE void walk(const lodge_aes128_schedule *schedule, const int payload, int p
       wide right[GROUP];
       for (int g = 0; g < GROUP; g++)
         right[g] =
-            (in_low_words(memory->x + first + WIDTH * g) >> (levels - 1 - level)) & one;
+            (in_low_words(memory->x + first + WIDTH * g) >> (levels - 1 - level)) & one_bit();
       descend(schedule, payload, 0, &source, right, &nodes);
       store_nodes(payload, first, &nodes, memory);
     }
   }
-  block values[2];
-  load_leaf(payload, from, values);
-  const wide leaf[1][2] = {{repeated(values[0]), repeated(values[1])}};
-  for (int first = 0; first < node_count; first += BATCH) {
-    node_group nodes;
-    load_nodes(payload, 0, first, memory, &nodes);
-    finish(schedule, payload, 0, party, leaf, &nodes);
-    store_nodes(payload, first, &nodes, memory);
+  for (int i = 0, node = -1; i < padded; i++) {
+    if (i < count) node += (memory->starts[i / 64] >> i % 64) & 1;
+    memory->numbers[i] = (uint16_t)node;
   }
-  for (int i = 0, node = -1; i < count; i++) {
-    node += (memory->starts[i / 64] >> i % 64) & 1;
-    for (int w = 0; w < payload; w++) out[i * payload + w] = memory->totals[w / 2][node][w % 2];
+  const uint64_t tail = ((uint64_t)1 << layout->tail_bits) - 1;
+  for (int first = 0; first < count; first += BATCH) {
+    node_group nodes;
+    uint64_t places[BATCH];
+    const uint8_t *leaves[BATCH];
+    const int points_here = count - first < BATCH ? count - first : BATCH;
+    for (int g = 0; g < GROUP; g++) {
+      const uint16_t *numbers = memory->numbers + first + WIDTH * g;
+      nodes.states[g] = blocks_of(memory->states, numbers);
+      for (int v = 0; v < (payload > 2 ? 2 : 1); v++)
+        nodes.totals[v][g] = blocks_of(memory->totals[v], numbers);
+    }
+    for (int j = 0; j < BATCH; j++) {
+      places[j] = points[first + (j < points_here ? j : 0)] & tail;
+      leaves[j] = key + parts->leaves + places[j] * parts->value_bytes;
+    }
+    finish(schedule, payload, party, word_bytes, points_here, places, leaves, &nodes,
+           out + first * payload);
   }
 }
 
-INLINE void evaluate_points(const lodge_aes128_schedule *schedule, const int payload, int party,
-                            size_t first, size_t total, size_t points_per_key, int levels,
-                            const uint8_t *keys, const uint64_t *roots, const uint64_t *points,
-                            uint64_t *out) {
+INLINE void evaluate_points(const lodge_aes128_schedule *schedule, const int payload,
+                            const lodge_dcf_layout *layout, int party, size_t first, size_t total,
+                            size_t points_per_key, const uint8_t *keys, const uint64_t *roots,
+                            const uint64_t *points, uint64_t *out) {
+  const key_parts parts = parts_of(payload, layout);
   if (points_per_key < WORTH_A_WALK) {
     for (size_t done = 0; done < total; done += BATCH)
-      evaluate_batch(schedule, payload, party, first + done, batch_count(done, total),
-                     points_per_key, levels, keys, roots, points, out + done * (size_t)payload);
+      evaluate_batch(schedule, payload, layout, &parts, party, first + done,
+                     batch_count(done, total), points_per_key, keys, roots, points,
+                     out + done * (size_t)payload);
     return;
   }
   walk_memory memory;
@@ -350,24 +340,24 @@ INLINE void evaluate_points(const lodge_aes128_schedule *schedule, const int pay
     // Equal walks, not a short one at the end.
     const size_t walks = (count + WALKED - 1) / WALKED;
     count = (count + walks - 1) / walks;
-    walk(schedule, payload, party, (int)count, levels, keys + key * key_bytes(payload, levels),
+    walk(schedule, payload, layout, &parts, party, (int)count, keys + key * parts.key_bytes,
          roots + 2 * key, points + point, &memory, out + done * (size_t)payload);
     done += count;
   }
   wipe(&memory, sizeof memory);
 }
 
-TARGET static void evaluate(const lodge_aes128_schedule *schedule, int party, size_t first,
-                            size_t total, size_t points_per_key, int levels, int payload,
+TARGET static void evaluate(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
+                            int party, size_t first, size_t total, size_t points_per_key,
                             const uint8_t *keys, const uint64_t *roots, const uint64_t *points,
                             uint64_t *out) {
-  if (payload == 1)
-    evaluate_points(schedule, 1, party, first, total, points_per_key, levels, keys, roots, points,
+  if (layout->payload == 1)
+    evaluate_points(schedule, 1, layout, party, first, total, points_per_key, keys, roots, points,
                     out);
-  else if (payload == 2)
-    evaluate_points(schedule, 2, party, first, total, points_per_key, levels, keys, roots, points,
+  else if (layout->payload == 2)
+    evaluate_points(schedule, 2, layout, party, first, total, points_per_key, keys, roots, points,
                     out);
   else
-    evaluate_points(schedule, 3, party, first, total, points_per_key, levels, keys, roots, points,
+    evaluate_points(schedule, 3, layout, party, first, total, points_per_key, keys, roots, points,
                     out);
 }

@@ -11,18 +11,16 @@
 
 #include "dcf_template.h"
 
-TARGET void lodge_dcf_generate_portable(const lodge_aes128_schedule *schedule, size_t count,
-                                        int levels, int payload, const uint64_t *alphas,
-                                        const uint64_t *betas, const uint64_t *roots0,
-                                        const uint64_t *roots1, uint8_t *keys) {
-  generate(schedule, count, levels, payload, alphas, betas, roots0, roots1, keys);
+TARGET void lodge_dcf_generate_portable(const lodge_aes128_schedule *schedule,
+                                const lodge_dcf_layout *layout, size_t count,
+                                const uint64_t *alphas, const uint64_t *betas,
+                                const uint64_t *roots0, const uint64_t *roots1, uint8_t *keys) {
+  generate(schedule, layout, count, alphas, betas, roots0, roots1, keys);
 }
 
-TARGET void lodge_dcf_evaluate_portable(const lodge_aes128_schedule *schedule, int party,
-                                        size_t first, size_t count, size_t points_per_key,
-                                        int levels, int payload, const uint8_t *keys,
-                                        const uint64_t *roots, const uint64_t *points,
-                                        uint64_t *out) {
-  evaluate(schedule, party, first, count, points_per_key, levels, payload, keys, roots, points,
-           out);
+TARGET void lodge_dcf_evaluate_portable(const lodge_aes128_schedule *schedule,
+                                const lodge_dcf_layout *layout, int party, size_t first,
+                                size_t count, size_t points_per_key, const uint8_t *keys,
+                                const uint64_t *roots, const uint64_t *points, uint64_t *out) {
+  evaluate(schedule, layout, party, first, count, points_per_key, keys, roots, points, out);
 }

@@ -84,7 +84,7 @@ extension GroupDealing {
     at offset: Int
   ) -> [UInt8] {
     let comparison = ComparisonFunction(
-      fixedKey: session.comparisonKey, levels: function.levels, payload: function.payload)
+      fixedKey: session.comparisonKey, layout: function.keyLayout)
     let low = UInt64.max &>> UInt64(64 - function.levels)
     let alphas = mask.map { function.window($0) & low }
     var betas: [UInt64] = []

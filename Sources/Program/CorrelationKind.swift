@@ -1,5 +1,7 @@
 // What correlations are for, what each kind takes in the files, and what it must take.
 
+import Rings
+
 /// A kind of correlated randomness.
 public enum CorrelationKind: String, CaseIterable, Sendable {
   /// Masks multiplied with weights or with each other.
@@ -27,9 +29,9 @@ public struct CorrelationSize: Equatable, Sendable {
   public var count = 0
   public var storedByteCount = 0
   /// What is needed however it is encoded, in bits: 64 for a ring element, 1 for a bit, of which
-  /// one party's share is a seed's; for a comparison key with n levels and p payload words n (130 +
-  /// 64 p) + 64 p in each file, the correction words and control bits of Boyle et al. 2021 at 128
-  /// bits of security.
+  /// one party's share is a seed's; for a comparison key whose tree has d levels and 2^t places
+  /// below each last node, with p payload words of k bits, d (129 + p k) + 2^t p k in each file: the
+  /// correction words and control bits of Boyle et al. 2021 with seeds of 127 bits.
   public var minimumBitCount = 0
 
   public init() {}
@@ -56,7 +58,9 @@ extension SecureProgram {
       }
       if case .piecewiseLinear(let x, let function) = node.operation, function.comparison == .keys {
         let count = session.dealtCount(values[x].shape)
-        let bits = function.levels * (130 + 64 * function.payload) + 64 * function.payload
+        let layout = function.keyLayout
+        let valueBits = function.payload * function.resultRingBits
+        let bits = layout.depth * (129 + valueBits) + valueBits << layout.tailBits
         sizes[.comparisonKeys, default: .init()].count += count
         sizes[.comparisonKeys, default: .init()].storedByteCount +=
           2 * count * function.keyByteCount

@@ -1,5 +1,7 @@
 // The closed set of primitive secure operations that every interpreter switches over.
 
+public import Rings
+
 /// Index of a value in `SecureProgram.values`.
 public typealias ValueID = Int
 
@@ -231,8 +233,13 @@ public struct PiecewiseLinear: Equatable, Sendable {
   /// The outputs are known modulo 2 to this power.
   public var resultRingBits: Int { isViewed ? 64 : openedBits }
 
-  /// Bytes of one key: control word, corrections of each level, leaf correction.
-  public var keyByteCount: Int { 8 + levels * (16 + 8 * payload) + 8 * payload }
+  /// The comparison key of an element, with words as wide as the result needs them.
+  public var keyLayout: ComparisonKeyLayout {
+    ComparisonKeyLayout(
+      levels: levels, payload: payload, wordByteCount: (resultRingBits + 7) / 8)
+  }
+
+  public var keyByteCount: Int { keyLayout.byteCount }
 
   /// The window of compared bits of a ring element, as an integer below 2^comparedBits.
   @inlinable

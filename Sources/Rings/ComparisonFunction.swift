@@ -2,45 +2,37 @@
 
 internal import CRingKernels
 
-/// Distributed comparison functions f(x) = beta if x < alpha, else 0, with x and alpha of `levels`
-/// bits (unsigned) and beta a vector of `payload` ring elements.
+/// Distributed comparison functions f(x) = beta if x < alpha, else 0, whose keys have a layout.
 ///
 /// Boyle et al., "Function secret sharing for mixed-mode and fixed-point secure computation"
-/// (2021), section 3, over AES-128 under a public fixed key with 127-bit seeds. Both parties hold
-/// the same key bytes; each has its own 16-byte root, which must be fresh, uniform and unknown to
-/// the other. A key and one root say nothing about alpha and beta.
+/// (2021), section 3, over AES-128 under a public fixed key with 127-bit seeds, with a tree that ends
+/// early. Both parties hold the same key bytes; each has its own 16-byte root, which must be fresh,
+/// uniform and unknown to the other. A key and one root say nothing about alpha and beta.
 public struct ComparisonFunction: Sendable {
-  /// Bits of x and alpha that are compared, 1 to 63; higher bits are ignored.
-  public let levels: Int
-  /// Ring elements in beta, 1 to 3.
-  public let payload: Int
+  public let layout: ComparisonKeyLayout
   private let schedule: lodge_aes128_schedule
 
   /// `fixedKey`: 16 public bytes, the same for dealer and parties.
-  public init(fixedKey: [UInt8], levels: Int, payload: Int) {
+  public init(fixedKey: [UInt8], layout: ComparisonKeyLayout) {
     precondition(fixedKey.count == 16, "the fixed key has 16 bytes")
-    precondition((1...63).contains(levels), "1 to 63 levels")
-    precondition((1...3).contains(payload), "a payload of 1 to 3 ring elements")
-    self.levels = levels
-    self.payload = payload
+    self.layout = layout
     var schedule = lodge_aes128_schedule()
     unsafe lodge_aes128_expand(fixedKey, &schedule)
     self.schedule = schedule
   }
 
-  /// Bytes of one key: 8 + levels (16 + 8 payload) + 8 payload.
-  public var keyByteCount: Int {
-    ComparisonFunction.keyByteCount(levels: levels, payload: payload)
-  }
+  public var keyByteCount: Int { layout.byteCount }
+  var payload: Int { layout.payload }
 
-  /// Bytes of one key: 8 + levels (16 + 8 payload) + 8 payload.
-  public static func keyByteCount(levels: Int, payload: Int) -> Int {
-    8 + levels * (16 + 8 * payload) + 8 * payload
+  private var kernelLayout: lodge_dcf_layout {
+    lodge_dcf_layout(
+      levels: CInt(layout.levels), payload: CInt(layout.payload),
+      word_bytes: CInt(layout.wordByteCount), tail_bits: CInt(layout.tailBits))
   }
 
   /// Makes one key for every element of `alphas`.
   ///
-  /// `betas` has `payload` elements a key. `roots0` and `roots1` have two words a key: 16
+  /// `betas` has `payload` elements a key, of which the low `wordByteCount` bytes count. `roots0` and `roots1` have two words a key: 16
   /// random bytes of each party, of which bit 0 of the first word is ignored. `keys` has
   /// `keyByteCount` bytes a key. The result depends on neither `parallel` nor `arm`.
   public func generate(
@@ -55,16 +47,15 @@ public struct ComparisonFunction: Sendable {
     let keysPerPiece = parallel ? 256 : max(count, 1)
     Parallel.forEachChunk(of: &keys, chunk: keysPerPiece * keyByteCount) { range, piece in
       let keyRange = (range.lowerBound / keyByteCount)..<(range.upperBound / keyByteCount)
-      var schedule = schedule
+      var (schedule, kernelLayout) = (schedule, kernelLayout)
       unsafe alphas.extracting(keyRange).withUnsafeBufferPointer { alphas in
         unsafe betas.extracting(scaled(keyRange, payload)).withUnsafeBufferPointer { betas in
           unsafe roots0.extracting(scaled(keyRange, 2)).withUnsafeBufferPointer { roots0 in
             unsafe roots1.extracting(scaled(keyRange, 2)).withUnsafeBufferPointer { roots1 in
               unsafe piece.withUnsafeMutableBufferPointer { keys in
                 unsafe kernel(
-                  &schedule, keyRange.count, CInt(levels), CInt(payload), alphas.baseAddress,
-                  betas.baseAddress, roots0.baseAddress,
-                  roots1.baseAddress, keys.baseAddress)
+                  &schedule, &kernelLayout, keyRange.count, alphas.baseAddress,
+                  betas.baseAddress, roots0.baseAddress, roots1.baseAddress, keys.baseAddress)
               }
             }
           }
@@ -76,8 +67,9 @@ public struct ComparisonFunction: Sendable {
   /// One party's additive shares of f at public points, `pointsPerKey` of them for each key.
   ///
   /// `keys` has `keyByteCount` bytes a key, `roots` this party's two words a key, `points` is
-  /// [keys, pointsPerKey] and `shares` [keys, pointsPerKey, payload]. Party 0's and party 1's
-  /// shares add up to beta where point < alpha and to 0 elsewhere. Many points of one key cost less
+  /// [keys, pointsPerKey] and `shares` [keys, pointsPerKey, payload], numbers modulo
+  /// 2^(8 wordByteCount). Party 0's and party 1's shares add up to beta where point < alpha and to 0
+  /// elsewhere. Many points of one key cost less
   /// where they ascend or descend but for a few places: then they share most of their paths.
   public func evaluate(
     party: Int, keys: RawSpan, roots: Span<UInt64>, pointsPerKey: Int = 1, points: Span<UInt64>,
@@ -94,17 +86,16 @@ public struct ComparisonFunction: Sendable {
     let wholeKeys = pointsPerKey < 1024 ? 1024 / max(pointsPerKey, 1) * pointsPerKey : 1024
     let pointsPerPiece = parallel ? max(wholeKeys, 1) : max(points.count, 1)
     Parallel.forEachChunk(of: &shares, chunk: pointsPerPiece * payload) { range, piece in
-      var schedule = schedule
+      var (schedule, kernelLayout) = (schedule, kernelLayout)
       unsafe keys.withUnsafeBytes { keys in
         unsafe roots.withUnsafeBufferPointer { roots in
           unsafe points.withUnsafeBufferPointer { points in
             unsafe piece.withUnsafeMutableBufferPointer { shares in
               unsafe kernel(
-                &schedule, CInt(party), range.lowerBound / payload, range.count / payload,
-                pointsPerKey, CInt(levels), CInt(payload),
-                keys.bindMemory(to: UInt8.self).baseAddress,
-                roots.baseAddress, points.baseAddress,
-                shares.baseAddress)
+                &schedule, &kernelLayout, CInt(party), range.lowerBound / payload,
+                range.count / payload, pointsPerKey,
+                keys.bindMemory(to: UInt8.self).baseAddress, roots.baseAddress,
+                points.baseAddress, shares.baseAddress)
             }
           }
         }

@@ -6,19 +6,19 @@ import Rings
 
 /// Comparison keys and evaluations a second at 32 compared bits and one payload word.
 struct ComparisonBenchmark {
-  private static let levels = 32
+  private static let layout = ComparisonKeyLayout(levels: 32, payload: 1)
   private static let count = 4096
-  /// AES blocks of a key: two parties expand a seed to two children and two values on every level,
-  /// and to a value at the leaf.
-  private static let blocksPerKey = 2 * (4 * levels + 1)
+  /// AES blocks of a key: two parties expand a seed to two children and two values on every level of
+  /// the tree, and to a value for every place below its last nodes.
+  private static let blocksPerKey = 2 * (4 * layout.depth + 1 << layout.tailBits)
   /// AES blocks of an evaluation: the child and the value that the point leads to.
-  private static let blocksPerEvaluation = 2 * levels + 1
+  private static let blocksPerEvaluation = 2 * layout.depth + 1
 
   private let rows: [(arm: KernelArm, keys: Rate, evaluations: Rate, blocks: Rate)]
 
   init(repetitions: Int) {
     let function = ComparisonFunction(
-      fixedKey: [UInt8](0..<16), levels: ComparisonBenchmark.levels, payload: 1)
+      fixedKey: [UInt8](0..<16), layout: ComparisonBenchmark.layout)
     let count = ComparisonBenchmark.count
     var generator = SystemRandomNumberGenerator()
     func words(_ count: Int) -> [UInt64] { (0..<count).map { _ in generator.next() } }

@@ -12,7 +12,8 @@ struct ComparisonWalkBenchmark {
 
   init(repetitions: Int) {
     let function = ComparisonFunction(
-      fixedKey: [UInt8](0..<16), levels: ComparisonWalkBenchmark.levels, payload: 3)
+      fixedKey: [UInt8](0..<16),
+      layout: ComparisonKeyLayout(levels: ComparisonWalkBenchmark.levels, payload: 3))
     var generator = SystemRandomNumberGenerator()
     func words(_ count: Int) -> [UInt64] { (0..<count).map { _ in generator.next() } }
     // The points of an element are an opened value minus ascending knots in half of the ring.

@@ -25,16 +25,17 @@
 enum { KEYS = 17, TIMED_KEYS = 512, LEVELS = 3, TIMED_LEVELS = 32, SIZE = 17, REPETITIONS = 101 };
 // Points of one key, enough for every arm to walk to them together.
 enum { WALKED_POINTS = 66, WALKED_LEVELS = 5 };
-enum { KEY_BYTES = 8 + TIMED_LEVELS * (16 + 8 * 3) + 8 * 3 };
+enum { KEY_BYTES = 8 + 2 * 8 * 3 + TIMED_LEVELS * (16 + 8 * 3) };
 
 static lodge_aes128_schedule schedule;
 static lodge_kernels kernels;
 static int arm;
 
 static struct secrets {
-  uint64_t alphas[TIMED_KEYS], betas[3 * TIMED_KEYS], roots[2][2 * TIMED_KEYS], points[TIMED_KEYS];
+  uint64_t alphas[TIMED_KEYS], betas[3 * TIMED_KEYS], roots[2][2 * TIMED_KEYS];
   uint64_t left[SIZE * SIZE], right[SIZE * SIZE];
 } secrets;
+static uint64_t points[KEYS];
 static uint8_t keys[TIMED_KEYS * KEY_BYTES];
 static uint64_t shares[3 * WALKED_POINTS], product[SIZE * SIZE];
 
@@ -45,8 +46,18 @@ static void fill(uint64_t *words, size_t count, uint64_t state) {
   }
 }
 
+// Trees that end 1, 2 and 0 levels early, with words of 8, 6 and 5 bytes.
+static lodge_dcf_layout layout_of(int levels, int payload) {
+  static const int word_bytes[] = {8, 6, 5}, tail_bits[] = {1, 2, 0};
+  return (lodge_dcf_layout){.levels = levels,
+                            .payload = payload,
+                            .word_bytes = word_bytes[payload - 1],
+                            .tail_bits = tail_bits[payload - 1]};
+}
+
 static void generate(int count, int levels, int payload) {
-  kernels.dcf_generate(&schedule, (size_t)count, levels, payload, secrets.alphas, secrets.betas,
+  const lodge_dcf_layout layout = layout_of(levels, payload);
+  kernels.dcf_generate(&schedule, &layout, (size_t)count, secrets.alphas, secrets.betas,
                        secrets.roots[0], secrets.roots[1], keys);
 }
 
@@ -58,19 +69,20 @@ static int run(int step) {
     return 0;
   }
   if (step < 2 * PAYLOADS) {
-    const int payload = step - PAYLOADS + 1;
+    // Points are public: which place below a node is corrected is not hidden.
+    const lodge_dcf_layout layout = layout_of(LEVELS, step - PAYLOADS + 1);
     for (int party = 0; party < 2; party++)
-      kernels.dcf_evaluate(&schedule, party, 0, KEYS, 1, LEVELS, payload, keys,
-                           secrets.roots[party], secrets.points, shares);
+      kernels.dcf_evaluate(&schedule, &layout, party, 0, KEYS, 1, keys, secrets.roots[party],
+                           points, shares);
     return 0;
   }
   if (step < 3 * PAYLOADS) {
-    // These points are public: which nodes they share is not hidden.
-    const int payload = step - 2 * PAYLOADS + 1;
-    uint64_t points[WALKED_POINTS];
-    for (int i = 0; i < WALKED_POINTS; i++) points[i] = (uint64_t)(90 + 3 * i / 2);
-    kernels.dcf_evaluate(&schedule, 1, 0, WALKED_POINTS, WALKED_POINTS, WALKED_LEVELS, payload,
-                         keys, secrets.roots[1], points, shares);
+    // Nor which nodes points share.
+    const lodge_dcf_layout layout = layout_of(WALKED_LEVELS, step - 2 * PAYLOADS + 1);
+    uint64_t walked[WALKED_POINTS];
+    for (int i = 0; i < WALKED_POINTS; i++) walked[i] = (uint64_t)(90 + 3 * i / 2);
+    kernels.dcf_evaluate(&schedule, &layout, 1, 0, WALKED_POINTS, WALKED_POINTS, keys,
+                         secrets.roots[1], walked, shares);
     return 0;
   }
   // Whole elements by whole elements, by those of 16 bits, and one row.
@@ -209,6 +221,7 @@ int main(int count, char **arguments) {
   kernels = lodge_kernels_of(arm);
   const uint8_t key[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   lodge_aes128_expand(key, &schedule);
+  fill(points, KEYS, 3);
   if (!strcmp(arguments[1], "memcheck")) return memcheck(0);
   if (!strcmp(arguments[1], "leak")) return memcheck(1);
   if (!strcmp(arguments[1], "trace")) return trace();

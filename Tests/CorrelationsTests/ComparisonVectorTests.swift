@@ -28,8 +28,10 @@ struct ComparisonVectorTests {
       let levels = try reader.integer("levels")
       let payload = try reader.integer("payload")
       let comparison = ComparisonFunction(
-        fixedKey: try reader.hexadecimal("fixedKey", byteCount: 16), levels: levels,
-        payload: payload)
+        fixedKey: try reader.hexadecimal("fixedKey", byteCount: 16),
+        layout: ComparisonKeyLayout(
+          levels: levels, payload: payload, wordByteCount: try reader.integer("wordBytes")))
+      #expect(comparison.layout.tailBits == (try reader.integer("tailBits")))
       let expected = try reader.hexadecimal("key", byteCount: comparison.keyByteCount)
       let roots = try reader.array("roots").map { element in
         var root = try JSONReader(["root": element], source: path)

@@ -56,5 +56,10 @@ import Testing
             == Data(contentsOf: URL(filePath: "\(kept)/\(name)")), "\(name)")
       }
     }
+    for name in ["comparison.json", "program.json"] {
+      #expect(
+        try String(contentsOfFile: folder.file(name), encoding: .utf8)
+          == String(contentsOfFile: "\(FormatVector.folder)/\(name)", encoding: .utf8), "\(name)")
+    }
   }
 }

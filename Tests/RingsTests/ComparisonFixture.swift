@@ -9,6 +9,7 @@ struct ComparisonFixture {
   static let fixedKey = [UInt8](0..<16)
 
   let function: ComparisonFunction
+  var layout: ComparisonKeyLayout { function.layout }
   let alphas: [UInt64]
   let betas: [UInt64]
   var roots: [[UInt64]]
@@ -16,12 +17,14 @@ struct ComparisonFixture {
 
   /// `alphas`: those to compare with, or nil for `count` random words.
   init(
-    levels: Int, payload: Int, count: Int, alphas: [UInt64]? = nil, seed: UInt64,
-    parallel: Bool = false, arm: KernelArm = .best
+    levels: Int, payload: Int, wordByteCount: Int = 8, count: Int, alphas: [UInt64]? = nil,
+    seed: UInt64, parallel: Bool = false, arm: KernelArm = .best
   ) {
     var random = SplitMix(seed)
     let function = ComparisonFunction(
-      fixedKey: Self.fixedKey, levels: levels, payload: payload)
+      fixedKey: Self.fixedKey,
+      layout: ComparisonKeyLayout(
+        levels: levels, payload: payload, wordByteCount: wordByteCount))
     let alphas = alphas ?? (0..<count).map { _ in random.next() }
     let betas = (0..<(count * payload)).map { _ in random.next() }
     let roots0 = (0..<(2 * count)).map { _ in random.next() }
@@ -44,7 +47,7 @@ struct ComparisonFixture {
     arm: KernelArm = .best
   ) -> [UInt64] {
     let roots = roots[party]
-    var result = [UInt64](repeating: 0xaa, count: points.count * function.payload)
+    var result = [UInt64](repeating: 0xaa, count: points.count * layout.payload)
     var span = result.mutableSpan
     function.evaluate(
       party: party, keys: keys.span, roots: roots.span, pointsPerKey: pointsPerKey,
@@ -60,16 +63,24 @@ struct ComparisonFixture {
       self.shares(
         party: $0, points: points, pointsPerKey: pointsPerKey, parallel: parallel, arm: arm)
     }
-    return zip(shares[0], shares[1]).map { $0 &+ $1 }
+    return sums(shares[0], shares[1])
   }
+
+  /// The numbers that shares of both parties add up to.
+  func sums(_ first: [UInt64], _ second: [UInt64]) -> [UInt64] {
+    zip(first, second).map { ($0 &+ $1) & word }
+  }
+
+  /// The bits that a word of a value keeps.
+  private var word: UInt64 { UInt64.max >> UInt64(64 - 8 * layout.wordByteCount) }
 
   /// beta where point < alpha, else 0, comparing the low `levels` bits.
   func expected(points: [UInt64], pointsPerKey: Int = 1) -> [UInt64] {
-    let mask = (UInt64(1) << UInt64(function.levels)) - 1
+    let mask = (UInt64(1) << UInt64(layout.levels)) - 1
     return points.indices.flatMap { point in
       let key = point / pointsPerKey
       let isBelow = points[point] & mask < alphas[key] & mask
-      return (0..<function.payload).map { isBelow ? betas[key * function.payload + $0] : 0 }
+      return (0..<layout.payload).map { isBelow ? betas[key * layout.payload + $0] & word : 0 }
     }
   }
 }

@@ -45,9 +45,12 @@ import Testing
   @Test(arguments: counts, Order.allCases) func sharesAreThoseOfSinglePoints(
     count: Int, order: Order
   ) {
-    for (payload, levels) in [(1, 1), (1, 24), (2, 9), (2, 63), (3, 31), (3, 62)] {
+    for (payload, levels, wordByteCount) in [
+      (1, 1, 8), (1, 24, 2), (2, 9, 6), (2, 63, 8), (3, 31, 5), (3, 62, 8), (2, 13, 1),
+    ] {
       let seed = UInt64(count * 1000 + levels * 10 + payload)
-      let fixture = ComparisonFixture(levels: levels, payload: payload, count: 2, seed: seed)
+      let fixture = ComparisonFixture(
+        levels: levels, payload: payload, wordByteCount: wordByteCount, count: 2, seed: seed)
       var random = SplitMix(seed)
       var points = (0..<2).flatMap { _ in
         self.points(order, count: count, levels: levels, random: &random)
@@ -57,7 +60,7 @@ import Testing
       points[count - 1] = fixture.alphas[0] &- 1
       let single = (0..<2).map { oneByOne(fixture, party: $0, points: points) }
       #expect(
-        zip(single[0], single[1]).map { $0 &+ $1 }
+        fixture.sums(single[0], single[1])
           == fixture.expected(points: points, pointsPerKey: count), "seed \(seed)")
       for arm in KernelArm.available {
         for (party, parallel) in [(0, false), (1, true)] {

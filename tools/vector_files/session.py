@@ -162,9 +162,9 @@ class Conversion:
     def keys(algebra, index):
         mask = algebra.mask(algebra.nodes[index]["reads"][0])
         roots = [algebra.stream(p, index, ROOT, 0, 2 * mask.size) for p in (0, 1)]
-        levels = algebra.nodes[index]["comparedBits"] - 1
+        layout = algebra.key_layout(index)
         keys = [generate(algebra.comparison_key,
-                         [roots[p][2 * e:2 * e + 2].tobytes() for p in (0, 1)], alpha, beta, levels)
+                         [roots[p][2 * e:2 * e + 2].tobytes() for p in (0, 1)], alpha, beta, layout)
                 for e, (alpha, beta) in enumerate(algebra.comparison(index, mask))]
         return np.frombuffer(b"".join(keys), dtype="u1").reshape(algebra.key_shape(index))
 

@@ -126,8 +126,9 @@ class Cases:
                 yield case, name, self.word(name, dataset, component % 2, 2**component)
         keys = "operations/15/keys"
         yield "R12-algebra-one-file", "party1.corr", self.word("party1.corr", keys, 0)
-        # Of a key with 4 levels of 40 bytes: 8 of control bits first, a leaf of 24 last.
-        for field, place in (("control", 0), ("seed", 9), ("value", 8 + 16), ("leaf", 8 + 4 * 40)):
+        # Of a key with 3 levels of 40 bytes: a byte of control bits first, then two leaves of 24.
+        value = 1 + 2 * 24
+        for field, place in (("control", 0), ("leaf", 1), ("value", value), ("seed", value + 24 + 1)):
             for name in ("party0.corr", "party1.corr"):
                 yield f"R12-algebra-{field}", name, self.word(name, keys, place)
 

@@ -61,26 +61,36 @@ int lodge_multiply(int arm, int ring_bits, size_t first_row, size_t rows, size_t
 typedef void lodge_encryption(const lodge_aes128_schedule *schedule, uint64_t *blocks,
                               size_t count);
 
-// Comparison keys: f(x) = beta if x < alpha, else 0, for x and alpha of `levels` bits (1 to 63) and
-// beta of `payload` words (1 to 3). One key, all little-endian, without padding:
-//   u64 control word: bit l corrects the right control bit of level l
-//   levels times: 16-byte seed correction (its bit 0 corrects the left control bit),
-//                 payload x u64 value correction
-//   payload x u64 leaf correction
-// Both parties hold the same key; each has its own 16-byte root, bit 0 of which is ignored.
-typedef void lodge_dcf_generation(const lodge_aes128_schedule *schedule, size_t count, int levels,
-                                  int payload, const uint64_t *alphas, const uint64_t *betas,
+// What decides the bytes of a comparison key: f(x) = beta if x < alpha, else 0, for x and alpha of
+// `levels` bits and beta of `payload` words.
+typedef struct {
+  int levels;      // 1 to 63
+  int payload;     // 1 to 3
+  int word_bytes;  // 1 to 8: values are numbers modulo 2^(8 word_bytes)
+  int tail_bits;   // below `levels` and at most 6
+} lodge_dcf_layout;
+
+// One key, all little-endian, without padding, depth = levels - tail_bits:
+//   ceil(depth / 8) control bytes: bit l corrects the right control bit of level l
+//   2^tail_bits times payload x word_bytes: value corrections of the places below the last node
+//   depth times: payload x word_bytes value correction, 16-byte seed correction (its bit 0 corrects
+//                the left control bit)
+// Both parties hold the same key; each has its own 16-byte root, bit 0 of which is ignored. All words
+// of betas have 64 bits, of which word_bytes count.
+typedef void lodge_dcf_generation(const lodge_aes128_schedule *schedule,
+                                  const lodge_dcf_layout *layout, size_t count,
+                                  const uint64_t *alphas, const uint64_t *betas,
                                   const uint64_t *roots0, const uint64_t *roots1, uint8_t *keys);
 
 // Evaluates points first ..< first + count of all; point q belongs to key q / points_per_key. keys,
 // roots and points are those of all keys, out is that of point `first` and has payload words a
-// point. The outputs of party 0 and party 1 add up to f(x). Points are public, seeds and control bits
-// are not. Many consecutive points of one key are walked to together, in whatever order; where they
-// ascend or descend but for a few places, most of their paths are shared.
-typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule, int party, size_t first,
-                                  size_t count, size_t points_per_key, int levels, int payload,
-                                  const uint8_t *keys, const uint64_t *roots,
-                                  const uint64_t *points, uint64_t *out);
+// point, below 2^(8 word_bytes). The outputs of party 0 and party 1 add up to f(x). Points are public,
+// seeds and control bits are not. Many consecutive points of one key are walked to together, in
+// whatever order; where they ascend or descend but for a few places, most of their paths are shared.
+typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule,
+                                  const lodge_dcf_layout *layout, int party, size_t first,
+                                  size_t count, size_t points_per_key, const uint8_t *keys,
+                                  const uint64_t *roots, const uint64_t *points, uint64_t *out);
 
 // The kernels of one arm; everything that differs between processors is reached through here.
 typedef struct {

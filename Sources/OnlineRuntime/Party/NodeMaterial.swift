@@ -37,7 +37,7 @@ struct NodeMaterial {
     switch function.comparison {
     case .keys:
       comparison = ComparisonFunction(
-        fixedKey: material.comparisonKey, levels: function.levels, payload: function.payload)
+        fixedKey: material.comparisonKey, layout: function.keyLayout)
       comparisonRoots = streams.comparisonRoots(node: index)
       comparisonMask = nil
     case .bits:
