@@ -324,7 +324,7 @@ INLINE void evaluate_points(const lodge_aes128_schedule *schedule, const int pay
                             const lodge_dcf_layout *layout, int party, size_t first, size_t total,
                             size_t points_per_key, const uint8_t *keys, const uint64_t *roots,
                             const uint64_t *points, uint64_t *out) {
-  const key_parts parts = parts_of(payload, layout);
+  const key_parts parts = parts_of(COMPARES, payload, layout);
   if (points_per_key < WORTH_A_WALK) {
     for (size_t done = 0; done < total; done += BATCH)
       evaluate_batch(schedule, payload, layout, &parts, party, first + done,

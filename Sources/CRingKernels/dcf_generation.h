@@ -1,4 +1,4 @@
-// Generation of comparison keys, BATCH of them in step. Included by dcf_template.h.
+// Generation of comparison and point keys, BATCH of them in step. Included by dcf_template.h.
 
 // The nodes of BATCH keys on the ways to their alphas.
 typedef struct {
@@ -31,11 +31,11 @@ INLINE void store_value(const int payload, int word_bytes, const wide (*value)[G
   }
 }
 
-// Level `level` of keys whose corrections begin at `to` and lie `stride` bytes apart.
+// Level `level` of keys whose corrections begin at `to`; no payload on the way of point keys.
 INLINE void generate_level(const lodge_aes128_schedule *schedule, const int payload,
                            const key_parts *parts, int shift, int level, int count,
                            generated_nodes *nodes, uint8_t *to) {
-  const int value_blocks = payload > 2 ? 2 : 1;
+  const int value_blocks = (payload + 1) / 2;
   const int party_blocks = 2 + 2 * value_blocks;
   const wide one = one_bit();
   // For each party: left seeds, right seeds, left values, right values.
@@ -82,13 +82,13 @@ INLINE void generate_level(const lodge_aes128_schedule *schedule, const int payl
   }
   for (int j = 0; j < count; j++, to += parts->key_bytes) {
     store_value(payload, parts->word_bytes, values, j, to);
-    memcpy(to + parts->value_bytes, (const block *)seeds + j, 16);
+    memcpy(to + (parts->level_bytes - 16), (const block *)seeds + j, 16);
   }
 }
 
 // The values of place `place` below the last nodes.
-INLINE void generate_leaves(const lodge_aes128_schedule *schedule, const int payload,
-                            const key_parts *parts, int tail_bits, int place, int count,
+INLINE void generate_leaves(const lodge_aes128_schedule *schedule, const int kind,
+                            const int payload, const key_parts *parts, int tail_bits, int place, int count,
                             const generated_nodes *nodes, uint8_t *to) {
   const int value_blocks = payload > 2 ? 2 : 1;
   const uint64_t first = LEAF + NEXT_PLACE * (uint64_t)place;
@@ -103,11 +103,14 @@ INLINE void generate_leaves(const lodge_aes128_schedule *schedule, const int pay
   hash(schedule, 2 * value_blocks * GROUP, blocks);
   for (int g = 0; g < GROUP; g++) {
     const wide distance = repeated(low_word((uint64_t)place)) - (nodes->alphas[g] & tail);
+    // The place is before alpha's, or is it: its distance and what is one less differ in the sign.
     const wide is_below = mask_of_bit(distance >> 63);
+    const wide is_equal = mask_of_bit((~distance & (distance - one_bit())) >> 63);
+    const wide has_beta = kind == COMPARES ? is_below : is_equal;
     for (int v = 0; v < value_blocks; v++)
       values[v][g] = negated_if(
           mask_of_bit(nodes->states[1][g]),
-          (nodes->betas[v][g] & is_below) - nodes->sums[v][g] -
+          (nodes->betas[v][g] & has_beta) - nodes->sums[v][g] -
               (blocks[v * GROUP + g] - blocks[(value_blocks + v) * GROUP + g]));
   }
   for (int j = 0; j < count; j++, to += parts->key_bytes)
@@ -115,11 +118,11 @@ INLINE void generate_leaves(const lodge_aes128_schedule *schedule, const int pay
 }
 
 // Keys number first ..< first + count (at most BATCH).
-INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int payload,
-                           const lodge_dcf_layout *layout, size_t first, int count,
-                           const uint64_t *alphas, const uint64_t *betas, const uint64_t *roots0,
-                           const uint64_t *roots1, uint8_t *keys) {
-  const key_parts parts = parts_of(payload, layout);
+INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int kind,
+                           const int payload, const lodge_dcf_layout *layout, size_t first,
+                           int count, const uint64_t *alphas, const uint64_t *betas,
+                           const uint64_t *roots0, const uint64_t *roots1, uint8_t *keys) {
+  const key_parts parts = parts_of(kind, payload, layout);
   _Alignas(16 * WIDTH) block roots[2][BATCH], words[2][BATCH] = {{{0}}};
   uint64_t alpha[BATCH];
   for (int j = 0; j < BATCH; j++) {
@@ -141,26 +144,41 @@ INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int payl
   }
   uint8_t *key = keys + first * parts.key_bytes;
   for (int level = 0; level < parts.depth; level++)
-    generate_level(schedule, payload, &parts, layout->levels - 1 - level, level, count, &nodes,
+    generate_level(schedule, kind == COMPARES ? payload : 0, &parts, layout->levels - 1 - level, level, count, &nodes,
                    key + parts.path + (size_t)level * parts.level_bytes);
   for (int place = 0; place < 1 << layout->tail_bits; place++)
-    generate_leaves(schedule, payload, &parts, layout->tail_bits, place, count, &nodes,
+    generate_leaves(schedule, kind, payload, &parts, layout->tail_bits, place, count, &nodes,
                     key + parts.leaves + (size_t)place * parts.value_bytes);
   const uint64_t *controls = (const uint64_t *)nodes.controls;
   for (int j = 0; j < count; j++)
     memcpy(key + (size_t)j * parts.key_bytes, controls + 2 * j, parts.leaves);
 }
 
-TARGET static void generate(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
-                            size_t total, const uint64_t *alphas, const uint64_t *betas,
-                            const uint64_t *roots0, const uint64_t *roots1, uint8_t *keys) {
+INLINE void generate_all(const lodge_aes128_schedule *schedule, const int kind,
+                         const lodge_dcf_layout *layout, size_t total, const uint64_t *alphas,
+                         const uint64_t *betas, const uint64_t *roots0, const uint64_t *roots1,
+                         uint8_t *keys) {
   for (size_t first = 0; first < total; first += BATCH) {
     const int count = batch_count(first, total);
     if (layout->payload == 1)
-      generate_batch(schedule, 1, layout, first, count, alphas, betas, roots0, roots1, keys);
+      generate_batch(schedule, kind, 1, layout, first, count, alphas, betas, roots0, roots1, keys);
     else if (layout->payload == 2)
-      generate_batch(schedule, 2, layout, first, count, alphas, betas, roots0, roots1, keys);
+      generate_batch(schedule, kind, 2, layout, first, count, alphas, betas, roots0, roots1, keys);
     else
-      generate_batch(schedule, 3, layout, first, count, alphas, betas, roots0, roots1, keys);
+      generate_batch(schedule, kind, 3, layout, first, count, alphas, betas, roots0, roots1, keys);
   }
+}
+
+TARGET static void generate(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
+                            size_t total, const uint64_t *alphas, const uint64_t *betas,
+                            const uint64_t *roots0, const uint64_t *roots1, uint8_t *keys) {
+  generate_all(schedule, COMPARES, layout, total, alphas, betas, roots0, roots1, keys);
+}
+
+TARGET static void generate_points(const lodge_aes128_schedule *schedule,
+                                   const lodge_dcf_layout *layout, size_t total,
+                                   const uint64_t *alphas, const uint64_t *betas,
+                                   const uint64_t *roots0, const uint64_t *roots1,
+                                   uint8_t *keys) {
+  generate_all(schedule, EQUALS, layout, total, alphas, betas, roots0, roots1, keys);
 }

@@ -24,3 +24,19 @@ TARGET void lodge_dcf_evaluate_portable(const lodge_aes128_schedule *schedule,
                                 const uint64_t *roots, const uint64_t *points, uint64_t *out) {
   evaluate(schedule, layout, party, first, count, points_per_key, keys, roots, points, out);
 }
+
+TARGET void lodge_point_generate_portable(const lodge_aes128_schedule *schedule,
+                                  const lodge_dcf_layout *layout, size_t count,
+                                  const uint64_t *alphas, const uint64_t *betas,
+                                  const uint64_t *roots0, const uint64_t *roots1, uint8_t *keys) {
+  generate_points(schedule, layout, count, alphas, betas, roots0, roots1, keys);
+}
+
+TARGET void lodge_point_sum_portable(const lodge_aes128_schedule *schedule,
+                             const lodge_dcf_layout *layout, int party, size_t count,
+                             const uint8_t *keys, const uint64_t *roots, const uint64_t *cells,
+                             size_t table_count, const int *words, const uint64_t *tables,
+                             void *scratch, uint64_t *out) {
+  sum_points(schedule, layout, party, count, keys, roots, cells, table_count, words, tables,
+             scratch, out);
+}

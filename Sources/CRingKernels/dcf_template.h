@@ -4,7 +4,8 @@
 // and fixed-point secure computation" (2021), section 3: f(x) = beta if x < alpha, else 0, with
 // values in (Z_2^64)^payload. Keys hold the low bytes of values, which is all that the low bytes of
 // sums depend on. The tree ends `tail_bits` levels early: a node there has a value for every place
-// below it. The generator is H(s, i) = pi(s ^ i) ^ s ^ i with AES under a fixed key as pi.
+// below it. Point functions, f(x) = beta if x = alpha, else 0, have the same trees without values on the
+// way. The generator is H(s, i) = pi(s ^ i) ^ s ^ i with AES under a fixed key as pi.
 //
 // The including file defines INLINE, TARGET, BATCH (instances in step), WIDTH (blocks a register, 1
 // or 4) and encrypt(schedule, block *, constant count), which applies pi in place. Seeds and the bits
@@ -110,12 +111,14 @@ typedef struct {
   size_t leaves, value_bytes, path, level_bytes, key_bytes;
 } key_parts;
 
-INLINE key_parts parts_of(const int payload, const lodge_dcf_layout *layout) {
+enum { COMPARES, EQUALS };
+
+INLINE key_parts parts_of(const int kind, const int payload, const lodge_dcf_layout *layout) {
   key_parts parts = {.depth = layout->levels - layout->tail_bits, .word_bytes = layout->word_bytes};
   parts.leaves = (size_t)(parts.depth + 7) / 8;
   parts.value_bytes = (size_t)(payload * layout->word_bytes);
   parts.path = parts.leaves + (parts.value_bytes << layout->tail_bits);
-  parts.level_bytes = parts.value_bytes + 16;
+  parts.level_bytes = (kind == COMPARES ? parts.value_bytes : 0) + 16;
   parts.key_bytes = parts.path + (size_t)parts.depth * parts.level_bytes;
   return parts;
 }
@@ -127,3 +130,5 @@ INLINE int batch_count(size_t first, size_t total) {
 #include "dcf_generation.h"
 
 #include "dcf_evaluation.h"
+
+#include "point_summation.h"

@@ -82,11 +82,19 @@ int lodge_arm_available(int arm) {
   }
 }
 
+size_t lodge_point_scratch_bytes(const lodge_dcf_layout *layout) {
+  const size_t size = (size_t)1 << layout->levels;
+  const size_t of_a_key = (size >> layout->tail_bits) * 16 + (size_t)layout->payload * size * 8;
+  return LODGE_LARGEST_BATCH * of_a_key;
+}
+
 lodge_kernels lodge_kernels_of(int arm) {
   lodge_kernels result = {
       .aes128_encrypt = lodge_aes128_encrypt_portable,
       .dcf_generate = lodge_dcf_generate_portable,
       .dcf_evaluate = lodge_dcf_evaluate_portable,
+      .point_generate = lodge_point_generate_portable,
+      .point_sum = lodge_point_sum_portable,
   };
 #if LODGE_X86
   if (arm == LODGE_ARM_AMX_MODEL) return result;
@@ -94,12 +102,16 @@ lodge_kernels lodge_kernels_of(int arm) {
     result.aes128_encrypt = lodge_aes128_encrypt_aesni;
     result.dcf_generate = lodge_dcf_generate_aesni;
     result.dcf_evaluate = lodge_dcf_evaluate_aesni;
+    result.point_generate = lodge_point_generate_aesni;
+    result.point_sum = lodge_point_sum_aesni;
   }
   // The first processors with AVX-512 have no VAES; they keep AES-NI.
   if (arm >= LODGE_ARM_AVX512 && __builtin_cpu_supports("vaes")) {
     result.aes128_encrypt = lodge_aes128_encrypt_vaes;
     result.dcf_generate = lodge_dcf_generate_vaes;
     result.dcf_evaluate = lodge_dcf_evaluate_vaes;
+    result.point_generate = lodge_point_generate_vaes;
+    result.point_sum = lodge_point_sum_vaes;
   }
 #else
   (void)arm;

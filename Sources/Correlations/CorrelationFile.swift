@@ -30,13 +30,11 @@ enum CorrelationLayout {
             name: words(node: index, component: number), elementType: .u64,
             shape: [component.wordCount(shape)], storage: .raw))
       }
-      if case .piecewiseLinear(let x, let function) = program.nodes[index].operation,
-        function.comparison == .keys
-      {
+      if let (value, key) = program.nodes[index].operation.dealtKey {
         result.append(
           DatasetDescription(
             name: keys(node: index), elementType: .u8,
-            shape: [shape.dealtCount(program.values[x].shape), function.keyByteCount],
+            shape: [shape.dealtCount(program.values[value].shape), key.byteCount],
             storage: .raw))
       }
     }

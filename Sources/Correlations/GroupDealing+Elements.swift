@@ -33,7 +33,7 @@ extension GroupDealing {
   {
     let count = shape.dealtCount(shapeOf(x))
     let components = program.correlationComponents(index)
-    let chunk = max(1, plan.keyByteCount / function.keyByteCount)
+    let chunk = max(1, plan.keyByteCount / function.keyLayout.byteCount)
     try OrderedChunks.run(lanes: sessions.count, chunks: (count + chunk - 1) / chunk) {
       (lane, part) throws(InputError) -> (shares: [[UInt64]], keys: [UInt8]) in
       let session = sessions[lane]
@@ -48,7 +48,7 @@ extension GroupDealing {
     } store: { (lane, part, dealt) throws(InputError) in
       try store(dealt.shares, components, sessions[lane], node: index, at: part * chunk)
       try sessions[lane].sink.storeKeys(
-        dealt.keys, node: index, at: part * chunk * function.keyByteCount)
+        dealt.keys, node: index, at: part * chunk * function.keyLayout.byteCount)
     }
   }
 
@@ -93,16 +93,49 @@ extension GroupDealing {
       let sign = 1 &- 2 &* function.windowTopBit(word)
       for part in 0..<function.payload { betas.append(sign &* function.maskPart(part, word)) }
     }
-    let roots = session.streams.map {
-      $0.comparisonRoots(node: node).words(at: 2 * offset, count: 2 * mask.count)
-    }
-    let (roots0, roots1) = (roots[0], roots[1])
-    var keys = [UInt8](repeating: 0, count: mask.count * function.keyByteCount)
+    let (roots0, roots1) = roots(node, session, offset..<offset + mask.count)
+    var keys = [UInt8](repeating: 0, count: mask.count * function.keyLayout.byteCount)
     var span = keys.mutableSpan
     comparison.generate(
       alphas: alphas.span, betas: betas.span, roots0: roots0.span, roots1: roots1.span,
       into: &span, parallel: false, arm: arm)
     return keys
+  }
+
+  /// Deals the point keys of a `lookup`.
+  func dealPoints(_ index: Int, _ x: ValueID, _ function: Lookup) throws(InputError) {
+    let count = shape.dealtCount(shapeOf(x))
+    let layout = function.keyLayout
+    let chunk = max(1, plan.keyByteCount / layout.byteCount)
+    try OrderedChunks.run(lanes: sessions.count, chunks: (count + chunk - 1) / chunk) {
+      (lane, part) throws(InputError) -> [UInt8] in
+      let session = sessions[lane]
+      let range = part * chunk..<min((part + 1) * chunk, count)
+      let places = masks(of: x, session).words(in: range).map(function.place)
+      let (alphas, betas) = (
+        places.map(\.cell), places.flatMap { function.payload(offset: $0.offset) }
+      )
+      let (roots0, roots1) = roots(index, session, range)
+      var keys = [UInt8](repeating: 0, count: range.count * layout.byteCount)
+      var span = keys.mutableSpan
+      PointFunction(fixedKey: session.comparisonKey, layout: layout).generate(
+        alphas: alphas.span, betas: betas.span, roots0: roots0.span, roots1: roots1.span,
+        into: &span, parallel: false, arm: arm)
+      return keys
+    } store: { (lane, part, keys) throws(InputError) in
+      try sessions[lane].sink.storeKeys(
+        keys, node: index, at: part * chunk * layout.byteCount)
+    }
+  }
+
+  /// Both parties' roots of the keys of the elements `range` of node `node`.
+  private func roots(_ node: Int, _ session: DealtSession<Sink>, _ range: Range<Int>) -> (
+    [UInt64], [UInt64]
+  ) {
+    let roots = session.streams.map {
+      $0.keyRoots(node: node).words(at: 2 * range.lowerBound, count: 2 * range.count)
+    }
+    return (roots[0], roots[1])
   }
 
   // MARK: What shares add up to

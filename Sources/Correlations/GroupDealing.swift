@@ -140,6 +140,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
         }
         return [words]
       }
+    case .lookup(let x, let function): try dealPoints(index, x, function)
     case .input, .open, .truncate, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       break

@@ -46,7 +46,7 @@ final class SessionFileWriter: CorrelationSink {
         arrays[Place(node: index, component: component)] = DealtArray(
           [holder == 0 ? first.region(of: name) : second.region(of: name)])
       }
-      if program.comparisonKeyByteCount(index) != nil {
+      if program.nodes[index].operation.dealtKey != nil {
         let name = CorrelationLayout.keys(node: index)
         arrays[Place(node: index)] = DealtArray([first.region(of: name), second.region(of: name)])
       }

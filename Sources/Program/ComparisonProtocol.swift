@@ -1,5 +1,7 @@
 // The two ways to compare, what they cost, and the one rule that chooses between them.
 
+import Rings
+
 /// How a piecewise linear function compares its argument with its knots.
 public enum ComparisonProtocol: String, CaseIterable, Sendable {
   /// One comparison key an element for all knots: hundreds of bytes in both files, no further
@@ -34,7 +36,7 @@ extension PiecewiseLinear {
   /// Bytes of an element in both files together that serve the comparison itself.
   func dealtByteCount(by comparison: ComparisonProtocol) -> Double {
     switch comparison {
-    case .keys: Double(2 * keyByteCount + 8 * payload)
+    case .keys: Double(2 * keyLayout.byteCount + 8 * payload)
     case .bits:
       Double(circuit.planeCount(knots: knots.count)) / 8 + Double(8 * payload * knots.count)
     }
@@ -73,7 +75,7 @@ extension Operation {
     case .open: 1
     case .piecewiseLinear(_, let function): function.roundCount
     case .input, .view, .truncate, .linear, .scale, .scores, .mix, .multiply, .polynomial,
-      .exponential, .coarseSteps, .combine, .addWeight, .addDistance, .rotate, .sum,
+      .exponential, .coarseSteps, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows,
       .lastRow, .firstRow, .meanRow, .output:
       0

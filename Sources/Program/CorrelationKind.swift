@@ -17,6 +17,7 @@ public enum CorrelationKind: String, CaseIterable, Sendable {
   /// Top bits of compared windows times mask parts.
   case windowBits = "window bits"
   case comparisonKeys = "comparison keys"
+  case pointKeys = "point keys"
   /// Mask bits of comparisons by bits times mask parts.
   case resultBits = "result bits"
   /// Thresholds of masks and products of mask bits, for comparisons by bits.
@@ -31,7 +32,8 @@ public struct CorrelationSize: Equatable, Sendable {
   /// What is needed however it is encoded, in bits: 64 for a ring element, 1 for a bit, of which
   /// one party's share is a seed's; for a comparison key whose tree has d levels and 2^t places
   /// below each last node, with p payload words of k bits, d (129 + p k) + 2^t p k in each file: the
-  /// correction words and control bits of Boyle et al. 2021 with seeds of 127 bits.
+  /// correction words and control bits of Boyle et al. 2021 with seeds of 127 bits. Point keys have no
+  /// words on the levels.
   public var minimumBitCount = 0
 
   public init() {}
@@ -56,18 +58,34 @@ extension SecureProgram {
           sizes[kind, default: .init()].minimumBitCount += bits
         }
       }
-      if case .piecewiseLinear(let x, let function) = node.operation, function.comparison == .keys {
-        let count = session.dealtCount(values[x].shape)
-        let layout = function.keyLayout
-        let valueBits = function.payload * function.resultRingBits
-        let bits = layout.depth * (129 + valueBits) + valueBits << layout.tailBits
-        sizes[.comparisonKeys, default: .init()].count += count
-        sizes[.comparisonKeys, default: .init()].storedByteCount +=
-          2 * count * function.keyByteCount
-        sizes[.comparisonKeys, default: .init()].minimumBitCount += 2 * count * bits
-      }
+      guard let (value, key) = node.operation.dealtKey else { continue }
+      let count = session.dealtCount(values[value].shape)
+      let kind = key.kind
+      sizes[kind, default: .init()].count += count
+      sizes[kind, default: .init()].storedByteCount += 2 * count * key.byteCount
+      sizes[kind, default: .init()].minimumBitCount +=
+        2 * count * key.minimumBitCount(wordBits: values[node.outputs.lowerBound].ringBits)
     }
     return sizes
+  }
+}
+
+extension DealtKey {
+  fileprivate var kind: CorrelationKind {
+    switch self {
+    case .comparison: .comparisonKeys
+    case .point: .pointKeys
+    }
+  }
+
+  fileprivate func minimumBitCount(wordBits: Int) -> Int {
+    switch self {
+    case .comparison(let layout):
+      layout.depth * (129 + layout.payload * wordBits)
+        + (layout.payload * wordBits) << layout.tailBits
+    case .point(let layout):
+      layout.depth * 129 + (layout.payload * wordBits) << layout.tailBits
+    }
   }
 }
 

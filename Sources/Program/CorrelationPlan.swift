@@ -130,20 +130,10 @@ extension SecureProgram {
           meaning: .cells, shape: values[x].shape,
           layout: .lanes(perElement: function.wordCount))
       ]
-    case .input, .open, .truncate, .combine, .addWeight, .addDistance, .rotate, .sum,
+    case .input, .open, .truncate, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       return []
     }
-  }
-
-  /// Bytes of one comparison key of node `index`, or nil where it needs none.
-  public func comparisonKeyByteCount(_ index: Int) -> Int? {
-    if case .piecewiseLinear(_, let function) = nodes[index].operation,
-      function.comparison == .keys
-    {
-      return function.keyByteCount
-    }
-    return nil
   }
 
   /// The party whose file stores component `component` of node `index`.

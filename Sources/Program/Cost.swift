@@ -12,6 +12,8 @@ public struct StepCost: Equatable, Sendable {
   public var comparisonCount = 0
   /// Comparisons by bits.
   public var bitComparisonCount = 0
+  /// Cells of lookups, at each of which one party evaluates a point key.
+  public var lookupCellCount = 0
   /// Multiply-accumulates modulo 2^64 of one party, in products with weights and between secrets.
   public var productCount = 0
 
@@ -27,9 +29,9 @@ public struct StepCost: Equatable, Sendable {
 public struct CorrelationCost: Equatable, Sendable {
   /// Words stored in the file of party 0 and party 1.
   public var storedWordCount = [0, 0]
-  /// Bytes of comparison keys, stored in both files.
+  /// Bytes of comparison and point keys, stored in both files.
   public var keyByteCount = 0
-  /// Number of comparison keys.
+  /// Number of these keys.
   public var keyCount = 0
   /// Comparisons by bits: elements times knots.
   public var bitComparisonCount = 0
@@ -71,6 +73,7 @@ extension SecureProgram {
           cost.openedWordCount += words
           busyRounds.insert(rounds[x] + 1 + round)
         }
+      case .lookup(let x, let function): cost.lookupCellCount += count(x) * function.cells.count
       case .input, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
         .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,
         .padRows, .lastRow,
@@ -96,18 +99,17 @@ extension SecureProgram {
       if case .open(let x, _) = node.operation {
         cost.seededWordCount += 2 * session.dealtCount(values[x].shape)
       }
-      if case .piecewiseLinear(let x, let function) = node.operation {
+      if let (value, key) = node.operation.dealtKey {
+        let count = session.dealtCount(values[value].shape)
+        cost.keyCount += count
+        cost.keyByteCount += count * key.byteCount
+      }
+      if case .piecewiseLinear(let x, let function) = node.operation, function.comparison == .bits {
         let count = session.dealtCount(values[x].shape)
-        switch function.comparison {
-        case .keys:
-          cost.keyCount += count
-          cost.keyByteCount += count * function.keyByteCount
-        case .bits:
-          cost.bitComparisonCount += count * function.knots.count
-          cost.seededWordCount +=
-            2 * BitTiles.tileCount(elements: count) * function.knots.count
-            * function.circuit.maskCount
-        }
+        cost.bitComparisonCount += count * function.knots.count
+        cost.seededWordCount +=
+          2 * BitTiles.tileCount(elements: count) * function.knots.count
+          * function.circuit.maskCount
       }
     }
     return cost

@@ -49,6 +49,8 @@ public enum Operation: Equatable, Sendable {
   case exponential(ValueID, Exponential)
   /// Bits [x > bound] of an opened value of few bits, coarse, from dealt cells of its mask.
   case coarseSteps(ValueID, CoarseSteps)
+  /// A polynomial for every cell of an opened value of few bits, from a point key (see `Lookup`).
+  case lookup(ValueID, Lookup)
   /// Sum of coefficient * value, plus a public constant. The first term gives the shape; another
   /// may have fewer columns, each then serving an equal run of the first's columns.
   case combine([Term], constant: UInt64)
@@ -239,7 +241,6 @@ public struct PiecewiseLinear: Equatable, Sendable {
       levels: levels, payload: payload, wordByteCount: (resultRingBits + 7) / 8)
   }
 
-  public var keyByteCount: Int { keyLayout.byteCount }
 
   /// The window of compared bits of a ring element, as an integer below 2^comparedBits.
   @inlinable
@@ -270,8 +271,8 @@ extension Operation {
     case .input: []
     case .open(let x, _), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
       .polynomial(let x, _), .piecewiseLinear(let x, _), .exponential(let x, _),
-      .coarseSteps(let x, _), .addWeight(let x, _, _), .addDistance(let x, _), .rotate(let x, _),
-      .sum(let x, _),
+      .coarseSteps(let x, _), .lookup(let x, _), .addWeight(let x, _, _), .addDistance(let x, _),
+      .rotate(let x, _), .sum(let x, _),
       .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x),
       .firstRow(let x), .meanRow(let x, _), .output(let x):
       [x]
@@ -306,6 +307,7 @@ extension Operation {
     case .piecewiseLinear: "piecewiseLinear"
     case .exponential: "exponential"
     case .coarseSteps: "coarseSteps"
+    case .lookup: "lookup"
     case .combine: "combine"
     case .addWeight: "addWeight"
     case .addDistance: "addDistance"

@@ -69,6 +69,12 @@ extension ProgramNode {
       members["openedBits"] = .integer(function.cells.openedBits)
       members["tops"] = integers(function.tops)
       members["cells"] = integers(function.bounds)
+    case .lookup(_, let function):
+      members["cellBits"] = .integer(function.cells.bits)
+      members["openedBits"] = .integer(function.cells.openedBits)
+      members["coefficients"] = .array(function.coefficients.map(integers))
+      members["fractionalBits"] = .integer(function.fractionalBits)
+      members["resultBits"] = .integer(function.resultBits)
     case .input, .truncate, .linear, .scale, .multiply, .addWeight(_, _, .bias),
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .output:
       break
@@ -157,6 +163,13 @@ extension Operation {
         CoarseSteps(
           cells: try MaskCells(&reader), tops: try reader.integers("tops"),
           bounds: try reader.integers("cells")))
+    case "lookup":
+      self = .lookup(
+        reads[0],
+        Lookup(
+          cells: try MaskCells(&reader), coefficients: try reader.integerRows("coefficients"),
+          fractionalBits: try reader.integer("fractionalBits", in: 0...62),
+          resultBits: try reader.integer("resultBits", in: 1...64)))
     case "combine":
       let coefficients = try reader.integers("coefficients")
       guard coefficients.count == reads.count else {

@@ -55,6 +55,9 @@ extension SecureProgram {
     case .coarseSteps(_, let function):
       return "\(name) \(reads), \(function.bounds.count) steps, \(function.cells.count) cells of "
         + "\(function.cells.bits) bits"
+    case .lookup(_, let function):
+      return "\(name) \(reads), degree \(function.coefficients.count - 1), "
+        + "\(function.cells.count) cells of \(function.cells.bits) bits"
     case .combine(let terms, let constant):
       var parts = terms.map { "\(Int64(bitPattern: $0.coefficient)) v\($0.value)" }
       if constant != 0 { parts.append("\(Int64(bitPattern: constant))") }

@@ -11,23 +11,31 @@ public struct CostWeights: Sendable {
   public var secondsPerByte: Double
   /// Of one evaluation of a comparison key, by one party.
   public var secondsPerComparison: Double
+  /// Of one cell of a lookup, by one party.
+  public var secondsPerLookupCell: Double
 
-  public init(secondsPerRound: Double, secondsPerByte: Double, secondsPerComparison: Double) {
+  public init(
+    secondsPerRound: Double, secondsPerByte: Double, secondsPerComparison: Double,
+    secondsPerLookupCell: Double
+  ) {
     self.secondsPerRound = secondsPerRound
     self.secondsPerByte = secondsPerByte
     self.secondsPerComparison = secondsPerComparison
+    self.secondsPerLookupCell = secondsPerLookupCell
   }
 
-  /// A round trip of 10 ms, 1 Gbps, and 50 ns a comparison, between one of many with the same key and
-  /// one alone as `lodge-bench kernels` measures them.
+  /// A round trip of 10 ms, 1 Gbps, 50 ns a comparison, between one of many with the same key and one
+  /// alone, and 4 ns a cell, as `lodge-bench kernels` measures them.
   public static let reference = CostWeights(
-    secondsPerRound: 0.005, secondsPerByte: 8e-9, secondsPerComparison: 5e-8)
+    secondsPerRound: 0.005, secondsPerByte: 8e-9, secondsPerComparison: 5e-8,
+    secondsPerLookupCell: 4e-9)
 
   /// A network's latency and bandwidth, with the comparisons of the reference.
   public init(roundTripSeconds: Double, bitsPerSecond: Double) {
     self.init(
       secondsPerRound: roundTripSeconds / 2, secondsPerByte: 8 / bitsPerSecond,
-      secondsPerComparison: CostWeights.reference.secondsPerComparison)
+      secondsPerComparison: CostWeights.reference.secondsPerComparison,
+      secondsPerLookupCell: CostWeights.reference.secondsPerLookupCell)
   }
 
   /// The prompt and all further tokens of `session`, which take what the last one takes.
@@ -37,6 +45,7 @@ public struct CostWeights: Sendable {
       return Double(cost.roundCount) * secondsPerRound
         + Double(cost.openedWordCount * 8) * secondsPerByte
         + Double(cost.comparisonCount) * secondsPerComparison
+        + Double(cost.lookupCellCount) * secondsPerLookupCell
     }
     let prompt = seconds(SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0))
     guard session.newCapacity > 1 else { return prompt }

@@ -9,6 +9,7 @@ extension SecureProgram {
     case .input, .view, .truncate, .exponential: return 64
     case .piecewiseLinear(_, let function): return function.resultRingBits
     case .coarseSteps: return CoarseSteps.ringBits
+    case .lookup(_, let function): return function.resultBits
     case .open(let x, let opening):
       guard opening.shift + opening.bits <= ring(x) else {
         throw ShapeError(

@@ -2,6 +2,7 @@
 
 public import Bytes
 import Models
+import Rings
 
 /// A rule of an operation that its inputs break.
 struct ShapeError: Error {
@@ -41,11 +42,14 @@ extension SecureProgram {
       try need(weights.indices.contains(id), "unknown weight \(id)")
       return weights[id]
     }
-    func need(_ cells: MaskCells, tops: [Int], of x: ValueID) throws(ShapeError) {
+    func need(_ cells: MaskCells, of x: ValueID, atMost count: Int = 1 << 10) throws(ShapeError) {
       let bits = values[x].ringBits
       try need(
-        bits == cells.openedBits && cells.bits < bits && cells.count <= 1 << 10,
-        "value \(x) has \(bits) bits, not \(cells.openedBits) in at most 1,024 cells")
+        bits == cells.openedBits && cells.bits < bits && cells.count <= count,
+        "value \(x) has \(bits) bits, not \(cells.openedBits) in at most \(count) cells")
+    }
+    func need(_ cells: MaskCells, tops: [Int], of x: ValueID) throws(ShapeError) {
+      try need(cells, of: x)
       try need(
         cells.check(tops: tops, runCount: values[x].shape.columns.runCount),
         "\(tops.count) tops do not fit \(values[x].shape)")
@@ -170,6 +174,14 @@ extension SecureProgram {
           && zip(function.bounds, function.bounds.dropFirst()).allSatisfy { $0 < $1 },
         "bounds must ascend within the cells")
       return function.bounds.map { _ in (shape, .shared) }
+    case .lookup(let x, let function):
+      let shape = try opened(x)
+      try need(function.cells, of: x, atMost: 1 << PointKeyLayout.bitRange.upperBound)
+      try need(
+        (1...3).contains(function.coefficients.count)
+          && function.coefficients.allSatisfy { $0.count == function.cells.count },
+        "one to three coefficients for each of \(function.cells.count) cells")
+      return [(shape, .shared)]
     case .combine(let terms, _):
       guard let first = terms.first else { throw ShapeError(cause: "no term") }
       let shape = try shared(first.value)
@@ -329,10 +341,14 @@ extension SecureProgram {
           throw ShapeError(
             cause: "value \(value) must have \(ringBits) ring bits, not \(values[value].ringBits)")
         }
-        if case .exponential(_, let function) = node.operation,
-          values[node.outputs.lowerBound].fractionalBits != function.fractionalBits
-        {
-          throw ShapeError(cause: "the result has \(function.fractionalBits) fractional bits")
+        let fractionalBits: Int? =
+          switch node.operation {
+          case .exponential(_, let function): function.fractionalBits
+          case .lookup(_, let function): function.fractionalBits
+          default: nil
+          }
+        if let fractionalBits, values[node.outputs.lowerBound].fractionalBits != fractionalBits {
+          throw ShapeError(cause: "the result has \(fractionalBits) fractional bits")
         }
         if case .piecewiseLinear(_, let function) = node.operation {
           for (value, output) in zip(node.outputs, function.outputs)

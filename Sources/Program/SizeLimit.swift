@@ -1,6 +1,7 @@
 // The limit on what a session may take, so that no interpreter's counts overflow.
 
 public import Bytes
+import Rings
 
 extension SecureProgram {
   /// Throws where a session takes more than 2^62 bits or products of elements: every count that
@@ -51,8 +52,12 @@ extension SecureProgram {
     case .scores(_, let value, _, let keyHeads, _), .mix(_, let value, _, let keyHeads):
       size += 2 * Double(values[value].shape.width ?? 0) / Double(keyHeads)
     case .piecewiseLinear(_, let function):
-      size += 2 * 8 * Double(function.keyByteCount)
+      size += 2 * 8 * Double(function.keyLayout.byteCount)
       size += 2 * 64 * Double(function.knots.count) * Double(1 + function.circuit.maskCount)
+    case .lookup(_, let function):
+      size += 2 * 8 * Double(function.keyLayout.byteCount)
+      // Outputs at all points.
+      size += 64 * Double(function.coefficients.count * function.cells.count)
     case .input, .open, .view, .truncate, .scale, .multiply, .polynomial, .exponential,
       .coarseSteps, .combine, .addWeight,
       .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,

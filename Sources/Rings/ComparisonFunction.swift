@@ -39,29 +39,12 @@ public struct ComparisonFunction: Sendable {
     alphas: Span<UInt64>, betas: Span<UInt64>, roots0: Span<UInt64>, roots1: Span<UInt64>,
     into keys: inout MutableSpan<UInt8>, parallel: Bool = true, arm: KernelArm = .best
   ) {
-    let count = alphas.count
-    precondition(betas.count == count * payload, "`payload` elements of beta a key")
-    precondition(roots0.count == 2 * count && roots1.count == 2 * count, "two root words a key")
-    precondition(keys.count == count * keyByteCount, "`keyByteCount` bytes a key")
-    let kernel = unsafe arm.kernels.dcf_generate
-    let keysPerPiece = parallel ? 256 : max(count, 1)
-    Parallel.forEachChunk(of: &keys, chunk: keysPerPiece * keyByteCount) { range, piece in
-      let keyRange = (range.lowerBound / keyByteCount)..<(range.upperBound / keyByteCount)
-      var (schedule, kernelLayout) = (schedule, kernelLayout)
-      unsafe alphas.extracting(keyRange).withUnsafeBufferPointer { alphas in
-        unsafe betas.extracting(scaled(keyRange, payload)).withUnsafeBufferPointer { betas in
-          unsafe roots0.extracting(scaled(keyRange, 2)).withUnsafeBufferPointer { roots0 in
-            unsafe roots1.extracting(scaled(keyRange, 2)).withUnsafeBufferPointer { roots1 in
-              unsafe piece.withUnsafeMutableBufferPointer { keys in
-                unsafe kernel(
-                  &schedule, &kernelLayout, keyRange.count, alphas.baseAddress,
-                  betas.baseAddress, roots0.baseAddress, roots1.baseAddress, keys.baseAddress)
-              }
-            }
-          }
-        }
-      }
-    }
+    KeyGeneration(
+      kind: .comparison, schedule: schedule, layout: kernelLayout,
+      keyByteCount: keyByteCount
+    ).run(
+      alphas: alphas, betas: betas, roots0: roots0, roots1: roots1, into: &keys,
+      parallel: parallel, arm: arm)
   }
 
   /// One party's additive shares of f at public points, `pointsPerKey` of them for each key.
@@ -113,8 +96,4 @@ public struct ComparisonFunction: Sendable {
       party: party, keys: keys.bytes, roots: roots, pointsPerKey: pointsPerKey, points: points,
       into: &shares, parallel: parallel, arm: arm)
   }
-}
-
-private func scaled(_ range: Range<Int>, _ factor: Int) -> Range<Int> {
-  (range.lowerBound * factor)..<(range.upperBound * factor)
 }

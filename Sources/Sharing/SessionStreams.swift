@@ -50,7 +50,7 @@ public struct SessionStreams: Sendable {
   public func comparisonMask(node: Int) -> RandomStream { stream(.comparisonMask, node) }
 
   /// Root seeds of the comparison keys of node `node`.
-  public func comparisonRoots(node: Int) -> RandomStream { stream(.comparisonRoot, node) }
+  public func keyRoots(node: Int) -> RandomStream { stream(.comparisonRoot, node) }
 }
 
 extension RandomStream {

@@ -169,7 +169,7 @@ private struct MadeUpMaterial: SessionMaterial {
   init(program: SecureProgram, session: SessionShape, party: Int) {
     self.session = session
     streams = SessionStreams(seed: .random(), session: 0, party: party)
-    keyByteCounts = program.nodes.indices.map { program.comparisonKeyByteCount($0) ?? 0 }
+    keyByteCounts = program.nodes.map { $0.operation.dealtKey?.key.byteCount ?? 0 }
     let cost = program.correlationCost(of: session)
     var largest = 0
     for (index, node) in program.nodes.enumerated() {
@@ -188,7 +188,7 @@ private struct MadeUpMaterial: SessionMaterial {
     Array(pool.words[pool.take(ranges.reduce(0) { $0 + $1.count })])
   }
 
-  func withComparisonKeys<Result>(
+  func withKeys<Result>(
     node: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
   ) -> Result {
     let byteCount = ranges.reduce(0) { $0 + $1.count } * keyByteCounts[node]

@@ -115,6 +115,11 @@ enum RingFunctions {
     }
   }
 
+  /// The results for opened words, as two parties compute them together.
+  static func lookup(_ function: Lookup, _ words: [UInt64], mask: [UInt64]) -> [UInt64] {
+    zip(words, mask).map { function.value(opened: $0 &+ $1, mask: $1) }
+  }
+
   /// The bits of opened words for each bound.
   static func coarseSteps(
     _ function: CoarseSteps, mask: [UInt64], places: [(cell: Int, offset: UInt64)]

@@ -16,8 +16,8 @@ public import Sharing
 public struct RingSimulator: Sendable {
   /// Called with every shared value of the program and its words, as soon as they are known, and with
   /// every opening of some bits that must hold the whole of a number, before it is reduced to them.
-  /// Of one that is read in cells 0 stands for all numbers that lie in them, and the largest for
-  /// others.
+  /// Of one that is read in cells the largest stands for numbers outside of them, and of exponentials
+  /// 0 for all others.
   public typealias Observer = (_ value: ValueID, _ words: [UInt64]) -> Void
 
   public let program: SecureProgram
@@ -32,6 +32,7 @@ public struct RingSimulator: Sendable {
   private var numbers: Set<ValueID> = []
   /// The cells that openings are read in.
   private var cells: [ValueID: (cells: MaskCells, tops: [Int])] = [:]
+  private var lookups: [ValueID: ClosedRange<Int>] = [:]
   private var keyCaches: [ValueID: [UInt64]] = [:]
   /// The public words that two parties opened at a node in the step that is evaluated next, where
   /// their output is to be repeated bit for bit.
@@ -61,6 +62,7 @@ public struct RingSimulator: Sendable {
       switch node.operation {
       case .exponential(let x, let function): cells[x] = (function.cells, function.tops)
       case .coarseSteps(let x, let function): cells[x] = (function.cells, function.tops)
+      case .lookup(let x, let function): lookups[x] = function.range
       case .view(let x, _): numbers.insert(x)
       case .piecewiseLinear(let x, let function) where function.isLifted: numbers.insert(x)
       default: break
@@ -109,7 +111,9 @@ public struct RingSimulator: Sendable {
               ? streams[0].mask(node: index).words(in: step.dealtRanges(shape(x))) : [],
             mask: seen == nil ? [] : mask(first), opened: seen)
         }
-        if let observe, opening != .whole, numbers.contains(first) || cells[first] != nil {
+        if let observe, opening != .whole,
+          numbers.contains(first) || cells[first] != nil || lookups[first] != nil
+        {
           let bits = program.values[x].ringBits
           var numbers = values[x].map {
             UInt64(
@@ -119,6 +123,11 @@ public struct RingSimulator: Sendable {
           if let (cells, tops) = cells[first] {
             numbers = step.underTops(numbers, shape(x), tops: tops) { word, top in
               cells.holds(Int64(bitPattern: word), top: top) ? 0 : UInt64(Int64.max)
+            }
+          }
+          if let range = lookups[first] {
+            numbers = numbers.map {
+              range.contains(Int(Int64(bitPattern: $0))) ? $0 : UInt64(Int64.max)
             }
           }
           observe(first, numbers)
@@ -167,6 +176,8 @@ public struct RingSimulator: Sendable {
           sum(values[x], mask), shape(x), function.cells, tops: function.tops)
         let results = RingFunctions.coarseSteps(function, mask: mask, places: places)
         for (output, result) in zip(node.outputs, results) { values[output] = result }
+      case .lookup(let x, let function):
+        values[first] = RingFunctions.lookup(function, values[x], mask: mask(x))
       case .combine(let terms, let constant):
         values[first] = step.combine(
           terms.map { (values[$0.value], shape($0.value), $0.coefficient) }, constant: constant)

@@ -66,7 +66,7 @@ public struct MemoryMaterial: SessionMaterial {
     comparisonKey = BatchSeeds.comparisonKey(batch: batch.identifier, session: number)
     keyByteCounts = Dictionary(
       uniqueKeysWithValues: program.nodes.indices.compactMap { index in
-        program.comparisonKeyByteCount(index).map { (index, $0) }
+        program.nodes[index].operation.dealtKey.map { (index, $0.key.byteCount) }
       })
   }
 
@@ -75,7 +75,7 @@ public struct MemoryMaterial: SessionMaterial {
     return ranges.flatMap { words[$0] }
   }
 
-  public func withComparisonKeys<Result>(
+  public func withKeys<Result>(
     node: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
   ) -> Result {
     let size = keyByteCounts[node] ?? 0

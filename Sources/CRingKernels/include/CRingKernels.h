@@ -70,7 +70,7 @@ typedef struct {
   int tail_bits;   // below `levels` and at most 6
 } lodge_dcf_layout;
 
-// One key, all little-endian, without padding, depth = levels - tail_bits:
+// One comparison key, all little-endian, without padding, depth = levels - tail_bits:
 //   ceil(depth / 8) control bytes: bit l corrects the right control bit of level l
 //   2^tail_bits times payload x word_bytes: value corrections of the places below the last node
 //   depth times: payload x word_bytes value correction, 16-byte seed correction (its bit 0 corrects
@@ -92,11 +92,31 @@ typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule,
                                   size_t count, size_t points_per_key, const uint8_t *keys,
                                   const uint64_t *roots, const uint64_t *points, uint64_t *out);
 
+// A point key: f(x) = beta if x = alpha, else 0, of the same layout but for the value corrections of
+// the levels, which it has none of. Arguments as of comparison keys.
+typedef lodge_dcf_generation lodge_point_generation;
+
+// Sums over all points of point keys, for `table_count` tables of 2^levels words: number t adds up
+//   payload word words[t] of the output at x times tables[t][(cell - x) mod 2^levels]
+// where `cell`, below 2^levels, is public and the key's own. `tables` are those of turned tables:
+// 2^(levels + 1) words a table, word m being tables[t][-m mod 2^levels]. `out` has table_count words a
+// key; `scratch`, aligned to 64 bytes, holds what lodge_point_scratch_bytes says and is zero afterwards. The sums of both parties add up to
+// beta[words[t]] tables[t][(cell - alpha) mod 2^levels] modulo 2^(8 word_bytes).
+typedef void lodge_point_summation(const lodge_aes128_schedule *schedule,
+                                   const lodge_dcf_layout *layout, int party, size_t count,
+                                   const uint8_t *keys, const uint64_t *roots,
+                                   const uint64_t *cells, size_t table_count, const int *words,
+                                   const uint64_t *tables, void *scratch, uint64_t *out);
+
+size_t lodge_point_scratch_bytes(const lodge_dcf_layout *layout);
+
 // The kernels of one arm; everything that differs between processors is reached through here.
 typedef struct {
   lodge_encryption *_Nonnull aes128_encrypt;
   lodge_dcf_generation *_Nonnull dcf_generate;
   lodge_dcf_evaluation *_Nonnull dcf_evaluate;
+  lodge_point_generation *_Nonnull point_generate;
+  lodge_point_summation *_Nonnull point_sum;
 } lodge_kernels;
 
 int lodge_arm_available(int arm);

@@ -1,4 +1,4 @@
-// What a party derives once a session for each operation: layouts, streams and comparison ciphers.
+// What a party derives once a session for each operation: layouts, streams, ciphers of keys, tables.
 
 import Bytes
 import Program
@@ -17,7 +17,11 @@ struct NodeMaterial {
   let mask: RandomStream?
   /// Of comparisons by keys.
   let comparison: ComparisonFunction?
-  let comparisonRoots: RandomStream?
+  /// Of lookups.
+  let point: PointFunction?
+  let tables: TurnedTables?
+  /// Of both: this party's roots of the keys.
+  let keyRoots: RandomStream?
   /// Of comparisons by bits: this party's shares of the mask bits.
   let comparisonMask: RandomStream?
 
@@ -30,19 +34,21 @@ struct NodeMaterial {
     }
     let operation = program.nodes[index].operation
     if case .open = operation { mask = streams.mask(node: index) } else { mask = nil }
-    guard case .piecewiseLinear(_, let function) = operation else {
-      (comparison, comparisonRoots, comparisonMask) = (nil, nil, nil)
-      return
+    switch operation.dealtKey?.key {
+    case .comparison(let layout)?:
+      comparison = ComparisonFunction(fixedKey: material.comparisonKey, layout: layout)
+      point = nil
+    case .point(let layout)?:
+      comparison = nil
+      point = PointFunction(fixedKey: material.comparisonKey, layout: layout)
+    case nil: (comparison, point) = (nil, nil)
     }
-    switch function.comparison {
-    case .keys:
-      comparison = ComparisonFunction(
-        fixedKey: material.comparisonKey, layout: function.keyLayout)
-      comparisonRoots = streams.comparisonRoots(node: index)
-      comparisonMask = nil
-    case .bits:
-      (comparison, comparisonRoots) = (nil, nil)
+    if case .lookup(_, let function) = operation { tables = function.tables } else { tables = nil }
+    keyRoots = operation.dealtKey == nil ? nil : streams.keyRoots(node: index)
+    if case .piecewiseLinear(_, let function) = operation, function.comparison == .bits {
       comparisonMask = streams.comparisonMask(node: index)
+    } else {
+      comparisonMask = nil
     }
   }
 }

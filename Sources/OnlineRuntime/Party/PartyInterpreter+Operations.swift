@@ -100,6 +100,9 @@ extension PartyInterpreter {
         let bits = function.bits(words, from: element * function.wordCount, cell: place.cell)
         for (output, bit) in zip(node.outputs, bits) { shared[output][element] = bit }
       }
+    case .lookup(let x, let function):
+      guard let opened = masked[x] else { break }
+      shared[first] = try lookup(index, function, opened, step.dealtRanges(shape(x)))
     case .combine(let terms, let constant):
       shared[first] = step.combine(
         terms.map { (shared[$0.value], shape($0.value), $0.coefficient) },

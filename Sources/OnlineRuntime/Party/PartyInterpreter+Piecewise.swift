@@ -24,13 +24,13 @@ extension PartyInterpreter {
     var sums = PieceSums(
       function: function, value: argument(function, opened, components),
       constantFactor: constantFactor)
-    guard let comparison = derived[node].comparison, let stream = derived[node].comparisonRoots
+    guard let comparison = derived[node].comparison, let stream = derived[node].keyRoots
     else { preconditionFailure("comparisons by keys have keys") }
     let roots = stream.words(in: ranges.map { 2 * $0.lowerBound..<2 * $0.upperBound })
     let outputCount = function.outputs.count
     let knots = function.knots.map { UInt64(bitPattern: Int64($0)) }
     var steps = [UInt64](repeating: 0, count: count * outputCount)
-    try material.withComparisonKeys(node: node, ranges: ranges) { keys in
+    try material.withKeys(node: node, ranges: ranges) { keys in
       var span = steps.mutableSpan
       let chunk = max(1, Self.chunkPointCount / knotCount)
       Parallel.forEachChunk(of: &span, chunk: chunk * outputCount) { range, piece in

@@ -13,7 +13,7 @@ public protocol SessionMaterial {
   /// This party's stored shares of component `component` of node `node` at `ranges`.
   func storedWords(node: Int, component: Int, ranges: [Range<Int>]) throws(InputError) -> [UInt64]
   /// The comparison keys of node `node` at `ranges` of its elements.
-  func withComparisonKeys<Result>(
+  func withKeys<Result>(
     node: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
   ) throws(InputError) -> Result
 }

@@ -35,11 +35,11 @@ public struct StoredMaterial: SessionMaterial {
       }
       words.append(stored)
       keys.append(
-        program.comparisonKeyByteCount(index) == nil ? nil : try file.keys(node: index))
+        program.nodes[index].operation.dealtKey == nil ? nil : try file.keys(node: index))
     }
     self.words = words
     self.keys = keys
-    keyByteCounts = program.nodes.indices.map { program.comparisonKeyByteCount($0) ?? 0 }
+    keyByteCounts = program.nodes.map { $0.operation.dealtKey?.key.byteCount ?? 0 }
   }
 
   public func storedWords(node: Int, component: Int, ranges: [Range<Int>]) throws(InputError)
@@ -51,7 +51,7 @@ public struct StoredMaterial: SessionMaterial {
     return try region.words(at: ranges)
   }
 
-  public func withComparisonKeys<Result>(
+  public func withKeys<Result>(
     node: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
   ) throws(InputError) -> Result {
     guard let region = keys[node] else {
