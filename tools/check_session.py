@@ -4,8 +4,9 @@
 Written from formats/correlations.md and formats/program.md. Regenerates all masks from the two
 seeds, adds the shares of correlated arrays and compares them with what they must add up to, and
 evaluates keys with a comparison or point function in Python: at every point where the domain is
-small or keys are point keys, else around the threshold and at random points. What is wrong is named by file, operation and
-component. For tests and audits: whoever has both files could open every message of the session.
+small or keys are point keys, else around the threshold and at random points. What is wrong is named
+by file, operation and component. For tests and audits: whoever has both files could open every
+message of the session.
 
     check_session.py shares/party0.bundle shares/party1.bundle corr/party{0,1}/000000.corr
     check_session.py shares/dealer.bundle corr/party{0,1}/000000.corr --dealer corr/dealer.batch
