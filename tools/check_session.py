@@ -3,9 +3,10 @@
 
 Written from formats/correlations.md and formats/program.md. Regenerates all masks from the two
 seeds, adds the shares of correlated arrays and compares them with what they must add up to, and
-evaluates comparison keys with a comparison function in Python: at every point where the domain is
-small, else around the threshold and at random points. What is wrong is named by file, operation and
-component. For tests and audits: whoever has both files could open every message of the session.
+evaluates keys with a comparison or point function in Python: at every point where the domain is
+small or keys are point keys, else around the threshold and at random points. What is wrong is named
+by file, operation and component. For tests and audits: whoever has both files could open every
+message of the session.
 
     check_session.py shares/party0.bundle shares/party1.bundle corr/party{0,1}/000000.corr
     check_session.py shares/dealer.bundle corr/party{0,1}/000000.corr --dealer corr/dealer.batch
@@ -17,7 +18,7 @@ import sys
 
 import numpy as np
 
-from comparison_function import evaluate
+from comparison_function import evaluate, evaluate_all
 from read_bundle import DealerBundle, FormatError, Pair, derived_seed
 from read_container import Container, ContainerError
 from session_algebra import CORRELATION, ROOT, Algebra, U
@@ -100,30 +101,31 @@ class Session(Algebra):
 
     def check_keys(self, index, generator, elements):
         """The keys of some elements: at all points of a small domain, else at telling ones."""
-        node = self.nodes[index]
-        mask, levels = self.mask(node["reads"][0]), node["comparedBits"] - 1
+        node, layout = self.nodes[index], self.key_layout(index)
+        mask, last = self.mask(node["reads"][0]), 2**layout.levels - 1
         keys = [file[f"operations/{index}/keys"] for file in self.files]
-        layout = self.key_layout(index)
+        kind = "point" if node["name"] == "lookup" else "comparison"
         modulus = 2**(8 * layout.word_bytes)
         if not np.array_equal(*keys):
             raise self.error(1, index, "keys", "is not the same in both files")
         roots = [self.stream(p, index, ROOT, 0, 2 * mask.size) for p in (0, 1)]
-        comparison = self.comparison(index, mask)
+        functions = self.key_functions(index, mask)
         for element in generator.choice(mask.size, min(elements, mask.size), replace=False):
-            alpha, beta = comparison[element]
-            points = range(2**levels)
-            if levels > SMALL_DOMAIN_BITS:
-                random = generator.integers(0, 2**levels, 2, dtype=U, endpoint=False)
-                points = {0, max(alpha - 1, 0), alpha, min(alpha + 1, 2**levels - 1),
-                          2**levels - 1, *map(int, random)}
-            for x in points:
-                shares = [evaluate(self.comparison_key, p, keys[p][element].tobytes(),
-                                   roots[p][2 * element:2 * element + 2].tobytes(), layout, x)
-                          for p in (0, 1)]
-                expected = [word % modulus * (x < alpha) for word in beta]
-                if [sum(pair) % modulus for pair in zip(*shares)] != expected:
+            alpha, beta = functions[element]
+            own = [(self.comparison_key, p, keys[p][element].tobytes(),
+                    roots[p][2 * element:2 * element + 2].tobytes(), layout) for p in (0, 1)]
+            if kind == "point" or layout.levels <= SMALL_DOMAIN_BITS:
+                points = range(last + 1)
+                shares = [evaluate_all(*arguments) for arguments in own]
+            else:
+                random = map(int, generator.integers(0, last, 2, dtype=U, endpoint=True))
+                points = sorted({0, max(alpha - 1, 0), alpha, min(alpha + 1, last), last, *random})
+                shares = [[evaluate(*arguments, x) for x in points] for arguments in own]
+            for x, *pair in zip(points, *shares):
+                expected = [word % modulus * layout.holds(alpha, x) for word in beta]
+                if [sum(words) % modulus for words in zip(*pair)] != expected:
                     raise self.error(0, index, "keys",
-                                     f"the comparison key of element {element} is wrong at the point {x}")
+                                     f"the {kind} key of element {element} is wrong at the point {x}")
 
 
 def check_dealer_seed(path, session):
@@ -144,7 +146,7 @@ def main():
                         help="dealer.bundle or both party bundles, then both session files")
     parser.add_argument("--dealer", metavar="FILE", help="the dealer.batch of these files")
     parser.add_argument("--operations", type=int, default=4, help="checked of each kind (4)")
-    parser.add_argument("--keys", type=int, default=4, help="comparison keys an operation (4)")
+    parser.add_argument("--keys", type=int, default=4, help="keys an operation (4)")
     parser.add_argument("--all", action="store_true", help="check all operations and keys")
     arguments = parser.parse_args()
     if len(arguments.files) not in (3, 4):
@@ -168,7 +170,7 @@ def check_algebra(session, operations, keys, report=lambda text: None):
     """Checks `operations` operations of each kind, spread over the program, and `keys` keys each."""
     generator = np.random.default_rng(0)
     for kind in ("view", "linear", "scale", "scores", "mix", "multiply", "polynomial",
-                 "piecewiseLinear", "exponential", "coarseSteps"):
+                 "piecewiseLinear", "exponential", "coarseSteps", "lookup"):
         nodes = [i for i, node in enumerate(session.nodes) if node["name"] == kind]
         chosen = nodes[::max(1, -(-len(nodes) // operations))]
         for index in chosen:

@@ -1,4 +1,7 @@
-"""Makes and evaluates Lodge's comparison keys (formats/program.md, Comparison keys); slow, for checks."""
+"""Makes and evaluates Lodge's comparison keys (formats/program.md, Comparison keys); slow, for checks.
+
+Point keys are made and evaluated by the same functions with another layout (point_function.py).
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 @dataclass(frozen=True)
 class Layout:
-    """The bytes of a key: compared bits, numbers in beta, and bytes of each of these."""
+    """The bytes of a key: bits of x, numbers in beta, and bytes of each of these."""
 
     levels: int
     payload: int
@@ -18,9 +21,14 @@ class Layout:
         return self.payload * self.word_bytes
 
     @property
+    def level_value_bytes(self):
+        """Bytes of the value correction of a level."""
+        return self.value_bytes
+
+    @property
     def tail_bits(self):
-        """Levels at the end that are no levels of the tree: where keys are shortest, the most of such."""
-        return min(range(min(self.levels - 1, 6) + 1), key=lambda tail: (self.size_with(tail), -tail))
+        """Levels at the end that are no levels of the tree: where keys cost least, the most of such."""
+        return min(range(min(self.levels - 1, 6) + 1), key=lambda tail: (self.cost(tail), -tail))
 
     @property
     def depth(self):
@@ -37,12 +45,21 @@ class Layout:
 
     @property
     def path(self):
-        """Where the levels begin, each a value and a seed correction."""
+        """Where the levels begin, each a value, if it has one, and a seed correction."""
         return self.leaves + (self.value_bytes << self.tail_bits)
 
     def size_with(self, tail):
         depth = self.levels - tail
-        return -(-depth // 8) + (self.value_bytes << tail) + depth * (self.value_bytes + 16)
+        return -(-depth // 8) + (self.value_bytes << tail) + depth * (self.level_value_bytes + 16)
+
+    def cost(self, tail):
+        """What a key with `tail` such levels is chosen by."""
+        return self.size_with(tail)
+
+    @staticmethod
+    def holds(alpha, x):
+        """Whether f is beta at x; all that counts of both may be their last bits."""
+        return x < alpha
 
     def words(self, data):
         """Numbers of `word_bytes` each."""
@@ -71,7 +88,7 @@ class Generator:
 
 
 def generate(fixed_key, roots, alpha, beta, layout):
-    """The key for f(x) = beta where x < alpha, else 0; `roots` are those of both parties."""
+    """The key for f(x) = beta where layout.holds(alpha, x), else 0; `roots` are those of both parties."""
     generator = Generator(fixed_key, layout.payload)
 
     def combined(*terms):
@@ -88,46 +105,75 @@ def generate(fixed_key, roots, alpha, beta, layout):
         lost, kept = 1 - q, q
         seed_correction = (children[0][lost] ^ children[1][lost]) & ~1 | left
         controls |= right << level
-        values = [[generator.words(seed, constant) for constant in (4, 8)] for seed in seeds]
-        gone = combined((1, values[0][lost]), (-1, values[1][lost]))
-        value = combined((q, beta), (-1, gone), (-1, total))
-        sign = -1 if bits[1] else 1
-        levels += layout.encoded(combined((sign, value))) + seed_correction.to_bytes(16, "little")
-        total = combined((1, total), (1, values[0][kept]), (-1, values[1][kept]), (1, value))
+        if layout.level_value_bytes:
+            values = [[generator.words(seed, constant) for constant in (4, 8)] for seed in seeds]
+            gone = combined((1, values[0][lost]), (-1, values[1][lost]))
+            value = combined((q, beta), (-1, gone), (-1, total))
+            levels += layout.encoded(combined((-1 if bits[1] else 1, value)))
+            total = combined((1, total), (1, values[0][kept]), (-1, values[1][kept]), (1, value))
+        levels += seed_correction.to_bytes(16, "little")
         correction = seed_correction & ~1 | right if q else seed_correction
         states = [child[kept] ^ (correction if bit else 0) for child, bit in zip(children, bits)]
         seeds, bits = [state & ~1 for state in states], [state & 1 for state in states]
     leaves = b""
     for place in range(2**layout.tail_bits):
         last = [generator.words(seed, 12 + 16 * place) for seed in seeds]
-        below = int(place < alpha % 2**layout.tail_bits)
-        leaf = combined((below, beta), (1, last[1]), (-1, last[0]), (-1, total))
+        here = int(layout.holds(alpha % 2**layout.tail_bits, place))
+        leaf = combined((here, beta), (1, last[1]), (-1, last[0]), (-1, total))
         leaves += layout.encoded(combined((-1 if bits[1] else 1, leaf)))
     return controls.to_bytes(layout.leaves, "little") + leaves + levels
+
+
+class Walk:
+    """One party's way through a key, over nodes (seed, bit, sum of the values so far)."""
+
+    def __init__(self, fixed_key, party, key, root, layout):
+        """`fixed_key` and `root` have 16 bytes, `key` is one whole key."""
+        self.generator, self.layout = Generator(fixed_key, layout.payload), layout
+        self.party, self.key = party, key
+        self.controls = int.from_bytes(key[:layout.leaves], "little")
+        self.root = int.from_bytes(root, "little") & ~1, party, [0] * layout.payload
+
+    def added(self, node, constant, place):
+        seed, bit, totals = node
+        words = zip(totals, self.generator.words(seed, constant), self.layout.words(self.key[place:]))
+        return [t + v + bit * c for t, v, c in words]
+
+    def child(self, node, level, right):
+        seed, bit, totals = node
+        place = self.layout.path + level * (self.layout.level_value_bytes + 16)
+        start = place + self.layout.level_value_bytes
+        correction = int.from_bytes(self.key[start:start + 16], "little")
+        if right:
+            correction = correction & ~1 | (self.controls >> level & 1)
+        if self.layout.level_value_bytes:
+            totals = self.added(node, 8 if right else 4, place)
+        child = self.generator.hashed(seed, 2 if right else 0) ^ (correction if bit else 0)
+        return child & ~1, child & 1, totals
+
+    def share(self, node, place):
+        """The share at one of the places of a last node."""
+        totals = self.added(node, 12 + 16 * place, self.layout.leaves + place * self.layout.value_bytes)
+        return [t * (-1) ** self.party % 2**(8 * self.layout.word_bytes) for t in totals]
 
 
 def evaluate(fixed_key, party, key, root, layout, x):
     """One party's additive share of f(x), as numbers modulo 2^(8 word_bytes).
 
-    `fixed_key` and `root` have 16 bytes, `key` is one whole key, x is below 2^levels. The shares of
-    both parties add up to beta where x < alpha, and to 0 elsewhere.
+    x is below 2^levels. The shares of both parties add up to beta where layout.holds(alpha, x), and
+    to 0 elsewhere.
     """
-    generator = Generator(fixed_key, layout.payload)
-    seed, bit, totals = int.from_bytes(root, "little") & ~1, party, [0] * layout.payload
-
-    def add(values, place):
-        return [t + v + bit * c for t, v, c in zip(totals, values, layout.words(key[place:]))]
-
-    controls, place = int.from_bytes(key[:layout.leaves], "little"), layout.path
+    walk = Walk(fixed_key, party, key, root, layout)
+    node = walk.root
     for level in range(layout.depth):
-        right = x >> (layout.levels - 1 - level) & 1
-        start = place + layout.value_bytes
-        correction = int.from_bytes(key[start:start + 16], "little")
-        if right:
-            correction = correction & ~1 | (controls >> level & 1)
-        totals = add(generator.words(seed, 8 if right else 4), place)
-        child = generator.hashed(seed, 2 if right else 0) ^ (correction if bit else 0)
-        seed, bit, place = child & ~1, child & 1, start + 16
-    last = x % 2**layout.tail_bits
-    totals = add(generator.words(seed, 12 + 16 * last), layout.leaves + last * layout.value_bytes)
-    return [t * (-1) ** party % 2**(8 * layout.word_bytes) for t in totals]
+        node = walk.child(node, level, x >> (layout.levels - 1 - level) & 1)
+    return walk.share(node, x % 2**layout.tail_bits)
+
+
+def evaluate_all(fixed_key, party, key, root, layout):
+    """The shares at every x in ascending order, each node visited once."""
+    walk = Walk(fixed_key, party, key, root, layout)
+    nodes = [walk.root]
+    for level in range(layout.depth):
+        nodes = [walk.child(node, level, right) for node in nodes for right in (0, 1)]
+    return [walk.share(node, place) for node in nodes for place in range(2**layout.tail_bits)]

@@ -17,8 +17,9 @@ import numpy as np
 
 from bit_comparison import Circuit, from_tiles
 from check_session import Session
-from comparison_function import evaluate
+from comparison_function import evaluate, evaluate_all
 from exponential import Cells, Exponentials
+from lookup import Lookup
 from read_bundle import FormatError, Pair
 from read_container import ContainerError
 from rotation import factors
@@ -266,17 +267,22 @@ class Run:
                     self.shared[z + o][p] = (self.shared[z + o][p] + steps[0][o][k] * product
                                              + steps[1][o][k] * bit)
 
+    def keyed(self, index, value):
+        """For both parties the key of every element of the step, with all that evaluations need."""
+        s, count = self.session, self.session.count(value)
+        keys, layout = s.files[0][f"operations/{index}/keys"], s.key_layout(index)
+        roots = [s.stream(p, index, ROOT, 0, 2 * count) for p in (0, 1)]
+        return [[(s.comparison_key, p, keys[e].tobytes(), roots[p][2 * e:2 * e + 2].tobytes(), layout)
+                 for e in self.places(value)] for p in (0, 1)]
+
     def by_keys(self, index, node, payload, places, base):
         """For each knot M, and for both parties C_j + F_j as [elements, payload]."""
         s, arrays = self.session, [self.stored(index, k) for k in range(payload)]
-        keys, layout = s.files[0][f"operations/{index}/keys"], s.key_layout(index)
-        roots = [s.stream(p, index, ROOT, 0, 2 * s.count(node["reads"][0])) for p in (0, 1)]
+        keyed, levels = self.keyed(index, node["reads"][0]), s.key_layout(index).levels
         windows = [s.compared(node, base - word(knot)) for knot in node["knots"]]
-        return [window >> U(layout.levels) for window in windows], [
-            [np.array([evaluate(s.comparison_key, p, keys[e].tobytes(),
-                                roots[p][2 * e:2 * e + 2].tobytes(), layout,
-                                int(w) % 2**layout.levels)
-                       for e, w in zip(places, window)], dtype=U).reshape(-1, payload)
+        return [window >> U(levels) for window in windows], [
+            [np.array([evaluate(*key, int(w) % 2**levels) for key, w in zip(keyed[p], window)],
+                      dtype=U).reshape(-1, payload)
              + np.stack([array[p][places] for array in arrays], axis=1) for p in (0, 1)]
             for window in windows]
 
@@ -316,6 +322,12 @@ class Run:
             self.both(z + output, lambda p: np.array(
                 [cells.bits_of(lanes[p][place], cell)[output]
                  for place, (cell, _) in zip(places, found)], dtype=U))
+
+    def do_lookup(self, index, node, reads, z):
+        lookup, opened, keyed = Lookup(node), self.masked[reads[0]].base, self.keyed(index, reads[0])
+        self.both(z, lambda p: lookup.share(
+            opened, np.array([evaluate_all(*key) for key in keyed[p]], dtype=U).reshape(
+                -1, lookup.count, lookup.layout.payload)))
 
     def do_combine(self, index, node, reads, z):
         def share(p):

@@ -8,6 +8,7 @@ import numpy as np
 from bit_comparison import Circuit, from_tiles, to_tiles
 from comparison_function import Layout
 from exponential import Cells, Exponentials
+from lookup import Lookup
 from read_bundle import stream_words
 
 MASK, CORRELATION, ROOT, COMPARISON_MASK = 0, 1, 2, 4
@@ -224,13 +225,20 @@ class Algebra:
                 return len(node["knots"]) * count
         return count
 
+    def has_keys(self, index):
+        """Whether keys are dealt for an operation."""
+        node = self.nodes[index]
+        return node["name"] == "lookup" or node["name"] == "piecewiseLinear" and "comparison" not in node
+
     def key_shape(self, index):
-        """(keys, bytes of each) of a piecewiseLinear operation."""
+        """(keys, bytes of each) of an operation that has keys."""
         return self.count(self.nodes[index]["reads"][0]), self.key_layout(index).size
 
     def key_layout(self, index):
         """The layout of its keys, with words as wide as the ring of the result."""
         node = self.nodes[index]
+        if node["name"] == "lookup":
+            return Lookup(node).layout
         viewed = self.is_viewed(node)
         ring_bits = 64 if viewed else self.ring_bits(node["reads"][0])
         return Layout(node["comparedBits"] - 1, 3 if viewed else 2, -(-ring_bits // 8))
@@ -243,13 +251,15 @@ class Algebra:
                 if (index + component) % 2 == party:
                     datasets[f"operations/{index}/{component}"] = (
                         "u64", (self.array_size(index, component),))
-            if node["name"] == "piecewiseLinear" and "comparison" not in node:
+            if self.has_keys(index):
                 datasets[f"operations/{index}/keys"] = ("u8", self.key_shape(index))
         return datasets
 
-    def comparison(self, index, mask):
-        """The thresholds alpha and payloads beta of the comparison keys, one list entry a key."""
+    def key_functions(self, index, mask):
+        """alpha and beta of the keys, one list entry a key."""
         node = self.nodes[index]
+        if node["name"] == "lookup":
+            return Lookup(node).dealt(mask)
         parts = (self.view_parts(node["reads"][0], node["shift"]) if self.is_viewed(node)
                  else [mask])
         levels, entries = node["comparedBits"] - 1, []

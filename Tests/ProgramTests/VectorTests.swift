@@ -67,7 +67,7 @@ struct ProgramVectorTests {
     }
     #expect(isGrouped == [false, false, true, false, false])
     let names = Set(vectors.flatMap { $0.program.nodes.map(\.operation.name) })
-    #expect(names.count == 26, "together they use every operation")
+    #expect(names.count == 27, "together they use every operation")
   }
 
   @Test func roundsAndDealtSizes() throws {

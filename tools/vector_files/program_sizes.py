@@ -38,7 +38,7 @@ def dealt(algebra):
         if arrays := algebra.array_count(index):
             value = algebra.first_value[index] if node["name"] in OF_THE_RESULT else node["reads"][0]
             entry["arrays"] = [algebra.count(value)] * arrays
-        if node["name"] == "piecewiseLinear" and "comparison" not in node:
+        if algebra.has_keys(index):
             entry["keyBytes"] = math.prod(algebra.key_shape(index))
         entries.append(entry)
     return entries

@@ -30,7 +30,7 @@ def weight(name, rows, columns):
 
 
 def program():
-    """A decoder without use in which every operation that has correlations stands once."""
+    """A decoder without use in which every operation that something is dealt for stands once."""
     operations, values = [], []
 
     def add(name, reads, *results, **members):
@@ -77,8 +77,14 @@ def program():
     decays = [int(2**62 * 0.99 ** (2**i)) for i in range(12)]
     power_of_e = add("exponential", [short], shape(two, bits=30), **cells, decays=decays,
                      dealtBits=20, factorBits=10)
-    total = add("combine", [product, power, small, large, by_bits, lifted, step, power_of_e],
-                shape(two, bits=17), coefficients=[1, 1, -1, 1, 2, 5, 2**48, 7], constant=9)
+    found = add("lookup", [short], shape(two, bits=30, ringBits=40), openedBits=12, cellBits=9,
+                coefficients=[[5 * 2**30, -3, 0, 2**39 - 1, -2**39, 7, -1, 2**33],
+                              [1, -2, 2**20, -2**20, 3, 0, -5, 8], [0, 1, -1, 2**10, 9, -2**16, 4, 6]],
+                resultBits=40, fractionalBits=30)
+    terms = {product: 1, power: 1, small: -1, large: 1, by_bits: 2, lifted: 5, step: 2**48,
+             power_of_e: 7, found: 2**24}
+    total = add("combine", list(terms), shape(two, bits=17), coefficients=list(terms.values()),
+                constant=9)
     opened = add("open", [total], shape(two, "opened", 17))
     scaled = add("scale", [opened], shape(two, bits=21), weight=2)
     last = add("lastRow", [scaled], shape(two, bits=21, rows="last"))
@@ -146,15 +152,14 @@ class Conversion:
                           self.session_header(0), self.seeds)
         datasets = {"seed": np.frombuffer(self.seeds[party], dtype="u1")}
         for index, node in enumerate(algebra.nodes):
-            if not algebra.array_count(index):
-                continue
-            for component, words in enumerate(algebra.expected(index)):
+            arrays = algebra.expected(index) if algebra.array_count(index) else []
+            for component, words in enumerate(arrays):
                 if (index + component) % 2 == party:
                     streamed = algebra.stream(1 - party, index, CORRELATION, component, words.size)
                     subtract = {np.bitwise_xor: np.bitwise_xor, add_lanes: subtract_lanes}.get(
                         algebra.shares_add(index, component), np.subtract)
                     datasets[f"operations/{index}/{component}"] = subtract(words, streamed)
-            if node["name"] == "piecewiseLinear" and "comparison" not in node:
+            if algebra.has_keys(index):
                 datasets[f"operations/{index}/keys"] = self.keys(algebra, index)
         return "correlations", self.session_header(party), datasets
 
@@ -165,7 +170,7 @@ class Conversion:
         layout = algebra.key_layout(index)
         keys = [generate(algebra.comparison_key,
                          [roots[p][2 * e:2 * e + 2].tobytes() for p in (0, 1)], alpha, beta, layout)
-                for e, (alpha, beta) in enumerate(algebra.comparison(index, mask))]
+                for e, (alpha, beta) in enumerate(algebra.key_functions(index, mask))]
         return np.frombuffer(b"".join(keys), dtype="u1").reshape(algebra.key_shape(index))
 
     def files(self):

@@ -95,6 +95,10 @@ class Cases:
         yield "R4-read-array-shape", file, self.replaced(file, datasets={name: array[:-1]})
         yield "R4-read-keys-shape", file, self.replaced(file, datasets={
             "operations/15/keys": self.valid[file][2]["operations/15/keys"][:, :-1]})
+        yield "R4-read-point-keys-shape", file, self.replaced(file, datasets={
+            "operations/24/keys": self.valid[file][2]["operations/24/keys"][:, :-1]})
+        yield "R4-read-point-keys-missing", file, self.replaced(file, datasets={
+            "operations/24/keys": None})
         yield "R4-read-seed-shape", file, self.replaced(file, datasets={
             "seed": np.zeros(16, dtype="u1")})
         yield "R4-pair-session", "party1.corr", self.replaced("party1.corr", {"session": 4})
@@ -124,13 +128,19 @@ class Cases:
             for component, name, dataset in arrays:
                 case = f"R11-algebra-{index}-{node['name']}-{component}"
                 yield case, name, self.word(name, dataset, component % 2, 2**component)
-        keys = "operations/15/keys"
+        keys, points = "operations/15/keys", "operations/24/keys"
         yield "R12-algebra-one-file", "party1.corr", self.word("party1.corr", keys, 0)
+        yield "R12-algebra-point-one-file", "party1.corr", self.word("party1.corr", points, 0)
         # Of a key with 3 levels of 40 bytes: a byte of control bits first, then two leaves of 24.
         value = 1 + 2 * 24
-        for field, place in (("control", 0), ("leaf", 1), ("value", value), ("seed", value + 24 + 1)):
+        fields = [("control", keys, 0), ("leaf", keys, 1), ("value", keys, value),
+                  ("seed", keys, value + 24 + 1)]
+        # Of a point key a byte of control bits, two leaves of 15, and two levels of a seed correction.
+        fields += [("point-control", points, 0), ("point-leaf", points, 1),
+                   ("point-seed", points, 1 + 2 * 15 + 1)]
+        for field, array, place in fields:
             for name in ("party0.corr", "party1.corr"):
-                yield f"R12-algebra-{field}", name, self.word(name, keys, place)
+                yield f"R12-algebra-{field}", name, self.word(name, array, place)
 
     def content(self):
         """A dataset of each of two files whose bytes are changed when its digest is taken."""

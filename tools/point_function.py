@@ -1,0 +1,18 @@
+"""The layout of Lodge's point keys (formats/program.md, Point keys): f is beta at alpha, else 0."""
+
+from comparison_function import Layout
+
+
+class PointLayout(Layout):
+    """Levels have no values, and cost more than their bytes, since all nodes are visited."""
+
+    @property
+    def level_value_bytes(self):
+        return 0
+
+    def cost(self, tail):
+        return (self.value_bytes << tail) + 24 * (self.levels - tail)
+
+    @staticmethod
+    def holds(alpha, x):
+        return x == alpha
