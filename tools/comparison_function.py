@@ -61,6 +61,10 @@ class Layout:
         """Whether f is beta at x; all that counts of both may be their last bits."""
         return x < alpha
 
+    def words_at(self, place, generator, seed):
+        """What the value of a place below a last node is hidden with."""
+        return generator.words(seed, 12 + 16 * place)
+
     def words(self, data):
         """Numbers of `word_bytes` each."""
         return [int.from_bytes(data[i:i + self.word_bytes], "little")
@@ -117,7 +121,7 @@ def generate(fixed_key, roots, alpha, beta, layout):
         seeds, bits = [state & ~1 for state in states], [state & 1 for state in states]
     leaves = b""
     for place in range(2**layout.tail_bits):
-        last = [generator.words(seed, 12 + 16 * place) for seed in seeds]
+        last = [layout.words_at(place, generator, seed) for seed in seeds]
         here = int(layout.holds(alpha % 2**layout.tail_bits, place))
         leaf = combined((here, beta), (1, last[1]), (-1, last[0]), (-1, total))
         leaves += layout.encoded(combined((-1 if bits[1] else 1, leaf)))
@@ -134,10 +138,10 @@ class Walk:
         self.controls = int.from_bytes(key[:layout.leaves], "little")
         self.root = int.from_bytes(root, "little") & ~1, party, [0] * layout.payload
 
-    def added(self, node, constant, place):
-        seed, bit, totals = node
-        words = zip(totals, self.generator.words(seed, constant), self.layout.words(self.key[place:]))
-        return [t + v + bit * c for t, v, c in words]
+    def added(self, node, hidden, place):
+        """The sum so far, the words that hide a value, and their correction at `place` of the key."""
+        _, bit, totals = node
+        return [t + v + bit * c for t, v, c in zip(totals, hidden, self.layout.words(self.key[place:]))]
 
     def child(self, node, level, right):
         seed, bit, totals = node
@@ -147,13 +151,14 @@ class Walk:
         if right:
             correction = correction & ~1 | (self.controls >> level & 1)
         if self.layout.level_value_bytes:
-            totals = self.added(node, 8 if right else 4, place)
+            totals = self.added(node, self.generator.words(seed, 8 if right else 4), place)
         child = self.generator.hashed(seed, 2 if right else 0) ^ (correction if bit else 0)
         return child & ~1, child & 1, totals
 
     def share(self, node, place):
         """The share at one of the places of a last node."""
-        totals = self.added(node, 12 + 16 * place, self.layout.leaves + place * self.layout.value_bytes)
+        hidden = self.layout.words_at(place, self.generator, node[0])
+        totals = self.added(node, hidden, self.layout.leaves + place * self.layout.value_bytes)
         return [t * (-1) ** self.party % 2**(8 * self.layout.word_bytes) for t in totals]
 
 

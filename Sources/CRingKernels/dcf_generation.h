@@ -86,9 +86,9 @@ INLINE void generate_level(const lodge_aes128_schedule *schedule, const int payl
   }
 }
 
-// The values of place `place` below the last nodes.
-INLINE void generate_leaves(const lodge_aes128_schedule *schedule, const int kind,
-                            const int payload, const key_parts *parts, int tail_bits, int place, int count,
+// The values of place `place` below the last nodes of comparison keys.
+INLINE void generate_leaves(const lodge_aes128_schedule *schedule, const int payload,
+                            const key_parts *parts, int tail_bits, int place, int count,
                             const generated_nodes *nodes, uint8_t *to) {
   const int value_blocks = payload > 2 ? 2 : 1;
   const uint64_t first = LEAF + NEXT_PLACE * (uint64_t)place;
@@ -103,18 +103,47 @@ INLINE void generate_leaves(const lodge_aes128_schedule *schedule, const int kin
   hash(schedule, 2 * value_blocks * GROUP, blocks);
   for (int g = 0; g < GROUP; g++) {
     const wide distance = repeated(low_word((uint64_t)place)) - (nodes->alphas[g] & tail);
-    // The place is before alpha's, or is it: its distance and what is one less differ in the sign.
     const wide is_below = mask_of_bit(distance >> 63);
-    const wide is_equal = mask_of_bit((~distance & (distance - one_bit())) >> 63);
-    const wide has_beta = kind == COMPARES ? is_below : is_equal;
     for (int v = 0; v < value_blocks; v++)
       values[v][g] = negated_if(
           mask_of_bit(nodes->states[1][g]),
-          (nodes->betas[v][g] & has_beta) - nodes->sums[v][g] -
+          (nodes->betas[v][g] & is_below) - nodes->sums[v][g] -
               (blocks[v * GROUP + g] - blocks[(value_blocks + v) * GROUP + g]));
   }
   for (int j = 0; j < count; j++, to += parts->key_bytes)
     store_value(payload, parts->word_bytes, values, j, to);
+}
+
+// Words 2 * number and 2 * number + 1 of the outputs of the last nodes of point keys, which have the
+// payload of all places one after the other.
+INLINE void generate_outputs(const lodge_aes128_schedule *schedule, const int payload,
+                             const key_parts *parts, int tail_bits, int number, int count,
+                             const generated_nodes *nodes, uint8_t *to) {
+  const uint64_t input = LEAF + SECOND_VALUE * (uint64_t)number;
+  const wide tail = repeated(low_word(((uint64_t)1 << tail_bits) - 1));
+  wide blocks[2 * GROUP], values[1][GROUP];
+  for (int b = 0; b < 2; b++)
+    for (int g = 0; g < GROUP; g++)
+      blocks[b * GROUP + g] = (nodes->states[b][g] & ~one_bit()) ^ repeated(low_word(input));
+  hash(schedule, 2 * GROUP, blocks);
+  for (int g = 0; g < GROUP; g++) {
+    wide beta = {0};
+    for (int half = 0; half < 2; half++) {
+      const int word = (2 * number + half) % payload, place = (2 * number + half) / payload;
+      const wide distance = repeated(low_word((uint64_t)place)) - (nodes->alphas[g] & tail);
+      // Zero is where neither it nor what is one less has the sign.
+      const wide is_equal = mask_of_bit((~distance & (distance - one_bit())) >> 63);
+      const wide own = repeated(half ? (block){0, ~(uint64_t)0} : low_word(~(uint64_t)0));
+      const wide pair = nodes->betas[word / 2][g];
+      const wide both = word % 2 ? high_in_both(pair) : low_in_both(pair);
+      beta |= both & is_equal & own;
+    }
+    values[0][g] = negated_if(mask_of_bit(nodes->states[1][g]),
+                              beta - (blocks[g] - blocks[GROUP + g]));
+  }
+  const int word_count = (payload << tail_bits) - 2 * number;
+  for (int j = 0; j < count; j++, to += parts->key_bytes)
+    store_value(word_count < 2 ? 1 : 2, parts->word_bytes, values, j, to);
 }
 
 // Keys number first ..< first + count (at most BATCH).
@@ -146,9 +175,14 @@ INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int kind
   for (int level = 0; level < parts.depth; level++)
     generate_level(schedule, kind == COMPARES ? payload : 0, &parts, layout->levels - 1 - level, level, count, &nodes,
                    key + parts.path + (size_t)level * parts.level_bytes);
-  for (int place = 0; place < 1 << layout->tail_bits; place++)
-    generate_leaves(schedule, kind, payload, &parts, layout->tail_bits, place, count, &nodes,
-                    key + parts.leaves + (size_t)place * parts.value_bytes);
+  if (kind == COMPARES)
+    for (int place = 0; place < 1 << layout->tail_bits; place++)
+      generate_leaves(schedule, payload, &parts, layout->tail_bits, place, count, &nodes,
+                      key + parts.leaves + (size_t)place * parts.value_bytes);
+  else
+    for (int pair = 0; 2 * pair < payload << layout->tail_bits; pair++)
+      generate_outputs(schedule, payload, &parts, layout->tail_bits, pair, count, &nodes,
+                       key + parts.leaves + (size_t)(2 * pair * parts.word_bytes));
   const uint64_t *controls = (const uint64_t *)nodes.controls;
   for (int j = 0; j < count; j++)
     memcpy(key + (size_t)j * parts.key_bytes, controls + 2 * j, parts.leaves);

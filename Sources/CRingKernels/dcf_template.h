@@ -74,12 +74,14 @@ INLINE wide load_wide(const void *from) {
 #if WIDTH == 1
 INLINE wide repeated(block x) { return x; }
 INLINE wide low_in_both(wide x) { return __builtin_shufflevector(x, x, 0, 0); }
+INLINE wide high_in_both(wide x) { return __builtin_shufflevector(x, x, 1, 1); }
 INLINE wide in_low_words(const uint64_t *words) { return low_word(words[0]); }
 INLINE wide blocks_of(const block *blocks, const uint16_t *numbers) { return blocks[numbers[0]]; }
 #else
 typedef uint64_t half_wide __attribute__((vector_size(32)));
 INLINE wide repeated(block x) { return __builtin_shufflevector(x, x, 0, 1, 0, 1, 0, 1, 0, 1); }
 INLINE wide low_in_both(wide x) { return __builtin_shufflevector(x, x, 0, 0, 2, 2, 4, 4, 6, 6); }
+INLINE wide high_in_both(wide x) { return __builtin_shufflevector(x, x, 1, 1, 3, 3, 5, 5, 7, 7); }
 INLINE wide in_low_words(const uint64_t *words) {
   half_wide low;
   memcpy(&low, words, sizeof low);

@@ -78,10 +78,8 @@ TARGET void lodge_point_generate_vaes(const lodge_aes128_schedule *schedule,
 TARGET void lodge_point_sum_vaes(const lodge_aes128_schedule *schedule,
                              const lodge_dcf_layout *layout, int party, size_t count,
                              const uint8_t *keys, const uint64_t *roots, const uint64_t *cells,
-                             size_t table_count, const int *words, const uint64_t *tables,
-                             void *scratch, uint64_t *out) {
-  sum_points(schedule, layout, party, count, keys, roots, cells, table_count, words, tables,
-             scratch, out);
+                             const lodge_point_tables *tables, void *scratch, uint64_t *out) {
+  sum_points(schedule, layout, party, count, keys, roots, cells, tables, scratch, out);
 }
 
 #endif

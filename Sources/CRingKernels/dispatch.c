@@ -83,9 +83,10 @@ int lodge_arm_available(int arm) {
 }
 
 size_t lodge_point_scratch_bytes(const lodge_dcf_layout *layout) {
-  const size_t size = (size_t)1 << layout->levels;
-  const size_t of_a_key = (size >> layout->tail_bits) * 16 + (size_t)layout->payload * size * 8;
-  return LODGE_LARGEST_BATCH * of_a_key;
+  const size_t node_count = (size_t)1 << (layout->levels - layout->tail_bits);
+  const size_t of_one =
+      node_count > LODGE_LARGEST_BATCH ? node_count : (size_t)LODGE_LARGEST_BATCH;
+  return 16 * (LODGE_LARGEST_BATCH * LODGE_LARGEST_BATCH + of_one);
 }
 
 lodge_kernels lodge_kernels_of(int arm) {

@@ -1,25 +1,28 @@
-// Evaluation of point keys at all points, BATCH keys in step, and sums of the outputs over tables.
-// Included by dcf_template.h.
+// Evaluation of point keys at all points, and sums of the outputs over tables. Included by
+// dcf_template.h.
 //
-// Nodes lie level by level as [node][BATCH keys], outputs as [key][payload word][point].
+// The first levels are those of BATCH keys in step, the others BATCH nodes of one key.
 
 _Static_assert(BATCH <= LODGE_LARGEST_BATCH, "scratch memory holds a batch");
 
-// What a level says of BATCH keys.
+enum { FIRST_LEVELS = BATCH == 32 ? 5 : 4 };
+_Static_assert(1 << FIRST_LEVELS == BATCH, "then a key has as many nodes as are taken in step");
+
+// What a level says of BATCH nodes.
 typedef struct {
   wide seeds[GROUP];
   // In low words: what turns the correction of the left control bit into that of the right one.
   wide changes[GROUP];
 } point_correction;
 
-// From the states of a node of BATCH keys to those of its children.
+// From the states of BATCH nodes to those of their children.
 INLINE void expand(const lodge_aes128_schedule *schedule, const point_correction *correction,
-                   const wide *node, wide *left, wide *right) {
+                   const wide *nodes, wide *left, wide *right) {
   wide blocks[2 * GROUP], seeds[GROUP], masks[GROUP];
   const wide two = repeated(low_word(SEED_RIGHT));
   for (int g = 0; g < GROUP; g++) {
-    masks[g] = mask_of_bit(node[g]);
-    seeds[g] = node[g] & ~one_bit();
+    masks[g] = mask_of_bit(nodes[g]);
+    seeds[g] = nodes[g] & ~one_bit();
     blocks[g] = seeds[g];
     blocks[GROUP + g] = seeds[g] ^ two;
   }
@@ -31,114 +34,166 @@ INLINE void expand(const lodge_aes128_schedule *schedule, const point_correction
   }
 }
 
-// The outputs of BATCH keys at place `place` below a node, the point `point`.
-INLINE void store_outputs(const lodge_aes128_schedule *schedule, const int payload,
-                          const key_parts *parts, wide sign, int place, size_t point, size_t size,
-                          const uint8_t *const *keys, const wide *node, uint64_t *outputs) {
-  const int value_blocks = (payload + 1) / 2;
-  const size_t offset = parts->leaves + (size_t)place * parts->value_bytes;
-  wide blocks[2 * GROUP], inputs[2 * GROUP];
-  for (int v = 0; v < value_blocks; v++)
+#if WIDTH == 1
+INLINE void store_children(wide left, wide right, block *to) {
+  to[0] = left;
+  to[1] = right;
+}
+#else
+INLINE void store_children(wide left, wide right, block *to) {
+  const wide first = __builtin_shufflevector(left, right, 0, 1, 8, 9, 2, 3, 10, 11);
+  const wide second = __builtin_shufflevector(left, right, 4, 5, 12, 13, 6, 7, 14, 15);
+  memcpy(to, &first, sizeof first);
+  memcpy(to + WIDTH, &second, sizeof second);
+}
+#endif
+
+// Level `level` of one key, whose nodes are a multiple of BATCH.
+INLINE void expand_key(const lodge_aes128_schedule *schedule, const key_parts *parts, int level,
+                       const uint8_t *key, block *nodes) {
+  const block seed = load_block(key + parts->path + (size_t)level * parts->level_bytes);
+  const uint64_t change = (seed[0] ^ (load_word(key) >> level)) & 1;
+  point_correction correction;
+  for (int g = 0; g < GROUP; g++) {
+    correction.seeds[g] = repeated(seed);
+    correction.changes[g] = repeated(low_word(change));
+  }
+  // From the last nodes to the first: parents lie before their children.
+  for (size_t first = (size_t)1 << level; first > 0;) {
+    first -= BATCH;
+    wide group[GROUP], left[GROUP], right[GROUP];
+    for (int g = 0; g < GROUP; g++) group[g] = load_wide(nodes + first + (size_t)(WIDTH * g));
+    expand(schedule, &correction, group, left, right);
     for (int g = 0; g < GROUP; g++)
-      inputs[v * GROUP + g] = blocks[v * GROUP + g] =
-          (node[g] & ~one_bit()) ^
-          repeated(low_word(LEAF + NEXT_PLACE * (uint64_t)place + SECOND_VALUE * (uint64_t)v));
-  encrypt(schedule, blocks, value_blocks * BATCH);
-  for (int v = 0; v < value_blocks; v++)
-    for (int g = 0; g < GROUP; g++) {
-      const wide correction = values_at(payload, v, parts->word_bytes, keys + WIDTH * g, offset);
-      blocks[v * GROUP + g] = negated_if(
-          sign, (blocks[v * GROUP + g] ^ inputs[v * GROUP + g]) +
-                    (correction & mask_of_bit(node[g])));
-    }
-  const uint64_t *words = (const uint64_t *)blocks;
-  for (int j = 0; j < BATCH; j++)
-    for (int w = 0; w < payload; w++)
-      outputs[((size_t)j * (size_t)payload + (size_t)w) * size + point] =
-          words[2 * (w / 2 * BATCH + j) + w % 2];
+      store_children(left[g], right[g], nodes + 2 * (first + (size_t)(WIDTH * g)));
+  }
 }
 
-INLINE uint64_t sum_of_products(size_t count, const uint64_t *a, const uint64_t *b) {
-  uint64_t sums[8] = {0};
-  size_t i = 0;
-  for (; i + 8 <= count; i += 8)
-    for (int lane = 0; lane < 8; lane++) sums[lane] += a[i + (size_t)lane] * b[i + (size_t)lane];
-  for (; i < count; i++) sums[0] += a[i] * b[i];
-  for (int lane = 1; lane < 8; lane++) sums[0] += sums[lane];
-  return sums[0];
+// Blocks number `block` and, of two, the one after it of the outputs of BATCH nodes of one key.
+INLINE void outputs_of(const lodge_aes128_schedule *schedule, const int count, int number, wide sign,
+                       const block *corrections, const wide *nodes, wide *outputs) {
+  wide inputs[2 * GROUP];
+  for (int b = 0; b < count; b++)
+    for (int g = 0; g < GROUP; g++)
+      inputs[b * GROUP + g] = outputs[b * GROUP + g] =
+          (nodes[g] & ~one_bit()) ^
+          repeated(low_word(LEAF + SECOND_VALUE * (uint64_t)(number + b)));
+  encrypt(schedule, outputs, count * BATCH);
+  for (int b = 0; b < count; b++)
+    for (int g = 0; g < GROUP; g++)
+      outputs[b * GROUP + g] =
+          negated_if(sign, (outputs[b * GROUP + g] ^ inputs[b * GROUP + g]) +
+                               (repeated(corrections[number + b]) & mask_of_bit(nodes[g])));
+}
+
+// The most blocks of a last node: 3 words at 2^6 places.
+enum { MOST_BLOCKS = 3 << 5 };
+
+// The sums of one key from its last nodes.
+INLINE void sum_key(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
+                    const key_parts *parts, wide sign, const uint8_t *key, uint64_t cell,
+                    const lodge_point_tables *tables, const block *nodes, uint64_t *out) {
+  const int word_count = layout->payload << layout->tail_bits, block_count = (word_count + 1) / 2;
+  const size_t node_count = (size_t)1 << parts->depth;
+  const uint64_t residue = cell & (((uint64_t)1 << layout->tail_bits) - 1);
+  const size_t start = (node_count - (cell >> layout->tail_bits)) & (node_count - 1);
+  const uint64_t *pairs =
+      tables->pairs + 4 * node_count * tables->product_count * residue + 2 * start;
+  block corrections[MOST_BLOCKS];
+  const uint8_t *from = key + parts->leaves;
+  for (int b = 0; b < block_count; b++, from += 2 * parts->word_bytes)
+    corrections[b] = (block){load_word(from),
+                             load_word(from + (2 * b + 1 < word_count ? parts->word_bytes : 0))};
+  for (size_t first = 0; first < node_count; first += BATCH) {
+    wide group[GROUP], outputs[2 * GROUP];
+    for (int g = 0; g < GROUP; g++) group[g] = load_wide(nodes + first + (size_t)(WIDTH * g));
+    const lodge_point_product *product = tables->products,
+                              *end = product + tables->product_count;
+    for (int b = 0; b < block_count; b += 2) {
+      const int count = b + 1 < block_count ? 2 : 1;
+      if (count == 2)
+        outputs_of(schedule, 2, b, sign, corrections, group, outputs);
+      else
+        outputs_of(schedule, 1, b, sign, corrections, group, outputs);
+      for (; product < end && product->block < b + count; product++) {
+        const uint64_t *factors =
+            pairs + 4 * node_count * (size_t)(product - tables->products) + 2 * first;
+        const wide *values = outputs + (product->block - b) * GROUP;
+        uint64_t sums[2 * WIDTH] = {0};
+        if (node_count >= BATCH) {
+          wide sum = {0};
+          for (int g = 0; g < GROUP; g++) sum += values[g] * load_wide(factors + 2 * WIDTH * g);
+          memcpy(sums, &sum, sizeof sum);
+        } else {
+          const uint64_t *words = (const uint64_t *)values;
+          for (size_t word = 0; word < 2 * node_count; word++)
+            sums[word % 2] += words[word] * factors[word];
+        }
+        for (int word = 0; word < 2; word++)
+          if (product->tables[word] >= 0)
+            for (int g = 0; g < WIDTH; g++) out[product->tables[word]] += sums[2 * g + word];
+      }
+    }
+  }
+  const uint64_t kept = ~(uint64_t)0 >> (64 - 8 * layout->word_bytes);
+  for (size_t table = 0; table < tables->table_count; table++) out[table] &= kept;
 }
 
 // Keys number first ..< first + count (at most BATCH).
-INLINE void sum_batch(const lodge_aes128_schedule *schedule, const int payload,
-                      const lodge_dcf_layout *layout, int party, size_t first, int count,
+INLINE void sum_batch(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
+                      const key_parts *parts, int party, size_t first, int count,
                       const uint8_t *keys, const uint64_t *roots, const uint64_t *cells,
-                      size_t table_count, const int *words, const uint64_t *tables, void *scratch,
-                      uint64_t *out) {
-  const key_parts parts = parts_of(EQUALS, payload, layout);
-  const size_t size = (size_t)1 << layout->levels, node_count = size >> layout->tail_bits;
-  wide *nodes = scratch;
-  uint64_t *outputs = (uint64_t *)(nodes + node_count * GROUP);
+                      const lodge_point_tables *tables, void *scratch, uint64_t *out) {
+  // [node][BATCH keys], then the nodes of one key.
+  wide *together = scratch;
+  block *nodes = (block *)(together + BATCH * GROUP);
   const uint8_t *from[BATCH];
   uint64_t controls[BATCH];
   _Alignas(16 * WIDTH) block states[BATCH];
   for (int j = 0; j < BATCH; j++) {
     // Lanes without work repeat the first one.
     const size_t index = first + (j < count ? (size_t)j : 0);
-    from[j] = keys + index * parts.key_bytes;
+    from[j] = keys + index * parts->key_bytes;
     controls[j] = load_word(from[j]);
     states[j] = without_bit(load_block(roots + 2 * index)) | low_word((uint64_t)party);
   }
   wide control[GROUP];
   for (int g = 0; g < GROUP; g++) {
     control[g] = in_low_words(controls + WIDTH * g);
-    nodes[g] = load_wide(states + WIDTH * g);
+    together[g] = load_wide(states + WIDTH * g);
   }
-  for (int level = 0; level < parts.depth; level++) {
-    const size_t offset = parts.path + (size_t)level * parts.level_bytes;
+  const int first_levels = parts->depth < FIRST_LEVELS ? parts->depth : FIRST_LEVELS;
+  for (int level = 0; level < first_levels; level++) {
+    const size_t offset = parts->path + (size_t)level * parts->level_bytes;
     point_correction correction;
     for (int g = 0; g < GROUP; g++) {
       correction.seeds[g] = blocks_at(from + WIDTH * g, offset);
       correction.changes[g] = (correction.seeds[g] ^ (control[g] >> level)) & one_bit();
     }
-    // From the last node to the first: parents lie before their children.
     for (size_t node = (size_t)1 << level; node-- > 0;)
-      expand(schedule, &correction, nodes + node * GROUP, nodes + 2 * node * GROUP,
-             nodes + (2 * node + 1) * GROUP);
+      expand(schedule, &correction, together + node * GROUP, together + 2 * node * GROUP,
+             together + (2 * node + 1) * GROUP);
   }
   const wide sign = repeated(all(mask_of((uint64_t)party)));
-  for (size_t node = 0; node < node_count; node++)
-    for (int place = 0; place < 1 << layout->tail_bits; place++)
-      store_outputs(schedule, payload, &parts, sign, place,
-                    (node << layout->tail_bits) + (size_t)place, size, from, nodes + node * GROUP,
-                    outputs);
-  const uint64_t kept = ~(uint64_t)0 >> (64 - 8 * layout->word_bytes);
   for (int j = 0; j < count; j++) {
     const size_t index = first + (size_t)j;
-    // tables[(cell - x) mod size] is turned word (x - cell) mod size, and those of all x follow.
-    const size_t start = (size - cells[index]) & (size - 1);
-    for (size_t table = 0; table < table_count; table++)
-      out[index * table_count + table] =
-          kept & sum_of_products(size,
-                                 outputs + ((size_t)j * (size_t)payload + (size_t)words[table]) * size,
-                                 tables + 2 * size * table + start);
+    for (size_t node = 0; node < (size_t)1 << first_levels; node++)
+      nodes[node] = ((const block *)together)[node * BATCH + (size_t)j];
+    for (int level = first_levels; level < parts->depth; level++)
+      expand_key(schedule, parts, level, from[j], nodes);
+    uint64_t *sums = out + index * tables->table_count;
+    memset(sums, 0, 8 * tables->table_count);
+    sum_key(schedule, layout, parts, sign, from[j], cells[index], tables, nodes, sums);
   }
 }
 
 TARGET static void sum_points(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
                               int party, size_t total, const uint8_t *keys, const uint64_t *roots,
-                              const uint64_t *cells, size_t table_count, const int *words,
-                              const uint64_t *tables, void *scratch, uint64_t *out) {
-  for (size_t first = 0; first < total; first += BATCH) {
-    const int count = batch_count(first, total);
-    if (layout->payload == 1)
-      sum_batch(schedule, 1, layout, party, first, count, keys, roots, cells, table_count, words,
-                tables, scratch, out);
-    else if (layout->payload == 2)
-      sum_batch(schedule, 2, layout, party, first, count, keys, roots, cells, table_count, words,
-                tables, scratch, out);
-    else
-      sum_batch(schedule, 3, layout, party, first, count, keys, roots, cells, table_count, words,
-                tables, scratch, out);
-  }
+                              const uint64_t *cells, const lodge_point_tables *tables,
+                              void *scratch, uint64_t *out) {
+  const key_parts parts = parts_of(EQUALS, layout->payload, layout);
+  for (size_t first = 0; first < total; first += BATCH)
+    sum_batch(schedule, layout, &parts, party, first, batch_count(first, total), keys, roots, cells,
+              tables, scratch, out);
   wipe(scratch, lodge_point_scratch_bytes(layout));
 }

@@ -54,13 +54,12 @@ public struct Lookup: Hashable, Sendable {
   }
 
   /// Word q of the payload times d's coefficients number p, for p and q <= p in this order.
-  public var tables: TurnedTables {
-    TurnedTables(
-      bits: cells.openedBits - cells.bits,
+  public var tables: PointTables {
+    PointTables(
       coefficients.enumerated().flatMap { power, values in
         let values = values.map { UInt64(bitPattern: Int64($0)) }
         return (0...power).map { (word: $0, values: values) }
-      })
+      }, layout: keyLayout)
   }
 
   public var tableCount: Int { coefficients.count * (coefficients.count + 1) / 2 }

@@ -8,7 +8,7 @@ import Models
 extension Lowering {
   /// `function` of `input`, the value that node `index` reads.
   ///
-  /// Lines alone take one round. Polynomials up to degree 4 take one more where the reader has room
+  /// Lines alone and cells that are looked up take one round. Polynomials up to degree 4 take one more where the reader has room
   /// for the fractional bits that they come with, else two; higher degrees take two more.
   mutating func activation(_ index: Int, _ input: FixedValue, _ function: PiecewisePolynomial)
     throws(InputError) -> FixedValue
@@ -17,6 +17,11 @@ extension Lowering {
     let largest = function.bound(on: domain)
     let bound = largest * 1.01 + min(0x1p-8, largest)
     let room = try outputRoom(index, bound: bound)
+    let valueBits = activationBits(bound: bound)
+    let reader = try streamRing(index, bits: valueBits).map { (ringBits: $0, valueBits: valueBits) }
+    if let result = try lookup(input, function, bound: bound, room: room, reader: reader) {
+      return result
+    }
     let parts = try pieces(
       input, function, on: domain, lineBits: room,
       ringBits: try streamRing(index, bits: activationBits(input)))

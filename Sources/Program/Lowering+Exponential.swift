@@ -289,8 +289,6 @@ extension Lowering {
         "scores have \(builder.ringBits(x) - shift) bits, not \(cells.openedBits)",
         hint: "lower the recipe's headroom, or choose the softmax \"minimax\"")
     }
-    let opening = Opening(shift: shift, bits: cells.openedBits)
-    return MaskedValue(
-      id: try builder.emit(.open(x.id, opening), bits: [fractionalBits])[0], bits: fractionalBits)
+    return try builder.openExactly(x, bits: fractionalBits, ringBits: cells.openedBits)
   }
 }

@@ -241,7 +241,6 @@ public struct PiecewiseLinear: Equatable, Sendable {
       levels: levels, payload: payload, wordByteCount: (resultRingBits + 7) / 8)
   }
 
-
   /// The window of compared bits of a ring element, as an integer below 2^comparedBits.
   @inlinable
   public func window(_ word: UInt64) -> UInt64 {

@@ -187,6 +187,14 @@ package struct ProgramBuilder {
     return try opening(value, Opening(shift: shift, bits: min(wanted, available)))
   }
 
+  /// `value` opened with `bits` fractional bits, no more than it has, modulo 2^`ringBits`, which
+  /// `canOpen` must allow.
+  package mutating func openExactly(_ value: FixedValue, bits: Int, ringBits: Int)
+    throws(InputError) -> MaskedValue
+  {
+    try opening(value, Opening(shift: value.bits - bits, bits: ringBits))
+  }
+
   /// Whether `value` shortened to `bits` fractional bits is known modulo 2^`ringBits`.
   package func canOpen(_ value: FixedValue, bits: Int, ringBits needed: Int) -> Bool {
     needed <= ringBits(value) - max(value.bits - bits, 0)

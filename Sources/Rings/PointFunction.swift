@@ -85,17 +85,15 @@ public struct PointFunction: Sendable {
   /// [keys, tables], numbers modulo 2^(8 wordByteCount). Both parties' sums add up to
   /// beta[word] values[(cell - alpha) mod 2^bits].
   public func sum(
-    party: Int, keys: RawSpan, roots: Span<UInt64>, cells: Span<UInt64>, tables: TurnedTables,
+    party: Int, keys: RawSpan, roots: Span<UInt64>, cells: Span<UInt64>, tables: PointTables,
     into sums: inout MutableSpan<UInt64>, parallel: Bool = true, arm: KernelArm = .best
   ) {
-    let (count, tableCount) = (cells.count, tables.words.count)
+    let (count, tableCount) = (cells.count, tables.count)
     precondition(party == 0 || party == 1, "party 0 or party 1")
     precondition(roots.count == 2 * count, "two root words a key")
     precondition(keys.byteCount == count * layout.byteCount, "`byteCount` bytes a key")
     precondition(sums.count == count * tableCount, "a sum for every key and table")
-    precondition(tables.bits == layout.bits, "tables of 2^bits values")
-    precondition(
-      tables.words.allSatisfy { (0..<CInt(layout.payload)).contains($0) }, "words of the payload")
+    precondition(tables.layout == layout, "tables for this layout")
     let kernel = unsafe arm.kernels.point_sum
     let keysPerPiece = parallel ? 128 : max(count, 1)
     Parallel.forEachChunk(of: &sums, chunk: keysPerPiece * tableCount) { range, piece in
@@ -110,14 +108,12 @@ public struct PointFunction: Sendable {
         unsafe roots.extracting(rootRange).withUnsafeBufferPointer { roots in
           unsafe cells.extracting(keyRange).withUnsafeBufferPointer { cells in
             unsafe piece.withUnsafeMutableBufferPointer { sums in
-              unsafe tables.words.withUnsafeBufferPointer { words in
-                unsafe tables.values.withUnsafeBufferPointer { values in
-                  unsafe kernel(
-                    &schedule, &kernelLayout, CInt(party), keyRange.count,
-                    keys.bindMemory(to: UInt8.self).baseAddress, roots.baseAddress,
-                    cells.baseAddress, tableCount, words.baseAddress, values.baseAddress,
-                    scratch.baseAddress, sums.baseAddress)
-                }
+              unsafe tables.withKernelTables { tables in
+                var tables = unsafe tables
+                unsafe kernel(
+                  &schedule, &kernelLayout, CInt(party), keyRange.count,
+                  keys.bindMemory(to: UInt8.self).baseAddress, roots.baseAddress,
+                  cells.baseAddress, &tables, scratch.baseAddress, sums.baseAddress)
               }
             }
           }
@@ -127,20 +123,69 @@ public struct PointFunction: Sendable {
   }
 }
 
-/// Public tables of 2^bits numbers, each to be multiplied with a word of a point function's payload.
-public struct TurnedTables: Sendable {
-  public let bits: Int
-  let words: [CInt]
-  /// For each table number m of 2^(bits + 1): its value at -m mod 2^bits.
-  let values: [UInt64]
+/// Public tables of 2^bits numbers, each to be multiplied with a word of a point function's payload,
+/// as the kernels read them.
+public struct PointTables: Sendable {
+  public let layout: PointKeyLayout
+  public let count: Int
+  let products: [lodge_point_product]
+  let pairs: [UInt64]
 
-  public init(bits: Int, _ tables: [(word: Int, values: [UInt64])]) {
-    let size = 1 << bits
+  /// Tables with the number of the payload's word that they are multiplied with.
+  public init(_ tables: [(word: Int, values: [UInt64])], layout: PointKeyLayout) {
+    let (size, placeCount) = (1 << layout.bits, 1 << layout.tailBits)
     precondition(tables.allSatisfy { $0.values.count == size }, "2^bits values a table")
-    self.bits = bits
-    words = tables.map { CInt($0.word) }
-    values = tables.flatMap { table in
-      (0..<2 * size).map { table.values[(2 * size - $0) & (size - 1)] }
+    precondition(
+      tables.allSatisfy { (0..<layout.payload).contains($0.word) }, "words of the payload")
+    self.layout = layout
+    count = tables.count
+    let wordCount = layout.payload * placeCount
+    /// The tables that output word `number` of a node is multiplied with.
+    func tablesOf(_ number: Int) -> [Int] {
+      number < wordCount
+        ? tables.indices.filter { tables[$0].word == number % layout.payload } : []
+    }
+    var products: [lodge_point_product] = []
+    for block in 0..<(wordCount + 1) / 2 {
+      let (first, second) = (tablesOf(2 * block), tablesOf(2 * block + 1))
+      for index in 0..<max(first.count, second.count) {
+        products.append(
+          lodge_point_product(
+            block: CInt(block),
+            tables: (
+              index < first.count ? CInt(first[index]) : -1,
+              index < second.count ? CInt(second[index]) : -1
+            )))
+      }
+    }
+    self.products = products
+    let nodeCount = size / placeCount
+    var pairs: [UInt64] = []
+    pairs.reserveCapacity(4 * size * products.count)
+    for residue in 0..<placeCount {
+      for product in products {
+        let numbers = [product.tables.0, product.tables.1]
+        for node in 0..<2 * nodeCount {
+          for (half, number) in numbers.enumerated() {
+            // Of a cell with this residue whose own node is node 0.
+            let place = (2 * Int(product.block) + half) / layout.payload
+            let index = (placeCount * (2 * nodeCount - node) + residue - place) & (size - 1)
+            pairs.append(number < 0 ? 0 : tables[Int(number)].values[index])
+          }
+        }
+      }
+    }
+    self.pairs = pairs
+  }
+
+  fileprivate func withKernelTables(_ body: (lodge_point_tables) -> Void) {
+    unsafe products.withUnsafeBufferPointer { products in
+      unsafe pairs.withUnsafeBufferPointer { pairs in
+        unsafe body(
+          lodge_point_tables(
+            product_count: products.count, products: products.baseAddress, table_count: count,
+            pairs: pairs.baseAddress))
+      }
     }
   }
 }

@@ -27,17 +27,20 @@ let kernelsCommand = Command(
   console.report("comparison functions")
   let comparisons = ComparisonBenchmark(repetitions: repetitions)
   let walks = ComparisonWalkBenchmark(repetitions: repetitions)
+  let lookups = LookupBenchmark(repetitions: repetitions)
   let arms = KernelArm.available.map(\.description)
   if arguments.flag("json") {
     let report: JSON = [
       "machine": .string(Benchmark.machine), "arms": .array(arms.map { .string($0) }),
       "repetitions": .integer(repetitions), "products": products.json, "streams": streams.json,
       "comparisons": comparisons.json, "comparisonWalks": walks.json,
+      "lookups": lookups.json,
     ]
     console.print(report.indentedText)
   } else {
     console.print(
-      [products.text, streams.text, comparisons.text, walks.text].joined(separator: "\n\n"))
+      [products.text, streams.text, comparisons.text, walks.text, lookups.text]
+        .joined(separator: "\n\n"))
     console.print(
       "\nmedians of \(repetitions) on one core of \(Benchmark.machine); "
         + "arms: \(arms.joined(separator: ", "))")

@@ -38,6 +38,9 @@ static struct secrets {
 static uint64_t points[KEYS];
 static uint8_t keys[TIMED_KEYS * KEY_BYTES];
 static uint64_t shares[3 * WALKED_POINTS], product[SIZE * SIZE];
+// Points and cells are public, and so are tables.
+static uint64_t pairs[4 * 4 << LEVELS], sums[2 * KEYS];
+_Alignas(64) static uint8_t scratch[1 << 16];
 
 static void fill(uint64_t *words, size_t count, uint64_t state) {
   for (size_t i = 0; i < count; i++) {
@@ -62,7 +65,7 @@ static void generate(int count, int levels, int payload) {
 }
 
 // Everything that reads secrets, in turn; `step` is of 0 ..< STEPS.
-enum { PAYLOADS = 3, PRODUCTS = 3, STEPS = 3 * PAYLOADS + PRODUCTS };
+enum { PAYLOADS = 3, PRODUCTS = 3, STEPS = 5 * PAYLOADS + PRODUCTS };
 static int run(int step) {
   if (step < PAYLOADS) {
     generate(KEYS, LEVELS, step + 1);
@@ -85,8 +88,32 @@ static int run(int step) {
                          secrets.roots[1], walked, shares);
     return 0;
   }
+  if (step < 4 * PAYLOADS) {
+    const lodge_dcf_layout layout = layout_of(LEVELS, step - 3 * PAYLOADS + 1);
+    kernels.point_generate(&schedule, &layout, KEYS, secrets.alphas, secrets.betas,
+                           secrets.roots[0], secrets.roots[1], keys);
+    return 0;
+  }
+  if (step < 5 * PAYLOADS) {
+    const int payload = step - 4 * PAYLOADS + 1;
+    const lodge_dcf_layout layout = layout_of(LEVELS, payload);
+    if (lodge_point_scratch_bytes(&layout) > sizeof scratch) return 1;
+    uint64_t cells[KEYS];
+    for (int i = 0; i < KEYS; i++) cells[i] = points[i] >> (64 - LEVELS);
+    const int block_count = ((payload << layout.tail_bits) + 1) / 2;
+    lodge_point_product products[4];
+    for (int b = 0; b < block_count; b++) products[b] = (lodge_point_product){b, {0, 1}};
+    const lodge_point_tables all = {.product_count = (size_t)block_count,
+                                    .products = products,
+                                    .table_count = 2,
+                                    .pairs = pairs};
+    for (int party = 0; party < 2; party++)
+      kernels.point_sum(&schedule, &layout, party, KEYS, keys, secrets.roots[party], cells, &all,
+                        scratch, sums);
+    return 0;
+  }
   // Whole elements by whole elements, by those of 16 bits, and one row.
-  const int kind = step - 3 * PAYLOADS;
+  const int kind = step - 5 * PAYLOADS;
   const lodge_operand left = {
       .elements = secrets.left, .row_stride = SIZE, .column_stride = 1, .bits = 64};
   const lodge_operand right = {.elements = secrets.right,
@@ -105,8 +132,8 @@ static int memcheck(int leaks) {
   if (leaks && secrets.alphas[0] & 1) puts("leaked");
   // What comes out defined was not followed.
   uint64_t undefined;
-  const void *results[] = {keys, shares, product};
-  for (int i = 0; i < 3; i++)
+  const void *results[] = {keys, shares, sums, product};
+  for (int i = 0; i < 4; i++)
     if (VALGRIND_GET_VBITS(results[i], &undefined, 8) != 1 || !undefined) return 5;
   return 0;
 }
@@ -222,6 +249,7 @@ int main(int count, char **arguments) {
   const uint8_t key[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   lodge_aes128_expand(key, &schedule);
   fill(points, KEYS, 3);
+  fill(pairs, sizeof pairs / 8, 4);
   if (!strcmp(arguments[1], "memcheck")) return memcheck(0);
   if (!strcmp(arguments[1], "leak")) return memcheck(1);
   if (!strcmp(arguments[1], "trace")) return trace();

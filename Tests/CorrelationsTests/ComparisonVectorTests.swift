@@ -63,4 +63,52 @@ struct ComparisonVectorTests {
       try reader.finish()
     }
   }
+
+  /// Point keys and what both parties get at some points: the sum over a table that is 1 at 0.
+  @Test(arguments: KernelArm.available)
+  func pointKeysAndShares(arm: KernelArm) throws {
+    let path = Repository.root.appending(path: "formats/vectors/point.json").path
+    var file = try JSONReader(JSON.read(path), source: path)
+    for element in try file.array("keys") {
+      var reader = try JSONReader(element, source: path)
+      let layout = PointKeyLayout(
+        bits: try reader.integer("bits"), payload: try reader.integer("payload"),
+        wordByteCount: try reader.integer("wordBytes"))
+      #expect(layout.tailBits == (try reader.integer("tailBits")))
+      let function = PointFunction(
+        fixedKey: try reader.hexadecimal("fixedKey", byteCount: 16), layout: layout)
+      let expected = try reader.hexadecimal("key", byteCount: layout.byteCount)
+      let roots = try reader.array("roots").map { element in
+        var root = try JSONReader(["root": element], source: path)
+        return Self.words(try root.hexadecimal("root", byteCount: 16))
+      }
+      let alpha = [try Self.word(reader.value("alpha"))]
+      let beta = try reader.array("beta").map(Self.word)
+      let (root0, root1) = (roots[0], roots[1])
+      var key = [UInt8](repeating: 0, count: layout.byteCount)
+      var keySpan = key.mutableSpan
+      function.generate(
+        alphas: alpha.span, betas: beta.span, roots0: root0.span, roots1: root1.span,
+        into: &keySpan, arm: arm)
+      #expect(key == expected, "\(layout)")
+      let one = [1] + [UInt64](repeating: 0, count: 1 << layout.bits - 1)
+      let tables = PointTables(
+        (0..<layout.payload).map { (word: $0, values: one) }, layout: layout)
+      for point in try reader.array("points") {
+        var entry = try JSONReader(point, source: path)
+        let x = [try Self.word(entry.value("x"))]
+        for party in 0...1 {
+          let root = roots[party]
+          let shares = try entry.array("party\(party)").map(Self.word)
+          var result = [UInt64](repeating: 0, count: layout.payload)
+          var span = result.mutableSpan
+          unsafe function.sum(
+            party: party, keys: key.span.bytes, roots: root.span, cells: x.span, tables: tables,
+            into: &span, arm: arm)
+          #expect(result == shares, "\(layout), party \(party)")
+        }
+      }
+      try reader.finish()
+    }
+  }
 }

@@ -77,13 +77,12 @@ struct ProgramVectorTests {
       #expect(program.nodes.count == vector.dealt.count)
       for (index, expected) in vector.dealt.enumerated() {
         var masks: Int?
-        var keyByteCount: Int?
-        switch program.nodes[index].operation {
-        case .open(let x, _): masks = vector.session.dealtCount(program.values[x].shape)
-        case .piecewiseLinear(let x, let function) where function.comparison == .keys:
-          keyByteCount =
-            vector.session.dealtCount(program.values[x].shape) * function.keyByteCount
-        default: break
+        let operation = program.nodes[index].operation
+        if case .open(let x, _) = operation {
+          masks = vector.session.dealtCount(program.values[x].shape)
+        }
+        let keyByteCount = operation.dealtKey.map {
+          vector.session.dealtCount(program.values[$0.value].shape) * $0.key.byteCount
         }
         let arrays = program.correlationComponents(index).map {
           vector.session.dealtCount($0.shape)

@@ -35,10 +35,10 @@ import Testing
     }
 
     func sums(
-      party: Int, cells: [UInt64], _ tables: TurnedTables, count: Int, parallel: Bool = false,
+      party: Int, cells: [UInt64], _ tables: PointTables, parallel: Bool = false,
       arm: KernelArm = .best
     ) -> [UInt64] {
-      var result = [UInt64](repeating: 0xaa, count: cells.count * count)
+      var result = [UInt64](repeating: 0xaa, count: cells.count * tables.count)
       var span = result.mutableSpan
       let roots = roots[party]
       function.sum(
@@ -55,9 +55,9 @@ import Testing
     let tables = (0..<payload + 1).map { table in
       (word: min(table, payload - 1), values: (0..<size).map { _ in random.next() })
     }
-    let turned = TurnedTables(bits: bits, tables)
     for wordByteCount in [1, 3, 7, 8] {
       let layout = PointKeyLayout(bits: bits, payload: payload, wordByteCount: wordByteCount)
+      let turned = PointTables(tables, layout: layout)
       let word = UInt64.max >> UInt64(64 - 8 * wordByteCount)
       // All pairs of an alpha and a cell.
       let alphas = (0..<size * size).map { UInt64($0 / size) }
@@ -65,7 +65,7 @@ import Testing
       for arm in KernelArm.available {
         let fixture = Fixture(layout, alphas: alphas, seed: 7, arm: arm)
         let sums = (0...1).map {
-          fixture.sums(party: $0, cells: cells, turned, count: tables.count, arm: arm)
+          fixture.sums(party: $0, cells: cells, turned, arm: arm)
         }
         var expected: [UInt64] = []
         for (key, alpha) in alphas.enumerated() {
@@ -91,9 +91,9 @@ import Testing
       var random = SplitMix(3)
       let alphas = (0..<number).map { _ in random.next() >> UInt64(64 - bits) }
       let cells = (0..<number).map { _ in random.next() >> UInt64(64 - bits) }
-      let tables = TurnedTables(
-        bits: bits,
-        (0..<payload).map { (word: $0, values: (0..<1 << bits).map { _ in random.next() }) })
+      let tables = PointTables(
+        (0..<payload).map { (word: $0, values: (0..<1 << bits).map { _ in random.next() }) },
+        layout: layout)
       let reference = Fixture(layout, alphas: alphas, seed: 5, arm: .portable)
       for arm in KernelArm.available {
         for parallel in [false, true] {
@@ -102,9 +102,9 @@ import Testing
           for party in 0...1 {
             #expect(
               fixture.sums(
-                party: party, cells: cells, tables, count: payload, parallel: parallel, arm: arm)
+                party: party, cells: cells, tables, parallel: parallel, arm: arm)
                 == reference.sums(
-                  party: party, cells: cells, tables, count: payload, arm: .portable))
+                  party: party, cells: cells, tables, arm: .portable))
           }
         }
       }

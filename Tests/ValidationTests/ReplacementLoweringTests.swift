@@ -54,11 +54,13 @@ struct ReplacementLoweringTests {
       // With free comparisons fits take lines, with free rounds polynomials.
       node.recipe = try node.recipe.resolved(
         for: node.model, calibration: node.calibration,
-        weights: CostWeights(secondsPerRound: 1, secondsPerByte: 0, secondsPerComparison: 0))
+        weights: CostWeights(
+          secondsPerRound: 1, secondsPerByte: 0, secondsPerComparison: 0, secondsPerLookupCell: 0))
     } else {
       node.recipe = try node.recipe.resolved(
         for: node.model, calibration: node.calibration,
-        weights: CostWeights(secondsPerRound: 0, secondsPerByte: 0, secondsPerComparison: 1))
+        weights: CostWeights(
+          secondsPerRound: 0, secondsPerByte: 0, secondsPerComparison: 1, secondsPerLookupCell: 1))
     }
     guard case .activation(let function)? = try node.form() else { throw CancellationError() }
     for knot in function.signed.knots where knot.magnitude < 24 {
@@ -137,8 +139,10 @@ struct ReplacementLoweringTests {
   @Test(arguments: softmaxes, [ModelKind.decoder, .encoder])
   func softmaxesAreTheirFunctions(test: SoftmaxCase, kind: ModelKind) throws {
     for weights in [
-      CostWeights(secondsPerRound: 1, secondsPerByte: 0, secondsPerComparison: 0),
-      CostWeights(secondsPerRound: 0, secondsPerByte: 0, secondsPerComparison: 1),
+      CostWeights(
+        secondsPerRound: 1, secondsPerByte: 0, secondsPerComparison: 0, secondsPerLookupCell: 0),
+      CostWeights(
+        secondsPerRound: 0, secondsPerByte: 0, secondsPerComparison: 1, secondsPerLookupCell: 1),
     ] {
       var node = LoneNode(
         kind: kind, width: 4,

@@ -45,7 +45,7 @@ public struct PiecewisePolynomial: Equatable, Sendable {
   }
 
   /// Index of the piece that holds `t`.
-  func piece(at t: Double) -> Int {
+  public func piece(at t: Double) -> Int {
     // Knots that are <= t lie before the piece.
     var (low, high) = (0, knots.count)
     while low < high {

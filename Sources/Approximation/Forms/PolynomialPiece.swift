@@ -84,6 +84,20 @@ public struct PolynomialPiece: Equatable, Sendable {
     return (slope, (coefficients.first ?? 0) - slope * centre)
   }
 
+  /// The coefficients of powers of t - `point`.
+  public func coefficients(about point: Double) -> [Double] {
+    let start = (point - centre) / scale
+    var result = [Double](repeating: 0, count: coefficients.count)
+    // Horner's scheme on polynomials of (t - point) / scale.
+    for coefficient in coefficients.reversed() {
+      for power in result.indices.reversed() {
+        result[power] = result[power] * start + (power > 0 ? result[power - 1] : 0)
+      }
+      result[0] += coefficient
+    }
+    return result.enumerated().map { $1 / pow(scale, Double($0)) }
+  }
+
   /// p(-t).
   var mirrored: PolynomialPiece {
     PolynomialPiece(

@@ -67,7 +67,8 @@ public struct Recipe: Equatable, Sendable {
       let replacement: any Replacement =
         switch operationClass {
         case .relu: ReLUActivation()
-        case .gelu, .geluTanh, .silu, .tanh: LinesActivation.accurate(for: operationClass)
+        case .gelu, .geluTanh, .silu: CellsActivation.accurate
+        case .tanh: LinesActivation.accurate(for: operationClass)
         case .softmax: ExactSoftmax()
         case .layerNorm, .rmsNorm: ExactNormalisation()
         }

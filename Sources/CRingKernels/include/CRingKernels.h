@@ -96,17 +96,31 @@ typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule,
 // the levels, which it has none of. Arguments as of comparison keys.
 typedef lodge_dcf_generation lodge_point_generation;
 
-// Sums over all points of point keys, for `table_count` tables of 2^levels words: number t adds up
-//   payload word words[t] of the output at x times tables[t][(cell - x) mod 2^levels]
-// where `cell`, below 2^levels, is public and the key's own. `tables` are those of turned tables:
-// 2^(levels + 1) words a table, word m being tables[t][-m mod 2^levels]. `out` has table_count words a
-// key; `scratch`, aligned to 64 bytes, holds what lodge_point_scratch_bytes says and is zero afterwards. The sums of both parties add up to
-// beta[words[t]] tables[t][(cell - alpha) mod 2^levels] modulo 2^(8 word_bytes).
+// Products of outputs with public tables. A last node has 2^tail_bits times payload output words, place
+// by place, in blocks of two; `tables` says which sum words 0 and 1 of block `block` go to, or -1.
+typedef struct {
+  int block;
+  int tables[2];
+} lodge_point_product;
+
+// Tables for all nodes. With M = 2^(levels - tail_bits) nodes they have, for every residue of a cell
+// modulo 2^tail_bits and every product, 2 M pairs of words: pair m is what words 0 and 1 of node n's
+// block are multiplied with where n - (cell >> tail_bits) = m modulo M.
+typedef struct {
+  size_t product_count;                  // ascending blocks
+  const lodge_point_product *products;
+  size_t table_count;
+  const uint64_t *pairs;
+} lodge_point_tables;
+
+// For every key the sums over all outputs: `out` has table_count words a key. `cells`, below 2^levels,
+// are public. `scratch`, aligned to 64 bytes, holds what lodge_point_scratch_bytes says and is zero
+// afterwards.
 typedef void lodge_point_summation(const lodge_aes128_schedule *schedule,
                                    const lodge_dcf_layout *layout, int party, size_t count,
                                    const uint8_t *keys, const uint64_t *roots,
-                                   const uint64_t *cells, size_t table_count, const int *words,
-                                   const uint64_t *tables, void *scratch, uint64_t *out);
+                                   const uint64_t *cells, const lodge_point_tables *tables,
+                                   void *scratch, uint64_t *out);
 
 size_t lodge_point_scratch_bytes(const lodge_dcf_layout *layout);
 

@@ -19,7 +19,7 @@ struct NodeMaterial {
   let comparison: ComparisonFunction?
   /// Of lookups.
   let point: PointFunction?
-  let tables: TurnedTables?
+  let tables: PointTables?
   /// Of both: this party's roots of the keys.
   let keyRoots: RandomStream?
   /// Of comparisons by bits: this party's shares of the mask bits.

@@ -1,0 +1,77 @@
+// Activations by polynomials on equal cells, which are looked up in one flight.
+
+public import Bytes
+import Foundation
+import Models
+
+/// Parabolas on cells of one power of two where the activation bends, and what it nears outside: the
+/// error is at most `maximumError`, also of a cell's parabola in the cell before it.
+public struct CellsActivation: Replacement {
+  public static let name = "cells"
+  public static let classes: [OperationClass] = [.gelu, .geluTanh, .silu]
+  public static let source = "minimax parabolas on equal cells"
+
+  public var maximumError: Double
+
+  public init(maximumError: Double) { self.maximumError = maximumError }
+
+  /// The parameters of the recipe `accurate`: cells of a quarter for GeLU and for SiLU, which is then
+  /// five times as precise.
+  public static let accurate = CellsActivation(maximumError: 0x1.2p-11)
+
+  public init(_ reader: inout JSONReader, for operationClass: OperationClass) throws(InputError) {
+    maximumError = try reader.number(
+      "maximumError", default: CellsActivation.accurate.maximumError, in: 0x1p-14...0.25)
+  }
+
+  public var parameters: [String: JSON] { ["maximumError": .number(maximumError)] }
+
+  /// One polynomial for inputs near zero; lines or the polynomial of `minimax` where inputs lie in so
+  /// many cells, or in so large a session, that these are cheaper.
+  public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
+    if let narrow = PiecewiseActivation.narrow(node, limit: 3.5, degree: 6) { return narrow }
+    var best: (replacement: any Replacement, cost: Double)?
+    let candidates: [any Replacement] = [
+      self, LinesActivation(maximumError: maximumError),
+      MinimaxActivation.standard(for: node.site.operationClass),
+    ]
+    for candidate in candidates {
+      guard let form = candidate.form(at: node.site) else { continue }
+      let cost = try node.cost(form)
+      if best.map({ cost < $0.cost }) ?? true { best = (candidate, cost) }
+    }
+    return best?.replacement ?? self
+  }
+
+  public func form(at site: ReplacementSite) -> ReplacementForm? {
+    guard let function = site.operationClass.activation?.function else { return nil }
+    // The distance to the line x, and to the line 0, falls from here on.
+    var limit = 1.5
+    while limit - function(limit) > maximumError { limit += 1.0 / 64 }
+    var width = 1.0
+    while true {
+      // One more to the right: the line x stands for the cell before its own, too.
+      let (first, end) = (-Int((limit / width).rounded(.up)), Int((limit / width).rounded(.up)) + 1)
+      let pieces = (first..<end).map { cell in
+        let low = width * Double(cell - 1)
+        let high = width * Double(cell + 1)
+        return PolynomialPiece.minimax(degree: 2, on: low...high, centre: low + width, function)
+      }
+      let error = zip(first..<end, pieces).reduce(0) { error, entry in
+        (0...32).reduce(error) {
+          let x = width * (Double(entry.0 - 1) + Double($1) / 16)
+          return max($0, abs(entry.1(x) - function(x)))
+        }
+      }
+      // Between two points of the grid the third derivative, below 2, adds less.
+      if error + pow(width / 32, 3) <= maximumError {
+        return .activation(
+          PiecewisePolynomial(
+            knots: (first...end).map { width * Double($0) },
+            pieces: [.line(0, 0)] + pieces + [.line(1, 0)],
+            resolution: PiecewisePolynomial.activationResolution))
+      }
+      width /= 2
+    }
+  }
+}

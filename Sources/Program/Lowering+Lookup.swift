@@ -1,0 +1,78 @@
+// Functions on equal cells: looked up at what is opened of their argument, in one flight.
+
+package import Approximation
+import Bytes
+import Foundation
+import Rings
+
+/// A function with a polynomial of degree 2 at most on every cell of one width, a power of two, and
+/// polynomials like them beyond.
+package struct EqualCells {
+  package let width: Double
+  private let function: PiecewisePolynomial
+
+  /// nil where `function` is another.
+  package init?(_ function: PiecewisePolynomial) {
+    let function = function.signed
+    // Few pieces have shorter comparison keys, whatever their knots.
+    guard function.knots.count > 4 else { return nil }
+    width = function.knots[1] - function.knots[0]
+    guard width.significand == 1, function.pieces.allSatisfy({ $0.degree <= 2 }) else { return nil }
+    for (knot, next) in zip(function.knots, function.knots.dropFirst()) {
+      guard next - knot == width, (knot / width).rounded() == knot / width else { return nil }
+    }
+    self.function = function
+  }
+
+  /// Bits that number the cells of values up to `bound` in magnitude, with one to spare at each end.
+  package func bits(bound: Double) -> Int {
+    Int(log2(max(bound / width, 1) + 1).rounded(.up)) + 1
+  }
+
+  /// For cells numbered by `bits` bits, those of negative arguments after the others: the coefficients
+  /// of the powers of x less the cell's lower end.
+  package func coefficients(bits: Int) -> [[Double]] {
+    let count = 1 << bits
+    let cells = (0..<count).map { index in
+      let low = width * Double(index < count / 2 ? index : index - count)
+      return function.pieces[function.piece(at: low)].coefficients(about: low)
+    }
+    return (0...2).map { power in cells.map { power < $0.count ? $0[power] : 0 } }
+  }
+}
+
+extension Lowering {
+  /// `function` of `x` by a lookup, or nil where it has no equal cells, or `x` lies in too many.
+  ///
+  /// The result is known modulo 2^`ringBits` above `valueBits` fractional bits, where they are given,
+  /// and has at most `room` fractional bits.
+  mutating func lookup(
+    _ x: FixedValue, _ function: PiecewisePolynomial, bound: Double, room: Int,
+    reader: (ringBits: Int, valueBits: Int)?
+  ) throws(InputError) -> FixedValue? {
+    guard builder.opensBits, let cells = EqualCells(function) else { return nil }
+    let numberBits = cells.bits(bound: x.bound)
+    // A square has twice the bits of the argument, and its coefficient some more.
+    let budget = min(room, reader.map { 64 - $0.ringBits + $0.valueBits } ?? 64)
+    let coefficientBits = 8
+    let argumentBits = min(bits - 2, (budget - coefficientBits) / 2, x.bits)
+    let cellBits = argumentBits + Int(log2(cells.width))
+    guard numberBits <= Lowering.mostLookupBits, argumentBits >= bits - 4, cellBits >= 1,
+      builder.canOpen(x, bits: argumentBits, ringBits: numberBits + cellBits)
+    else { return nil }
+    let resultBits = 2 * argumentBits + coefficientBits
+    let opened = try builder.openExactly(
+      x, bits: argumentBits, ringBits: numberBits + cellBits)
+    let coefficients = cells.coefficients(bits: numberBits).enumerated().map { power, values in
+      values.map { Int(($0 * pow(2, Double(resultBits - power * argumentBits))).rounded()) }
+    }
+    let table = Lookup(
+      cells: MaskCells(openedBits: numberBits + cellBits, bits: cellBits),
+      coefficients: coefficients, fractionalBits: resultBits,
+      resultBits: reader.map { $0.ringBits + resultBits - $0.valueBits } ?? 64)
+    return try builder.emit(.lookup(opened.id, table), bits: resultBits, bound: bound)
+  }
+
+  /// More cells take longer than comparisons with all knots.
+  private static let mostLookupBits = 10
+}
