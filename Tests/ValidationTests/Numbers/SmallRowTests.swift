@@ -24,12 +24,10 @@ import Validation
   /// Under an epsilon of 1e-5 rows of 1e-6 come out of the first normalisation as 1e-4.
   @Test(arguments: [Float(1e-3), 1e-4, 1e-5, 1e-6])
   func rowsThatEpsilonOutweighsArePrecise(factor: Float) throws {
-    let plain = try error(NumbersModel(.llama(), texts: ScaleTests.texts))
     var checkpoint = TinyCheckpoint.llama()
     checkpoint.scale(Self.table, by: factor)
     let model = try NumbersModel(checkpoint, texts: ScaleTests.texts)
-    let found = try error(model)
-    #expect(found <= 3 * plain, "\(found) was \(plain)")
+    #expect(try error(model) < 0.0015)
     #expect(model.approximated.report.warnings == [])
   }
 
@@ -74,7 +72,6 @@ import Validation
       try NumbersModel(checkpoint, texts: EpsilonTests.texts)
     }
     #expect(error?.cause.contains("too wide for a table") == true)
-    #expect(error?.hint.contains("(8, 7) of the vocabulary") == true, "\(error?.hint ?? "")")
   }
 
   @Test(arguments: ["llama", "bert"]) func aTableOfZerosIsNamed(family: String) throws {
