@@ -28,7 +28,9 @@ extension Calibration {
       ranges.mapValues { quantities in
         .object(
           Dictionary(
-            uniqueKeysWithValues: quantities.map { quantity, range in
+            uniqueKeysWithValues: quantities.filter { quantity, range in
+              quantity != .nonzeroVariance || range != quantities[.variance]
+            }.map { quantity, range in
               (quantity.rawValue, [.number(range.lowerBound), .number(range.upperBound)])
             }))
       })
@@ -81,6 +83,12 @@ extension Calibration {
         result[node, default: [:]][quantity] = low...high
       }
       try quantities.finish()
+      // Named only where it is another.
+      if let all = result[node]?[.variance], result[node]?[.nonzeroVariance] == nil,
+        all.lowerBound > 0
+      {
+        result[node]?[.nonzeroVariance] = all
+      }
     }
     return result
   }

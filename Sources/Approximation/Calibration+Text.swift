@@ -20,6 +20,13 @@ extension Calibration {
       && seenTokens.count < min(Calibration.scantDistinctCount, model.vocabularySize / 2)
   }
 
+  /// The headroom of variances where others have `headroom`: four times as much where the text had
+  /// few different tokens, whose variances say little of others', and a little below its range a
+  /// table of roots is off by some hundredths.
+  public func varianceHeadroom(_ headroom: Double, for model: Model) -> Double {
+    isScant(for: model) ? 4 * headroom : headroom
+  }
+
   /// How much text there was, and what it cannot say; nothing where nobody counted.
   public func textNotices(for model: Model) -> [String] {
     guard tokenCount > 0 else { return [] }

@@ -9,6 +9,8 @@ public enum ObservedQuantity: String, Sendable, CaseIterable {
   case output
   /// Per-row variance (without epsilon) of a normalisation's input.
   case variance
+  /// The same of rows that have any.
+  case nonzeroVariance
   /// Scaled attention scores, masked positions left out; soft-capped and biased where they are.
   case scores
   /// Scaled attention scores before a soft cap, where there is one.
@@ -69,7 +71,20 @@ public struct Calibration: Equatable, Sendable {
     guard let range = FloatMatrix.range(of: values) else { return }
     include(
       Double(range.lowerBound)...Double(range.upperBound), node: node, quantity: quantity)
+    if quantity == .variance, let nonzero = Calibration.nonzeroRange(of: values) {
+      include(nonzero, node: node, quantity: .nonzeroVariance)
+    }
     histograms[node, default: [:]][quantity, default: Histogram()].add(values)
+  }
+
+  /// Rows of one number have up to this variance in float.
+  private static let zeroVariance = 0x1p-90
+
+  /// Smallest and largest of `values` that are more than float's rounding of zero.
+  static func nonzeroRange(of values: [Float]) -> ClosedRange<Double>? {
+    FloatMatrix.range(of: values.filter { Double($0) > zeroVariance }).map {
+      Double($0.lowerBound)...Double($0.upperBound)
+    }
   }
 
   /// Widens the range of rows of the vocabulary to include `range`.
@@ -149,16 +164,38 @@ public struct Calibration: Equatable, Sendable {
   /// What a normalisation divides by the root of: variances (mean squares of an `rmsNorm`) plus
   /// `epsilon`, those seen widened by `headroom` at both ends, and at least an octave.
   ///
-  /// Epsilon bounds them below: rows of zeros are as good as any others.
+  /// Epsilon bounds them below: rows of zeros are as good as any others. Where it lies further below
+  /// the largest than a table reaches, the range begins at the smallest variance of a row that has
+  /// any: what is zero stays zero whatever it is divided by.
   public func normalisedRange(_ node: String, epsilon: Double, headroom: Double)
     throws(InputError) -> ClosedRange<Double>
   {
     let seen = try range(node, .variance)
-    let margin = max(seen.lowerBound, 0) / headroom
-    // Where that costs little, the range begins at epsilon, below which there is nothing.
-    let low = max(margin < epsilon / 4 ? epsilon : margin + epsilon, 1e-300)
-    return low...max(seen.upperBound * headroom + epsilon, 2 * low)
+    let high = seen.upperBound * headroom + epsilon
+    func low(_ smallest: Double) -> Double {
+      let margin = max(smallest, 0) / headroom
+      // Where that costs little, the range begins at epsilon, below which there is nothing.
+      return max(margin < epsilon / 4 ? epsilon : margin + epsilon, 1e-300)
+    }
+    var least = low(seen.lowerBound)
+    if seen.lowerBound <= Calibration.zeroVariance, high / least > Calibration.tableReach,
+      let nonzero = try? range(node, .nonzeroVariance)
+    {
+      least = low(nonzero.lowerBound)
+    }
+    return least...max(high, 2 * least)
   }
+
+  /// Whether the range of normalisation `node` leaves out rows of zeros that were seen.
+  public func leavesOutZeros(_ node: String, epsilon: Double, headroom: Double) -> Bool {
+    guard let seen = try? range(node, .variance), seen.lowerBound <= Calibration.zeroVariance,
+      let range = try? normalisedRange(node, epsilon: epsilon, headroom: headroom)
+    else { return false }
+    return range.lowerBound > epsilon
+  }
+
+  /// The largest quotient of the ends of a range for which a table of roots is as precise as others.
+  public static let tableReach = 0x1p28
 }
 
 extension JSON {

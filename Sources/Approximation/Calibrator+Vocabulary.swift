@@ -39,6 +39,9 @@ extension Calibration {
         result.include(
           vocabulary: Double(range.lowerBound)...Double(range.upperBound), node: name,
           quantity: quantity)
+        if quantity == .variance, let nonzero = Calibration.nonzeroRange(of: values) {
+          result.include(vocabulary: nonzero, node: name, quantity: .nonzeroVariance)
+        }
       }
       if let failure { throw failure }
       return result

@@ -14,6 +14,8 @@ struct Configuration {
   /// What stands before every key, such as "text_config.", and is not said of it.
   var scope = ""
   private(set) var problems = ProblemList()
+  /// What settings are taken for that may be read otherwise.
+  private(set) var notices: [String] = []
   /// Every key that was asked for, once, in order, with what is read from it.
   private(set) var fields: [FamilyDescription.Field] = []
   /// The output that a head gives, where one is wanted.
@@ -30,6 +32,11 @@ struct Configuration {
 
   mutating func fail(_ key: String, _ cause: String) {
     problems.add("\(Checkpoint.configurationFileName) \(scope)\(key): \(cause)")
+  }
+
+  /// Says how the setting `key` is taken, which may be read otherwise.
+  mutating func tell(_ key: String, _ notice: String) {
+    notices.append("\(Checkpoint.configurationFileName) \(scope)\(key): \(notice)")
   }
 
   /// The value at `key`, which may be null, or the default; nil where there is neither.

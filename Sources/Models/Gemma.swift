@@ -75,7 +75,8 @@ enum Gemma {
   }
 
   /// Two keys have been used, and library versions differ in which of them counts; the first
-  /// published files say "gelu" in the older and mean the tanh GELU, as the library has it now.
+  /// published files say "gelu" in the older and mean the tanh GELU that Gemma was trained with.
+  /// Earlier versions of the library take it for that, later ones for the exact one.
   private static func activation(_ configuration: inout Configuration, _ family: Family)
     -> Activation
   {
@@ -85,6 +86,13 @@ enum Gemma {
     let old: Activation =
       legacy
       ? .geluTanh : configuration.activation("hidden_act", fallback: "gelu_pytorch_tanh")
+    if legacy, new == .gelu { return new }
+    if legacy {
+      configuration.tell(
+        "hidden_act",
+        "\"gelu\" is taken for the tanh GELU, which Gemma was trained with; versions of transformers "
+          + "that take the exact one give logits that differ by some thousandths")
+    }
     if configuration.has("hidden_activation"), old != new {
       configuration.fail("hidden_act", "is another function than hidden_activation")
     }

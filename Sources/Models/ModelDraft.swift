@@ -69,7 +69,8 @@ struct ModelDraft {
     }
     var configuration = try Configuration(
       settings, source: checkpoint.configurationPath, isOfGGUF: checkpoint.isOfGGUF)
-    let built = family.build(&configuration, tensorNames: names.names, request)
+    var built = family.build(&configuration, tensorNames: names.names, request)
+    built?.notices += configuration.notices
     return (built, configuration.problems)
   }
 

@@ -167,7 +167,7 @@ extension Lowering {
     let shrink = isCentred ? width / pow(2, Double(widthBits)) : 1
     // Of the variance plus epsilon, which is what the root is taken of.
     let range = try calibration.normalisedRange(
-      node.name, epsilon: epsilon, headroom: recipe.headroom)
+      node.name, epsilon: epsilon, headroom: varianceHeadroom)
     let (low, high) = (range.lowerBound, range.upperBound)
 
     // Bits of y and of the inverse root: equal relative precision at the ends of their ranges,
@@ -177,11 +177,12 @@ extension Lowering {
     // More bits for weights may take some of those here, but no further truncation.
     let fitsDirectly = rooms.least >= 2 * bits - 2
     let room = fitsDirectly ? max(rooms.sufficient, 2 * bits - 2) : rooms.sufficient
-    var budget = Double(fitsDirectly ? min(room, 40) : 40)
+    // Of the product, in bits: gamma and the attention scale change it, and epsilon may.
+    let smallness = Double(try smallness(index, epsilon: epsilon))
+    var size = -smallness
+    var budget = Double(fitsDirectly ? min(room, 40 + Int(smallness)) : 40 + Int(smallness))
     let lowRoot = log2(low.squareRoot() * shrink)
     let highRoot = log2(high.squareRoot() * shrink)
-    // Of the product, in bits: gamma and the attention scale change it.
-    var size = 0.0
     if isWhole {
       // Of what is always zero no more bits are kept than of what is small.
       size = max(log2(outputBound * scale / recipe.headroom), -20)
@@ -189,7 +190,7 @@ extension Lowering {
     }
     let precision = (budget + size + lowRoot - highRoot) / 2
     let numeratorBits = Int((precision - lowRoot - size + log2(scale)).rounded())
-    var centredBits = Int((precision - lowRoot).rounded())
+    var centredBits = Int((precision - lowRoot + smallness).rounded())
     // The sum of squares n * y^2 must fit.
     let sumBits = Int(log2(width * shrink * shrink * high).rounded(.up))
     let mostBits = min((61 - sumBits) / 2, 31)
@@ -228,8 +229,8 @@ extension Lowering {
       let root = try builder.open(inverseRoot, bits: rootBits)
       let product = try builder.emit(
         .multiply(centred.id, root.id), bits: centred.bits + root.bits,
-        bound: width.squareRoot() * 2 * scale)
-      return fitsDirectly ? product : try builder.rescale(product, to: bits)
+        bound: width.squareRoot() * 2 * scale * pow(2, -smallness))
+      return fitsDirectly ? product : try builder.rescale(product, to: bits + Int(smallness))
     }
     // gamma comes before the root: it is multiplied while that is looked up.
     let numerator = try builder.open(

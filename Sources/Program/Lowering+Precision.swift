@@ -3,6 +3,7 @@
 public import Approximation
 import Bytes
 import Foundation
+import Models
 
 /// Fractional bits for a weight.
 struct WeightPrecision {
@@ -53,6 +54,14 @@ extension Lowering {
   func activationBits(bound: Double) -> Int { bits + min(max(3 - magnitudeBits(bound), 0), 27) }
 
   func activationBits(_ value: FixedValue) -> Int { activationBits(bound: value.bound) }
+
+  /// Bits by which all rows of normalisation `index` are smaller than usual, since epsilon outweighs
+  /// every variance: -log2 of the root of variance / (variance + epsilon) for the largest.
+  func smallness(_ index: Int, epsilon: Double) throws(InputError) -> Int {
+    let largest = max(try calibration.range(model.nodes[index].name, .variance).upperBound, 0)
+    guard largest < epsilon else { return 0 }
+    return Int(min(-log2(largest / (largest + epsilon)) / 2, 20))
+  }
 
   /// The same of two factors, together no more than a product has.
   func factorBits(_ left: FixedValue, _ right: FixedValue) -> (left: Int, right: Int) {

@@ -114,7 +114,7 @@ extension Lowering {
         default: continue
         }
         let range = try calibration.normalisedRange(
-          model.nodes[reader].name, epsilon: settings.epsilon, headroom: recipe.headroom)
+          model.nodes[reader].name, epsilon: settings.epsilon, headroom: varianceHeadroom)
         let centred = min(2 * bound, (width * range.upperBound).squareRoot())
         most = max(most, magnitudeBits(centred) + 2 + meanBits)
       }

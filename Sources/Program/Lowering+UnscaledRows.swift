@@ -13,6 +13,8 @@ struct UnscaledRows {
   /// Binary logarithms of the smallest and largest shrink * root.
   var lowRoot: Double
   var highRoot: Double
+  /// See `Lowering.smallness`.
+  var smallness: Int
 }
 
 /// A linear function of unscaled rows, which is multiplied by `root` when it is read.
@@ -47,10 +49,10 @@ extension Lowering {
     }
     guard hasReader,
       let range = try? calibration.normalisedRange(
-        model.nodes[index].name, epsilon: settings.epsilon, headroom: recipe.headroom)
+        model.nodes[index].name, epsilon: settings.epsilon, headroom: varianceHeadroom)
     else { return false }
     // The unscaled rows span as many bits as roots do.
-    return log2(range.upperBound / range.lowerBound) < 28
+    return range.upperBound / range.lowerBound < Calibration.tableReach
   }
 
   /// The centred rows of normalisation `index` in the whole ring, and the table of its root.
@@ -62,19 +64,23 @@ extension Lowering {
     let widthBits = isCentred ? Int(log2(width).rounded(.up)) : 0
     let shrink = isCentred ? width / pow(2, Double(widthBits)) : 1
     let range = try calibration.normalisedRange(
-      node.name, epsilon: settings.epsilon, headroom: recipe.headroom)
+      node.name, epsilon: settings.epsilon, headroom: varianceHeadroom)
     let (low, high) = (range.lowerBound, range.upperBound)
     let lowRoot = log2(low.squareRoot() * shrink)
     let highRoot = log2(high.squareRoot() * shrink)
-    let bound = min(2 * x.bound, (width * high).squareRoot()) * shrink
+    let smallness = try smallness(index, epsilon: settings.epsilon)
+    // Without epsilon where that is most of it.
+    let variance = min(high, high * varianceHeadroom * pow(4, Double(-smallness)))
+    let bound = min(2 * x.bound, (width * variance).squareRoot()) * shrink
     var wide = x
     if isCentred {
       wide = try centred(x, width: node.width, groupCount: 1, bound: bound / shrink).value
     }
     // The sum of squares must fit.
-    let sumBits = Int(log2(width * shrink * shrink * high).rounded(.up))
+    let sumBits = Int(log2(width * shrink * shrink * variance).rounded(.up))
     let centredBits = min(
-      productPrecision + 2 - Int(lowRoot.rounded(.down)), (61 - sumBits) / 2, 31, wide.bits)
+      productPrecision + 2 - Int(lowRoot.rounded(.down)) + smallness, (61 - sumBits) / 2, 31,
+      wide.bits)
     var numerator = FixedValue(id: wide.id, bits: wide.bits, bound: bound)
     let centred = try builder.open(numerator, bits: centredBits)
     if case .view = builder.program.values[centred.id].form {
@@ -82,7 +88,7 @@ extension Lowering {
     }
     let squares = try builder.emit(
       .polynomial(centred.id, coefficients: [[0, 0, 1]]), bits: 2 * centred.bits,
-      bound: width * shrink * shrink * high)
+      bound: width * shrink * shrink * variance)
     let total = try builder.emit(
       .sum(squares.id, runs: 1), bits: 2 * centred.bits, bound: squares.bound)
     let unit = 1 / (width * shrink * shrink * pow(2, Double(2 * centred.bits)))
@@ -92,7 +98,8 @@ extension Lowering {
       tolerance: recipe.tableTolerance, leastSteps: Lowering.leastSteps
     ) { scale / (shrink * $0.squareRoot()) }
     return UnscaledRows(
-      numerator: numerator, root: root, lowRoot: lowRoot, highRoot: highRoot)
+      numerator: numerator, root: root, lowRoot: lowRoot, highRoot: highRoot,
+      smallness: smallness)
   }
 
   /// What linear layer `index` makes of the rows of normalisation `input`.
@@ -145,7 +152,7 @@ extension Lowering {
     }
     let bound = reach * factor * pow(2, rows.highRoot)
     let rotation = consumers(of: index).contains(where: isRotary) ? Lowering.rotationBits + 1 : 0
-    let needed = max(magnitudeBits(bound), 0) + rotation + 2
+    let needed = max(magnitudeBits(bound), -rows.smallness) + rotation + 2
     let precision = self.precision(source)
     let room = 64 - builder.spareBits - rows.numerator.bits - needed
     let weightBits = max(min(precision.wanted, room), min(bits, room))

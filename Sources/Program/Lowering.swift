@@ -133,6 +133,8 @@ struct Lowering {
   /// Fractional bits of weights and of truncated activations.
   var bits: Int { recipe.fractionalBits }
 
+  var varianceHeadroom: Double { calibration.varianceHeadroom(recipe.headroom, for: model) }
+
   /// Calibrated bound of a node's output, widened by the recipe's headroom.
   func outputBound(_ index: Int) throws(InputError) -> Double {
     max(try calibration.bound(model.nodes[index].name), 0x1p-40) * recipe.headroom
@@ -313,6 +315,12 @@ struct Lowering {
   mutating func embed(
     _ index: Int, tokens: String, positions: String?, offset: Int, segments: String?
   ) throws(InputError) -> FixedValue {
+    if let table = calibration.statistics(of: tokens), table.largest == 0 {
+      throw InputError(
+        "lowering", place: tokens, "every row is zero: the model tells no token from another",
+        hint: "look how the checkpoint was made; a tensor of zeros is often one that was never "
+          + "loaded, trained or gathered from its parts")
+    }
     let bound = try outputBound(index)
     let width = model.nodes[index].width
     let rowBits = try embeddingBits(index, tokens: tokens, bound: bound)
@@ -356,7 +364,7 @@ struct Lowering {
       case .layerNorm(_, let settings), .rmsNorm(_, let settings):
         guard calibration.ranges[node.name]?[.variance] != nil else { break }
         let range = try calibration.normalisedRange(
-          node.name, epsilon: settings.epsilon, headroom: recipe.headroom)
+          node.name, epsilon: settings.epsilon, headroom: varianceHeadroom)
         let smallest = WeightStatistics(
           largest: bound, rootMeanSquare: range.lowerBound.squareRoot())
         guard smallest.roundingError(fractionalBits: result) > Lowering.roundingLimit else { break }

@@ -284,10 +284,15 @@ package struct ProgramBuilder {
     if isWhole || wholeShift == 0 && ringBits(value) == 64 {
       opened = try open(value)
     } else {
-      opened = try openNarrow(
-        value, bits: openedBits,
-        ringBits: max(
-          dropped + compared, openedBits + magnitudeBits(value.bound) + 2, resultBits))
+      let needed = max(
+        dropped + compared, openedBits + magnitudeBits(value.bound) + 2, resultBits)
+      guard canOpen(value, bits: openedBits, ringBits: needed) else {
+        // Small values have many bits, and knots may lie far beyond them.
+        return try piecewise(
+          lift(value, to: argumentBits), bits: bits, resolution: resolution, knots: knots,
+          outputs: outputs, isLifted: isLifted, ringBits: resultBits)
+      }
+      opened = try openNarrow(value, bits: openedBits, ringBits: needed)
     }
     let function = PiecewiseLinear(
       shift: shift, droppedBits: dropped, comparedBits: compared,

@@ -15,11 +15,13 @@ public struct ConversionReport: Sendable {
   private let unusualRows: UnusualRows?
   private let coarseWeights: [String]
   private let unevenNodes: [String]
+  private let zeroRows: String?
   /// Up to this unevenness the bits of activations are enough.
   private static let largestUnevenness = 64.0
   /// What of the result may be worse than expected, and why.
   public var warnings: [String] {
     (unusualRows?.notices ?? []) + coarseWeights + unevenNodes
+      + [zeroRows].compactMap { $0 }
   }
   /// What of the checkpoint was taken and what was not, where there was a choice.
   public var notices: [String] = []
@@ -45,11 +47,31 @@ public struct ConversionReport: Sendable {
         "\(node.name): some channels are far smaller than the others, and what reads them is as "
         + "much larger: rounding weighs \(Figure.text(unevenness)) times as much there"
     }
+    zeroRows = ConversionReport.zeroRows(of: model, recipe, calibration)
     self.calibration = calibration
     self.program = program
     replacements = try ReplacementReport(
       model: model, recipe: recipe, calibration: calibration, densities: densities,
       program: program)
+  }
+
+  /// The normalisations that take rows of zeros for larger ones, which are zero as well.
+  private static func zeroRows(of model: Model, _ recipe: Recipe, _ calibration: Calibration)
+    -> String?
+  {
+    let headroom = calibration.varianceHeadroom(recipe.headroom, for: model)
+    let nodes = model.nodes.filter { node in
+      switch node.operation {
+      case .layerNorm(_, let settings), .rmsNorm(_, let settings):
+        calibration.leavesOutZeros(node.name, epsilon: settings.epsilon, headroom: headroom)
+      default: false
+      }
+    }
+    guard let first = nodes.first else { return nil }
+    let rest = nodes.count > 1 ? " and \(nodes.count - 1) more" : ""
+    return
+      "\(first.name)\(rest): rows of zeros lie too far below all others for one table of roots; they "
+      + "are divided as small ones are, and stay zero"
   }
 
   public var text: String {

@@ -108,6 +108,18 @@ import Testing
     ] as [[String: JSON]])
   func theFirstGemmaHasTheTanhForm(changes: [String: JSON]) throws {
     #expect(try activations("gemma", changes) == [.geluTanh])
+    // The library's versions do not agree on what the first published files mean.
+    let path = try FamilyVector.changed("gemma", changes, in: folder)
+    let said = try ModelLoader.load(path: path).notices.contains {
+      $0.hasPrefix("config.json hidden_act: \"gelu\" is taken for the tanh GELU")
+    }
+    #expect(said == (changes["hidden_act"] == "gelu"))
+  }
+
+  /// Both keys say so: no version takes another.
+  @Test func theExactFormIsTakenWhereBothKeysSayIt() throws {
+    let changes: [String: JSON?] = ["hidden_act": "gelu", "hidden_activation": "gelu"]
+    #expect(try activations("gemma", changes) == [.gelu])
   }
 
   /// In a condition, null is false.

@@ -193,7 +193,8 @@ struct EvaluatorTests {
     var recipe = Recipe.accurate
     recipe.headroom = 1
     let files = try ConversionFiles(
-      checkpoint: TinyCheckpoint.opt().write(to: folder), texts: [[1], [7]], recipe: recipe)
+      checkpoint: TinyCheckpoint.opt().write(to: folder), texts: [[1], [7], [2], [3], [4]],
+      recipe: recipe)
     let (evaluator, result) = try Self.evaluate(files)
     let outside = zip(evaluator.functions, result.functions).filter { $1.outsideCount > 0 }
     #expect(outside.contains { $0.0.place == .activation })

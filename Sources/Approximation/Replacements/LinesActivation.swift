@@ -13,6 +13,8 @@ public struct LinesActivation: Replacement {
 
   public var maximumError: Double
 
+  private static let leastError = 0x1p-14
+
   public init(maximumError: Double) { self.maximumError = maximumError }
 
   /// The parameters of the recipe `accurate`.
@@ -23,16 +25,23 @@ public struct LinesActivation: Replacement {
   public init(_ reader: inout JSONReader, for operationClass: OperationClass) throws(InputError) {
     maximumError = try reader.number(
       "maximumError", default: LinesActivation.accurate(for: operationClass).maximumError,
-      in: 0x1p-14...0.25)
+      in: LinesActivation.leastError...0.25)
   }
 
   public var parameters: [String: JSON] { ["maximumError": .number(maximumError)] }
 
-  /// One polynomial for inputs near zero, and that of `minimax` where the session is so large that
-  /// evaluating lines takes longer than the flights that they save.
+  /// One polynomial for inputs near zero, more lines for inputs below 2, whose values are small beside
+  /// the error, and the polynomial of `minimax` where the session is so large that evaluating lines
+  /// takes longer than the flights that they save.
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
-    guard node.site.operationClass != .tanh else { return self }
+    if node.site.operationClass == .tanh {
+      return PiecewiseActivation.narrow(node, limit: 1, degree: 4) ?? self
+    }
     if let narrow = PiecewiseActivation.narrow(node, limit: 3.5, degree: 6) { return narrow }
+    if node.reach < 2 {
+      let precise = max(maximumError * node.reach / 2, LinesActivation.leastError)
+      return LinesActivation(maximumError: min(precise, maximumError))
+    }
     let polynomial = MinimaxActivation.standard(for: node.site.operationClass)
     guard let lines = form(at: node.site), let other = polynomial.form(at: node.site) else {
       return self

@@ -5,7 +5,7 @@ public import Bytes
 /// Any piecewise polynomial, with the range that it was made for and its certified error there.
 public struct PiecewiseActivation: Replacement {
   public static let name = "piecewise"
-  public static let classes: [OperationClass] = [.relu, .gelu, .geluTanh, .silu]
+  public static let classes: [OperationClass] = [.relu, .gelu, .geluTanh, .silu, .tanh]
   public static let source = "coefficients of the recipe"
 
   public var function: PiecewisePolynomial

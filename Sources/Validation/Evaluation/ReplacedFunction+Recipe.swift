@@ -60,9 +60,13 @@ extension ReplacedFunction {
         var function = inverseRoot(
           node.name, form,
           valid: try calibration.normalisedRange(
-            node.name, epsilon: settings.epsilon, headroom: recipe.headroom), recipe)
+            node.name, epsilon: settings.epsilon,
+            headroom: calibration.varianceHeadroom(recipe.headroom, for: model)), recipe)
         function.calibrated = calibration.histograms[node.name]?[.variance]
         function.calibratedShift = settings.epsilon
+        if function.validRange.lowerBound > settings.epsilon {
+          function.harmlessInput = settings.epsilon
+        }
         result.append(function)
       default: break
       }

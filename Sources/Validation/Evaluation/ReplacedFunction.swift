@@ -35,6 +35,9 @@ public struct ReplacedFunction: Sendable {
   /// Inputs that the calibration made room for in the ring: beyond it the answer is anything. Nil is
   /// the valid range.
   public var ringRange: ClosedRange<Double>?
+  /// An input outside of these that does no harm: epsilon alone, where what is multiplied by the
+  /// result is zero.
+  public var harmlessInput: Double?
   /// Inputs to draw: where the calibrated ones lie, with some room.
   public var drawnRange: ClosedRange<Double>
   /// Whether inputs spread over orders of magnitude.
@@ -92,6 +95,7 @@ public struct FunctionStatistics: Sendable {
 
   mutating func add(_ x: Double, _ value: Double, _ function: ReplacedFunction) {
     inputs.add(x)
+    if let harmless = function.harmlessInput, abs(x - harmless) <= harmless * 0x1p-20 { return }
     count(x, function)
     let error = abs(value - function.exact(x))
     errorSum += error

@@ -24,20 +24,22 @@ import Validation
     #expect(try self.notices(enough) == [])
   }
 
-  private func report(calibration texts: [[Int]], evaluation: [[Int]]) throws -> ValidationReport {
+  private func report(calibration texts: [[Int]], evaluation: [[Int]], headroom: Double = 2) throws
+    -> ValidationReport
+  {
     let folder = try ScratchFolder()
     let loaded = try ModelLoader.load(path: TinyCheckpoint.opt().write(to: folder))
-    return try Self.report(loaded, loaded, calibration: texts, evaluation)
+    return try Self.report(loaded, loaded, calibration: texts, evaluation, headroom: headroom)
   }
 
   /// What `validate` finds on `evaluation` of a model that was converted on `texts`.
   static func report(
     _ loaded: LoadedModel, _ weights: any WeightSource, calibration texts: [[Int]],
-    _ evaluation: [[Int]]
+    _ evaluation: [[Int]], headroom: Double = 2
   ) throws -> ValidationReport {
     let folder = try ScratchFolder()
     var recipe = Recipe.accurate
-    recipe.headroom = 2
+    recipe.headroom = headroom
     let interpreter = try FloatInterpreter(loaded.model, weights: ReplacedWeights(weights))
     let approximated = try ApproximatedModel(
       loaded.model, weights: weights, recipe: recipe,
@@ -61,7 +63,8 @@ import Validation
   }
 
   @Test func inputsBeyondTheirRangeFailWithoutALimit() throws {
-    let little = try report(calibration: [[1]], evaluation: [[9, 2, 7, 3, 10, 4]])
+    let little = try report(
+      calibration: [[1], [7], [2], [3], [4]], evaluation: [[9, 2, 7, 3, 10, 4]], headroom: 1)
     #expect(!little.faults.isEmpty && little.misses.isEmpty)
     #expect(little.faults.contains { $0.contains("lie outside") })
     #expect(little.json.member("isPassed") == false)

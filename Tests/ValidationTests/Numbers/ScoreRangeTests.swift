@@ -52,9 +52,10 @@ struct ScoreRangeTests {
     }
     let model = try NumbersModel(checkpoint, texts: [[1, 4, 1, 4]])
     for prompt in [[7, 0, 9, 9, 5], [10, 8], [3, 3, 3], [2, 6, 5, 0, 10]] {
-      // Without room answers were off by more than logits are large.
+      // Without room answers were off by more than logits are large, and by a tenth of them where
+      // only scores had it.
       let few = try model.error(prompt)
-      #expect(few.largest <= few.of / 8, "\(prompt): \(few)")
+      #expect(few.largest <= few.of / 64, "\(prompt): \(few)")
     }
   }
 
