@@ -55,6 +55,12 @@ class Service:
         with open(f"/proc/{self.process.pid}/status") as file:
             return 1024 * next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
 
+    def processor_seconds(self):
+        """What it has computed so far, on all processors."""
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            user, system = file.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         try:

@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -110,31 +111,41 @@ class ShapeMeasurement(Measurement):
             os.remove(self.file(f"correlations/party{party}/{self.session_count - 1:06}.corr"))
 
     def serve(self, speed):
-        """The measured steps of --repeat sessions after one that warms up, and both parties' peaks."""
-        steps = []
+        """Seconds of the measured steps of --repeat sessions, after one that warms up."""
+        seconds, processor = [], []
         self.deal()
         with self.deployment(speed) as services:
             for index in range(self.arguments.repeat + 1):
                 if index:
                     self.deal()
+                before = [party.processor_seconds() for party in services.parties]
                 answer = self.answer(services)
+                after = [party.processor_seconds() for party in services.parties]
+                self.check(answer)
                 self.drop_session()
-                steps += self.steps(answer) if index else []
-            return steps, [party.peak_byte_count() for party in services.parties]
+                if index:
+                    seconds += [step["seconds"] for step in self.steps(answer)]
+                    processor.append(sum(after) - sum(before))
+            self.parties = [(f"lodge-party {number}", None, party.peak_byte_count())
+                            for number, party in enumerate(services.parties)]
+        return seconds, processor
 
     def answer(self, services):
         if self.arguments.embedding != "client":
             return super().answer(services)
         return super().answer(services, "--bundle", self.file("shares/client.bundle"))
 
-    def check(self, steps):
-        """Compares what the parties counted with what `cost` says."""
+    def check(self, answer):
+        """Compares what the parties counted in the measured step with what `cost` says."""
         said = self.cost["total"]["token" if self.step == "token" else "prompt"]
-        for step in steps:
-            found = (step["rounds"], step["party0BytesSent"], step["party1BytesSent"])
-            wanted = (said["rounds"], said["bytesPerParty"], said["bytesPerParty"])
-            if found != wanted:
-                raise Failure(f"the parties counted {found} flights and bytes, cost says {wanted}")
+        wanted = (said["rounds"], said["bytesPerParty"], said["bytesPerParty"])
+        steps = answer["steps"]
+        # Each step tells what was counted up to its end.
+        first = steps[-2] if len(steps) > 1 else None
+        found = tuple(steps[-1][key] - (first[key] if first else 0)
+                      for key in ("rounds", "party0BytesSent", "party1BytesSent"))
+        if found != wanted:
+            raise Failure(f"the parties counted {found} flights and bytes, cost says {wanted}")
 
 
 def cost_row(name, cost, token_count, step):
@@ -151,16 +162,30 @@ def cost_row(name, cost, token_count, step):
 
 def print_costs(costs, measurement, arguments):
     step = measurement.step
-    table(["recipe", f"flights a {step}", "sent by each party", "both by bits", "a session by keys",
+    table(["recipe", f"flights a {step}", "sent by each party", "by bits", "a session by keys",
            "by bits", "a token by keys", "by bits",
            f"{arguments.rtt}, {arguments.bandwidth}, without compute"],
           [cost_row(name, cost, measurement.token_count, step) for name, cost in costs])
 
 
-def print_steps(label, steps):
-    seconds = [step["seconds"] for step in steps]
-    print(f"{label}: median {text(statistics.median(seconds))}, "
-          f"from {text(min(seconds))} to {text(max(seconds))}, {len(seconds)} measured")
+def print_ends(name, cost, step):
+    """What the embedding and the head cost: their parts of the program, and the client's link."""
+    part = "token" if step == "token" else "prompt"
+    rows = []
+    for found in cost["parts"]:
+        if found["part"] in ("embed", "logits", "output") and found[part]["bytesPerParty"] > 0:
+            rows.append([f"{name}, {found['part']}", found[part]["rounds"],
+                         size(found[part]["bytesPerParty"]), f"{found[part]['products'] / 1e6:,.0f}",
+                         text(found[part]["bytesPerParty"] * 8 / cost["bitsPerSecond"])])
+    rows.append([f"{name}, client's input and output", 2, "", "", text(cost["seconds"][step]["client"])])
+    table(["ends of the program", f"flights a {step}", "sent by each party", "million products",
+           "time of bytes (client: all)"], rows)
+
+
+def print_steps(label, seconds, processor):
+    print(f"{label}: median {text(statistics.median(seconds))}, from {text(min(seconds))} to "
+          f"{text(max(seconds))}, {len(seconds)} measured; both parties compute "
+          f"{statistics.median(processor):.2f} s of processor time a session", flush=True)
 
 
 def run_depth(arguments, shape, layers, folder):
@@ -172,15 +197,14 @@ def run_depth(arguments, shape, layers, folder):
         name = os.path.basename(recipe)
         measurement.commands = []
         print_costs([(name, measurement.convert(recipe))], measurement, arguments)
+        print_ends(name, measurement.cost, measurement.step)
         if not arguments.cost:
             measurement.share()
-            steps, peaks = measurement.serve(None)
-            measurement.check(steps)
-            print_steps(f"{name}, loopback, a {measurement.step}", steps)
+            print_steps(f"{name}, loopback, a {measurement.step}", *measurement.serve(None))
             if arguments.link:
-                steps, _ = measurement.serve(measurement.network)
-                print_steps(f"{name}, {arguments.rtt}, {arguments.bandwidth}, a {measurement.step}", steps)
-            measurement.commands += [(f"lodge-party {p}", None, peaks[p]) for p in (0, 1)]
+                print_steps(f"{name}, {arguments.rtt}, {arguments.bandwidth}, a {measurement.step}",
+                            *measurement.serve(measurement.network))
+            measurement.commands += measurement.parties
             print()
         rows = {}
         for label, seconds, peak in measurement.commands:
@@ -199,6 +223,9 @@ def add_depths(arguments, shape, folder):
             measurement = ShapeMeasurement(arguments, shape, layers, part)
             for recipe in arguments.recipe:
                 costs[recipe].append(measurement.convert(recipe))
+                label, seconds, peak = measurement.commands[-1]
+                print(f"measure-shapes: {layers} layers, {os.path.basename(recipe)}: {label} took "
+                      f"{text(seconds)}, {size(peak)}", file=sys.stderr)
                 measurement.drop()
     print(f"{shape.title}: costs of {arguments.layers[0]} and {arguments.layers[1]} layers, "
           f"added up to {shape.layers}\n")
@@ -209,6 +236,9 @@ def add_depths(arguments, shape, folder):
         rows.append((f"{name}, {shape.layers} layers",
                      continued(*pair, arguments.layers, shape.layers)))
     print_costs(rows, measurement, arguments)
+    # The ends are the same at every depth.
+    for recipe, pair in costs.items():
+        print_ends(os.path.basename(recipe), pair[1], measurement.step)
 
 
 def main():
@@ -231,6 +261,8 @@ def main():
     parser.add_argument("--work", metavar="DIR", help="folder for all files (default: the system's)")
     parser.add_argument("--tools", default=os.path.join(ROOT, ".build", "release"), metavar="DIR")
     arguments = parser.parse_args()
+    # Asked to end, it removes what lies there.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     shape = SHAPES[arguments.shape]
     arguments.recipe = arguments.recipe or shape.recipes
     if arguments.link is None:
