@@ -42,6 +42,7 @@ class Shape:
 
 
 SHAPES = {
+    "bert-tiny": Shape("bert", 2, 128, 512, 2, 30522, 128, 1, "BERT-tiny, a text of 128", (2,)),
     "bert-base": Shape("bert", 12, 768, 3072, 12, 30522, 128, 1, "BERT-base, a text of 128", (12,)),
     "gpt2-small": Shape("gpt2", 12, 768, 3072, 12, 50257, 32, 2, "GPT-2 small, a token after 32", (12,),
                         has_link=True),
