@@ -11,6 +11,8 @@ Fails where the median of a setting is further than --tolerance from its predict
 """
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -48,6 +50,17 @@ class Service:
         self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
         self.reader.start()
 
+    def peak_byte_count(self):
+        """The most memory that it had, mapped files included."""
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return 1024 * next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+
+    def processor_seconds(self):
+        """What it has computed so far, on all processors."""
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            user, system = file.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -56,6 +69,15 @@ class Service:
             self.process.kill()
             self.process.wait()
         self.reader.join(5)
+
+
+@dataclasses.dataclass
+class Deployment:
+    """What runs; `addresses` are those of the parties for a client."""
+
+    parties: list
+    links: list
+    addresses: list
 
 
 class Measurement:
@@ -114,7 +136,26 @@ class Measurement:
 
     def measured(self, rtt, bandwidth):
         """Seconds of a step in each session, and what the emulators say of themselves."""
-        speed = ["--rtt", rtt, "--bandwidth", bandwidth]
+        seconds = []
+        with self.deployment(["--rtt", rtt, "--bandwidth", bandwidth]) as services:
+            for _ in range(self.arguments.repeat):
+                seconds += [step["seconds"] for step in self.steps(self.answer(services))]
+        return seconds, [line for service in services.links for line in service.lines]
+
+    def answer(self, services, *options):
+        """What the client says of a session."""
+        return json.loads(self.tool(
+            "lodge-client", "--party0", services.addresses[0], "--party1", services.addresses[1],
+            "--tokens", self.file("prompt.json"), "--new", str(self.arguments.new), "--json",
+            *options, is_timed=True))
+
+    def steps(self, answer):
+        """The steps of a session that are measured."""
+        return answer["steps"][1:] if self.step == "token" else answer["steps"][:1]
+
+    @contextlib.contextmanager
+    def deployment(self, speed=None):
+        """Two parties and the addresses at which a client finds them; links of that speed where it is given."""
         running = []
 
         def start(service):
@@ -124,22 +165,22 @@ class Measurement:
         def pair(address):
             return ["--listen", "127.0.0.1:0", "--to", address]
         try:
-            party0 = start(self.party(0, "127.0.0.1:0")).addresses[0]
-            between = start(self.link("--link", "parties", *speed, *pair(party0)))
-            party1 = start(self.party(1, between.addresses[0])).addresses[0]
-            client = start(self.link("--link", "client", *speed, *pair(party0), *pair(party1)))
-            seconds = []
-            for _ in range(self.arguments.repeat):
-                answer = json.loads(self.tool(
-                    "lodge-client", "--party0", client.addresses[0], "--party1", client.addresses[1],
-                    "--tokens", self.file("prompt.json"), "--new", str(self.arguments.new), "--json",
-                    is_timed=True))
-                steps = [step["seconds"] for step in answer["steps"]]
-                seconds += steps[1:] if self.step == "token" else steps[:1]
+            party0 = start(self.party(0, "127.0.0.1:0"))
+            links = []
+            peer = party0.addresses[0]
+            if speed:
+                links.append(start(self.link("--link", "parties", *speed, *pair(peer))))
+                peer = links[0].addresses[0]
+            party1 = start(self.party(1, peer))
+            addresses = [party0.addresses[0], party1.addresses[0]]
+            if speed:
+                links.append(start(self.link(
+                    "--link", "client", *speed, *pair(addresses[0]), *pair(addresses[1]))))
+                addresses = links[1].addresses
+            yield Deployment([party0, party1], links, addresses)
         finally:
             for service in reversed(running):
                 service.stop()
-        return seconds, [line for service in (between, client) for line in service.lines]
 
 
 def text(seconds):
