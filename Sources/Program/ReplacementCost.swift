@@ -13,29 +13,33 @@ public struct CostWeights: Sendable {
   public var secondsPerComparison: Double
   /// Of one cell of a lookup, by one party.
   public var secondsPerLookupCell: Double
+  /// Of a byte of dealt keys and words in both files together: each party reads its own and digests it.
+  public var secondsPerDealtByte: Double
 
   public init(
     secondsPerRound: Double, secondsPerByte: Double, secondsPerComparison: Double,
-    secondsPerLookupCell: Double
+    secondsPerLookupCell: Double, secondsPerDealtByte: Double
   ) {
     self.secondsPerRound = secondsPerRound
     self.secondsPerByte = secondsPerByte
     self.secondsPerComparison = secondsPerComparison
     self.secondsPerLookupCell = secondsPerLookupCell
+    self.secondsPerDealtByte = secondsPerDealtByte
   }
 
   /// A round trip of 10 ms, 1 Gbps, 50 ns a comparison, between one of many with the same key and one
-  /// alone, and 4 ns a cell, as `lodge-bench kernels` measures them.
+  /// alone, and 3 ns a cell, as `lodge-bench kernels` measures them, and a digest of 1 GB/s.
   public static let reference = CostWeights(
     secondsPerRound: 0.005, secondsPerByte: 8e-9, secondsPerComparison: 5e-8,
-    secondsPerLookupCell: 4e-9)
+    secondsPerLookupCell: 3e-9, secondsPerDealtByte: 5e-10)
 
   /// A network's latency and bandwidth, with the comparisons of the reference.
   public init(roundTripSeconds: Double, bitsPerSecond: Double) {
     self.init(
       secondsPerRound: roundTripSeconds / 2, secondsPerByte: 8 / bitsPerSecond,
       secondsPerComparison: CostWeights.reference.secondsPerComparison,
-      secondsPerLookupCell: CostWeights.reference.secondsPerLookupCell)
+      secondsPerLookupCell: CostWeights.reference.secondsPerLookupCell,
+      secondsPerDealtByte: CostWeights.reference.secondsPerDealtByte)
   }
 
   /// The prompt and all further tokens of `session`, which take what the last one takes.
@@ -47,7 +51,11 @@ public struct CostWeights: Sendable {
         + Double(cost.comparisonCount) * secondsPerComparison
         + Double(cost.lookupCellCount) * secondsPerLookupCell
     }
-    let prompt = seconds(SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0))
+    let dealt = program.correlationCost(of: session)
+    let reading =
+      Double((0...1).reduce(0) { $0 + dealt.byteCount(party: $1) }) * secondsPerDealtByte
+    let prompt =
+      seconds(SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0)) + reading
     guard session.newCapacity > 1 else { return prompt }
     let last = session.rowCapacity - 1
     return prompt + Double(session.newCapacity - 1)

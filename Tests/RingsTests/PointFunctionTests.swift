@@ -41,7 +41,7 @@ import Testing
       var result = [UInt64](repeating: 0xaa, count: cells.count * tables.count)
       var span = result.mutableSpan
       let roots = roots[party]
-      function.sum(
+      unsafe function.sum(
         party: party, keys: keys.span.bytes, roots: roots.span, cells: cells.span,
         tables: tables, into: &span, parallel: parallel, arm: arm)
       return result

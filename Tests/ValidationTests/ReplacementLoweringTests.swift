@@ -55,12 +55,14 @@ struct ReplacementLoweringTests {
       node.recipe = try node.recipe.resolved(
         for: node.model, calibration: node.calibration,
         weights: CostWeights(
-          secondsPerRound: 1, secondsPerByte: 0, secondsPerComparison: 0, secondsPerLookupCell: 0))
+          secondsPerRound: 1, secondsPerByte: 0, secondsPerComparison: 0, secondsPerLookupCell: 0,
+          secondsPerDealtByte: 0))
     } else {
       node.recipe = try node.recipe.resolved(
         for: node.model, calibration: node.calibration,
         weights: CostWeights(
-          secondsPerRound: 0, secondsPerByte: 0, secondsPerComparison: 1, secondsPerLookupCell: 1))
+          secondsPerRound: 0, secondsPerByte: 0, secondsPerComparison: 1, secondsPerLookupCell: 1,
+          secondsPerDealtByte: 0))
     }
     guard case .activation(let function)? = try node.form() else { throw CancellationError() }
     for knot in function.signed.knots where knot.magnitude < 24 {
@@ -140,9 +142,11 @@ struct ReplacementLoweringTests {
   func softmaxesAreTheirFunctions(test: SoftmaxCase, kind: ModelKind) throws {
     for weights in [
       CostWeights(
-        secondsPerRound: 1, secondsPerByte: 0, secondsPerComparison: 0, secondsPerLookupCell: 0),
+        secondsPerRound: 1, secondsPerByte: 0, secondsPerComparison: 0, secondsPerLookupCell: 0,
+        secondsPerDealtByte: 0),
       CostWeights(
-        secondsPerRound: 0, secondsPerByte: 0, secondsPerComparison: 1, secondsPerLookupCell: 1),
+        secondsPerRound: 0, secondsPerByte: 0, secondsPerComparison: 1, secondsPerLookupCell: 1,
+        secondsPerDealtByte: 0),
     ] {
       var node = LoneNode(
         kind: kind, width: 4,

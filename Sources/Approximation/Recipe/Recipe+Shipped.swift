@@ -45,7 +45,7 @@ extension Recipe {
       .gelu: ReplacementChoice(BOLTActivation()),
       .geluTanh: ReplacementChoice(BOLTActivation(), note: "BOLT's polynomial for GeLU with erf"),
       .silu: ReplacementChoice(
-        CellsActivation.accurate, note: "BOLT has no SiLU: that of accurate"),
+        CheapestActivation.accurate, note: "BOLT has no SiLU: that of accurate"),
       .softmax: ReplacementChoice(BOLTSoftmax()),
     ])
 
@@ -55,7 +55,7 @@ extension Recipe {
       [
         .gelu: ReplacementChoice(QuadActivation()), .geluTanh: ReplacementChoice(QuadActivation()),
         .silu: ReplacementChoice(
-          CellsActivation.accurate, note: "MPCFormer has no SiLU: that of accurate"),
+          CheapestActivation.accurate, note: "MPCFormer has no SiLU: that of accurate"),
         .softmax: ReplacementChoice(TwoQuadSoftmax()),
       ])
     // A model trained with Quad and 2Quad needs them as they are, everywhere.

@@ -67,7 +67,7 @@ public struct Recipe: Equatable, Sendable {
       let replacement: any Replacement =
         switch operationClass {
         case .relu: ReLUActivation()
-        case .gelu, .geluTanh, .silu: CellsActivation.accurate
+        case .gelu, .geluTanh, .silu: CheapestActivation.accurate
         case .tanh: LinesActivation.accurate(for: operationClass)
         case .softmax: ExactSoftmax()
         case .layerNorm, .rmsNorm: ExactNormalisation()

@@ -26,21 +26,9 @@ public struct CellsActivation: Replacement {
 
   public var parameters: [String: JSON] { ["maximumError": .number(maximumError)] }
 
-  /// One polynomial for inputs near zero; lines or the polynomial of `minimax` where inputs lie in so
-  /// many cells, or in so large a session, that these are cheaper.
+  /// More precise forms for inputs near zero and below 2, whose values are small beside the error.
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
-    if let narrow = PiecewiseActivation.narrow(node, limit: 3.5, degree: 6) { return narrow }
-    var best: (replacement: any Replacement, cost: Double)?
-    let candidates: [any Replacement] = [
-      self, LinesActivation(maximumError: maximumError),
-      MinimaxActivation.standard(for: node.site.operationClass),
-    ]
-    for candidate in candidates {
-      guard let form = candidate.form(at: node.site) else { continue }
-      let cost = try node.cost(form)
-      if best.map({ cost < $0.cost }) ?? true { best = (candidate, cost) }
-    }
-    return best?.replacement ?? self
+    LinesActivation(maximumError: maximumError).precise(for: node) ?? self
   }
 
   public func form(at site: ReplacementSite) -> ReplacementForm? {

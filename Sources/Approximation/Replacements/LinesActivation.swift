@@ -30,23 +30,21 @@ public struct LinesActivation: Replacement {
 
   public var parameters: [String: JSON] { ["maximumError": .number(maximumError)] }
 
-  /// One polynomial for inputs near zero, more lines for inputs below 2, whose values are small beside
-  /// the error, and the polynomial of `minimax` where the session is so large that evaluating lines
-  /// takes longer than the flights that they save.
+  /// One polynomial for inputs near zero, and more lines for inputs below 2, whose values are small
+  /// beside the error.
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
+    precise(for: node) ?? self
+  }
+
+  /// What small inputs of `node` need instead, or nil where they are not small.
+  func precise(for node: NodeStatistics) -> (any Replacement)? {
     if node.site.operationClass == .tanh {
-      return PiecewiseActivation.narrow(node, limit: 1, degree: 4) ?? self
+      return PiecewiseActivation.narrow(node, limit: 1, degree: 4)
     }
     if let narrow = PiecewiseActivation.narrow(node, limit: 3.5, degree: 6) { return narrow }
-    if node.reach < 2 {
-      let precise = max(maximumError * node.reach / 2, LinesActivation.leastError)
-      return LinesActivation(maximumError: min(precise, maximumError))
-    }
-    let polynomial = MinimaxActivation.standard(for: node.site.operationClass)
-    guard let lines = form(at: node.site), let other = polynomial.form(at: node.site) else {
-      return self
-    }
-    return try node.cost(other) < node.cost(lines) ? polynomial : self
+    guard node.reach < 2 else { return nil }
+    let precise = max(maximumError * node.reach / 2, LinesActivation.leastError)
+    return LinesActivation(maximumError: min(precise, maximumError))
   }
 
   public func form(at site: ReplacementSite) -> ReplacementForm? {

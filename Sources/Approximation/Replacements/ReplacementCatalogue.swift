@@ -7,7 +7,7 @@ public enum ReplacementCatalogue {
   public static let all: [any Replacement.Type] = [
     ReLUActivation.self, MinimaxActivation.self, PUMAActivation.self, BumbleBeeActivation.self,
     BOLTActivation.self, QuadActivation.self, PiecewiseActivation.self, FittedActivation.self,
-    LinesActivation.self, CellsActivation.self,
+    LinesActivation.self, CellsActivation.self, CheapestActivation.self,
     ExactSoftmax.self, MinimaxSoftmax.self, LimitSoftmax.self, BOLTSoftmax.self,
     TwoQuadSoftmax.self,
     ReLUSoftmax.self, PowerSoftmax.self, PiecewiseSoftmax.self, FittedSoftmax.self,
