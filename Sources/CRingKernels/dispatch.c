@@ -106,3 +106,13 @@ lodge_kernels lodge_kernels_of(int arm) {
 #endif
   return result;
 }
+
+const lodge_word_kernels *lodge_word_kernels_of(int arm) {
+#if LODGE_X86
+  if (arm == LODGE_ARM_AVX512 || arm == LODGE_ARM_AMX) return &lodge_words_avx512;
+  if (arm == LODGE_ARM_AVX2) return &lodge_words_avx2;
+#else
+  (void)arm;
+#endif
+  return &lodge_words_portable;
+}

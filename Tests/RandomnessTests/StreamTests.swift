@@ -28,6 +28,15 @@ import Testing
     }
   }
 
+  @Test func aReaderGivesTheSameWordsHoweverOftenItIsAsked() {
+    let stream = RandomStream(seed: Self.seed, label: Self.label)
+    let reader = StreamReader(stream)
+    let whole = stream.words(at: 0, count: 9000)
+    for ranges in [[], [0..<5], [7..<7, 8999..<9000, 1..<4000], [3..<4, 0..<1], [0..<5]] {
+      #expect(reader.words(in: ranges) == ranges.flatMap { whole[$0] })
+    }
+  }
+
   @Test func fillOverwritesTheSpanAndNothingElse() {
     let stream = RandomStream(seed: Self.seed, label: Self.label)
     for (lower, upper) in [(0, 0), (0, 1), (1, 2), (3, 40), (0, 20_000)] {
