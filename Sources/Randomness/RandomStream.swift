@@ -18,11 +18,16 @@ public struct RandomStream: Sendable {
 
   /// Words `offset`..<`offset + count` of the stream.
   public func words(at offset: Int, count: Int) -> [UInt64] {
+    words(at: offset, count: count, by: .best)
+  }
+
+  /// The same by one of the ciphers that this processor can run.
+  package func words(at offset: Int, count: Int, by cipher: StreamCipher) -> [UInt64] {
     precondition(count >= 0, "a count is not negative")
     return unsafe [UInt64](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-      unsafe fill(
+      unsafe KeyStream(key: key, by: cipher).fill(
         UnsafeMutableRawBufferPointer(
-          rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(8 * count)]), atByte: 8 * offset)
+          rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(8 * count)]), fromByte: 8 * offset)
       initializedCount = count
     }
   }

@@ -26,6 +26,11 @@ typedef struct {
   uint8_t bytes[176];
 } lodge_aes128_schedule;
 
+// Round keys of AES-256.
+typedef struct {
+  uint8_t bytes[240];
+} lodge_aes256_schedule;
+
 // Writes elements [row, row + rows) x [column, column + columns) of a matrix to `block`, row-major
 // without gaps. May be called from several threads at once.
 typedef void lodge_producer(void *_Nonnull context, size_t row, size_t column, size_t rows,
@@ -157,6 +162,20 @@ typedef struct {
                              const uint64_t *shares, size_t first, size_t count, uint64_t factor,
                              uint64_t *out);
 } lodge_word_kernels;
+
+// AES-256 in counter mode from byte `offset` of the stream on; counters are 128-bit big-endian numbers
+// of blocks from 0.
+typedef void lodge_aes256_expansion(const uint8_t *key, lodge_aes256_schedule *schedule);
+typedef void lodge_aes256_streaming(const lodge_aes256_schedule *schedule, uint64_t offset,
+                                    size_t count, uint8_t *out);
+
+// What this processor has instructions for; null pointers where it has none.
+typedef struct {
+  lodge_aes256_expansion *_Nullable expand;
+  lodge_aes256_streaming *_Nullable stream;
+} lodge_aes256_kernels;
+
+lodge_aes256_kernels lodge_aes256_kernels_available(void);
 
 int lodge_arm_available(int arm);
 
