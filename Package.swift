@@ -18,7 +18,7 @@ let libraries: [Target] = [
   .target(name: "CProcess"),
   .target(name: "Bytes"),
   .target(name: "Rings", dependencies: ["CRingKernels"]),
-  .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL"]),
+  .target(name: "Randomness", dependencies: ["Bytes", "COpenSSL", "CRingKernels"]),
   .target(name: "Trust", dependencies: ["Bytes", "Randomness", "COpenSSL"]),
   .target(name: "HDF5Reading", dependencies: ["Bytes"]),
   .target(

@@ -119,3 +119,24 @@ lodge_kernels lodge_kernels_of(int arm) {
 #endif
   return result;
 }
+
+const lodge_word_kernels *lodge_word_kernels_of(int arm) {
+#if LODGE_X86
+  if (arm == LODGE_ARM_AVX512 || arm == LODGE_ARM_AMX) return &lodge_words_avx512;
+  if (arm == LODGE_ARM_AVX2) return &lodge_words_avx2;
+#else
+  (void)arm;
+#endif
+  return &lodge_words_portable;
+}
+
+lodge_aes256_kernels lodge_aes256_kernels_available(void) {
+  lodge_aes256_kernels result = {0};
+#if LODGE_X86
+  if (lodge_arm_available(LODGE_ARM_AVX512) && __builtin_cpu_supports("vaes")) {
+    result.expand = lodge_aes256_expand_vaes;
+    result.stream = lodge_aes256_stream_vaes;
+  }
+#endif
+  return result;
+}

@@ -157,16 +157,23 @@ public final class ContainerReader: Sendable {
     guard case .raw(let offset) = dataset.location else {
       throw InputError(path, place: name, "is compressed and cannot be mapped")
     }
-    let mapped = try mapping.withLock { mapping throws(InputError) -> MappedFile in
+    let mapped = try mapped()
+    guard offset + dataset.description.byteCount <= mapped.byteCount else {
+      throw InputError(path, place: name, "the file ends inside it")
+    }
+    return MappedRegion(dataset.description, in: mapped, at: offset)
+  }
+
+  /// Maps all of the file now for the readers of raw datasets: see `MappedFile.populate`.
+  public func populate() throws(InputError) { try mapped().populate() }
+
+  private func mapped() throws(InputError) -> MappedFile {
+    try mapping.withLock { mapping throws(InputError) -> MappedFile in
       if let mapped = mapping { return mapped }
       let mapped = try file.mapped()
       mapping = mapped
       return mapped
     }
-    guard offset + dataset.description.byteCount <= mapped.byteCount else {
-      throw InputError(path, place: name, "the file ends inside it")
-    }
-    return MappedRegion(dataset.description, in: mapped, at: offset)
   }
 
   /// Calls `body` with the mapped bytes of elements `range` (of all where nil) of a raw dataset.

@@ -89,6 +89,9 @@ public struct CorrelationFile: Sendable {
     }
   }
 
+  /// Gets the file ready to be read in place, after it was compared with its digests.
+  public func populate() throws(InputError) { try reader.populate() }
+
   /// The party's streams of this session.
   public func streams() throws(InputError) -> SessionStreams {
     SessionStreams(

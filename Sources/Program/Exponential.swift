@@ -75,8 +75,7 @@ public struct Exponential: Hashable, Sendable {
 
   /// e^(-w unit) in `factorBits` bits, rounded, for w within a cell.
   public func factor(_ offset: UInt64) -> UInt64 {
-    let exact = decay(offset, bits: 0..<cells.bits)
-    return (exact &+ (1 &<< UInt64(61 - factorBits))) &>> UInt64(62 - factorBits)
+    rounded(decay(offset, bits: 0..<cells.bits))
   }
 
   /// The product of 2^62 and decays[i] / 2^62 over the `bits` i that are set in `distance`, in
@@ -85,6 +84,58 @@ public struct Exponential: Hashable, Sendable {
     bits.reduce(1 << 62) { product, bit in
       (distance &>> UInt64(bit)) & 1 == 0 ? product : Exponential.product(product, decays[bit])
     }
+  }
+
+  /// Dealt exponentials of opened words times the public factors of their places.
+  ///
+  /// - Parameters:
+  ///   - opened: words under the top `top`.
+  ///   - words: what is dealt for them, `cells.count` words an element, from `start` on.
+  ///   - results: gets a word an element.
+  func append(
+    _ opened: ArraySlice<UInt64>, top: Int, words: [UInt64], from start: Int, _ factors: Factors,
+    to results: inout [UInt64]
+  ) {
+    var start = start
+    for word in opened {
+      let place = cells.place(word, top: top)
+      results.append(words[start + place.cell] &* factors[place.offset])
+      start += cells.count
+    }
+  }
+
+  /// The same as `factor` for many places: what their lowest bits give is looked up.
+  struct Factors {
+    private static let lowBits = 7
+
+    private let function: Exponential
+    private var low: [UInt64] = [1 << 62]
+
+    init(_ function: Exponential) {
+      self.function = function
+      for bit in 0..<min(function.cells.bits, Factors.lowBits) {
+        low += low.map { Exponential.product($0, function.decays[bit]) }
+      }
+    }
+
+    subscript(_ offset: UInt64) -> UInt64 {
+      var exact = low[Int(offset & (1 &<< UInt64(Factors.lowBits) &- 1))]
+      var rest = offset &>> UInt64(Factors.lowBits)
+      var bit = Factors.lowBits
+      while rest > 0 {
+        // 2^62 for a bit that is not set changes nothing, and takes no branch.
+        let decay = rest & 1 == 0 ? 1 << 62 : function.decays[bit]
+        exact = Exponential.product(exact, decay)
+        rest &>>= 1
+        bit += 1
+      }
+      return function.rounded(exact)
+    }
+  }
+
+  /// 2^factorBits / 2^62 of an exact factor, rounded.
+  private func rounded(_ exact: UInt64) -> UInt64 {
+    (exact &+ (1 &<< UInt64(61 - factorBits))) &>> UInt64(62 - factorBits)
   }
 
   /// floor(a b / 2^62).
@@ -156,29 +207,10 @@ public struct CoarseSteps: Hashable, Sendable {
   /// Words of an element.
   public var wordCount: Int { (cells.count + 3) / 4 }
 
-  /// Number `cell` of an element whose words begin at `start`.
-  @inlinable
-  public func dealt(_ words: [UInt64], from start: Int, cell: Int) -> UInt64 {
-    (words[start + cell / 4] &>> UInt64(16 * (cell % 4))) & 0xffff
-  }
-
   /// Which of the bounds a distance of the public cell `cell` counts as below, where the mask lies
   /// in `maskCell`: the cell of their sum is the last, which is -1, or below the bound.
   public func isReached(_ bound: Int, cell: Int, maskCell: Int) -> Bool {
     let place = (cell + maskCell) & (cells.count - 1)
     return place < bound || place == cells.count - 1
-  }
-
-  /// Shares of the bits of every bound for an element whose dealt words begin at `start`.
-  public func bits(_ words: [UInt64], from start: Int, cell: Int) -> [UInt64] {
-    var sum: UInt64 = 0
-    var next = -1
-    return bounds.map { bound in
-      while next < bound {
-        sum &+= dealt(words, from: start, cell: (next - cell) & (cells.count - 1))
-        next += 1
-      }
-      return sum
-    }
   }
 }

@@ -1,5 +1,7 @@
 // Linear operations that act on shares and on plaintext ring elements alike.
 
+internal import Rings
+
 extension SessionStep {
   /// The elements of `shape` as `runs` equal runs a row, in order.
   public func runs(_ shape: ValueShape, count runs: Int) -> [Range<Int>] {
@@ -15,6 +17,21 @@ extension SessionStep {
       }
     }
     return result
+  }
+
+  /// The length of each of `runs` equal runs a row where all rows have the same, else nil.
+  private func commonRunLength(_ shape: ValueShape, runs: Int) -> Int? {
+    if case .fixed(let width) = shape.columns { return width / runs }
+    let length = runLength(shape, 0)
+    for row in 1..<max(rowCount(shape.rows), 1) where runLength(shape, row) != length {
+      return nil
+    }
+    return length
+  }
+
+  /// Whether `count` runs a row of `shape` have the same length in every row.
+  public func hasEqualRuns(_ shape: ValueShape, count: Int) -> Bool {
+    commonRunLength(shape, runs: count) != nil
   }
 
   /// `words` of shape `narrow` repeated so that each column serves its run of `wide`.
@@ -33,20 +50,25 @@ extension SessionStep {
     _ terms: [(words: [UInt64], shape: ValueShape, coefficient: UInt64)], constant: UInt64
   ) -> [UInt64] {
     guard let first = terms.first else { return [] }
-    var result = first.words
-    for index in result.indices {
-      result[index] = result[index] &* first.coefficient &+ constant
-    }
+    let arrays = WordArrays.best
+    var result = arrays.scaled(first.words, by: first.coefficient, plus: constant)
     for term in terms.dropFirst() {
-      let words = broadcast(term.words, term.shape, to: first.shape)
-      for index in result.indices { result[index] &+= words[index] &* term.coefficient }
+      // Equal runs need no copy of the narrow value.
+      let isDense =
+        term.shape == first.shape || hasEqualRuns(first.shape, count: term.shape.width ?? 1)
+      arrays.add(
+        isDense ? term.words : broadcast(term.words, term.shape, to: first.shape),
+        times: term.coefficient, to: &result)
     }
     return result
   }
 
   /// One column for each of `runs` equal runs of a row.
   public func sum(_ words: [UInt64], _ shape: ValueShape, runs: Int) -> [UInt64] {
-    self.runs(shape, count: runs).map { run in
+    if let length = commonRunLength(shape, runs: runs), length > 0 {
+      return WordArrays.best.sums(words, run: length)
+    }
+    return self.runs(shape, count: runs).map { run in
       words[run].reduce(0, &+)
     }
   }

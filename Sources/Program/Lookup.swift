@@ -85,7 +85,7 @@ public struct Lookup: Hashable, Sendable {
   /// The result for an opened word under a mask, modulo 2^64.
   public func value(opened: UInt64, mask: UInt64) -> UInt64 {
     let (opened, mask) = (place(opened), place(mask))
-    let cell = Int(opened.cell &- mask.cell) & (cells.count - 1)
+    let cell = Int((opened.cell &- mask.cell) & UInt64(cells.count - 1))
     let distance = opened.offset &- mask.offset
     return coefficients.reversed().reduce(0) { sum, values in
       sum &* distance &+ UInt64(bitPattern: Int64(values[cell]))

@@ -1,5 +1,7 @@
 // How an opened word becomes a view, and what a view is worth; shared by all interpreters.
 
+internal import Rings
+
 /// Public parts of a view: y = base - t + lift * h (see `Operation.view`).
 public struct ViewParts: Sendable {
   public var base: [UInt64]
@@ -10,15 +12,7 @@ public struct ViewParts: Sendable {
   /// c = X + 2^(bits-2); base = (c >> shift) - (2^(bits-2) >> shift); lift = (1 - (c >> (bits-1)))
   /// << (bits - shift).
   public init(opened: [UInt64], shift: Int, bits: Int) {
-    base = []
-    lift = []
-    base.reserveCapacity(opened.count)
-    lift.reserveCapacity(opened.count)
-    for word in opened {
-      let parts = ViewParts.of(word, shift: shift, bits: bits)
-      base.append(parts.base)
-      lift.append(parts.lift)
-    }
+    (base, lift) = WordArrays.best.view(opened, shift: shift, bits: bits)
   }
 
   /// The same of one word.

@@ -12,7 +12,11 @@ extension ProgramWeight {
 
   /// x * w column by column, w this weight's single row.
   public func scaled(_ x: [UInt64], _ elements: [UInt64]) -> [UInt64] {
-    x.indices.map { x[$0] &* elements[$0 % columnCount] }
+    var result = x
+    for start in stride(from: 0, to: x.count, by: columnCount) {
+      for column in 0..<columnCount { result[start + column] &*= elements[column] }
+    }
+    return result
   }
 }
 
@@ -157,12 +161,17 @@ extension SessionStep {
   ) -> [UInt64] {
     let width = shape.width ?? 1
     switch rows {
-    case .bias: return words.indices.map { words[$0] &+ elements[$0 % width] }
+    case .bias:
+      var result = words
+      WordArrays.best.add(row: elements[..<width], to: &result)
+      return result
     case .positions(let offset):
-      return words.indices.map { index in
-        let row = position(shape.rows, index / width) + offset
-        return words[index] &+ elements[row * width + index % width]
+      var result = words
+      for row in 0..<rowCount(shape.rows) {
+        let first = (position(shape.rows, row) + offset) * width
+        for column in 0..<width { result[row * width + column] &+= elements[first + column] }
       }
+      return result
     case .distances(let distances):
       let heads = shape.columns.runCount
       return addingByDistance(words, shape) { head, distance in

@@ -1,52 +1,27 @@
 // What a party sends for an opened value, and how it travels.
 
+internal import Rings
+
 extension Opening {
   /// This party's words: the shifted share of x, which is known modulo 2^ringBits, plus one at party
   /// 0 where bits are dropped, plus its share of the mask.
   public func masked(
     _ share: [UInt64], ringBits: Int, mask: [UInt64], constantFactor: UInt64
   ) -> [UInt64] {
-    if self == .whole { return share.indices.map { share[$0] &+ mask[$0] } }
-    let ring = UInt64.max &>> UInt64(64 - ringBits)
-    let one = shift > 0 ? constantFactor : 0
-    return share.indices.map { index in
-      reduced((share[index] & ring) &>> UInt64(shift) &+ one &+ mask[index])
-    }
+    WordArrays.best.masked(
+      share, ringBits: ringBits, shift: shift, one: shift > 0 ? constantFactor : 0, mask: mask,
+      bits: bits)
   }
 
-  /// Appends `words` as they travel: the lowest `bits` of each, from the lowest bit of a word on and
-  /// without gaps, filled up with zeros to a whole word.
+  /// Appends `words` as they travel: the lowest `bits` of each, which are all that may be set, from
+  /// the lowest bit of a word on and without gaps, filled up with zeros to a whole word.
   public func pack(_ words: [UInt64], into outgoing: inout [UInt64]) {
-    guard bits < 64 else {
-      outgoing += words
-      return
-    }
-    let width = UInt64(bits)
-    outgoing.reserveCapacity(outgoing.count + wordCount(elements: words.count))
-    var pending: UInt64 = 0
-    var filled: UInt64 = 0
-    for word in words {
-      pending |= word &<< filled
-      filled += width
-      if filled >= 64 {
-        outgoing.append(pending)
-        filled -= 64
-        pending = filled == 0 ? 0 : word &>> (width - filled)
-      }
-    }
-    if filled > 0 { outgoing.append(pending) }
+    WordArrays.best.pack(words, bits: bits, into: &outgoing)
   }
 
   /// Adds the other party's packed words to this party's.
   public func add(_ incoming: ArraySlice<UInt64>, to words: inout [UInt64]) {
-    for index in words.indices {
-      let bit = index * bits
-      let place = incoming.startIndex + bit / 64
-      let offset = UInt64(bit % 64)
-      var word = incoming[place] &>> offset
-      if bit % 64 + bits > 64 { word |= incoming[place + 1] &<< (64 - offset) }
-      words[index] = reduced(words[index] &+ word)
-    }
+    WordArrays.best.add(packed: incoming, bits: bits, to: &words)
   }
 }
 
@@ -58,16 +33,52 @@ extension SessionStep {
     underTops(opened, shape, tops: tops) { cells.place($0, top: $1) }
   }
 
+  /// Shares of exponentials of the opened words of a value, from the `words` dealt for them.
+  public func exponentials(
+    _ opened: [UInt64], _ shape: ValueShape, _ function: Exponential, dealt words: [UInt64]
+  ) -> [UInt64] {
+    let factors = Exponential.Factors(function)
+    var results: [UInt64] = []
+    results.reserveCapacity(opened.count)
+    for (run, top) in topRuns(opened.count, shape, tops: function.tops) {
+      function.append(
+        opened[run], top: top, words: words, from: run.lowerBound * function.cells.count, factors,
+        to: &results)
+    }
+    return results
+  }
+
+  /// Shares of the bits of every bound for the opened words of a value, from the `words` dealt for
+  /// them: an array a bound.
+  public func coarseBits(
+    _ opened: [UInt64], _ shape: ValueShape, _ function: CoarseSteps, dealt words: [UInt64]
+  ) -> [[UInt64]] {
+    let count = opened.count
+    var cells: [UInt32] = []
+    cells.reserveCapacity(count)
+    for (run, top) in topRuns(count, shape, tops: function.tops) {
+      for word in opened[run] { cells.append(UInt32(function.cells.place(word, top: top).cell)) }
+    }
+    let results = WordArrays.best.cellSums(
+      words, cellCount: function.cells.count, cells: cells, bounds: function.bounds)
+    return function.bounds.indices.map { Array(results[$0 * count..<($0 + 1) * count]) }
+  }
+
+  /// Runs of elements with the same top.
+  private func topRuns(_ count: Int, _ shape: ValueShape, tops: [Int]) -> [(Range<Int>, Int)] {
+    if tops.count == 1 { return [(0..<count, tops[0])] }
+    return runs(shape, count: tops.count).enumerated().map { ($1, tops[$0 % tops.count]) }
+  }
+
   /// What `body` gives for every word of a value of `shape` and the top of its run.
   public func underTops<Result>(
     _ words: [UInt64], _ shape: ValueShape, tops: [Int],
     _ body: (_ word: UInt64, _ top: Int) -> Result
   ) -> [Result] {
-    if tops.count == 1 { return words.map { body($0, tops[0]) } }
     var result: [Result] = []
     result.reserveCapacity(words.count)
-    for (index, run) in runs(shape, count: tops.count).enumerated() {
-      for element in run { result.append(body(words[element], tops[index % tops.count])) }
+    for (run, top) in topRuns(words.count, shape, tops: tops) {
+      for word in words[run] { result.append(body(word, top)) }
     }
     return result
   }

@@ -10,7 +10,7 @@
 /// the AES-256-CTR key stream, little-endian; the counter is a 128-bit big-endian block number
 /// that starts at 0. See `formats/randomness.md`.
 public struct RandomStream: Sendable {
-  private let key: SecretBytes
+  fileprivate let key: SecretBytes
 
   public init(seed: Seed, label: StreamLabel) {
     key = Libcrypto.expand(seed.extracted, info: label.bytes)
@@ -18,11 +18,16 @@ public struct RandomStream: Sendable {
 
   /// Words `offset`..<`offset + count` of the stream.
   public func words(at offset: Int, count: Int) -> [UInt64] {
+    words(at: offset, count: count, by: .best)
+  }
+
+  /// The same by one of the ciphers that this processor can run.
+  package func words(at offset: Int, count: Int, by cipher: StreamCipher) -> [UInt64] {
     precondition(count >= 0, "a count is not negative")
     return unsafe [UInt64](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-      unsafe fill(
+      unsafe KeyStream(key: key, by: cipher).fill(
         UnsafeMutableRawBufferPointer(
-          rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(8 * count)]), atByte: 8 * offset)
+          rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(8 * count)]), fromByte: 8 * offset)
       initializedCount = count
     }
   }
@@ -75,5 +80,29 @@ public struct RandomStream: Sendable {
 
   private func fill(_ output: UnsafeMutableRawBufferPointer, atByte offset: Int) {
     unsafe KeyStream(key: key).fill(output, fromByte: offset)
+  }
+}
+
+/// A stream that one thread reads again and again: its cipher is set up once.
+public final class StreamReader {
+  private let stream: KeyStream
+
+  public init(_ stream: RandomStream) { self.stream = KeyStream(key: stream.key) }
+
+  /// Words at `ranges` of the stream, one after the other.
+  public func words(in ranges: [Range<Int>]) -> [UInt64] {
+    let count = ranges.reduce(0) { $0 + $1.count }
+    return unsafe [UInt64](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      var rest = UnsafeMutableRawBufferPointer(buffer)
+      for range in ranges {
+        precondition(range.lowerBound >= 0, "an offset is not negative")
+        let byteCount = 8 * range.count
+        unsafe stream.fill(
+          UnsafeMutableRawBufferPointer(rebasing: rest[..<byteCount]),
+          fromByte: 8 * range.lowerBound)
+        unsafe rest = UnsafeMutableRawBufferPointer(rebasing: rest[byteCount...])
+      }
+      initializedCount = count
+    }
   }
 }

@@ -11,12 +11,15 @@ import Sharing
 public struct MeasuredCompute: Sendable {
   /// Of the whole prompt, or of an encoder's text.
   public let promptSeconds: Double
-  /// Of one further token, the median of some; that of the prompt where there is none.
+  /// Of one further token; that of the prompt where there is none.
   public let tokenSeconds: Double
 
   /// What both parties may hold here in weight shares, so that nothing is swapped out.
   private static let largestWeightByteCount = Int(ProcessInfo.processInfo.physicalMemory / 2)
   private static let measuredTokenCount = 9
+  /// A prompt that takes less time is measured several times.
+  private static let repeatedNanoseconds: UInt64 = 2_000_000_000
+  private static let shortPromptCount = 4
 
   /// Runs the steps of `session`: the prompt and the first tokens after it.
   ///
@@ -38,14 +41,13 @@ public struct MeasuredCompute: Sendable {
     }
     let channels = [PausingChannel(accepted), PausingChannel(dialled)]
     PartyService.keepFreedMemory()
-    let steps = MeasuredCompute.steps(of: session)
     // Either party has a thread of its own, however few cores there are.
     let running = DispatchGroup()
     for (party, channel) in channels.enumerated() {
       running.enter()
       Thread {
         do throws(InputError) {
-          try MeasuredCompute.run(program, session, steps, party: party, through: channel)
+          try MeasuredCompute.run(program, session, party: party, through: channel)
         } catch {
           channel.failure = error
           channel.connection.close()
@@ -57,46 +59,73 @@ public struct MeasuredCompute: Sendable {
     for channel in channels {
       if let failure = channel.failure { throw failure }
     }
-    let seconds = steps.indices.map { step in
-      zip(channels[0].marks[step], channels[1].marks[step]).reduce(0.0) { sum, marks in
+    // By step and exchange.
+    let seconds = zip(channels[0].marks, channels[1].marks).map { steps in
+      zip(steps.0, steps.1).map { marks in
         let start = max(marks.0.start, marks.1.start)
         let end = max(marks.0.end, marks.1.end)
-        return sum + max(end - start, .zero) / .seconds(1)
+        return max(end - start, .zero) / .seconds(1)
       }
     }
-    promptSeconds = seconds[0]
-    let tokens = seconds.dropFirst().sorted()
-    tokenSeconds = tokens.isEmpty ? promptSeconds : tokens[tokens.count / 2]
+    let tokenCount = MeasuredCompute.tokenCount(of: session)
+    promptSeconds = MeasuredCompute.total(seconds.dropLast(tokenCount))
+    tokenSeconds =
+      tokenCount == 0 ? promptSeconds : MeasuredCompute.total(seconds.suffix(tokenCount))
   }
 
-  /// Rows of each step that is measured.
-  private static func steps(of session: SessionShape) -> [Int] {
-    [session.promptCapacity]
-      + [Int](
-        repeating: 1, count: min(max(session.newCapacity - 1, 0), measuredTokenCount))
+  /// The sum over the exchanges of what each takes in the quicker of steps that do the same.
+  ///
+  /// Other work on this machine makes some exchanges of every step long, so that no step as a whole
+  /// tells what it takes; that a quarter of them is disturbed at the same place is rare.
+  static func total(_ steps: ArraySlice<[Double]>) -> Double {
+    let exchangeCount = steps.map(\.count).min() ?? 0
+    return (0..<exchangeCount).reduce(0.0) { sum, exchange in
+      sum + steps.map { $0[exchange] }.sorted()[steps.count / 4]
+    }
   }
 
+  /// Tokens after the prompt that are measured.
+  private static func tokenCount(of session: SessionShape) -> Int {
+    min(max(session.newCapacity - 1, 0), measuredTokenCount)
+  }
+
+  /// Runs the prompt in a session that does not count, then in one or some that do, and the tokens
+  /// after the last of them.
   private static func run(
-    _ program: SecureProgram, _ session: SessionShape, _ steps: [Int], party: Int,
+    _ program: SecureProgram, _ session: SessionShape, party: Int,
     through channel: PausingChannel
   ) throws(InputError) {
     let weights = program.weights.map { [UInt64](repeating: 0, count: $0.elementCount) }
     let width = program.inputValue?.shape.width ?? 0
-    // A party that serves has served before: memory and caches are those of a second session.
-    for isCounted in [false, true] {
-      channel.forget()
-      var interpreter = PartyInterpreter(
+    func prepared() -> PartyInterpreter<MadeUpMaterial> {
+      PartyInterpreter(
         program: program, weights: weights,
         material: MadeUpMaterial(program: program, session: session, party: party))
-      for rowCount in isCounted ? steps : [steps[0]] {
-        let input = [UInt64](repeating: 0, count: rowCount * width)
-        // The other party may have been slower to get ready.
-        _ = try channel.connection.exchange([0])
-        channel.beginStep()
-        _ = try interpreter.step(inputShare: input, rowCount: rowCount, through: channel)
-        channel.endStep()
-      }
     }
+    func step(
+      _ interpreter: inout PartyInterpreter<MadeUpMaterial>, rowCount: Int
+    ) throws(InputError) {
+      let input = [UInt64](repeating: 0, count: rowCount * width)
+      // The other party may have been slower to get ready.
+      _ = try channel.connection.exchange([0])
+      channel.beginStep()
+      _ = try interpreter.step(inputShare: input, rowCount: rowCount, through: channel)
+      channel.endStep()
+    }
+    // A party that serves has served before: memory and caches are those of a second session.
+    var interpreter = prepared()
+    let started = ContinuousClock.now
+    try step(&interpreter, rowCount: session.promptCapacity)
+    let own = UInt64((ContinuousClock.now - started) / .nanoseconds(1))
+    let others = try channel.connection.exchange([own])
+    channel.forget()
+    // The parties must do the same.
+    let isShort = max(own, others[0]) < repeatedNanoseconds
+    for _ in 0..<(isShort ? shortPromptCount : 1) {
+      interpreter = prepared()
+      try step(&interpreter, rowCount: session.promptCapacity)
+    }
+    for _ in 0..<tokenCount(of: session) { try step(&interpreter, rowCount: 1) }
   }
 }
 

@@ -28,6 +28,30 @@ import Testing
     }
   }
 
+  @Test func aReaderGivesTheSameWordsHoweverOftenItIsAsked() {
+    let stream = RandomStream(seed: Self.seed, label: Self.label)
+    let reader = StreamReader(stream)
+    let whole = stream.words(at: 0, count: 9000)
+    for ranges in [[], [0..<5], [7..<7, 8999..<9000, 1..<4000], [3..<4, 0..<1], [0..<5]] {
+      #expect(reader.words(in: ranges) == ranges.flatMap { whole[$0] })
+    }
+  }
+
+  /// Pieces around the registers of the kernels, from all places within them.
+  @Test func allCiphersMakeTheSameStream() {
+    let stream = RandomStream(seed: Self.seed, label: Self.label)
+    let whole = stream.words(at: 0, count: 5000, by: .libcrypto)
+    for cipher in StreamCipher.available {
+      for offset in [0, 1, 2, 3, 30, 31, 32, 33, 63, 64, 1000] {
+        for count in [0, 1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 3000] {
+          #expect(
+            stream.words(at: offset, count: count, by: cipher)
+              == Array(whole[offset..<(offset + count)]))
+        }
+      }
+    }
+  }
+
   @Test func fillOverwritesTheSpanAndNothingElse() {
     let stream = RandomStream(seed: Self.seed, label: Self.label)
     for (lower, upper) in [(0, 0), (0, 1), (1, 2), (3, 40), (0, 20_000)] {

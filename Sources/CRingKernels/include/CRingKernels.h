@@ -26,6 +26,11 @@ typedef struct {
   uint8_t bytes[176];
 } lodge_aes128_schedule;
 
+// Round keys of AES-256.
+typedef struct {
+  uint8_t bytes[240];
+} lodge_aes256_schedule;
+
 // Writes elements [row, row + rows) x [column, column + columns) of a matrix to `block`, row-major
 // without gaps. May be called from several threads at once.
 typedef void lodge_producer(void *_Nonnull context, size_t row, size_t column, size_t rows,
@@ -133,7 +138,93 @@ typedef struct {
   lodge_point_summation *_Nonnull point_sum;
 } lodge_kernels;
 
+// x = base + sum over parts of coefficient * part, with a public base and shared parts: an opened
+// value has the part `mask` with coefficient -1; a view has `top` with the public coefficient `lift`
+// besides, which are null elsewhere.
+typedef struct {
+  const uint64_t *base, *mask, *top, *lift;
+} lodge_masked;
+
+// Piecewise linear functions: what an output's slope and intercept gain where x falls below a knot,
+// [outputs, knots]. Comparisons look at windows of levels + 1 bits.
+typedef struct {
+  size_t outputs, knots;
+  int levels;
+  const uint64_t *slopes, *intercepts;
+} lodge_pieces;
+
+// Operations on arrays of words mod 2^64, `count` elements each. `out` overlaps no operand.
+typedef struct {
+  // (((share mod 2^ring_bits) >> shift) + one + mask) mod 2^bits; shift < 64.
+  void (*_Nonnull mask)(const uint64_t *share, const uint64_t *mask, size_t count, int ring_bits,
+                        int shift, uint64_t one, int bits, uint64_t *out);
+  // The lowest `bits` (1 to 63) of each, without gaps, filled up with zeros to a whole word. The bits
+  // above are zero.
+  void (*_Nonnull pack)(const uint64_t *words, size_t count, int bits, uint64_t *out);
+  // out = (out + packed) mod 2^bits, for what `pack` gives.
+  void (*_Nonnull add_packed)(const uint64_t *packed, size_t count, int bits, uint64_t *out);
+  // Base and lift of the view of opened words of `bits` bits, shifted right by `shift` (both < 64 but
+  // for bits == 64): with c = word + 2^(bits - 2) mod 2^bits, the base is (c >> shift) -
+  // (2^(bits - 2) >> shift) and the lift (1 - (c >> (bits - 1))) << (bits - shift).
+  void (*_Nonnull view)(const uint64_t *opened, size_t count, int shift, int bits, uint64_t *base,
+                        uint64_t *lift);
+  // factor * base + the parts times their coefficients.
+  void (*_Nonnull share)(const lodge_masked *x, size_t count, uint64_t factor, uint64_t *out);
+  // Shares of x y for run_count runs of `run` elements of x; y has one element a run. products[2 i +
+  // j] are shares of part i of x times part j of y. `factor` is 1 at one party and 0 at the other.
+  void (*_Nonnull multiply)(const lodge_masked *x, const lodge_masked *y,
+                            const uint64_t *const products[4], size_t run, size_t run_count,
+                            uint64_t factor, uint64_t *out);
+  // Shares of sum over k of coefficients[k] x^k, fewer than 16 of them, at least 1. masks[i] and
+  // tops[i] are shares of mask^i, for i > 0, and of top * mask^i.
+  void (*_Nonnull polynomial)(const lodge_masked *x, const uint64_t *coefficients,
+                              size_t coefficient_count, const uint64_t *const *masks,
+                              const uint64_t *const *tops, size_t count, uint64_t factor,
+                              uint64_t *out);
+  // factor * x + constant.
+  void (*_Nonnull scale)(const uint64_t *x, size_t count, uint64_t factor, uint64_t constant,
+                         uint64_t *out);
+  // out += factor * x, x having one element for each of run_count runs of `run` elements of out.
+  void (*_Nonnull add_runs)(const uint64_t *x, size_t run, size_t run_count, uint64_t factor,
+                            uint64_t *out);
+  // out += x, x being one row of `width` elements for all rows of out.
+  void (*_Nonnull add_row)(const uint64_t *x, size_t width, size_t row_count, uint64_t *out);
+  // The sum of each of run_count runs of `run` elements.
+  void (*_Nonnull sum_runs)(const uint64_t *x, size_t run, size_t run_count, uint64_t *out);
+  // Elements have `word_count` words of four numbers modulo 2^16 each, of which cell_count count, a
+  // power of two; number (n - cell) modulo cell_count belongs to place n. out is [bounds, elements]:
+  // the sums modulo 2^16 of the numbers of places -1 ..< bound; bounds ascend.
+  void (*_Nonnull cell_sums)(const uint64_t *words, size_t word_count, size_t cell_count,
+                             const uint32_t *cells, size_t count, const int64_t *bounds,
+                             size_t bound_count, uint64_t *out);
+  // Shares of the steps of y at all knots times the bits of comparisons, for elements first ..<
+  // first + count of y and of `correlated`: [elements, outputs]. A bit is m + (1 - 2 m) c, m the top
+  // bit of its window, [elements, knots]. `correlated` has shares of h and of h times each mask part
+  // of y, `shares` of c - h and of that times them: [elements, knots, 1 + parts].
+  void (*_Nonnull step_sums)(const lodge_pieces *pieces, const lodge_masked *y,
+                             const uint64_t *const *correlated, const uint64_t *windows,
+                             const uint64_t *shares, size_t first, size_t count, uint64_t factor,
+                             uint64_t *out);
+} lodge_word_kernels;
+
+// AES-256 in counter mode from byte `offset` of the stream on; counters are 128-bit big-endian numbers
+// of blocks from 0.
+typedef void lodge_aes256_expansion(const uint8_t *key, lodge_aes256_schedule *schedule);
+typedef void lodge_aes256_streaming(const lodge_aes256_schedule *schedule, uint64_t offset,
+                                    size_t count, uint8_t *out);
+
+// What this processor has instructions for; null pointers where it has none.
+typedef struct {
+  lodge_aes256_expansion *_Nullable expand;
+  lodge_aes256_streaming *_Nullable stream;
+} lodge_aes256_kernels;
+
+lodge_aes256_kernels lodge_aes256_kernels_available(void);
+
 int lodge_arm_available(int arm);
+
+// The operations on words of an available arm.
+const lodge_word_kernels *_Nonnull lodge_word_kernels_of(int arm);
 
 // The kernels of an available arm.
 lodge_kernels lodge_kernels_of(int arm);

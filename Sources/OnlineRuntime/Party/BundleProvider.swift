@@ -136,6 +136,7 @@ public final class BundleProvider: SessionProvider, Sendable {
     do throws(InputError) {
       let file = try CorrelationFile(found, access: access)
       try file.check(party: identity.party, conversion: conversion, program: program)
+      try file.populate()
       var interpreter = PartyInterpreter(
         program: program, weights: weights,
         material: try StoredMaterial(file: file, program: program))

@@ -9,31 +9,49 @@ import Sharing
 /// The randomness of one operation in one session; deriving it anew for every step costs more than
 /// most operations.
 struct NodeMaterial {
-  /// The correlated arrays that the operation consumes.
-  let components: [CorrelationComponent]
-  /// By component: where its words come from when they are not in this party's file.
-  let seeded: [RandomStream?]
-  /// Of an `open`: this party's shares of the masks.
-  let mask: RandomStream?
+  /// One of the correlated arrays that the operation consumes.
+  struct Component {
+    let component: CorrelationComponent
+    /// Where its words come from when they are not in this party's file.
+    let seeded: StreamReader?
+    /// Number of its shape.
+    let shape: Int
+  }
+
+  let components: [Component]
+  /// Of an `open`: this party's shares of the masks, and the number of their shape.
+  let mask: (stream: StreamReader, shape: Int)?
   /// Of comparisons by keys.
   let comparison: ComparisonFunction?
   /// Of lookups.
   let point: PointFunction?
   let tables: PointTables?
   /// Of both: this party's roots of the keys.
-  let keyRoots: RandomStream?
+  let keyRoots: StreamReader?
   /// Of comparisons by bits: this party's shares of the mask bits.
-  let comparisonMask: RandomStream?
+  let comparisonMask: StreamReader?
+  /// Of piecewise linear functions.
+  let pieces: PieceTables?
 
-  init(_ index: Int, of program: SecureProgram, _ material: some SessionMaterial) {
+  init(
+    _ index: Int, of program: SecureProgram, _ material: some SessionMaterial,
+    _ shapes: inout ShapeNumbers
+  ) {
     let streams = material.streams
-    components = program.correlationComponents(index)
-    seeded = components.indices.map { number in
-      SecureProgram.holder(node: index, component: number) == material.party
-        ? nil : streams.correlation(node: index, component: number)
+    components = program.correlationComponents(index).enumerated().map { number, component in
+      Component(
+        component: component,
+        seeded: SecureProgram.holder(node: index, component: number) == material.party
+          ? nil : StreamReader(streams.correlation(node: index, component: number)),
+        shape: shapes.number(of: component.shape))
     }
     let operation = program.nodes[index].operation
-    if case .open = operation { mask = streams.mask(node: index) } else { mask = nil }
+    mask =
+      if case .open(let x, _) = operation {
+        (
+          StreamReader(streams.mask(node: index)), shapes.number(of: program.values[x].shape)
+        )
+      } else { nil }
     switch operation.dealtKey?.key {
     case .comparison(let layout)?:
       comparison = ComparisonFunction(fixedKey: material.comparisonKey, layout: layout)
@@ -43,20 +61,46 @@ struct NodeMaterial {
       point = PointFunction(fixedKey: material.comparisonKey, layout: layout)
     case nil: (comparison, point) = (nil, nil)
     }
+    keyRoots = operation.dealtKey == nil ? nil : StreamReader(streams.keyRoots(node: index))
     if case .lookup(_, let function) = operation { tables = function.tables } else { tables = nil }
-    keyRoots = operation.dealtKey == nil ? nil : streams.keyRoots(node: index)
-    if case .piecewiseLinear(_, let function) = operation, function.comparison == .bits {
-      comparisonMask = streams.comparisonMask(node: index)
+    if case .piecewiseLinear(_, let function) = operation {
+      pieces = PieceTables(function)
+      comparisonMask =
+        function.comparison == .bits ? StreamReader(streams.comparisonMask(node: index)) : nil
     } else {
-      comparisonMask = nil
+      (pieces, comparisonMask) = (nil, nil)
     }
   }
 }
 
+/// Numbers for different shapes, from 0 on: what depends on a shape is found out once a step.
+struct ShapeNumbers {
+  private(set) var shapes: [ValueShape] = []
+  private var numbers: [ValueShape: Int] = [:]
+
+  mutating func number(of shape: ValueShape) -> Int {
+    if let number = numbers[shape] { return number }
+    numbers[shape] = shapes.count
+    shapes.append(shape)
+    return shapes.count - 1
+  }
+}
+
 extension PartyInterpreter {
-  /// This party's shares of a correlated array at `ranges` of its words, stored or from its seed.
+  /// This party's shares of component `number` of node `node` for this step.
+  func words(node: Int, component number: Int) throws(InputError) -> [UInt64] {
+    let component = derived[node].components[number]
+    let elements = ranges[component.shape]
+    let words: [Range<Int>] =
+      if case .words(perElement: 1) = component.component.layout {
+        elements
+      } else { elements.map { component.component.words(of: $0) } }
+    return try self.words(node: node, component: number, ranges: words)
+  }
+
+  /// The same at `ranges` of its words, stored or from its seed.
   func words(node: Int, component: Int, ranges: [Range<Int>]) throws(InputError) -> [UInt64] {
-    if let stream = derived[node].seeded[component] { return stream.words(in: ranges) }
+    if let stream = derived[node].components[component].seeded { return stream.words(in: ranges) }
     return try material.storedWords(node: node, component: component, ranges: ranges)
   }
 }

@@ -21,14 +21,14 @@ extension PartyInterpreter {
   ) throws(InputError) -> [[UInt64]] {
     let knotCount = function.knots.count
     let count = opened.base.count
-    var sums = PieceSums(
-      function: function, value: argument(function, opened, components),
-      constantFactor: constantFactor)
-    guard let comparison = derived[node].comparison, let stream = derived[node].keyRoots
+    guard let comparison = derived[node].comparison, let stream = derived[node].keyRoots,
+      let tables = derived[node].pieces
     else { preconditionFailure("comparisons by keys have keys") }
+    let value = argument(function, opened, components)
+    var sums = PieceSums(tables: tables, value: value, constantFactor: constantFactor)
     let roots = stream.words(in: ranges.map { 2 * $0.lowerBound..<2 * $0.upperBound })
     let outputCount = function.outputs.count
-    let knots = function.knots.map { UInt64(bitPattern: Int64($0)) }
+    let knots = tables.knots
     var steps = [UInt64](repeating: 0, count: count * outputCount)
     try material.withKeys(node: node, ranges: ranges) { keys in
       var span = steps.mutableSpan
@@ -47,9 +47,9 @@ extension PartyInterpreter {
         let shares = comparison.evaluated(
           party: material.party, keys: keys, keyRange: elements, roots: roots,
           pointsPerKey: knotCount, points: windows, parallel: false)
-        sums.stepSums(
-          of: elements, windows: windows.span, levels: function.levels, shares: shares.span,
-          correlated: components, into: &piece)
+        value.stepSums(
+          tables.steps, of: elements, windows: windows.span, levels: function.levels,
+          shares: shares.span, correlated: components, factor: constantFactor, into: &piece)
       }
     }
     sums.add(steps)
@@ -73,11 +73,11 @@ extension PartyInterpreter {
     components: [[UInt64]]
   ) throws(InputError) -> PendingComparison {
     let number = components.count
-    let component = derived[node].components[number]
+    let component = derived[node].components[number].component
     let circuit = function.circuit
     var dealt = BitTiles(planeCount: circuit.planeCount(knots: function.knots.count))
     var masks = BitTiles(planeCount: circuit.maskCount * function.knots.count)
-    guard let stream = derived[node].comparisonMask else {
+    guard let stream = derived[node].comparisonMask, let tables = derived[node].pieces else {
       preconditionFailure("comparisons by bits have mask bits")
     }
     for range in ranges {
@@ -88,11 +88,13 @@ extension PartyInterpreter {
       let tiles = BitTiles.tiles(holding: range)
       masks.append(
         range,
-        of: stream.words(
-          at: tiles.lowerBound * masks.planeCount, count: tiles.count * masks.planeCount))
+        of: stream.words(in: [
+          tiles.lowerBound * masks.planeCount..<tiles.upperBound * masks.planeCount
+        ]))
     }
     return PendingComparison(
-      function: function, opened: opened.base, value: argument(function, opened, components),
+      function: function, tables: tables, opened: opened.base,
+      value: argument(function, opened, components),
       results: Array(components.prefix(function.payload)), dealt: dealt, masks: masks,
       party: material.party)
   }

@@ -3,6 +3,7 @@
 public import Bytes
 import Models
 public import Program
+import Randomness
 import Rings
 import Sharing
 
@@ -14,29 +15,6 @@ public protocol OpeningChannel {
 
 /// Takes the public words of an opened value, by the node that opened it.
 public typealias OpeningObserver = @Sendable (_ node: Int, _ words: [UInt64]) -> Void
-
-/// An opened value or view: x = base + sum over parts of coefficient * mask part.
-struct MaskedWords {
-  /// The public part.
-  var base: [UInt64]
-  /// This party's shares of the mask parts: r, or t and h of a view.
-  var parts: [[UInt64]]
-  /// Public coefficient of h, for views; those of r and t are -1.
-  var lift: [UInt64]?
-
-  /// This party's share of x - base.
-  var rest: [UInt64] {
-    guard let lift else { return parts[0].map { 0 &- $0 } }
-    return base.indices.map { lift[$0] &* parts[1][$0] &- parts[0][$0] }
-  }
-
-  /// Public coefficient of part `part` at element `index`.
-  @inline(__always)
-  func coefficient(_ part: Int, _ index: Int) -> UInt64 {
-    if part == 1, let lift { return lift[index] }
-    return .max
-  }
-}
 
 /// Evaluates a program on one party's shares, step by step.
 ///
@@ -50,13 +28,20 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   let derived: [NodeMaterial]
   /// Operations by the round after which they can run; opens come last.
   private let schedule: [[Int]]
+  /// The opens of each round.
+  private let openings: [[Int]]
+  /// The different shapes of what is dealt.
+  private let shapes: [ValueShape]
   private let cached: Set<ValueID>
-  private let lastUse: [Int]
+  /// By node the values that it is the last to read.
+  private let released: [[ValueID]]
   var caches: [ValueID: MaskedWords] = [:]
   var shared: [[UInt64]] = []
-  var masked: [ValueID: MaskedWords] = [:]
+  var masked: [MaskedWords?] = []
   /// Comparisons by bits that are not done, by node.
   var comparisons: [Int: PendingComparison] = [:]
+  /// Where what is dealt for this step lies, by number of shape.
+  var ranges: [[Range<Int>]] = []
   private var nextRow = 0
   private var stepIndex = 0
 
@@ -71,12 +56,18 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     self.program = program
     self.weights = weights
     self.material = material
-    derived = program.nodes.indices.map { NodeMaterial($0, of: program, material) }
+    var shapes = ShapeNumbers()
+    derived = program.nodes.indices.map { NodeMaterial($0, of: program, material, &shapes) }
+    self.shapes = shapes.shapes
     constantFactor = material.party == 0 ? 1 : 0
     cached = program.kind == .decoder ? program.cachedValues : []
     let schedule = program.schedule()
     self.schedule = schedule
-    lastUse = program.lastUses(in: schedule)
+    openings = schedule.map { $0.filter { program.nodes[$0].operation.isOpen } }
+    let lastUse = program.lastUses(in: schedule)
+    released = program.nodes.enumerated().map { index, node in
+      node.operation.inputs.filter { lastUse[$0] == index }
+    }
   }
 
   /// Runs the next `rowCount` rows and returns this party's share of the output.
@@ -101,14 +92,15 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       throw InputError("session", "input has \(inputShare.count) words, not \(rowCount * width)")
     }
     let step = SessionStep(session: session, rows: nextRow..<nextRow + rowCount, index: stepIndex)
+    ranges = shapes.map(step.dealtRanges)
     nextRow += rowCount
     stepIndex += 1
     shared = [[UInt64]](repeating: [], count: program.values.count)
-    masked = [:]
+    masked = [MaskedWords?](repeating: nil, count: program.values.count)
     comparisons = [:]
     var output: [UInt64] = []
     for (round, indices) in schedule.enumerated() {
-      if round > 0 { try open(schedule[round - 1], step, channel) }
+      if round > 0 { try open(openings[round - 1], channel) }
       for index in indices {
         let node = program.nodes[index]
         switch node.operation {
@@ -117,45 +109,62 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
         case .output(let x): output = shared[x]
         default: try evaluate(index, node, step)
         }
-        release(after: index, node)
+        release(after: index)
       }
     }
     shared = []
-    masked = [:]
+    masked = []
     return output
+  }
+
+  /// What one `open` sends and keeps for the answer.
+  private struct PendingOpening {
+    let node: Int
+    let opening: Opening
+    /// Under this party's share of the mask; with the other party's words the opened value.
+    var words: [UInt64]
+    let mask: [UInt64]
+    /// Where the words lie among those of the exchange.
+    let range: Range<Int>
   }
 
   /// Opens all values whose `open` stands in `indices`, and what pending comparisons open, in one
   /// exchange.
-  private mutating func open(
-    _ indices: [Int], _ step: SessionStep, _ channel: some OpeningChannel
-  ) throws(InputError) {
+  private mutating func open(_ indices: [Int], _ channel: some OpeningChannel) throws(InputError) {
     var outgoing: [UInt64] = []
-    var opened:
-      [(node: Int, opening: Opening, words: [UInt64], mask: [UInt64], range: Range<Int>)] =
-        []
+    var opened: [PendingOpening] = []
+    opened.reserveCapacity(indices.count)
     var compared: [(node: Int, range: Range<Int>)] = []
-    for index in Set(indices).union(comparisons.keys).sorted() {
-      let node = program.nodes[index]
+    let nodes =
+      comparisons.isEmpty ? indices : Set(indices).union(comparisons.keys).sorted()
+    var wordCount = 0
+    for index in indices {
+      guard case .open(let x, let opening) = program.nodes[index].operation else { continue }
+      wordCount += opening.wordCount(elements: shared[x].count)
+    }
+    outgoing.reserveCapacity(wordCount)
+    for index in nodes {
       if let words = comparisons[index]?.outgoing() {
         compared.append((index, outgoing.count..<outgoing.count + words.count))
         outgoing += words
       }
-      guard case .open(let x, let opening) = node.operation, let stream = derived[index].mask
+      guard case .open(let x, let opening) = program.nodes[index].operation,
+        let mask = derived[index].mask
       else { continue }
-      let mask = stream.words(in: step.dealtRanges(program.values[x].shape))
+      let share = mask.stream.words(in: ranges[mask.shape])
       let words = opening.masked(
-        shared[x], ringBits: program.values[x].ringBits, mask: mask,
+        shared[x], ringBits: program.values[x].ringBits, mask: share,
         constantFactor: constantFactor)
       let start = outgoing.count
       opening.pack(words, into: &outgoing)
-      opened.append((index, opening, words, mask, start..<outgoing.count))
-      release(after: index, node)
+      opened.append(
+        PendingOpening(
+          node: index, opening: opening, words: words, mask: share, range: start..<outgoing.count))
+      release(after: index)
     }
     guard !outgoing.isEmpty else {
       for entry in opened {
-        masked[program.nodes[entry.node].outputs.lowerBound] = MaskedWords(
-          base: [], parts: [[]], lift: nil)
+        masked[program.nodes[entry.node].outputs.lowerBound] = MaskedWords(base: [], parts: [[]])
       }
       return
     }
@@ -164,30 +173,33 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       throw InputError("peer", "sent \(incoming.count) words where \(outgoing.count) were expected")
     }
     for entry in compared {
-      let node = program.nodes[entry.node]
+      let outputs = program.nodes[entry.node].outputs
       guard
         let results = comparisons[entry.node]?.receive(
           Array(incoming[entry.range]), constantFactor: constantFactor)
       else { continue }
       comparisons[entry.node] = nil
-      for (output, result) in zip(node.outputs, results) { shared[output] = result }
+      for (output, result) in zip(outputs, results) { shared[output] = result }
     }
-    for entry in opened {
-      var base = entry.words
+    for number in opened.indices {
+      // Taken out of its entry, so that the sum takes its place.
+      var base: [UInt64] = []
+      swap(&base, &opened[number].words)
+      let entry = opened[number]
       entry.opening.add(incoming[entry.range], to: &base)
       observe?(entry.node, base)
       let value = program.nodes[entry.node].outputs.lowerBound
       if cached.contains(value) {
-        caches[value, default: MaskedWords(base: [], parts: [[]], lift: nil)].base += base
+        caches[value, default: MaskedWords(base: [], parts: [[]])].base += base
         caches[value]?.parts[0] += entry.mask
       }
-      masked[value] = MaskedWords(base: base, parts: [entry.mask], lift: nil)
+      masked[value] = MaskedWords(base: base, parts: [entry.mask])
     }
   }
 
   /// Frees the values that node `index` was the last to read.
-  private mutating func release(after index: Int, _ node: ProgramNode) {
-    for value in node.operation.inputs where lastUse[value] == index {
+  private mutating func release(after index: Int) {
+    for value in released[index] {
       shared[value] = []
       masked[value] = nil
     }
@@ -212,15 +224,19 @@ extension SecureProgram {
   /// Opens run after all other nodes of their round.
   func lastUses(in schedule: [[Int]]) -> [Int] {
     var result = [Int](repeating: -1, count: values.count)
-    func isOpen(_ index: Int) -> Bool {
-      if case .open = nodes[index].operation { return true }
-      return false
-    }
+    func isOpen(_ index: Int) -> Bool { nodes[index].operation.isOpen }
     for indices in schedule {
       for index in indices.filter({ !isOpen($0) }) + indices.filter(isOpen) {
         for value in nodes[index].operation.inputs { result[value] = index }
       }
     }
     return result
+  }
+}
+
+extension Operation {
+  fileprivate var isOpen: Bool {
+    if case .open = self { return true }
+    return false
   }
 }

@@ -15,6 +15,7 @@ struct PendingComparison {
   let value: MaskedWords
   /// Shares of the result's mask bit times 1 and the mask parts, a word a knot.
   private let results: [[UInt64]]
+  private let tables: PieceTables
   /// Shares of the dealt bits and of the mask bits.
   private let dealt: BitTiles
   private let masks: BitTiles
@@ -31,11 +32,12 @@ struct PendingComparison {
   ///   - opened: X, an element a word.
   ///   - results: the arrays `resultBit`.
   init(
-    function: PiecewiseLinear, opened: [UInt64], value: MaskedWords, results: [[UInt64]],
-    dealt: BitTiles, masks: BitTiles, party: Int
+    function: PiecewiseLinear, tables: PieceTables, opened: [UInt64], value: MaskedWords,
+    results: [[UInt64]], dealt: BitTiles, masks: BitTiles, party: Int
   ) {
     let circuit = function.circuit
     self.function = function
+    self.tables = tables
     self.circuit = circuit
     count = opened.count
     self.value = value
@@ -187,7 +189,7 @@ struct PendingComparison {
 
   /// With e = [x < knot] + a opened and a masked bit a dealt, [x < knot] = e + (1 - 2 e) a.
   private func outputs(_ reader: inout BitReader, constantFactor: UInt64) -> [[UInt64]] {
-    var sums = PieceSums(function: function, value: value, constantFactor: constantFactor)
+    var sums = PieceSums(tables: tables, value: value, constantFactor: constantFactor)
     let knotCount = function.knots.count
     for tile in 0..<dealt.tileCount {
       let lanes = dealt.laneCount(tile: tile)
