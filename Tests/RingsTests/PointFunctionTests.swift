@@ -70,7 +70,7 @@ import Testing
         var expected: [UInt64] = []
         for (key, alpha) in alphas.enumerated() {
           for table in tables {
-            let place = Int(cells[key] &- alpha) & (size - 1)
+            let place = Int((cells[key] &- alpha) & UInt64(size - 1))
             let beta = fixture.betas[key * payload + table.word]
             expected.append(beta &* table.values[place] & word)
           }
@@ -113,7 +113,7 @@ import Testing
 
   @Test(arguments: [
     (bits: 7, payload: 3, wordByteCount: 7, tailBits: 1, byteCount: 1 + 2 * 21 + 6 * 16),
-    (5, 1, 8, 1, 1 + 16 + 4 * 16), (6, 1, 2, 4, 1 + 32 + 2 * 16), (1, 3, 8, 0, 1 + 24 + 16),
+    (5, 1, 8, 2, 1 + 32 + 3 * 16), (6, 1, 2, 4, 1 + 32 + 2 * 16), (1, 3, 8, 0, 1 + 24 + 16),
     (10, 2, 6, 2, 1 + 48 + 8 * 16),
   ])
   func layoutsWeighLevels(

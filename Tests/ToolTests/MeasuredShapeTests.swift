@@ -38,11 +38,12 @@ import Testing
     let direct = try measured(["--layers", "2", "--cost"])
     let expected = try #require(direct.rows.first { $0[0] == "accurate" }, "\(direct.text)")
     #expect(found[1] == expected[1], "flights \(found) \(expected)")
-    for column in [2, 4] {
+    // Ranges of layers with random weights differ, and with them the levels of their keys.
+    for (column, allowed) in [(2, 0.97...1.03), (4, 0.9...1.1)] {
       let (a, b) = (found[column].split(separator: " "), expected[column].split(separator: " "))
       try #require(a.count == 2 && b.count == 2 && a[1] == b[1], "\(found) \(expected)")
       let ratio = try #require(Double(a[0])) / #require(Double(b[0]))
-      #expect((0.97...1.03).contains(ratio), "\(found) \(expected)")
+      #expect(allowed.contains(ratio), "\(found) \(expected)")
     }
   }
 }

@@ -27,7 +27,10 @@ public struct CheapestActivation: Replacement {
 
   public var parameters: [String: JSON] { ["maximumError": .number(maximumError)] }
 
-  public func form(at site: ReplacementSite) -> ReplacementForm? { nil }
+  /// Cells, where nothing is known of the node.
+  public func form(at site: ReplacementSite) -> ReplacementForm? {
+    CellsActivation(maximumError: maximumError).form(at: site)
+  }
 
   public func resolved(for node: NodeStatistics) throws(InputError) -> any Replacement {
     let lines = LinesActivation(maximumError: maximumError)

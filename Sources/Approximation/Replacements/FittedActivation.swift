@@ -5,8 +5,9 @@ import Models
 
 /// The cheapest piecewise polynomial with both errors within their targets, ReLU outside.
 ///
-/// Candidates are lines with free knots (one round) and polynomials of |x| with few pieces (two or
-/// three), all by density-weighted least squares; what each costs says its program. The maximum
+/// Candidates are lines with free knots and parabolas on equal cells (one flight), and polynomials of
+/// |x| with few pieces (two or three), all but the parabolas by density-weighted least squares; what
+/// each costs says its program. The maximum
 /// error is certified for all real inputs: beyond the outermost knots, where ReLU stands, the
 /// distance to GeLU and SiLU falls.
 public struct FittedActivation: Replacement {
@@ -66,12 +67,41 @@ public struct FittedActivation: Replacement {
         )
       }
     }
+    if let cells = cells(activation, inputs: node.inputs, at: node.site) {
+      let cost = try node.cost(.activation(cells))
+      if best.map({ cost < $0.cost }) ?? true {
+        best = (PiecewiseActivation(function: cells, maximumError: maximumError), cost)
+      }
+    }
     guard let best else {
       throw InputError(
         "recipe", place: node.name, "no fit of at most 64 pieces has the errors that are asked for",
         hint: "raise maximumError or rootMeanSquareError")
     }
     return best.replacement
+  }
+
+  /// The widest equal cells whose parabolas have both errors.
+  private func cells(
+    _ activation: Activation, inputs: InputDensity, at site: ReplacementSite
+  ) -> PiecewisePolynomial? {
+    var limit = min(maximumError, CellsActivation.accurate.maximumError)
+    while limit >= maximumError / 64 {
+      guard
+        case .activation(let function)? = CellsActivation(maximumError: limit).form(at: site),
+        let (first, last) = function.knots.first.flatMap({ first in
+          function.knots.last.map { (first, $0) }
+        })
+      else { return nil }
+      let step = 1.0 / 64
+      let square = stride(from: first, to: last, by: step).reduce(0) { sum, low in
+        let error = function(low + step / 2) - activation.function(low + step / 2)
+        return sum + (inputs.share(below: low + step) - inputs.share(below: low)) * error * error
+      }
+      if square <= rootMeanSquareError * rootMeanSquareError { return function }
+      limit /= 4
+    }
+    return nil
   }
 
   /// Largest error on all reals, certified.

@@ -56,9 +56,13 @@ struct EpsilonTests {
       ("opt", .opt(), "model.decoder.embed_tokens.weight"),
     ], [false, true])
   func smallRowsStayRight(_ family: (String, TinyCheckpoint, String), isSeen: Bool) throws {
-    let plain = try NumbersModel(family.1, texts: Self.texts)
+    // Parabolas on cells are so precise that what small rows cost beside them would be all there is.
+    var recipe = Recipe.accurate
+    recipe.choose(ReplacementChoice(LinesActivation.accurate(for: .silu)), for: .silu)
+    let plain = try NumbersModel(family.1, texts: Self.texts, recipe: recipe)
     let model = try NumbersModel(
-      Self.reserved(family.1, family.2), texts: Self.texts + (isSeen ? Self.small : []))
+      Self.reserved(family.1, family.2), texts: Self.texts + (isSeen ? Self.small : []),
+      recipe: recipe)
     var before = (mean: 0.0, largest: 0.0)
     for prompt in [[1, 4, 2, 3], [7], [9], [10, 8, 7, 9], [9, 1, 2, 7], [1, 2, 7, 9, 10]] {
       let error = try plain.error(prompt)
@@ -66,7 +70,6 @@ struct EpsilonTests {
     }
     for prompt in [[1, 4, 2, 3], [7], [9], [10, 8, 7, 9], [9, 1, 2, 7], [1, 2, 7, 9, 10]] {
       let error = try model.error(prompt)
-      print("eps", family.0, isSeen, prompt, error, before)
       #expect(error.mean <= 3 * before.mean && error.largest <= 3 * before.largest, "\(prompt)")
     }
   }
