@@ -57,7 +57,7 @@ extension Lowering {
     let coefficientBits = 8
     let argumentBits = min(bits - 2, (budget - coefficientBits) / 2, x.bits)
     let cellBits = argumentBits + Int(log2(cells.width))
-    guard numberBits <= Lowering.mostLookupBits, argumentBits >= bits - 4, cellBits >= 1,
+    guard PointKeyLayout.bitRange.contains(numberBits), argumentBits >= bits - 4, cellBits >= 1,
       builder.canOpen(x, bits: argumentBits, ringBits: numberBits + cellBits)
     else { return nil }
     let resultBits = 2 * argumentBits + coefficientBits
@@ -72,7 +72,4 @@ extension Lowering {
       resultBits: reader.map { $0.ringBits + resultBits - $0.valueBits } ?? 64)
     return try builder.emit(.lookup(opened.id, table), bits: resultBits, bound: bound)
   }
-
-  /// More cells take longer than comparisons with all knots.
-  private static let mostLookupBits = 10
 }

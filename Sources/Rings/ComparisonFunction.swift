@@ -14,11 +14,8 @@ public struct ComparisonFunction: Sendable {
 
   /// `fixedKey`: 16 public bytes, the same for dealer and parties.
   public init(fixedKey: [UInt8], layout: ComparisonKeyLayout) {
-    precondition(fixedKey.count == 16, "the fixed key has 16 bytes")
     self.layout = layout
-    var schedule = lodge_aes128_schedule()
-    unsafe lodge_aes128_expand(fixedKey, &schedule)
-    self.schedule = schedule
+    schedule = lodge_aes128_schedule(fixedKey: fixedKey)
   }
 
   public var keyByteCount: Int { layout.byteCount }

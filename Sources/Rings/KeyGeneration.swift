@@ -2,6 +2,15 @@
 
 internal import CRingKernels
 
+extension lodge_aes128_schedule {
+  /// Round keys of 16 public bytes.
+  init(fixedKey: [UInt8]) {
+    precondition(fixedKey.count == 16, "the fixed key has 16 bytes")
+    self.init()
+    unsafe lodge_aes128_expand(fixedKey, &self)
+  }
+}
+
 /// Generation of keys of one layout.
 struct KeyGeneration {
   enum Kind { case comparison, point }

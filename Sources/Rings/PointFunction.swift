@@ -52,11 +52,8 @@ public struct PointFunction: Sendable {
 
   /// `fixedKey`: 16 public bytes, the same for dealer and parties.
   public init(fixedKey: [UInt8], layout: PointKeyLayout) {
-    precondition(fixedKey.count == 16, "the fixed key has 16 bytes")
     self.layout = layout
-    var schedule = lodge_aes128_schedule()
-    unsafe lodge_aes128_expand(fixedKey, &schedule)
-    self.schedule = schedule
+    schedule = lodge_aes128_schedule(fixedKey: fixedKey)
   }
 
   private var kernelLayout: lodge_dcf_layout {
