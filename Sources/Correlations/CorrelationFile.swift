@@ -15,16 +15,16 @@ enum CorrelationLayout {
   static func keys(node: Int) -> String { "operations/\(node)/keys" }
 
   /// The datasets of the file of `party`.
-  static func datasets(_ program: SecureProgram, _ shape: SessionShape, party: Int)
-    -> [DatasetDescription]
-  {
+  static func datasets(
+    _ program: SecureProgram, _ shape: SessionShape, party: Int, deployment: Deployment
+  ) -> [DatasetDescription] {
     var result = [
       DatasetDescription(
         name: seedName, elementType: .u8, shape: [Seed.byteCount], storage: .raw)
     ]
     for index in program.nodes.indices {
       for (number, component) in program.correlationComponents(index).enumerated()
-      where SecureProgram.holder(node: index, component: number) == party {
+      where deployment.holder(node: index, component: number) == party {
         result.append(
           DatasetDescription(
             name: words(node: index, component: number), elementType: .u64,
@@ -78,7 +78,8 @@ public struct CorrelationFile: Sendable {
     throws(InputError)
   {
     try header.check(party: party, conversion: conversion, program: program, path: path)
-    let expected = CorrelationLayout.datasets(program, header.shape, party: party)
+    let expected = CorrelationLayout.datasets(
+      program, header.shape, party: party, deployment: conversion.deployment)
     let found = Dictionary(
       reader.datasets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     for dataset in expected where found[dataset.name] != dataset {

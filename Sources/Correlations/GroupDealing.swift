@@ -10,11 +10,13 @@ import Sharing
 struct DealtSession<Sink: CorrelationSink>: Sendable {
   let streams: [SessionStreams]
   let comparisonKey: [UInt8]
+  let deployment: Deployment
   let sink: Sink
 
-  init(number: Int, batch: BatchSeeds, sink: Sink) {
+  init(number: Int, batch: BatchSeeds, deployment: Deployment, sink: Sink) {
     streams = (0...1).map { batch.streams(session: number, party: $0) }
     comparisonKey = BatchSeeds.comparisonKey(batch: batch.identifier, session: number)
+    self.deployment = deployment
     self.sink = sink
   }
 
@@ -24,7 +26,7 @@ struct DealtSession<Sink: CorrelationSink>: Sendable {
     _ words: inout [UInt64], node: Int, component: Int, at offset: Int,
     layout: CorrelationComponent.Layout = .words(perElement: 1)
   ) {
-    let holder = SecureProgram.holder(node: node, component: component)
+    let holder = deployment.holder(node: node, component: component)
     let other = streams[1 - holder].correlation(node: node, component: component)
       .words(at: offset, count: words.count)
     switch layout {
@@ -43,7 +45,7 @@ struct DealtSession<Sink: CorrelationSink>: Sendable {
   /// Stores a share that `hide` has made.
   func store(_ share: [UInt64], node: Int, component: Int, at offset: Int) throws(InputError) {
     try sink.store(
-      share, party: SecureProgram.holder(node: node, component: component), node: node,
+      share, party: deployment.holder(node: node, component: component), node: node,
       component: component, at: offset)
   }
 }

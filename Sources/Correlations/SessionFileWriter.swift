@@ -32,7 +32,8 @@ final class SessionFileWriter: CorrelationSink {
       header.party = party
       let writer = try files[party].writer(
         kind: "correlations", header: header.json,
-        datasets: CorrelationLayout.datasets(program, header.shape, party: party))
+        datasets: CorrelationLayout.datasets(
+          program, header.shape, party: party, deployment: header.conversion.deployment))
       try writer.write(CorrelationLayout.seedName, values: streams[party].seed.bytes)
       return writer
     }
@@ -42,7 +43,7 @@ final class SessionFileWriter: CorrelationSink {
     for index in program.nodes.indices {
       for component in program.correlationComponents(index).indices {
         let name = CorrelationLayout.words(node: index, component: component)
-        let holder = SecureProgram.holder(node: index, component: component)
+        let holder = header.conversion.deployment.holder(node: index, component: component)
         arrays[Place(node: index, component: component)] = DealtArray(
           [holder == 0 ? first.region(of: name) : second.region(of: name)])
       }

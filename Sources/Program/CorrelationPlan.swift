@@ -4,8 +4,7 @@ import Rings
 
 /// One array of correlated randomness of an operation, as additive shares modulo 2^64.
 ///
-/// One party derives its share from its seed, the other's share is stored; the stored side
-/// alternates, so that neither file carries more than about half.
+/// One party derives its share from its seed, the other's share is stored: which, `Deployment` says.
 public struct CorrelationComponent: Hashable, Sendable {
   /// What the shares add up to.
   public enum Meaning: Hashable, Sendable {
@@ -135,7 +134,4 @@ extension SecureProgram {
       return []
     }
   }
-
-  /// The party whose file stores component `component` of node `index`.
-  public static func holder(node index: Int, component: Int) -> Int { (index + component) % 2 }
 }

@@ -87,13 +87,14 @@ extension SecureProgram {
 
   /// The correlated randomness of one session.
   public func correlationCost(
-    of session: SessionShape, where included: (ProgramNode) -> Bool = { _ in true }
+    of session: SessionShape, deployment: Deployment = .twoServer,
+    where included: (ProgramNode) -> Bool = { _ in true }
   ) -> CorrelationCost {
     var cost = CorrelationCost()
     for (index, node) in nodes.enumerated() where included(node) {
       for (number, component) in correlationComponents(index).enumerated() {
         let count = component.wordCount(session)
-        cost.storedWordCount[SecureProgram.holder(node: index, component: number)] += count
+        cost.storedWordCount[deployment.holder(node: index, component: number)] += count
         cost.seededWordCount += count
       }
       if case .open(let x, _) = node.operation {

@@ -45,4 +45,13 @@ public enum Deployment: String, CaseIterable, Sendable {
 
   /// The same for the dealer.
   public var dealerFolder: String { isDealerBlind ? "dealer" : "" }
+
+  /// The same for what a client holds beside its tokens.
+  public var clientFolder: String {
+    switch self {
+    case .twoServer: ""
+    case .blindDealer: "client"
+    case .providerUser: folder(ofParty: 1)
+    }
+  }
 }

@@ -14,6 +14,8 @@ public enum StreamKind: UInt8, Sendable {
   case weight = 3
   /// A party's share of the mask bits of comparisons by bits, in tiles.
   case comparisonMask = 4
+  /// What is taken off a static weight for a blind dealer.
+  case weightMask = 5
   /// Party 1's share of the client's input rows, from a seed that serves nothing else.
   case clientInput = 0x49
 }

@@ -213,6 +213,10 @@ private struct MadeUpMaterial: SessionMaterial {
     pool = Pool(wordCount: max(largest, min(all, 16 << 20)))
   }
 
+  func stores(node: Int, component: Int) -> Bool {
+    Deployment.twoServer.holder(node: node, component: component) == Int(streams.party)
+  }
+
   func storedWords(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64] {
     Array(pool.words[pool.take(ranges.reduce(0) { $0 + $1.count })])
   }

@@ -127,8 +127,13 @@ let approximateCommand = Command(
 let shareCommand = Command(
   "share", summary: "splits a converted model into the files of two parties and a dealer",
   details: """
-    party0.bundle and party1.bundle go to the two servers, one each. dealer.bundle holds the
-    plaintext weights: the owner is the dealer in this deployment, and keeps it. Keys are those of
+    two-server: party0.bundle and party1.bundle go to the two servers, one each. dealer.bundle holds
+    the plaintext weights: the owner deals and keeps it. With --dealer blind it holds masked weights
+    instead, and a third party may have it that works with neither server.
+    provider-user: the owner keeps provider/, the user gets user/, whose size does not depend on the
+    model, and a third party dealer/. No role's folder may be seen by another.
+
+    Keys are those of
     'lodge-party keygen'. Without --sign and the recipients, files are neither signed nor sealed.
 
     Sealed bundles are made in memory, which takes as much as both together: about one 64-bit copy of
@@ -136,13 +141,18 @@ let shareCommand = Command(
     """,
   example: """
     lodge-model share opt.lodge --out shares
+    lodge-model share opt.lodge --out roles --deployment provider-user
     lodge-model share opt.lodge --out shares --sign owner.key \\
       --recipient0 party0.key.pub --recipient1 party1.key.pub
     """,
   positionals: [Positional("MODEL", .path, help: "file written by `lodge-model approximate`")],
   options: [
     Option(
-      "deployment", .choice(["two-server"]), default: "two-server", help: "who holds what"),
+      "deployment", .choice(["two-server", "provider-user"]), default: "two-server",
+      help: "who holds what"),
+    Option(
+      "dealer", .choice(["owner", "blind"]),
+      help: "who deals for two servers (default owner; a provider's and user's dealer is blind)"),
     memoryOption,
     Option("out", .path, placeholder: "DIR", isRequired: true, help: "folder to write"),
     Option("sign", .path, placeholder: "KEY", help: "private key to sign the manifest with"),
@@ -162,14 +172,21 @@ let shareCommand = Command(
     sign: arguments.optionalString("sign"),
     recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) },
     scratch: arguments.optionalString("scratch"))
+  let isForUser = try arguments.string("deployment") == Deployment.providerUser.rawValue
+  let dealer = arguments.optionalString("dealer")
+  if isForUser, dealer == "owner" {
+    throw UsageError("--dealer owner: whoever deals for a provider and its users must be blind")
+  }
+  let deployment: Deployment =
+    isForUser ? .providerUser : dealer == "blind" ? .blindDealer : .twoServer
   let file = try ModelFile(path: arguments.string("MODEL"))
   let folder = try arguments.string("out")
   let progress = Progress(
     "sharing", total: try file.program().weights.reduce(0) { $0 + $1.elementCount },
     unit: .items("weights"), console: arguments.console)
-  let result = try ShareWriter.share(file, into: folder, memory: memory, delivery: delivery) {
-    progress.advance(by: $0)
-  }
+  let result = try ShareWriter.share(
+    file, into: folder, deployment: deployment, memory: memory, delivery: delivery
+  ) { progress.advance(by: $0) }
   progress.finish()
   let report = ShareReport(result, folder: folder, delivery: delivery)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)

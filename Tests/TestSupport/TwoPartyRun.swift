@@ -70,6 +70,10 @@ public struct MemoryMaterial: SessionMaterial {
       })
   }
 
+  public func stores(node: Int, component: Int) -> Bool {
+    Deployment.twoServer.holder(node: node, component: component) == Int(streams.party)
+  }
+
   public func storedWords(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64] {
     let words = store.stored(party: Int(streams.party), node: node, component: component)
     return ranges.flatMap { words[$0] }

@@ -29,11 +29,11 @@ public struct SecureGeneration {
     }
   }
 
-  private let session: ClientSession
+  private let session: any SecureSession
   private let tables: ClientBundle?
 
   /// - Parameter tables: Needed where the client holds the embedding; `check` tells.
-  public init(session: ClientSession, tables: ClientBundle?) {
+  public init(session: some SecureSession, tables: ClientBundle?) {
     self.session = session
     self.tables = tables
   }

@@ -41,7 +41,7 @@ struct NodeMaterial {
     components = program.correlationComponents(index).enumerated().map { number, component in
       Component(
         component: component,
-        seeded: SecureProgram.holder(node: index, component: number) == material.party
+        seeded: material.stores(node: index, component: number)
           ? nil : StreamReader(streams.correlation(node: index, component: number)),
         shape: shapes.number(of: component.shape))
     }

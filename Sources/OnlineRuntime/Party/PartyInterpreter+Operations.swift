@@ -34,12 +34,18 @@ extension PartyInterpreter {
     case .linear(let x, let id):
       guard let opened = masked[x] else { break }
       // W (X - r) = W X - W r, with the dealt share of W r.
-      shared[first] = difference(
-        program.weights[id].product(opened.base, weights[id]), try component(0))
+      let dealt = try component(0)
+      shared[first] =
+        weights[id].isEmpty
+        ? difference([UInt64](repeating: 0, count: dealt.count), dealt)
+        : difference(program.weights[id].product(opened.base, weights[id]), dealt)
     case .scale(let x, let id):
       guard let opened = masked[x] else { break }
-      shared[first] = difference(
-        program.weights[id].scaled(opened.base, weights[id]), try component(0))
+      let dealt = try component(0)
+      shared[first] =
+        weights[id].isEmpty
+        ? difference([UInt64](repeating: 0, count: dealt.count), dealt)
+        : difference(program.weights[id].scaled(opened.base, weights[id]), dealt)
     case .scores(let query, let key, let heads, let keyHeads, _):
       guard let queries = masked[query], let keys = caches[key] ?? masked[key] else { break }
       shared[first] = bilinear(queries, keys, product: try component(0)) {
@@ -99,7 +105,9 @@ extension PartyInterpreter {
         terms.map { (shared[$0.value], shape($0.value), $0.coefficient) },
         constant: constant &* constantFactor)
     case .addWeight(let x, let id, let rows):
-      shared[first] = step.addWeight(shared[x], shape(x), weights[id], rows: rows)
+      shared[first] =
+        weights[id].isEmpty
+        ? shared[x] : step.addWeight(shared[x], shape(x), weights[id], rows: rows)
     case .addDistance(let x, let slopes):
       shared[first] = step.addDistance(
         shared[x], shape(x), slopes: slopes, constantFactor: constantFactor)

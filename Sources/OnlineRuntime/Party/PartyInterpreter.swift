@@ -21,7 +21,7 @@ public typealias OpeningObserver = @Sendable (_ node: Int, _ words: [UInt64]) ->
 /// Every row of the session's material is used at most once: steps must follow each other.
 public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   let program: SecureProgram
-  /// This party's shares of the weights, in the order of `program.weights`.
+  /// This party's shares of the weights, in the order of `program.weights`; empty where they are zero.
   let weights: [[UInt64]]
   let material: Material
   /// What the material gives for the whole session, by node.

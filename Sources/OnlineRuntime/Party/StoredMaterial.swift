@@ -4,6 +4,8 @@ public import Bytes
 import Containers
 public import Correlations
 public import Program
+import Randomness
+import Rings
 public import Sharing
 
 /// One party's correlated randomness, read in place from its file as rows need it.
@@ -13,13 +15,18 @@ public struct StoredMaterial: SessionMaterial {
   public let comparisonKey: [UInt8]
   /// By node and component; none where a seed gives the words.
   private let words: [[MappedRegion?]]
+  /// By node: shares of products with a weight, to which a blind dealer's were completed.
+  private let completed: [Int: [UInt64]]
   /// By node; none where nothing is compared by keys.
   private let keys: [MappedRegion?]
   private let keyByteCounts: [Int]
   private let path: String
 
-  /// `file` must have been checked against `program`.
-  public init(file: CorrelationFile, program: SecureProgram) throws(InputError) {
+  /// `file` must have been checked against `program`; `weightMasks` are those of a conversion whose
+  /// dealer is blind.
+  public init(
+    file: CorrelationFile, program: SecureProgram, weightMasks: WeightMasks? = nil
+  ) throws(InputError) {
     path = file.path
     session = file.header.shape
     streams = try file.streams()
@@ -30,7 +37,9 @@ public struct StoredMaterial: SessionMaterial {
     for index in program.nodes.indices {
       var stored: [MappedRegion?] = []
       for number in program.correlationComponents(index).indices {
-        let isHeld = SecureProgram.holder(node: index, component: number) == file.header.party
+        let isHeld =
+          file.header.conversion.deployment.holder(node: index, component: number)
+          == file.header.party
         stored.append(isHeld ? try file.words(node: index, component: number) : nil)
       }
       words.append(stored)
@@ -39,12 +48,32 @@ public struct StoredMaterial: SessionMaterial {
     }
     self.words = words
     self.keys = keys
+    var completed: [Int: [UInt64]] = [:]
+    if let weightMasks {
+      let products = WeightMaskProducts(masks: weightMasks, program: program)
+      for index in program.nodes.indices {
+        guard
+          var sum = try products.words(node: index, session: session, streams: streams)
+        else { continue }
+        let dealt =
+          try words[index][0]?.words(at: [0..<sum.count])
+          ?? streams.correlation(node: index, component: 0).words(at: 0, count: sum.count)
+        WordArrays.best.add(dealt, to: &sum)
+        completed[index] = sum
+      }
+    }
+    self.completed = completed
     keyByteCounts = program.nodes.map { $0.operation.dealtKey?.key.byteCount ?? 0 }
+  }
+
+  public func stores(node: Int, component: Int) -> Bool {
+    completed[node] != nil || words[node][component] != nil
   }
 
   public func storedWords(node: Int, component: Int, ranges: [Range<Int>]) throws(InputError)
     -> [UInt64]
   {
+    if let all = completed[node] { return ranges.flatMap { all[$0] } }
     guard let region = words[node][component] else {
       throw InputError(path, place: "operations/\(node)/\(component)", "is not in this file")
     }

@@ -24,12 +24,15 @@ public struct PartyIdentity: Equatable, Sendable {
   public var outputFractionalBits: Int
   /// What the output is, and what the client does to it.
   public var output: OutputDescription
+  /// Who the parties are.
+  public var deployment: Deployment
 
   public init(
     party: Int, programDigest: [UInt8], conversionDigest: [UInt8], inputWidth: Int,
     outputWidth: Int, isDecoder: Bool, takesEmbedding: Bool = false, outputFractionalBits: Int = 0,
-    output: OutputDescription? = nil
+    output: OutputDescription? = nil, deployment: Deployment = .twoServer
   ) {
+    self.deployment = deployment
     self.output =
       output ?? OutputDescription(meaning: PartyIdentity.kind(isDecoder: isDecoder).plainOutput)
     self.takesEmbedding = takesEmbedding
@@ -52,8 +55,13 @@ public struct SessionDescription: Equatable, Sendable {
   public var promptCapacity: Int
   /// Most new tokens.
   public var newCapacity: Int
+  /// The public key of the user that it is for, in hexadecimal; nil for anybody.
+  public var user: String?
 
-  public init(key: SessionKey, promptCapacity: Int, newCapacity: Int) {
+  public init(
+    key: SessionKey, promptCapacity: Int, newCapacity: Int, user: String? = nil
+  ) {
+    self.user = user
     self.key = key
     self.promptCapacity = promptCapacity
     self.newCapacity = newCapacity

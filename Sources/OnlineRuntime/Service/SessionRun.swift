@@ -11,6 +11,8 @@ struct SessionRun {
   private var stepCount = 0
   private var rowCount = 0
   private var peerHasEnded = false
+  /// Whether client and peer are one: a user, who sends what a client sends and opens values as well.
+  private var isWithUser: Bool { client.connection === peer }
   private(set) var counters = StepCounters()
 
   init(
@@ -36,7 +38,8 @@ struct SessionRun {
         reason: service.inbox.isStopped
           ? "party \(service.identity.party) was stopped" : error.description)
     }
-    let answer = SessionRun.tellPeer(peer, end)
+    // A user has said that it is done, and waits for the answer alone.
+    let answer = isWithUser && end.isFinished ? nil : SessionRun.tellPeer(peer, end)
     if end.isFinished, let answer, !answer.isFinished {
       end = SessionEnd(isFinished: false, reason: "\(peer.label): \(answer.reason)")
     }
@@ -71,10 +74,10 @@ struct SessionRun {
       // An opening may already be there when the peer got its step first; its end may be as well.
       let peerEvents = peer.hasPendingFrame ? Readiness.closed : Readiness.readable
       let ready = Connection.wait(
-        [(client.connection, Readiness.readable), (peer, peerEvents)],
+        [(client.connection, Readiness.readable)] + (isWithUser ? [] : [(peer, peerEvents)]),
         milliseconds: idle.milliseconds(limit: 1000))
       if ready[0] != 0 { return try receiveStep(idle) }
-      if ready[1] != 0 {
+      if !isWithUser, ready[1] != 0 {
         try checkPeer(idle)
         if peerHasEnded { idle = .after(.seconds(5)) }
       }
@@ -107,7 +110,7 @@ struct SessionRun {
     let connection = client.connection
     // The last generated token is not fed back.
     let rowLimit = client.begin.promptCount + max(client.begin.newCount - 1, 0) - rowCount
-    let width = service.identity.party == 0 ? service.identity.inputWidth : 0
+    let width = service.identity.party == 0 && !isWithUser ? service.identity.inputWidth : 0
     // One row more is read, so that it can be refused with the number of rows.
     let byteCount = StepMessage.headByteCount + 8 * (rowLimit + 1) * width
     let frame = try connection.receive(
@@ -138,6 +141,9 @@ struct SessionRun {
     let share: [UInt64]
     if let seed = client.seed {
       share = InputShares.partyOneShare(seed: seed, step: step.step, count: count)
+    } else if isWithUser {
+      // The user's input is all at its party.
+      share = [UInt64](repeating: 0, count: count)
     } else {
       share = step.words
     }
