@@ -24,7 +24,7 @@ enum CorrelationLayout {
     ]
     for index in program.nodes.indices {
       for (number, component) in program.correlationComponents(index).enumerated()
-      where SecureProgram.holder(node: index, component: number) == party {
+      where program.holder(node: index, component: number) == party {
         result.append(
           DatasetDescription(
             name: words(node: index, component: number), elementType: .u64,

@@ -68,7 +68,9 @@ public struct Dealer: Sendable {
   ) throws(InputError) {
     let group = GroupDealing(
       program: program, weights: weights, shape: shape,
-      sessions: sessions.map { DealtSession(number: $0.number, batch: batch, sink: $0.sink) },
+      sessions: sessions.map {
+        DealtSession(number: $0.number, batch: batch, program: program, sink: $0.sink)
+      },
       plan: plan, arm: arm)
     for index in program.nodes.indices {
       try group.deal(index)

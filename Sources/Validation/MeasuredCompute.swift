@@ -107,7 +107,7 @@ public struct MeasuredCompute: Sendable {
     ) throws(InputError) {
       let input = [UInt64](repeating: 0, count: rowCount * width)
       // The other party may have been slower to get ready.
-      _ = try channel.connection.exchange([0])
+      _ = try channel.connection.exchange([0], incomingCount: 1)
       channel.beginStep()
       _ = try interpreter.step(inputShare: input, rowCount: rowCount, through: channel)
       channel.endStep()
@@ -117,7 +117,7 @@ public struct MeasuredCompute: Sendable {
     let started = ContinuousClock.now
     try step(&interpreter, rowCount: session.promptCapacity)
     let own = UInt64((ContinuousClock.now - started) / .nanoseconds(1))
-    let others = try channel.connection.exchange([own])
+    let others = try channel.connection.exchange([own], incomingCount: 1)
     channel.forget()
     // The parties must do the same.
     let isShort = max(own, others[0]) < repeatedNanoseconds
@@ -158,8 +158,8 @@ private final class PausingChannel: OpeningChannel, @unchecked Sendable {
 
   func endStep() { mark() }
 
-  func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64] {
-    let words = try connection.exchange(words)
+  func exchange(_ words: [UInt64], incomingCount: Int) throws(InputError) -> [UInt64] {
+    let words = try connection.exchange(words, incomingCount: incomingCount)
     mark()
     pause()
     return words

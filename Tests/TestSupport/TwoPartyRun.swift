@@ -133,10 +133,13 @@ public final class PairedChannel: OpeningChannel, Sendable {
     return [PairedChannel(outgoing: a, incoming: b), PairedChannel(outgoing: b, incoming: a)]
   }
 
-  public func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64] {
+  public func exchange(_ words: [UInt64], incomingCount: Int) throws(InputError) -> [UInt64] {
     sent.withLock { $0.append(words) }
-    outgoing.slot.withLock { $0.append(words) }
-    outgoing.ready.signal()
+    if !words.isEmpty {
+      outgoing.slot.withLock { $0.append(words) }
+      outgoing.ready.signal()
+    }
+    guard incomingCount > 0 else { return [] }
     incoming.ready.wait()
     return incoming.slot.withLock { $0.removeFirst() }
   }

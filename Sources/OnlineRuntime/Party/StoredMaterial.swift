@@ -30,7 +30,7 @@ public struct StoredMaterial: SessionMaterial {
     for index in program.nodes.indices {
       var stored: [MappedRegion?] = []
       for number in program.correlationComponents(index).indices {
-        let isHeld = SecureProgram.holder(node: index, component: number) == file.header.party
+        let isHeld = program.holder(node: index, component: number) == file.header.party
         stored.append(isHeld ? try file.words(node: index, component: number) : nil)
       }
       words.append(stored)
