@@ -24,7 +24,7 @@ enum CorrelationLayout {
     ]
     for index in program.nodes.indices {
       for (number, component) in program.correlationComponents(index).enumerated()
-      where deployment.holder(node: index, component: number) == party {
+      where program.holder(node: index, component: number, in: deployment) == party {
         result.append(
           DatasetDescription(
             name: words(node: index, component: number), elementType: .u64,

@@ -74,7 +74,8 @@ public struct Dealer: Sendable {
       program: program, weights: weights, shape: shape,
       sessions: sessions.map {
         DealtSession(
-          number: $0.number, batch: batch, deployment: deployment, sink: $0.sink)
+          number: $0.number, batch: batch, program: program, deployment: deployment,
+          sink: $0.sink)
       },
       plan: plan, arm: arm)
     for index in program.nodes.indices {

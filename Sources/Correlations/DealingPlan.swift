@@ -99,6 +99,9 @@ package struct DealingPlan: Sendable {
       case .mix(let weights, _, _, _):
         result.taskRow = max(
           result.taskRow, rowLength(node.outputs.lowerBound), rowLength(weights))
+      case .permuted(let x, _):
+        // Two masks, two shares, and a permutation.
+        result.taskRow = max(result.taskRow, 5 * rowLength(x))
       default: break
       }
     }

@@ -43,7 +43,8 @@ final class SessionFileWriter: CorrelationSink {
     for index in program.nodes.indices {
       for component in program.correlationComponents(index).indices {
         let name = CorrelationLayout.words(node: index, component: component)
-        let holder = header.conversion.deployment.holder(node: index, component: component)
+        let holder = program.holder(
+          node: index, component: component, in: header.conversion.deployment)
         arrays[Place(node: index, component: component)] = DealtArray(
           [holder == 0 ? first.region(of: name) : second.region(of: name)])
       }

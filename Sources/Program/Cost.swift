@@ -4,9 +4,14 @@ import Rings
 
 /// What one step costs online.
 public struct StepCost: Equatable, Sendable {
-  /// Flights: exchanges between the parties, both of which send at once; empty ones are not made.
+  /// Flights: exchanges between the parties, in which both or one of them sends; empty ones are not
+  /// made.
   public var roundCount = 0
-  /// Words that each party sends to the other: ring elements, or 64 bits of comparisons.
+  /// Words that party 0 and party 1 send to the other: ring elements, or 64 bits of comparisons.
+  public var sentWordCounts = [0, 0]
+  /// Messages that party 0 and party 1 send.
+  public var messageCounts = [0, 0]
+  /// Words that travel one after the other: of each flight those of the party that sends more.
   public var openedWordCount = 0
   /// Comparison key evaluations of one party.
   public var comparisonCount = 0
@@ -14,14 +19,22 @@ public struct StepCost: Equatable, Sendable {
   public var bitComparisonCount = 0
   /// Cells of lookups, at each of which one party evaluates a point key.
   public var lookupCellCount = 0
+  /// Elements of permuted functions, which party 1 computes in the clear.
+  public var permutedElementCount = 0
   /// Multiply-accumulates modulo 2^64 of one party, in products with weights and between secrets.
   public var productCount = 0
 
   public init() {}
 
-  /// Bytes that each party sends, with `frameByteCount` bytes around each message.
+  /// Bytes that travel one after the other, with `frameByteCount` bytes around each message: those
+  /// that each party sends, where both send the same.
   public func byteCount(frameByteCount: Int) -> Int {
     openedWordCount * 8 + roundCount * frameByteCount
+  }
+
+  /// Bytes that `party` sends.
+  public func byteCount(party: Int, frameByteCount: Int) -> Int {
+    sentWordCounts[party] * 8 + messageCounts[party] * frameByteCount
   }
 }
 
@@ -48,15 +61,20 @@ extension SecureProgram {
     -> StepCost
   {
     var cost = StepCost()
-    var busyRounds = Set<Int>()
+    var sent: [Int: [Int]] = [:]
     let rounds = rounds()
+    func send(_ words: Int, party: Int, before round: Int) {
+      sent[round, default: [0, 0]][party] += words
+    }
     for node in nodes where included(node) {
       func count(_ value: ValueID) -> Int { step.elementCount(values[value].shape) }
       switch node.operation {
       case .open(let x, let opening):
-        let words = opening.wordCount(elements: count(x))
-        cost.openedWordCount += words
-        if words > 0 { busyRounds.insert(rounds[node.outputs.lowerBound]) }
+        for party in 0...1 {
+          send(
+            opening.wordCount(elements: count(x)), party: party,
+            before: rounds[node.outputs.lowerBound])
+        }
       case .linear(let x, let weight):
         cost.productCount += step.rowCount(values[x].shape.rows) * weights[weight].elementCount
       case .scores(_, let key, let heads, let keyHeads, _),
@@ -68,12 +86,19 @@ extension SecureProgram {
         case .keys: cost.comparisonCount += count(x) * function.knots.count
         case .bits: cost.bitComparisonCount += count(x) * function.knots.count
         }
-        for (round, words) in function.openedWordCounts(elements: count(x)).enumerated()
-        where words > 0 {
-          cost.openedWordCount += words
-          busyRounds.insert(rounds[x] + 1 + round)
+        for (round, words) in function.openedWordCounts(elements: count(x)).enumerated() {
+          for party in 0...1 { send(words, party: party, before: rounds[x] + 1 + round) }
         }
       case .lookup(let x, let function): cost.lookupCellCount += count(x) * function.cells.count
+      case .permuted(let x, let function):
+        cost.permutedElementCount += count(x)
+        for round in function.messages.indices {
+          for party in 0...1 {
+            send(
+              function.wordCount(party: party, round: round, elements: count(x)), party: party,
+              before: rounds[x] + 1 + round)
+          }
+        }
       case .input, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
         .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,
         .padRows, .lastRow,
@@ -81,7 +106,14 @@ extension SecureProgram {
         break
       }
     }
-    cost.roundCount = busyRounds.count
+    for words in sent.values where words != [0, 0] {
+      cost.roundCount += 1
+      cost.openedWordCount += max(words[0], words[1])
+      for party in 0...1 where words[party] > 0 {
+        cost.sentWordCounts[party] += words[party]
+        cost.messageCounts[party] += 1
+      }
+    }
     return cost
   }
 
@@ -94,11 +126,15 @@ extension SecureProgram {
     for (index, node) in nodes.enumerated() where included(node) {
       for (number, component) in correlationComponents(index).enumerated() {
         let count = component.wordCount(session)
-        cost.storedWordCount[deployment.holder(node: index, component: number)] += count
+        cost.storedWordCount[holder(node: index, component: number, in: deployment)] += count
         cost.seededWordCount += count
       }
       if case .open(let x, _) = node.operation {
         cost.seededWordCount += 2 * session.dealtCount(values[x].shape)
+      }
+      if case .permuted(let x, _) = node.operation {
+        // Masks of operand and result, and the permutation.
+        cost.seededWordCount += 3 * session.dealtCount(values[x].shape)
       }
       if let (value, key) = node.operation.dealtKey {
         let count = session.dealtCount(values[value].shape)

@@ -16,13 +16,6 @@ public enum Deployment: String, CaseIterable, Sendable {
   /// Whether the dealer holds masked weights.
   public var isDealerBlind: Bool { self != .twoServer }
 
-  /// The party whose file stores component `component` of node `node`: by turns, so that no file
-  /// carries more than about half; all is the provider's where the user should store no more than
-  /// seeds.
-  public func holder(node: Int, component: Int) -> Int {
-    self == .providerUser ? 0 : (node + component) % 2
-  }
-
   /// Who party `party` is.
   public func role(ofParty party: Int) -> String {
     self == .providerUser ? ["provider", "user"][party] : "party \(party)"

@@ -55,11 +55,33 @@ public struct LeakageEntry: Equatable, Sendable {
           operations: "all", role: "dealer together with either party",
           learns: "the weights, and what that party's sessions compute"))
     }
+    entries += revealed(program)
     if program.clientInput == .embedding {
       entries.append(
         LeakageEntry(
           operations: "embedding", role: "client",
           learns: "the embedding, position and segment tables (recipe option embedding: client)"))
+    }
+    return entries
+  }
+
+  /// What a party sees in the clear: one entry for each permuted operation that all layers share.
+  public static func revealed(_ program: SecureProgram) -> [LeakageEntry] {
+    var entries: [LeakageEntry] = []
+    for node in program.nodes {
+      guard case .permuted(let x, let function) = node.operation else { continue }
+      let operations = node.label.split(separator: ".")
+        .map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
+      let shape = program.values[x].shape
+      let ranges =
+        function.permutationsPerRow(shape) == 1
+        ? "within each row"
+        : shape.width == nil ? "within each head of each row" : "within each group of each row"
+      let entry = LeakageEntry(
+        operations: operations, role: "party 1",
+        learns: "the numbers that \(function.rule.name) is taken of, in random order \(ranges): "
+          + "from sorted hidden states tokens can be told, and from many the weights")
+      if !entries.contains(entry) { entries.append(entry) }
     }
     return entries
   }

@@ -57,6 +57,7 @@ let approximateCommand = Command(
     outputOption,
     .flag("repair", help: "refit linear layers to what the original computes on --tokens"),
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
+    .flag("accept-leakage", help: "allow replacements that show party 1 permuted values"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
     Option(
@@ -92,6 +93,7 @@ let approximateCommand = Command(
     recipe.comparison = choice
   }
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }
+  try checkLeakage(recipe, isAccepted: arguments.flag("accept-leakage"))
   let texts = try arguments.optionalString("tokens").map { path throws(InputError) in
     let texts = try loaded.model.withoutPadding(TokenFile.read(path), source: path).texts
     return ApproximatedModel.Texts(texts, source: path)
@@ -122,6 +124,17 @@ let approximateCommand = Command(
   report.notices = loaded.notices
   arguments.note(report.warnings)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+}
+
+/// Refuses a recipe whose replacements tell a party more than it must know, unless that was accepted.
+private func checkLeakage(_ recipe: Recipe, isAccepted: Bool) throws {
+  let classes = recipe.permutedClasses.map(\.rawValue)
+  guard !classes.isEmpty, !isAccepted else { return }
+  throw InputError(
+    "--recipe", place: recipe.name,
+    "party 1 learns what \(classes.joined(separator: ", ")) are taken of, but for its order: from that "
+      + "tokens, or with known tokens the weights, have been recovered",
+    hint: "give --accept-leakage if that may be, or choose a recipe without \"permuted\"")
 }
 
 let shareCommand = Command(

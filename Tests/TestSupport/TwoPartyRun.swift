@@ -53,6 +53,7 @@ public struct MemoryMaterial: SessionMaterial {
   public let session: SessionShape
   public let streams: SessionStreams
   public let comparisonKey: [UInt8]
+  let program: SecureProgram
   let store: MemoryCorrelations
   let keyByteCounts: [Int: Int]
 
@@ -60,6 +61,7 @@ public struct MemoryMaterial: SessionMaterial {
     program: SecureProgram, session: SessionShape, batch: BatchSeeds, number: Int, party: Int,
     store: MemoryCorrelations
   ) {
+    self.program = program
     self.session = session
     self.store = store
     streams = batch.streams(session: number, party: party)
@@ -71,7 +73,7 @@ public struct MemoryMaterial: SessionMaterial {
   }
 
   public func stores(node: Int, component: Int) -> Bool {
-    Deployment.twoServer.holder(node: node, component: component) == Int(streams.party)
+    program.holder(node: node, component: component) == Int(streams.party)
   }
 
   public func storedWords(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64] {
@@ -137,10 +139,13 @@ public final class PairedChannel: OpeningChannel, Sendable {
     return [PairedChannel(outgoing: a, incoming: b), PairedChannel(outgoing: b, incoming: a)]
   }
 
-  public func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64] {
+  public func exchange(_ words: [UInt64], incomingCount: Int) throws(InputError) -> [UInt64] {
     sent.withLock { $0.append(words) }
-    outgoing.slot.withLock { $0.append(words) }
-    outgoing.ready.signal()
+    if !words.isEmpty {
+      outgoing.slot.withLock { $0.append(words) }
+      outgoing.ready.signal()
+    }
+    guard incomingCount > 0 else { return [] }
     incoming.ready.wait()
     return incoming.slot.withLock { $0.removeFirst() }
   }

@@ -8,11 +8,7 @@ import Randomness
 public import Sharing
 import Synchronization
 
-extension Connection: OpeningChannel {
-  public func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64] {
-    try exchange(words, incomingCount: words.count)
-  }
-}
+extension Connection: OpeningChannel {}
 
 /// One session of one party, driven by the service.
 final class InterpreterEngine: SessionEngine {

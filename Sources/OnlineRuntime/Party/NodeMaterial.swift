@@ -32,6 +32,8 @@ struct NodeMaterial {
   let comparisonMask: StreamReader?
   /// Of piecewise linear functions.
   let pieces: PieceTables?
+  /// Of permuted functions, at party 1: the masks of operand and result.
+  let permuted: (operand: StreamReader, result: StreamReader)?
 
   init(
     _ index: Int, of program: SecureProgram, _ material: some SessionMaterial,
@@ -63,6 +65,14 @@ struct NodeMaterial {
     }
     keyRoots = operation.dealtKey == nil ? nil : StreamReader(streams.keyRoots(node: index))
     if case .lookup(_, let function) = operation { tables = function.tables } else { tables = nil }
+    if case .permuted = operation, material.party == 1 {
+      permuted = (
+        StreamReader(streams.permutedOperand(node: index)),
+        StreamReader(streams.permutedResult(node: index))
+      )
+    } else {
+      permuted = nil
+    }
     if case .piecewiseLinear(_, let function) = operation {
       pieces = PieceTables(function)
       comparisonMask =

@@ -85,7 +85,7 @@ extension PartyInterpreter {
         for (output, result) in zip(node.outputs, results) { shared[output] = result }
       case .bits where !ranges.isEmpty:
         // Known after some rounds of its own.
-        comparisons[index] = try pendingComparison(
+        pending[index] = try pendingComparison(
           index, function, opened, ranges, components: components(all.dropLast()))
       case .bits: break
       }
@@ -100,6 +100,10 @@ extension PartyInterpreter {
     case .lookup(let x, let function):
       guard let opened = masked[x] else { break }
       shared[first] = try lookup(index, function, opened, step.dealtRanges(shape(x)))
+    case .permuted(let x, let function):
+      if !shared[x].isEmpty {
+        pending[index] = try pendingPermutation(index, function, x, step)
+      }
     case .combine(let terms, let constant):
       shared[first] = step.combine(
         terms.map { (shared[$0.value], shape($0.value), $0.coefficient) },

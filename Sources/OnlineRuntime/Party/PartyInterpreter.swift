@@ -9,8 +9,8 @@ import Sharing
 
 /// The way to the other party: one exchange opens all values of a round.
 public protocol OpeningChannel {
-  /// Sends `words` and returns as many words of the other party.
-  func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64]
+  /// Sends `words`, unless there are none, and returns `incomingCount` words of the other party.
+  func exchange(_ words: [UInt64], incomingCount: Int) throws(InputError) -> [UInt64]
 }
 
 /// Takes the public words of an opened value, by the node that opened it.
@@ -38,8 +38,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   var caches: [ValueID: MaskedWords] = [:]
   var shared: [[UInt64]] = []
   var masked: [MaskedWords?] = []
-  /// Comparisons by bits that are not done, by node.
-  var comparisons: [Int: PendingComparison] = [:]
+  /// Comparisons by bits and permuted functions that are not done, by node.
+  var pending: [Int: any PendingExchange] = [:]
   /// Where what is dealt for this step lies, by number of shape.
   var ranges: [[Range<Int>]] = []
   private var nextRow = 0
@@ -97,7 +97,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     stepIndex += 1
     shared = [[UInt64]](repeating: [], count: program.values.count)
     masked = [MaskedWords?](repeating: nil, count: program.values.count)
-    comparisons = [:]
+    pending = [:]
     var output: [UInt64] = []
     for (round, indices) in schedule.enumerated() {
       if round > 0 { try open(openings[round - 1], channel) }
@@ -124,19 +124,19 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     /// Under this party's share of the mask; with the other party's words the opened value.
     var words: [UInt64]
     let mask: [UInt64]
-    /// Where the words lie among those of the exchange.
+    /// Where the other party's words lie among those of the exchange.
     let range: Range<Int>
   }
 
-  /// Opens all values whose `open` stands in `indices`, and what pending comparisons open, in one
+  /// Opens all values whose `open` stands in `indices`, and what pending operations send, in one
   /// exchange.
   private mutating func open(_ indices: [Int], _ channel: some OpeningChannel) throws(InputError) {
     var outgoing: [UInt64] = []
     var opened: [PendingOpening] = []
     opened.reserveCapacity(indices.count)
-    var compared: [(node: Int, range: Range<Int>)] = []
-    let nodes =
-      comparisons.isEmpty ? indices : Set(indices).union(comparisons.keys).sorted()
+    var continued: [(node: Int, range: Range<Int>)] = []
+    var incomingCount = 0
+    let nodes = pending.isEmpty ? indices : Set(indices).union(pending.keys).sorted()
     var wordCount = 0
     for index in indices {
       guard case .open(let x, let opening) = program.nodes[index].operation else { continue }
@@ -144,9 +144,10 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     }
     outgoing.reserveCapacity(wordCount)
     for index in nodes {
-      if let words = comparisons[index]?.outgoing() {
-        compared.append((index, outgoing.count..<outgoing.count + words.count))
+      if let words = pending[index]?.outgoing(), let count = pending[index]?.incomingCount {
+        continued.append((index, incomingCount..<incomingCount + count))
         outgoing += words
+        incomingCount += count
       }
       guard case .open(let x, let opening) = program.nodes[index].operation,
         let mask = derived[index].mask
@@ -155,30 +156,31 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       let words = opening.masked(
         shared[x], ringBits: program.values[x].ringBits, mask: share,
         constantFactor: constantFactor)
-      let start = outgoing.count
       opening.pack(words, into: &outgoing)
+      let end = incomingCount + opening.wordCount(elements: words.count)
       opened.append(
         PendingOpening(
-          node: index, opening: opening, words: words, mask: share, range: start..<outgoing.count))
+          node: index, opening: opening, words: words, mask: share, range: incomingCount..<end))
+      incomingCount = end
       release(after: index)
     }
-    guard !outgoing.isEmpty else {
+    guard !outgoing.isEmpty || incomingCount > 0 else {
       for entry in opened {
         masked[program.nodes[entry.node].outputs.lowerBound] = MaskedWords(base: [], parts: [[]])
       }
       return
     }
-    let incoming = try channel.exchange(outgoing)
-    guard incoming.count == outgoing.count else {
-      throw InputError("peer", "sent \(incoming.count) words where \(outgoing.count) were expected")
+    let incoming = try channel.exchange(outgoing, incomingCount: incomingCount)
+    guard incoming.count == incomingCount else {
+      throw InputError("peer", "sent \(incoming.count) words where \(incomingCount) were expected")
     }
-    for entry in compared {
+    for entry in continued {
       let outputs = program.nodes[entry.node].outputs
-      guard
-        let results = comparisons[entry.node]?.receive(
-          Array(incoming[entry.range]), constantFactor: constantFactor)
-      else { continue }
-      comparisons[entry.node] = nil
+      let results = pending[entry.node]?.receive(
+        Array(incoming[entry.range]), constantFactor: constantFactor)
+      if let words = pending[entry.node]?.observed { observe?(entry.node, words) }
+      guard let results else { continue }
+      pending[entry.node] = nil
       for (output, result) in zip(outputs, results) { shared[output] = result }
     }
     for number in opened.indices {

@@ -38,7 +38,8 @@ public struct StoredMaterial: SessionMaterial {
       var stored: [MappedRegion?] = []
       for number in program.correlationComponents(index).indices {
         let isHeld =
-          file.header.conversion.deployment.holder(node: index, component: number)
+          program.holder(
+            node: index, component: number, in: file.header.conversion.deployment)
           == file.header.party
         stored.append(isHeld ? try file.words(node: index, component: number) : nil)
       }

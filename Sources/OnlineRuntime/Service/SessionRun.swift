@@ -46,6 +46,10 @@ struct SessionRun {
     return end
   }
 
+  /// An opening, after the last message of one permuted function and the first of another: all others
+  /// wait for an answer.
+  private static let mostMessagesAhead = 3
+
   /// Sends how the session ended and reads until the peer says so too; nil when it cannot.
   ///
   /// Afterwards nothing of the session is left in the connection; where that fails it is closed.
@@ -56,8 +60,9 @@ struct SessionRun {
       let interruption = peer.takeInterruption()
       try peer.send(.end, end.payload, deadline: limit)
       if let interruption { return try SessionEnd(interruption, source: peer.label) }
-      // The peer may have been one opening ahead when it stopped.
-      if try peer.peekType(.openingOrEnd, deadline: limit) == .words {
+      // The peer may have been some messages ahead when it stopped.
+      for _ in 0..<SessionRun.mostMessagesAhead
+      where try peer.peekType(.openingOrEnd, deadline: limit) == .words {
         try peer.discardWords(deadline: limit)
       }
       return try SessionEnd(peer.receive(.control(.end), deadline: limit), source: peer.label)
