@@ -93,9 +93,8 @@ extension Lowering {
       max(bits + 1 - magnitudeBits(value.bound) + min(small, 3), bits - 2), 36, value.bits)
     let mixBits = Self.weightBits + valueBits
     // What the mix needs, and the linear layer that reads it as it is.
-    var needed = mixBits + magnitudeBits(value.bound) + 2
-    if let ring = try streamRing(index, bits: mixBits) { needed = max(needed, ring) }
-    needed = min(needed, 64)
+    let mixRing = mixBits + magnitudeBits(value.bound) + 2
+    let needed = min(max(try streamRing(index, bits: mixBits) ?? 64, mixRing), 64)
     var padded = scores
     if model.kind == .encoder {
       padded.id = try builder.emit(.padKeys(scores.id), bits: [scores.bits])[0]
