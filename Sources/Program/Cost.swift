@@ -57,24 +57,27 @@ public struct CorrelationCost: Equatable, Sendable {
 
 extension SecureProgram {
   /// The cost of one step; `nodes` limits it to those that satisfy the predicate.
-  public func cost(of step: SessionStep, where included: (ProgramNode) -> Bool = { _ in true })
-    -> StepCost
-  {
+  public func cost(
+    of step: SessionStep, deployment: Deployment = .twoServer,
+    where included: (ProgramNode) -> Bool = { _ in true }
+  ) -> StepCost {
     var cost = StepCost()
-    var sent: [Int: [Int]] = [:]
-    let rounds = rounds()
-    func send(_ words: Int, party: Int, before round: Int) {
-      sent[round, default: [0, 0]][party] += words
+    for flight in Timetable(self, deployment: deployment).flights {
+      let messages = flight.filter { included(nodes[$0.node]) }
+      let words = (0...1).map { party in
+        messages.reduce(0) { $0 + wordCount($1, party: party, in: step) }
+      }
+      if words == [0, 0] { continue }
+      cost.roundCount += 1
+      cost.openedWordCount += max(words[0], words[1])
+      for party in 0...1 where words[party] > 0 {
+        cost.sentWordCounts[party] += words[party]
+        cost.messageCounts[party] += 1
+      }
     }
     for node in nodes where included(node) {
       func count(_ value: ValueID) -> Int { step.elementCount(values[value].shape) }
       switch node.operation {
-      case .open(let x, let opening):
-        for party in 0...1 {
-          send(
-            opening.wordCount(elements: count(x)), party: party,
-            before: rounds[node.outputs.lowerBound])
-        }
       case .linear(let x, let weight):
         cost.productCount += step.rowCount(values[x].shape.rows) * weights[weight].elementCount
       case .scores(_, let key, let heads, let keyHeads, _),
@@ -86,32 +89,13 @@ extension SecureProgram {
         case .keys: cost.comparisonCount += count(x) * function.knots.count
         case .bits: cost.bitComparisonCount += count(x) * function.knots.count
         }
-        for (round, words) in function.openedWordCounts(elements: count(x)).enumerated() {
-          for party in 0...1 { send(words, party: party, before: rounds[x] + 1 + round) }
-        }
       case .lookup(let x, let function): cost.lookupCellCount += count(x) * function.cells.count
-      case .permuted(let x, let function):
-        cost.permutedElementCount += count(x)
-        for round in function.messages.indices {
-          for party in 0...1 {
-            send(
-              function.wordCount(party: party, round: round, elements: count(x)), party: party,
-              before: rounds[x] + 1 + round)
-          }
-        }
-      case .input, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
+      case .permuted(let x, _): cost.permutedElementCount += count(x)
+      case .input, .open, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
         .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,
         .padRows, .lastRow,
         .firstRow, .meanRow, .output:
         break
-      }
-    }
-    for words in sent.values where words != [0, 0] {
-      cost.roundCount += 1
-      cost.openedWordCount += max(words[0], words[1])
-      for party in 0...1 where words[party] > 0 {
-        cost.sentWordCounts[party] += words[party]
-        cost.messageCounts[party] += 1
       }
     }
     return cost

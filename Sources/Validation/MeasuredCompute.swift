@@ -190,6 +190,7 @@ private struct MadeUpMaterial: SessionMaterial {
   }
 
   let session: SessionShape
+  let deployment = Deployment.twoServer
   let streams: SessionStreams
   let comparisonKey = [UInt8](repeating: 0, count: 16)
   private let pool: Pool

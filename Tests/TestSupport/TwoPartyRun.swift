@@ -51,6 +51,7 @@ public final class MemoryCorrelations: CorrelationSink, Sendable {
 /// One party's view of `MemoryCorrelations`.
 public struct MemoryMaterial: SessionMaterial {
   public let session: SessionShape
+  public let deployment = Deployment.twoServer
   public let streams: SessionStreams
   public let comparisonKey: [UInt8]
   let program: SecureProgram

@@ -32,20 +32,14 @@ extension PartyInterpreter {
       guard let view = masked[x] else { break }
       shared[first] = view.share(factor: constantFactor)
     case .linear(let x, let id):
-      guard let opened = masked[x] else { break }
       // W (X - r) = W X - W r, with the dealt share of W r.
-      let dealt = try component(0)
-      shared[first] =
-        weights[id].isEmpty
-        ? difference([UInt64](repeating: 0, count: dealt.count), dealt)
-        : difference(program.weights[id].product(opened.base, weights[id]), dealt)
+      shared[first] = try weightProduct(component(0), x, id) {
+        program.weights[id].product($0, weights[id])
+      }
     case .scale(let x, let id):
-      guard let opened = masked[x] else { break }
-      let dealt = try component(0)
-      shared[first] =
-        weights[id].isEmpty
-        ? difference([UInt64](repeating: 0, count: dealt.count), dealt)
-        : difference(program.weights[id].scaled(opened.base, weights[id]), dealt)
+      shared[first] = try weightProduct(component(0), x, id) {
+        program.weights[id].scaled($0, weights[id])
+      }
     case .scores(let query, let key, let heads, let keyHeads, _):
       guard let queries = masked[query], let keys = caches[key] ?? masked[key] else { break }
       shared[first] = bilinear(queries, keys, product: try component(0)) {
@@ -101,9 +95,7 @@ extension PartyInterpreter {
       guard let opened = masked[x] else { break }
       shared[first] = try lookup(index, function, opened, step.dealtRanges(shape(x)))
     case .permuted(let x, let function):
-      if !shared[x].isEmpty {
-        pending[index] = try pendingPermutation(index, function, x, step)
-      }
+      if !shared[x].isEmpty { try beginPermutation(index, function, x, step) }
     case .combine(let terms, let constant):
       shared[first] = step.combine(
         terms.map { (shared[$0.value], shape($0.value), $0.coefficient) },
@@ -128,6 +120,17 @@ extension PartyInterpreter {
     case .meanRow(let x, let bits):
       shared[first] = step.meanRow(shared[x], shape(x), fractionalBits: bits)
     }
+  }
+
+  /// `product` of the opened value `x` less what is dealt; a weight that is zero needs no `x`.
+  private func weightProduct(
+    _ dealt: [UInt64], _ x: ValueID, _ id: WeightID, _ product: ([UInt64]) -> [UInt64]
+  ) -> [UInt64] {
+    if weights[id].isEmpty {
+      return difference([UInt64](repeating: 0, count: dealt.count), dealt)
+    }
+    guard let opened = masked[x] else { return [] }
+    return difference(product(opened.base), dealt)
   }
 
   private func difference(_ left: consuming [UInt64], _ right: [UInt64]) -> [UInt64] {

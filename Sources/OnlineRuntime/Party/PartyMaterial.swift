@@ -7,6 +7,7 @@ public import Sharing
 /// One party's correlated randomness of one session, wherever it is stored.
 public protocol SessionMaterial {
   var session: SessionShape { get }
+  var deployment: Deployment { get }
   var streams: SessionStreams { get }
   /// Public key of the permutation behind the comparison keys, 16 bytes.
   var comparisonKey: [UInt8] { get }

@@ -25,8 +25,8 @@ struct PendingPermutation: PendingExchange {
   enum Material {
     /// A permutation for every range, and the dealt corrections.
     case permuting(orders: [[UInt32]], delta: [UInt64], epsilon: [UInt64])
-    /// The masks of operand and result, each with this party's share after it.
-    case computing(a: [UInt64], b: [UInt64], r: [UInt64], t: [UInt64])
+    /// The masks of operand and result, that of the operand with this party's share of it permuted.
+    case computing(a: [UInt64], b: [UInt64], r: [UInt64])
   }
 
   private let function: PermutedFunction
@@ -50,7 +50,7 @@ struct PendingPermutation: PendingExchange {
     self.ranges = ranges
     self.inputBits = inputBits
     words = share
-    if case .computing(let a, _, _, _) = material { subtract(a, bits: function.opening.bits) }
+    if case .computing(let a, _, _) = material { subtract(a, bits: function.opening.bits) }
   }
 
   private var party: Int {
@@ -106,8 +106,9 @@ struct PendingPermutation: PendingExchange {
         }
       }
       return [result]
-    case .computing(_, let b, let r, let t):
-      guard message.sender == 0 else { return round == 2 ? [t] : nil }
+    case .computing(_, let b, let r):
+      // Its share of the result is known before.
+      guard message.sender == 0 else { return round == 2 ? [] : nil }
       var seen = b
       reduce(&seen, bits: message.bits)
       Opening(shift: 0, bits: message.bits).add(incoming[...], to: &seen)
@@ -129,10 +130,11 @@ struct PendingPermutation: PendingExchange {
 }
 
 extension PartyInterpreter {
-  /// The permuted function of node `node` before its first message, of this party's share of x.
-  func pendingPermutation(
+  /// Begins the permuted function of node `node` with this party's share of x. Party 1's share of the
+  /// result is dealt; its first message may be here before this.
+  mutating func beginPermutation(
     _ node: Int, _ function: PermutedFunction, _ x: ValueID, _ step: SessionStep
-  ) throws(InputError) -> PendingPermutation {
+  ) throws(InputError) {
     let value = program.values[x]
     let share = shared[x]
     var shortened = function.opening.masked(
@@ -146,14 +148,16 @@ extension PartyInterpreter {
       let elements = self.ranges[derived[node].components[0].shape]
       material = .computing(
         a: masks.operand.words(in: elements), b: dealt[0],
-        r: masks.result.words(in: elements), t: dealt[1])
+        r: masks.result.words(in: elements))
+      shared[program.nodes[node].outputs.lowerBound] = dealt[1]
     } else {
       material = .permuting(
         orders: orders(node, ranges), delta: dealt[0], epsilon: dealt[1])
     }
-    return PendingPermutation(
+    pending[node] = PendingPermutation(
       function, share: shortened, ranges: ranges,
       inputBits: program.permutedBits(x, function), material: material)
+    if let words = early.removeValue(forKey: node) { advance(node, words[...]) }
   }
 
   /// Party 0's permutations of `ranges`, which are whole rows.

@@ -11,6 +11,7 @@ public import Sharing
 /// One party's correlated randomness, read in place from its file as rows need it.
 public struct StoredMaterial: SessionMaterial {
   public let session: SessionShape
+  public let deployment: Deployment
   public let streams: SessionStreams
   public let comparisonKey: [UInt8]
   /// By node and component; none where a seed gives the words.
@@ -29,6 +30,7 @@ public struct StoredMaterial: SessionMaterial {
   ) throws(InputError) {
     path = file.path
     session = file.header.shape
+    deployment = file.header.conversion.deployment
     streams = try file.streams()
     comparisonKey = BatchSeeds.comparisonKey(
       batch: file.header.batch, session: file.header.session)
