@@ -89,8 +89,10 @@ extension Lowering {
   {
     var ring = 0
     for consumer in consumers(of: index) {
-      guard case .linear(_, let weight, _) = model.nodes[consumer].operation,
-        consumers(of: consumer).allSatisfy(isPermutedActivation)
+      // What nothing reads is the output.
+      let readers = consumers(of: consumer)
+      guard case .linear(_, let weight, _) = model.nodes[consumer].operation, !readers.isEmpty,
+        readers.allSatisfy(isPermutedActivation)
       else { return 64 }
       let bound = try outputBound(consumer)
       let wanted = precision(WeightFormula(tensor: weight, columnScale: columnScale)).wanted
