@@ -114,7 +114,9 @@ extension SecureProgram {
     case .piecewiseLinear(_, let function):
       return function.openedWordCounts(elements: count)[message.stage]
     case .permuted(_, let function):
-      return function.wordCount(party: party, round: message.stage, elements: count)
+      return function.wordCount(
+        party: party, round: message.stage,
+        elements: step.permutedCount(values[x].shape, function))
     default: return 0
     }
   }
