@@ -96,7 +96,8 @@ extension SecureProgram {
       case .lookup(let x, let function): cost.lookupCellCount += count(x) * function.cells.count
       case .permuted(let x, let function):
         cost.permutedElementCount += step.permutedCount(values[x].shape, function)
-      case .input, .open, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
+      case .input, .open, .view, .truncate, .scale, .multiply, .polynomial, .exponential,
+        .coarseSteps,
         .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,
         .padRows, .lastRow,
         .firstRow, .meanRow, .output:

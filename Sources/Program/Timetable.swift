@@ -54,7 +54,9 @@ public struct Timetable: Sendable {
         for stage in 0..<function.roundCount {
           add(Message(node: index, stage: stage), to: start + stage + 1)
         }
-        if function.roundCount > 0 { results = [Int](repeating: start + function.roundCount, count: 2) }
+        if function.roundCount > 0 {
+          results = [Int](repeating: start + function.roundCount, count: 2)
+        }
       case .permuted(_, let function):
         var flight = 0
         for (stage, message) in function.messages.enumerated() {

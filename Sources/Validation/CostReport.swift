@@ -48,7 +48,8 @@ public struct CostReport {
   ///   - listsSteps: Whether the report lists every step of the session as well.
   public init(
     program: SecureProgram, session: SessionShape, deployment: Deployment = .twoServer,
-    network: NetworkProfile, clientLink: NetworkProfile? = nil, compute: MeasuredCompute? = nil, listsSteps: Bool = false
+    network: NetworkProfile, clientLink: NetworkProfile? = nil, compute: MeasuredCompute? = nil,
+    listsSteps: Bool = false
   ) {
     self.program = program
     self.session = session
@@ -96,7 +97,9 @@ public struct CostReport {
     comparisons = ComparisonProtocol.allCases.map {
       row($0.rawValue, of: program.comparing(preferring: $0))
     }
-    steps = listsSteps ? CostReport.steps(
+    steps =
+      listsSteps
+      ? CostReport.steps(
         program: program, session: session, deployment: deployment) : nil
   }
 

@@ -27,7 +27,8 @@ struct PredictedTime {
     bytes = Double(sent) * 8 / network.bitsPerSecond
     self.compute = compute
     self.client =
-      Double(clientFlights) * client.roundTripSeconds / 2 + Double(clientByteCount) * 8 / client.bitsPerSecond
+      Double(clientFlights) * client.roundTripSeconds / 2 + Double(clientByteCount) * 8
+      / client.bitsPerSecond
   }
 
   var json: JSON {

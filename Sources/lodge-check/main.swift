@@ -63,7 +63,8 @@ let costCommand = Command(
     bitsPerSecond: arguments.optionalNumber("client-bandwidth") ?? network.bitsPerSecond)
   let compute =
     arguments.flag("no-compute")
-    ? nil : try MeasuredCompute(
+    ? nil
+    : try MeasuredCompute(
       program: program, session: session, deployment: deployment)
   if compute == nil, !arguments.flag("no-compute") {
     arguments.note(

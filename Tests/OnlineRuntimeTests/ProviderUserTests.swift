@@ -270,7 +270,8 @@ private final class Roles {
     _ = try ShareWriter.share(
       ModelFile(path: roles.files.modelPath), into: other, deployment: .providerUser)
     for (role, names) in [
-      ("provider", ["manifest.json", "provider.bundle"]), ("user", ["manifest.json", "user.bundle"]),
+      ("provider", ["manifest.json", "provider.bundle"]),
+      ("user", ["manifest.json", "user.bundle"]),
       ("dealer", ["dealer.bundle", "dealer.json"]),
     ] {
       #expect(try Folder.names(in: "\(roles.folder)/\(role)").sorted() == names)
