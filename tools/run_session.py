@@ -57,12 +57,12 @@ class Run:
     """The steps of one session; `shared` holds a pair of shares for each shared value."""
 
     def __init__(self, session):
-        self.session, self.decoder = session, session.program["kind"] == "decoder"
+        self.session, self.decoder = session, session.program["kind"] != "encoder"
         weights = range(len(session.program["weights"]))
         self.weights = [[b.share(i) for i in weights] for b in session.pair.bundles]
         attended = [n["reads"][1] for n in session.nodes if n["name"] in ("scores", "mix")]
         self.kept = {value: None for value in attended} if self.decoder else {}
-        self.row = self.index = 0
+        self.row = self.index = self.prompt = 0
 
     # Layout of the step: P4 and the tables of Shapes
 
@@ -74,7 +74,7 @@ class Run:
         """The keys that row number `row` of the step has columns for."""
         padded = self.session.values[value]["columns"][0] == "sessionKeys"
         return self.session.keys(self.row + row, self.session.rows if padded else self.count,
-                                 self.session.window(value))
+                                 self.session.window(value), self.prompt)
 
     def runs(self, value):
         """(runs a row, length of the runs of each row)."""
@@ -125,6 +125,8 @@ class Run:
     def step(self, inputs):
         """Output words of the next rows; `inputs` are plaintext words [rows, width]."""
         self.count = len(inputs)
+        if self.index == 0:
+            self.prompt = self.count
         noise = np.random.default_rng(1).integers(0, 2**64, inputs.size, dtype=U)
         self.openings = {}
         self.shared, self.masked, output = {0: [inputs.ravel() - noise, noise]}, {}, None
@@ -365,16 +367,25 @@ class Run:
     def do_rotate(self, index, node, reads, z):
         bits, turns, magnitude = (
             node["factorFractionalBits"], node["turns"], node.get("magnitude", 2**30))
-        words = np.array([[factors(position, turn % 2**64, bits, magnitude) for turn in turns]
-                          for position in self.positions(reads[0])], dtype=U)
-        cosine, sine = np.moveaxis(words[:, None], -1, 0)
-        columns = np.arange(2 * len(turns))
-        first, second = columns.reshape(-1, 2).T if node["interleaved"] else np.split(columns, 2)
+        streams = [list(self.positions(reads[0]))]
+        if node.get("positions") == 2:
+            context = self.session.context(self.prompt)
+            streams = [[min(row, max(context - 1, 0)) for row in streams[0]],
+                       [max(row - context + 1, 0) for row in streams[0]]]
+        rotations = []
+        for number, positions in enumerate(streams):
+            words = np.array([[factors(position, turn % 2**64, bits, magnitude) for turn in turns]
+                              for position in positions], dtype=U)
+            columns = 2 * len(turns) * number + np.arange(2 * len(turns))
+            pairs = columns.reshape(-1, 2).T if node["interleaved"] else np.split(columns, 2)
+            rotations.append((*pairs, *np.moveaxis(words[:, None], -1, 0)))
 
         def share(p):
-            x = self.shared[reads[0]][p].reshape(len(words), node["heads"], -1)
-            a, b, result = x[..., first], x[..., second], x << U(bits)
-            result[..., first], result[..., second] = a * cosine - b * sine, b * cosine + a * sine
+            x = self.shared[reads[0]][p].reshape(len(streams[0]), node["heads"], -1)
+            result = x << U(bits)
+            for first, second, cosine, sine in rotations:
+                a, b = x[..., first], x[..., second]
+                result[..., first], result[..., second] = a * cosine - b * sine, b * cosine + a * sine
             return result.ravel()
         self.both(z, share)
 

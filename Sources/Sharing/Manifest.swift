@@ -24,7 +24,7 @@ public struct LeakageEntry: Equatable, Sendable {
           + "prompts and answers, and when they are asked"),
       LeakageEntry(
         operations: "output", role: "client",
-        learns: program.kind == .decoder
+        learns: program.kind.isDecoder
           ? "the logits of the last position of each step"
           : "the last hidden states"),
       LeakageEntry(

@@ -57,7 +57,7 @@ public struct RingSimulator: Sendable {
     self.lastUses = lastUses
     self.openers = openers
     self.oneHotValue = oneHotValue
-    cached = program.kind == .decoder ? program.cachedValues : []
+    cached = program.kind.isDecoder ? program.cachedValues : []
     for node in program.nodes {
       switch node.operation {
       case .exponential(let x, let function): cells[x] = (function.cells, function.tops)

@@ -102,7 +102,7 @@ struct ProgramVectorTests {
     for element in try file.array("rotations") {
       var reader = try JSONReader(element, source: path)
       let rotation = Rotation(
-        headCount: 1, isInterleaved: true,
+        headCount: 1, layout: .pairs,
         fractionalBits: try reader.integer("factorFractionalBits"),
         turns: try reader.integers("turns").map { UInt64(bitPattern: Int64($0)) },
         magnitude: try reader.contains("magnitude")

@@ -43,6 +43,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   /// Where what is dealt for this step lies, by number of shape.
   var ranges: [[Range<Int>]] = []
   private var nextRow = 0
+  private var promptLength = 0
   private var stepIndex = 0
 
   /// Is told what every `open` of a step reveals, both parties' words added: for checks of one
@@ -60,7 +61,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     derived = program.nodes.indices.map { NodeMaterial($0, of: program, material, &shapes) }
     self.shapes = shapes.shapes
     constantFactor = material.party == 0 ? 1 : 0
-    cached = program.kind == .decoder ? program.cachedValues : []
+    cached = program.kind.isDecoder ? program.cachedValues : []
     let schedule = program.schedule()
     self.schedule = schedule
     openings = schedule.map { $0.filter { program.nodes[$0].operation.isOpen } }
@@ -78,7 +79,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   ) throws(InputError) -> [UInt64] {
     let session = material.session
     guard rowCount > 0, nextRow + rowCount <= session.rowCapacity,
-      stepIndex < session.dealtRowCount(.last), stepIndex == 0 || session.kind == .decoder
+      stepIndex < session.dealtRowCount(.last), stepIndex == 0 || session.kind.isDecoder
     else {
       throw InputError(
         "session", "\(nextRow + rowCount) positions are more than the \(session.rowCapacity) dealt")
@@ -91,7 +92,10 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     guard inputShare.count == rowCount * width else {
       throw InputError("session", "input has \(inputShare.count) words, not \(rowCount * width)")
     }
-    let step = SessionStep(session: session, rows: nextRow..<nextRow + rowCount, index: stepIndex)
+    if stepIndex == 0 { promptLength = rowCount }
+    let step = SessionStep(
+      session: session, rows: nextRow..<nextRow + rowCount, index: stepIndex,
+      promptLength: promptLength)
     ranges = shapes.map(step.dealtRanges)
     nextRow += rowCount
     stepIndex += 1

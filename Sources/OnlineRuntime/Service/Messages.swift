@@ -1,6 +1,7 @@
 // The messages that parties and clients send each other, apart from the data; see formats/wire.md.
 
 import Bytes
+import Models
 import Program
 
 /// Who speaks; the first frame in each direction of every connection.
@@ -12,8 +13,7 @@ enum Hello: Equatable, Sendable {
     switch self {
     case .client: return Array(JSON.object(["role": "client"]).text.utf8)
     case .party(let identity):
-      var members = identity.output.members(
-        of: PartyIdentity.kind(isDecoder: identity.isDecoder))
+      var members = identity.output.members(of: identity.kind)
       let always: [String: JSON] = [
         "role": "party", "party": .integer(identity.party),
         "program": .string(identity.programDigest.hexadecimal),
@@ -34,6 +34,8 @@ enum Hello: Equatable, Sendable {
     case "client": self = .client
     case "party":
       let isDecoder = try reader.bool("decoder")
+      let hasContext = reader.contains(ContextMarkers.key)
+      let kind: ModelKind = !isDecoder ? .encoder : hasContext ? .prefixDecoder : .decoder
       self = .party(
         PartyIdentity(
           party: try reader.integer("party", in: 0...1),
@@ -44,8 +46,7 @@ enum Hello: Equatable, Sendable {
           isDecoder: isDecoder,
           takesEmbedding: try reader.bool("embedding"),
           outputFractionalBits: try reader.integer("outputFractionalBits", in: 0...62),
-          output: try OutputDescription(
-            &reader, of: PartyIdentity.kind(isDecoder: isDecoder))))
+          output: try OutputDescription(&reader, of: kind)))
     default: throw reader.failure("role", "neither party nor client")
     }
     try reader.finish()
