@@ -74,7 +74,7 @@ class Run:
         """The keys that row number `row` of the step has columns for."""
         padded = self.session.values[value]["columns"][0] == "sessionKeys"
         return self.session.keys(self.row + row, self.session.rows if padded else self.count,
-                                 self.session.window(value), self.prompt)
+                                 self.session.window(value), None if padded else self.prompt)
 
     def runs(self, value):
         """(runs a row, length of the runs of each row)."""
@@ -199,6 +199,16 @@ class Run:
     def do_scores(self, index, node, reads, z):
         left, product = self.masked[reads[0]], self.array(index, 0, z)
         right = self.kept.get(reads[1]) or self.masked[reads[1]]
+        s, first = self.session, len(right.base)
+        if node["name"] == "mix":
+            # Rows to come: their weights are zero.
+            width = s.values[reads[1]]["columns"][1]
+            missing = self.keys(self.count - 1, reads[0]).stop * width - first
+            if missing > 0:
+                masks = [s.stream(p, s.opener[reads[1]], MASK, 0, first + missing)[first:] for p in (0, 1)]
+                right = Masked(np.append(right.base, np.zeros(missing, U)),
+                               [[np.append(*pair) for pair in zip(right.parts[0], masks)]])
+
         def share(p):
             apply = lambda a, b: self.attention(a, b, reads, z, node)
             return apply(left.share(p), right.base) - apply(left.base, right.parts[0][p]) + product[p]

@@ -112,9 +112,11 @@ extension SecureProgram {
           && valueWidth % keyHeads == 0, "values do not fit \(heads) heads")
       let window = weightShape.columns.window
       let expected: (ColumnExtent, RowExtent) =
-        kind.isDecoder
-        ? (.keys(heads: heads, halvings: 0, window: window), .step)
-        : (.sessionKeys(heads: heads, window: window), .session)
+        switch kind {
+        case .decoder: (.keys(heads: heads, halvings: 0, window: window), .step)
+        case .prefixDecoder: (.sessionKeys(heads: heads, window: window), .step)
+        case .encoder: (.sessionKeys(heads: heads, window: window), .session)
+        }
       try need(
         weightShape == ValueShape(.step, expected.0) && valueShape.rows == expected.1,
         "attention weights \(weightShape) do not fit values \(valueShape)")
@@ -262,7 +264,7 @@ extension SecureProgram {
       ]
     case .padKeys(let x):
       let shape = try shared(x)
-      guard kind == .encoder, case .keys(let heads, 0, let window) = shape.columns else {
+      guard kind != .decoder, case .keys(let heads, 0, let window) = shape.columns else {
         throw ShapeError(cause: "\(shape) cannot be padded")
       }
       return [(ValueShape(shape.rows, .sessionKeys(heads: heads, window: window)), .shared)]

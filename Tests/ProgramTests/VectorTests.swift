@@ -51,7 +51,10 @@ struct ProgramVectorTests {
 
   @Test func textAndDigest() throws {
     let vectors = try Self.vectors()
-    #expect(vectors.map(\.program.kind) == [.decoder, .encoder, .decoder, .encoder, .decoder])
+    #expect(
+      vectors.map(\.program.kind) == [
+        .decoder, .encoder, .decoder, .encoder, .decoder, .prefixDecoder,
+      ])
     for vector in vectors {
       #expect(vector.program.json.text == vector.canonical)
       #expect(vector.program.digest.hexadecimal == vector.digest)
@@ -65,7 +68,7 @@ struct ProgramVectorTests {
         }
       }
     }
-    #expect(isGrouped == [false, false, true, false, false])
+    #expect(isGrouped == [false, false, true, false, false, false])
     let names = Set(vectors.flatMap { $0.program.nodes.map(\.operation.name) })
     #expect(names.count == 27, "together they use every operation")
   }

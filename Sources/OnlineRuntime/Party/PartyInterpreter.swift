@@ -33,6 +33,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   /// The different shapes of what is dealt.
   private let shapes: [ValueShape]
   private let cached: Set<ValueID>
+  /// The node that opens each opened value.
+  let openers: [ValueID: Int]
   /// By node the values that it is the last to read.
   private let released: [[ValueID]]
   var caches: [ValueID: MaskedWords] = [:]
@@ -62,6 +64,10 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     self.shapes = shapes.shapes
     constantFactor = material.party == 0 ? 1 : 0
     cached = program.kind.isDecoder ? program.cachedValues : []
+    openers = Dictionary(
+      uniqueKeysWithValues: program.nodes.enumerated().compactMap { index, node in
+        node.operation.isOpen ? (node.outputs.lowerBound, index) : nil
+      })
     let schedule = program.schedule()
     self.schedule = schedule
     openings = schedule.map { $0.filter { program.nodes[$0].operation.isOpen } }
