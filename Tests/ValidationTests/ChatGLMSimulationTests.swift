@@ -128,4 +128,58 @@ struct ChatGLMSimulationTests {
       ModelFile(path: files.modelPath), evaluator: evaluator, set: set, sessionCount: 1)
     #expect(sample.stepCount == set.windows[0].scored.count + 1)
   }
+
+  /// A token that no text has and whose embedding is far larger is run in a context and behind one.
+  @Test func unseenTokensAreTried() throws {
+    let loaded = try ModelLoader.load(path: Self.folder.path)
+    let weights = LargeRow(of: loaded, token: 20)
+    let texts = try Self.calibrationTexts().filter { !$0.contains(20) }
+    let interpreter = try FloatInterpreter(loaded.model, weights: weights)
+    let approximated = try ApproximatedModel(
+      loaded.model, weights: weights, recipe: .accurate,
+      calibration: .observe(interpreter, texts: texts, source: "texts"),
+      texts: ApproximatedModel.Texts(texts, source: "texts"))
+    let rows = try #require(approximated.unusualRows)
+    #expect(rows.tokens == [20] && rows.triedTokens == [20])
+    let encoder = WeightEncoder(source: "weights", weights: weights)
+    let elements = try approximated.program.weights.map { try encoder.encode($0) }
+    let text = [20, 4, 20, 31, 34, 20, 7]
+    let reference = try interpreter.run(tokens: text)
+    let outputs = try Self.outputs(approximated.program, elements, text, promptLength: 5)
+    var difference = LogitDifference()
+    for (step, output) in outputs.enumerated() { difference.add(output, reference.row(4 + step)) }
+    #expect(difference.mean < 0.005)
+  }
+
+  /// Ranges of row maxima hold those of contexts with few keys, whose largest score is less.
+  @Test func shortContextsAreCalibrated() throws {
+    let interpreter = try FloatInterpreter(ModelLoader.load(path: Self.folder.path))
+    let calibration = try Calibration.observe(
+      interpreter, texts: [[5, 8, 13, 2, 21, 9, 9, 17, 31, 34, 3]], source: "texts")
+    let short = try Calibration.observe(interpreter, texts: [[5, 31, 34]], source: "texts")
+    let maxima = try #require(calibration.rowMaxima["layers.0.attention"])
+    for (all, few) in zip(maxima, try #require(short.rowMaxima["layers.0.attention"])) {
+      #expect(all.lowerBound <= few.lowerBound && all.upperBound >= few.upperBound)
+    }
+  }
+}
+
+/// The weights of a model in which the embedding of one token is 50 times as large.
+private struct LargeRow: WeightSource {
+  let model: LoadedModel
+  let token: Int
+
+  init(of model: LoadedModel, token: Int) {
+    self.model = model
+    self.token = token
+  }
+
+  func weight(_ name: String) throws(InputError) -> [Float] {
+    var values = try model.weight(name)
+    guard name == "embedTokens", let shape = model.model.weights.first(where: { $0.name == name })
+    else { return values }
+    let width = shape.shape[1]
+    for index in token * width..<(token + 1) * width { values[index] *= 50 }
+    return values
+  }
 }
