@@ -51,7 +51,7 @@ import Testing
     let folder = try ScratchFolder()
     let parties = try Self.parties(folder, [], sessions: 1)
     for (prompt, parts) in [
-      ([5, 8, 13], ["the start token 34 is missing", "the mask token 31 or 30"]),
+      ([5, 8, 13], ["the start token 34 is missing"]),
       ([5, 8, 34], ["the mask token 31 or 30 is missing"]),
       ([5, 31, 8, 34], ["the mask token 31 at position 1 does not stand right before"]),
       ([5, 31, 34, 8], ["the start token 34 at position 2 is not the last of 4"]),

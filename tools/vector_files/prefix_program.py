@@ -30,7 +30,7 @@ def program(is_padded=True):
     shifted = add("combine", [weights], shape(padded, bits=28), coefficients=[1], constant=-2**20)
     weights = add("open", [shifted], shape(padded, "opened", 8, ringBits=40), shift=20, bits=40)
     mixed = add("mix", [weights, opened], shape(eight, bits=12, ringBits=40), heads=2, keyHeads=2)
-    near = add("open", [mixed], shape(eight, "opened", 12, ringBits=40))
+    near = add("open", [mixed], shape(eight, "opened", 12, ringBits=40), shift=0, bits=40)
     view = add("view", [near], shape(eight, "view", 8, shift=4), shift=4)
     short = add("truncate", [view], shape(eight, bits=8))
     last = add("lastRow", [short], shape(eight, bits=8, rows="last"))
