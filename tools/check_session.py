@@ -79,7 +79,7 @@ class Session(Algebra):
 
     def total(self, node, component):
         """Both shares of a correlated array added: one stored, one from a seed."""
-        holder = (node + component) % 2
+        holder = self.holder(node, component)
         stored = self.files[holder][f"operations/{node}/{component}"]
         streamed = self.stream(1 - holder, node, CORRELATION, component, stored.size)
         return self.shares_add(node, component)(stored, streamed)
@@ -96,7 +96,7 @@ class Session(Algebra):
             total = self.total(index, component)
             if not np.array_equal(total, expected):
                 place = int(np.argmax(total != expected))
-                raise self.error((index + component) % 2, index, component,
+                raise self.error(self.holder(index, component), index, component,
                                  f"the shares of element {place} do not add up to what they must")
 
     def check_keys(self, index, generator, elements):
@@ -170,7 +170,7 @@ def check_algebra(session, operations, keys, report=lambda text: None):
     """Checks `operations` operations of each kind, spread over the program, and `keys` keys each."""
     generator = np.random.default_rng(0)
     for kind in ("view", "linear", "scale", "scores", "mix", "multiply", "polynomial",
-                 "piecewiseLinear", "exponential", "coarseSteps", "lookup"):
+                 "piecewiseLinear", "exponential", "coarseSteps", "lookup", "permuted"):
         nodes = [i for i, node in enumerate(session.nodes) if node["name"] == kind]
         chosen = nodes[::max(1, -(-len(nodes) // operations))]
         for index in chosen:

@@ -20,10 +20,11 @@ from check_session import Session
 from comparison_function import evaluate, evaluate_all
 from exponential import Cells, Exponentials
 from lookup import Lookup
+from permuted import Permuted
 from read_bundle import FormatError, Pair
 from read_container import ContainerError
 from rotation import factors
-from session_algebra import CORRELATION, MASK, ROOT
+from session_algebra import CORRELATION, MASK, PERMUTED_OPERAND, PERMUTED_RESULT, ROOT
 
 U = np.uint64
 
@@ -110,7 +111,7 @@ class Run:
 
     def stored(self, node, component):
         """Both parties' shares of a correlated array in the dealt layout."""
-        s, holder = self.session, (node + component) % 2
+        s, holder = self.session, self.session.holder(node, component)
         shares = [None, None]
         shares[holder] = s.files[holder][f"operations/{node}/{component}"]
         shares[1 - holder] = s.stream(1 - holder, node, CORRELATION, component, shares[holder].size)
@@ -340,6 +341,45 @@ class Run:
         self.both(z, lambda p: lookup.share(
             opened, np.array([evaluate_all(*key) for key in keyed[p]], dtype=U).reshape(
                 -1, lookup.count, lookup.layout.payload)))
+
+    def do_permuted(self, index, node, reads, z):
+        s, places, x = self.session, self.places(reads[0]), reads[0]
+        shift, bits = node["shift"], node["bits"]
+        kept, result_kept = U(2**bits - 1), U(2 ** node["resultBits"] - 1)
+        function = Permuted(node, s.values[x]["fractionalBits"] - shift)
+        ring = U(2 ** s.ring_bits(x) - 1)
+        shares = [((share & ring) >> U(shift)) + U(1 if shift and p == 0 else 0)
+                  for p, share in enumerate(self.shared[x])]
+        for p, words in enumerate(shares):
+            words[self.absent(x)] = U(function.absent if p == 0 else 0)
+        heads, lengths = self.runs(x)
+        first = self.index if s.values[x]["rows"] == "last" else self.row
+        order = s.order(index, [(row, heads * n) for row, n in enumerate(lengths, start=first)])
+        a, r = (s.stream(1, index, kind, 0, s.count(x))[places]
+                for kind in (PERMUTED_OPERAND, PERMUTED_RESULT))
+        (delta, b), (epsilon, t) = (self.array(index, k, x) for k in (0, 1))
+        # The three messages.
+        first = (shares[1] - a) & kept
+        self.openings[index] = (shares[0] + first) & kept
+        second = (self.openings[index][order] + delta) & kept
+        seen = (second + b) & kept
+        runs = self.split(seen, x, node.get("runs", 1)) if function.takes_runs else [seen]
+        results = np.array([word for run in runs for word in function.results(run)], dtype=U)
+        third = (results - r) & result_kept
+        share = epsilon.copy()
+        share[order] += third
+        self.shared[z] = [share, t]
+
+    def absent(self, value):
+        """Whether each element belongs to a key that the text does not have."""
+        kind, heads = self.session.values[value]["columns"][:2]
+        if kind != "sessionKeys":
+            return np.zeros(len(self.places(value)), dtype=bool)
+        window, marks = self.session.window(value), []
+        for row, length in enumerate(self.runs(value)[1]):
+            present = len(self.session.keys(self.row + row, self.count, window, self.prompt))
+            marks += (heads * ([False] * present + [True] * (length - present)))
+        return np.array(marks, dtype=bool)
 
     def do_combine(self, index, node, reads, z):
         def share(p):

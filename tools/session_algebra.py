@@ -9,9 +9,11 @@ from bit_comparison import Circuit, from_tiles, to_tiles
 from comparison_function import Layout
 from exponential import Cells, Exponentials
 from lookup import Lookup
+from permuted import OF_RUNS, permutation
 from read_bundle import stream_words
 
 MASK, CORRELATION, ROOT, COMPARISON_MASK = 0, 1, 2, 4
+PERMUTATION, PERMUTED_OPERAND, PERMUTED_RESULT = 5, 6, 7
 U = np.uint64
 
 
@@ -137,6 +139,51 @@ class Algebra:
         tiles = -(-self.count(self.nodes[index]["reads"][0]) // 64)
         return from_tiles(self.stream(party, index, COMPARISON_MASK, 0, tiles * planes), planes)
 
+    # Permutations
+
+    def holder(self, index, component):
+        """The party whose file stores a correlated array."""
+        return 0 if self.nodes[index]["name"] == "permuted" else (index + component) % 2
+
+    def row_words(self, index, row):
+        """The words from which party 0 draws the permutations of a dealt row, one after the other."""
+        count = 64
+        taken = 0
+        while True:
+            words = stream_words(self.seeds[0], self.number, 0, index, PERMUTATION, row, count)
+            yield from map(int, words[taken:])
+            taken, count = count, 2 * count
+
+    def permutations(self, index, row, length):
+        """The permutations of a row of `length` elements, for each of its permuted ranges."""
+        node = self.nodes[index]
+        kind, *numbers = self.values[node["reads"][0]]["columns"]
+        ranges = 1
+        if node["function"] in OF_RUNS:
+            ranges = node.get("runs", 1) if kind == "fixed" else numbers[0]
+        words = self.row_words(index, row)
+        return [permutation(words, length // ranges) for _ in range(ranges)]
+
+    def order(self, index, rows):
+        """Where party 0 takes each element from, for `rows` of (dealt row, elements)."""
+        places, start = [], 0
+        for row, length in rows:
+            for order in self.permutations(index, row, length):
+                places += [start + element for element in order]
+                start += len(order)
+        return np.array(places, dtype=int)
+
+    def permuted_masks(self, index):
+        """pi(a) and pi^-1(r)."""
+        value = self.nodes[index]["reads"][0]
+        heads, lengths = self.runs(value)
+        order = self.order(index, [(row, heads * length) for row, length in enumerate(lengths)])
+        a, r = (self.stream(1, index, kind, 0, order.size)
+                for kind in (PERMUTED_OPERAND, PERMUTED_RESULT))
+        unpermuted = np.empty_like(r)
+        unpermuted[order] = r
+        return [a[order], unpermuted]
+
     # Expected arrays
 
     def expected(self, index):
@@ -165,6 +212,8 @@ class Algebra:
             while len(powers) < degree:
                 powers.append(powers[-1] * base)
             return powers[1:] + [top[0] * power for power in powers[:degree - 1] if top]
+        if name == "permuted":
+            return self.permuted_masks(index)
         mask = self.mask(reads[0])
         if name == "exponential":
             return [Exponentials(node).dealt(mask)]
@@ -206,7 +255,7 @@ class Algebra:
     def array_count(self, index):
         """How many correlated arrays the operation has."""
         node, name = self.nodes[index], self.nodes[index]["name"]
-        if name == "view":
+        if name in ("view", "permuted"):
             return 2
         if name in ("linear", "scale", "scores", "mix", "exponential", "coarseSteps"):
             return 1
@@ -256,7 +305,7 @@ class Algebra:
         datasets = {"seed": ("u8", (32,))}
         for index, node in enumerate(self.nodes):
             for component in range(self.array_count(index)):
-                if (index + component) % 2 == party:
+                if self.holder(index, component) == party:
                     datasets[f"operations/{index}/{component}"] = (
                         "u64", (self.array_size(index, component),))
             if self.has_keys(index):

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vector_files import comparison, container_cases, program_cases, program_sizes, session_cases
+from vector_files import (
+    comparison, container_cases, permuted_values, program_cases, program_sizes, session_cases)
 from vector_files.session import Conversion
 
 
@@ -34,6 +35,7 @@ def main():
             build(place)
         comparison.build(folder)
         program_sizes.build(folder)
+        permuted_values.build(folder)
         return 0
     except OSError as error:
         print(f"write-vectors: error: {error}", file=sys.stderr)

@@ -22,6 +22,20 @@ public struct WeightStatistics: Equatable, Sendable {
     return pow(2, Double(-fractionalBits)) / 12.0.squareRoot() / rootMeanSquare
   }
 
+  /// Of the matrix of `sizes`, its columns times `scale`, which is repeated where it is shorter.
+  init(_ sizes: MatrixSizes, columnScale scale: [Float]? = nil) {
+    let factor = { (column: Int) in scale.map { $0[column % $0.count] } ?? 1 }
+    var (largest, squares) = (Float(0), 0.0)
+    for column in sizes.columnSquares.indices {
+      let factor = factor(column)
+      largest = max(largest, sizes.columnMagnitudes[column] * abs(factor))
+      squares += sizes.columnSquares[column] * Double(factor) * Double(factor)
+    }
+    let count = sizes.rowSquares.count * sizes.columnSquares.count
+    self.largest = Double(largest)
+    rootMeanSquare = (squares / Double(max(count, 1))).squareRoot()
+  }
+
   /// Of the weight times a constant.
   public func scaled(by factor: Double) -> WeightStatistics {
     WeightStatistics(
@@ -41,8 +55,9 @@ extension Calibration {
     weights[Calibration.weightName(tensor, columnScale: columnScale)]
   }
 
-  /// Reads all weights of `model` once, part by part: their statistics, and those of matrices with
-  /// the gamma of the normalisation that they read.
+  /// Statistics of all weights of `model`, and those of matrices with the gamma of the
+  /// normalisation that they read; weights whose sizes `source` does not know are read once, part by
+  /// part.
   public mutating func measureWeights(
     of model: Model, _ source: some WeightSource, memory: MemoryBudget = .default
   ) throws(InputError) {
@@ -50,7 +65,6 @@ extension Calibration {
     unevenChannels = [:]
     var sizes: [String: MatrixSizes] = [:]
     let pairs = model.channelPairs
-    let readByColumns = Set(pairs.filter(\.second.readsColumns).map(\.second.weight))
     var scales: [String: Set<String>] = [:]
     for node in model.nodes {
       guard case .linear(let input, let weight, _) = node.operation else { continue }
@@ -62,34 +76,18 @@ extension Calibration {
     }
     for shape in model.weights {
       let columns = shape.shape.last ?? 1
-      let gammas = try scales[shape.name, default: []].sorted().map {
-        (name) throws(InputError) -> (name: String, values: [Float]) in
-        (name, try source.weight(name))
+      let matrix: MatrixSizes
+      if let known = source.knownSizes(of: shape.name) {
+        matrix = known
+      } else {
+        matrix = try MatrixSizes(
+          shape.name, rowCount: shape.elementCount / max(columns, 1), columnCount: columns, source,
+          memory: memory)
       }
-      let parts = memory.parts(rowCount: shape.elementCount / max(columns, 1), columnCount: columns)
-      let needsColumns = readByColumns.contains(shape.name)
-      var matrix = MatrixSizes(columnCount: columns, needsColumns: needsColumns)
-      var total = [MagnitudeSum](repeating: MagnitudeSum(), count: gammas.count + 1)
-      for batch in stride(from: 0, to: parts.count, by: MatrixSizes.batchCount) {
-        let numbers = batch..<min(batch + MatrixSizes.batchCount, parts.count)
-        let sums = try ConcurrentTasks.map(numbers.count) {
-          (index) throws(InputError) -> (magnitudes: [MagnitudeSum], sizes: MatrixSizes) in
-          let rows = parts[numbers.lowerBound + index]
-          let values = try source.weight(
-            shape.name, in: rows.lowerBound * columns..<rows.upperBound * columns)
-          let sizes = MatrixSizes(values, columnCount: columns, needsColumns: needsColumns)
-          return (
-            [MagnitudeSum(values, sizes)]
-              + gammas.map { MagnitudeSum(values, columnCount: columns, scale: $0.values) }, sizes
-          )
-        }
-        for sum in sums {
-          for place in total.indices { total[place] = total[place].adding(sum.magnitudes[place]) }
-          matrix.append(sum.sizes)
-        }
-      }
-      for (sum, gamma) in zip(total, [nil] + gammas.map(\.name)) {
-        weights[Calibration.weightName(shape.name, columnScale: gamma)] = sum.statistics
+      weights[shape.name] = WeightStatistics(matrix)
+      for gamma in scales[shape.name, default: []] {
+        weights[Calibration.weightName(shape.name, columnScale: gamma)] = WeightStatistics(
+          matrix, columnScale: try source.weight(gamma))
       }
       sizes[shape.name] = matrix
       divide(shape.name, scales, by: matrix.rowUnevenness)
@@ -117,45 +115,5 @@ extension Calibration {
     for gamma in [nil] + scales[name, default: []].map(Optional.some) {
       weights[Calibration.weightName(name, columnScale: gamma)]?.rootMeanSquare /= unevenness
     }
-  }
-}
-
-/// Partial sums of `WeightStatistics`.
-private struct MagnitudeSum: Sendable {
-  var largest: Float = 0
-  var squares = 0.0
-  var count = 0
-
-  init() {}
-
-  /// Of a matrix and its sums.
-  init(_ values: [Float], _ sizes: MatrixSizes) {
-    largest = FloatMatrix.largestMagnitude(of: values)
-    squares = sizes.rowSquares.reduce(0, +)
-    count = values.count
-  }
-
-  /// Of the matrix with its columns times `scale`, some rows at a time.
-  init(_ values: [Float], columnCount: Int, scale: [Float]) {
-    let length = max(columnCount, 1) * max(1, (1 << 16) / max(columnCount, 1))
-    for start in stride(from: 0, to: values.count, by: length) {
-      var scaled = Array(values[start..<min(start + length, values.count)])
-      FloatMatrix.scaleColumns(&scaled, columnCount: columnCount, by: scale)
-      self = adding(
-        MagnitudeSum(scaled, MatrixSizes(scaled, columnCount: columnCount, needsColumns: false)))
-    }
-  }
-
-  func adding(_ other: MagnitudeSum) -> MagnitudeSum {
-    var result = self
-    result.largest = max(largest, other.largest)
-    result.squares += other.squares
-    result.count += other.count
-    return result
-  }
-
-  var statistics: WeightStatistics {
-    WeightStatistics(
-      largest: Double(largest), rootMeanSquare: (squares / Double(max(count, 1))).squareRoot())
   }
 }

@@ -1,7 +1,9 @@
-// What is asked of all elements of a matrix: sums of squares, ranges, products; the compiler makes a variant for each width of
-// vectors.
+// What is asked of all elements of a matrix: sums of squares and ranges; the compiler makes a variant for
+// each width of vectors.
 
 #include "CFloatKernels.h"
+
+#include <math.h>
 
 #if defined(__x86_64__)
 #define LODGE_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
@@ -12,8 +14,9 @@
 // Independent sums, which one instruction adds to.
 #define SUM_COUNT 16
 
-LODGE_CLONES void lodge_add_squares(
-    const float *source, size_t row_count, size_t column_count, double *rows, double *columns) {
+LODGE_CLONES void lodge_measure_rows(
+    const float *restrict source, size_t row_count, size_t column_count, double *restrict rows,
+    double *restrict columns, float *restrict largest) {
   for (size_t row = 0; row < row_count; row++) {
     const float *values = source + row * column_count;
     double sums[SUM_COUNT] = {0};
@@ -31,19 +34,10 @@ LODGE_CLONES void lodge_add_squares(
     if (columns) {
       for (size_t column = 0; column < column_count; column++) {
         double value = values[column];
+        float magnitude = fabsf(values[column]);
         columns[column] += value * value;
+        largest[column] = magnitude > largest[column] ? magnitude : largest[column];
       }
-    }
-  }
-}
-
-LODGE_CLONES void lodge_scale_columns(
-    float *values, size_t row_count, size_t column_count, const float *scale, size_t scale_count) {
-  for (size_t row = 0; row < row_count; row++) {
-    for (size_t start = 0; start < column_count; start += scale_count) {
-      float *group = values + row * column_count + start;
-      size_t count = column_count - start < scale_count ? column_count - start : scale_count;
-      for (size_t i = 0; i < count; i++) group[i] *= scale[i];
     }
   }
 }

@@ -25,7 +25,9 @@ extension Batch {
     delivery: Delivery = .plain, memory: MemoryBudget = Dealer.defaultMemory,
     report: (Int, InputError) -> Void = { _, _ in }, progress: (Int) -> Void = { _ in }
   ) throws(InputError) -> [Int] {
-    let dealer = Dealer(program: program, weights: weights, batch: seeds, memory: memory)
+    let dealer = Dealer(
+      program: program, deployment: conversion.deployment, weights: weights, batch: seeds,
+      memory: memory)
     // The plaintext of files that are sealed in memory takes as much of it as they have bytes.
     let isInMemory = !delivery.recipients.isEmpty && delivery.scratch == .memory
     let groupCount = isInMemory ? 1 : try dealer.sessionsPerGroup(shape)

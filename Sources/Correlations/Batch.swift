@@ -17,18 +17,23 @@ public struct Batch: Sendable {
   public let seeds: BatchSeeds
   public let conversion: Conversion
   public let shape: SessionShape
+  /// The public key of the user that the sessions are for, where one is named.
+  public let user: [UInt8]?
 
   /// Opens the batch in `folder`, or starts one with a fresh seed where there is none.
   ///
   /// - Throws: `InputError` when the batch there is of another conversion or session shape.
-  public init(folder: String, conversion: Conversion, shape: SessionShape) throws(InputError) {
+  public init(
+    folder: String, conversion: Conversion, shape: SessionShape, user: [UInt8]? = nil
+  ) throws(InputError) {
     let path = "\(folder)/dealer.batch"
     self.folder = folder
     self.conversion = conversion
     self.shape = shape
+    self.user = user
     for name in ["", "/party0", "/party1"] { try Folder.make(folder + name) }
     if !FileManager.default.fileExists(atPath: path) {
-      try Batch.writeSeed(to: path, conversion: conversion, shape: shape)
+      try Batch.writeSeed(to: path, conversion: conversion, shape: shape, user: user)
     }
     let reader = try ContainerReader(path: path, kind: "batch", verifying: true)
     let header = try CorrelationHeader(reader.header, source: path)
@@ -48,6 +53,11 @@ public struct Batch: Sendable {
         "the batch in this folder has sessions of \(header.shape.promptCapacity) prompt and "
           + "\(header.shape.newCapacity) new tokens", hint: "choose another --out folder")
     }
+    guard header.user == user else {
+      throw InputError(
+        path, place: "user", "the batch in this folder is for another user",
+        hint: "give the same --user, or choose another --out folder")
+    }
     seeds = BatchSeeds(
       seed: Seed(bytes: try reader.read("seed", as: UInt8.self, shape: [Seed.byteCount])))
     guard seeds.identifier == header.batch else {
@@ -56,13 +66,13 @@ public struct Batch: Sendable {
   }
 
   /// Starts a batch with a fresh seed, unless another process has just started it.
-  private static func writeSeed(to path: String, conversion: Conversion, shape: SessionShape)
-    throws(InputError)
-  {
+  private static func writeSeed(
+    to path: String, conversion: Conversion, shape: SessionShape, user: [UInt8]?
+  ) throws(InputError) {
     let seed = Seed.random()
     let header = CorrelationHeader(
       batch: BatchSeeds(seed: seed).identifier, session: 0, party: 0, shape: shape,
-      conversion: conversion)
+      conversion: conversion, user: user)
     // Two dealers may start one folder at once: one writes, and both use its seed.
     for attempt in 1... {
       do throws(InputError) {
@@ -103,6 +113,6 @@ public struct Batch: Sendable {
   func header(session: Int, party: Int) -> CorrelationHeader {
     CorrelationHeader(
       batch: seeds.identifier, session: session, party: party, shape: shape,
-      conversion: conversion)
+      conversion: conversion, user: user)
   }
 }

@@ -109,10 +109,12 @@ public struct BatchFolder: Sendable {
 extension SecureProgram {
   /// Bytes of the files of one session for both parties, containers included; at most a few
   /// kilobytes more than they take.
-  public func sessionByteCount(_ shape: SessionShape) -> Int {
-    let cost = correlationCost(of: shape)
+  public func sessionByteCount(_ shape: SessionShape, deployment: Deployment = .twoServer) -> Int {
+    let cost = correlationCost(of: shape, deployment: deployment)
     return (0...1).reduce(0) { sum, party in
-      let datasetCount = CorrelationLayout.datasets(self, shape, party: party).count
+      let datasetCount = CorrelationLayout.datasets(
+        self, shape, party: party, deployment: deployment
+      ).count
       return sum + cost.byteCount(party: party) + 8192 + 512 * datasetCount
     }
   }

@@ -13,30 +13,36 @@ enum CorrelationLayout {
 
   static func words(node: Int, component: Int) -> String { "operations/\(node)/\(component)" }
   static func keys(node: Int) -> String { "operations/\(node)/keys" }
+  static func keysDigest(node: Int) -> String { "operations/\(node)/keysDigest" }
 
   /// The datasets of the file of `party`.
-  static func datasets(_ program: SecureProgram, _ shape: SessionShape, party: Int)
-    -> [DatasetDescription]
-  {
+  static func datasets(
+    _ program: SecureProgram, _ shape: SessionShape, party: Int, deployment: Deployment
+  ) -> [DatasetDescription] {
     var result = [
       DatasetDescription(
         name: seedName, elementType: .u8, shape: [Seed.byteCount], storage: .raw)
     ]
     for index in program.nodes.indices {
       for (number, component) in program.correlationComponents(index).enumerated()
-      where SecureProgram.holder(node: index, component: number) == party {
+      where program.holder(node: index, component: number, in: deployment) == party {
         result.append(
           DatasetDescription(
             name: words(node: index, component: number), elementType: .u64,
             shape: [component.wordCount(shape)], storage: .raw))
       }
-      if let (value, key) = program.nodes[index].operation.dealtKey {
+      guard let (value, key) = program.nodes[index].operation.dealtKey else { continue }
+      guard deployment.storesKeys(party) else {
         result.append(
           DatasetDescription(
-            name: keys(node: index), elementType: .u8,
-            shape: [shape.dealtCount(program.values[value].shape), key.byteCount],
-            storage: .raw))
+            name: keysDigest(node: index), elementType: .u8,
+            shape: [Deployment.keysDigestByteCount], storage: .raw))
+        continue
       }
+      result.append(
+        DatasetDescription(
+          name: keys(node: index), elementType: .u8,
+          shape: [shape.dealtCount(program.values[value].shape), key.byteCount], storage: .raw))
     }
     return result
   }
@@ -78,7 +84,8 @@ public struct CorrelationFile: Sendable {
     throws(InputError)
   {
     try header.check(party: party, conversion: conversion, program: program, path: path)
-    let expected = CorrelationLayout.datasets(program, header.shape, party: party)
+    let expected = CorrelationLayout.datasets(
+      program, header.shape, party: party, deployment: conversion.deployment)
     let found = Dictionary(
       reader.datasets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     for dataset in expected where found[dataset.name] != dataset {
@@ -104,6 +111,13 @@ public struct CorrelationFile: Sendable {
   /// The stored words of a component, in memory.
   public func words(node: Int, component: Int) throws(InputError) -> MappedRegion {
     try reader.region(of: CorrelationLayout.words(node: node, component: component))
+  }
+
+  /// The digest of the keys of a node, in the file of a user.
+  public func keysDigest(node: Int) throws(InputError) -> [UInt8] {
+    try reader.read(
+      CorrelationLayout.keysDigest(node: node), as: UInt8.self,
+      shape: [Deployment.keysDigestByteCount])
   }
 
   /// The bytes of the comparison keys of a node, in memory.

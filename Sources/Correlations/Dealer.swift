@@ -22,6 +22,7 @@ public protocol CorrelationSink: Sendable {
 /// Deals sessions of one program; session i depends on the batch seed and i only.
 public struct Dealer: Sendable {
   private let program: SecureProgram
+  private let deployment: Deployment
   private let weights: any MultipliedWeights
   private let batch: BatchSeeds
   private let memory: MemoryBudget
@@ -30,12 +31,15 @@ public struct Dealer: Sendable {
   /// What one dealer holds in memory unless it is told otherwise.
   public static let defaultMemory = MemoryBudget(byteCount: 2 << 30)
 
-  /// Neither `memory` nor `arm` has an influence on what is dealt.
+  /// `weights` are masked where the dealer of `deployment` is blind. Neither `memory` nor `arm` has
+  /// an influence on what is dealt.
   public init(
-    program: SecureProgram, weights: some MultipliedWeights, batch: BatchSeeds,
+    program: SecureProgram, deployment: Deployment = .twoServer,
+    weights: some MultipliedWeights, batch: BatchSeeds,
     memory: MemoryBudget = Dealer.defaultMemory, arm: KernelArm = .best
   ) {
     self.program = program
+    self.deployment = deployment
     self.weights = weights
     self.batch = batch
     self.memory = memory
@@ -68,7 +72,11 @@ public struct Dealer: Sendable {
   ) throws(InputError) {
     let group = GroupDealing(
       program: program, weights: weights, shape: shape,
-      sessions: sessions.map { DealtSession(number: $0.number, batch: batch, sink: $0.sink) },
+      sessions: sessions.map {
+        DealtSession(
+          number: $0.number, batch: batch, program: program, deployment: deployment,
+          sink: $0.sink)
+      },
       plan: plan, arm: arm)
     for index in program.nodes.indices {
       try group.deal(index)

@@ -45,7 +45,7 @@ package struct DealingPlan: Sendable {
     threadCount: Int
   ) throws(InputError) {
     let arrayCount = (0...1).reduce(0) {
-      $0 + CorrelationLayout.datasets(program, shape, party: $1).count
+      $0 + CorrelationLayout.datasets(program, shape, party: $1, deployment: .twoServer).count
     }
     // The files of a group are open, and those of the group before are being finished.
     let sessionByteCount =
@@ -99,6 +99,9 @@ package struct DealingPlan: Sendable {
       case .mix(let weights, _, _, _):
         result.taskRow = max(
           result.taskRow, rowLength(node.outputs.lowerBound), rowLength(weights))
+      case .permuted(let x, _):
+        // Two masks, two shares, and a permutation.
+        result.taskRow = max(result.taskRow, 5 * rowLength(x))
       default: break
       }
     }

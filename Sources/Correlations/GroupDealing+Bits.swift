@@ -56,7 +56,7 @@ extension GroupDealing {
       case .shiftedMask(let shift): return mask.map { $0 &>> UInt64(shift) }
       case .topBit(let bits): return mask.map { $0 &>> UInt64(bits - 1) }
       case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .exponentials, .cells,
-        .windowBit:
+        .windowBit, .permutedMask, .unpermutedMask:
         return []
       }
     }

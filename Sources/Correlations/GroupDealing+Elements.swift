@@ -158,7 +158,7 @@ extension GroupDealing {
       case .topBitTimesPower(let power):
         zip(parts[0], parts[1]).map { $1 &* raised($0, to: power) }
       case .maskProduct, .partProduct, .exponentials, .cells, .windowBit, .resultBit,
-        .comparedBits:
+        .comparedBits, .permutedMask, .unpermutedMask:
         []
       }
     }
@@ -174,7 +174,7 @@ extension GroupDealing {
       case .shiftedMask(let shift): mask.map { $0 &>> UInt64(shift) }
       case .topBit(let bits): mask.map { $0 &>> UInt64(bits - 1) }
       case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .exponentials, .cells,
-        .resultBit, .comparedBits:
+        .resultBit, .comparedBits, .permutedMask, .unpermutedMask:
         []
       }
     }

@@ -24,41 +24,23 @@ extension GroupDealing {
     _ stack: StackedRows, _ masks: [MaskStreams], rows: Range<Int>, _ weight: ProgramWeight,
     _ id: WeightID
   ) throws(InputError) -> [UInt64] {
-    let (inputs, outputs) = (weight.inputCount, weight.outputCount)
-    var result = [UInt64](repeating: 0, count: rows.count * outputs)
+    let inputs = weight.inputCount
     let words =
       rows.count <= plan.mostRowsInMemory
       ? stack.words(masks, rows: rows, width: inputs) : nil
-    func left(_ columns: Range<Int>) -> RingOperand<UInt64> {
+    return try weight.product(
+      rowCount: rows.count, elementBits: weights.elementBits(id),
+      partWordCount: plan.weightWordCount, arm: arm
+    ) { columns in
       if let words {
         return RingOperand(
           words, offset: columns.lowerBound, rows: rows.count, columns: columns.count,
           stride: inputs)
       }
       return stack.operand(masks, rows: rows, columns: columns, width: inputs)
+    } elements: { (range) throws(InputError) in
+      try weights.elements(id, in: range)
     }
-    let bits = try weights.elementBits(id)
-    let partRows = max(1, plan.weightWordCount / weight.columnCount)
-    for start in stride(from: 0, to: weight.rowCount, by: partRows) {
-      let stored = start..<min(start + partRows, weight.rowCount)
-      let words = try weights.elements(
-        id,
-        in: stored.lowerBound * weight.columnCount..<stored.upperBound * weight.columnCount)
-      let part = RingOperand(words, rows: stored.count, columns: weight.columnCount, bits: bits)
-      if weight.isTransposed {
-        // Stored rows are inputs: parts of the weight add up.
-        var span = result.mutableSpan
-        RingProduct.multiply(
-          left(stored), part, into: &span, stride: outputs, accumulate: start > 0, arm: arm)
-      } else {
-        unsafe result.withUnsafeMutableBufferPointer { result in
-          var span = unsafe result.extracting(start..<result.count).mutableSpan
-          RingProduct.multiply(
-            left(0..<inputs), part.transposed, into: &span, stride: outputs, arm: arm)
-        }
-      }
-    }
-    return result
   }
 
   /// Stores stacked products with `width` words a row, each session's to its own array.

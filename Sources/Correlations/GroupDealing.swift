@@ -8,13 +8,19 @@ import Sharing
 
 /// One session that is being dealt.
 struct DealtSession<Sink: CorrelationSink>: Sendable {
+  let program: SecureProgram
   let streams: [SessionStreams]
   let comparisonKey: [UInt8]
+  let deployment: Deployment
   let sink: Sink
 
-  init(number: Int, batch: BatchSeeds, sink: Sink) {
+  init(
+    number: Int, batch: BatchSeeds, program: SecureProgram, deployment: Deployment, sink: Sink
+  ) {
+    self.program = program
     streams = (0...1).map { batch.streams(session: number, party: $0) }
     comparisonKey = BatchSeeds.comparisonKey(batch: batch.identifier, session: number)
+    self.deployment = deployment
     self.sink = sink
   }
 
@@ -24,7 +30,7 @@ struct DealtSession<Sink: CorrelationSink>: Sendable {
     _ words: inout [UInt64], node: Int, component: Int, at offset: Int,
     layout: CorrelationComponent.Layout = .words(perElement: 1)
   ) {
-    let holder = SecureProgram.holder(node: node, component: component)
+    let holder = program.holder(node: node, component: component, in: deployment)
     let other = streams[1 - holder].correlation(node: node, component: component)
       .words(at: offset, count: words.count)
     switch layout {
@@ -43,7 +49,7 @@ struct DealtSession<Sink: CorrelationSink>: Sendable {
   /// Stores a share that `hide` has made.
   func store(_ share: [UInt64], node: Int, component: Int, at offset: Int) throws(InputError) {
     try sink.store(
-      share, party: SecureProgram.holder(node: node, component: component), node: node,
+      share, party: program.holder(node: node, component: component, in: deployment), node: node,
       component: component, at: offset)
   }
 }
@@ -141,6 +147,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
         return [words]
       }
     case .lookup(let x, let function): try dealPoints(index, x, function)
+    case .permuted(let x, let function): try dealPermuted(index, x, function)
     case .input, .open, .truncate, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       break

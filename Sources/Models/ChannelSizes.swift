@@ -1,65 +1,65 @@
 // How large the channels of two matrices are, and whether one side makes up for the other.
 
-import Bytes
+public import Bytes
 import CFloatKernels
 
-/// Sums of squares of a matrix by rows and by columns, from its parts.
+/// How large the elements of a matrix are, by rows and by columns, from its parts.
 public struct MatrixSizes: Sendable {
-  public private(set) var rowSquares: [Double]
-  /// Empty where nobody asks for them.
+  /// Sums of squares.
+  public private(set) var rowSquares: [Double] = []
+  /// Sums of squares.
   public private(set) var columnSquares: [Double]
+  /// Largest magnitudes.
+  public private(set) var columnMagnitudes: [Float]
 
   /// Of no rows.
-  public init(columnCount: Int, needsColumns: Bool) {
-    rowSquares = []
-    columnSquares = Array(repeating: 0, count: needsColumns ? columnCount : 0)
+  public init(columnCount: Int) {
+    columnSquares = Array(repeating: 0, count: columnCount)
+    columnMagnitudes = Array(repeating: 0, count: columnCount)
   }
 
-  /// Of the rows of `columnCount` elements in `values`.
-  public init(_ values: [Float], columnCount: Int, needsColumns: Bool) {
-    self.init(columnCount: columnCount, needsColumns: needsColumns)
+  /// Of the rows of `columnCount` elements in `values`, which are finite.
+  public init(_ values: [Float], columnCount: Int) {
+    self.init(columnCount: columnCount)
     let rowCount = values.count / max(columnCount, 1)
     rowSquares = Array(repeating: 0, count: rowCount)
-    unsafe values.withUnsafeBufferPointer { values in
-      unsafe rowSquares.withUnsafeMutableBufferPointer { rows in
-        unsafe columnSquares.withUnsafeMutableBufferPointer { columns in
-          guard let source = values.baseAddress, let rows = rows.baseAddress else { return }
-          unsafe lodge_add_squares(
-            source, rowCount, columnCount, rows, needsColumns ? columns.baseAddress : nil)
-        }
-      }
-    }
+    unsafe lodge_measure_rows(
+      values, rowCount, columnCount, &rowSquares, &columnSquares, &columnMagnitudes)
   }
 
-  /// Adds the rows that follow.
-  public mutating func append(_ other: MatrixSizes) {
-    rowSquares += other.rowSquares
-    for index in columnSquares.indices { columnSquares[index] += other.columnSquares[index] }
-  }
-
-  /// Reads the matrix `name` part by part.
-  init(
-    _ name: String, shape: [Int], needsColumns: Bool, _ source: any WeightSource,
+  /// Reads the matrix `name` of `source` once, part by part.
+  /// - Throws: `InputError` where the source cannot give it.
+  public init(
+    _ name: String, rowCount: Int, columnCount: Int, _ source: some WeightSource,
     memory: MemoryBudget
   ) throws(InputError) {
-    let columns = shape[1]
-    let parts = memory.parts(rowCount: shape[0], columnCount: columns)
-    self.init(columnCount: columns, needsColumns: needsColumns)
+    self.init(columnCount: columnCount)
+    let parts = memory.parts(rowCount: rowCount, columnCount: columnCount)
     for batch in stride(from: 0, to: parts.count, by: MatrixSizes.batchCount) {
       let numbers = batch..<min(batch + MatrixSizes.batchCount, parts.count)
       let sizes = try ConcurrentTasks.map(numbers.count) {
         (index) throws(InputError) -> MatrixSizes in
         let part = parts[numbers.lowerBound + index]
         return MatrixSizes(
-          try source.weight(name, in: part.lowerBound * columns..<part.upperBound * columns),
-          columnCount: columns, needsColumns: needsColumns)
+          try source.weight(
+            name, in: part.lowerBound * columnCount..<part.upperBound * columnCount),
+          columnCount: columnCount)
       }
       for size in sizes { append(size) }
     }
   }
 
+  /// Adds the rows that follow.
+  public mutating func append(_ other: MatrixSizes) {
+    rowSquares += other.rowSquares
+    for index in columnSquares.indices {
+      columnSquares[index] += other.columnSquares[index]
+      columnMagnitudes[index] = max(columnMagnitudes[index], other.columnMagnitudes[index])
+    }
+  }
+
   /// Parts whose sums by columns are in memory together.
-  public static let batchCount = 64
+  private static let batchCount = 64
 
   /// How many times larger the matrix is than half of its rows, as root mean squares; 1 where few
   /// rows do not make it so.

@@ -16,6 +16,8 @@ public struct EqualisedWeights: WeightSource {
   private var rows: [String: [Float]] = [:]
   private var columns: [String: [Float]] = [:]
   private var columnCounts: [String: Int] = [:]
+  /// Of the matrices of all pairs, as the source gives them.
+  private var sizes: [String: MatrixSizes] = [:]
   /// Channels that were moved.
   public private(set) var channelCount = 0
 
@@ -31,16 +33,18 @@ public struct EqualisedWeights: WeightSource {
   ) throws(InputError) {
     self.original = original
     for pair in model.channelPairs {
-      func sizes(_ side: ChannelPair.Side) throws(InputError) -> MatrixSizes {
-        try MatrixSizes(
-          side.weight, shape: side.shape, needsColumns: side.readsColumns, original, memory: memory)
+      for side in [pair.first, pair.second] where sizes[side.weight] == nil {
+        sizes[side.weight] = try MatrixSizes(
+          side.weight, rowCount: side.shape[0], columnCount: side.shape[1], original, memory: memory)
+      }
+      guard let first = sizes[pair.first.weight], let second = sizes[pair.second.weight] else {
+        continue
       }
       let biases = (
         first: try pair.first.bias.map { (name) throws(InputError) in try original.weight(name) },
         second: try pair.second.bias.map { (name) throws(InputError) in try original.weight(name) }
       )
-      let channels = try ChannelSizes(
-        pair, first: sizes(pair.first), second: sizes(pair.second), biases: biases)
+      let channels = ChannelSizes(pair, first: first, second: second, biases: biases)
       guard channels.unevenness > EqualisedWeights.unevenness else { continue }
       let exponents = EqualisedWeights.exponents(channels, isHomogeneous: pair.isHomogeneous)
       let reach = Float(exponents.reduce(0) { max($0, abs($1)) })
@@ -138,5 +142,9 @@ public struct EqualisedWeights: WeightSource {
   public func encoding(of name: String) -> WeightEncoding {
     let encoding = original.encoding(of: name)
     return columnCounts[name] != nil && encoding == .float16 ? .float32 : encoding
+  }
+
+  public func knownSizes(of name: String) -> MatrixSizes? {
+    columnCounts[name] == nil ? sizes[name] : nil
   }
 }

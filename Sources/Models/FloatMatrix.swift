@@ -40,15 +40,6 @@ public struct FloatMatrix: Equatable, Sendable {
     Float(bitPattern: unsafe lodge_largest_magnitude(values, values.count))
   }
 
-  /// Multiplies rows of `columnCount` values by `scale`, which is repeated where it is shorter.
-  public static func scaleColumns(
-    _ values: inout [Float], columnCount: Int, by scale: [Float]
-  ) {
-    guard columnCount > 0, !scale.isEmpty else { return }
-    unsafe lodge_scale_columns(
-      &values, values.count / columnCount, columnCount, scale, scale.count)
-  }
-
   /// The values of row `index`.
   public func row(_ index: Int) -> ArraySlice<Float> {
     values[index * columnCount..<(index + 1) * columnCount]

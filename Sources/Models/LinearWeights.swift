@@ -38,4 +38,8 @@ public struct ReplacedWeights: WeightSource {
   public func encoding(of name: String) -> WeightEncoding {
     replaced[name] == nil ? original.encoding(of: name) : .float32
   }
+
+  public func knownSizes(of name: String) -> MatrixSizes? {
+    replaced[name] == nil ? original.knownSizes(of: name) : nil
+  }
 }

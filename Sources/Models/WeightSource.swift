@@ -14,6 +14,9 @@ public protocol WeightSource: Sendable {
 
   /// The shortest encoding that holds every element of the weight `name` exactly.
   func encoding(of name: String) -> WeightEncoding
+
+  /// Sizes of the matrix `name`, where they are known without reading it.
+  func knownSizes(of name: String) -> MatrixSizes?
 }
 
 /// How elements of a weight are encoded in files.
@@ -29,4 +32,6 @@ extension WeightSource {
   }
 
   public func encoding(of name: String) -> WeightEncoding { .float32 }
+
+  public func knownSizes(of name: String) -> MatrixSizes? { nil }
 }

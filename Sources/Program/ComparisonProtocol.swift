@@ -74,6 +74,7 @@ extension Operation {
     switch self {
     case .open: 1
     case .piecewiseLinear(_, let function): function.roundCount
+    case .permuted: PermutedFunction.roundCount
     case .input, .view, .truncate, .linear, .scale, .scores, .mix, .multiply, .polynomial,
       .exponential, .coarseSteps, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows,

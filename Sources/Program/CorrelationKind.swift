@@ -22,6 +22,8 @@ public enum CorrelationKind: String, CaseIterable, Sendable {
   case resultBits = "result bits"
   /// Thresholds of masks and products of mask bits, for comparisons by bits.
   case comparedBits = "compared bits"
+  /// Masks of permuted functions, permuted.
+  case permutations
 }
 
 /// Bytes of one kind in both files of a session together.
@@ -100,6 +102,7 @@ extension CorrelationComponent.Meaning {
     case .windowBit: .windowBits
     case .resultBit: .resultBits
     case .comparedBits: .comparedBits
+    case .permutedMask, .unpermutedMask: .permutations
     }
   }
 }

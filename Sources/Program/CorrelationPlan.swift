@@ -4,8 +4,7 @@ import Rings
 
 /// One array of correlated randomness of an operation, as additive shares modulo 2^64.
 ///
-/// One party derives its share from its seed, the other's share is stored; the stored side
-/// alternates, so that neither file carries more than about half.
+/// One party derives its share from its seed, the other's share is stored: which, `holder` says.
 public struct CorrelationComponent: Hashable, Sendable {
   /// What the shares add up to.
   public enum Meaning: Hashable, Sendable {
@@ -32,6 +31,10 @@ public struct CorrelationComponent: Hashable, Sendable {
     case cells
     /// The bits that comparisons by bits take (see `BitComparison`), added modulo 2.
     case comparedBits
+    /// The mask of the operand of a permuted function, in permuted order.
+    case permutedMask
+    /// The mask of its result, which is in permuted order, in the order of the elements.
+    case unpermutedMask
   }
 
   /// How the words of an element lie.
@@ -130,12 +133,20 @@ extension SecureProgram {
           meaning: .cells, shape: values[x].shape,
           layout: .lanes(perElement: function.wordCount))
       ]
+    case .permuted(let x, _): return all([.permutedMask, .unpermutedMask], like: x)
     case .input, .open, .truncate, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       return []
     }
   }
 
-  /// The party whose file stores component `component` of node `index`.
-  public static func holder(node index: Int, component: Int) -> Int { (index + component) % 2 }
+  /// The party whose file stores component `component` of node `index`: party 0 whatever belongs to
+  /// its permutations, and all of a provider's and user's, who should store no more than seeds; else
+  /// they take turns, so that no file carries more than about half.
+  public func holder(
+    node index: Int, component: Int, in deployment: Deployment = .twoServer
+  ) -> Int {
+    if case .permuted = nodes[index].operation { return 0 }
+    return deployment == .providerUser ? 0 : (index + component) % 2
+  }
 }

@@ -4,9 +4,14 @@ import Rings
 
 /// What one step costs online.
 public struct StepCost: Equatable, Sendable {
-  /// Flights: exchanges between the parties, both of which send at once; empty ones are not made.
+  /// Flights: exchanges between the parties, in which both or one of them sends; empty ones are not
+  /// made.
   public var roundCount = 0
-  /// Words that each party sends to the other: ring elements, or 64 bits of comparisons.
+  /// Words that party 0 and party 1 send to the other: ring elements, or 64 bits of comparisons.
+  public var sentWordCounts = [0, 0]
+  /// Messages that party 0 and party 1 send.
+  public var messageCounts = [0, 0]
+  /// Words that travel one after the other: of each flight those of the party that sends more.
   public var openedWordCount = 0
   /// Comparison key evaluations of one party.
   public var comparisonCount = 0
@@ -14,14 +19,22 @@ public struct StepCost: Equatable, Sendable {
   public var bitComparisonCount = 0
   /// Cells of lookups, at each of which one party evaluates a point key.
   public var lookupCellCount = 0
+  /// Elements of permuted functions, which party 1 computes in the clear.
+  public var permutedElementCount = 0
   /// Multiply-accumulates modulo 2^64 of one party, in products with weights and between secrets.
   public var productCount = 0
 
   public init() {}
 
-  /// Bytes that each party sends, with `frameByteCount` bytes around each message.
+  /// Bytes that travel one after the other, with `frameByteCount` bytes around each message: those
+  /// that each party sends, where both send the same.
   public func byteCount(frameByteCount: Int) -> Int {
     openedWordCount * 8 + roundCount * frameByteCount
+  }
+
+  /// Bytes that `party` sends.
+  public func byteCount(party: Int, frameByteCount: Int) -> Int {
+    sentWordCounts[party] * 8 + messageCounts[party] * frameByteCount
   }
 }
 
@@ -29,8 +42,10 @@ public struct StepCost: Equatable, Sendable {
 public struct CorrelationCost: Equatable, Sendable {
   /// Words stored in the file of party 0 and party 1.
   public var storedWordCount = [0, 0]
-  /// Bytes of comparison and point keys, stored in both files.
+  /// Bytes of comparison and point keys.
   public var keyByteCount = 0
+  /// Bytes of keys, or of their digests, in the file of party 0 and party 1.
+  public var storedKeyByteCount = [0, 0]
   /// Number of these keys.
   public var keyCount = 0
   /// Comparisons by bits: elements times knots.
@@ -39,24 +54,34 @@ public struct CorrelationCost: Equatable, Sendable {
   public var seededWordCount = 0
 
   /// Bytes of arrays in the file of `party`.
-  public func byteCount(party: Int) -> Int { storedWordCount[party] * 8 + keyByteCount }
+  public func byteCount(party: Int) -> Int {
+    storedWordCount[party] * 8 + storedKeyByteCount[party]
+  }
 }
 
 extension SecureProgram {
   /// The cost of one step; `nodes` limits it to those that satisfy the predicate.
-  public func cost(of step: SessionStep, where included: (ProgramNode) -> Bool = { _ in true })
-    -> StepCost
-  {
+  public func cost(
+    of step: SessionStep, deployment: Deployment = .twoServer,
+    where included: (ProgramNode) -> Bool = { _ in true }
+  ) -> StepCost {
     var cost = StepCost()
-    var busyRounds = Set<Int>()
-    let rounds = rounds()
+    for flight in Timetable(self, deployment: deployment).flights {
+      let messages = flight.filter { included(nodes[$0.node]) }
+      let words = (0...1).map { party in
+        messages.reduce(0) { $0 + wordCount($1, party: party, in: step) }
+      }
+      if words == [0, 0] { continue }
+      cost.roundCount += 1
+      cost.openedWordCount += max(words[0], words[1])
+      for party in 0...1 where words[party] > 0 {
+        cost.sentWordCounts[party] += words[party]
+        cost.messageCounts[party] += 1
+      }
+    }
     for node in nodes where included(node) {
       func count(_ value: ValueID) -> Int { step.elementCount(values[value].shape) }
       switch node.operation {
-      case .open(let x, let opening):
-        let words = opening.wordCount(elements: count(x))
-        cost.openedWordCount += words
-        if words > 0 { busyRounds.insert(rounds[node.outputs.lowerBound]) }
       case .linear(let x, let weight):
         cost.productCount += step.rowCount(values[x].shape.rows) * weights[weight].elementCount
       case .scores(_, let key, let heads, let keyHeads, _),
@@ -68,41 +93,45 @@ extension SecureProgram {
         case .keys: cost.comparisonCount += count(x) * function.knots.count
         case .bits: cost.bitComparisonCount += count(x) * function.knots.count
         }
-        for (round, words) in function.openedWordCounts(elements: count(x)).enumerated()
-        where words > 0 {
-          cost.openedWordCount += words
-          busyRounds.insert(rounds[x] + 1 + round)
-        }
       case .lookup(let x, let function): cost.lookupCellCount += count(x) * function.cells.count
-      case .input, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
+      case .permuted(let x, _): cost.permutedElementCount += count(x)
+      case .input, .open, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
         .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,
         .padRows, .lastRow,
         .firstRow, .meanRow, .output:
         break
       }
     }
-    cost.roundCount = busyRounds.count
     return cost
   }
 
   /// The correlated randomness of one session.
   public func correlationCost(
-    of session: SessionShape, where included: (ProgramNode) -> Bool = { _ in true }
+    of session: SessionShape, deployment: Deployment = .twoServer,
+    where included: (ProgramNode) -> Bool = { _ in true }
   ) -> CorrelationCost {
     var cost = CorrelationCost()
     for (index, node) in nodes.enumerated() where included(node) {
       for (number, component) in correlationComponents(index).enumerated() {
         let count = component.wordCount(session)
-        cost.storedWordCount[SecureProgram.holder(node: index, component: number)] += count
+        cost.storedWordCount[holder(node: index, component: number, in: deployment)] += count
         cost.seededWordCount += count
       }
       if case .open(let x, _) = node.operation {
         cost.seededWordCount += 2 * session.dealtCount(values[x].shape)
       }
+      if case .permuted(let x, _) = node.operation {
+        // Masks of operand and result, and the permutation.
+        cost.seededWordCount += 3 * session.dealtCount(values[x].shape)
+      }
       if let (value, key) = node.operation.dealtKey {
         let count = session.dealtCount(values[value].shape)
         cost.keyCount += count
         cost.keyByteCount += count * key.byteCount
+        for party in 0...1 {
+          cost.storedKeyByteCount[party] +=
+            deployment.storesKeys(party) ? count * key.byteCount : Deployment.keysDigestByteCount
+        }
       }
       if case .piecewiseLinear(let x, let function) = node.operation, function.comparison == .bits {
         let count = session.dealtCount(values[x].shape)

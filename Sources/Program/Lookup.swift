@@ -114,7 +114,7 @@ extension Operation {
       function.comparison == .keys ? (x, .comparison(function.keyLayout)) : nil
     case .lookup(let x, let function): (x, .point(function.keyLayout))
     case .input, .open, .view, .truncate, .linear, .scale, .scores, .mix, .multiply, .polynomial,
-      .exponential, .coarseSteps, .combine, .addWeight, .addDistance, .rotate, .sum,
+      .exponential, .coarseSteps, .permuted, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       nil
     }

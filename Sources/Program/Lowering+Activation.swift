@@ -60,7 +60,7 @@ extension Lowering {
 
   /// Modulo which power of two the linear layer behind node `index` reads a value with `bits`
   /// fractional bits, where it adds to the narrow residual stream.
-  private func streamRing(_ index: Int, bits valueBits: Int) throws(InputError) -> Int? {
+  func streamRing(_ index: Int, bits valueBits: Int) throws(InputError) -> Int? {
     guard let reader = streamReader(of: index) else { return nil }
     return try streamRoom(of: reader) + max(2 * bits, valueBits + bits)
   }

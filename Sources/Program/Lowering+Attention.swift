@@ -6,8 +6,8 @@ import Foundation
 import Models
 
 extension Lowering {
-  /// softmax(q k^T) v for each head, with `form` for softmax; the scale is already in the query
-  /// projection.
+  /// softmax(q k^T) v for each head, with `form` for softmax, or none where it is permuted; the scale
+  /// is already in the query projection.
   ///
   /// The values are mixed with the weights, and the mix is divided by their sum: the sum's
   /// reciprocal is then computed while the mix is, and multiplies `width` numbers a row instead
@@ -15,16 +15,18 @@ extension Lowering {
   /// shorter than the session's get weights of zero after the kernel: no mask is ever added to a score.
   mutating func attention(
     _ index: Int, query: FixedValue, key: FixedValue, value: FixedValue,
-    _ settings: AttentionSettings, form: SoftmaxForm
+    _ settings: AttentionSettings, form: SoftmaxForm?
   ) throws(InputError) -> FixedValue {
     let name = model.nodes[index].name
     let (heads, keyHeads) = (settings.headCount, settings.keyHeadCount)
     let mostKeys = model.maximumKeyCount(settings)
     let keyCount = Double(mostKeys)
     let (scores, range) = try self.scores(
-      index, query: query, key: key, settings, isExponential: form.kernel == .exponential,
-      reach: form.largestKnot)
-    var form = form
+      index, query: query, key: key, settings, isExponential: form?.kernel == .exponential,
+      reach: form?.largestKnot ?? 8)
+    guard var form else {
+      return try permutedAttention(index, scores: scores, value: value, settings)
+    }
     if case .exponential = form.kernel, try !canTakeExponentials(scoreRange(name, settings, range))
     {
       // Scores too wide for cells keep the tree.

@@ -45,15 +45,34 @@ extension Lowering {
   /// `function` of `x` by a lookup, or nil where it has no equal cells, or `x` lies in too many.
   ///
   /// The result is known modulo 2^`ringBits` above `valueBits` fractional bits, where they are given,
-  /// and has at most `room` fractional bits.
+  /// and has at most `room` fractional bits. Where that would leave the argument too few, the result
+  /// is shortened, for one more round.
   mutating func lookup(
     _ x: FixedValue, _ function: PiecewisePolynomial, bound: Double, room: Int,
     reader: (ringBits: Int, valueBits: Int)?
   ) throws(InputError) -> FixedValue? {
+    let most = min(room, reader.map { 64 - $0.ringBits + $0.valueBits } ?? 64)
+    if let direct = try lookup(
+      x, function, bound: bound, budget: most,
+      resultBits: { bits in reader.map { $0.ringBits + bits - $0.valueBits } ?? 64 })
+    {
+      return direct
+    }
+    let precise = max(2 * bits, activationBits(bound: bound))
+    return try lookup(
+      x, function, bound: bound, budget: 61 - PieceLayout.integerBits(bound),
+      resultBits: { _ in 64 }
+    ).map { (result) throws(InputError) in try builder.rescale(result, to: min(most, precise)) }
+  }
+
+  /// The same with at most `budget` fractional bits, modulo 2^`resultBits` of what they are.
+  private mutating func lookup(
+    _ x: FixedValue, _ function: PiecewisePolynomial, bound: Double, budget: Int,
+    resultBits ringBits: (_ fractionalBits: Int) -> Int
+  ) throws(InputError) -> FixedValue? {
     guard builder.opensBits, let cells = EqualCells(function) else { return nil }
     let numberBits = cells.bits(bound: x.bound)
     // A square has twice the bits of the argument, and its coefficient some more.
-    let budget = min(room, reader.map { 64 - $0.ringBits + $0.valueBits } ?? 64)
     let coefficientBits = 8
     let argumentBits = min(bits - 2, (budget - coefficientBits) / 2, x.bits)
     let cellBits = argumentBits + Int(log2(cells.width))
@@ -68,8 +87,7 @@ extension Lowering {
     }
     let table = Lookup(
       cells: MaskCells(openedBits: numberBits + cellBits, bits: cellBits),
-      coefficients: coefficients, fractionalBits: resultBits,
-      resultBits: reader.map { $0.ringBits + resultBits - $0.valueBits } ?? 64)
+      coefficients: coefficients, fractionalBits: resultBits, resultBits: ringBits(resultBits))
     return try builder.emit(.lookup(opened.id, table), bits: resultBits, bound: bound)
   }
 }

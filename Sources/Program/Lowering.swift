@@ -116,7 +116,12 @@ struct Lowering {
     // and rows without any weight must stay so.
     builder.opensBits = !recipe.needsTraining(model)
     if builder.opensBits {
-      stream = ResidualStream(model, recipe: recipe) { forms[$0] == .normalisation(.exact) }
+      stream = ResidualStream(model, recipe: recipe) { index in
+        switch forms[index] {
+        case .normalisation(.exact), .permuted: true
+        default: false
+        }
+      }
     }
     lastAttention =
       model.kind == .encoder
@@ -161,24 +166,32 @@ struct Lowering {
             index, tokens: tokens, positions: positions, offset: offset, segments: segments)))
     case .layerNorm(let input, let settings):
       lowered.append(
-        try normalise(
-          index, plain(input), form: normalisation(index), settings,
-          isCentred: !stream.centred.contains(input)))
+        isPermuted(index)
+          ? try permutedNormalisation(index, plain(input), settings, isCentred: true)
+          : try normalise(
+            index, plain(input), form: normalisation(index), settings,
+            isCentred: !stream.centred.contains(input)))
     case .linear(let input, let weight, let bias):
       lowered.append(try linear(index, input, weight: weight, bias: bias))
     case .attention(let query, let key, let value, let settings):
       let result = try attention(
         index, query: scaledQuery(query, settings), key: plain(key), value: plain(value),
-        settings, form: softmax(index))
+        settings, form: isPermuted(index) ? nil : softmax(index))
       lowered.append(.plain(result))
     case .activation(let input, _):
-      lowered.append(.plain(try activation(index, plain(input), activation(index))))
+      if case .permuted(let operationClass)? = forms[index] {
+        lowered.append(.plain(try permutedActivation(index, plain(input), operationClass)))
+      } else {
+        lowered.append(.plain(try activation(index, plain(input), activation(index))))
+      }
     case .add(let left, let right):
       lowered.append(.plain(try residual(index, plain(left), plain(right))))
     case .rmsNorm(let input, let settings):
       lowered.append(
-        try normalise(
-          index, plain(input), form: normalisation(index), settings, isCentred: false))
+        isPermuted(index)
+          ? try permutedNormalisation(index, plain(input), settings, isCentred: false)
+          : try normalise(
+            index, plain(input), form: normalisation(index), settings, isCentred: false))
     case .rotary(let input, let headCount, let positions):
       let rotation = Rotation(
         headCount: headCount, fractionalBits: Lowering.rotationBits, positions)
@@ -245,6 +258,11 @@ struct Lowering {
   private func activation(_ index: Int) -> PiecewisePolynomial {
     guard case .activation(let function)? = forms[index] else { missing(index) }
     return function
+  }
+
+  private func isPermuted(_ index: Int) -> Bool {
+    if case .permuted? = forms[index] { return true }
+    return false
   }
 
   private func softmax(_ index: Int) -> SoftmaxForm {

@@ -10,8 +10,8 @@ public typealias WeightID = Int
 
 /// One primitive operation on ring values modulo 2^64.
 ///
-/// `open` communicates, and so do comparisons by bits; all others are local, with or without
-/// correlated randomness. A value is *shared* (x = x_0 + x_1 modulo 2^ringBits), *opened* (X = x +
+/// `open` communicates, and so do comparisons by bits and permuted functions; all others are local, with
+/// or without correlated randomness. A value is *shared* (x = x_0 + x_1 modulo 2^ringBits), *opened* (X = x +
 /// r modulo 2^k is public and r = r_0 + r_1 is dealt) or a *view* of an opened value: shifted right
 /// by s bits, it is y = A - t + B h modulo 2^64 with public A, B and dealt t = r >> s, h = r >> (k -
 /// 1), and equals floor(x / 2^s) or that plus one for |x| < 2^(k-2).
@@ -42,8 +42,7 @@ public enum Operation: Equatable, Sendable {
   case multiply(ValueID, ValueID)
   /// For each output o, the sum over i of coefficients[o][i] * y^i, y an opened value or view.
   case polynomial(ValueID, coefficients: [[UInt64]])
-  /// Piecewise linear functions of an opened value; the only other operation that may communicate
-  /// (see `PiecewiseLinear`).
+  /// Piecewise linear functions of an opened value, which may communicate (see `PiecewiseLinear`).
   case piecewiseLinear(ValueID, PiecewiseLinear)
   /// e^(x - top) of an opened value of few bits, from dealt exponentials of its mask.
   case exponential(ValueID, Exponential)
@@ -51,6 +50,9 @@ public enum Operation: Equatable, Sendable {
   case coarseSteps(ValueID, CoarseSteps)
   /// A polynomial for every cell of an opened value of few bits, from a point key (see `Lookup`).
   case lookup(ValueID, Lookup)
+  /// A function of a shared value that party 1 computes on permuted values, and learns these: three
+  /// messages (see `PermutedFunction`).
+  case permuted(ValueID, PermutedFunction)
   /// Sum of coefficient * value, plus a public constant. The first term gives the shape; another
   /// may have fewer columns, each then serving an equal run of the first's columns.
   case combine([Term], constant: UInt64)
@@ -270,9 +272,9 @@ extension Operation {
     case .input: []
     case .open(let x, _), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
       .polynomial(let x, _), .piecewiseLinear(let x, _), .exponential(let x, _),
-      .coarseSteps(let x, _), .lookup(let x, _), .addWeight(let x, _, _), .addDistance(let x, _),
-      .rotate(let x, _), .sum(let x, _),
-      .pairDifference(let x), .padKeys(let x), .padRows(let x), .lastRow(let x),
+      .coarseSteps(let x, _), .lookup(let x, _), .permuted(let x, _), .addWeight(let x, _, _),
+      .addDistance(let x, _), .rotate(let x, _), .sum(let x, _), .pairDifference(let x),
+      .padKeys(let x), .padRows(let x), .lastRow(let x),
       .firstRow(let x), .meanRow(let x, _), .output(let x):
       [x]
     case .scores(let x, let y, _, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),
@@ -307,6 +309,7 @@ extension Operation {
     case .exponential: "exponential"
     case .coarseSteps: "coarseSteps"
     case .lookup: "lookup"
+    case .permuted: "permuted"
     case .combine: "combine"
     case .addWeight: "addWeight"
     case .addDistance: "addDistance"

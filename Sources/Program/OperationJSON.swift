@@ -77,6 +77,14 @@ extension ProgramNode {
       members["coefficients"] = .array(function.coefficients.map(integers))
       members["fractionalBits"] = .integer(function.fractionalBits)
       members["resultBits"] = .integer(function.resultBits)
+    case .permuted(_, let function):
+      members["function"] = .string(function.rule.name)
+      if let epsilon = function.rule.epsilon { members["epsilon"] = .number(epsilon) }
+      members["shift"] = .integer(function.opening.shift)
+      members["bits"] = .integer(function.opening.bits)
+      if function.runCount != 1 { members["runs"] = .integer(function.runCount) }
+      members["fractionalBits"] = .integer(function.fractionalBits)
+      members["resultBits"] = .integer(function.resultBits)
     case .input, .truncate, .linear, .scale, .multiply, .addWeight(_, _, .bias),
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .output:
       break
@@ -172,6 +180,7 @@ extension Operation {
           cells: try MaskCells(&reader), coefficients: try reader.integerRows("coefficients"),
           fractionalBits: try reader.integer("fractionalBits", in: 0...62),
           resultBits: try reader.integer("resultBits", in: 1...64)))
+    case "permuted": self = .permuted(reads[0], try PermutedFunction(&reader))
     case "combine":
       let coefficients = try reader.integers("coefficients")
       guard coefficients.count == reads.count else {
@@ -257,6 +266,30 @@ extension RotaryLayout {
       throw reader.failure("interleaved", "pairs of two positions are not neighbours")
     }
     self = .twoPositions
+  }
+}
+
+extension PermutedFunction {
+  init(_ reader: inout JSONReader) throws(InputError) {
+    let name = try reader.string("function")
+    let epsilon: Double? =
+      if reader.contains("epsilon") {
+        try reader.number("epsilon", default: 0, in: Rule.epsilonRange)
+      } else { nil }
+    guard let rule = Rule(name: name, epsilon: epsilon) else {
+      throw reader.failure(
+        "function",
+        "unknown function \"\(name)\" \(epsilon == nil ? "without" : "with") an epsilon")
+    }
+    self.init(
+      rule,
+      opening: Opening(
+        shift: try reader.integer("shift", in: 0...62),
+        bits: try reader.integer("bits", in: 2...62)),
+      // As everywhere, what is usual is absent: one program has one text.
+      runCount: try reader.contains("runs") ? reader.integer("runs", in: 2...1 << 28) : 1,
+      fractionalBits: try reader.integer("fractionalBits", in: -8...62),
+      resultBits: try reader.integer("resultBits", in: 2...64))
   }
 }
 

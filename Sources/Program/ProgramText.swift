@@ -58,6 +58,9 @@ extension SecureProgram {
     case .lookup(_, let function):
       return "\(name) \(reads), degree \(function.coefficients.count - 1), "
         + "\(function.cells.count) cells of \(function.cells.bits) bits"
+    case .permuted(_, let function):
+      let opening = function.opening
+      return "\(name) \(reads), \(function.rule.name), >> \(opening.shift), \(opening.bits) bits"
     case .combine(let terms, let constant):
       var parts = terms.map { "\(Int64(bitPattern: $0.coefficient)) v\($0.value)" }
       if constant != 0 { parts.append("\(Int64(bitPattern: constant))") }

@@ -5,17 +5,23 @@ extension SecureProgram {
   /// - Throws: `ShapeError` where the operand has too few bits.
   func inferRingBits(_ operation: Operation) throws(ShapeError) -> Int {
     func ring(_ value: ValueID) -> Int { values[value].ringBits }
+    func need(_ opening: Opening, of x: ValueID) throws(ShapeError) {
+      guard opening.shift + opening.bits <= ring(x) else {
+        throw ShapeError(
+          cause: "\(opening.bits) bits above bit \(opening.shift) of a value of \(ring(x)) bits")
+      }
+    }
     switch operation {
     case .input, .view, .truncate, .exponential: return 64
     case .piecewiseLinear(_, let function): return function.resultRingBits
     case .coarseSteps: return CoarseSteps.ringBits
     case .lookup(_, let function): return function.resultBits
     case .open(let x, let opening):
-      guard opening.shift + opening.bits <= ring(x) else {
-        throw ShapeError(
-          cause: "\(opening.bits) bits above bit \(opening.shift) of a value of \(ring(x)) bits")
-      }
+      try need(opening, of: x)
       return opening.bits
+    case .permuted(let x, let function):
+      try need(function.opening, of: x)
+      return function.resultBits
     case .combine(let terms, _):
       return terms.reduce(64) { bits, term in
         min(bits, ring(term.value) + term.coefficient.trailingZeroBitCount)

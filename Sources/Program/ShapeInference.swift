@@ -184,6 +184,10 @@ extension SecureProgram {
           && function.coefficients.allSatisfy { $0.count == function.cells.count },
         "one to three coefficients for each of \(function.cells.count) cells")
       return [(shape, .shared)]
+    case .permuted(let x, let function):
+      let shape = try shared(x)
+      try check(function, of: shape)
+      return [(shape, .shared)]
     case .combine(let terms, _):
       guard let first = terms.first else { throw ShapeError(cause: "no term") }
       let shape = try shared(first.value)
@@ -293,6 +297,46 @@ extension SecureProgram {
     }
   }
 
+  /// Checks a permuted function of a value of `shape`.
+  private func check(_ function: PermutedFunction, of shape: ValueShape) throws(ShapeError) {
+    func need(_ condition: Bool, _ cause: @autoclosure () -> String) throws(ShapeError) {
+      if !condition { throw ShapeError(cause: cause()) }
+    }
+    let opening = function.opening
+    // Differences of two numbers fit a word.
+    try need(
+      (0...62).contains(opening.shift) && (2...62).contains(opening.bits),
+      "\(opening.bits) bits above bit \(opening.shift) are no numbers that party 1 takes")
+    try need((2...64).contains(function.resultBits), "results of \(function.resultBits) bits")
+    if let epsilon = function.rule.epsilon {
+      try need(
+        PermutedFunction.Rule.epsilonRange.contains(epsilon), "epsilon \(epsilon) is out of range")
+    }
+    try need(shape.rows != .session, "\(shape) has rows that the text does not have")
+    switch shape.columns {
+    case .fixed(let width):
+      try need(
+        function.runCount > 0 && width % function.runCount == 0
+          && (function.rule.takesRuns || function.runCount == 1),
+        "\(width) columns in \(function.runCount) runs")
+      guard function.rule.epsilon != nil else { return }
+      let length = width / function.runCount
+      let lengthBits = Int.bitWidth - max(length - 1, 0).leadingZeroBitCount
+      try need(
+        opening.bits + lengthBits <= 63,
+        "sums of \(length) squares of \(opening.bits) bits are too long")
+    case .keys, .pairs, .sessionKeys:
+      try need(
+        function.runCount == 1 && function.rule.epsilon == nil,
+        "\(function.rule.name) of \(shape)")
+      guard case .sessionKeys = shape.columns else {
+        // The dealt permutations are those of a text as long as the session.
+        return try need(kind == .decoder, "\(shape) is not padded")
+      }
+      try need(function.rule.takesAbsentKeys, "\(function.rule.name) of keys that are not there")
+    }
+  }
+
   /// Whether a value has one column for each head and key.
   private func areScores(_ shape: ValueShape) -> Bool {
     guard shape.rows == .step, case .keys(_, 0, _) = shape.columns else { return false }
@@ -350,6 +394,7 @@ extension SecureProgram {
           switch node.operation {
           case .exponential(_, let function): function.fractionalBits
           case .lookup(_, let function): function.fractionalBits
+          case .permuted(_, let function): function.fractionalBits
           default: nil
           }
         if let fractionalBits, values[node.outputs.lowerBound].fractionalBits != fractionalBits {

@@ -58,6 +58,9 @@ extension SecureProgram {
       size += 2 * 8 * Double(function.keyLayout.byteCount)
       // Outputs at all points.
       size += 64 * Double(function.coefficients.count * function.cells.count)
+    case .permuted:
+      // Masks of operand and result, the permutation, and messages.
+      size += 6 * 64
     case .input, .open, .view, .truncate, .scale, .multiply, .polynomial, .exponential,
       .coarseSteps, .combine, .addWeight,
       .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,

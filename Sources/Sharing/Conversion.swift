@@ -10,22 +10,39 @@ public struct Conversion: Equatable, Sendable {
   public var identifier: [UInt8]
   /// SHA-256 of the program's canonical JSON text.
   public var programDigest: [UInt8]
+  /// Who the parties and the dealer are.
+  public var deployment: Deployment
 
-  public init(identifier: [UInt8], programDigest: [UInt8]) {
+  public init(
+    identifier: [UInt8], programDigest: [UInt8], deployment: Deployment = .twoServer
+  ) {
     self.identifier = identifier
     self.programDigest = programDigest
+    self.deployment = deployment
   }
 
+  /// Where the deployment is left out it is `twoServer`.
   var members: [String: JSON] {
-    [
+    var members: [String: JSON] = [
       "conversion": .string(identifier.hexadecimal),
       "programDigest": .string(programDigest.hexadecimal),
     ]
+    if deployment != .twoServer { members["deployment"] = .string(deployment.rawValue) }
+    return members
   }
 
-  init(_ reader: inout JSONReader) throws(InputError) {
+  /// Reads what a header or manifest says; some have to say the deployment.
+  init(_ reader: inout JSONReader, requiresDeployment: Bool = false) throws(InputError) {
     identifier = try reader.hexadecimal("conversion", byteCount: 16)
     programDigest = try reader.hexadecimal("programDigest", byteCount: 32)
+    deployment = .twoServer
+    guard requiresDeployment || reader.contains("deployment") else { return }
+    let name = try reader.string("deployment")
+    guard let deployment = Deployment(rawValue: name) else {
+      let known = Deployment.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+      throw reader.failure("deployment", "\"\(name)\" is none of \(known)")
+    }
+    self.deployment = deployment
   }
 }
 

@@ -12,25 +12,31 @@ public struct CorrelationHeader: Equatable, Sendable {
   public var party: Int
   public var shape: SessionShape
   public var conversion: Conversion
+  /// The public key, 32 bytes, of the user that the session is for, where one was named.
+  public var user: [UInt8]?
 
   public init(
-    batch: [UInt8], session: Int, party: Int, shape: SessionShape, conversion: Conversion
+    batch: [UInt8], session: Int, party: Int, shape: SessionShape, conversion: Conversion,
+    user: [UInt8]? = nil
   ) {
     self.batch = batch
     self.session = session
     self.party = party
     self.shape = shape
     self.conversion = conversion
+    self.user = user
   }
 
   public var json: JSON {
-    [
-      "batch": .string(batch.hexadecimal), "session": .integer(session), "party": .integer(party),
-      "kind": .string(shape.kind.rawValue), "promptCapacity": .integer(shape.promptCapacity),
-      "newCapacity": .integer(shape.newCapacity),
-      "conversion": .string(conversion.identifier.hexadecimal),
-      "programDigest": .string(conversion.programDigest.hexadecimal),
-    ]
+    var members: [String: JSON] = conversion.members.merging(
+      [
+        "batch": .string(batch.hexadecimal), "session": .integer(session),
+        "party": .integer(party), "kind": .string(shape.kind.rawValue),
+        "promptCapacity": .integer(shape.promptCapacity),
+        "newCapacity": .integer(shape.newCapacity),
+      ]) { first, _ in first }
+    if let user { members["user"] = .string(user.hexadecimal) }
+    return .object(members)
   }
 
   public init(_ json: JSON, source: String, place: String = "") throws(InputError) {
@@ -48,9 +54,12 @@ public struct CorrelationHeader: Equatable, Sendable {
       throw reader.failure("newCapacity", "\(new) does not fit a \(kindText)")
     }
     shape = SessionShape(kind: kind, promptCapacity: prompt, newCapacity: new)
-    conversion = Conversion(
-      identifier: try reader.hexadecimal("conversion", byteCount: 16),
-      programDigest: try reader.hexadecimal("programDigest", byteCount: 32))
+    conversion = try Conversion(&reader)
+    user =
+      reader.contains("user") ? try reader.hexadecimal("user", byteCount: 32) : nil
+    guard user == nil || conversion.deployment == .providerUser else {
+      throw reader.failure("user", "is of provider-user sessions only")
+    }
     try reader.finish()
   }
 }
@@ -80,6 +89,12 @@ extension CorrelationHeader {
         path, place: "promptCapacity",
         "\(shape.rowCapacity) positions are more than the "
           + "model's \(program.maximumPositions)")
+    }
+    guard self.conversion.deployment == conversion.deployment else {
+      throw InputError(
+        path, place: "deployment",
+        "was dealt for \(self.conversion.deployment.rawValue), the bundle is for "
+          + "\(conversion.deployment.rawValue)")
     }
     try program.checkSizes(of: shape, source: path, place: "promptCapacity")
   }

@@ -20,7 +20,9 @@ public enum FileKind: String, Sendable {
   public init?(at path: String) {
     if FilePaths.isFolder(path) {
       var kinds: [FileKind] = []
-      let bundles = ["dealer", "party0", "party1"].map { "\(path)/\($0).bundle" }
+      let bundles = ["dealer", "party0", "party1", "provider", "user"].map {
+        "\(path)/\($0).bundle"
+      }
       if bundles.contains(where: FilePaths.exists) { kinds.append(.shares) }
       if FilePaths.exists("\(path)/dealer.batch") { kinds.append(.correlations) }
       if FilePaths.exists("\(path)/\(Checkpoint.configurationFileName)")

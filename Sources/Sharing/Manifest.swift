@@ -11,8 +11,12 @@ public struct LeakageEntry: Equatable, Sendable {
   public var role: String
   public var learns: String
 
-  /// What the operations of `program` reveal in the two-server deployment.
-  public static func report(_ program: SecureProgram) -> [LeakageEntry] {
+  /// What the operations of `program` reveal in `deployment`.
+  public static func report(_ program: SecureProgram, _ deployment: Deployment) -> [LeakageEntry] {
+    let isWithUser = deployment == .providerUser
+    let output =
+      program.kind.isDecoder
+      ? "the logits of the last position of each step" : "the last hidden states"
     var entries = [
       LeakageEntry(
         operations: "all", role: "each party",
@@ -23,19 +27,61 @@ public struct LeakageEntry: Equatable, Sendable {
         learns: "the program: architecture, shapes, scales and calibrated ranges; lengths of "
           + "prompts and answers, and when they are asked"),
       LeakageEntry(
-        operations: "output", role: "client",
-        learns: program.kind.isDecoder
-          ? "the logits of the last position of each step"
-          : "the last hidden states"),
+        operations: "output", role: isWithUser ? "user" : "client", learns: output),
       LeakageEntry(
         operations: "dealing", role: "dealer",
-        learns: "the weights (the owner is the dealer); never an input or an output"),
+        learns: deployment.isDealerBlind
+          ? "the program; weights are masked for it, and it sees neither input nor output"
+          : "the weights (the owner is the dealer); never an input or an output"),
     ]
+    if isWithUser {
+      entries += [
+        LeakageEntry(
+          operations: "all", role: "provider",
+          learns: "the weights, which are its own; neither prompt, tokens nor answer"),
+        LeakageEntry(
+          operations: "all", role: "user who does not follow the protocol",
+          learns: "what chosen changes of intermediate values do to the output: weights are "
+            + "protected from a user who follows the protocol"),
+        LeakageEntry(
+          operations: "all", role: "dealer together with the user", learns: "the weights"),
+        LeakageEntry(
+          operations: "all", role: "dealer together with the provider",
+          learns: "prompts and answers"),
+      ]
+    } else if deployment == .blindDealer {
+      entries.append(
+        LeakageEntry(
+          operations: "all", role: "dealer together with either party",
+          learns: "the weights, and what that party's sessions compute"))
+    }
+    entries += revealed(program)
     if program.clientInput == .embedding {
       entries.append(
         LeakageEntry(
           operations: "embedding", role: "client",
           learns: "the embedding, position and segment tables (recipe option embedding: client)"))
+    }
+    return entries
+  }
+
+  /// What a party sees in the clear: one entry for each permuted operation that all layers share.
+  public static func revealed(_ program: SecureProgram) -> [LeakageEntry] {
+    var entries: [LeakageEntry] = []
+    for node in program.nodes {
+      guard case .permuted(let x, let function) = node.operation else { continue }
+      let operations = node.label.split(separator: ".")
+        .map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
+      let shape = program.values[x].shape
+      let ranges =
+        function.permutationsPerRow(shape) == 1
+        ? "within each row"
+        : shape.width == nil ? "within each head of each row" : "within each group of each row"
+      let entry = LeakageEntry(
+        operations: operations, role: "party 1",
+        learns: "the numbers that \(function.rule.name) is taken of, in random order \(ranges): "
+          + "from sorted hidden states tokens can be told, and from many the weights")
+      if !entries.contains(entry) { entries.append(entry) }
     }
     return entries
   }
@@ -48,17 +94,14 @@ public struct LeakageEntry: Equatable, Sendable {
 /// Names the files of one conversion.
 public struct Manifest: Equatable, Sendable {
   public var conversion: Conversion
-  public var deployment: String
   /// By file name, without the ending of sealed files.
   public var files: [String: FileEntry]
   public var leakage: [LeakageEntry]
 
   public init(
-    conversion: Conversion, deployment: String, files: [String: FileEntry],
-    leakage: [LeakageEntry]
+    conversion: Conversion, files: [String: FileEntry], leakage: [LeakageEntry]
   ) {
     self.conversion = conversion
-    self.deployment = deployment
     self.files = files
     self.leakage = leakage
   }
@@ -76,9 +119,9 @@ public struct Manifest: Equatable, Sendable {
 
   private var members: [String: JSON] {
     conversion.members.merging([
-      "deployment": .string(deployment), "files": FileEntry.json(files),
+      "deployment": .string(conversion.deployment.rawValue), "files": FileEntry.json(files),
       "leakage": .array(leakage.map(\.json)),
-    ]) { first, _ in first }
+    ]) { $1 }
   }
 
   /// What it says, for reports.
@@ -96,8 +139,7 @@ public struct Manifest: Equatable, Sendable {
   }
 
   init(_ reader: inout JSONReader) throws(InputError) {
-    conversion = try Conversion(&reader)
-    deployment = try reader.string("deployment")
+    conversion = try Conversion(&reader, requiresDeployment: true)
     files = try FileEntry.list(&reader)
     guard files[DealerBundle.fileName] == nil || files.count == 1 else {
       throw reader.failure(

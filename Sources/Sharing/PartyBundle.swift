@@ -1,4 +1,4 @@
-// party0.bundle and party1.bundle: the program and one party's weight shares or seeds.
+// The bundles of the two parties: the program and one party's weight shares or seeds.
 
 public import Bytes
 import Containers
@@ -11,6 +11,10 @@ public enum ShareStorage: String, Sendable {
   case seed
   /// Written out.
   case full
+  /// The weight itself, in the narrowest integers that hold it; the other party has nothing.
+  case plain
+  /// Zero, beside the weight itself.
+  case nothing
 }
 
 /// One party's half of a conversion.
@@ -20,7 +24,8 @@ public struct PartyBundle: Sendable {
   public let conversion: Conversion
   public let program: SecureProgram
   public let storages: [ShareStorage]
-  private let seed: Seed
+  private let seed: Seed?
+  private let maskSeed: Seed?
   private let reader: ContainerReader
 
   /// Streams of weight shares do not belong to a session; their labels carry this number.
@@ -43,11 +48,8 @@ public struct PartyBundle: Sendable {
     var header = try JSONReader(reader.header, source: path)
     self.path = path
     party = try header.integer("party", in: 0...1)
-    conversion = try Conversion(&header)
-    let deployment = try header.string("deployment")
-    guard deployment == "two-server" else {
-      throw header.failure("deployment", "\"\(deployment)\" is not \"two-server\"")
-    }
+    conversion = try Conversion(&header, requiresDeployment: true)
+    let deployment = conversion.deployment
     program = try SecureProgram(json: header.value("program"), source: path)
     guard program.digest == conversion.programDigest else {
       throw header.failure("programDigest", "is not the digest of the program")
@@ -57,6 +59,12 @@ public struct PartyBundle: Sendable {
       guard case .string(let text) = element, let storage = ShareStorage(rawValue: text) else {
         throw header.failure("storages", "expected \"seed\" or \"full\" for each weight")
       }
+      let expected: [ShareStorage] =
+        deployment == .providerUser ? [party == 0 ? .plain : .nothing] : [.seed, .full]
+      guard expected.contains(storage) else {
+        throw header.failure(
+          "storages", "\"\(text)\" is not for \(deployment.role(ofParty: party))")
+      }
       storages.append(storage)
     }
     try header.finish()
@@ -65,20 +73,45 @@ public struct PartyBundle: Sendable {
         "storages", "\(storages.count) entries for \(program.weights.count) weights")
     }
     self.storages = storages
-    let written = storages.indices.filter { storages[$0] == .full }.map { "weights/\($0)" }
-    try reader.requireExactly(["weightSeed"] + written)
-    seed = Seed(bytes: try reader.read("weightSeed", as: UInt8.self, shape: [Seed.byteCount]))
+    let written = storages.indices.filter { [.full, .plain].contains(storages[$0]) }
+    let seeds = PartyBundle.seeds(deployment)
+    try reader.requireExactly(seeds + written.map { "weights/\($0)" })
+    func seed(_ name: String) throws(InputError) -> Seed? {
+      guard seeds.contains(name) else { return nil }
+      return Seed(bytes: try reader.read(name, as: UInt8.self, shape: [Seed.byteCount]))
+    }
+    self.seed = try seed(PartyBundle.weightSeedName)
+    maskSeed = try seed(PartyBundle.maskSeedName)
     self.reader = reader
   }
 
-  /// This party's share of weight `id`, row-major ring elements.
+  static let weightSeedName = "weightSeed"
+  static let maskSeedName = "maskSeed"
+
+  /// Names of the seeds that a party's bundle holds.
+  static func seeds(_ deployment: Deployment) -> [String] {
+    switch deployment {
+    case .twoServer: [weightSeedName]
+    case .blindDealer: [weightSeedName, maskSeedName]
+    case .providerUser: [maskSeedName]
+    }
+  }
+
+  /// D of every weight, where the dealer is blind: what both parties have and the dealer lacks.
+  public var weightMasks: WeightMasks? { maskSeed.map(WeightMasks.init) }
+
+  /// This party's share of weight `id`, row-major ring elements; empty where it is zero.
   public func share(_ id: WeightID) throws(InputError) -> [UInt64] {
     let weight = program.weights[id]
     switch storages[id] {
     case .full:
       return try reader.read(
         "weights/\(id)", as: UInt64.self, shape: [weight.rowCount, weight.columnCount])
+    case .plain:
+      return try PlainWeight(id, of: program, in: reader).elements(in: 0..<weight.elementCount)
+    case .nothing: return []
     case .seed:
+      guard let seed else { return [] }
       return PartyBundle.seedShare(seed, party: party, weight: id)
         .words(at: 0, count: weight.elementCount)
     }

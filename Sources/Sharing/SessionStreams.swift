@@ -14,6 +14,14 @@ public enum StreamKind: UInt8, Sendable {
   case weight = 3
   /// A party's share of the mask bits of comparisons by bits, in tiles.
   case comparisonMask = 4
+  /// Party 0's permutations of one row.
+  case permutation = 5
+  /// Party 1's masks of the operands of permuted functions.
+  case permutedOperand = 6
+  /// Party 1's masks of their results.
+  case permutedResult = 7
+  /// What is taken off a static weight for a blind dealer.
+  case weightMask = 8
   /// Party 1's share of the client's input rows, from a seed that serves nothing else.
   case clientInput = 0x49
 }
@@ -48,6 +56,15 @@ public struct SessionStreams: Sendable {
 
   /// Shares of the mask bits of the comparisons of node `node`, in tiles.
   public func comparisonMask(node: Int) -> RandomStream { stream(.comparisonMask, node) }
+
+  /// The permutations that party 0 applies to dealt row `row` at node `node`.
+  public func permutation(node: Int, row: Int) -> RandomStream { stream(.permutation, node, row) }
+
+  /// Party 1's mask of the operand of the permuted function at node `node`.
+  public func permutedOperand(node: Int) -> RandomStream { stream(.permutedOperand, node) }
+
+  /// Party 1's mask of its result, in permuted order.
+  public func permutedResult(node: Int) -> RandomStream { stream(.permutedResult, node) }
 
   /// Root seeds of the comparison keys of node `node`.
   public func keyRoots(node: Int) -> RandomStream { stream(.comparisonRoot, node) }

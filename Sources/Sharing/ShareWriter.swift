@@ -22,33 +22,37 @@ public enum ShareWriter {
     public var weightElementCount: Int
   }
 
-  /// Shares the weights of `file` for the two-server deployment.
+  /// Shares the weights of `file` for `deployment`.
   ///
-  /// W = W_0 + W_1 mod 2^64; of each weight one share comes from a party's seed and the other is
-  /// written, so that both files have about the same size. Weights go through in small parts,
-  /// whatever their size. `delivery` says who signs and for whom the parties' files are sealed.
-  /// `progress` is told how many ring elements are done at a time.
+  /// Between two servers W = W_0 + W_1 mod 2^64; of each weight one share comes from a party's seed
+  /// and the other is written, so that both files have about the same size. A provider gets W itself.
+  /// A blind dealer gets W - D, and both parties the seed of D. Every seed is fresh.
+  ///
+  /// Weights go through in small parts, whatever their size. `delivery` says who signs and for whom
+  /// the parties' files are sealed. `progress` is told how many ring elements are done at a time.
   public static func share(
-    _ file: ModelFile, into folder: String, memory: MemoryBudget = .default,
-    delivery: Delivery = .plain, progress: (Int) -> Void = { _ in }
+    _ file: ModelFile, into folder: String, deployment: Deployment = .twoServer,
+    memory: MemoryBudget = .default, delivery: Delivery = .plain,
+    progress: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
-    guard !FilePaths.exists("\(folder)/\(Manifest.name)") else {
-      throw InputError(
-        folder, place: Manifest.name, "another conversion is here",
-        hint: "its correlations would be lost with it: choose another folder, or remove this one")
-    }
-    let isNew = !FilePaths.exists(folder)
     let program = try file.program()
     let plan = SharePlan(
       program: program,
       conversion: Conversion(
-        identifier: Array(Seed.random().bytes.prefix(16)), programDigest: program.digest))
-    try Folder.make(folder)
+        identifier: Array(Seed.random().bytes.prefix(16)), programDigest: program.digest,
+        deployment: deployment), folder: folder)
+    for path in SharePlan.manifestPaths(in: folder) where FilePaths.exists(path) {
+      throw InputError(
+        FilePaths.folder(of: path), place: Manifest.name, "another conversion is here",
+        hint: "its correlations would be lost with it: choose another folder, or remove this one")
+    }
+    let newFolders = plan.folders.filter { !FilePaths.exists($0) }
+    for folder in plan.folders { try Folder.make(folder) }
     do throws(InputError) {
       let (manifest, dealerManifest) = try UnfinishedFiles.whileWriting(
-        plan.paths(in: folder)
+        plan.paths
       ) { () throws(InputError) in
-        try write(plan, file, into: folder, memory, delivery, progress: progress)
+        try write(plan, file, memory, delivery, progress: progress)
       }
       return Result(
         conversion: plan.conversion, program: program, manifest: manifest,
@@ -56,29 +60,38 @@ public enum ShareWriter {
         weightElementCount: program.weights.reduce(0) { $0 + $1.elementCount })
     } catch {
       // A conversion without its manifest must not look like one.
-      for path in plan.paths(in: folder) { try? FileManager.default.removeItem(atPath: path) }
-      if isNew { unsafe rmdir(folder) }
+      for path in plan.paths { try? FileManager.default.removeItem(atPath: path) }
+      for folder in newFolders.reversed() { unsafe rmdir(folder) }
       throw error
     }
   }
 
   private static func write(
-    _ plan: SharePlan, _ file: ModelFile, into folder: String, _ memory: MemoryBudget,
-    _ delivery: Delivery, progress: (Int) -> Void
+    _ plan: SharePlan, _ file: ModelFile, _ memory: MemoryBudget, _ delivery: Delivery,
+    progress: (Int) -> Void
   ) throws(InputError) -> (Manifest, dealer: Manifest) {
     let encoder = WeightEncoder(source: "model", weights: file)
     let program = plan.program
+    let deployment = plan.conversion.deployment
     let seeds = [Seed.random(), Seed.random()]
+    let maskSeed = Seed.random()
+    let masks = deployment.isDealerBlind ? WeightMasks(maskSeed) : nil
     let files = try [0, 1].map { party throws(InputError) in
-      try delivery.file("party\(party).bundle", in: folder, party: party)
+      try delivery.file(
+        deployment.bundleName(ofParty: party), in: plan.folder(ofParty: party), party: party)
     }
-    let party0 = try plan.partyWriter(files[0], party: 0)
-    let party1 = try plan.partyWriter(files[1], party: 1)
-    let dealerPath = "\(folder)/\(DealerBundle.fileName)"
-    let dealer = try plan.dealerWriter(
-      dealerPath, elementTypes: DealerBundle.elementTypes(program, encoder, memory))
-    try party0.write("weightSeed", values: seeds[0].bytes)
-    try party1.write("weightSeed", values: seeds[1].bytes)
+    let isPlain = deployment == .providerUser
+    let plainTypes = try PlainWeight.elementTypes(
+      isPlain ? Array(program.weights.indices) : deployment.isDealerBlind ? [] : Array(plan.multiplied),
+      of: program, encoder, memory)
+    let party0 = try plan.partyWriter(files[0], party: 0, plainTypes)
+    let party1 = try plan.partyWriter(files[1], party: 1, plainTypes)
+    let dealer = try plan.dealerWriter(plainTypes)
+    for name in PartyBundle.seeds(deployment) {
+      let isMask = name == PartyBundle.maskSeedName
+      try party0.write(name, values: (isMask ? maskSeed : seeds[0]).bytes)
+      try party1.write(name, values: (isMask ? maskSeed : seeds[1]).bytes)
+    }
     try Salt.write(to: dealer)
     for (id, weight) in program.weights.enumerated() {
       let holder = plan.holders[id]
@@ -86,74 +99,82 @@ public enum ShareWriter {
       let region = holder == 0 ? party0.region(of: name) : party1.region(of: name)
       let dealt = plan.multiplied.contains(id) ? dealer.region(of: name) : nil
       let stream = PartyBundle.seedShare(seeds[1 - holder], party: 1 - holder, weight: id)
+      let mask = masks?.stream(id)
       let parts = weight.parts(memory)
       try ConcurrentTasks.run(parts.count) { (index) throws(InputError) in
         let part = parts[index]
+        func hidden(_ words: [UInt64], by stream: RandomStream) -> [UInt64] {
+          var share = stream.words(at: part.lowerBound, count: part.count)
+          for index in words.indices { share[index] = words[index] &- share[index] }
+          return share
+        }
         let words = try encoder.encode(weight, in: part).words
-        var share = stream.words(at: part.lowerBound, count: part.count)
-        for index in words.indices { share[index] = words[index] &- share[index] }
-        try region.write(share, atElement: part.lowerBound)
-        if let dealt { try DealerBundle.write(words, to: dealt, atElement: part.lowerBound) }
+        if isPlain {
+          try PlainWeight.write(words, to: region, atElement: part.lowerBound)
+        } else {
+          try region.write(hidden(words, by: stream), atElement: part.lowerBound)
+        }
+        guard let dealt else { return }
+        try PlainWeight.write(
+          mask.map { hidden(words, by: $0) } ?? words, to: dealt, atElement: part.lowerBound)
       }
       progress(weight.elementCount)
     }
-    var manifest = Manifest(
-      conversion: plan.conversion, deployment: "two-server", files: [:],
-      leakage: LeakageEntry.report(program))
-    var dealerManifest = manifest
-    (manifest.files, dealerManifest.files) = try entries(
+    let (entries, dealerEntry) = try entries(
       of: files, digests: [party0.finish(), party1.finish()],
-      dealer: (dealerPath, dealer.finish()))
+      dealer: (plan.dealerPath, dealer.finish()))
+    // By folder: what lies in one is for one role.
+    var written: [String: [String: FileEntry]] = [:]
+    for party in 0...1 {
+      written[plan.folder(ofParty: party), default: [:]][files[party].name] = entries[party]
+    }
     if program.clientInput == .embedding {
-      let path = "\(folder)/client.bundle"
+      let path = "\(plan.clientFolder)/client.bundle"
       let digest = try ClientBundle.write(
         to: path, file: file, conversion: plan.conversion, memory: memory)
-      manifest.files["client.bundle"] = FileEntry(
+      written[plan.clientFolder, default: [:]]["client.bundle"] = FileEntry(
         digest: digest, file: try FileDigest(path: path))
     }
-    try dealerManifest.write(to: "\(folder)/\(Manifest.dealerName)", key: delivery.key)
-    try manifest.write(to: "\(folder)/\(Manifest.name)", key: delivery.key)
+    var manifest = Manifest(
+      conversion: plan.conversion, files: [DealerBundle.fileName: dealerEntry],
+      leakage: LeakageEntry.report(program, deployment))
+    let dealerManifest = manifest
+    try manifest.write(
+      to: "\(plan.dealerFolder)/\(Manifest.dealerName)", key: delivery.key)
+    for (folder, files) in written.sorted(by: { $0.key < $1.key }) {
+      manifest.files = files
+      try manifest.write(to: "\(folder)/\(Manifest.name)", key: delivery.key)
+    }
+    manifest.files = written.values.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
     return (manifest, dealerManifest)
   }
 
   /// Publishes the parties' files; all files are read at the same time.
   private static func entries(
     of files: [OutgoingFile], digests: [[UInt8]], dealer: (path: String, digest: [UInt8])
-  ) throws(InputError) -> (public: [String: FileEntry], dealer: [String: FileEntry]) {
+  ) throws(InputError) -> (parties: [FileEntry], dealer: FileEntry) {
     let found = try ConcurrentTasks.map(3) { (task) throws(InputError) -> FileEntry in
       if task < 2 { return try files[task].publish(digest: digests[task]) }
       return FileEntry(digest: dealer.digest, file: try FileDigest(path: dealer.path))
     }
-    return (
-      [files[0].name: found[0], files[1].name: found[1]], [DealerBundle.fileName: found[2]]
-    )
+    return (Array(found[..<2]), found[2])
   }
 }
 
 /// Who writes which share, and the writers of the files.
 private struct SharePlan {
-  /// Everything that sharing writes, the manifest last.
-  static let fileNames = [
-    "party0.bundle", "party1.bundle", DealerBundle.fileName, "client.bundle",
-    Manifest.dealerName, Manifest.name,
-  ]
-
-  /// The same in `folder`, sealed and signed or not.
-  func paths(in folder: String) -> [String] {
-    Self.fileNames.flatMap { name in
-      ["", AgeTool.suffix, SignedFile.suffix].map { "\(folder)/\(name)\($0)" }
-    }
-  }
-
   let program: SecureProgram
   let conversion: Conversion
+  /// Where the conversion is written.
+  let folder: String
   /// The party that holds the written share of each weight.
   let holders: [Int]
   let multiplied: Set<WeightID>
 
-  init(program: SecureProgram, conversion: Conversion) {
+  init(program: SecureProgram, conversion: Conversion, folder: String) {
     self.program = program
     self.conversion = conversion
+    self.folder = folder
     multiplied = Set(program.multipliedWeights)
     // Largest first, each to the smaller file: the files end nearly equal.
     var holders = [Int](repeating: 0, count: program.weights.count)
@@ -161,13 +182,54 @@ private struct SharePlan {
     let order = program.weights.indices.sorted {
       (program.weights[$0].elementCount, $1) > (program.weights[$1].elementCount, $0)
     }
-    for id in order {
+    for id in order where conversion.deployment != .providerUser {
       let holder = written[0] <= written[1] ? 0 : 1
       holders[id] = holder
       written[holder] += program.weights[id].elementCount
     }
     self.holders = holders
   }
+
+  // MARK: Places
+
+  private func below(_ name: String) -> String { name.isEmpty ? folder : "\(folder)/\(name)" }
+  func folder(ofParty party: Int) -> String {
+    below(conversion.deployment.folder(ofParty: party))
+  }
+  var dealerFolder: String { below(conversion.deployment.dealerFolder) }
+  var dealerPath: String { "\(dealerFolder)/\(DealerBundle.fileName)" }
+  var clientFolder: String { below(conversion.deployment.clientFolder) }
+
+  /// All folders that are written to, outer ones first.
+  var folders: [String] {
+    var folders = [folder, folder(ofParty: 0), folder(ofParty: 1), dealerFolder]
+    if program.clientInput == .embedding { folders.append(clientFolder) }
+    return folders.enumerated().filter { !folders[..<$0].contains($1) }.map(\.element)
+  }
+
+  /// Everything that sharing writes, sealed and signed or not.
+  var paths: [String] {
+    let manifests = folders.map { "\($0)/\(Manifest.name)" }
+    let bundles =
+      (0...1).map {
+        "\(folder(ofParty: $0))/\(conversion.deployment.bundleName(ofParty: $0))"
+      } + [dealerPath, "\(clientFolder)/client.bundle"]
+    return (bundles + ["\(dealerFolder)/\(Manifest.dealerName)"] + manifests).flatMap { path in
+      ["", AgeTool.suffix, SignedFile.suffix].map { path + $0 }
+    }
+  }
+
+  /// Where a conversion of any deployment has its manifests.
+  static func manifestPaths(in folder: String) -> [String] {
+    let folders = Deployment.allCases.flatMap {
+      [$0.folder(ofParty: 0), $0.folder(ofParty: 1)]
+    }
+    return Set(folders).sorted().map {
+      "\(folder)/\($0.isEmpty ? "" : "\($0)/")\(Manifest.name)"
+    }
+  }
+
+  // MARK: Writers
 
   private func dataset(_ id: WeightID, _ type: ElementType) -> DatasetDescription {
     let weight = program.weights[id]
@@ -176,31 +238,38 @@ private struct SharePlan {
       storage: .raw)
   }
 
-  func partyWriter(_ file: OutgoingFile, party: Int) throws(InputError) -> ContainerWriter {
+  /// `plainTypes`: those of weights that are written as they are.
+  func partyWriter(
+    _ file: OutgoingFile, party: Int, _ plainTypes: [WeightID: ElementType]
+  ) throws(InputError) -> ContainerWriter {
+    let isPlain = conversion.deployment == .providerUser
     let own = program.weights.indices.filter { holders[$0] == party }
     let storages = holders.map { holder -> JSON in
-      .string((holder == party ? ShareStorage.full : .seed).rawValue)
+      let storage: ShareStorage =
+        isPlain
+        ? (holder == party ? .plain : .nothing) : (holder == party ? .full : .seed)
+      return .string(storage.rawValue)
     }
     let header: JSON = .object(
       conversion.members.merging([
-        "party": .integer(party), "deployment": "two-server", "program": program.json,
-        "storages": .array(storages),
+        "party": .integer(party), "deployment": .string(conversion.deployment.rawValue),
+        "program": program.json, "storages": .array(storages),
       ]) { first, _ in first })
     return try file.writer(
       kind: "bundle", header: header,
-      datasets: [
-        DatasetDescription(
-          name: "weightSeed", elementType: .u8, shape: [Seed.byteCount], storage: .raw)
-      ] + own.map { dataset($0, .u64) })
+      datasets: PartyBundle.seeds(conversion.deployment).map {
+        DatasetDescription(name: $0, elementType: .u8, shape: [Seed.byteCount], storage: .raw)
+      } + own.map { dataset($0, isPlain ? plainTypes[$0] ?? .i64 : .u64) })
   }
 
-  func dealerWriter(_ path: String, elementTypes: [WeightID: ElementType]) throws(InputError)
-    -> ContainerWriter
-  {
-    try ContainerWriter(
-      path: path, kind: "dealer",
+  func dealerWriter(_ plainTypes: [WeightID: ElementType]) throws(InputError) -> ContainerWriter {
+    let isBlind = conversion.deployment.isDealerBlind
+    return try ContainerWriter(
+      path: dealerPath, kind: "dealer",
       header: .object(conversion.members.merging(["program": program.json]) { first, _ in first }),
-      datasets: multiplied.sorted().map { dataset($0, elementTypes[$0] ?? .i64) }
-        + [Salt.dataset])
+      datasets: multiplied.sorted().map {
+        dataset(
+          $0, isBlind ? PlainWeight.maskedElementType($0, of: program) : plainTypes[$0] ?? .i64)
+      } + [Salt.dataset])
   }
 }

@@ -5,6 +5,7 @@ import Foundation
 import Models
 import OnlineRuntime
 public import Program
+import Sharing
 
 /// The cost of a session under a network's latency and bandwidth.
 public struct CostReport {
@@ -262,6 +263,16 @@ public struct CostReport {
     let perLayer = isDecoder ? layers.token : layers.prompt
     let layerBytes = perLayer.byteCount(frameByteCount: Connection.frameHeaderByteCount)
     let count = Double(max(layerCount, 1))
+    func layer(_ byteCount: Int) -> String {
+      Quantity.text(byteCount: Int(Double(byteCount) / count))
+    }
+    let sent = (0...1).map {
+      perLayer.byteCount(party: $0, frameByteCount: Connection.frameHeaderByteCount)
+    }
+    let layerText =
+      sent[0] == sent[1]
+      ? "\(layer(layerBytes)) sent by each party"
+      : "\(layer(sent[0])) sent by party 0, \(layer(sent[1])) by party 1"
     return """
       \(table.text)
 
@@ -269,18 +280,27 @@ public struct CostReport {
 
       Per \(layerMeaning) and \(isDecoder ? "token" : "text"): \
       \(Quantity.decimal(Double(perLayer.roundCount) / count, fractionDigits: 1)) flights, \
-      \(Quantity.text(byteCount: Int(Double(layerBytes) / count))) sent by each party.
-      A flight is one message each way at the same time, half a round trip.
-      Bytes are those each party sends in one step; a flight of one part may share its messages
-      with other parts, so flights and framing of parts add up to more than the total.
+      \(layerText).
+      A flight is one message each way at the same time, or one message, half a round trip.
+      Bytes are those each party sends in one step, or in each flight who sends more; a flight of one
+      part may share its messages with other parts, so flights and framing of parts add up to more
+      than the total.
       Minimum: what a kind takes however it is encoded, one share of each element being a seed's.
       Session for \(size): correlations of \(parties[0]) for party 0, \(parties[1]) for party 1.
 
       \(timeTable)
 
       The same with comparisons by keys, and by bits where they take at most a quarter of the bytes:
-      \(comparisonTable)\(stepTable)
+      \(comparisonTable)\(revealedText)\(stepTable)
       """
+  }
+
+  /// What a party sees in the clear, where there is anything.
+  private var revealedText: String {
+    let entries = LeakageEntry.revealed(program)
+    guard !entries.isEmpty else { return "" }
+    return "\n\nWhat this program shows:\n"
+      + entries.map { "\($0.role) sees at \($0.operations) \($0.learns)." }.joined(separator: "\n")
   }
 
   /// Sizes of a session's correlations by kind, both files together.
@@ -304,6 +324,11 @@ public struct CostReport {
         "rounds": .integer(cost.roundCount),
         "bytesPerParty": .integer(
           cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
+        "bytesOfParties": .array(
+          (0...1).map {
+            .integer(cost.byteCount(party: $0, frameByteCount: Connection.frameHeaderByteCount))
+          }),
+        "permutedElements": .integer(cost.permutedElementCount),
         "comparisons": .integer(cost.comparisonCount),
         "bitComparisons": .integer(cost.bitComparisonCount),
         "products": .integer(cost.productCount),
@@ -334,6 +359,7 @@ public struct CostReport {
       "total": object(total),
       "layers": object(layers), "layerCount": .integer(layerCount),
       "parts": .array(rows.map(object)), "correlationKinds": correlationKinds,
+      "leakage": .array(LeakageEntry.revealed(program).map(\.json)),
       "compare": .object(
         Dictionary(uniqueKeysWithValues: comparisons.map { ($0.name, object($0)) })),
     ]

@@ -107,7 +107,7 @@ public struct MeasuredCompute: Sendable {
     ) throws(InputError) {
       let input = [UInt64](repeating: 0, count: rowCount * width)
       // The other party may have been slower to get ready.
-      _ = try channel.connection.exchange([0])
+      _ = try channel.connection.exchange([0], incomingCount: 1)
       channel.beginStep()
       _ = try interpreter.step(inputShare: input, rowCount: rowCount, through: channel)
       channel.endStep()
@@ -117,7 +117,7 @@ public struct MeasuredCompute: Sendable {
     let started = ContinuousClock.now
     try step(&interpreter, rowCount: session.promptCapacity)
     let own = UInt64((ContinuousClock.now - started) / .nanoseconds(1))
-    let others = try channel.connection.exchange([own])
+    let others = try channel.connection.exchange([own], incomingCount: 1)
     channel.forget()
     // The parties must do the same.
     let isShort = max(own, others[0]) < repeatedNanoseconds
@@ -158,8 +158,8 @@ private final class PausingChannel: OpeningChannel, @unchecked Sendable {
 
   func endStep() { mark() }
 
-  func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64] {
-    let words = try connection.exchange(words)
+  func exchange(_ words: [UInt64], incomingCount: Int) throws(InputError) -> [UInt64] {
+    let words = try connection.exchange(words, incomingCount: incomingCount)
     mark()
     pause()
     return words
@@ -190,12 +190,15 @@ private struct MadeUpMaterial: SessionMaterial {
   }
 
   let session: SessionShape
+  let deployment = Deployment.twoServer
   let streams: SessionStreams
   let comparisonKey = [UInt8](repeating: 0, count: 16)
   private let pool: Pool
+  private let program: SecureProgram
   private let keyByteCounts: [Int]
 
   init(program: SecureProgram, session: SessionShape, party: Int) {
+    self.program = program
     self.session = session
     streams = SessionStreams(seed: .random(), session: 0, party: party)
     keyByteCounts = program.nodes.map { $0.operation.dealtKey?.key.byteCount ?? 0 }
@@ -211,6 +214,10 @@ private struct MadeUpMaterial: SessionMaterial {
     }
     let all = cost.byteCount(party: party) / 8
     pool = Pool(wordCount: max(largest, min(all, 16 << 20)))
+  }
+
+  func stores(node: Int, component: Int) -> Bool {
+    program.holder(node: node, component: component) == Int(streams.party)
   }
 
   func storedWords(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64] {

@@ -182,6 +182,21 @@ public struct RingSimulator: Sendable {
         for (output, result) in zip(node.outputs, results) { values[output] = result }
       case .lookup(let x, let function):
         values[first] = RingFunctions.lookup(function, values[x], mask: mask(x))
+      case .permuted(let x, let function):
+        let shift = function.opening.shift
+        let ranges = step.dealtRanges(shape(x))
+        let seen = shift > 0 ? opened[index] : nil
+        var numbers = RingFunctions.opened(
+          values[x], ringBits: program.values[x].ringBits, function.opening,
+          shares: shift > 0 && seen == nil ? streams[0].mask(node: index).words(in: ranges) : [],
+          // Party 0 sees x - a.
+          mask: seen == nil
+            ? [] : streams[1].permutedOperand(node: index).words(in: ranges).map { 0 &- $0 },
+          opened: seen)
+        step.markAbsent(&numbers, shape(x), function.absent)
+        values[first] = function.results(
+          numbers, in: step.permutedRanges(shape(x), function),
+          inputBits: program.permutedBits(x, function))
       case .combine(let terms, let constant):
         values[first] = step.combine(
           terms.map { (values[$0.value], shape($0.value), $0.coefficient) }, constant: constant)

@@ -7,25 +7,39 @@ import Program
 import Sharing
 
 Command(
-  "lodge-client", summary: "asks two parties: shares tokens, reconstructs the answer",
+  "lodge-client", summary: "asks two parties, or a provider: sends shares, reconstructs the answer",
   details: """
     Prints the generated tokens (decoder), or the classes or tokens that an encoder's head scores
     highest; --logits writes all rows of the output: logits, states, or the embedding.
+
+    With --provider this is the user, who is party 1 as well: --bundle is user.bundle, --correlations
+    the folder with the user's .corr files, and the ledger notes which of them are used.
     """,
   example: """
     lodge-client --party0 127.0.0.1:9000 --party1 127.0.0.1:9001 --tokens prompt.json --new 32
     lodge-client --party0 192.0.2.10:9000 --party1 192.0.2.11:9000 --tokens prompt.json \\
       --identity client.key --party0-key party0.key.pub --party1-key party1.key.pub
+    lodge-client --provider 192.0.2.10:9000 --bundle user/user.bundle \\
+      --correlations correlations/party1 --tokens prompt.json \\
+      --identity user.key --provider-key provider.key.pub
     """,
   options: [
-    Option("party0", .string, placeholder: "HOST:PORT", isRequired: true, help: "party 0"),
-    Option("party1", .string, placeholder: "HOST:PORT", isRequired: true, help: "party 1"),
+    Option("party0", .string, placeholder: "HOST:PORT", help: "party 0"),
+    Option("party1", .string, placeholder: "HOST:PORT", help: "party 1"),
+    Option("provider", .string, placeholder: "HOST:PORT", help: "a provider, instead of both"),
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("new", .integer(0...1 << 20), default: "32", help: "tokens to generate (decoder)"),
     Option(
       "stop", .string, placeholder: "ID",
       help: "end after such a token: ids as 43,47, or the settings (or folder) that name them"),
-    Option("bundle", .path, help: "client.bundle, where the client holds the embedding"),
+    Option(
+      "bundle", .path, help: "client.bundle, where the client holds the embedding; user.bundle"),
+    Option(
+      "correlations", .path, placeholder: "DIR", help: "folder with the user's .corr files"),
+    Option("ledger", .path, help: "database of the user's sessions (default: BUNDLE.ledger)"),
+    Option(
+      "scratch", .path, placeholder: "DIR",
+      help: "folder for the plaintext of a user's sealed files, without a name (default: memory)"),
     Option(
       "trust", .string, placeholder: "KEY",
       help: "public key of the owner (a line, or a file): refuse a bundle that it did not sign"),
@@ -35,6 +49,7 @@ Command(
       "party0-key", .string, placeholder: "KEY",
       help: "public key of party 0: its line, or a file with it"),
     Option("party1-key", .string, placeholder: "KEY", help: "public key of party 1"),
+    Option("provider-key", .string, placeholder: "KEY", help: "public key of the provider"),
     .flag(
       "insecure-plaintext",
       help: "plain TCP beyond this machine: the network reads the prompt and the answer"),
@@ -51,29 +66,14 @@ Command(
   let stop = try arguments.optionalString("stop").map { text throws(InputError) in
     try StopTokens.read(text)
   }
-  var tables: ClientBundle?
-  if let bundle = arguments.optionalString("bundle") {
-    let access = try FileAccess(
-      trust: arguments.optionalString("trust"), identity: nil, scratch: nil)
-    tables = try ClientBundle(path: bundle, access: access)
-  }
-  let security = try ClientSecurity(
-    identity: arguments.optionalString("identity"),
-    partyKeys: ["party0-key", "party1-key"].map { arguments.optionalString($0) },
-    isInsecure: arguments.flag("insecure-plaintext"))
   // Nothing that can be found wrong here may cost a session.
   let logits = arguments.optionalString("logits")
   if let logits { try AtomicFile.check(logits) }
   let console = arguments.console
-  let session = try ClientSession.begin(
-    party0: Address(arguments.string("party0")), party1: Address(arguments.string("party1")),
-    promptCount: prompt.count, newCount: arguments.integer("new"),
-    security: security, timeout: .seconds(arguments.number("timeout")),
-    admit: { identity throws(InputError) in
-      try SecureGeneration.check(
-        prompt: prompt, source: path, stop: stop ?? [], tables: tables, identity: identity)
-    }
-  ) { console.report("waiting: \($0)") }
+  let request = Request(prompt: prompt, source: path, stop: stop ?? [])
+  let (session, tables) =
+    arguments.isGiven("provider")
+    ? try userSession(request, arguments) : try clientSession(request, arguments)
   let isDecoder = session.identity.isDecoder
   let newCount = isDecoder ? try arguments.integer("new") : 0
   let progress = Progress(

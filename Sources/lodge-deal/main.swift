@@ -7,6 +7,7 @@ import Models
 import OnlineRuntime
 import Program
 import Sharing
+import Trust
 
 let memoryOption = Option(
   "memory", .byteCount, default: "2GiB",
@@ -15,7 +16,7 @@ let memoryOption = Option(
 Command(
   "lodge-deal", summary: "makes correlated randomness: one file a party and session",
   details: """
-    Run by the dealer, who here is the owner. OUT/party0 and OUT/party1 go to the two servers, one
+    Run by the dealer: the owner, or whoever has the folder of a blind dealer. OUT/party0 and OUT/party1 go to the two servers, one
     each; OUT/dealer.batch holds the seed of the whole batch and stays with the dealer. A session
     that is there already is kept when all its digests are right and replaced by the same bytes when
     not, so an interrupted run can be repeated. With --keep, sessions that
@@ -44,6 +45,9 @@ Command(
     Option(
       "new", .integer(0...1 << 20), help: "most new tokens (default 32; none for an encoder)"),
     Option("out", .path, placeholder: "CORR", isRequired: true, help: "folder of the batch"),
+    Option(
+      "user", .string, placeholder: "KEY",
+      help: "public key of the user (a line, or a file): a provider serves the sessions to no other"),
     Option("sign", .path, placeholder: "KEY", help: "private key to sign manifests with"),
     Option(
       "recipient0", .string, placeholder: "KEY",
@@ -72,15 +76,28 @@ Command(
   let shape = try SessionShape.requested(
     program: bundle.program, prompt: arguments.integer("prompt"),
     new: arguments.optionalInteger("new"))
+  let user = try arguments.optionalString("user").map { (text) throws(InputError) in
+    try PublicKey(textOrPath: text).bytes
+  }
+  let isForUser = bundle.conversion.deployment == .providerUser
+  if user != nil, !isForUser {
+    throw InputError("--user", "is of use where a provider serves users, and these are two servers")
+  }
+  if user == nil, isForUser {
+    arguments.note(
+      "the sessions name no user: the provider serves them to any (--user KEY names one)")
+  }
   let output = BatchFolder(path: try arguments.string("out"))
   let sessions = try requestedSessions(arguments, output)
   let missing = try output.missing(of: sessions, delivery: delivery)
   try DiskSpace.check(
-    byteCount: bundle.program.sessionByteCount(shape), times: missing.count,
+    byteCount: bundle.program.sessionByteCount(
+      shape, deployment: bundle.conversion.deployment), times: missing.count,
     of: missing.count == 1 ? "the files of 1 session" : "the files of \(missing.count) sessions",
     at: output.path)
-  let batch = try Batch(folder: output.path, conversion: bundle.conversion, shape: shape)
-  let cost = bundle.program.correlationCost(of: shape)
+  let batch = try Batch(folder: output.path, conversion: bundle.conversion, shape: shape, user: user)
+  let cost = bundle.program.correlationCost(
+    of: shape, deployment: bundle.conversion.deployment)
   let progress = Progress(
     "dealing", total: sessions.count * bundle.program.nodes.count, unit: .items("operations"),
     console: arguments.console)

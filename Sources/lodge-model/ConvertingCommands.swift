@@ -57,6 +57,7 @@ let approximateCommand = Command(
     outputOption,
     .flag("repair", help: "refit linear layers to what the original computes on --tokens"),
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
+    .flag("accept-leakage", help: "allow replacements that show party 1 permuted values"),
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
     Option(
@@ -92,6 +93,7 @@ let approximateCommand = Command(
     recipe.comparison = choice
   }
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }
+  try checkLeakage(recipe, isAccepted: arguments.flag("accept-leakage"))
   let texts = try arguments.optionalString("tokens").map { path throws(InputError) in
     let texts = try loaded.model.withoutPadding(TokenFile.read(path), source: path).texts
     return ApproximatedModel.Texts(texts, source: path)
@@ -124,11 +126,27 @@ let approximateCommand = Command(
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
 
+/// Refuses a recipe whose replacements tell a party more than it must know, unless that was accepted.
+private func checkLeakage(_ recipe: Recipe, isAccepted: Bool) throws {
+  let classes = recipe.permutedClasses.map(\.rawValue)
+  guard !classes.isEmpty, !isAccepted else { return }
+  throw InputError(
+    "--recipe", place: recipe.name,
+    "party 1 learns what \(classes.joined(separator: ", ")) are taken of, but for its order: from that "
+      + "tokens, or with known tokens the weights, have been recovered",
+    hint: "give --accept-leakage if that may be, or choose a recipe without \"permuted\"")
+}
+
 let shareCommand = Command(
   "share", summary: "splits a converted model into the files of two parties and a dealer",
   details: """
-    party0.bundle and party1.bundle go to the two servers, one each. dealer.bundle holds the
-    plaintext weights: the owner is the dealer in this deployment, and keeps it. Keys are those of
+    two-server: party0.bundle and party1.bundle go to the two servers, one each. dealer.bundle holds
+    the plaintext weights: the owner deals and keeps it. With --dealer blind it holds masked weights
+    instead, and a third party may have it that works with neither server.
+    provider-user: the owner keeps provider/, the user gets user/, whose size does not depend on the
+    model, and a third party dealer/. No role's folder may be seen by another.
+
+    Keys are those of
     'lodge-party keygen'. Without --sign and the recipients, files are neither signed nor sealed.
 
     Sealed bundles are made in memory, which takes as much as both together: about one 64-bit copy of
@@ -136,13 +154,18 @@ let shareCommand = Command(
     """,
   example: """
     lodge-model share opt.lodge --out shares
+    lodge-model share opt.lodge --out roles --deployment provider-user
     lodge-model share opt.lodge --out shares --sign owner.key \\
       --recipient0 party0.key.pub --recipient1 party1.key.pub
     """,
   positionals: [Positional("MODEL", .path, help: "file written by `lodge-model approximate`")],
   options: [
     Option(
-      "deployment", .choice(["two-server"]), default: "two-server", help: "who holds what"),
+      "deployment", .choice(["two-server", "provider-user"]), default: "two-server",
+      help: "who holds what"),
+    Option(
+      "dealer", .choice(["owner", "blind"]),
+      help: "who deals for two servers (default owner; a provider's and user's dealer is blind)"),
     memoryOption,
     Option("out", .path, placeholder: "DIR", isRequired: true, help: "folder to write"),
     Option("sign", .path, placeholder: "KEY", help: "private key to sign the manifest with"),
@@ -162,14 +185,21 @@ let shareCommand = Command(
     sign: arguments.optionalString("sign"),
     recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) },
     scratch: arguments.optionalString("scratch"))
+  let isForUser = try arguments.string("deployment") == Deployment.providerUser.rawValue
+  let dealer = arguments.optionalString("dealer")
+  if isForUser, dealer == "owner" {
+    throw UsageError("--dealer owner: whoever deals for a provider and its users must be blind")
+  }
+  let deployment: Deployment =
+    isForUser ? .providerUser : dealer == "blind" ? .blindDealer : .twoServer
   let file = try ModelFile(path: arguments.string("MODEL"))
   let folder = try arguments.string("out")
   let progress = Progress(
     "sharing", total: try file.program().weights.reduce(0) { $0 + $1.elementCount },
     unit: .items("weights"), console: arguments.console)
-  let result = try ShareWriter.share(file, into: folder, memory: memory, delivery: delivery) {
-    progress.advance(by: $0)
-  }
+  let result = try ShareWriter.share(
+    file, into: folder, deployment: deployment, memory: memory, delivery: delivery
+  ) { progress.advance(by: $0) }
   progress.finish()
   let report = ShareReport(result, folder: folder, delivery: delivery)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)

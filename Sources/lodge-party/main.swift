@@ -3,13 +3,15 @@
 import Arguments
 import Bytes
 import OnlineRuntime
+import Program
 import Sharing
 
 Command(
   "lodge-party", summary: "serves sessions of a shared model, together with the other party",
   details: """
-    Party 1 connects to party 0's listening address; clients connect to both. Runs until it is
-    stopped (SIGTERM or Ctrl-C). A session is used once: the ledger remembers it for good, so keep
+    Party 1 connects to party 0's listening address; clients connect to both. With the bundle of a
+    provider this is party 0 and has no --peer: each user is party 1 itself ('lodge-client
+    --provider'). Runs until it is stopped (SIGTERM or Ctrl-C). A session is used once: the ledger remembers it for good, so keep
     the ledger when correlations are moved or copied.
 
     Beyond this machine both parties and all clients prove who they are: each has a key of
@@ -21,6 +23,8 @@ Command(
     lodge-party --party 1 --bundle party1.bundle --correlations party1 \\
       --listen 0.0.0.0:9000 --peer 192.0.2.10:9000 \\
       --identity party1.key --peer-key party0.key.pub --client-keys clients.pub
+    lodge-party --party 0 --bundle provider/provider.bundle --correlations correlations/party0 \\
+      --listen 0.0.0.0:9000 --identity provider.key --client-keys users.pub
     """,
   options: [
     Option("party", .integer(0...1), isRequired: true, help: "which of the two this is"),
@@ -31,13 +35,14 @@ Command(
     Option(
       "listen", .string, placeholder: "HOST:PORT", isRequired: true, help: "address to listen on"),
     Option(
-      "peer", .string, placeholder: "HOST:PORT", isRequired: true,
-      help: "listening address of the other party"),
+      "peer", .string, placeholder: "HOST:PORT",
+      help: "listening address of the other party; a provider has none"),
     Option("identity", .path, help: "this party's private key; opens sealed files as well"),
     Option(
       "peer-key", .string, placeholder: "KEY",
       help: "the other party's public key: its line, or a file with it"),
-    Option("client-keys", .path, help: "public keys of the clients to serve, one a line"),
+    Option(
+      "client-keys", .path, help: "public keys of the clients (or users) to serve, one a line"),
     .flag(
       "insecure-plaintext",
       help: "plain TCP beyond this machine: the network reads and changes all it likes"),
@@ -56,12 +61,16 @@ Command(
   let bundlePath = try arguments.string("bundle")
   let party = try arguments.integer("party")
   var configuration = PartyConfiguration(
-    listen: try Address(arguments.string("listen")), peer: try Address(arguments.string("peer")))
+    listen: try Address(arguments.string("listen")),
+    peer: try arguments.optionalString("peer").map { text throws(InputError) in
+      try Address(text)
+    })
+  let isProvider = configuration.peer == nil
   configuration.security = try PartySecurity(
     identity: arguments.optionalString("identity"),
     peerKey: arguments.optionalString("peer-key"),
     clientKeys: arguments.optionalString("client-keys"),
-    isInsecure: arguments.flag("insecure-plaintext"))
+    isInsecure: arguments.flag("insecure-plaintext"), isProvider: isProvider)
   try configuration.checkSecurity()
   configuration.peerTimeout = .seconds(try arguments.number("peer-timeout"))
   let console = arguments.console
@@ -71,6 +80,12 @@ Command(
     access: FileAccess(
       trust: arguments.optionalString("trust"), identity: arguments.optionalString("identity"),
       scratch: arguments.optionalString("scratch")), report: log)
+  guard isProvider == (provider.identity.deployment == .providerUser) else {
+    throw InputError(
+      "--peer", isProvider ? "is missing: the address of the other party" : "is given",
+      hint: isProvider
+        ? "\(bundlePath) is one of two servers'" : "a provider has no other party than its users")
+  }
   let ledger = try SessionLedger(
     path: arguments.optionalString("ledger") ?? SessionLedger.defaultPath(bundle: bundlePath),
     party: party,

@@ -63,7 +63,7 @@ struct CorrelationFileTests {
       })
     guard case .piecewiseLinear(let x, var function) = program.nodes[node].operation else { return }
     let bits = try #require(program.correlationComponents(node).indices.last)
-    let party = SecureProgram.holder(node: node, component: bits)
+    let party = program.holder(node: node, component: bits)
     func refusal() -> InputError? {
       inputError {
         try CorrelationFile(path: batch.path(party: party, session: 0), verifying: true).check(

@@ -196,7 +196,7 @@ import Validation
         return false
       })
     let bits = try #require(program.correlationComponents(node).indices.last)
-    let party = SecureProgram.holder(node: node, component: bits)
+    let party = program.holder(node: node, component: bits)
     var files = Self.arguments(fixture.files, batch)
     let copy = fixture.folder("changed.corr")
     try DamagedFile.rewrite(

@@ -32,6 +32,7 @@ import Testing
     #expect(right.status == 0, "\(right.errors)")
     #expect(right.output.contains("piecewiseLinear: 4 of 4 operations checked"))
     #expect(right.output.contains("lookup: 1 of 1 operations checked"))
+    #expect(right.output.contains("permuted: 2 of 2 operations checked"))
     for (name, place) in [
       ("R11-algebra-13-multiply-1", "operations/13/1: operation 13 (multiply), component 1: "),
       ("R11-algebra-2-linear-0", "operations/2/0: operation 2 (linear), component 0: "),
@@ -57,7 +58,7 @@ import Testing
             == Data(contentsOf: URL(filePath: "\(kept)/\(name)")), "\(name)")
       }
     }
-    for name in ["comparison.json", "point.json", "program.json"] {
+    for name in ["comparison.json", "permuted.json", "point.json", "program.json"] {
       #expect(
         try String(contentsOfFile: folder.file(name), encoding: .utf8)
           == String(contentsOfFile: "\(FormatVector.folder)/\(name)", encoding: .utf8), "\(name)")

@@ -24,7 +24,7 @@ struct ManifestTests {
     let dealer = try Manifest(path: "\(files.folder)/dealer.json")
     #expect(dealer == files.result.dealerManifest)
     #expect(dealer.files.keys.sorted() == ["dealer.bundle"])
-    #expect(manifest.deployment == "two-server")
+    #expect(manifest.conversion.deployment == .twoServer)
     let roles = Set(manifest.leakage.map(\.role))
     #expect(roles == ["each party", "client", "dealer"])
   }
@@ -57,7 +57,7 @@ struct ManifestTests {
     let manifest = Manifest(
       conversion: Conversion(
         identifier: [UInt8](repeating: 7, count: 16),
-        programDigest: [UInt8](repeating: 8, count: 32)), deployment: "two-server",
+        programDigest: [UInt8](repeating: 8, count: 32)),
       files: [
         "party0.bundle": FileEntry(
           digest: [UInt8](repeating: 9, count: 32),
@@ -66,7 +66,7 @@ struct ManifestTests {
       leakage: LeakageEntry.report(
         SecureProgram(
           family: "opt", kind: .decoder, clientInput: .oneHot, vocabularySize: 1,
-          maximumPositions: 1)))
+          maximumPositions: 1), .twoServer))
     let written = folder.file("manifest.json")
     try manifest.write(to: written, key: nil)
     #expect(try Manifest(path: written) == manifest)

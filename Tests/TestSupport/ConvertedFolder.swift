@@ -1,6 +1,6 @@
 // A model converted on disk: shares and dealt batches in a scratch folder.
 
-import Approximation
+public import Approximation
 import Bytes
 import Correlations
 import Foundation
@@ -16,7 +16,9 @@ public final class ConvertedFolder: Sendable {
   private let bundle: DealerBundle
 
   /// Converts the checkpoint at `path`.
-  public init(path: String, calibrationTexts: [[Int]], output: ModelOutput? = nil) throws {
+  public init(
+    path: String, calibrationTexts: [[Int]], output: ModelOutput? = nil, recipe: Recipe = .accurate
+  ) throws {
     scratch = try ScratchFolder()
     shares = "\(scratch.path)/shares"
     let loaded = try ModelLoader.load(path: path, output: output)
@@ -24,7 +26,7 @@ public final class ConvertedFolder: Sendable {
       FloatInterpreter(loaded), texts: calibrationTexts, source: "calibration texts")
     let model = "\(scratch.path)/model.lodge"
     try ModelFile.write(
-      to: model, model: loaded.model, recipe: .accurate, calibration: calibration,
+      to: model, model: loaded.model, recipe: recipe, calibration: calibration,
       checkpoint: "checkpoint", weights: loaded)
     program = try ShareWriter.share(ModelFile(path: model), into: shares).program
     bundle = try DealerBundle(path: "\(shares)/dealer.bundle")

@@ -51,8 +51,10 @@ public final class MemoryCorrelations: CorrelationSink, Sendable {
 /// One party's view of `MemoryCorrelations`.
 public struct MemoryMaterial: SessionMaterial {
   public let session: SessionShape
+  public let deployment = Deployment.twoServer
   public let streams: SessionStreams
   public let comparisonKey: [UInt8]
+  let program: SecureProgram
   let store: MemoryCorrelations
   let keyByteCounts: [Int: Int]
 
@@ -60,6 +62,7 @@ public struct MemoryMaterial: SessionMaterial {
     program: SecureProgram, session: SessionShape, batch: BatchSeeds, number: Int, party: Int,
     store: MemoryCorrelations
   ) {
+    self.program = program
     self.session = session
     self.store = store
     streams = batch.streams(session: number, party: party)
@@ -68,6 +71,10 @@ public struct MemoryMaterial: SessionMaterial {
       uniqueKeysWithValues: program.nodes.indices.compactMap { index in
         program.nodes[index].operation.dealtKey.map { (index, $0.key.byteCount) }
       })
+  }
+
+  public func stores(node: Int, component: Int) -> Bool {
+    program.holder(node: node, component: component) == Int(streams.party)
   }
 
   public func storedWords(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64] {
@@ -133,10 +140,13 @@ public final class PairedChannel: OpeningChannel, Sendable {
     return [PairedChannel(outgoing: a, incoming: b), PairedChannel(outgoing: b, incoming: a)]
   }
 
-  public func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64] {
+  public func exchange(_ words: [UInt64], incomingCount: Int) throws(InputError) -> [UInt64] {
     sent.withLock { $0.append(words) }
-    outgoing.slot.withLock { $0.append(words) }
-    outgoing.ready.signal()
+    if !words.isEmpty {
+      outgoing.slot.withLock { $0.append(words) }
+      outgoing.ready.signal()
+    }
+    guard incomingCount > 0 else { return [] }
     incoming.ready.wait()
     return incoming.slot.withLock { $0.removeFirst() }
   }

@@ -45,6 +45,54 @@ import Testing
     try parties.stop()
   }
 
+  /// A provider and a user alone give the same tokens, with and without permuted values.
+  @Test(arguments: [["--recipe", "accurate"], ["--recipe", "permllm", "--accept-leakage"]])
+  func answersAUser(options: [String]) throws {
+    let folder = try ScratchFolder()
+    let lodge = folder.file("model.lodge")
+    try Tool.succeed(
+      "lodge-model",
+      [
+        "approximate", Self.checkpoint, "--tokens", "\(Self.checkpoint)/calibration.json", "--out",
+        lodge,
+      ] + options)
+    let roles = folder.file("roles")
+    try Tool.succeed(
+      "lodge-model", ["share", lodge, "--deployment", "provider-user", "--out", roles])
+    let prompts = try ReferencePrompt.read("\(Self.checkpoint)/reference/prompts.json")
+      .filter { !$0.greedy.isEmpty }
+    let correlations = folder.file("correlations")
+    try Tool.succeed(
+      "lodge-deal",
+      [
+        "\(roles)/dealer", "--sessions", "0..<\(prompts.count)", "--prompt", "10", "--new", "8",
+        "--out", correlations,
+      ])
+    let provider = try RunningTool(
+      "lodge-party",
+      [
+        "--party", "0", "--bundle", "\(roles)/provider/provider.bundle", "--correlations",
+        "\(correlations)/party0", "--listen", "127.0.0.1:0",
+      ])
+    try provider.await("listens on ")
+    let address = try provider.messages.components(separatedBy: "listens on ")[1]
+      .prefix { $0 != "\n" }
+    for prompt in prompts {
+      let tokens = try folder.write("\(prompt.tokens)".utf8, to: "prompt.json")
+      let answer = try Tool.succeed(
+        "lodge-client",
+        [
+          "--provider", String(address), "--bundle", "\(roles)/user/user.bundle",
+          "--correlations", "\(correlations)/party1", "--tokens", tokens, "--new", "8", "--json",
+        ])
+      var reader = try JSONReader(
+        JSON.parse(Array(answer.utf8), source: "answer"), source: "answer")
+      #expect(try reader.integers("tokens") == prompt.greedy)
+    }
+    provider.signal(SIGTERM)
+    #expect(try provider.wait(.seconds(10)) == 0)
+  }
+
   /// A client asks for nothing where the context would not end where positions say, and no session
   /// is dealt that holds no prompt.
   @Test func promptsWithoutMarkersAreRefused() throws {

@@ -68,6 +68,43 @@ struct RecipeCommandTests {
     #expect(text.contains("\"clamp\": [-0.01, 0.01]"))
   }
 
+  /// What party 1 would see must be accepted; then report, cost, manifest and comparison say it.
+  @Test func leakageMustBeAccepted() throws {
+    let folder = try ScratchFolder()
+    let file = try folder.write(
+      #"{"name": "mine", "layers": {"1": {"relu": "permuted"}}}"#.utf8, to: "mine.json")
+    for (recipe, operation) in [("permllm", "softmax"), ("elements", "relu"), (file, "relu")] {
+      try Tool.fail(
+        "lodge-model", approximate(recipe, folder),
+        saying: ["party 1 learns", operation, "--accept-leakage"])
+    }
+    #expect(try folder.names() == ["mine.json"])
+    let out = folder.file("out.lodge")
+    let report = try Tool.succeed(
+      "lodge-model", approximate("permllm", folder, ["--accept-leakage"]))
+    #expect(report.contains("permuted"))
+    let cost = try Tool.succeed(
+      "lodge-check", ["cost", out, "--prompt", "3", "--new", "2", "--no-compute"])
+    for part in [
+      "permutations", "sent by party 0", "layers.*.feedForward.activation the numbers that relu",
+      "within each head of each row",
+    ] { #expect(cost.contains(part), "\(part)") }
+    let shares = try Tool.succeed("lodge-model", ["share", out, "--out", folder.file("shares")])
+    #expect(shares.contains("layers.*.attention.softmax") && shares.contains("party 1"))
+    let accurate = folder.file("accurate.lodge")
+    let model = try Tiny.converted.get()
+    _ = try Tool.succeed(
+      "lodge-model",
+      [
+        "approximate", model, "--tokens", "\(model)/calibration.json", "--out", accurate,
+      ])
+    let compared = try Tool.succeed(
+      "lodge-check", ["compare", out, accurate, "--tokens", "\(model)/calibration.json"])
+    for part in ["shown to party 1", "layerNorm, softmax, relu", "nothing"] {
+      #expect(compared.contains(part), "\(part)")
+    }
+  }
+
   @Test func wrongRecipesAreNamed() throws {
     let folder = try ScratchFolder()
     let wrong: [(String, [String])] = [

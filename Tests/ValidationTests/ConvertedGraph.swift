@@ -85,10 +85,10 @@ enum SimulatedRun {
       simulator.opened = run.openings.withLock { $0[index] }
       #expect(outputs[index] == simulator.step(step, input: input.words))
       let cost = program.cost(of: step)
-      for channel in run.channels {
+      for (party, channel) in run.channels.enumerated() {
         let sent = channel.rounds[rounds..<rounds + cost.roundCount]
-        #expect(sent.reduce(0) { $0 + $1.count } == cost.openedWordCount)
-        #expect(sent.allSatisfy { !$0.isEmpty })
+        #expect(sent.reduce(0) { $0 + $1.count } == cost.sentWordCounts[party])
+        #expect(sent.count { !$0.isEmpty } == cost.messageCounts[party])
       }
       rounds += cost.roundCount
     }

@@ -2,6 +2,7 @@
 
 import Bytes
 import Foundation
+import Approximation
 import Models
 import Program
 import Randomness
@@ -89,5 +90,34 @@ struct FixtureSimulationTests {
       print("\(prompt.name): cosine \(cosine)")
       #expect(cosine >= 0.9999)
     }
+  }
+
+  /// A recipe that names cells gets them in an encoder too, whose residual sums leave a result of
+  /// cells too few bits: it is shortened.
+  @Test(.needsSharedModels) func miniLMLooksItsActivationsUp() throws {
+    guard let folder = Repository.sharedModels?.appending(path: "minilm-l6-v2") else { return }
+    let prompts = try ReferencePrompt.read(folder.appending(path: "reference/prompts.json").path)
+    let recipe = try Recipe(
+      json: ["name": "cells", "gelu": "cells"], source: "recipe")
+    let converted = try ConvertedModel(
+      path: folder.path, calibrationTexts: prompts.map(\.tokens), recipe: recipe)
+    let lookups = converted.program.nodes.filter { node in
+      if case .lookup = node.operation { return true }
+      return false
+    }
+    #expect(lookups.count == 6)
+    let prompt = prompts[0]
+    var simulator = Self.simulator(converted)
+    let output = simulator.step(
+      SessionStep(
+        session: SessionShape(
+          kind: .encoder, promptCapacity: prompt.tokens.count, newCapacity: 0),
+        rows: 0..<prompt.tokens.count, index: 0),
+      input: converted.oneHot(prompt.tokens))
+    let reference = try NPY.readFloats(folder.appending(path: "reference/embeddings.npy").path)
+    let expected = reference.values[0..<384].map(Double.init)
+    let cosine = Similarity.cosine(
+      Similarity.meanPooled(converted.decoded(output), width: 384), expected)
+    #expect(cosine >= 0.9999)
   }
 }

@@ -100,10 +100,10 @@ struct RecipeProgramTests {
       simulator.opened = run.openings.withLock { $0[index] }
       #expect(outputs[index] == simulator.step(step, input: whole.oneHot(new)))
       let cost = whole.program.cost(of: step)
-      for channel in run.channels {
+      for (party, channel) in run.channels.enumerated() {
         let sent = channel.rounds[rounds..<rounds + cost.roundCount]
-        #expect(sent.reduce(0) { $0 + $1.count } == cost.openedWordCount)
-        #expect(sent.allSatisfy { !$0.isEmpty })
+        #expect(sent.reduce(0) { $0 + $1.count } == cost.sentWordCounts[party])
+        #expect(sent.count { !$0.isEmpty } == cost.messageCounts[party])
       }
       rounds += cost.roundCount
       let float = try approximated.run(tokens: tokens)
@@ -143,11 +143,11 @@ struct RecipeProgramTests {
       let costs = [(0..<3, 0), (3..<4, 1)].map { rows, step in
         program.cost(of: SessionStep(session: session, rows: rows, index: step))
       }
-      for channel in run.channels {
+      for (party, channel) in run.channels.enumerated() {
         #expect(channel.rounds.count == costs.reduce(0) { $0 + $1.roundCount })
         #expect(
           channel.rounds.reduce(0) { $0 + $1.count }
-            == costs.reduce(0) { $0 + $1.openedWordCount })
+            == costs.reduce(0) { $0 + $1.sentWordCounts[party] })
       }
     }
   }

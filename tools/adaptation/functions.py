@@ -158,6 +158,8 @@ def function(form, source="functions"):
         if kind == "normalisation":
             factor = members["factor"]
             return None if factor is None else Normalisation(float(factor))
+        if kind == "permuted":
+            return None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(source, f"holds a form that is incomplete ({error})") from None
     raise InputError(source, f"holds a form of the unknown kind \"{kind}\"")

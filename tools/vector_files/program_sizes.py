@@ -22,6 +22,8 @@ def rounds(program):
         number = max([result[value] for value in node["reads"]] or [0])
         if node["name"] == "open":
             number += 1
+        if node["name"] == "permuted":
+            number += 3
         if node.get("comparison") == "bits":
             number += 1 + len(Circuit(node).levels)
         result += [number] * node["writes"]

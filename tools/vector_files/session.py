@@ -81,8 +81,13 @@ def program():
                 coefficients=[[5 * 2**30, -3, 0, 2**39 - 1, -2**39, 7, -1, 2**33],
                               [1, -2, 2**20, -2**20, 3, 0, -5, 8], [0, 1, -1, 2**10, 9, -2**16, 4, 6]],
                 resultBits=40, fractionalBits=30)
+    gelu = add("permuted", [mixed], shape(two, bits=20, ringBits=30), function="gelu", shift=3, bits=24,
+               fractionalBits=20, resultBits=30)
+    softmax = add("permuted", [scores], shape(keys, bits=16, ringBits=20), function="softmax", shift=0,
+                  bits=30, fractionalBits=16, resultBits=20)
+    weighed = add("sum", [softmax], shape(["fixed", 1], bits=16, ringBits=20), runs=1)
     terms = {product: 1, power: 1, small: -1, large: 1, by_bits: 2, lifted: 5, step: 2**48,
-             power_of_e: 7, found: 2**24}
+             power_of_e: 7, found: 2**24, gelu: 2**34, weighed: 3 * 2**44}
     total = add("combine", list(terms), shape(two, bits=17), coefficients=list(terms.values()),
                 constant=9)
     opened = add("open", [total], shape(two, "opened", 17))
@@ -154,7 +159,7 @@ class Conversion:
         for index, node in enumerate(algebra.nodes):
             arrays = algebra.expected(index) if algebra.array_count(index) else []
             for component, words in enumerate(arrays):
-                if (index + component) % 2 == party:
+                if algebra.holder(index, component) == party:
                     streamed = algebra.stream(1 - party, index, CORRELATION, component, words.size)
                     subtract = {np.bitwise_xor: np.bitwise_xor, add_lanes: subtract_lanes}.get(
                         algebra.shares_add(index, component), np.subtract)

@@ -26,6 +26,7 @@ public struct ReplacementError: Equatable, Sendable {
     case .softmax(let form): self.init(softmax: form, at: node)
     case .normalisation(.exact):
       self.init(maximum: tableTolerance, mean: tableTolerance / 2)
+    case .permuted: self.init(maximum: 0, mean: 0)
     case .normalisation(.affine(let factor)):
       self.init(node.inputs) { variance in
         abs(factor * (max(variance, 0) + node.epsilon).squareRoot() - 1)

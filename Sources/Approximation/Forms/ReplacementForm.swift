@@ -15,6 +15,8 @@ public enum ReplacementForm: Equatable, Sendable {
   case activation(PiecewisePolynomial)
   case softmax(SoftmaxForm)
   case normalisation(NormalisationForm)
+  /// The operation itself, of values that party 1 sees in a random order.
+  case permuted(OperationClass)
 
   /// The form as data for other programs, such as the torch modules of `tools/finetune`.
   public var json: JSON {
@@ -23,6 +25,7 @@ public enum ReplacementForm: Equatable, Sendable {
     case .softmax(let form): ["softmax": form.json]
     case .normalisation(.exact): ["normalisation": ["factor": .null]]
     case .normalisation(.affine(let factor)): ["normalisation": ["factor": .number(factor)]]
+    case .permuted: ["permuted": true]
     }
   }
 }

@@ -20,7 +20,7 @@ extension FunctionTable {
       case .softmax(let form): softmaxes[node.name] = { form.apply(&$0) }
       case .normalisation(.affine(let factor)):
         reciprocalSquareRoots[node.name] = { _ in factor }
-      case .normalisation(.exact), nil: break
+      case .normalisation(.exact), .permuted, nil: break
       }
     }
   }

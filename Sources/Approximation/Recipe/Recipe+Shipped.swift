@@ -8,7 +8,7 @@ extension Recipe {
 
   /// All of them; each says in notes where its publication has nothing for an operation.
   public static let shipped: [Recipe] = [
-    .accurate, .puma, .bolt, .bumblebee, .mpcformer, .pcft, .power, .fitted,
+    .accurate, .puma, .bolt, .bumblebee, .mpcformer, .pcft, .power, .fitted, .permllm, .elements,
   ]
 
   public static func shipped(_ name: String) -> Recipe? { shipped.first { $0.name == name } }
@@ -93,6 +93,27 @@ extension Recipe {
       .geluTanh: ReplacementChoice(FittedActivation()),
       .silu: ReplacementChoice(FittedActivation()), .softmax: ReplacementChoice(FittedSoftmax()),
     ])
+
+  /// PermLLM: party 1 computes everything that is not linear.
+  static let permllm = Recipe(
+    name: "permllm",
+    Dictionary(
+      uniqueKeysWithValues: OperationClass.allCases.map {
+        ($0, ReplacementChoice(PermutedOperation()))
+      }))
+
+  /// Activations only: of rows of hidden states and of scores party 1 learns nothing.
+  static let elements = Recipe(
+    name: "elements",
+    Dictionary(
+      uniqueKeysWithValues: OperationClass.allCases.filter { $0.activation != nil }.map {
+        (
+          $0,
+          ReplacementChoice(
+            PermutedOperation(),
+            note: "a row's numbers are permuted together; softmax and norms are those of accurate")
+        )
+      }))
 
   private init(name: String, _ changes: [OperationClass: ReplacementChoice]) {
     self.init(name: name)

@@ -8,7 +8,11 @@ extension Recipe {
   ///
   /// - Throws: `InputError` where the recipe must be resolved first.
   public func softCap(_ cap: Double, at node: ModelNode) throws(InputError) -> PiecewisePolynomial {
-    let choice = node.layer.flatMap { layers[$0]?[.tanh] } ?? choices[.tanh]
+    var choice = node.layer.flatMap { layers[$0]?[.tanh] } ?? choices[.tanh]
+    if choice?.replacement is PermutedOperation {
+      // Scores are permuted once, for their softmax.
+      choice = ReplacementChoice(LinesActivation.accurate(for: .tanh))
+    }
     guard case .activation(let function)? = choice?.form(at: ReplacementSite(.tanh, reach: cap))
     else {
       throw InputError("recipe", place: node.name, "tanh is not resolved")

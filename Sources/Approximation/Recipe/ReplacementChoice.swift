@@ -44,7 +44,7 @@ public struct ReplacementChoice: Sendable, Equatable {
       guard case .piecewise(let kernel) = softmax.kernel else { return form }
       softmax.kernel = .piecewise(kernel.clamped(to: clamp))
       return .softmax(softmax)
-    case .normalisation: return form
+    case .normalisation, .permuted: return form
     }
   }
 }

@@ -3,6 +3,7 @@
 public import Bytes
 import Foundation
 import Models
+import Synchronization
 
 /// Parabolas on cells of one power of two where the activation bends, and what it nears outside: the
 /// error is at most `maximumError`, also of a cell's parabola in the cell before it.
@@ -33,6 +34,21 @@ public struct CellsActivation: Replacement {
 
   public func form(at site: ReplacementSite) -> ReplacementForm? {
     guard let function = site.operationClass.activation?.function else { return nil }
+    let key = Key(operationClass: site.operationClass, maximumError: maximumError)
+    if let known = Self.known.withLock({ $0[key] }) { return .activation(known) }
+    let cells = cells(function)
+    Self.known.withLock { $0[key] = cells }
+    return .activation(cells)
+  }
+
+  /// All that the cells depend on: nodes share them, and a planner asks more than once for each.
+  private struct Key: Hashable {
+    var operationClass: OperationClass
+    var maximumError: Double
+  }
+  private static let known = Mutex<[Key: PiecewisePolynomial]>([:])
+
+  private func cells(_ function: (Double) -> Double) -> PiecewisePolynomial {
     // The distance to the line x, and to the line 0, falls from here on.
     var limit = 1.5
     while limit - function(limit) > maximumError { limit += 1.0 / 64 }
@@ -53,11 +69,10 @@ public struct CellsActivation: Replacement {
       }
       // Between two points of the grid the third derivative, below 2, adds less.
       if error + pow(width / 32, 3) <= maximumError {
-        return .activation(
-          PiecewisePolynomial(
-            knots: (first...end).map { width * Double($0) },
-            pieces: [.line(0, 0)] + pieces + [.line(1, 0)],
-            resolution: PiecewisePolynomial.activationResolution))
+        return PiecewisePolynomial(
+          knots: (first...end).map { width * Double($0) },
+          pieces: [.line(0, 0)] + pieces + [.line(1, 0)],
+          resolution: PiecewisePolynomial.activationResolution)
       }
       width /= 2
     }

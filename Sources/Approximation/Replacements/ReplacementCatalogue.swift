@@ -12,6 +12,7 @@ public enum ReplacementCatalogue {
     TwoQuadSoftmax.self,
     ReLUSoftmax.self, PowerSoftmax.self, PiecewiseSoftmax.self, FittedSoftmax.self,
     ExactNormalisation.self, AffineNormalisation.self,
+    PermutedOperation.self,
   ]
 
   /// Those that can stand for `operationClass`.

@@ -46,14 +46,12 @@ void lodge_halves_from_floats_portable(const float *source, uint16_t *target, si
 /// or more.
 uint32_t lodge_largest_magnitude(const float *source, size_t count);
 
-/// rows[r] += the sum of the squares of row r, and columns[c] += that of column c, of the matrix
-/// `source`, row-major; `columns` may be NULL.
-void lodge_add_squares(
-    const float *source, size_t row_count, size_t column_count, double *rows, double *columns);
-
-/// values[r][c] *= scale[c % scale_count] in the matrix `values`, row-major, for scale_count > 0.
-void lodge_scale_columns(
-    float *values, size_t row_count, size_t column_count, const float *scale, size_t scale_count);
+/// rows[r] += the sum of the squares of row r of the matrix `source`, row-major; where `columns` is not
+/// NULL, columns[c] += that of column c, and largest[c] becomes the largest of itself and the
+/// column's magnitudes.
+void lodge_measure_rows(
+    const float *source, size_t row_count, size_t column_count, double *rows, double *columns,
+    float *largest);
 
 /// The smallest and the largest of `count` > 0 finite numbers.
 void lodge_float_range(const float *source, size_t count, float *smallest, float *largest);

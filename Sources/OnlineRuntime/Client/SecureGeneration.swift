@@ -22,6 +22,8 @@ public struct SecureGeneration {
     /// Counters of both parties after each step.
     public var counters: [(party0: StepCounters, party1: StepCounters)] = []
     public var session: SessionKey
+    /// Bytes that a user got from the provider before the first step.
+    public var aheadByteCount = 0
 
     public init(meaning: ModelOutput, session: SessionKey) {
       self.meaning = meaning
@@ -29,11 +31,11 @@ public struct SecureGeneration {
     }
   }
 
-  private let session: ClientSession
+  private let session: any SecureSession
   private let tables: ClientBundle?
 
   /// - Parameter tables: Needed where the client holds the embedding; `check` tells.
-  public init(session: ClientSession, tables: ClientBundle?) {
+  public init(session: some SecureSession, tables: ClientBundle?) {
     self.session = session
     self.tables = tables
   }
@@ -104,6 +106,7 @@ public struct SecureGeneration {
   ) throws(InputError) -> Result {
     let identity = session.identity
     var result = Result(meaning: identity.output.meaning, session: session.key)
+    result.aheadByteCount = session.aheadByteCount
     var next = prompt
     var position = 0
     for step in 0..<max(newCount, 1) {

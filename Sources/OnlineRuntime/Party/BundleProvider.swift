@@ -8,11 +8,7 @@ import Randomness
 public import Sharing
 import Synchronization
 
-extension Connection: OpeningChannel {
-  public func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64] {
-    try exchange(words, incomingCount: words.count)
-  }
-}
+extension Connection: OpeningChannel {}
 
 /// One session of one party, driven by the service.
 final class InterpreterEngine: SessionEngine {
@@ -20,6 +16,10 @@ final class InterpreterEngine: SessionEngine {
 
   init(_ interpreter: consuming PartyInterpreter<StoredMaterial>) {
     self.interpreter = interpreter
+  }
+
+  func prepare(peer: Connection) throws(InputError) {
+    try interpreter.material.passKeys(through: peer)
   }
 
   func step(inputShare: [UInt64], rowCount: Int, peer: Connection) throws(InputError)
@@ -35,6 +35,7 @@ public final class BundleProvider: SessionProvider, Sendable {
   private let program: SecureProgram
   private let conversion: Conversion
   private let weights: [[UInt64]]
+  private let weightMasks: WeightMasks?
   private let folder: String
   private let access: FileAccess
   private let report: @Sendable (String) -> Void
@@ -47,6 +48,7 @@ public final class BundleProvider: SessionProvider, Sendable {
   /// Opens the bundle of `party` and expands its weight shares.
   ///
   /// - Parameters:
+  ///   - isUser: Whether this is a user's process, which is client and party 1.
   ///   - access: Whose signatures count, and which key opens sealed files.
   ///   - report: Is told once of every session file that is not used, and why.
   ///   - observe: Is told what every step opens, for checks.
@@ -54,13 +56,20 @@ public final class BundleProvider: SessionProvider, Sendable {
   ///   is not signed as `access` asks.
   public init(
     party: Int, bundlePath: String, correlationFolder: String, access: FileAccess = .plain,
+    isUser: Bool = false,
     report: @escaping @Sendable (String) -> Void = { _ in }, observe: OpeningObserver? = nil
   ) throws(InputError) {
     let bundle = try PartyBundle(path: bundlePath, access: access)
     guard bundle.party == party else {
       throw InputError(
         bundlePath, place: "party", "is for party \(bundle.party), this is party \(party)",
-        hint: "start it with --party \(bundle.party), or give it party\(party).bundle")
+        hint: "start it with --party \(bundle.party), or give it "
+          + bundle.conversion.deployment.bundleName(ofParty: party))
+    }
+    if bundle.conversion.deployment == .providerUser, party == 1, !isUser {
+      throw InputError(
+        bundlePath, "is a user's, who is no server",
+        hint: "the user runs lodge-client --provider HOST:PORT --bundle \(bundlePath)")
     }
     folder = correlationFolder
     self.access = access
@@ -71,6 +80,7 @@ public final class BundleProvider: SessionProvider, Sendable {
     var weights: [[UInt64]] = []
     for id in bundle.program.weights.indices { weights.append(try bundle.share(id)) }
     self.weights = weights
+    weightMasks = bundle.weightMasks
     guard let input = program.inputValue, let output = program.outputValue,
       let inputWidth = input.shape.width, let outputWidth = output.shape.width
     else { throw InputError(bundlePath, place: "program", "input or output has no fixed width") }
@@ -79,7 +89,8 @@ public final class BundleProvider: SessionProvider, Sendable {
       conversionDigest: SHA256.digest(conversion.identifier), inputWidth: inputWidth,
       outputWidth: outputWidth, isDecoder: program.kind.isDecoder,
       takesEmbedding: program.clientInput == .embedding,
-      outputFractionalBits: max(output.fractionalBits, 0), output: program.output)
+      outputFractionalBits: max(output.fractionalBits, 0), output: program.output,
+      deployment: conversion.deployment)
     // A folder of another party, program or conversion is told at once.
     if let file = try files(most: 1).first {
       if file.entry == nil {
@@ -118,7 +129,7 @@ public final class BundleProvider: SessionProvider, Sendable {
     try files().map { file in
       SessionDescription(
         key: file.key, promptCapacity: file.header.shape.promptCapacity,
-        newCapacity: file.header.shape.newCapacity)
+        newCapacity: file.header.shape.newCapacity, user: file.header.user?.hexadecimal)
     }.sorted { $0.key < $1.key }
   }
 
@@ -139,7 +150,8 @@ public final class BundleProvider: SessionProvider, Sendable {
       try file.populate()
       var interpreter = PartyInterpreter(
         program: program, weights: weights,
-        material: try StoredMaterial(file: file, program: program))
+        material: try StoredMaterial(
+          file: file, program: program, weightMasks: weightMasks))
       interpreter.observe = observe
       return InterpreterEngine(interpreter)
     } catch {

@@ -32,6 +32,8 @@ struct NodeMaterial {
   let comparisonMask: StreamReader?
   /// Of piecewise linear functions.
   let pieces: PieceTables?
+  /// Of permuted functions, at party 1: the masks of operand and result.
+  let permuted: (operand: StreamReader, result: StreamReader)?
 
   init(
     _ index: Int, of program: SecureProgram, _ material: some SessionMaterial,
@@ -41,7 +43,7 @@ struct NodeMaterial {
     components = program.correlationComponents(index).enumerated().map { number, component in
       Component(
         component: component,
-        seeded: SecureProgram.holder(node: index, component: number) == material.party
+        seeded: material.stores(node: index, component: number)
           ? nil : StreamReader(streams.correlation(node: index, component: number)),
         shape: shapes.number(of: component.shape))
     }
@@ -63,6 +65,14 @@ struct NodeMaterial {
     }
     keyRoots = operation.dealtKey == nil ? nil : StreamReader(streams.keyRoots(node: index))
     if case .lookup(_, let function) = operation { tables = function.tables } else { tables = nil }
+    if case .permuted = operation, material.party == 1 {
+      permuted = (
+        StreamReader(streams.permutedOperand(node: index)),
+        StreamReader(streams.permutedResult(node: index))
+      )
+    } else {
+      permuted = nil
+    }
     if case .piecewiseLinear(_, let function) = operation {
       pieces = PieceTables(function)
       comparisonMask =

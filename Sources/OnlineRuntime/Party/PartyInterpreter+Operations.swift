@@ -33,14 +33,14 @@ extension PartyInterpreter {
       guard let view = masked[x] else { break }
       shared[first] = view.share(factor: constantFactor)
     case .linear(let x, let id):
-      guard let opened = masked[x] else { break }
       // W (X - r) = W X - W r, with the dealt share of W r.
-      shared[first] = difference(
-        program.weights[id].product(opened.base, weights[id]), try component(0))
+      shared[first] = try weightProduct(component(0), x, id) {
+        program.weights[id].product($0, weights[id])
+      }
     case .scale(let x, let id):
-      guard let opened = masked[x] else { break }
-      shared[first] = difference(
-        program.weights[id].scaled(opened.base, weights[id]), try component(0))
+      shared[first] = try weightProduct(component(0), x, id) {
+        program.weights[id].scaled($0, weights[id])
+      }
     case .scores(let query, let key, let heads, let keyHeads, _):
       guard let queries = masked[query], let keys = caches[key] ?? masked[key] else { break }
       shared[first] = bilinear(queries, keys, product: try component(0)) {
@@ -82,7 +82,7 @@ extension PartyInterpreter {
         for (output, result) in zip(node.outputs, results) { shared[output] = result }
       case .bits where !ranges.isEmpty:
         // Known after some rounds of its own.
-        comparisons[index] = try pendingComparison(
+        pending[index] = try pendingComparison(
           index, function, opened, ranges, components: components(all.dropLast()))
       case .bits: break
       }
@@ -97,12 +97,16 @@ extension PartyInterpreter {
     case .lookup(let x, let function):
       guard let opened = masked[x] else { break }
       shared[first] = try lookup(index, function, opened, step.dealtRanges(shape(x)))
+    case .permuted(let x, let function):
+      if !shared[x].isEmpty { try beginPermutation(index, function, x, step) }
     case .combine(let terms, let constant):
       shared[first] = step.combine(
         terms.map { (shared[$0.value], shape($0.value), $0.coefficient) },
         constant: constant &* constantFactor)
     case .addWeight(let x, let id, let rows):
-      shared[first] = step.addWeight(shared[x], shape(x), weights[id], rows: rows)
+      shared[first] =
+        weights[id].isEmpty
+        ? shared[x] : step.addWeight(shared[x], shape(x), weights[id], rows: rows)
     case .addDistance(let x, let slopes):
       shared[first] = step.addDistance(
         shared[x], shape(x), slopes: slopes, constantFactor: constantFactor)
@@ -132,6 +136,17 @@ extension PartyInterpreter {
       rows.parts[0] += mask.stream.words(in: [missing])
     }
     return rows
+  }
+
+  /// `product` of the opened value `x` less what is dealt; a weight that is zero needs no `x`.
+  private func weightProduct(
+    _ dealt: [UInt64], _ x: ValueID, _ id: WeightID, _ product: ([UInt64]) -> [UInt64]
+  ) -> [UInt64] {
+    if weights[id].isEmpty {
+      return difference([UInt64](repeating: 0, count: dealt.count), dealt)
+    }
+    guard let opened = masked[x] else { return [] }
+    return difference(product(opened.base), dealt)
   }
 
   private func difference(_ left: consuming [UInt64], _ right: [UInt64]) -> [UInt64] {

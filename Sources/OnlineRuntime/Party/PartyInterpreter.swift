@@ -9,8 +9,8 @@ import Sharing
 
 /// The way to the other party: one exchange opens all values of a round.
 public protocol OpeningChannel {
-  /// Sends `words` and returns as many words of the other party.
-  func exchange(_ words: [UInt64]) throws(InputError) -> [UInt64]
+  /// Sends `words`, unless there are none, and returns `incomingCount` words of the other party.
+  func exchange(_ words: [UInt64], incomingCount: Int) throws(InputError) -> [UInt64]
 }
 
 /// Takes the public words of an opened value, by the node that opened it.
@@ -21,15 +21,17 @@ public typealias OpeningObserver = @Sendable (_ node: Int, _ words: [UInt64]) ->
 /// Every row of the session's material is used at most once: steps must follow each other.
 public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   let program: SecureProgram
-  /// This party's shares of the weights, in the order of `program.weights`.
+  /// This party's shares of the weights, in the order of `program.weights`; empty where they are zero.
   let weights: [[UInt64]]
   let material: Material
   /// What the material gives for the whole session, by node.
   let derived: [NodeMaterial]
-  /// Operations by the round after which they can run; opens come last.
-  private let schedule: [[Int]]
-  /// The opens of each round.
-  private let openings: [[Int]]
+  /// Messages by flight.
+  private let flights: [[Timetable.Message]]
+  /// Operations that this party evaluates after so many flights, in program order.
+  private let evaluated: [[Int]]
+  /// Openings in which party 1 alone sends.
+  private let oneWay: Set<Int>
   /// The different shapes of what is dealt.
   private let shapes: [ValueShape]
   private let cached: Set<ValueID>
@@ -40,8 +42,10 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   var caches: [ValueID: MaskedWords] = [:]
   var shared: [[UInt64]] = []
   var masked: [MaskedWords?] = []
-  /// Comparisons by bits that are not done, by node.
-  var comparisons: [Int: PendingComparison] = [:]
+  /// Comparisons by bits and permuted functions that are not done, by node.
+  var pending: [Int: any PendingExchange] = [:]
+  /// What party 1 has sent of operations that this party cannot evaluate yet, by node.
+  var early: [Int: [UInt64]] = [:]
   /// Where what is dealt for this step lies, by number of shape.
   var ranges: [[Range<Int>]] = []
   private var nextRow = 0
@@ -68,10 +72,30 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       uniqueKeysWithValues: program.nodes.enumerated().compactMap { index, node in
         node.operation.isOpen ? (node.outputs.lowerBound, index) : nil
       })
-    let schedule = program.schedule()
-    self.schedule = schedule
-    openings = schedule.map { $0.filter { program.nodes[$0].operation.isOpen } }
-    let lastUse = program.lastUses(in: schedule)
+    let timetable = Timetable(program, deployment: material.deployment)
+    let oneWay = program.oneWayOpenings(in: material.deployment)
+    let party = material.party
+    func isSent(_ index: Int) -> Bool {
+      program.nodes[index].operation.isOpen && !(oneWay.contains(index) && party == 0)
+    }
+    var evaluated = [[Int]](repeating: [], count: timetable.flights.count + 1)
+    for index in program.nodes.indices where !isSent(index) {
+      evaluated[timetable.evaluations[party][index]].append(index)
+    }
+    // Openings that this party sends are put together after all that comes before their flight.
+    var order: [Int] = []
+    for (flight, nodes) in evaluated.enumerated() {
+      order += nodes
+      guard flight < timetable.flights.count else { continue }
+      order += timetable.flights[flight].map(\.node).filter(isSent)
+    }
+    flights = timetable.flights
+    self.oneWay = oneWay
+    self.evaluated = evaluated
+    var lastUse = [Int](repeating: -1, count: program.values.count)
+    for index in order {
+      for value in program.nodes[index].operation.inputs { lastUse[value] = index }
+    }
     released = program.nodes.enumerated().map { index, node in
       node.operation.inputs.filter { lastUse[$0] == index }
     }
@@ -107,14 +131,15 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     stepIndex += 1
     shared = [[UInt64]](repeating: [], count: program.values.count)
     masked = [MaskedWords?](repeating: nil, count: program.values.count)
-    comparisons = [:]
+    pending = [:]
+    early = [:]
     var output: [UInt64] = []
-    for (round, indices) in schedule.enumerated() {
-      if round > 0 { try open(openings[round - 1], channel) }
+    for (flight, indices) in evaluated.enumerated() {
+      if flight > 0 { try exchange(flights[flight - 1], step, channel) }
       for index in indices {
         let node = program.nodes[index]
         switch node.operation {
-        case .open: continue  // in one exchange, at the start of the next round
+        case .open: finishOneWay(index)
         case .input: shared[node.outputs.lowerBound] = inputShare
         case .output(let x): output = shared[x]
         default: try evaluate(index, node, step)
@@ -129,82 +154,98 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
 
   /// What one `open` sends and keeps for the answer.
   private struct PendingOpening {
-    let node: Int
-    let opening: Opening
     /// Under this party's share of the mask; with the other party's words the opened value.
     var words: [UInt64]
     let mask: [UInt64]
-    /// Where the words lie among those of the exchange.
-    let range: Range<Int>
   }
 
-  /// Opens all values whose `open` stands in `indices`, and what pending comparisons open, in one
-  /// exchange.
-  private mutating func open(_ indices: [Int], _ channel: some OpeningChannel) throws(InputError) {
+  /// This party's share of what node `index` opens, under its share of the mask.
+  private func maskedShare(_ index: Int) -> (opening: Opening, sent: PendingOpening)? {
+    guard case .open(let x, let opening) = program.nodes[index].operation,
+      let mask = derived[index].mask
+    else { return nil }
+    let share = mask.stream.words(in: ranges[mask.shape])
+    let words = opening.masked(
+      shared[x], ringBits: program.values[x].ringBits, mask: share,
+      constantFactor: constantFactor)
+    return (opening, PendingOpening(words: words, mask: share))
+  }
+
+  /// Sends and receives the messages of one flight in one exchange.
+  private mutating func exchange(
+    _ messages: [Timetable.Message], _ step: SessionStep, _ channel: some OpeningChannel
+  ) throws(InputError) {
+    let party = material.party
+    let counts = messages.map { message in
+      (0...1).map { program.wordCount(message, party: $0, in: step) }
+    }
     var outgoing: [UInt64] = []
-    var opened: [PendingOpening] = []
-    opened.reserveCapacity(indices.count)
-    var compared: [(node: Int, range: Range<Int>)] = []
-    let nodes =
-      comparisons.isEmpty ? indices : Set(indices).union(comparisons.keys).sorted()
-    var wordCount = 0
-    for index in indices {
-      guard case .open(let x, let opening) = program.nodes[index].operation else { continue }
-      wordCount += opening.wordCount(elements: shared[x].count)
+    outgoing.reserveCapacity(counts.reduce(0) { $0 + $1[party] })
+    var opened: [Int: PendingOpening] = [:]
+    for message in messages {
+      if let words = pending[message.node]?.outgoing() { outgoing += words }
+      let isReceived = oneWay.contains(message.node) && party == 0
+      guard !isReceived, let (opening, sent) = maskedShare(message.node) else { continue }
+      opening.pack(sent.words, into: &outgoing)
+      if !oneWay.contains(message.node) { opened[message.node] = sent }
+      release(after: message.node)
     }
-    outgoing.reserveCapacity(wordCount)
-    for index in nodes {
-      if let words = comparisons[index]?.outgoing() {
-        compared.append((index, outgoing.count..<outgoing.count + words.count))
-        outgoing += words
-      }
-      guard case .open(let x, let opening) = program.nodes[index].operation,
-        let mask = derived[index].mask
-      else { continue }
-      let share = mask.stream.words(in: ranges[mask.shape])
-      let words = opening.masked(
-        shared[x], ringBits: program.values[x].ringBits, mask: share,
-        constantFactor: constantFactor)
-      let start = outgoing.count
-      opening.pack(words, into: &outgoing)
-      opened.append(
-        PendingOpening(
-          node: index, opening: opening, words: words, mask: share, range: start..<outgoing.count))
-      release(after: index)
+    let incomingCount = counts.reduce(0) { $0 + $1[1 - party] }
+    var incoming: [UInt64] = []
+    if !outgoing.isEmpty || incomingCount > 0 {
+      incoming = try channel.exchange(outgoing, incomingCount: incomingCount)
     }
-    guard !outgoing.isEmpty else {
-      for entry in opened {
-        masked[program.nodes[entry.node].outputs.lowerBound] = MaskedWords(base: [], parts: [[]])
+    guard incoming.count == incomingCount else {
+      throw InputError("peer", "sent \(incoming.count) words where \(incomingCount) were expected")
+    }
+    var place = 0
+    for (message, count) in zip(messages, counts) {
+      let words = incoming[place..<place + count[1 - party]]
+      place = words.endIndex
+      let node = message.node
+      if let sent = opened.removeValue(forKey: node) {
+        finish(node, sent, words)
+      } else if pending[node] != nil {
+        advance(node, words)
+      } else if !words.isEmpty {
+        early[node] = Array(words)
       }
+    }
+  }
+
+  /// Takes the words of one message of an operation that takes several.
+  mutating func advance(_ node: Int, _ words: ArraySlice<UInt64>) {
+    let results = pending[node]?.receive(Array(words), constantFactor: constantFactor)
+    if let words = pending[node]?.observed { observe?(node, words) }
+    guard let results else { return }
+    pending[node] = nil
+    for (output, result) in zip(program.nodes[node].outputs, results) { shared[output] = result }
+  }
+
+  /// Party 0: opens what party 1 alone has sent of its share.
+  private mutating func finishOneWay(_ node: Int) {
+    guard let (_, own) = maskedShare(node) else { return }
+    finish(node, own, (early.removeValue(forKey: node) ?? [])[...])
+  }
+
+  private mutating func finish(
+    _ node: Int, _ own: consuming PendingOpening, _ words: ArraySlice<UInt64>
+  ) {
+    let value = program.nodes[node].outputs.lowerBound
+    guard case .open(_, let opening) = program.nodes[node].operation, !own.words.isEmpty else {
+      masked[value] = MaskedWords(base: [], parts: [[]])
       return
     }
-    let incoming = try channel.exchange(outgoing)
-    guard incoming.count == outgoing.count else {
-      throw InputError("peer", "sent \(incoming.count) words where \(outgoing.count) were expected")
+    // Taken out of its entry, so that the sum takes its place.
+    var base: [UInt64] = []
+    swap(&base, &own.words)
+    opening.add(words, to: &base)
+    observe?(node, base)
+    if cached.contains(value) {
+      caches[value, default: MaskedWords(base: [], parts: [[]])].base += base
+      caches[value]?.parts[0] += own.mask
     }
-    for entry in compared {
-      let outputs = program.nodes[entry.node].outputs
-      guard
-        let results = comparisons[entry.node]?.receive(
-          Array(incoming[entry.range]), constantFactor: constantFactor)
-      else { continue }
-      comparisons[entry.node] = nil
-      for (output, result) in zip(outputs, results) { shared[output] = result }
-    }
-    for number in opened.indices {
-      // Taken out of its entry, so that the sum takes its place.
-      var base: [UInt64] = []
-      swap(&base, &opened[number].words)
-      let entry = opened[number]
-      entry.opening.add(incoming[entry.range], to: &base)
-      observe?(entry.node, base)
-      let value = program.nodes[entry.node].outputs.lowerBound
-      if cached.contains(value) {
-        caches[value, default: MaskedWords(base: [], parts: [[]])].base += base
-        caches[value]?.parts[0] += entry.mask
-      }
-      masked[value] = MaskedWords(base: base, parts: [entry.mask])
-    }
+    masked[value] = MaskedWords(base: base, parts: [own.mask])
   }
 
   /// Frees the values that node `index` was the last to read.
@@ -213,34 +254,6 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       shared[value] = []
       masked[value] = nil
     }
-  }
-}
-
-extension SecureProgram {
-  /// Nodes by round: those that can run once a round's openings are known, in program order.
-  ///
-  /// An `open` stands in the round before the one in which its result is known.
-  public func schedule() -> [[Int]] {
-    let rounds = rounds()
-    var schedule = [[Int]](repeating: [], count: (rounds.max() ?? 0) + 1)
-    for (index, node) in nodes.enumerated() {
-      schedule[node.operation.inputs.reduce(0) { max($0, rounds[$1]) }].append(index)
-    }
-    return schedule
-  }
-
-  /// For each value the node that reads it last in the order of `schedule`, or -1.
-  ///
-  /// Opens run after all other nodes of their round.
-  func lastUses(in schedule: [[Int]]) -> [Int] {
-    var result = [Int](repeating: -1, count: values.count)
-    func isOpen(_ index: Int) -> Bool { nodes[index].operation.isOpen }
-    for indices in schedule {
-      for index in indices.filter({ !isOpen($0) }) + indices.filter(isOpen) {
-        for value in nodes[index].operation.inputs { result[value] = index }
-      }
-    }
-    return result
   }
 }
 

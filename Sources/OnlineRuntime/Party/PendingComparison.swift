@@ -7,7 +7,7 @@ import Rings
 ///
 /// With u = low(X - knot) and v = low(r), the bit [x < knot] is the top bit of the window of X -
 /// knot, plus that of r, plus [u < v] modulo 2. Its circuit is in `BitComparison`.
-struct PendingComparison {
+struct PendingComparison: PendingExchange {
   private let function: PiecewiseLinear
   private let circuit: BitComparison
   private let count: Int
@@ -119,6 +119,11 @@ struct PendingComparison {
     sent = writer.words
     return writer.words
   }
+
+  /// Both parties send as much.
+  var incomingCount: Int { sent.count }
+
+  var observed: [UInt64]? { nil }
 
   /// Takes the other party's words of this round.
   ///

@@ -4,60 +4,132 @@ public import Bytes
 import Containers
 public import Correlations
 public import Program
+import Randomness
+import Rings
 public import Sharing
 
 /// One party's correlated randomness, read in place from its file as rows need it.
 public struct StoredMaterial: SessionMaterial {
   public let session: SessionShape
+  public let deployment: Deployment
   public let streams: SessionStreams
   public let comparisonKey: [UInt8]
   /// By node and component; none where a seed gives the words.
   private let words: [[MappedRegion?]]
+  /// By node: shares of products with a weight, to which a blind dealer's were completed.
+  private let completed: [Int: [UInt64]]
   /// By node; none where nothing is compared by keys.
   private let keys: [MappedRegion?]
   private let keyByteCounts: [Int]
+  /// Instead of keys in the file, at a user.
+  private let passed: PassedKeys?
   private let path: String
 
-  /// `file` must have been checked against `program`.
-  public init(file: CorrelationFile, program: SecureProgram) throws(InputError) {
+  /// `file` must have been checked against `program`; `weightMasks` are those of a conversion whose
+  /// dealer is blind.
+  public init(
+    file: CorrelationFile, program: SecureProgram, weightMasks: WeightMasks? = nil
+  ) throws(InputError) {
     path = file.path
     session = file.header.shape
+    deployment = file.header.conversion.deployment
     streams = try file.streams()
     comparisonKey = BatchSeeds.comparisonKey(
       batch: file.header.batch, session: file.header.session)
     var words: [[MappedRegion?]] = []
     var keys: [MappedRegion?] = []
+    var passed: [PassedKeys.Part] = []
     for index in program.nodes.indices {
       var stored: [MappedRegion?] = []
       for number in program.correlationComponents(index).indices {
-        let isHeld = SecureProgram.holder(node: index, component: number) == file.header.party
+        let isHeld =
+          program.holder(
+            node: index, component: number, in: file.header.conversion.deployment)
+          == file.header.party
         stored.append(isHeld ? try file.words(node: index, component: number) : nil)
       }
       words.append(stored)
-      keys.append(
-        program.nodes[index].operation.dealtKey == nil ? nil : try file.keys(node: index))
+      guard let (value, key) = program.nodes[index].operation.dealtKey else {
+        keys.append(nil)
+        continue
+      }
+      guard deployment.storesKeys(file.header.party) else {
+        keys.append(nil)
+        passed.append(
+          PassedKeys.Part(
+            node: index,
+            byteCount: session.dealtCount(program.values[value].shape) * key.byteCount,
+            digest: try file.keysDigest(node: index)))
+        continue
+      }
+      keys.append(try file.keys(node: index))
     }
+    self.passed = deployment.storesKeys(file.header.party) ? nil : PassedKeys(passed)
     self.words = words
     self.keys = keys
+    var completed: [Int: [UInt64]] = [:]
+    if let weightMasks {
+      let products = WeightMaskProducts(masks: weightMasks, program: program)
+      for index in program.nodes.indices {
+        guard
+          var sum = try products.words(node: index, session: session, streams: streams)
+        else { continue }
+        let dealt =
+          try words[index][0]?.words(at: [0..<sum.count])
+          ?? streams.correlation(node: index, component: 0).words(at: 0, count: sum.count)
+        WordArrays.best.add(dealt, to: &sum)
+        completed[index] = sum
+      }
+    }
+    self.completed = completed
     keyByteCounts = program.nodes.map { $0.operation.dealtKey?.key.byteCount ?? 0 }
+  }
+
+  public func stores(node: Int, component: Int) -> Bool {
+    completed[node] != nil || words[node][component] != nil
   }
 
   public func storedWords(node: Int, component: Int, ranges: [Range<Int>]) throws(InputError)
     -> [UInt64]
   {
+    if let all = completed[node] { return ranges.flatMap { all[$0] } }
     guard let region = words[node][component] else {
       throw InputError(path, place: "operations/\(node)/\(component)", "is not in this file")
     }
     return try region.words(at: ranges)
   }
 
+  /// Sends the session's keys to a user, or receives them from the provider; nothing between servers.
+  func passKeys(through peer: Connection) throws(InputError) {
+    if let passed { return try passed.receive(from: peer) }
+    guard deployment == .providerUser else { return }
+    for case let region? in keys {
+      let elements = region.description.shape[0] * region.description.shape[1]
+      for start in stride(from: 0, to: elements, by: PassedKeys.frameByteCount) {
+        let range = start..<min(start + PassedKeys.frameByteCount, elements)
+        let payload = try region.withBytes(of: range) { bytes in
+          unsafe bytes.withUnsafeBytes { unsafe Array($0) }
+        }
+        try peer.send(.keys, payload)
+      }
+    }
+  }
+
   public func withKeys<Result>(
     node: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
   ) throws(InputError) -> Result {
+    let size = keyByteCounts[node]
+    if let passed = passed?.keys(node: node) {
+      if ranges.count == 1 {
+        let bytes = ranges[0].lowerBound * size..<ranges[0].upperBound * size
+        return unsafe body(passed.span.bytes.extracting(bytes))
+      }
+      let joined = ranges.flatMap { passed[$0.lowerBound * size..<$0.upperBound * size] }
+      return unsafe body(joined.span.bytes)
+    }
     guard let region = keys[node] else {
       throw InputError(path, place: "operations/\(node)/keys", "is not in this file")
     }
-    let size = keyByteCounts[node]
     func bytes(_ range: Range<Int>) -> Range<Int> {
       range.lowerBound * size..<range.upperBound * size
     }

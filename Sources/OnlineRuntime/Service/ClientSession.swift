@@ -67,13 +67,8 @@ public final class ClientSession {
     }
     try identities[0].check(clientSees: identities[1], source: connections[1].label)
     try admit(identities[0])
-    var generator = SystemRandomNumberGenerator()
-    let request = (0..<BeginMessage.requestByteCount).map { _ in
-      UInt8.random(in: 0...255, using: &generator)
-    }
-    let begin = BeginMessage(
-      request: request, promptCount: promptCount,
-      newCount: identities[0].isDecoder ? newCount : 0)
+    let begin = BeginMessage.random(
+      promptCount: promptCount, newCount: identities[0].isDecoder ? newCount : 0)
     let seed = Seed.random()
     for connection in connections { try connection.send(.begin, begin.payload, deadline: limit) }
     try connections[1].send(.seed, seed.bytes, deadline: limit)

@@ -24,6 +24,9 @@ enum Hello: Equatable, Sendable {
         "outputFractionalBits": .integer(identity.outputFractionalBits),
       ]
       members.merge(always) { _, new in new }
+      if identity.deployment != .twoServer {
+        members["deployment"] = .string(identity.deployment.rawValue)
+      }
       return Array(JSON.object(members).text.utf8)
     }
   }
@@ -36,6 +39,14 @@ enum Hello: Equatable, Sendable {
       let isDecoder = try reader.bool("decoder")
       let hasContext = reader.contains(ContextMarkers.key)
       let kind: ModelKind = !isDecoder ? .encoder : hasContext ? .prefixDecoder : .decoder
+      var deployment = Deployment.twoServer
+      if reader.contains("deployment") {
+        let name = try reader.string("deployment")
+        guard let known = Deployment(rawValue: name) else {
+          throw reader.failure("deployment", "is not known here")
+        }
+        deployment = known
+      }
       self = .party(
         PartyIdentity(
           party: try reader.integer("party", in: 0...1),
@@ -46,7 +57,7 @@ enum Hello: Equatable, Sendable {
           isDecoder: isDecoder,
           takesEmbedding: try reader.bool("embedding"),
           outputFractionalBits: try reader.integer("outputFractionalBits", in: 0...62),
-          output: try OutputDescription(&reader, of: kind)))
+          output: try OutputDescription(&reader, of: kind), deployment: deployment))
     default: throw reader.failure("role", "neither party nor client")
     }
     try reader.finish()
@@ -72,6 +83,14 @@ struct BeginMessage: Equatable, Sendable {
 }
 
 extension BeginMessage {
+  /// Under a fresh name.
+  static func random(promptCount: Int, newCount: Int) -> BeginMessage {
+    var generator = SystemRandomNumberGenerator()
+    return BeginMessage(
+      request: (0..<requestByteCount).map { _ in UInt8.random(in: 0...255, using: &generator) },
+      promptCount: promptCount, newCount: newCount)
+  }
+
   init(_ frame: Frame, source: String) throws(InputError) {
     var reader = try frame.reader(.begin, source: source)
     try self.init(&reader)

@@ -6,8 +6,9 @@ public import Bytes
 public struct PartyConfiguration: Sendable {
   /// Where clients (and, at party 0, the other party) connect.
   public var listen: Address
-  /// The other party. Party 1 dials it; party 0 asks there when nobody has dialled it.
-  public var peer: Address
+  /// The other party, which a provider has none of. Party 1 dials it; party 0 asks there when nobody
+  /// has dialled it.
+  public var peer: Address?
   /// How both kinds of connections are protected.
   public var security = PartySecurity.plaintextOnLoopback
   /// How long a party that has just started waits for the other one.
@@ -25,7 +26,7 @@ public struct PartyConfiguration: Sendable {
   /// How long opening and checking a session's file may take.
   public var openTimeout = Duration.seconds(600)
 
-  public init(listen: Address, peer: Address) {
+  public init(listen: Address, peer: Address?) {
     self.listen = listen
     self.peer = peer
   }
@@ -33,6 +34,7 @@ public struct PartyConfiguration: Sendable {
   /// Throws where an address needs keys that are not there: long work finds out before it begins.
   public func checkSecurity() throws(InputError) {
     for (address, isListening) in [(listen, true), (peer, false)] {
+      guard let address else { continue }
       for candidate in try SocketAddress.resolve(address, listening: isListening) {
         try security.accepted.check(candidate, address)
       }

@@ -1,6 +1,7 @@
 // How a party greets whoever connects: peer, client or stranger.
 
 import Bytes
+import Program
 import Randomness
 import Trust
 
@@ -31,7 +32,15 @@ extension PartyService {
     try configuration.security.check(
       hello, by: connection.peerKey, source: connection.label)
     switch hello {
+    case .party(let other) where identity.deployment == .providerUser:
+      try greetUser(other, connection, limit)
     case .party(let other): try greetParty(other, connection, limit)
+    case .client where identity.deployment == .providerUser:
+      let refusal = Refusal(
+        reason: "this is a provider, which serves users",
+        hint: "give lodge-client --provider and the user's bundle")
+      try connection.send(.refusal, refusal.payload, deadline: limit)
+      throw InputError(connection.label, "came as a client, not as a user")
     case .client: try greetClient(connection, limit)
     }
   }
@@ -68,10 +77,15 @@ extension PartyService {
     }
   }
 
-  /// Reads what a client wants and keeps it informed while it waits.
+  /// Greets a client, which is taken for one of both parties'.
   private func greetClient(_ connection: Connection, _ limit: Deadline) throws(InputError) {
     connection.label = "client \(connection.label)"
     try connection.send(.hello, Hello.party(identity).payload, deadline: limit)
+    try enqueue(connection, limit)
+  }
+
+  /// Reads the wish of a client or user and keeps it informed while it waits.
+  func enqueue(_ connection: Connection, _ limit: Deadline) throws(InputError) {
     let begin = try BeginMessage(
       connection.receive(.control(.begin), deadline: limit), source: connection.label)
     var seed: Seed?

@@ -1,14 +1,16 @@
 // How two parties find each other: party 1 dials, party 0 accepts, both check what the other is.
 
 import Bytes
+import Program
 
 extension PartyService {
   /// The connection to the other party; nil when the service is stopped.
   ///
   /// - Parameter isFirst: Only the first meeting has a time limit and ends at a mismatch.
-  func meetPeer(isFirst: Bool) throws(InputError) -> Connection? {
+  func meetPeer(at address: Address, isFirst: Bool) throws(InputError) -> Connection? {
     let deadline = isFirst ? Deadline.after(configuration.peerTimeout) : .none
-    return try identity.party == 0 ? awaitPeer(deadline, isFirst) : dialPeer(deadline, isFirst)
+    return try identity.party == 0
+      ? awaitPeer(address, deadline, isFirst) : dialPeer(address, deadline, isFirst)
   }
 
   private var peerMissing: String {
@@ -18,18 +20,20 @@ extension PartyService {
 
   /// Party 0: waits to be dialled. After a while it asks at the peer's address who is there, which
   /// finds a second party 0 that would wait just the same.
-  private func awaitPeer(_ deadline: Deadline, _ isFirst: Bool) throws(InputError) -> Connection? {
+  private func awaitPeer(
+    _ peerAddress: Address, _ deadline: Deadline, _ isFirst: Bool
+  ) throws(InputError) -> Connection? {
     var nextQuestion = ContinuousClock.now + .seconds(2)
     while !inbox.isStopped {
       if let peer = inbox.peer { return peer }
       if isFirst, let mismatch = inbox.mismatch { throw mismatch }
       if deadline.hasPassed {
         throw InputError(
-          configuration.peer.description, peerMissing,
+          peerAddress.description, peerMissing,
           hint: "start party 1 with --peer set to an address of this party's port \(address.port)")
       }
-      if ContinuousClock.now >= nextQuestion, isFirst, configuration.peer.port != 0 {
-        try askPeer()
+      if ContinuousClock.now >= nextQuestion, isFirst, peerAddress.port != 0 {
+        try askPeer(peerAddress)
         nextQuestion = ContinuousClock.now + .seconds(5)
       }
       inbox.wait(milliseconds: 200)
@@ -38,12 +42,12 @@ extension PartyService {
   }
 
   /// Throws when a party that cannot be the peer listens at the peer's address.
-  private func askPeer() throws(InputError) {
+  private func askPeer(_ peerAddress: Address) throws(InputError) {
     let hello: Hello
     let label: String
     do throws(InputError) {
       let connection = try Connection.dial(
-        configuration.peer, seconds: 1, security: configuration.security.dialled)
+        peerAddress, seconds: 1, security: configuration.security.dialled)
       label = connection.label
       try connection.send(.hello, Hello.party(identity).payload, deadline: .after(.seconds(1)))
       hello = try Hello(
@@ -56,7 +60,9 @@ extension PartyService {
   }
 
   /// Party 1: dials with growing pauses until party 0 takes the connection.
-  private func dialPeer(_ deadline: Deadline, _ isFirst: Bool) throws(InputError) -> Connection? {
+  private func dialPeer(
+    _ peerAddress: Address, _ deadline: Deadline, _ isFirst: Bool
+  ) throws(InputError) -> Connection? {
     var pause = 50
     var logged = ""
     while !inbox.isStopped {
@@ -64,10 +70,11 @@ extension PartyService {
       let cause: InputError
       do throws(InputError) {
         let connection = try Connection.dial(
-          configuration.peer, seconds: 2, security: configuration.security.dialled)
+          peerAddress, seconds: 2, security: configuration.security.dialled)
         inbox.register(connection)
         do throws(InputError) {
           try greetPeer(connection)
+          connection.label = "party 0 at \(peerAddress)"
           _ = inbox.offerPeer(connection)
           return connection
         } catch {
@@ -106,7 +113,6 @@ extension PartyService {
       throw InputError(connection.label, "is a client, not a party")
     }
     try identity.check(peer: other, source: connection.label)
-    connection.label = "party 0 at \(configuration.peer)"
   }
 }
 
@@ -123,13 +129,18 @@ extension PartyIdentity {
       try refuse(
         "its bundle is of conversion \(PartyIdentity.short(other.conversionDigest)), "
           + "this one of \(PartyIdentity.short(conversionDigest))",
-        hint: "use party0.bundle and party1.bundle of one run of lodge-model share")
+        hint: "use the bundles of one run of lodge-model share")
+    }
+    if other.deployment != deployment {
+      try refuse(
+        "it is for \(other.deployment.rawValue), this is for \(deployment.rawValue)",
+        hint: "use the bundles of one run of lodge-model share")
     }
     if other.programDigest != programDigest {
       try refuse(
         "it runs program \(PartyIdentity.short(other.programDigest)), "
           + "this is \(PartyIdentity.short(programDigest))",
-        hint: "use party0.bundle and party1.bundle of one run of lodge-model share")
+        hint: "use the bundles of one run of lodge-model share")
     }
     if other.inputWidth != inputWidth || other.outputWidth != outputWidth
       || other.isDecoder != isDecoder

@@ -2,6 +2,7 @@
 
 public import Bytes
 import CProcess
+import Program
 
 /// Serves sessions to clients, one at a time, together with the other party.
 ///
@@ -63,11 +64,19 @@ public final class PartyService: Sendable {
     defer { stop() }
     PartyService.keepFreedMemory()
     var server = SessionServer(service: self, provider: provider, ledger: ledger)
+    if identity.deployment == .providerUser {
+      serveUsers(&server)
+      log("stopped")
+      return
+    }
+    guard let address = configuration.peer else {
+      throw InputError("--peer", "is missing: the address of the other party")
+    }
     var hasMet = false
     var lastFault = ""
     while !inbox.isStopped {
-      inbox.status = "waiting for party \(1 - identity.party) at \(configuration.peer)"
-      guard let peer = try meetPeer(isFirst: !hasMet) else { break }
+      inbox.status = "waiting for party \(1 - identity.party) at \(address)"
+      guard let peer = try meetPeer(at: address, isFirst: !hasMet) else { break }
       hasMet = true
       peer.progressTimeout = configuration.progressTimeout
       inbox.register(peer)
@@ -132,7 +141,7 @@ public final class PartyService: Sendable {
     }
   }
 
-  private func serve(_ client: WaitingClient, _ body: () -> Void) {
+  func serve(_ client: WaitingClient, _ body: () -> Void) {
     inbox.status = "busy with another client"
     client.stopWaiting()
     // A stop is told to this client before its connection goes.

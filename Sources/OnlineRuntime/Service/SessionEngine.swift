@@ -24,12 +24,15 @@ public struct PartyIdentity: Equatable, Sendable {
   public var outputFractionalBits: Int
   /// What the output is, and what the client does to it.
   public var output: OutputDescription
+  /// Who the parties are.
+  public var deployment: Deployment
 
   public init(
     party: Int, programDigest: [UInt8], conversionDigest: [UInt8], inputWidth: Int,
     outputWidth: Int, isDecoder: Bool, takesEmbedding: Bool = false, outputFractionalBits: Int = 0,
-    output: OutputDescription? = nil
+    output: OutputDescription? = nil, deployment: Deployment = .twoServer
   ) {
+    self.deployment = deployment
     self.output =
       output ?? OutputDescription(meaning: (isDecoder ? ModelKind.decoder : .encoder).plainOutput)
     self.takesEmbedding = takesEmbedding
@@ -56,8 +59,13 @@ public struct SessionDescription: Equatable, Sendable {
   public var promptCapacity: Int
   /// Most new tokens.
   public var newCapacity: Int
+  /// The public key of the user that it is for, in hexadecimal; nil for anybody.
+  public var user: String?
 
-  public init(key: SessionKey, promptCapacity: Int, newCapacity: Int) {
+  public init(
+    key: SessionKey, promptCapacity: Int, newCapacity: Int, user: String? = nil
+  ) {
+    self.user = user
     self.key = key
     self.promptCapacity = promptCapacity
     self.newCapacity = newCapacity
@@ -66,6 +74,9 @@ public struct SessionDescription: Equatable, Sendable {
 
 /// One party's side of one session.
 public protocol SessionEngine {
+  /// Sends or receives what one of both has for both, before the first step.
+  mutating func prepare(peer: Connection) throws(InputError)
+
   /// Runs one step and returns this party's share of the output words.
   ///
   /// - Parameters:
@@ -73,6 +84,10 @@ public protocol SessionEngine {
   ///   - peer: Carries the openings; every `exchange` on it is one round.
   mutating func step(inputShare: [UInt64], rowCount: Int, peer: Connection) throws(InputError)
     -> [UInt64]
+}
+
+extension SessionEngine {
+  public mutating func prepare(peer: Connection) throws(InputError) {}
 }
 
 /// What a party process has on disk.

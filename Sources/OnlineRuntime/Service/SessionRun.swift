@@ -11,6 +11,8 @@ struct SessionRun {
   private var stepCount = 0
   private var rowCount = 0
   private var peerHasEnded = false
+  /// Whether client and peer are one: a user, who sends what a client sends and opens values as well.
+  private var isWithUser: Bool { client.connection === peer }
   private(set) var counters = StepCounters()
 
   init(
@@ -28,6 +30,7 @@ struct SessionRun {
     do throws(InputError) {
       client.connection.progressTimeout = service.configuration.clientIdleTimeout
       try client.connection.send(.ready, key.payload, deadline: .after(.seconds(10)))
+      if isWithUser { try engine.prepare(peer: peer) }
       while let step = try nextStep() { try serve(step) }
       end = SessionEnd(isFinished: true, reason: "")
     } catch {
@@ -36,12 +39,17 @@ struct SessionRun {
         reason: service.inbox.isStopped
           ? "party \(service.identity.party) was stopped" : error.description)
     }
-    let answer = SessionRun.tellPeer(peer, end)
+    // A user has said that it is done, and waits for the answer alone.
+    let answer = isWithUser && end.isFinished ? nil : SessionRun.tellPeer(peer, end)
     if end.isFinished, let answer, !answer.isFinished {
       end = SessionEnd(isFinished: false, reason: "\(peer.label): \(answer.reason)")
     }
     return end
   }
+
+  /// An opening, after the last message of one permuted function and the first of another: all others
+  /// wait for an answer.
+  private static let mostMessagesAhead = 3
 
   /// Sends how the session ended and reads until the peer says so too; nil when it cannot.
   ///
@@ -53,8 +61,9 @@ struct SessionRun {
       let interruption = peer.takeInterruption()
       try peer.send(.end, end.payload, deadline: limit)
       if let interruption { return try SessionEnd(interruption, source: peer.label) }
-      // The peer may have been one opening ahead when it stopped.
-      if try peer.peekType(.openingOrEnd, deadline: limit) == .words {
+      // The peer may have been some messages ahead when it stopped.
+      for _ in 0..<SessionRun.mostMessagesAhead
+      where try peer.peekType(.openingOrEnd, deadline: limit) == .words {
         try peer.discardWords(deadline: limit)
       }
       return try SessionEnd(peer.receive(.control(.end), deadline: limit), source: peer.label)
@@ -71,10 +80,10 @@ struct SessionRun {
       // An opening may already be there when the peer got its step first; its end may be as well.
       let peerEvents = peer.hasPendingFrame ? Readiness.closed : Readiness.readable
       let ready = Connection.wait(
-        [(client.connection, Readiness.readable), (peer, peerEvents)],
+        [(client.connection, Readiness.readable)] + (isWithUser ? [] : [(peer, peerEvents)]),
         milliseconds: idle.milliseconds(limit: 1000))
       if ready[0] != 0 { return try receiveStep(idle) }
-      if ready[1] != 0 {
+      if !isWithUser, ready[1] != 0 {
         try checkPeer(idle)
         if peerHasEnded { idle = .after(.seconds(5)) }
       }
@@ -107,7 +116,7 @@ struct SessionRun {
     let connection = client.connection
     // The last generated token is not fed back.
     let rowLimit = client.begin.promptCount + max(client.begin.newCount - 1, 0) - rowCount
-    let width = service.identity.party == 0 ? service.identity.inputWidth : 0
+    let width = service.identity.party == 0 && !isWithUser ? service.identity.inputWidth : 0
     // One row more is read, so that it can be refused with the number of rows.
     let byteCount = StepMessage.headByteCount + 8 * (rowLimit + 1) * width
     let frame = try connection.receive(
@@ -138,6 +147,9 @@ struct SessionRun {
     let share: [UInt64]
     if let seed = client.seed {
       share = InputShares.partyOneShare(seed: seed, step: step.step, count: count)
+    } else if isWithUser {
+      // The user's input is all at its party.
+      share = [UInt64](repeating: 0, count: count)
     } else {
       share = step.words
     }

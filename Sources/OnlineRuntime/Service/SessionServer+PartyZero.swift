@@ -1,6 +1,7 @@
 // Party 0: chooses the client and the session, claims it first, and proposes it.
 
 import Bytes
+import Program
 
 extension SessionServer {
   /// Sessions that are tried for one client before it is refused: others wait meanwhile.
@@ -60,7 +61,7 @@ extension SessionServer {
     for client: WaitingClient, peer: Connection
   ) throws(SessionFault) -> (SessionKey, any SessionEngine) {
     var problem: SessionFault?
-    for session in try candidates(for: client.begin).prefix(SessionServer.triesForClient) {
+    for session in try candidates(for: client).prefix(SessionServer.triesForClient) {
       do throws(SessionFault) {
         let engine = try provider.openSession(session)
         try claim(session.key, for: client, with: peer)
@@ -135,11 +136,13 @@ extension SessionServer {
 
   /// Unused sessions with enough capacity, lowest first, and at the end those that could not be read
   /// before; throws the reason when there are none.
-  private func candidates(for begin: BeginMessage) throws(SessionFault) -> [SessionDescription] {
+  private func candidates(for client: WaitingClient) throws(SessionFault) -> [SessionDescription] {
+    let begin = client.begin
     let all: [SessionDescription]
     let free: Set<SessionKey>
     do throws(InputError) {
-      all = try provider.availableSessions().sorted { $0.key < $1.key }
+      all = try provider.availableSessions()
+        .filter { $0.user == nil || $0.user == client.name.key }.sorted { $0.key < $1.key }
       free = Set(try ledger.unclaimed(among: all.map(\.key)))
     } catch {
       throw SessionFault(.machine, error)
@@ -147,7 +150,11 @@ extension SessionServer {
     func refuse(_ cause: String) -> SessionFault {
       SessionFault(.client, InputError("party 0", cause, hint: "deal more with lodge-deal"))
     }
-    if all.isEmpty { throw refuse("there are no sessions") }
+    if all.isEmpty {
+      throw refuse(
+        provider.identity.deployment == .providerUser
+          ? "there are no sessions for this user" : "there are no sessions")
+    }
     try SessionServer.checkCapacity(of: all, for: begin)
     let unused = all.filter { free.contains($0.key) }
     if unused.isEmpty { throw refuse("no unused session is left: all \(all.count) are used") }

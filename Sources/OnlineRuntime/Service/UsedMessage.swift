@@ -84,18 +84,25 @@ extension SessionServer {
   /// other ledger is lost as well.
   mutating func reconcile(with peer: Connection) throws(InputError) {
     // One after the other: two long ledgers sent at once would block each other.
-    if service.identity.party == 0 { try tellUsed(peer) }
-    var keys: [SessionKey] = []
-    var more = true
-    while more {
-      let frame = try peer.receive(.control(.used), deadline: .after(.seconds(10)))
-      let message = try UsedMessage(frame, source: peer.label)
-      guard keys.count + message.sessionCount <= UsedMessage.maximumSessionCount else {
-        throw InputError(peer.label, "claims to have used more than a million sessions")
-      }
-      keys += message.keys
-      more = message.more
-    }
+    if service.identity.party == 0 { try UsedMessage.tell(ledger.claimedSessions(), to: peer) }
+    let keys = try UsedMessage.receive(from: peer)
+    burn(keys, usedBy: peer)
+    if service.identity.party == 1 { try UsedMessage.tell(ledger.claimedSessions(), to: peer) }
+  }
+
+  /// The same between a provider and one of its users, who is told of its own batches only.
+  mutating func reconcile(with user: WaitingClient) throws(InputError) {
+    let batches = Set(
+      try provider.availableSessions().filter { $0.user == nil || $0.user == user.name.key }
+        .map(\.key.batch))
+    let peer = user.connection
+    try UsedMessage.tell(
+      ledger.claimedSessions().filter { batches.contains($0.batch) }, to: peer)
+    burn(
+      try UsedMessage.receive(from: peer).filter { batches.contains($0.batch) }, usedBy: peer)
+  }
+
+  private mutating func burn(_ keys: [SessionKey], usedBy peer: Connection) {
     var burned: [SessionKey] = []
     do throws(InputError) {
       burned = try ledger.burn(keys)
@@ -103,16 +110,43 @@ extension SessionServer {
       // They are remembered, and written before any session is claimed.
       report(error)
     }
-    if service.identity.party == 1 { try tellUsed(peer) }
     guard let first = burned.first else { return }
     service.log(
       "burned \(burned.count == 1 ? "\(first)" : "\(burned.count) sessions, the first \(first)"): "
         + "used by \(peer.label) and unknown to this ledger (a crash, or an old copy of it)")
   }
 
-  private func tellUsed(_ peer: Connection) throws(InputError) {
-    for message in UsedMessage.messages(of: try ledger.claimedSessions()) {
+}
+
+extension UsedMessage {
+  static func tell(_ keys: [SessionKey], to peer: Connection) throws(InputError) {
+    for message in messages(of: keys) {
       try peer.send(.used, message.payload, deadline: .after(.seconds(10)))
     }
+  }
+
+  /// What the peer's ledger holds; `first` is its first message, where that has come already.
+  static func receive(from peer: Connection, first: Frame? = nil) throws(InputError)
+    -> [SessionKey]
+  {
+    var keys: [SessionKey] = []
+    var next = first
+    var more = true
+    while more {
+      let frame: Frame
+      if let first = next {
+        frame = first
+      } else {
+        frame = try peer.receive(.control(.used), deadline: .after(.seconds(10)))
+      }
+      next = nil
+      let message = try UsedMessage(frame, source: peer.label)
+      guard keys.count + message.sessionCount <= UsedMessage.maximumSessionCount else {
+        throw InputError(peer.label, "claims to have used more than a million sessions")
+      }
+      keys += message.keys
+      more = message.more
+    }
+    return keys
   }
 }

@@ -11,22 +11,30 @@ extension PartySecurity {
   ///   - peerKey: The other party's public key, or the path of a file with it.
   ///   - clientKeys: Path of a file with the public keys of clients.
   ///   - isInsecure: Whether plain TCP is allowed beyond this machine.
+  ///   - isProvider: Whether the other party are the users, whose keys are those of clients.
   /// - Throws: `InputError` naming the option that is missing or too much, or the file that is
   ///   wrong.
   public init(
-    identity: String?, peerKey: String?, clientKeys: String?, isInsecure: Bool
+    identity: String?, peerKey: String?, clientKeys: String?, isInsecure: Bool,
+    isProvider: Bool = false
   ) throws(InputError) {
+    if isProvider, peerKey != nil {
+      throw InputError(
+        "--peer-key", "is of no use to a provider", hint: "list the users in --client-keys")
+    }
     if peerKey == nil, clientKeys == nil {
       self = isInsecure ? .plaintextAnywhere : .plaintextOnLoopback
       return
     }
     try SecurityOption.refuseInsecure(isInsecure)
     let identity = try SecurityOption.needed(identity, "identity", "this party's private key")
-    let peerKey = try SecurityOption.needed(peerKey, "peer-key", "the other party's public key")
+    let peerKey =
+      isProvider
+      ? nil : try SecurityOption.needed(peerKey, "peer-key", "the other party's public key")
     let clientKeys = try SecurityOption.needed(
       clientKeys, "client-keys", "a file with the public keys of clients")
     let own = try PrivateKey(path: identity)
-    let peer = try PublicKey(textOrPath: peerKey)
+    let peer = try peerKey.map { (key) throws(InputError) in try PublicKey(textOrPath: key) }
     guard peer != own.publicKey else {
       throw InputError("--peer-key", "is this party's own key", hint: "give the other party's")
     }
@@ -41,7 +49,8 @@ extension PartySecurity {
     case .plaintextAnywhere:
       "speaks plain TCP: whoever is on the way can read and change everything"
     case .keys(let own, let peer, let clients):
-      "has the key \(own.publicKey), expects \(peer) and \(clients.count) keys of clients"
+      "has the key \(own.publicKey), expects "
+        + (peer.map { "\($0) and " } ?? "") + "\(clients.count) keys of clients"
     }
   }
 }
@@ -49,10 +58,15 @@ extension PartySecurity {
 extension ClientSecurity {
   /// The protection that the options of `lodge-client` ask for.
   ///
-  /// - Parameter partyKeys: Public keys of parties 0 and 1, or paths of files with them.
+  /// - Parameters:
+  ///   - partyKeys: Public keys of parties 0 and 1, or of the provider, or paths of files with them.
+  ///   - keyNames: The options that they are from.
   /// - Throws: `InputError` naming the option that is missing or too much, or the file that is
   ///   wrong.
-  public init(identity: String?, partyKeys: [String?], isInsecure: Bool) throws(InputError) {
+  public init(
+    identity: String?, partyKeys: [String?], isInsecure: Bool,
+    keyNames: [String] = ["party0-key", "party1-key"]
+  ) throws(InputError) {
     if identity == nil, partyKeys.allSatisfy({ $0 == nil }) {
       self = isInsecure ? .plaintextAnywhere : .plaintextOnLoopback
       return
@@ -64,7 +78,7 @@ extension ClientSecurity {
       parties.append(
         try PublicKey(
           textOrPath: SecurityOption.needed(
-            key, "party\(party)-key", "the public key of party \(party)")))
+            key, keyNames[party], "the public key of whom this client connects to")))
     }
     guard Set(parties).count == parties.count else {
       throw InputError(

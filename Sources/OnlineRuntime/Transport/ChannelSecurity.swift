@@ -25,15 +25,16 @@ public enum ChannelSecurity: Sendable {
 public enum PartySecurity: Sendable {
   case plaintextOnLoopback
   case plaintextAnywhere
-  /// TLS 1.3 with exactly one other party, and with these clients.
-  case keys(own: TLSContext, peer: PublicKey, clients: Set<PublicKey>)
+  /// TLS 1.3 with exactly one other party, and with these clients; at a provider, which has no other
+  /// party but its users, with those alone.
+  case keys(own: TLSContext, peer: PublicKey?, clients: Set<PublicKey>)
 
   /// For connections to the other party.
   var dialled: ChannelSecurity {
     switch self {
     case .plaintextOnLoopback: .plaintextOnLoopback
     case .plaintextAnywhere: .plaintextAnywhere
-    case .keys(let own, let peer, _): .pinned(own, accepted: [peer])
+    case .keys(let own, let peer, _): .pinned(own, accepted: peer.map { [$0] } ?? [])
     }
   }
 
@@ -43,7 +44,7 @@ public enum PartySecurity: Sendable {
     case .plaintextOnLoopback: .plaintextOnLoopback
     case .plaintextAnywhere: .plaintextAnywhere
     case .keys(let own, let peer, let clients):
-      .pinned(own, accepted: clients.union([peer]))
+      .pinned(own, accepted: clients.union(peer.map { [$0] } ?? []))
     }
   }
 
@@ -52,6 +53,8 @@ public enum PartySecurity: Sendable {
     guard case .keys(_, let peer, let clients) = self else { return }
     switch hello {
     case .party:
+      // A user is the other party.
+      if peer == nil, let key, clients.contains(key) { return }
       guard key != peer else { return }
       throw InputError(source, "says that it is a party, with the key of a client")
     case .client:

@@ -59,7 +59,8 @@ extension Connection {
   /// True when the header of the next frame has been read by `peekType`.
   var hasPendingFrame: Bool { state.withLock { $0.pendingHeader != nil } }
 
-  /// Sends `words` and receives `incomingCount` words of the peer at the same time: one round.
+  /// Sends `words` and receives `incomingCount` words of the peer at the same time: one round, in
+  /// which no words are no frame.
   ///
   /// Both directions move together, so two parties that exchange megabytes cannot block each other.
   /// - Parameter words: Ring elements; each travels as 8 little-endian bytes.
@@ -70,7 +71,8 @@ extension Connection {
       let received = try unsafe words.span.bytes.withUnsafeBytes {
         bytes throws(InputError) -> Received in
         try unsafe transfer(
-          &state, sending: (.words, bytes), receiving: .words(count: incomingCount),
+          &state, sending: words.isEmpty ? nil : (.words, bytes),
+          receiving: incomingCount == 0 ? .nothing : .words(count: incomingCount),
           deadline: .none)
       }
       if case .frame(let frame) = received {
@@ -80,8 +82,8 @@ extension Connection {
       state.counters.rounds += 1
       return received
     }
-    guard case .words(let result) = received else { preconditionFailure("words were asked for") }
-    return result
+    if case .words(let result) = received { return result }
+    return []
   }
 
   /// Keeps the peer's end of the session for `takeInterruption`.

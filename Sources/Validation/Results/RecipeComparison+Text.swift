@@ -94,16 +94,27 @@ extension RecipeComparison {
       ("recipe", .left), ("flights", .right), ("bytes", .right),
     ]
     columns += networks.map { ($0.name, .right) }
-    columns += [("correlations", .right)]
+    columns += [("correlations", .right), ("shown to party 1", .left)]
     var table = TextTable(columns)
     for entry in entries {
       let cost = step(entry)
       table.addRow(
         [title(entry), String(cost.roundCount), Quantity.text(byteCount: byteCount(cost))]
           + networks.map { Quantity.text(seconds: seconds(cost, $0)) }
-          + [Quantity.text(byteCount: correlationByteCountPerToken(entry))])
+          + [Quantity.text(byteCount: correlationByteCountPerToken(entry)), shown(entry)])
     }
     return table.text
+  }
+
+  /// The functions whose arguments party 1 sees, in random order.
+  private func shown(_ entry: Entry) -> String {
+    var names: [String] = []
+    for node in entry.program.nodes {
+      guard case .permuted(_, let function) = node.operation, !names.contains(function.rule.name)
+      else { continue }
+      names.append(function.rule.name)
+    }
+    return names.isEmpty ? "nothing" : names.joined(separator: ", ")
   }
 
   /// What is learned, once, with the recipes that it holds for where not for all.

@@ -92,5 +92,5 @@ public struct RecipeComparison {
   }
 
   /// What roles learn in some conversions only, or in all.
-  func leakage(_ entry: Entry) -> [LeakageEntry] { LeakageEntry.report(entry.program) }
+  func leakage(_ entry: Entry) -> [LeakageEntry] { LeakageEntry.report(entry.program, .twoServer) }
 }

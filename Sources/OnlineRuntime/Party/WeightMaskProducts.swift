@@ -1,0 +1,66 @@
+// What a party adds to the shares of a blind dealer: D times its share of the mask.
+
+import Bytes
+import Correlations
+import Program
+import Randomness
+import Rings
+import Sharing
+
+/// Products of the masks D of weights with a party's shares of the masks of a session, for all its rows.
+///
+/// W r = U r + D [r]_0 + D [r]_1: the dealer gives shares of U r, and each party adds its own product.
+/// Nothing of it depends on an input, so it is computed before a session begins.
+struct WeightMaskProducts {
+  private let masks: WeightMasks
+  private let program: SecureProgram
+  /// The node that opens each opened value.
+  private let openers: [ValueID: Int]
+
+  /// Most words of D that are in memory at a time.
+  private static let partWordCount = 4 << 20
+
+  init(masks: WeightMasks, program: SecureProgram) {
+    self.masks = masks
+    self.program = program
+    var openers: [ValueID: Int] = [:]
+    for (index, node) in program.nodes.enumerated() {
+      if case .open = node.operation { openers[node.outputs.lowerBound] = index }
+    }
+    self.openers = openers
+  }
+
+  /// D [r]_p of node `index` in the dealt layout; nil where it has no product with a weight.
+  func words(
+    node index: Int, session: SessionShape, streams: SessionStreams
+  ) throws(InputError) -> [UInt64]? {
+    switch program.nodes[index].operation {
+    case .linear(let x, let id):
+      let weight = program.weights[id]
+      let rowCount = session.dealtRowCount(program.values[x].shape.rows)
+      let mask = mask(of: x, session, streams)
+      let stream = masks.stream(id)
+      return try weight.product(
+        rowCount: rowCount, elementBits: 64, partWordCount: WeightMaskProducts.partWordCount,
+        arm: .best
+      ) { columns in
+        RingOperand(
+          mask, offset: columns.lowerBound, rows: rowCount, columns: columns.count,
+          stride: weight.inputCount)
+      } elements: { range in
+        stream.words(at: range.lowerBound, count: range.count)
+      }
+    case .scale(let x, let id):
+      let columns = masks.stream(id).words(at: 0, count: program.weights[id].columnCount)
+      return program.weights[id].scaled(mask(of: x, session, streams), columns)
+    default: return nil
+    }
+  }
+
+  /// This party's share of the mask of the opened value `x`, all that is dealt.
+  private func mask(of x: ValueID, _ session: SessionShape, _ streams: SessionStreams) -> [UInt64] {
+    guard let node = openers[x] else { return [] }
+    return streams.mask(node: node).words(
+      at: 0, count: session.dealtCount(program.values[x].shape))
+  }
+}

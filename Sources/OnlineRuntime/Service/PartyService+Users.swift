@@ -1,0 +1,38 @@
+// A provider: every connection is a user, who is client and party 1 in one.
+
+import Bytes
+
+extension PartyService {
+  /// Serves users, one at a time and in the order in which they came, until the service is stopped.
+  func serveUsers(_ server: inout SessionServer) {
+    inbox.status = "about to be served"
+    while !inbox.isStopped {
+      guard let user = inbox.take(where: { _ in true }) else {
+        inbox.wait(milliseconds: 200)
+        continue
+      }
+      inbox.register(user.connection)
+      serve(user) {
+        do throws(InputError) {
+          try server.reconcile(with: user)
+          user.connection.progressTimeout = configuration.progressTimeout
+          server.serve(user, peer: user.connection)
+        } catch {
+          strangers.log("dropped \(error)")
+          user.connection.closeGently(seconds: 1)
+        }
+      }
+    }
+  }
+
+  /// Greets a user: checks that it has the other half of this conversion, and reads what it wants.
+  func greetUser(
+    _ other: PartyIdentity, _ connection: Connection, _ limit: Deadline
+  ) throws(InputError) {
+    connection.label = "user \(connection.label)"
+    // The other side finds the same difference in this hello.
+    try connection.send(.hello, Hello.party(identity).payload, deadline: limit)
+    try identity.check(peer: other, source: connection.label)
+    try enqueue(connection, limit)
+  }
+}

@@ -1,0 +1,123 @@
+// Operations that are computed on permuted values: exact, with a truncation for nothing.
+
+import Approximation
+import Bytes
+import Foundation
+import Models
+
+extension Lowering {
+  /// Bits beyond those that a bound needs: what leaves a calibrated range a little is still right.
+  private static let spareBits = 4
+  /// Fractional bits of scores that softmax takes, and of its weights.
+  private static let scoreBits = 14
+  private static let weightBits = 18
+
+  /// The bits of `x` with `bits` fractional ones, or all that it has, that party 1 sees.
+  private func opening(_ x: FixedValue, bits: Int) -> Opening {
+    let shift = max(x.bits - bits, 0)
+    let wanted = x.bits - shift + magnitudeBits(x.bound) + 1 + Self.spareBits
+    return Opening(shift: shift, bits: max(min(wanted, builder.ringBits(x) - shift, 62), 2))
+  }
+
+  /// `rule` of `x`, seen with `inputBits` fractional bits, with `bits` fractional bits modulo
+  /// 2^`ringBits`.
+  private mutating func permuted(
+    _ x: FixedValue, _ rule: PermutedFunction.Rule, inputBits: Int, runCount: Int = 1, bits: Int,
+    ringBits: Int, bound: Double
+  ) throws(InputError) -> FixedValue {
+    let function = PermutedFunction(
+      rule, opening: opening(x, bits: inputBits), runCount: runCount, fractionalBits: bits,
+      resultBits: min(ringBits, 64))
+    return try builder.emit(.permuted(x.id, function), bits: bits, bound: bound)
+  }
+
+  /// The activation of node `index`.
+  mutating func permutedActivation(_ index: Int, _ x: FixedValue, _ operationClass: OperationClass)
+    throws(InputError) -> FixedValue
+  {
+    let rule: PermutedFunction.Rule
+    var bound = x.bound
+    switch operationClass {
+    case .relu: rule = .relu
+    case .gelu: rule = .gelu
+    case .geluTanh: rule = .geluTanh
+    case .silu: rule = .silu
+    case .tanh: (rule, bound) = (.tanh, min(1, x.bound))
+    case .softmax, .layerNorm, .rmsNorm:
+      preconditionFailure("\(operationClass.rawValue) is no activation")
+    }
+    let bits = activationBits(bound: bound)
+    return try permuted(
+      x, rule, inputBits: activationBits(x) + 2, bits: bits,
+      ringBits: streamRing(index, bits: bits) ?? 64, bound: bound)
+  }
+
+  /// Node `index` of `x`, normalised; gamma, beta and the attention scale are left to its readers.
+  mutating func permutedNormalisation(
+    _ index: Int, _ x: FixedValue, _ settings: Normalisation, isCentred: Bool
+  ) throws(InputError) -> LoweredValue {
+    let node = model.nodes[index]
+    let width = node.width / settings.groupCount
+    let range = try calibration.normalisedRange(
+      node.name, epsilon: settings.epsilon, headroom: varianceHeadroom)
+    // As precise beside the smallest rows as results are.
+    let wanted = bits + 4 - Int(log2(range.lowerBound.squareRoot()).rounded(.down))
+    // Sums of squares are whole numbers of 127 bits.
+    let most =
+      63 - (Int.bitWidth - (width - 1).leadingZeroBitCount) - magnitudeBits(x.bound) - 1
+      - Self.spareBits
+    let smallness = try smallness(index, epsilon: settings.epsilon)
+    let value = try permuted(
+      x,
+      isCentred
+        ? .layerNorm(epsilon: settings.epsilon) : .rmsNorm(epsilon: settings.epsilon),
+      inputBits: min(wanted + smallness, most), runCount: settings.groupCount,
+      bits: bits + smallness, ringBits: 64,
+      bound: Double(width).squareRoot() * pow(2, -Double(smallness)))
+    let scale = queryScale(index)
+    return .normalised(
+      value,
+      PendingNormalisation(
+        gamma: settings.gamma, beta: settings.beta, scale: scale, factor: scale,
+        groupCount: settings.groupCount))
+  }
+
+  /// softmax(scores) v for each head, with weights that are divided already.
+  mutating func permutedAttention(
+    _ index: Int, scores: FixedValue, value: FixedValue, _ settings: AttentionSettings
+  ) throws(InputError) -> FixedValue {
+    let name = model.nodes[index].name
+    builder.label = "\(name).softmax"
+    let small = max(-magnitudeBits(value.bound), 0)
+    let valueBits = min(
+      max(bits + 1 - magnitudeBits(value.bound) + min(small, 3), bits - 2), 36, value.bits)
+    let mixBits = Self.weightBits + valueBits
+    // What the mix needs, and the linear layer that reads it as it is.
+    let mixRing = mixBits + magnitudeBits(value.bound) + 2
+    let needed = min(max(try streamRing(index, bits: mixBits) ?? 64, mixRing), 64)
+    var padded = scores
+    if model.kind != .decoder {
+      padded.id = try builder.emit(.padKeys(scores.id), bits: [scores.bits])[0]
+    }
+    let weights = try permuted(
+      padded, .softmax, inputBits: Self.scoreBits, bits: Self.weightBits, ringBits: needed,
+      bound: 1)
+
+    builder.label = "\(name).mix"
+    var rows = value
+    if !builder.canOpen(rows, bits: valueBits, ringBits: needed) {
+      rows = try builder.lift(rows, to: valueBits)
+    }
+    if model.kind == .encoder {
+      rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
+    }
+    let openedWeights = try builder.openNarrow(
+      weights, bits: weights.bits, ringBits: min(needed, builder.ringBits(weights)))
+    let openedRows = try builder.openNarrow(rows, bits: valueBits, ringBits: needed)
+    return try builder.emit(
+      .mix(
+        weights: openedWeights.id, value: openedRows.id, heads: settings.headCount,
+        keyHeads: settings.keyHeadCount),
+      bits: openedWeights.bits + openedRows.bits, bound: value.bound)
+  }
+}

@@ -1,0 +1,121 @@
+// When each message of a step travels, and when each party can evaluate each operation.
+
+/// The flights of a step: all that travels at the same time.
+///
+/// A party sends as soon as it can. What only the dealt randomness decides it knows before the step:
+/// a user's shares of products with the provider's weights, and party 1's shares of permuted
+/// functions; messages made of these travel in the first flight, and nobody waits for them.
+public struct Timetable: Sendable {
+  /// One message of an operation.
+  public struct Message: Equatable, Sendable {
+    public var node: Int
+    /// Which of the operation's messages, from 0.
+    public var stage: Int
+    /// The party that sends it; nil where both do.
+    public var sender: Int?
+  }
+
+  /// Messages by flight and, in a flight, in the order in which they are put together.
+  public private(set) var flights: [[Message]] = []
+  /// By party and node: after how many flights it has what the operation reads. Of an `open` that is
+  /// when the opened value is known, where it is.
+  public private(set) var evaluations: [[Int]]
+
+  public init(_ program: SecureProgram, deployment: Deployment) {
+    evaluations = [[Int]](
+      repeating: [Int](repeating: 0, count: program.nodes.count), count: 2)
+    /// After how many flights each party has its share of a value, or the opened value.
+    var known = [[Int]](
+      repeating: [Int](repeating: 0, count: program.values.count), count: 2)
+    let oneWay = program.oneWayOpenings(in: deployment)
+    for (index, node) in program.nodes.enumerated() {
+      var ready = (0...1).map { party in
+        node.operation.inputs.reduce(0) { max($0, known[party][$1]) }
+      }
+      var results = ready
+      switch node.operation {
+      case .open where oneWay.contains(index):
+        add(Message(node: index, stage: 0, sender: 1), to: ready[1] + 1)
+        ready = [max(ready[0], ready[1] + 1), ready[1]]
+        results = [ready[0], 0]
+      case .open:
+        let flight = max(ready[0], ready[1]) + 1
+        add(Message(node: index, stage: 0), to: flight)
+        ready = [flight, flight]
+        results = ready
+      case .linear, .scale:
+        // The user's share of a product does not depend on what is opened.
+        if deployment == .providerUser {
+          ready[1] = 0
+          results[1] = 0
+        }
+      case .piecewiseLinear(_, let function):
+        let start = max(ready[0], ready[1])
+        for stage in 0..<function.roundCount {
+          add(Message(node: index, stage: stage), to: start + stage + 1)
+        }
+        if function.roundCount > 0 { results = [Int](repeating: start + function.roundCount, count: 2) }
+      case .permuted(_, let function):
+        var flight = 0
+        for (stage, message) in function.messages.enumerated() {
+          flight = max(flight, ready[message.sender]) + 1
+          add(Message(node: index, stage: stage, sender: message.sender), to: flight)
+        }
+        results[0] = flight
+      case .input, .view, .truncate, .scores, .mix, .multiply, .polynomial, .exponential,
+        .coarseSteps, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference,
+        .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
+        break
+      }
+      for party in 0...1 {
+        evaluations[party][index] = ready[party]
+        for output in node.outputs { known[party][output] = results[party] }
+      }
+    }
+    for flight in flights.indices {
+      flights[flight].sort { ($0.node, $0.stage) < ($1.node, $1.stage) }
+    }
+  }
+
+  /// `flight` counts from 1.
+  private mutating func add(_ message: Message, to flight: Int) {
+    while flights.count < flight { flights.append([]) }
+    flights[flight - 1].append(message)
+  }
+}
+
+extension SecureProgram {
+  /// The openings in which only a user sends: what is opened feeds products with the provider's
+  /// weights alone, of which the user's share is dealt.
+  public func oneWayOpenings(in deployment: Deployment) -> Set<Int> {
+    guard deployment == .providerUser else { return [] }
+    var others = Set<ValueID>()
+    for node in nodes {
+      switch node.operation {
+      case .linear, .scale: break
+      default: others.formUnion(node.operation.inputs)
+      }
+    }
+    return Set(
+      nodes.indices.filter { index in
+        guard case .open = nodes[index].operation else { return false }
+        return !others.contains(nodes[index].outputs.lowerBound)
+      })
+  }
+
+  /// Words that `party` sends in `message` of a step.
+  public func wordCount(_ message: Timetable.Message, party: Int, in step: SessionStep) -> Int {
+    if let sender = message.sender, sender != party { return 0 }
+    let operation = nodes[message.node].operation
+    guard let x = operation.inputs.first else { return 0 }
+    let count = step.elementCount(values[x].shape)
+    switch operation {
+    case .open(_, let opening): return opening.wordCount(elements: count)
+    case .piecewiseLinear(_, let function):
+      return function.openedWordCounts(elements: count)[message.stage]
+    case .permuted(_, let function):
+      return function.wordCount(party: party, round: message.stage, elements: count)
+    default: return 0
+    }
+  }
+}
