@@ -36,7 +36,7 @@ def check_header(header, party, pair, path):
                        "programDigest": pair.program_digest}.items():
         if header[key] != value:
             raise FormatError(f"{path}: {key}: {header[key]!r} is not {value!r}")
-    decoder = header["kind"] == "decoder"
+    decoder = header["kind"] != "encoder"
     for key, low, high in (("session", 0, 2**32 - 2), ("promptCapacity", 1, 2**24),
                            ("newCapacity", 1 if decoder else 0, 2**24 if decoder else 0)):
         if type(header[key]) is not int or not low <= header[key] <= high:

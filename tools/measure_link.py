@@ -104,8 +104,8 @@ class Measurement:
                   "--out", self.file("model.lodge"))
         self.tool("lodge-model", "share", self.file("model.lodge"), "--out", self.file("shares"))
         kind = json.loads(self.tool("lodge-check", "program", self.file("model.lodge"), "--json"))["kind"]
-        self.session = ["--prompt", str(a.prompt)] + (["--new", str(a.new)] if kind == "decoder" else [])
-        self.step = "token" if kind == "decoder" and a.new > 1 else "prompt" if kind == "decoder" else "text"
+        self.session = ["--prompt", str(a.prompt)] + (["--new", str(a.new)] if kind != "encoder" else [])
+        self.step = "token" if kind != "encoder" and a.new > 1 else "prompt" if kind != "encoder" else "text"
         self.tool("lodge-deal", self.file("shares"), "--sessions", f"0..<{session_count}", *self.session,
                   "--out", self.file("correlations"))
         with open(tokens) as file:

@@ -113,7 +113,7 @@ def accuracy(comparison):
 
 def costs(comparison):
     """Rounds and bytes of a token, or of an encoder's text, by recipe."""
-    step = "token" if comparison["kind"] == "decoder" else "prompt"
+    step = "token" if comparison["kind"] != "encoder" else "prompt"
     return {
         recipe_text(model): f"{model[step]['rounds']}, {byte_text(model[step]['bytesPerParty'])}"
         for model in comparison["models"]

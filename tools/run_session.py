@@ -58,12 +58,12 @@ class Run:
     """The steps of one session; `shared` holds a pair of shares for each shared value."""
 
     def __init__(self, session):
-        self.session, self.decoder = session, session.program["kind"] == "decoder"
+        self.session, self.decoder = session, session.program["kind"] != "encoder"
         weights = range(len(session.program["weights"]))
         self.weights = [[b.share(i) for i in weights] for b in session.pair.bundles]
         attended = [n["reads"][1] for n in session.nodes if n["name"] in ("scores", "mix")]
         self.kept = {value: None for value in attended} if self.decoder else {}
-        self.row = self.index = 0
+        self.row = self.index = self.prompt = 0
 
     # Layout of the step: P4 and the tables of Shapes
 
@@ -75,7 +75,7 @@ class Run:
         """The keys that row number `row` of the step has columns for."""
         padded = self.session.values[value]["columns"][0] == "sessionKeys"
         return self.session.keys(self.row + row, self.session.rows if padded else self.count,
-                                 self.session.window(value))
+                                 self.session.window(value), None if padded else self.prompt)
 
     def runs(self, value):
         """(runs a row, length of the runs of each row)."""
@@ -126,6 +126,8 @@ class Run:
     def step(self, inputs):
         """Output words of the next rows; `inputs` are plaintext words [rows, width]."""
         self.count = len(inputs)
+        if self.index == 0:
+            self.prompt = self.count
         noise = np.random.default_rng(1).integers(0, 2**64, inputs.size, dtype=U)
         self.openings = {}
         self.shared, self.masked, output = {0: [inputs.ravel() - noise, noise]}, {}, None
@@ -198,6 +200,16 @@ class Run:
     def do_scores(self, index, node, reads, z):
         left, product = self.masked[reads[0]], self.array(index, 0, z)
         right = self.kept.get(reads[1]) or self.masked[reads[1]]
+        s, first = self.session, len(right.base)
+        if node["name"] == "mix":
+            # Rows to come: their weights are zero.
+            width = s.values[reads[1]]["columns"][1]
+            missing = self.keys(self.count - 1, reads[0]).stop * width - first
+            if missing > 0:
+                masks = [s.stream(p, s.opener[reads[1]], MASK, 0, first + missing)[first:] for p in (0, 1)]
+                right = Masked(np.append(right.base, np.zeros(missing, U)),
+                               [[np.append(*pair) for pair in zip(right.parts[0], masks)]])
+
         def share(p):
             apply = lambda a, b: self.attention(a, b, reads, z, node)
             return apply(left.share(p), right.base) - apply(left.base, right.parts[0][p]) + product[p]
@@ -371,7 +383,7 @@ class Run:
             return np.zeros(len(self.places(value)), dtype=bool)
         window, marks = self.session.window(value), []
         for row, length in enumerate(self.runs(value)[1]):
-            present = len(self.session.keys(self.row + row, self.count, window))
+            present = len(self.session.keys(self.row + row, self.count, window, self.prompt))
             marks += (heads * ([False] * present + [True] * (length - present)))
         return np.array(marks, dtype=bool)
 
@@ -411,16 +423,25 @@ class Run:
     def do_rotate(self, index, node, reads, z):
         bits, turns, magnitude = (
             node["factorFractionalBits"], node["turns"], node.get("magnitude", 2**30))
-        words = np.array([[factors(position, turn % 2**64, bits, magnitude) for turn in turns]
-                          for position in self.positions(reads[0])], dtype=U)
-        cosine, sine = np.moveaxis(words[:, None], -1, 0)
-        columns = np.arange(2 * len(turns))
-        first, second = columns.reshape(-1, 2).T if node["interleaved"] else np.split(columns, 2)
+        streams = [list(self.positions(reads[0]))]
+        if node.get("positions") == 2:
+            context = self.session.context(self.prompt)
+            streams = [[min(row, max(context - 1, 0)) for row in streams[0]],
+                       [max(row - context + 1, 0) for row in streams[0]]]
+        rotations = []
+        for number, positions in enumerate(streams):
+            words = np.array([[factors(position, turn % 2**64, bits, magnitude) for turn in turns]
+                              for position in positions], dtype=U)
+            columns = 2 * len(turns) * number + np.arange(2 * len(turns))
+            pairs = columns.reshape(-1, 2).T if node["interleaved"] else np.split(columns, 2)
+            rotations.append((*pairs, *np.moveaxis(words[:, None], -1, 0)))
 
         def share(p):
-            x = self.shared[reads[0]][p].reshape(len(words), node["heads"], -1)
-            a, b, result = x[..., first], x[..., second], x << U(bits)
-            result[..., first], result[..., second] = a * cosine - b * sine, b * cosine + a * sine
+            x = self.shared[reads[0]][p].reshape(len(streams[0]), node["heads"], -1)
+            result = x << U(bits)
+            for first, second, cosine, sine in rotations:
+                a, b = x[..., first], x[..., second]
+                result[..., first], result[..., second] = a * cosine - b * sine, b * cosine + a * sine
             return result.ravel()
         self.both(z, share)
 

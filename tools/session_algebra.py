@@ -55,9 +55,17 @@ class Algebra:
         kind, *numbers = self.values[value]["columns"]
         return numbers[-1] if len(numbers) > {"keys": 2, "pairs": 2}.get(kind, 1) else None
 
-    def keys(self, row, count, window):
-        """The keys that `row` attends to in a text of `count` rows."""
-        end = row + 1 if self.program["kind"] == "decoder" else count
+    def context(self, prompt):
+        """The rows that see each other of a prompt of `prompt` rows."""
+        return prompt - 1 if self.program["kind"] == "prefixDecoder" else 0
+
+    def keys(self, row, count, window, prompt=None):
+        """The keys that `row` attends to in a text of `count` rows, behind a prompt of `prompt`, in the
+        dealt layout where that is left out."""
+        if self.program["kind"] == "encoder":
+            end = count
+        else:
+            end = max(row + 1, self.context(self.header["promptCapacity"] if prompt is None else prompt))
         return range(end) if window is None else range(
             max(row - window + 1, 0), min(row + window, end))
 

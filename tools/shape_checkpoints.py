@@ -47,9 +47,14 @@ SHAPES = {
     "gpt2-small": Shape("gpt2", 12, 768, 3072, 12, 50257, 32, 2, "GPT-2 small, a token after 32", (12,),
                         has_link=True),
     "llama-7b": Shape("llama", 32, 4096, 11008, 32, 32000, 8, 2, "LLaMA-7B, a token after 8", (2,)),
-    "chatglm-6b": Shape("gpt2", 28, 4096, 16384, 32, 130528, 64, 2, "ChatGLM-6B as GPT-2, a token after 64",
+    "chatglm-6b": Shape("chatglm", 28, 4096, 16384, 32, 130528, 64, 2, "ChatGLM-6B, a token after 64",
                         (2, 3), ("accurate", "fitted", "pcft")),
 }
+
+
+# Tokens of ChatGLM-6B that stand for no text: [MASK], [gMASK], and the one that generation begins with. Ids of text are
+# below them.
+MASK, GLOBAL_MASK, START = 130000, 130001, 130004
 
 
 def configuration(shape, layers):
@@ -60,6 +65,14 @@ def configuration(shape, layers):
             "intermediate_size": shape.inner, "num_attention_heads": shape.heads,
             "num_hidden_layers": layers, "vocab_size": shape.vocabulary, "type_vocab_size": 2,
             "max_position_embeddings": shape.positions, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
+        }
+    if shape.family == "chatglm":
+        return {
+            "model_type": "chatglm", "architectures": ["ChatGLMModel"], "hidden_size": shape.width,
+            "inner_hidden_size": shape.inner, "num_attention_heads": shape.heads, "num_layers": layers,
+            "vocab_size": shape.vocabulary, "max_sequence_length": shape.positions,
+            "layernorm_epsilon": 1e-5, "position_encoding_2d": True, "bos_token_id": START,
+            "mask_token_id": MASK, "gmask_token_id": GLOBAL_MASK, "tie_word_embeddings": True,
         }
     if shape.family == "gpt2":
         return {
@@ -160,7 +173,25 @@ def llama(shape, layers):
     return t.entries
 
 
-FAMILIES = {"bert": bert, "gpt2": gpt2, "llama": llama}
+def chatglm(shape, layers):
+    t, width = Tensors(shape), shape.width
+    # Queries, keys and values of a head stand next to each other.
+    magnitudes = t.magnitudes.reshape(shape.heads, -1)
+    gains = numpy.concatenate([magnitudes, magnitudes, numpy.ones_like(magnitudes)], 1).ravel()
+    t.table("transformer.word_embeddings.weight", shape.vocabulary, 2)
+    for layer in range(layers):
+        key = f"transformer.layers.{layer}."
+        t.norm(key + "input_layernorm")
+        t.linear(key + "attention.query_key_value", 3 * width, width, 1, gains)
+        t.linear(key + "attention.dense", width, width, 1)
+        t.norm(key + "post_attention_layernorm")
+        t.linear(key + "mlp.dense_h_to_4h", shape.inner, width, 1.2)
+        t.linear(key + "mlp.dense_4h_to_h", width, shape.inner, 0.7)
+    t.norm("transformer.final_layernorm")
+    return t.entries
+
+
+FAMILIES = {"bert": bert, "gpt2": gpt2, "llama": llama, "chatglm": chatglm}
 PART = 1 << 22
 
 
@@ -198,7 +229,10 @@ def write_checkpoint(folder, shape, layers, seed):
             for part in rows_of(dimensions, deviation, gains, random):
                 file.write(part.data)
     length = shape.prompt + shape.new
-    texts = random.integers(0, shape.vocabulary, (max(4, 256 // length), length))
+    is_prefix = shape.family == "chatglm"
+    texts = random.integers(0, MASK if is_prefix else shape.vocabulary, (max(4, 256 // length), length))
+    if is_prefix:
+        texts[:, shape.prompt - 2:shape.prompt] = GLOBAL_MASK, START
     with open(os.path.join(folder, "calibration.json"), "w") as file:
         json.dump(texts.tolist(), file)
     return offset // 2

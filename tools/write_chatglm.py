@@ -28,15 +28,21 @@ CONFIGURATION = {
     "bos_token_id": 34,
     "mask_token_id": 30,
     "gmask_token_id": 31,
+    "tie_word_embeddings": False,
     "torch_dtype": "float32",
 }
-# Text, [gMASK], start, generated text; a mask in the middle; the start right after the mask.
+# Text, [gMASK], start, generated text; a mask in the middle; the start right after the mask; and texts that end
+# in the start, which are continued.
 PROMPTS = [
     [5, 8, 13, 31, 34],
     [5, 8, 13, 2, 21, 31, 34, 3, 17, 9, 9, 1],
     [7, 30, 19, 4, 34, 11, 6],
     [31, 34, 1],
+    [21, 6, 0, 36, 14, 14, 27, 3, 31, 34],
+    [30, 34],
 ]
+NEW_COUNT = 8
+CALIBRATION_COUNT = 40
 
 
 def weights(configuration):
@@ -150,6 +156,28 @@ def forward(ids, tensors, configuration):
     return final @ tensors["lm_head.weight"].T
 
 
+def continuation(ids, tensors, configuration):
+    """The likeliest tokens behind a prompt, one after the other."""
+    ids = list(ids)
+    for _ in range(NEW_COUNT):
+        ids.append(int(forward(ids, tensors, configuration)[-1].argmax()))
+    return ids[-NEW_COUNT:]
+
+
+def calibration(configuration):
+    """Random texts, each with markers somewhere in it."""
+    random = numpy.random.default_rng(61)
+    markers = [configuration["gmask_token_id"], configuration["bos_token_id"]]
+    plain = [token for token in range(configuration["vocab_size"])
+             if token not in markers + [configuration["mask_token_id"]]]
+    texts = []
+    for _ in range(CALIBRATION_COUNT):
+        tokens = random.choice(plain, random.integers(8, 25)).tolist()
+        end = int(random.integers(1, len(tokens)))
+        texts.append(tokens[:end] + markers + tokens[end:])
+    return texts
+
+
 def main(folder):
     os.makedirs(os.path.join(folder, "reference"), exist_ok=True)
     tensors = weights(CONFIGURATION)
@@ -157,10 +185,19 @@ def main(folder):
     with open(os.path.join(folder, "config.json"), "w") as file:
         json.dump(CONFIGURATION, file, indent=2)
         file.write("\n")
-    with open(os.path.join(folder, "reference", "prompts.json"), "w") as file:
-        json.dump([{"ids": ids} for ids in PROMPTS], file)
-        file.write("\n")
     wide = {name: values.astype(numpy.float64) for name, values in tensors.items()}
+    prompts = []
+    for index, ids in enumerate(PROMPTS):
+        prompts.append({"name": f"prompt {index}", "ids": ids})
+        if ids[-1] == CONFIGURATION["bos_token_id"]:
+            prompts[-1]["greedy"] = continuation(ids, wide, CONFIGURATION)
+    for name, document in [
+        (os.path.join("reference", "prompts.json"), prompts),
+        ("calibration.json", calibration(CONFIGURATION)),
+    ]:
+        with open(os.path.join(folder, name), "w") as file:
+            json.dump(document, file)
+            file.write("\n")
     for index, ids in enumerate(PROMPTS):
         logits = forward(ids, wide, CONFIGURATION).astype(numpy.float32)
         numpy.save(os.path.join(folder, "reference", f"logits_{index}.npy"), logits)

@@ -44,16 +44,20 @@ extension Calibration {
     return calibration
   }
 
-  /// Widens row maxima to those of the beginnings of some texts: in an encoder every row sees all
-  /// keys, and the largest score of a few keys is less than that of many.
+  /// Widens row maxima to those of the beginnings of some texts: in an encoder, and in the context of a
+  /// prefix decoder, every row sees all keys, and the largest score of a few keys is less than that of
+  /// many.
   private mutating func includeShortTexts(
     _ interpreter: FloatInterpreter, texts: [[Int]], source: String
   ) throws(InputError) {
     let model = interpreter.model
-    guard model.kind == .encoder else { return }
+    guard model.kind != .decoder else { return }
     let short = Set(
       texts.prefix(Calibration.shortTextCount).flatMap { text in
-        [1, 2, 4, 8].filter { $0 < text.count }.map { Array(text.prefix($0)) }
+        [1, 2, 4, 8].filter { $0 < text.count }.map { count in
+          let beginning = Array(text.prefix(count))
+          return model.contextMarkers?.text(context: beginning) ?? beginning
+        }
       })
     guard !short.isEmpty else { return }
     var found: [(node: String, maxima: [ClosedRange<Double>])] = []

@@ -6,7 +6,6 @@ import Models
 extension Model {
   /// The residual stream behind the first few layers: large activations appear there, and stay.
   var earlyNode: Int? {
-    guard contextMarkers == nil else { return nil }
     let last = nodes.lastIndex { node in
       guard case .add = node.operation else { return false }
       return EarlyLayers.names.contains { node.name.hasPrefix($0) }
@@ -51,11 +50,16 @@ extension Calibration {
     guard let node = model.earlyNode, let seen = magnitude(ranges, of: node, model) else {
       return []
     }
-    let tokens = EarlyLayers.chosen((0..<model.vocabularySize).filter { !seenTokens.contains($0) })
+    var others = (0..<model.vocabularySize).filter { !seenTokens.contains($0) }
+    if let markers = model.contextMarkers {
+      others.removeAll { $0 == markers.startToken || markers.maskTokens.contains($0) }
+    }
+    let tokens = EarlyLayers.chosen(others)
     guard !tokens.isEmpty, tokens.count < model.vocabularySize else { return [] }
     var result: [(token: Int, magnitude: Double)] = []
     try interpreter.prefix(node + 1).run(
-      texts: tokens.map { [$0] }, source: source, observe: observe,
+      texts: tokens.map { model.contextMarkers?.text(context: [$0]) ?? [$0] }, source: source,
+      observe: observe,
       receive: { index, output in
         let magnitude = Double(output.values.reduce(0) { max($0, abs($1)) })
         if magnitude > UnusualRows.factor * seen {

@@ -130,7 +130,6 @@ extension Calibration {
     var result = UnusualRows(
       seen: seen, range: (values.min() ?? 0)...(values.max() ?? 0), tokens: found.map(\.row.token),
       positions: places.map(\.row.position), massiveTokens: massive)
-    guard model.contextMarkers == nil else { return result }
     result.triedTokens = UnusualRows.spread(result.tokens)
     result.triedTokens += UnusualRows.spread(massive.filter { !result.tokens.contains($0) })
     result.triedLength = (result.positions.max() ?? -1) + 1
@@ -144,7 +143,8 @@ extension Calibration {
     _ rows: UnusualRows, _ interpreter: FloatInterpreter, texts: [[Int]], source: String
   ) throws(InputError) {
     let (model, tokens) = (interpreter.model, rows.triedTokens)
-    let length = min(UnusualRows.triedTextLength, model.maximumPositions - 1)
+    let markerCount = model.contextMarkers == nil ? 0 : 2
+    let length = min(UnusualRows.triedTextLength, model.maximumPositions - 1 - markerCount)
     var tried: [[Int]] = []
     for (index, token) in tokens.enumerated() {
       let text = texts.isEmpty ? [] : Array(texts[index % texts.count].prefix(length))
@@ -152,8 +152,9 @@ extension Calibration {
       if !text.isEmpty { tried.append(text + [token]) }
     }
     if tokens.count > 1 {
-      tried.append(Array(tokens.prefix(model.maximumPositions)))
-      tried.append(Array(tokens.reversed().prefix(model.maximumPositions)))
+      let most = model.maximumPositions - markerCount
+      tried.append(Array(tokens.prefix(most)))
+      tried.append(Array(tokens.reversed().prefix(most)))
     }
     if rows.triedLength > 0 {
       let all = texts.isEmpty ? seenTokens.sorted() : texts.flatMap { $0 }
@@ -161,6 +162,11 @@ extension Calibration {
       tried.append((0..<rows.triedLength).map { text[$0 % text.count] })
     }
     guard !tried.isEmpty else { return }
+    if let markers = model.contextMarkers {
+      tried = tried.flatMap { text in
+        [markers.text(context: text), markers.text(context: [], generated: text)]
+      }
+    }
     let other = try Calibration.observe(interpreter, texts: tried, source: source)
     for (node, quantities) in other.ranges {
       for (quantity, range) in quantities {

@@ -21,13 +21,15 @@ enum ChatGLM {
     let mask = configuration.integer("mask_token_id", in: tokenRange)
     let globalMask = configuration.integer("gmask_token_id", in: tokenRange)
     configuration.require("position_encoding_2d", oneOf: [true], fallback: true)
-    configuration.require("tie_word_embeddings", oneOf: [false], fallback: false)
+    // The library ties the head to the table unless it is told otherwise.
+    let isTied = configuration.bool("tie_word_embeddings", fallback: true)
     configuration.require("quantization_bit", oneOf: [0], fallback: 0)
     configuration.requireAbsent("pre_seq_len")
     // ChatGLM2 and 3 have the same model_type and another architecture.
     configuration.requireAbsent("multi_query_attention")
     configuration.requireAbsent("rmsnorm")
-    guard let sizes, let epsilon, let start, let mask, let globalMask else { return nil }
+    guard let sizes, let epsilon, let start, let mask, let globalMask, let isTied
+    else { return nil }
     guard sizes.headWidth.isMultiple(of: 4) else {
       configuration.fail(
         "num_attention_heads",
@@ -58,10 +60,10 @@ enum ChatGLM {
         residualIsNormalised: true)
     }
     return TransformerDescription(
-      family: .chatglm, kind: .decoder, sizes: sizes,
+      family: .chatglm, kind: .prefixDecoder, sizes: sizes,
       names: .prefixed(["transformer.", ""], of: "word_embeddings.weight", in: tensorNames),
       embedding: EmbeddingDescription(tokens: "word_embeddings.weight"), layers: layers,
-      finalNorm: .layer("final_layernorm", scaledEpsilon), head: .logits(isTied: false),
+      finalNorm: .layer("final_layernorm", scaledEpsilon), head: .logits(isTied: isTied),
       unusedKeys: (0..<sizes.layerCount).map {
         "layers.\($0).attention.rotary_emb.inv_freq"
       }, contextMarkers: ContextMarkers(startToken: start, maskTokens: [globalMask, mask]))

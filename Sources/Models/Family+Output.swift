@@ -24,7 +24,7 @@ extension Family {
     configuration.requireAbsent("quantization_config")
     configuration.output = output ?? configuration.architecture.flatMap { .init(architecture: $0) }
     guard var description = describe(&configuration, tensorNames: tensorNames) else { return nil }
-    if description.kind == .decoder { configuration.refuseTaskOfDecoder(tensorNames) }
+    if description.kind.isDecoder { configuration.refuseTaskOfDecoder(tensorNames) }
     if let embedding = request.embedding { description.heads.append(embedding) }
     if let output, output != description.head.output {
       return description.build(output, &configuration)

@@ -49,7 +49,7 @@ extension Family {
     case .bert, .roberta, .xlmRoberta, .distilbert, .electra, .mpnet, .modernbert:
       "answers to questions, multiple choice, use as a decoder"
     case .t5: "the decoder"
-    case .chatglm: "ChatGLM2 and later, prefix tuning, two parties"
+    case .chatglm: "ChatGLM2 and later, prefix tuning"
     }
   }
 

@@ -12,14 +12,14 @@ struct AttentionShape {
   /// [bucketCount, headCount], where the bias has a table.
   var biasTable: [Float]?
   var isCausal: Bool
-  /// Positions at the beginning that every position sees.
+  /// Positions at the beginning that every position sees, within a window.
   var contextLength: Int
 
   /// The key positions that query position `row` attends to.
   func keys(of row: Int) -> Range<Int> {
     let end = isCausal ? max(row + 1, contextLength) : positionCount
     guard let window = settings.window else { return 0..<end }
-    return max(row - window + 1, 0)..<(isCausal ? end : min(row + window, end))
+    return max(row - window + 1, 0)..<min(row + window, end)
   }
 
   /// What is added to the score of query head `head` for each distance, or nil.

@@ -251,7 +251,7 @@ public struct FloatInterpreter: Sendable {
           shape: AttentionShape(
             firstRow: text.rows.lowerBound, positionCount: text.rows.count,
             headWidth: node.width / settings.headCount, settings: settings, biasTable: biasTable,
-            isCausal: model.kind == .decoder, contextLength: text.context.length),
+            isCausal: model.kind.isDecoder, contextLength: text.context.length),
           into: &result, observe: observe.map { observe in { observe(index, $0, $1) } })
       }
       return result

@@ -15,6 +15,13 @@ public struct FloatMatrix: Equatable, Sendable {
     self.values = values
   }
 
+  /// All rows but the first `count`.
+  public func dropFirst(_ count: Int) -> FloatMatrix {
+    FloatMatrix(
+      rowCount: rowCount - count, columnCount: columnCount,
+      values: Array(values.dropFirst(count * columnCount)))
+  }
+
   /// Whether there is no infinity and no NaN among `values`.
   public static func areFinite(_ values: [Float]) -> Bool {
     unsafe lodge_largest_magnitude(values, values.count) < 0x7f80_0000

@@ -1,14 +1,20 @@
 // The Model graph: a transformer as an ordered list of operations on named values.
 
-/// Whether positions attend to earlier positions only, or to the whole text.
+/// Whether positions attend to earlier positions only, or to more of the text.
 public enum ModelKind: String, Sendable, CaseIterable {
   /// Causal; the output is one row of logits a position.
   case decoder
+  /// Causal, but that the positions of a context at the beginning all see each other (Du et al.
+  /// 2022, section 2.1).
+  case prefixDecoder
   /// Bidirectional; the output is the last hidden state of every position.
   case encoder
 
+  /// Whether the model generates token after token.
+  public var isDecoder: Bool { self != .encoder }
+
   /// The output of a model without a head of its own.
-  public var plainOutput: ModelOutput { self == .decoder ? .logits : .states }
+  public var plainOutput: ModelOutput { isDecoder ? .logits : .states }
 }
 
 /// Element-wise activation functions of the supported families.
@@ -134,7 +140,7 @@ public struct Model: Equatable, Sendable {
   public var nodes: [ModelNode]
   /// Every weight an operation names, once, sorted by name.
   public var weights: [WeightShape]
-  /// How a prefix decoder finds the context whose positions see each other; nil for all others.
+  /// How a prefix decoder finds the context of a text; nil for all other kinds.
   public var contextMarkers: ContextMarkers?
   /// The token that fills an encoder's texts up to one length, where it stands for nothing else.
   public var padToken: Int?

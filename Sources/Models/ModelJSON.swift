@@ -15,12 +15,7 @@ extension Model {
     ]
     if output != kind.plainOutput { members["output"] = .string(output.rawValue) }
     if let padToken { members["padToken"] = .integer(padToken) }
-    if let contextMarkers {
-      members["contextMarkers"] = [
-        "startToken": .integer(contextMarkers.startToken),
-        "maskTokens": .array(contextMarkers.maskTokens.map(JSON.integer)),
-      ]
-    }
+    if let contextMarkers { members[ContextMarkers.key] = contextMarkers.json }
     return .object(members)
   }
 
@@ -45,12 +40,7 @@ extension Model {
     if reader.contains("padToken") {
       padToken = try reader.integer("padToken", in: 0...vocabularySize - 1)
     }
-    if let value = reader.optional("contextMarkers") {
-      var entry = try JSONReader(value, source: source, place: reader.path("contextMarkers"))
-      contextMarkers = ContextMarkers(
-        startToken: try entry.integer("startToken"), maskTokens: try entry.integers("maskTokens"))
-      try entry.finish()
-    }
+    contextMarkers = try ContextMarkers(&reader, of: kind)
     for (index, element) in try reader.array("weights").enumerated() {
       var entry = try JSONReader(
         element, source: source, place: "\(reader.path("weights"))[\(index)]")

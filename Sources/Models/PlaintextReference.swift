@@ -38,7 +38,7 @@ public enum PlaintextReference {
       checkpointPath: checkpointPath, adapterPath: adapterPath, tokensPath: tokensPath)
     noted(text.loaded)
     let model = text.loaded.model
-    guard model.kind == .decoder else {
+    guard model.kind.isDecoder else {
       throw InputError(checkpointPath, "is an encoder, which has no continuation")
     }
     try StopTokens.check(stop, vocabularySize: model.vocabularySize)

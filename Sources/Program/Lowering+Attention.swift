@@ -11,8 +11,8 @@ extension Lowering {
   ///
   /// The values are mixed with the weights, and the mix is divided by their sum: the sum's
   /// reciprocal is then computed while the mix is, and multiplies `width` numbers a row instead
-  /// of one a key. Scores exist for allowed keys only, and an encoder's missing keys get weights of
-  /// zero after the kernel: no mask is ever added to a score.
+  /// of one a key. Scores exist for allowed keys only, and missing keys of a text or context that is
+  /// shorter than the session's get weights of zero after the kernel: no mask is ever added to a score.
   mutating func attention(
     _ index: Int, query: FixedValue, key: FixedValue, value: FixedValue,
     _ settings: AttentionSettings, form: SoftmaxForm?
@@ -82,8 +82,8 @@ extension Lowering {
     let valueBits = max(bits, min(activationBits(value), ringBits(mixBound) - weights.bits))
     let narrowValue = try builder.rescale(value, to: valueBits)
     var rows = narrowValue
+    if model.kind != .decoder { weights = try padded(weights, openedBits: weights.bits) }
     if model.kind == .encoder {
-      weights.id = try builder.emit(.padKeys(weights.id), bits: [weights.bits])[0]
       rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
     }
     let openedWeights = try builder.open(weights)
@@ -104,5 +104,20 @@ extension Lowering {
     return try builder.emit(
       .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
       bound: value.bound * 1.01)
+  }
+
+  /// Weights with columns for all keys in the dealt layout, of which those that there are not are
+  /// zero when the weights are opened with `openedBits`.
+  ///
+  /// What drops bits adds one to everything: an encoder's missing keys have values of zero, but those
+  /// of a context may be rows to come, of which nothing but the masks is known.
+  mutating func padded(_ weights: FixedValue, openedBits: Int) throws(InputError) -> FixedValue {
+    var result = weights
+    result.id = try builder.emit(.padKeys(weights.id), bits: [weights.bits])[0]
+    let shift = weights.bits - openedBits
+    guard model.kind == .prefixDecoder, shift > 0 else { return result }
+    result.id = try builder.emit(
+      .combine([Term(result.id, 1)], constant: 0 &- (1 &<< UInt64(shift))), bits: [weights.bits])[0]
+    return result
   }
 }

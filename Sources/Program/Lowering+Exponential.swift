@@ -97,13 +97,13 @@ extension Lowering {
     builder.label = "\(name).mix"
     let needed = dealtBits + valueBits + mixBits + 2
     var rows = try builder.rescale(value, to: min(valueBits, value.bits))
-    var padded = weights
-    if !isDirect { padded = try builder.rescale(weights, to: dealtBits) }
+    var mixed = weights
+    if !isDirect { mixed = try builder.rescale(weights, to: dealtBits) }
+    if model.kind != .decoder { mixed = try padded(mixed, openedBits: dealtBits) }
     if model.kind == .encoder {
-      padded.id = try builder.emit(.padKeys(padded.id), bits: [padded.bits])[0]
       rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
     }
-    let openedWeights = try builder.openNarrow(padded, bits: dealtBits, ringBits: needed)
+    let openedWeights = try builder.openNarrow(mixed, bits: dealtBits, ringBits: needed)
     let openedRows = try builder.openNarrow(rows, bits: valueBits, ringBits: needed)
     let mix = try builder.emit(
       .mix(

@@ -116,7 +116,7 @@ extension Lowering {
     let mixRing = mixBits + magnitudeBits(value.bound) + 2
     let needed = min(max(try streamRing(index, bits: mixBits) ?? 64, mixRing), 64)
     var padded = scores
-    if model.kind == .encoder {
+    if model.kind != .decoder {
       padded.id = try builder.emit(.padKeys(scores.id), bits: [scores.bits])[0]
     }
     let weights = try permuted(

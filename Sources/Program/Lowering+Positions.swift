@@ -96,7 +96,7 @@ extension Lowering {
   private func slopeRange(_ slopes: [Double], keyCount: Int) -> ClosedRange<Double> {
     let reach = Double(keyCount - 1)
     let (low, high) = (min(slopes.min() ?? 0, 0) * reach, max(slopes.max() ?? 0, 0) * reach)
-    // Keys lie before the query, in an encoder on both sides.
+    // Keys lie before the query, in an encoder and in a context on both sides.
     return model.kind == .decoder
       ? -high...(-low) : min(low, -high)...max(high, -low)
   }

@@ -25,10 +25,6 @@ public struct LoweredModel: Sendable {
 
   /// Lowers `model`; throws as `SecureProgram.lower` does.
   public init(_ model: Model, recipe: Recipe, calibration: Calibration) throws(InputError) {
-    guard model.contextMarkers == nil else {
-      throw InputError(
-        "lowering", place: model.family, "a prefix decoder's context is not lowered yet")
-    }
     var forms: [ReplacementForm?] = []
     for index in model.nodes.indices { forms.append(try recipe.form(of: index, in: model)) }
     try self.init(model, recipe: recipe, forms: forms, calibration: calibration)
@@ -114,7 +110,8 @@ struct Lowering {
         family: model.family, kind: model.kind,
         clientInput: recipe.embedding == .secret ? .oneHot : .embedding,
         vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions,
-        output: OutputDescription(meaning: model.output, padToken: model.padToken)))
+        output: OutputDescription(
+          meaning: model.output, padToken: model.padToken, contextMarkers: model.contextMarkers)))
     // Ranges of a model that was not trained with its replacements are far from those of one that was,
     // and rows without any weight must stay so.
     builder.opensBits = !recipe.needsTraining(model)
@@ -197,9 +194,7 @@ struct Lowering {
             index, plain(input), form: normalisation(index), settings, isCentred: false))
     case .rotary(let input, let headCount, let positions):
       let rotation = Rotation(
-        headCount: headCount, isInterleaved: positions.layout == .pairs,
-        fractionalBits: Lowering.rotationBits, frequencies: positions.frequencies,
-        magnitude: positions.magnitude)
+        headCount: headCount, fractionalBits: Lowering.rotationBits, positions)
       if case .scaledLater(var product) = lowered[input], product.bias == nil {
         // Turned before they are scaled: the factors need room above a value.
         product.value = try rotate(index, product.value, rotation, bound: product.value.bound)

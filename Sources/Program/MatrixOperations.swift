@@ -71,7 +71,7 @@ extension SessionStep {
   /// For each head, this step's weights over the keys times the value rows, [rows, heads *
   /// headWidth].
   ///
-  /// `weights` has the shape `shape`, `values` is [keys so far, keyHeads * headWidth].
+  /// `weights` has the shape `shape`, `values` is [mixedRowCount(shape), keyHeads * headWidth].
   public func mix(
     _ weights: [UInt64], _ shape: ValueShape, _ values: [UInt64], heads: Int, keyHeads: Int,
     headWidth: Int
@@ -118,6 +118,12 @@ extension SessionStep {
       }
     }
     return result
+  }
+
+  /// Rows of values that weights of shape `shape` have columns for: those so far, and where columns
+  /// are padded all that are dealt for the last row.
+  public func mixedRowCount(_ shape: ValueShape) -> Int {
+    keys(of: rows.count - 1, shape.columns).upperBound
   }
 
   /// Rows of this step that are multiplied together, and all keys that any of them attends to.

@@ -68,7 +68,7 @@ public enum Operation: Equatable, Sendable {
   case pairDifference(ValueID)
   /// Column 2j + 1 of the first plus column j of the second; a last column without a pair stays.
   case pairMerge(ValueID, ValueID)
-  /// Appends zero columns until each run has as many as the session has rows.
+  /// Appends zero columns until each run has as many as in the dealt layout.
   case padKeys(ValueID)
   /// Appends zero rows until there are as many as the session has.
   case padRows(ValueID)

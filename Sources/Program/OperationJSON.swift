@@ -1,6 +1,7 @@
 // The stored form of one operation: its name, what it reads, and its parameters.
 
 import Bytes
+import Models
 
 extension ProgramNode {
   var json: JSON {
@@ -28,7 +29,8 @@ extension ProgramNode {
       members["keyHeads"] = .integer(keyHeads)
     case .rotate(_, let rotation):
       members["heads"] = .integer(rotation.headCount)
-      members["interleaved"] = .bool(rotation.isInterleaved)
+      members["interleaved"] = .bool(rotation.layout == .pairs)
+      if rotation.layout == .twoPositions { members["positions"] = 2 }
       members["factorFractionalBits"] = .integer(rotation.fractionalBits)
       members["turns"] = integers(rotation.turns.map(signed))
       if rotation.magnitude != Rotation.unitMagnitude {
@@ -146,7 +148,7 @@ extension Operation {
         reads[0],
         Rotation(
           headCount: try reader.integer("heads"),
-          isInterleaved: try reader.bool("interleaved"),
+          layout: try RotaryLayout(&reader),
           fractionalBits: try reader.integer("factorFractionalBits"),
           turns: try reader.integers("turns").map(signed),
           magnitude: try reader.contains("magnitude")
@@ -251,6 +253,19 @@ extension PiecewiseLinear {
       openedBits: try reader.contains("openedBits")
         ? reader.integer("openedBits", in: 2...63) : 64,
       isLifted: reader.contains("lifted") ? try reader.bool("lifted") : false)
+  }
+}
+
+extension RotaryLayout {
+  fileprivate init(_ reader: inout JSONReader) throws(InputError) {
+    self = try reader.bool("interleaved") ? .pairs : .halves
+    // Absent where rows have one position, so that programs keep their digests.
+    guard reader.contains("positions") else { return }
+    _ = try reader.integer("positions", in: 2...2)
+    guard self == .halves else {
+      throw reader.failure("interleaved", "pairs of two positions are not neighbours")
+    }
+    self = .twoPositions
   }
 }
 

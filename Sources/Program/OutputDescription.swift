@@ -13,15 +13,19 @@ public struct OutputDescription: Equatable, Sendable {
   /// The token that fills texts up to one length: a client must leave it out at the end of a text,
   /// where it would be attended to.
   public var padToken: Int?
+  /// Tokens that a prompt for a prefix decoder must end in; nil for all other kinds.
+  public var contextMarkers: ContextMarkers?
   /// Twice the largest magnitude that calibration saw: an answer beyond it is not to be trusted.
   public var bound: Double?
 
   public init(
-    meaning: ModelOutput, softCap: Double? = nil, padToken: Int? = nil, bound: Double? = nil
+    meaning: ModelOutput, softCap: Double? = nil, padToken: Int? = nil,
+    contextMarkers: ContextMarkers? = nil, bound: Double? = nil
   ) {
     self.meaning = meaning
     self.softCap = softCap
     self.padToken = padToken
+    self.contextMarkers = contextMarkers
     self.bound = bound
   }
 
@@ -49,6 +53,7 @@ public struct OutputDescription: Equatable, Sendable {
     if meaning != kind.plainOutput { members["output"] = .string(meaning.rawValue) }
     if let softCap { members["outputCap"] = .number(softCap) }
     if let padToken { members["padToken"] = .integer(padToken) }
+    if let contextMarkers { members[ContextMarkers.key] = contextMarkers.json }
     if let bound { members["outputBound"] = .number(bound) }
     return members
   }
@@ -78,6 +83,7 @@ public struct OutputDescription: Equatable, Sendable {
     if reader.contains("padToken") {
       padToken = try reader.integer("padToken", in: 0...(1 << 24) - 1)
     }
+    contextMarkers = try ContextMarkers(&reader, of: kind)
   }
 }
 

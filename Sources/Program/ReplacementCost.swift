@@ -67,13 +67,13 @@ public struct CostWeights: Sendable {
 extension SessionShape {
   /// A prompt of 64 and 32 new tokens, or a text of 64, or as much as the model takes.
   public static func reference(for model: Model) -> SessionShape {
-    guard model.kind == .decoder else {
+    guard model.kind.isDecoder else {
       return SessionShape(
         kind: .encoder, promptCapacity: min(64, model.maximumPositions), newCapacity: 0)
     }
     let prompt = min(64, max(model.maximumPositions / 2, 1))
     return SessionShape(
-      kind: .decoder, promptCapacity: prompt,
+      kind: model.kind, promptCapacity: prompt,
       newCapacity: min(32, model.maximumPositions - prompt + 1))
   }
 }

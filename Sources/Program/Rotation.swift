@@ -1,6 +1,6 @@
 // Rotary positions as public integer factors, the same on every machine.
 
-import Foundation
+public import Models
 
 /// Turns pairs of columns by an angle that grows with the position.
 ///
@@ -9,10 +9,9 @@ import Foundation
 /// 2^fractionalBits, and rounded.
 public struct Rotation: Equatable, Sendable {
   public var headCount: Int
-  /// Whether pair i is columns 2i and 2i + 1 of a head, instead of i and i + turns.count.
-  public var isInterleaved: Bool
+  public var layout: RotaryLayout
   public var fractionalBits: Int
-  /// Full turns a position times 2^64, for each pair; columns beyond 2 * turns.count stay.
+  /// Full turns a position times 2^64, for each pair; of two positions, for each pair of either.
   public var turns: [UInt64]
   /// The magnitude of cosines and sines times 2^30.
   public var magnitude: UInt64
@@ -23,11 +22,11 @@ public struct Rotation: Equatable, Sendable {
   public static let maximumMagnitude: UInt64 = 1 << 40
 
   public init(
-    headCount: Int, isInterleaved: Bool, fractionalBits: Int, turns: [UInt64],
+    headCount: Int, layout: RotaryLayout, fractionalBits: Int, turns: [UInt64],
     magnitude: UInt64 = unitMagnitude
   ) {
     self.headCount = headCount
-    self.isInterleaved = isInterleaved
+    self.layout = layout
     self.fractionalBits = fractionalBits
     self.turns = turns
     self.magnitude = magnitude
@@ -35,14 +34,25 @@ public struct Rotation: Equatable, Sendable {
 
   /// The rotation with angle frequencies[i], in 0...1, a position for pair i, and a magnitude in
   /// 2^-30...2^10.
-  public init(
-    headCount: Int, isInterleaved: Bool, fractionalBits: Int, frequencies: [Double],
-    magnitude: Double = 1
-  ) {
+  public init(headCount: Int, fractionalBits: Int, _ positions: RotaryPositions) {
     self.init(
-      headCount: headCount, isInterleaved: isInterleaved, fractionalBits: fractionalBits,
-      turns: frequencies.map { UInt64($0 / (2 * .pi) * 0x1p64) },
-      magnitude: UInt64((magnitude * 0x1p30).rounded()))
+      headCount: headCount, layout: positions.layout, fractionalBits: fractionalBits,
+      turns: positions.frequencies.map { UInt64($0 / (2 * .pi) * 0x1p64) },
+      magnitude: UInt64((positions.magnitude * 0x1p30).rounded()))
+  }
+
+  /// Columns of a head that are turned; those beyond stay.
+  public var turnedCount: Int { turns.count * (layout == .twoPositions ? 4 : 2) }
+
+  /// The columns of a head that pair `pair` of all is.
+  func columns(pair: Int) -> (first: Int, second: Int) {
+    let count = turns.count
+    return switch layout {
+    case .halves: (pair, pair + count)
+    case .pairs: (2 * pair, 2 * pair + 1)
+    // Those of the second position come after all of the first.
+    case .twoPositions: pair < count ? (pair, pair + count) : (pair + count, pair + 2 * count)
+    }
   }
 
   /// Cosine and sine of pair `pair` at `position`, times the magnitude and 2^fractionalBits.
@@ -108,16 +118,22 @@ extension SessionStep {
   public func rotate(_ words: [UInt64], _ shape: ValueShape, _ rotation: Rotation) -> [UInt64] {
     let width = shape.width ?? 0
     let headWidth = width / rotation.headCount
-    let pairs = rotation.turns.count
+    let count = rotation.turns.count
     var result = words.map { $0 &<< UInt64(rotation.fractionalBits) }
     for row in 0..<rowCount(shape.rows) {
       let position = position(shape.rows, row)
-      for pair in 0..<pairs {
-        let (cosine, sine) = rotation.factors(position: position, pair: pair)
+      for pair in 0..<rotation.turnedCount / 2 {
+        let place =
+          switch rotation.layout {
+          case .halves, .pairs: position
+          case .twoPositions where pair < count: contextPosition(row: position)
+          case .twoPositions: blockPosition(row: position)
+          }
+        let (cosine, sine) = rotation.factors(position: place, pair: pair % count)
+        let columns = rotation.columns(pair: pair)
         for head in 0..<rotation.headCount {
           let start = row * width + head * headWidth
-          let first = start + (rotation.isInterleaved ? 2 * pair : pair)
-          let second = rotation.isInterleaved ? first + 1 : first + pairs
+          let (first, second) = (start + columns.first, start + columns.second)
           let (a, b) = (words[first], words[second])
           result[first] = a &* cosine &- b &* sine
           result[second] = b &* cosine &+ a &* sine

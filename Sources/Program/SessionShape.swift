@@ -21,15 +21,24 @@ public struct SessionShape: Hashable, Sendable {
   /// Rows that are ever evaluated; the last generated token is not fed back.
   public var rowCapacity: Int { promptCapacity + max(newCapacity - 1, 0) }
 
-  /// Keys that the row `row` attends to in the dealt layout, at distances below `window`.
-  public func dealtKeys(row: Int, window: Int?) -> Range<Int> {
-    keys(row: row, textLength: rowCapacity, window: window)
+  /// Rows of a prompt of `promptLength` rows that all see each other: in a prefix decoder all but the
+  /// last, that of the start token.
+  fileprivate func contextLength(promptLength: Int) -> Int {
+    kind == .prefixDecoder ? promptLength - 1 : 0
   }
 
-  /// Keys that the row `row` attends to in a text of `textLength` rows, at distances below
-  /// `window`: causally in a decoder.
-  fileprivate func keys(row: Int, textLength: Int, window: Int?) -> Range<Int> {
-    let end = kind == .decoder ? row + 1 : textLength
+  /// Keys that the row `row` attends to in the dealt layout, at distances below `window`: from the
+  /// first of them on those that it has in any step.
+  public func dealtKeys(row: Int, window: Int?) -> Range<Int> {
+    keys(row: row, textLength: rowCapacity, promptLength: promptCapacity, window: window)
+  }
+
+  /// Keys that the row `row` attends to in a text of `textLength` rows that begins with a prompt of
+  /// `promptLength`, at distances below `window`: causally in a decoder, but in the context of a
+  /// prefix decoder.
+  fileprivate func keys(row: Int, textLength: Int, promptLength: Int, window: Int?) -> Range<Int> {
+    let end =
+      kind.isDecoder ? max(row + 1, contextLength(promptLength: promptLength)) : textLength
     guard let window else { return 0..<end }
     return max(row - window + 1, 0)..<min(row + window, end)
   }
@@ -71,6 +80,8 @@ public struct SessionStep: Hashable, Sendable {
   public var rows: Range<Int>
   /// 0 for the prompt, then 1, 2, ...: which `.last` row this step uses.
   public var index: Int
+  /// Rows of step 0.
+  public let promptLength: Int
   /// All rows of the session at once, `.last` rows of every step included.
   public let isDealing: Bool
 
@@ -85,27 +96,50 @@ public struct SessionStep: Hashable, Sendable {
 
   /// Rows `rows` of `dealing(session)`, which attend to the same keys as there.
   public static func dealing(_ session: SessionShape, rows: Range<Int>) -> SessionStep {
-    SessionStep(session: session, rows: rows, index: 0, isDealing: true)
+    SessionStep(
+      session: session, rows: rows, index: 0, promptLength: session.promptCapacity,
+      isDealing: true)
   }
 
-  public init(session: SessionShape, rows: Range<Int>, index: Int) {
-    precondition(session.kind == .decoder || (rows.lowerBound == 0 && index == 0))
+  /// - Parameter promptLength: Rows of step 0: where it is left out, all of them in step 0, and in
+  ///   others as many as the session allows.
+  public init(session: SessionShape, rows: Range<Int>, index: Int, promptLength: Int? = nil) {
+    let promptLength = promptLength ?? (index == 0 ? rows.count : session.promptCapacity)
+    precondition(session.kind.isDecoder || (rows.lowerBound == 0 && index == 0))
     precondition(index < session.dealtRowCount(.last))
-    self.init(session: session, rows: rows, index: index, isDealing: false)
+    precondition(index == 0 || session.kind != .prefixDecoder || promptLength <= rows.lowerBound)
+    self.init(
+      session: session, rows: rows, index: index, promptLength: promptLength, isDealing: false)
   }
 
-  private init(session: SessionShape, rows: Range<Int>, index: Int, isDealing: Bool) {
+  private init(
+    session: SessionShape, rows: Range<Int>, index: Int, promptLength: Int, isDealing: Bool
+  ) {
     precondition(!rows.isEmpty && rows.upperBound <= session.rowCapacity)
     self.session = session
     self.rows = rows
     self.index = index
+    self.promptLength = promptLength
     self.isDealing = isDealing
   }
 
   /// Keys that the row at absolute position `row` attends to now, at distances below `window`.
   public func keys(row: Int, window: Int?) -> Range<Int> {
     session.keys(
-      row: row, textLength: isDealing ? session.rowCapacity : rows.upperBound, window: window)
+      row: row, textLength: isDealing ? session.rowCapacity : rows.upperBound,
+      promptLength: promptLength, window: window)
+  }
+
+  /// Place in the context of the row at absolute position `row` of a prefix decoder: its own, or that
+  /// of the mask token, the last of the context, behind it.
+  public func contextPosition(row: Int) -> Int {
+    min(row, max(session.contextLength(promptLength: promptLength) - 1, 0))
+  }
+
+  /// Place in the generated text of the row at absolute position `row`, counted from one for that of
+  /// the start token; zero in the context.
+  public func blockPosition(row: Int) -> Int {
+    max(row - session.contextLength(promptLength: promptLength) + 1, 0)
   }
 
   /// Number of rows that a value with this extent has in this step.
@@ -144,7 +178,7 @@ public struct SessionStep: Hashable, Sendable {
 
   /// Where the elements of a value lie in the dealt layout: ranges in the order of the elements.
   ///
-  /// Neighbouring ranges are merged, so a decoder's value is always a single range.
+  /// A single range where all runs are as long as dealt, as they always are in a causal decoder.
   public func dealtRanges(_ shape: ValueShape) -> [Range<Int>] {
     let firstRow = shape.rows == .last ? index : position(shape.rows, 0)
     let count = elementCount(shape)
@@ -152,7 +186,11 @@ public struct SessionStep: Hashable, Sendable {
     let dense: Bool
     switch shape.columns {
     case .fixed, .sessionKeys: dense = true
-    case .keys, .pairs: dense = session.kind == .decoder || rows.count == session.rowCapacity
+    case .keys, .pairs:
+      dense = (0..<rowCount(shape.rows)).allSatisfy { row in
+        runLength(shape, row)
+          == session.dealtRunLength(shape.columns, row: position(shape.rows, row))
+      }
     }
     if dense { return count == 0 ? [] : [start..<start + count] }
     var ranges: [Range<Int>] = []
@@ -183,6 +221,10 @@ extension SessionShape {
     let newCapacity = program.kind == .encoder ? 0 : new ?? 32
     guard program.kind == .encoder || newCapacity > 0 else {
       throw InputError("--new", "a decoder's session needs at least one new token")
+    }
+    guard program.kind != .prefixDecoder || prompt > 1 else {
+      throw InputError(
+        "--prompt", "a prompt holds a mask and a start token", hint: "give at least 2")
     }
     let shape = SessionShape(
       kind: program.kind, promptCapacity: prompt, newCapacity: newCapacity)

@@ -112,9 +112,11 @@ extension SecureProgram {
           && valueWidth % keyHeads == 0, "values do not fit \(heads) heads")
       let window = weightShape.columns.window
       let expected: (ColumnExtent, RowExtent) =
-        kind == .decoder
-        ? (.keys(heads: heads, halvings: 0, window: window), .step)
-        : (.sessionKeys(heads: heads, window: window), .session)
+        switch kind {
+        case .decoder: (.keys(heads: heads, halvings: 0, window: window), .step)
+        case .prefixDecoder: (.sessionKeys(heads: heads, window: window), .step)
+        case .encoder: (.sessionKeys(heads: heads, window: window), .session)
+        }
       try need(
         weightShape == ValueShape(.step, expected.0) && valueShape.rows == expected.1,
         "attention weights \(weightShape) do not fit values \(valueShape)")
@@ -230,8 +232,11 @@ extension SecureProgram {
       let rotated = try width(shape)
       try need(
         rotation.headCount > 0 && rotated % rotation.headCount == 0 && !rotation.turns.isEmpty
-          && 2 * rotation.turns.count <= rotated / rotation.headCount
+          && rotation.turnedCount <= rotated / rotation.headCount
           && (1...30).contains(rotation.fractionalBits), "\(shape) has no such pairs")
+      try need(
+        rotation.layout != .twoPositions || kind == .prefixDecoder,
+        "rows of a program of kind \(kind) have one position")
       return [(shape, .shared)]
     case .sum(let x, let runs):
       let shape = try shared(x)
@@ -263,7 +268,7 @@ extension SecureProgram {
       ]
     case .padKeys(let x):
       let shape = try shared(x)
-      guard kind == .encoder, case .keys(let heads, 0, let window) = shape.columns else {
+      guard kind != .decoder, case .keys(let heads, 0, let window) = shape.columns else {
         throw ShapeError(cause: "\(shape) cannot be padded")
       }
       return [(ValueShape(shape.rows, .sessionKeys(heads: heads, window: window)), .shared)]
@@ -275,7 +280,7 @@ extension SecureProgram {
     case .lastRow(let x):
       let shape = try shared(x)
       try need(
-        kind == .decoder && shape.rows == .step && shape.width != nil, "\(shape) has no last row")
+        kind.isDecoder && shape.rows == .step && shape.width != nil, "\(shape) has no last row")
       return [(ValueShape(.last, shape.columns), .shared)]
     case .firstRow(let x), .meanRow(let x, _):
       let shape = try shared(x)
@@ -414,7 +419,7 @@ extension SecureProgram {
     else { throw InputError(source, "a program starts with its input and ends with one output") }
     // Longer sessions are checked where they are asked for.
     try checkSizes(
-      of: SessionShape(kind: kind, promptCapacity: 1, newCapacity: kind == .decoder ? 1 : 0),
+      of: SessionShape(kind: kind, promptCapacity: 1, newCapacity: kind.isDecoder ? 1 : 0),
       source: source)
   }
 }

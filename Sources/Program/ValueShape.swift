@@ -20,8 +20,8 @@ public enum ColumnExtent: Hashable, Sendable {
   case keys(heads: Int, halvings: Int, window: Int? = nil)
   /// `heads` runs of floor(ceil(K / 2^halvings) / 2) columns: the pairs of `.keys`.
   case pairs(heads: Int, halvings: Int, window: Int? = nil)
-  /// `heads` runs of as many columns as the row would have keys in a text as long as the session
-  /// (encoders only).
+  /// `heads` runs of as many columns as the row has keys in the dealt layout: in a text, or after a
+  /// prompt, as long as the session allows (not in causal decoders).
   case sessionKeys(heads: Int, window: Int? = nil)
 
   /// Number of equal runs in a row: the heads, or 1 for `.fixed`.

@@ -15,7 +15,7 @@ public struct LeakageEntry: Equatable, Sendable {
   public static func report(_ program: SecureProgram, _ deployment: Deployment) -> [LeakageEntry] {
     let isWithUser = deployment == .providerUser
     let output =
-      program.kind == .decoder
+      program.kind.isDecoder
       ? "the logits of the last position of each step" : "the last hidden states"
     var entries = [
       LeakageEntry(

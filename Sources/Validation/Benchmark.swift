@@ -70,7 +70,7 @@ public struct Benchmark {
       let bundle = try DealerBundle(path: "\(shares)/dealer.bundle")
       let shape = try SessionShape.requested(
         program: bundle.program, prompt: promptCount,
-        new: bundle.program.kind == .decoder ? newCount : nil)
+        new: bundle.program.kind.isDecoder ? newCount : nil)
       let dealt = try Batch(folder: correlations, conversion: bundle.conversion, shape: shape)
       deal.append(
         try Benchmark.seconds {
@@ -102,7 +102,7 @@ public struct Benchmark {
         byteCount: cost.byteCount(party: 0) + cost.byteCount(party: 1),
         note: "both files of one session, \(cost.keyCount) comparison keys"),
       Row(
-        stage: program.kind == .decoder ? "prompt" : "text", seconds: promptSeconds,
+        stage: program.kind.isDecoder ? "prompt" : "text", seconds: promptSeconds,
         byteCount: last.counters[0].party0.bytesSent,
         note: "\(promptCount) tokens, \(last.counters[0].party0.rounds) flights; "
           + "bytes of each party"

@@ -111,7 +111,7 @@ public struct CostReport {
     let half = max(program.maximumPositions / 2, 1)
     return try SessionShape.requested(
       program: program, prompt: prompt ?? min(64, half),
-      new: new ?? (program.kind == .decoder ? min(32, half) : nil))
+      new: new ?? (program.kind.isDecoder ? min(32, half) : nil))
   }
 
   /// The steps of a session that uses its full lengths: the prompt, then one row a step.
@@ -245,7 +245,7 @@ public struct CostReport {
     return table.text
   }
 
-  private var isDecoder: Bool { program.kind == .decoder }
+  private var isDecoder: Bool { program.kind.isDecoder }
 
   /// Whether layers were left out of the count.
   private var layerMeaning: String {

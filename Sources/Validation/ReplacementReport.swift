@@ -93,7 +93,7 @@ public struct ReplacementReport: Sendable {
       if !notes.contains(note) { notes.append(note) }
     }
     let size =
-      session.kind == .decoder
+      session.kind.isDecoder
       ? "of one token after \(session.rowCapacity - 1)" : "of a text of \(session.promptCapacity)"
     return """
       \(table.text)

@@ -57,7 +57,7 @@ public struct RingSimulator: Sendable {
     self.lastUses = lastUses
     self.openers = openers
     self.oneHotValue = oneHotValue
-    cached = program.kind == .decoder ? program.cachedValues : []
+    cached = program.kind.isDecoder ? program.cachedValues : []
     for node in program.nodes {
       switch node.operation {
       case .exponential(let x, let function): cells[x] = (function.cells, function.tops)
@@ -150,10 +150,14 @@ public struct RingSimulator: Sendable {
           keyHeads: keyHeads,
           headWidth: (shape(query).width ?? 0) / heads)
       case .mix(let weights, let value, let heads, let keyHeads):
+        let width = shape(value).width ?? 0
+        var rows = keyCaches[value] ?? values[value]
+        // Columns of rows to come weigh nothing.
+        let missing = step.mixedRowCount(shape(weights)) * width - rows.count
+        if missing > 0 { rows += [UInt64](repeating: 0, count: missing) }
         values[first] = step.mix(
-          values[weights], shape(weights), keyCaches[value] ?? values[value], heads: heads,
-          keyHeads: keyHeads,
-          headWidth: (shape(value).width ?? 0) / keyHeads)
+          values[weights], shape(weights), rows, heads: heads, keyHeads: keyHeads,
+          headWidth: width / keyHeads)
       case .multiply(let x, let y):
         let right = step.broadcast(values[y], shape(y), to: shape(x))
         values[first] = zip(values[x], right).map { $0 &* $1 }

@@ -13,13 +13,13 @@ import Validation
   static let kinds = [
     GraphKind.norms[1], GraphKind.norms[7], GraphKind.positions[1], GraphKind.positions[3],
     GraphKind.encoderPositions[1], GraphKind.encoderPositions[4], GraphKind.encoderPositions[5],
-    GraphKind.heads[0], GraphKind.heads[1],
+    GraphKind.heads[0], GraphKind.heads[1], GraphKind.prefixes[0], GraphKind.prefixes[1],
   ]
 
   /// The algebra of all operations, and the simulator's words of every step, by both parties in
   /// Python from the files.
   @Test(arguments: kinds) func dealtAndRun(kind: GraphKind) throws {
-    let isDecoder = kind.kind == .decoder
+    let isDecoder = kind.kind.isDecoder
     let files = try ConversionFiles.tiny(TinyGraph(kind))
     let bundle = try DealerBundle(path: "\(files.folder)/dealer.bundle")
     let shape = SessionShape(
@@ -32,7 +32,8 @@ import Validation
       arguments + ["--operations", "1000", "--keys", "1"])
     #expect(check.status == 0, "\(check.errors)")
 
-    let steps = isDecoder ? [[7, 3, 0, 9, 2], [10]] : [[7, 3, 0, 9, 2]]
+    let prompt = kind.contextMarkers == nil ? [7, 3, 0, 9, 2] : [7, 3, 0, 9, 10]
+    let steps = isDecoder ? [prompt, [10]] : [prompt]
     let texts = "[" + steps.map { "\($0)" }.joined(separator: ",") + "]"
     let run = try PythonTool("run-session").run(
       arguments + ["--tokens", texts, "--openings", files.scratch.file("openings.json")])
@@ -45,7 +46,8 @@ import Validation
     var expected: [UInt64] = []
     var row = 0
     for (index, tokens) in steps.enumerated() {
-      let step = SessionStep(session: shape, rows: row..<row + tokens.count, index: index)
+      let step = SessionStep(
+        session: shape, rows: row..<row + tokens.count, index: index, promptLength: prompt.count)
       simulator.opened = openings[index]
       expected += simulator.step(
         step,

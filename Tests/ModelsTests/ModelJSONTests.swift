@@ -18,7 +18,7 @@ import Testing
   @Test func everyLayoutSurvives() throws {
     for layout in RotaryLayout.allCases {
       let model = Model(
-        family: "test", kind: .decoder, vocabularySize: 2, maximumPositions: 2,
+        family: "test", kind: .prefixDecoder, vocabularySize: 2, maximumPositions: 2,
         nodes: [
           ModelNode(
             name: "embed",
@@ -32,6 +32,20 @@ import Testing
         ], weights: [WeightShape(name: "t", shape: [2, 4])],
         contextMarkers: ContextMarkers(startToken: 1, maskTokens: [0]))
       #expect(try Model(json: JSON.parse(model.json.text, source: "m"), source: "m") == model)
+      guard case .object(let members) = model.json else { return }
+      for (member, value, cause) in [
+        ("kind", "decoder", "is not for a model of kind decoder"),
+        ("contextMarkers", nil, "missing key"),
+        ("contextMarkers", ["startToken": 1, "maskTokens": []], "expected tokens other than"),
+        ("contextMarkers", ["startToken": 1, "maskTokens": [1]], "expected tokens other than"),
+        ("contextMarkers", ["startToken": -1, "maskTokens": [0]], "is outside"),
+      ] as [(String, JSON?, String)] {
+        var changed = members
+        changed[member] = value
+        let json = JSON.object(changed)
+        let error = #expect(throws: InputError.self) { try Model(json: json, source: "m") }
+        #expect(error?.cause.contains(cause) == true, "\(error?.cause ?? "")")
+      }
     }
   }
 

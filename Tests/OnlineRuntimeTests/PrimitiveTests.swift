@@ -232,11 +232,11 @@ struct PrimitiveTests {
     }
   }
 
-  @Test(arguments: [false, true])
-  func rotation(isInterleaved: Bool) throws {
+  @Test(arguments: [RotaryLayout.halves, .pairs])
+  func rotation(layout: RotaryLayout) throws {
     let rotation = Rotation(
-      headCount: 2, isInterleaved: isInterleaved, fractionalBits: 16,
-      frequencies: RotaryPositions(base: 100, dimensions: 4, layout: .halves).frequencies)
+      headCount: 2, fractionalBits: 16,
+      RotaryPositions(base: 100, dimensions: 4, layout: layout))
     let steps = [Self.inputs(count: 36, bits: 20), Self.inputs(count: 12, bits: 20, salt: 3)]
     let outcome = try Self.execute(width: 12, steps: steps) { builder, x in
       try builder.emit(.rotate(x.id, rotation), bits: 0, bound: 1)
@@ -248,7 +248,7 @@ struct PrimitiveTests {
         for head in 0..<2 {
           let start = row * 12 + head * 6
           for pair in 0..<2 {
-            let (i, j) = isInterleaved ? (2 * pair, 2 * pair + 1) : (pair, pair + 2)
+            let (i, j) = layout == .pairs ? (2 * pair, 2 * pair + 1) : (pair, pair + 2)
             let angle = Double(position) * (pair == 0 ? 1 : 0.1)
             let a = Double(Self.signed(words[start + i]))
             let b = Double(Self.signed(words[start + j]))
@@ -269,8 +269,8 @@ struct PrimitiveTests {
   /// The integer sine is what libm gives, to the last bits of a double.
   @Test func rotationFactorsAreExact() {
     let rotation = Rotation(
-      headCount: 1, isInterleaved: true, fractionalBits: 30,
-      frequencies: RotaryPositions(base: 10_000, dimensions: 64, layout: .halves).frequencies)
+      headCount: 1, fractionalBits: 30,
+      RotaryPositions(base: 10_000, dimensions: 64, layout: .pairs))
     for position in [0, 1, 2, 3, 100, 4095, 131_071] {
       for pair in 0..<32 {
         let angle = Double(position) * pow(10_000, -2 * Double(pair) / 64)

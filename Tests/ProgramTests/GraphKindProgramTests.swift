@@ -44,7 +44,7 @@ struct GraphKindProgramTests {
   }
 
   @Test(
-    arguments: GraphKind.norms + GraphKind.positions + GraphKind.skeletons
+    arguments: GraphKind.norms + GraphKind.positions + GraphKind.skeletons + GraphKind.prefixes
       + GraphKind.encoderPositions + GraphKind.heads)
   func roundTrip(kind: GraphKind) throws {
     try ProgramJSONTests.expectRoundTrip(Self.program(kind))

@@ -1,6 +1,7 @@
 // The rules of grouped heads and of rotations, on a program that has both.
 
 import Bytes
+import Models
 import Program
 import TestSupport
 import Testing
@@ -92,7 +93,7 @@ struct GroupedValidationTests {
       var program = try Programs.grouped()
       let index = try #require(program.first("rotate"))
       let rotation = Rotation(
-        headCount: heads, isInterleaved: true, fractionalBits: bits,
+        headCount: heads, layout: .pairs, fractionalBits: bits,
         turns: [UInt64](repeating: .max, count: pairs))
       program.nodes[index].operation = .rotate(program.nodes[index].operation.inputs[0], rotation)
       try program.validate(source: "test")
@@ -113,7 +114,7 @@ struct GroupedValidationTests {
     let difference = try #require(program.first("pairDifference"))
     let scores = program.nodes[difference].operation.inputs[0]
     program.nodes[difference].operation = .rotate(
-      scores, Rotation(headCount: 1, isInterleaved: false, fractionalBits: 16, turns: [1]))
+      scores, Rotation(headCount: 1, layout: .halves, fractionalBits: 16, turns: [1]))
     let error = inputError { try program.validate(source: "test") }
     #expect(error?.place == "operation \(difference) (rotate)")
     #expect(error?.cause == "expected a fixed width")

@@ -13,15 +13,15 @@ struct ProgramJSONTests {
   @Test func groupedRoundTrip() throws { try Self.expectRoundTrip(Programs.grouped()) }
 
   /// Turns of half a circle a position and more are negative numbers in the file.
-  @Test(arguments: [true, false])
-  func rotationRoundTrip(isInterleaved: Bool) throws {
+  @Test(arguments: [RotaryLayout.pairs, .halves])
+  func rotationRoundTrip(layout: RotaryLayout) throws {
     var program = try Programs.grouped()
     let index = try #require(program.first("rotate"))
     let input = program.nodes[index].operation.inputs[0]
     program.nodes[index].operation = .rotate(
       input,
       Rotation(
-        headCount: 2, isInterleaved: isInterleaved, fractionalBits: 30, turns: [1 << 63, .max, 0]))
+        headCount: 2, layout: layout, fractionalBits: 30, turns: [1 << 63, .max, 0]))
     try Self.expectRoundTrip(program)
   }
 

@@ -40,8 +40,8 @@ enum Programs {
 
   static func lowered(_ graph: TinyGraph, recipe: Recipe) throws -> SecureProgram {
     let calibration = try Calibration.observe(
-      FloatInterpreter(graph.model, weights: graph), texts: ConversionFiles.tinyTexts,
-      source: "calibration texts")
+      FloatInterpreter(graph.model, weights: graph),
+      texts: graph.model.texts(ConversionFiles.tinyTexts), source: "calibration texts")
     return try SecureProgram.lower(graph.model, recipe: recipe, calibration: calibration)
   }
 

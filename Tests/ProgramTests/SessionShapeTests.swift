@@ -20,7 +20,8 @@ struct SessionShapeTests {
     var steps = [SessionStep(session: session, rows: 0..<prompt, index: 0)]
     for index in 1..<max(session.newCapacity, 1) {
       let row = prompt + index - 1
-      steps.append(SessionStep(session: session, rows: row..<row + 1, index: index))
+      steps.append(
+        SessionStep(session: session, rows: row..<row + 1, index: index, promptLength: prompt))
     }
     return steps
   }
@@ -54,6 +55,58 @@ struct SessionShapeTests {
         }
       }
     }
+  }
+
+  /// A shorter context uses the first columns of each run, and no element is used twice.
+  @Test(arguments: [(5, 1), (5, 4), (2, 3), (1, 1), (8, 7)])
+  func prefixStepsAreDisjoint(prompt: Int, new: Int) throws {
+    let session = SessionShape(kind: .prefixDecoder, promptCapacity: prompt, newCapacity: new)
+    for columns in Self.columns {
+      let shape = ValueShape(.step, columns)
+      let dealt = session.dealtCount(shape)
+      #expect(SessionStep.dealing(session).elementCount(shape) == dealt, "\(shape)")
+      for used in 1...prompt {
+        let steps = Self.steps(session, prompt: used)
+        let elements = Self.elements(steps, shape)
+        #expect(zip(elements, elements.dropFirst()).allSatisfy { $0 < $1 }, "\(shape)")
+        #expect((elements.last ?? -1) < dealt)
+        if used == prompt { #expect(elements == Array(0..<dealt), "\(shape)") }
+        // Every run begins where its dealt run does.
+        var expected: [Int] = []
+        var start = 0
+        for (step, row) in steps.flatMap({ step in step.rows.map { (step, $0) } }) {
+          for _ in 0..<shape.columns.runCount {
+            expected += (0..<step.runLength(shape, row - step.rows.lowerBound)).map { start + $0 }
+            start += session.dealtRunLength(shape.columns, row: row)
+          }
+        }
+        #expect(elements == expected, "\(shape) \(used)")
+      }
+    }
+  }
+
+  /// Rows of the context see all of it, in a window those on both sides; later ones those before them.
+  @Test func contextsSeeEachOther() {
+    let session = SessionShape(kind: .prefixDecoder, promptCapacity: 6, newCapacity: 4)
+    #expect(
+      (0..<9).map { session.dealtKeys(row: $0, window: nil).upperBound } == [
+        5, 5, 5, 5, 5, 6, 7, 8, 9,
+      ])
+    let steps = Self.steps(session, prompt: 4)
+    #expect(
+      steps.flatMap { step in step.rows.map { step.keys(row: $0, window: nil) } } == [
+        0..<3, 0..<3, 0..<3, 0..<4, 0..<5, 0..<6, 0..<7,
+      ])
+    #expect(
+      steps.flatMap { step in step.rows.map { step.keys(row: $0, window: 2) } } == [
+        0..<2, 0..<3, 1..<3, 2..<4, 3..<5, 4..<6, 5..<7,
+      ])
+    #expect(
+      steps.flatMap { step in step.rows.map(step.contextPosition) } == [0, 1, 2, 2, 2, 2, 2])
+    #expect(steps.flatMap { step in step.rows.map(step.blockPosition) } == [0, 0, 0, 1, 2, 3, 4])
+    // Without any context there is no mask: nothing traps.
+    let lone = SessionStep(session: session, rows: 0..<1, index: 0)
+    #expect(lone.contextPosition(row: 0) == 0 && lone.blockPosition(row: 0) == 1)
   }
 
   /// Rows see the last keys of the window in a decoder, those on both sides in an encoder.
@@ -144,5 +197,8 @@ struct SessionShapeTests {
     #expect(place(encoder, 6, 0) == nil)
     #expect(place(encoder, 7, nil) == "--prompt")
     #expect(place(encoder, 6, 1) == "--new")
+    let prefix = try GraphKindProgramTests.program(GraphKind.prefixes[0])
+    #expect(place(prefix, 2, 1) == nil)
+    #expect(place(prefix, 1, 1) == "--prompt")
   }
 }

@@ -52,7 +52,9 @@ struct ProgramVectorTests {
   @Test func textAndDigest() throws {
     let vectors = try Self.vectors()
     #expect(
-      vectors.map(\.program.kind) == [.decoder, .encoder, .decoder, .encoder, .decoder, .encoder])
+      vectors.map(\.program.kind) == [
+        .decoder, .encoder, .decoder, .encoder, .decoder, .encoder, .prefixDecoder,
+      ])
     for vector in vectors {
       #expect(vector.program.json.text == vector.canonical)
       #expect(vector.program.digest.hexadecimal == vector.digest)
@@ -66,7 +68,7 @@ struct ProgramVectorTests {
         }
       }
     }
-    #expect(isGrouped == [false, false, true, false, false, false])
+    #expect(isGrouped == [false, false, true, false, false, false, false])
     let names = Set(vectors.flatMap { $0.program.nodes.map(\.operation.name) })
     #expect(names.count == 28, "together they use every operation")
   }
@@ -103,7 +105,7 @@ struct ProgramVectorTests {
     for element in try file.array("rotations") {
       var reader = try JSONReader(element, source: path)
       let rotation = Rotation(
-        headCount: 1, isInterleaved: true,
+        headCount: 1, layout: .pairs,
         fractionalBits: try reader.integer("factorFractionalBits"),
         turns: try reader.integers("turns").map { UInt64(bitPattern: Int64($0)) },
         magnitude: try reader.contains("magnitude")

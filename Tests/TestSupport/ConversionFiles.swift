@@ -79,7 +79,8 @@ extension ConversionFiles {
   public static func tiny(_ graph: TinyGraph, recipe: Recipe = .accurate) throws -> ConversionFiles
   {
     try ConversionFiles(
-      graph.model, weights: graph, checkpoint: "graph", texts: tinyTexts, recipe: recipe)
+      graph.model, weights: graph, checkpoint: "graph", texts: graph.model.texts(tinyTexts),
+      recipe: recipe)
   }
 
   /// Texts that fit the vocabulary and the positions of `TinyCheckpoint`.

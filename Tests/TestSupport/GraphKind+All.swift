@@ -97,6 +97,36 @@ extension GraphKind {
     },
   ]
 
+  /// Prefix decoders, whose texts hold the tokens 9 and 10.
+  public static let prefixes = [
+    GraphKind("ChatGLM: two positions, residuals of normalised values") {
+      $0.kind = .prefixDecoder
+      $0.contextMarkers = markers
+      $0.hasPositions = false
+      $0.rotary = RotaryPositions(base: 100, dimensions: 4, layout: .twoPositions)
+      $0.keyHeads = 4
+      $0.residualScale = 0.5
+      $0.residualIsNormalised = true
+      $0.activation = .geluTanh
+    },
+    GraphKind("a prefix in a window, few key heads") {
+      $0.kind = .prefixDecoder
+      $0.contextMarkers = markers
+      $0.windows = [3, nil]
+      $0.bias = .linear(slopes: [0.5, -0.25, 1.5, 0])
+    },
+    GraphKind("a prefix with soft caps") {
+      $0.kind = .prefixDecoder
+      $0.contextMarkers = markers
+      $0.usesRMS = true
+      $0.hasBeta = false
+      $0.rotary = halves
+      $0.softCap = 3
+      $0.queryScale = 2
+    },
+  ]
+  private static let markers = ContextMarkers(startToken: 10, maskTokens: [9])
+
   /// Encoders with windows and biases by position.
   public static let encoderPositions = [
     GraphKind("BERT") {

@@ -16,6 +16,8 @@ public struct GraphKind: Sendable, CustomStringConvertible {
 
   public var name: String
   public var kind = ModelKind.decoder
+  /// Of a prefix decoder.
+  public var contextMarkers: ContextMarkers?
   public var usesRMS = false
   public var hasGamma = true
   public var hasBeta = true
@@ -39,6 +41,8 @@ public struct GraphKind: Sendable, CustomStringConvertible {
   public var embedScale = 1.0
   /// A constant that the sublayers' outputs are multiplied by.
   public var residualScale = 1.0
+  /// Whether what is added to is the normalised value, not what that is of.
+  public var residualIsNormalised = false
   /// Width of the embedding, where it is projected.
   public var embedWidth: Int?
   public var windows: [Int?] = [nil, nil]

@@ -1,6 +1,6 @@
 // Small random graphs of every kind of transformer that a Model can say.
 
-import Models
+public import Models
 
 extension TinyGraph {
   public static let vocabularySize = 11
@@ -13,7 +13,8 @@ extension TinyGraph {
     self.init(
       model: Model(
         family: "test", kind: kind.kind, vocabularySize: Self.vocabularySize,
-        maximumPositions: Self.maximumPositions, nodes: [], weights: []))
+        maximumPositions: Self.maximumPositions, nodes: [], weights: [],
+        contextMarkers: kind.contextMarkers))
     var stream = embed(kind)
     // T5's layers share a table.
     var bias = kind.bias
@@ -44,7 +45,7 @@ extension TinyGraph {
       default: break
       }
     }
-    if kind.kind == .decoder {
+    if kind.kind.isDecoder {
       stream = linear("logits", stream, Self.vocabularySize)
       if let cap = kind.outputCap {
         stream = append("cap", Self.vocabularySize, .softCap(stream, cap: cap))
@@ -82,14 +83,18 @@ extension TinyGraph {
       attended = append(
         "\(name).attentionScale", Self.width, .scale(attended, by: kind.residualScale))
     }
-    var stream = append("\(name).attentionResidual", Self.width, .add(input, attended))
+    var stream = append(
+      "\(name).attentionResidual", Self.width,
+      .add(kind.residualIsNormalised ? read : input, attended))
     if kind.sumNorm { stream = norm("\(name).attentionSumNorm", stream, kind) }
     let second =
       kind.isParallel
       ? read : kind.preNorm ? norm("\(name).feedForwardNorm", stream, kind) : stream
     var forward = feedForward(name, second, kind)
     if kind.sublayerNorm { forward = norm("\(name).feedForwardOutputNorm", forward, kind) }
-    stream = append("\(name).feedForwardResidual", Self.width, .add(stream, forward))
+    stream = append(
+      "\(name).feedForwardResidual", Self.width,
+      .add(kind.residualIsNormalised ? second : stream, forward))
     return kind.sumNorm ? norm("\(name).feedForwardSumNorm", stream, kind) : stream
   }
 
@@ -161,5 +166,18 @@ extension TinyGraph {
       epsilon: kind.epsilon)
     return append(
       name, width, kind.usesRMS ? .rmsNorm(input, settings) : .layerNorm(input, settings))
+  }
+}
+
+extension Model {
+  /// `texts` as they are, and with the markers of a prefix decoder behind some and in the middle of
+  /// others.
+  public func texts(_ texts: [[Int]]) -> [[Int]] {
+    guard let contextMarkers else { return texts }
+    return texts.enumerated().map { index, text in
+      let text = text.prefix(maximumPositions - 2)
+      let end = index.isMultiple(of: 2) ? text.count / 2 : text.count
+      return contextMarkers.text(context: Array(text[..<end]), generated: Array(text[end...]))
+    }
   }
 }

@@ -22,6 +22,7 @@ struct ConvertedGraph {
   ]
 
   init(_ graph: TinyGraph, recipe: Recipe = .accurate, texts: [[Int]] = Self.texts) throws {
+    let texts = graph.model.texts(texts)
     self.graph = graph
     interpreter = try FloatInterpreter(graph.model, weights: graph)
     let calibration = try Calibration.observe(interpreter, texts: texts, source: "texts")
@@ -49,7 +50,7 @@ struct ConvertedGraph {
     var row = 0
     for (tokens, output) in zip(steps, run.outputs) {
       row += tokens.count
-      let isDecoder = program.kind == .decoder
+      let isDecoder = program.kind.isDecoder
       difference.add(
         program.outputValues(output),
         isDecoder ? Array(reference.row(row - 1))[...] : reference.values[...])
@@ -81,7 +82,9 @@ enum SimulatedRun {
     var row = 0
     var rounds = 0
     for (index, input) in steps.enumerated() {
-      let step = SessionStep(session: session, rows: row..<row + input.rowCount, index: index)
+      let step = SessionStep(
+        session: session, rows: row..<row + input.rowCount, index: index,
+        promptLength: steps[0].rowCount)
       row += input.rowCount
       simulator.opened = run.openings.withLock { $0[index] }
       #expect(outputs[index] == simulator.step(step, input: input.words))

@@ -16,12 +16,13 @@ struct EvaluatorTests {
   {
     let file = try ModelFile(path: files.modelPath)
     let evaluator = try Evaluator(file, path: files.modelPath)
-    let set = try EvaluationSet(model: file.model, texts: texts, source: "texts")
+    let set = try EvaluationSet(
+      model: file.model, texts: file.model.texts(texts), source: "texts")
     return (evaluator, try EvaluationResult(evaluator, set))
   }
 
   /// Every node is found in the ring: a wrong value, factor, gamma or beta would be far off.
-  @Test(arguments: ["opt", "bert", "llama", "client"])
+  @Test(arguments: ["opt", "bert", "llama", "client", "prefix"])
   func nodesAreFoundInTheRing(name: String) throws {
     var recipe = Recipe.accurate
     if name == "client" { recipe.embedding = .client }
@@ -29,6 +30,7 @@ struct EvaluatorTests {
       switch name {
       case "bert": try ConversionFiles.tiny(.bert(width: 24, innerWidth: 40), recipe: recipe)
       case "llama": try ConversionFiles.tiny(TinyGraph.llama(), recipe: recipe)
+      case "prefix": try ConversionFiles.tiny(TinyGraph(GraphKind.prefixes[0]), recipe: recipe)
       default: try ConversionFiles.tiny(.opt(width: 24, innerWidth: 40), recipe: recipe)
       }
     let (evaluator, result) = try Self.evaluate(files)

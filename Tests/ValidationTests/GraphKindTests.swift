@@ -32,6 +32,16 @@ struct GraphKindTests {
     try Self.check(kind, difference, converted)
   }
 
+  /// Prompts as long as the session's, shorter, and without any context but the mask.
+  @Test(arguments: GraphKind.prefixes) func prefixDecoders(kind: GraphKind) throws {
+    let converted = try ConvertedGraph(TinyGraph(kind))
+    let session = SessionShape(kind: .prefixDecoder, promptCapacity: 6, newCapacity: 6)
+    for prompt in [[2, 5, 1, 7, 9, 10], [2, 5, 9, 10], [9, 10]] {
+      let difference = try converted.compare(session, steps: [prompt, [0], [8], [4, 3], [6]])
+      try Self.check(kind, difference, converted)
+    }
+  }
+
   /// Texts of the session's length and shorter.
   @Test(arguments: GraphKind.encoderPositions + GraphKind.heads)
   func encoders(kind: GraphKind) throws {
@@ -45,13 +55,13 @@ struct GraphKindTests {
   }
 
   @Test func windowsByBits() throws {
-    for kind in [GraphKind.positions[1], GraphKind.encoderPositions[2]] {
+    for kind in [GraphKind.positions[1], GraphKind.prefixes[1], GraphKind.encoderPositions[2]] {
       let converted = try ConvertedGraph(TinyGraph(kind), recipe: Self.byBits)
-      let isDecoder = kind.kind == .decoder
       let session = SessionShape(
-        kind: kind.kind, promptCapacity: 7, newCapacity: isDecoder ? 3 : 0)
+        kind: kind.kind, promptCapacity: 7, newCapacity: kind.kind.isDecoder ? 3 : 0)
+      let prompt = kind.contextMarkers == nil ? [2, 5, 1, 7, 3] : [2, 5, 1, 9, 10]
       _ = try converted.compare(
-        session, steps: isDecoder ? [[2, 5, 1, 7, 3, 6], [4], [1]] : [[2, 5, 1, 7, 3]])
+        session, steps: kind.kind.isDecoder ? [prompt, [4], [1]] : [prompt])
     }
   }
 

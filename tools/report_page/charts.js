@@ -292,7 +292,7 @@
     };
   };
 
-  const isDecoder = data.kind === "decoder";
+  const isDecoder = data.kind !== "encoder";
   const stepOf = (model) => model[isDecoder ? "token" : "prompt"];
 
   charts.tradeoff = (network) => {

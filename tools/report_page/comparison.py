@@ -18,7 +18,7 @@ def page(document):
 
 
 def is_decoder(document):
-    return document["kind"] == "decoder"
+    return document["kind"] != "encoder"
 
 
 def stage(model, name):

@@ -43,7 +43,7 @@ def page(document):
 
 
 def is_decoder(document):
-    return document["model"]["kind"] == "decoder"
+    return document["model"]["kind"] != "encoder"
 
 
 def stage(document, name):

@@ -2,6 +2,7 @@
 
 import copy
 
+from vector_files import prefix_program
 from vector_files.container import canonical
 from vector_files.session import program
 
@@ -33,6 +34,17 @@ def operation(index, **members):
 
 def value(index, **members):
     return edited(lambda root: root["values"][index].update(members))
+
+
+def prefix(*path, **members):
+    """The prefix decoder with members changed, or removed where None, of what stands at `path`."""
+    root = part = prefix_program.program()
+    for key in path:
+        part = part[key]
+    part.update(members)
+    for key in [key for key, value in members.items() if value is None]:
+        del part[key]
+    return canonical(root)
 
 
 def without_input(root):
@@ -117,6 +129,19 @@ CASES = {
     "P7-read-permuted-scale": operation(25, fractionalBits=19),
     "P7-read-heads": operation(5, keyHeads=2),
     "P7-read-never-written": edited(lambda root: root["values"].append(root["values"][-1])),
+    "valid-read-prefix": prefix(),
+    "P6-read-markers-missing": prefix(contextMarkers=None),
+    "P6-read-markers": member(["contextMarkers"], {"startToken": 1, "maskTokens": [0]}),
+    "P6-read-markers-none": prefix("contextMarkers", maskTokens=[]),
+    "P6-read-markers-many": prefix("contextMarkers", maskTokens=[7] * 17),
+    "P6-read-markers-start": prefix("contextMarkers", maskTokens=[7, 8]),
+    "P6-read-markers-token": prefix("contextMarkers", startToken=2**24),
+    "P6-read-markers-member": prefix("contextMarkers", endToken=5),
+    "P6-read-positions": prefix("operations", 3, positions=1),
+    "P6-read-positions-interleaved": prefix("operations", 3, interleaved=True),
+    "P7-read-positions-kind": prefix(kind="decoder", contextMarkers=None),
+    "P7-read-positions-pairs": prefix("operations", 3, turns=[1, 1]),
+    "P7-read-padded": canonical(prefix_program.program(is_padded=False)),
     "P8-read-no-input": edited(without_input),
     "P8-read-two-inputs": edited(two_inputs),
     "P8-read-two-outputs": edited(two_outputs),

@@ -69,6 +69,11 @@ public struct SecureGeneration {
         "token \(token) is outside the vocabulary of \(size)")
     }
     try StopTokens.check(stop, vocabularySize: size)
+    if let markers = identity.output.contextMarkers {
+      do throws(InputError) { try markers.check(prompt: prompt) } catch {
+        throw InputError(source, error.cause, hint: error.hint)
+      }
+    }
     if let padToken = identity.output.padToken, prompt.count > 1, prompt.contains(padToken) {
       let count = prompt.count { $0 == padToken }
       throw InputError(

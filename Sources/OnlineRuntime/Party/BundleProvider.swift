@@ -87,7 +87,7 @@ public final class BundleProvider: SessionProvider, Sendable {
     identity = PartyIdentity(
       party: party, programDigest: conversion.programDigest,
       conversionDigest: SHA256.digest(conversion.identifier), inputWidth: inputWidth,
-      outputWidth: outputWidth, isDecoder: program.kind == .decoder,
+      outputWidth: outputWidth, isDecoder: program.kind.isDecoder,
       takesEmbedding: program.clientInput == .embedding,
       outputFractionalBits: max(output.fractionalBits, 0), output: program.output,
       deployment: conversion.deployment)

@@ -2,6 +2,7 @@
 
 import Bytes
 import Program
+import Randomness
 import Rings
 
 extension PartyInterpreter {
@@ -48,7 +49,9 @@ extension PartyInterpreter {
           headWidth: (shape(query).width ?? 0) / heads)
       }
     case .mix(let weights, let value, let heads, let keyHeads):
-      guard let left = masked[weights], let rows = caches[value] ?? masked[value] else { break }
+      guard let left = masked[weights],
+        let rows = rows(of: value, count: step.mixedRowCount(shape(weights)))
+      else { break }
       shared[first] = bilinear(left, rows, product: try component(0)) {
         step.mix(
           $0, shape(weights), $1, heads: heads, keyHeads: keyHeads,
@@ -120,6 +123,19 @@ extension PartyInterpreter {
     case .meanRow(let x, let bits):
       shared[first] = step.meanRow(shared[x], shape(x), fractionalBits: bits)
     }
+  }
+
+  /// The first `count` rows of a value of attention: those that are not opened yet as zero and this
+  /// party's share of their masks, for weights of zero whose own masks are known.
+  private func rows(of value: ValueID, count: Int) -> MaskedWords? {
+    guard var rows = caches[value] ?? masked[value], let width = program.values[value].shape.width
+    else { return nil }
+    let missing = rows.base.count..<max(count * width, rows.base.count)
+    if !missing.isEmpty, let opener = openers[value], let mask = derived[opener].mask {
+      rows.base += [UInt64](repeating: 0, count: missing.count)
+      rows.parts[0] += mask.stream.words(in: [missing])
+    }
+    return rows
   }
 
   /// `product` of the opened value `x` less what is dealt; a weight that is zero needs no `x`.

@@ -35,6 +35,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   /// The different shapes of what is dealt.
   private let shapes: [ValueShape]
   private let cached: Set<ValueID>
+  /// The node that opens each opened value.
+  let openers: [ValueID: Int]
   /// By node the values that it is the last to read.
   private let released: [[ValueID]]
   var caches: [ValueID: MaskedWords] = [:]
@@ -47,6 +49,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   /// Where what is dealt for this step lies, by number of shape.
   var ranges: [[Range<Int>]] = []
   private var nextRow = 0
+  private var promptLength = 0
   private var stepIndex = 0
 
   /// Is told what every `open` of a step reveals, both parties' words added: for checks of one
@@ -64,7 +67,11 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     derived = program.nodes.indices.map { NodeMaterial($0, of: program, material, &shapes) }
     self.shapes = shapes.shapes
     constantFactor = material.party == 0 ? 1 : 0
-    cached = program.kind == .decoder ? program.cachedValues : []
+    cached = program.kind.isDecoder ? program.cachedValues : []
+    openers = Dictionary(
+      uniqueKeysWithValues: program.nodes.enumerated().compactMap { index, node in
+        node.operation.isOpen ? (node.outputs.lowerBound, index) : nil
+      })
     let timetable = Timetable(program, deployment: material.deployment)
     let oneWay = program.oneWayOpenings(in: material.deployment)
     let party = material.party
@@ -102,7 +109,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   ) throws(InputError) -> [UInt64] {
     let session = material.session
     guard rowCount > 0, nextRow + rowCount <= session.rowCapacity,
-      stepIndex < session.dealtRowCount(.last), stepIndex == 0 || session.kind == .decoder
+      stepIndex < session.dealtRowCount(.last), stepIndex == 0 || session.kind.isDecoder
     else {
       throw InputError(
         "session", "\(nextRow + rowCount) positions are more than the \(session.rowCapacity) dealt")
@@ -115,7 +122,10 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     guard inputShare.count == rowCount * width else {
       throw InputError("session", "input has \(inputShare.count) words, not \(rowCount * width)")
     }
-    let step = SessionStep(session: session, rows: nextRow..<nextRow + rowCount, index: stepIndex)
+    if stepIndex == 0 { promptLength = rowCount }
+    let step = SessionStep(
+      session: session, rows: nextRow..<nextRow + rowCount, index: stepIndex,
+      promptLength: promptLength)
     ranges = shapes.map(step.dealtRanges)
     nextRow += rowCount
     stepIndex += 1

@@ -1,6 +1,7 @@
 // The messages that parties and clients send each other, apart from the data; see formats/wire.md.
 
 import Bytes
+import Models
 import Program
 
 /// Who speaks; the first frame in each direction of every connection.
@@ -12,8 +13,7 @@ enum Hello: Equatable, Sendable {
     switch self {
     case .client: return Array(JSON.object(["role": "client"]).text.utf8)
     case .party(let identity):
-      var members = identity.output.members(
-        of: PartyIdentity.kind(isDecoder: identity.isDecoder))
+      var members = identity.output.members(of: identity.kind)
       let always: [String: JSON] = [
         "role": "party", "party": .integer(identity.party),
         "program": .string(identity.programDigest.hexadecimal),
@@ -37,6 +37,8 @@ enum Hello: Equatable, Sendable {
     case "client": self = .client
     case "party":
       let isDecoder = try reader.bool("decoder")
+      let hasContext = reader.contains(ContextMarkers.key)
+      let kind: ModelKind = !isDecoder ? .encoder : hasContext ? .prefixDecoder : .decoder
       var deployment = Deployment.twoServer
       if reader.contains("deployment") {
         let name = try reader.string("deployment")
@@ -55,8 +57,7 @@ enum Hello: Equatable, Sendable {
           isDecoder: isDecoder,
           takesEmbedding: try reader.bool("embedding"),
           outputFractionalBits: try reader.integer("outputFractionalBits", in: 0...62),
-          output: try OutputDescription(
-            &reader, of: PartyIdentity.kind(isDecoder: isDecoder)), deployment: deployment))
+          output: try OutputDescription(&reader, of: kind), deployment: deployment))
     default: throw reader.failure("role", "neither party nor client")
     }
     try reader.finish()

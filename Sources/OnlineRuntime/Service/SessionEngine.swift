@@ -34,7 +34,7 @@ public struct PartyIdentity: Equatable, Sendable {
   ) {
     self.deployment = deployment
     self.output =
-      output ?? OutputDescription(meaning: PartyIdentity.kind(isDecoder: isDecoder).plainOutput)
+      output ?? OutputDescription(meaning: (isDecoder ? ModelKind.decoder : .encoder).plainOutput)
     self.takesEmbedding = takesEmbedding
     self.outputFractionalBits = outputFractionalBits
     self.party = party
@@ -45,7 +45,11 @@ public struct PartyIdentity: Equatable, Sendable {
     self.isDecoder = isDecoder
   }
 
-  static func kind(isDecoder: Bool) -> ModelKind { isDecoder ? .decoder : .encoder }
+  /// What a client must know of the model's kind.
+  var kind: ModelKind {
+    guard isDecoder else { return .encoder }
+    return output.contextMarkers == nil ? .decoder : .prefixDecoder
+  }
 }
 
 /// One session of correlated randomness in a party's folder.

@@ -103,7 +103,7 @@ public struct EvaluationResult: Sendable {
     stages.append(.secure)
     seconds[.secure] = sample.seconds
     switch kind {
-    case .decoder: logits[.secure] = sample.logits
+    case .decoder, .prefixDecoder: logits[.secure] = sample.logits
     case .encoder: embeddings[.secure] = sample.embeddings
     }
     secure = sample

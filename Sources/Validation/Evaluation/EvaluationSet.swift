@@ -22,8 +22,8 @@ public struct EvaluationWindow: Equatable, Sendable {
 ///
 /// A decoder's text of more than `window` tokens is cut into windows that begin every `stride`
 /// tokens. Every token but the first of a text is predicted once: in the first window that holds
-/// it, from all tokens before it there, which are at least `window - stride` of a longer text. An
-/// encoder's texts are not cut.
+/// it, from all tokens before it there, which are at least `window - stride` of a longer text. The
+/// texts of encoders and prefix decoders are not cut, and of a context nothing is predicted.
 public struct EvaluationSet: Sendable {
   /// Two texts by their place in `windows`, with the score people gave them.
   public struct Pair: Equatable, Sendable {
@@ -65,7 +65,7 @@ public struct EvaluationSet: Sendable {
       try append(tokens, of: model, source: source, place: "text \(index)")
     }
     guard pairs.isEmpty || !model.output.isScores else {
-      let owner = model.kind == .decoder ? "decoder" : "model of \(model.output.title)"
+      let owner = model.kind.isDecoder ? "decoder" : "model of \(model.output.title)"
       throw InputError(pairSource, "a \(owner) has no sentence embeddings to compare pairs by")
     }
     for (index, pair) in pairs.enumerated() {
@@ -104,8 +104,14 @@ public struct EvaluationSet: Sendable {
           source, place: place,
           "\(tokens.count) tokens, the model has positions for \(model.maximumPositions)")
       }
-      windows.append(
-        EvaluationWindow(text: text, tokens: tokens, scored: 0..<tokens.count))
+      var scored = 0..<tokens.count
+      if let markers = model.contextMarkers {
+        do throws(InputError) {
+          scored = try markers.promptLength(of: tokens) - 1..<tokens.count - 1
+        } catch { throw InputError(source, place: place, error.cause, hint: error.hint) }
+        guard !scored.isEmpty else { return }
+      }
+      windows.append(EvaluationWindow(text: text, tokens: tokens, scored: scored))
       return
     }
     var start = 0

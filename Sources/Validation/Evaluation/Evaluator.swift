@@ -115,11 +115,17 @@ public struct Evaluator: Sendable {
     return words
   }
 
-  /// A session in which `count` tokens are evaluated one by one: it gives the output of each.
-  func session(_ count: Int) -> SessionShape {
-    model.kind == .decoder
-      ? SessionShape(kind: .decoder, promptCapacity: 1, newCapacity: count)
-      : SessionShape(kind: .encoder, promptCapacity: count, newCapacity: 0)
+  /// A session in which `tokens` are evaluated one by one, all behind the context of a prefix
+  /// decoder: it gives the output of each.
+  func session(_ tokens: [Int]) throws(InputError) -> SessionShape {
+    switch model.kind {
+    case .encoder:
+      return SessionShape(kind: .encoder, promptCapacity: tokens.count, newCapacity: 0)
+    case .decoder, .prefixDecoder:
+      let prompt = try model.contextMarkers?.promptLength(of: tokens) ?? 1
+      return SessionShape(
+        kind: model.kind, promptCapacity: prompt, newCapacity: tokens.count - prompt + 1)
+    }
   }
 
   /// The original model's output in float.
@@ -176,13 +182,13 @@ public struct Evaluator: Sendable {
     result.functions = recording.statistics
     lap(.approximated)
 
-    let session = session(window.tokens.count)
+    let session = try session(window.tokens)
     let nodesByValue = Dictionary(
       nodes.enumerated().compactMap { node in node.element.value.map { ($0, [node.offset]) } },
       uniquingKeysWith: +)
     var simulator = simulator(Evaluator.seeds, session: number)
     let step =
-      model.kind == .decoder
+      model.kind.isDecoder
       ? SessionStep.dealing(session)
       : SessionStep(session: session, rows: 0..<window.tokens.count, index: 0)
     let observe: RingSimulator.Observer = { value, words in
@@ -196,20 +202,26 @@ public struct Evaluator: Sendable {
     }
     let output = try self.step(
       &simulator, step, input: input(window.tokens), observe: observesNodes ? observe : nil)
+    let values = decoded(output)
     let ring = FloatMatrix(
-      rowCount: original.rowCount, columnCount: original.columnCount, values: decoded(output))
+      rowCount: values.count / original.columnCount, columnCount: original.columnCount,
+      values: values)
     lap(.ring)
 
+    // Of a context nothing is asked for.
+    let firstRow = original.rowCount - ring.rowCount
     result.compare(
-      original: original, approximated: approximated, ring: ring, pooling: pooling, number: number)
+      original: original.dropFirst(firstRow), approximated: approximated.dropFirst(firstRow),
+      ring: ring, firstRow: firstRow, pooling: pooling, number: number)
     return result
   }
 
-  /// Adds the error of a node's value in the ring.
+  /// Adds the error of a node's value in the ring, which may lack the first rows.
   private func compare(
     _ words: [UInt64], of value: ValueID, with original: [Float], node: Int,
     _ error: inout RelativeError
   ) {
+    let original = Array(original.suffix(words.count))
     let lowered = nodes[node]
     let scale = pow(0.5, Double(program.values[value].fractionalBits)) / lowered.factor
     let gamma = lowered.gamma.flatMap { vectors[$0] }

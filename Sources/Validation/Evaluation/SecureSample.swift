@@ -45,9 +45,11 @@ public struct SecureSample: Sendable {
     _ = try ShareWriter.share(file, into: shares)
     let bundle = try DealerBundle(path: "\(shares)/dealer.bundle")
     for (number, window) in set.windows.prefix(sessionCount).enumerated() {
-      let tokens = Array(window.tokens.prefix(SecureSample.tokenLimit))
-      let isDecoder = evaluator.model.kind == .decoder
-      let promptCount = isDecoder ? (tokens.count + 1) / 2 : tokens.count
+      let tokens = try SecureSample.beginning(of: window, evaluator.model)
+      let isDecoder = evaluator.model.kind.isDecoder
+      let promptCount =
+        try evaluator.model.contextMarkers?.promptLength(of: tokens)
+        ?? (isDecoder ? (tokens.count + 1) / 2 : tokens.count)
       let shape = SessionShape(
         kind: evaluator.model.kind, promptCapacity: promptCount,
         newCapacity: isDecoder ? tokens.count - promptCount + 1 : 0)
@@ -66,6 +68,18 @@ public struct SecureSample: Sendable {
       self.sessionCount += 1
       progress(1)
     }
+  }
+
+  /// The first tokens of a window; of a prefix decoder's the end of the context and what follows, up
+  /// to half of the limit each.
+  private static func beginning(of window: EvaluationWindow, _ model: Model) throws(InputError)
+    -> [Int]
+  {
+    guard let prompt = try model.contextMarkers?.promptLength(of: window.tokens) else {
+      return Array(window.tokens.prefix(tokenLimit))
+    }
+    let first = max(prompt - tokenLimit / 2, 0)
+    return Array(window.tokens[first...].prefix(tokenLimit))
   }
 
   private mutating func run(

@@ -46,20 +46,21 @@ struct WindowResult: Sendable {
       repeating: BitWidthHistogram(), count: evaluator.program.values.count)
   }
 
-  /// Compares the outputs of the stages, [tokens, width] each.
+  /// Compares the outputs of the stages, [tokens, width] each, from row `firstRow` on.
   mutating func compare(
-    original: FloatMatrix, approximated: FloatMatrix, ring: FloatMatrix, pooling: Pooling,
-    number: Int
+    original: FloatMatrix, approximated: FloatMatrix, ring: FloatMatrix, firstRow: Int,
+    pooling: Pooling, number: Int
   ) {
     for (stage, values) in [
       (Stage.original, original), (.approximated, approximated), (.ring, ring),
     ] {
       switch kind {
-      case .decoder:
+      case .decoder, .prefixDecoder:
         var metrics = LogitMetrics()
         for row in window.scored {
           metrics.add(
-            stage: values.row(row), original: original.row(row), next: window.tokens[row + 1])
+            stage: values.row(row - firstRow), original: original.row(row - firstRow),
+            next: window.tokens[row + 1])
         }
         logits[stage] = metrics
       case .encoder:
@@ -72,7 +73,10 @@ struct WindowResult: Sendable {
       }
     }
     // A pooled text has one row.
-    let rows = kind == .decoder ? window.scored : 0..<original.rowCount
+    let rows =
+      kind.isDecoder
+      ? window.scored.lowerBound - firstRow..<window.scored.upperBound - firstRow
+      : 0..<original.rowCount
     for row in rows {
       for (x, y) in zip(ring.row(row), approximated.row(row)) {
         ringAgainstApproximated.add(Double(x) - Double(y))

@@ -60,7 +60,7 @@ public struct RecipeComparison {
     }
   }
 
-  var isDecoder: Bool { session.kind == .decoder }
+  var isDecoder: Bool { session.kind.isDecoder }
 
   /// The step whose cost decides: a token of a decoder, a text of an encoder.
   func step(_ entry: Entry) -> StepCost { isDecoder ? entry.token : entry.prompt }

@@ -11,7 +11,7 @@ extension ValidationReport {
     let model = evaluator.model
     let pairs = set.pairs.isEmpty ? "" : ", \(set.pairs.count) scored pairs"
     let predicted =
-      result.kind == .decoder ? ", \(Quantity.grouped(set.scoredCount)) of them predicted" : ""
+      result.kind.isDecoder ? ", \(Quantity.grouped(set.scoredCount)) of them predicted" : ""
     var sections = [
       """
       \(path): \(file.checkpoint) (\(model.family), \(model.kind.rawValue)), recipe \
@@ -26,7 +26,7 @@ extension ValidationReport {
   }
 
   private var stageTable: String {
-    result.kind == .decoder ? decoderTable : encoderTable
+    result.kind.isDecoder ? decoderTable : encoderTable
   }
 
   private var decoderTable: String {
