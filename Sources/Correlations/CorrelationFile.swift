@@ -13,6 +13,7 @@ enum CorrelationLayout {
 
   static func words(node: Int, component: Int) -> String { "operations/\(node)/\(component)" }
   static func keys(node: Int) -> String { "operations/\(node)/keys" }
+  static func keysDigest(node: Int) -> String { "operations/\(node)/keysDigest" }
 
   /// The datasets of the file of `party`.
   static func datasets(
@@ -30,13 +31,18 @@ enum CorrelationLayout {
             name: words(node: index, component: number), elementType: .u64,
             shape: [component.wordCount(shape)], storage: .raw))
       }
-      if let (value, key) = program.nodes[index].operation.dealtKey {
+      guard let (value, key) = program.nodes[index].operation.dealtKey else { continue }
+      guard deployment.storesKeys(party) else {
         result.append(
           DatasetDescription(
-            name: keys(node: index), elementType: .u8,
-            shape: [shape.dealtCount(program.values[value].shape), key.byteCount],
-            storage: .raw))
+            name: keysDigest(node: index), elementType: .u8,
+            shape: [Deployment.keysDigestByteCount], storage: .raw))
+        continue
       }
+      result.append(
+        DatasetDescription(
+          name: keys(node: index), elementType: .u8,
+          shape: [shape.dealtCount(program.values[value].shape), key.byteCount], storage: .raw))
     }
     return result
   }
@@ -105,6 +111,13 @@ public struct CorrelationFile: Sendable {
   /// The stored words of a component, in memory.
   public func words(node: Int, component: Int) throws(InputError) -> MappedRegion {
     try reader.region(of: CorrelationLayout.words(node: node, component: component))
+  }
+
+  /// The digest of the keys of a node, in the file of a user.
+  public func keysDigest(node: Int) throws(InputError) -> [UInt8] {
+    try reader.read(
+      CorrelationLayout.keysDigest(node: node), as: UInt8.self,
+      shape: [Deployment.keysDigestByteCount])
   }
 
   /// The bytes of the comparison keys of a node, in memory.

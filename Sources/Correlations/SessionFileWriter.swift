@@ -21,6 +21,8 @@ final class SessionFileWriter: CorrelationSink {
   private let writer0: Mutex<ContainerWriter?>
   private let writer1: Mutex<ContainerWriter?>
   private let arrays: [Place: DealtArray]
+  /// Whether party 1 gets digests of the keys instead of them.
+  private let hasDigests: Bool
 
   /// `files`: those of party 0 and party 1, which appear once they are finished.
   init(
@@ -37,6 +39,7 @@ final class SessionFileWriter: CorrelationSink {
       try writer.write(CorrelationLayout.seedName, values: streams[party].seed.bytes)
       return writer
     }
+    let hasDigests = !header.conversion.deployment.storesKeys(1)
     let first = try writer(0)
     let second = try writer(1)
     var arrays: [Place: DealtArray] = [:]
@@ -50,10 +53,12 @@ final class SessionFileWriter: CorrelationSink {
       }
       if program.nodes[index].operation.dealtKey != nil {
         let name = CorrelationLayout.keys(node: index)
-        arrays[Place(node: index)] = DealtArray([first.region(of: name), second.region(of: name)])
+        arrays[Place(node: index)] = DealtArray(
+          [first.region(of: name)] + (hasDigests ? [] : [second.region(of: name)]))
       }
     }
     self.arrays = arrays
+    self.hasDigests = hasDigests
     writer0 = Mutex(first)
     writer1 = Mutex(second)
   }
@@ -81,6 +86,10 @@ final class SessionFileWriter: CorrelationSink {
     guard let first = writer0.withLock({ $0.take() }),
       let second = writer1.withLock({ $0.take() })
     else { preconditionFailure("a session is finished once") }
+    for (place, array) in arrays where hasDigests && place.component == nil {
+      try second.write(
+        CorrelationLayout.keysDigest(node: place.node), values: array.digest)
+    }
     return [try first.finish(), try second.finish()]
   }
 }
@@ -90,12 +99,16 @@ private final class DealtArray: Sendable {
   private struct State: ~Copyable {
     var hasher: SHA256Hasher?
     var byteCount = 0
+    var digest: [UInt8]?
   }
 
   private let regions: [RawRegion]
   private let state = Mutex(State(hasher: nil))
 
   init(_ regions: [RawRegion]) { self.regions = regions }
+
+  /// Of all bytes, once they are there.
+  var digest: [UInt8] { state.withLock { $0.digest } ?? SHA256.digest([]) }
 
   /// Writes the next elements; `bytes` are whole elements, and `first` is the number of the first.
   func append(_ bytes: RawSpan, atElement first: Int) throws(InputError) {
@@ -108,7 +121,11 @@ private final class DealtArray: Sendable {
       var hasher = state.hasher.take() ?? SHA256Hasher()
       hasher.update(bytes)
       state.byteCount += bytes.byteCount
-      guard state.byteCount < description.byteCount else { return [hasher.finalize()] }
+      guard state.byteCount < description.byteCount else {
+        let digest = hasher.finalize()
+        state.digest = digest
+        return [digest]
+      }
       state.hasher = consume hasher
       return [[UInt8]]()
     }

@@ -42,8 +42,10 @@ public struct StepCost: Equatable, Sendable {
 public struct CorrelationCost: Equatable, Sendable {
   /// Words stored in the file of party 0 and party 1.
   public var storedWordCount = [0, 0]
-  /// Bytes of comparison and point keys, stored in both files.
+  /// Bytes of comparison and point keys.
   public var keyByteCount = 0
+  /// Bytes of keys, or of their digests, in the file of party 0 and party 1.
+  public var storedKeyByteCount = [0, 0]
   /// Number of these keys.
   public var keyCount = 0
   /// Comparisons by bits: elements times knots.
@@ -52,7 +54,9 @@ public struct CorrelationCost: Equatable, Sendable {
   public var seededWordCount = 0
 
   /// Bytes of arrays in the file of `party`.
-  public func byteCount(party: Int) -> Int { storedWordCount[party] * 8 + keyByteCount }
+  public func byteCount(party: Int) -> Int {
+    storedWordCount[party] * 8 + storedKeyByteCount[party]
+  }
 }
 
 extension SecureProgram {
@@ -124,6 +128,10 @@ extension SecureProgram {
         let count = session.dealtCount(values[value].shape)
         cost.keyCount += count
         cost.keyByteCount += count * key.byteCount
+        for party in 0...1 {
+          cost.storedKeyByteCount[party] +=
+            deployment.storesKeys(party) ? count * key.byteCount : Deployment.keysDigestByteCount
+        }
       }
       if case .piecewiseLinear(let x, let function) = node.operation, function.comparison == .bits {
         let count = session.dealtCount(values[x].shape)

@@ -36,11 +36,14 @@ public struct GenerationSummary {
   }
 
   public var text: String {
+    let ahead =
+      result.aheadByteCount == 0
+      ? "" : "; \(Quantity.text(byteCount: result.aheadByteCount)) of keys came before"
     return """
       \(answer)
       \(result.session): \(counters.rounds) flights, party 0 sent \
       \(Quantity.text(byteCount: counters.bytesSent)), party 1 sent \
-      \(Quantity.text(byteCount: otherCounters.bytesSent)), \(Quantity.text(seconds: seconds))
+      \(Quantity.text(byteCount: otherCounters.bytesSent)), \(Quantity.text(seconds: seconds))\(ahead)
       """
   }
 
@@ -50,6 +53,7 @@ public struct GenerationSummary {
       "session": .integer(result.session.session), "rounds": .integer(counters.rounds),
       "party0BytesSent": .integer(counters.bytesSent),
       "party1BytesSent": .integer(otherCounters.bytesSent), "seconds": .number(seconds),
+      "aheadBytes": .integer(result.aheadByteCount),
       "steps": .array(
         zip(result.stepSeconds, result.counters).map { seconds, counters in
           [

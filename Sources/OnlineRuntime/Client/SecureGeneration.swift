@@ -22,6 +22,8 @@ public struct SecureGeneration {
     /// Counters of both parties after each step.
     public var counters: [(party0: StepCounters, party1: StepCounters)] = []
     public var session: SessionKey
+    /// Bytes that a user got from the provider before the first step.
+    public var aheadByteCount = 0
 
     public init(meaning: ModelOutput, session: SessionKey) {
       self.meaning = meaning
@@ -99,6 +101,7 @@ public struct SecureGeneration {
   ) throws(InputError) -> Result {
     let identity = session.identity
     var result = Result(meaning: identity.output.meaning, session: session.key)
+    result.aheadByteCount = session.aheadByteCount
     var next = prompt
     var position = 0
     for step in 0..<max(newCount, 1) {

@@ -10,6 +10,9 @@ public protocol SecureSession {
   /// What each party has counted, after the last step.
   var counters: (party0: StepCounters, party1: StepCounters) { get }
 
+  /// Bytes that the other side has sent before the first step.
+  var aheadByteCount: Int { get }
+
   /// Runs one step and returns the output words, row-major [rows, outputWidth].
   ///
   /// - Parameter rows: Ring elements, row-major [rowCount, inputWidth].
@@ -20,4 +23,6 @@ public protocol SecureSession {
   func end() throws(InputError)
 }
 
-extension ClientSession: SecureSession {}
+extension ClientSession: SecureSession {
+  public var aheadByteCount: Int { 0 }
+}

@@ -10,6 +10,7 @@ public final class UserSession: SecureSession {
   public let identity: PartyIdentity
   public let key: SessionKey
   public private(set) var counters: (party0: StepCounters, party1: StepCounters)
+  public let aheadByteCount: Int
 
   private let connection: Connection
   private var engine: any SessionEngine
@@ -19,8 +20,9 @@ public final class UserSession: SecureSession {
 
   private init(
     identity: PartyIdentity, key: SessionKey, connection: Connection,
-    engine: any SessionEngine, ledger: PatientLedger
+    engine: any SessionEngine, ledger: PatientLedger, aheadByteCount: Int
   ) {
+    self.aheadByteCount = aheadByteCount
     self.identity = identity
     self.key = key
     self.connection = connection
@@ -63,11 +65,14 @@ public final class UserSession: SecureSession {
       try connection.send(.begin, begin.payload, deadline: limit)
       var claim = Claim(begin: begin, files: files, ledger: PatientLedger(ledger))
       do throws(InputError) {
-        let (key, engine) = try claim.agree(connection, limit, waiting)
+        var (key, engine) = try claim.agree(connection, limit, waiting)
         connection.progressTimeout = .seconds(600)
+        let before = connection.counters
+        try engine.prepare(peer: connection)
         return UserSession(
           identity: identity, key: key, connection: connection, engine: engine,
-          ledger: claim.ledger)
+          ledger: claim.ledger,
+          aheadByteCount: connection.counters.since(before).bytesReceived)
       } catch {
         claim.giveUp()
         throw error

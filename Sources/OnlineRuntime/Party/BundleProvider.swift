@@ -18,6 +18,10 @@ final class InterpreterEngine: SessionEngine {
     self.interpreter = interpreter
   }
 
+  func prepare(peer: Connection) throws(InputError) {
+    try interpreter.material.passKeys(through: peer)
+  }
+
   func step(inputShare: [UInt64], rowCount: Int, peer: Connection) throws(InputError)
     -> [UInt64]
   {

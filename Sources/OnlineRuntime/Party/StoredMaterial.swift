@@ -21,6 +21,8 @@ public struct StoredMaterial: SessionMaterial {
   /// By node; none where nothing is compared by keys.
   private let keys: [MappedRegion?]
   private let keyByteCounts: [Int]
+  /// Instead of keys in the file, at a user.
+  private let passed: PassedKeys?
   private let path: String
 
   /// `file` must have been checked against `program`; `weightMasks` are those of a conversion whose
@@ -36,6 +38,7 @@ public struct StoredMaterial: SessionMaterial {
       batch: file.header.batch, session: file.header.session)
     var words: [[MappedRegion?]] = []
     var keys: [MappedRegion?] = []
+    var passed: [PassedKeys.Part] = []
     for index in program.nodes.indices {
       var stored: [MappedRegion?] = []
       for number in program.correlationComponents(index).indices {
@@ -46,9 +49,22 @@ public struct StoredMaterial: SessionMaterial {
         stored.append(isHeld ? try file.words(node: index, component: number) : nil)
       }
       words.append(stored)
-      keys.append(
-        program.nodes[index].operation.dealtKey == nil ? nil : try file.keys(node: index))
+      guard let (value, key) = program.nodes[index].operation.dealtKey else {
+        keys.append(nil)
+        continue
+      }
+      guard deployment.storesKeys(file.header.party) else {
+        keys.append(nil)
+        passed.append(
+          PassedKeys.Part(
+            node: index,
+            byteCount: session.dealtCount(program.values[value].shape) * key.byteCount,
+            digest: try file.keysDigest(node: index)))
+        continue
+      }
+      keys.append(try file.keys(node: index))
     }
+    self.passed = deployment.storesKeys(file.header.party) ? nil : PassedKeys(passed)
     self.words = words
     self.keys = keys
     var completed: [Int: [UInt64]] = [:]
@@ -83,13 +99,37 @@ public struct StoredMaterial: SessionMaterial {
     return try region.words(at: ranges)
   }
 
+  /// Sends the session's keys to a user, or receives them from the provider; nothing between servers.
+  func passKeys(through peer: Connection) throws(InputError) {
+    if let passed { return try passed.receive(from: peer) }
+    guard deployment == .providerUser else { return }
+    for case let region? in keys {
+      let elements = region.description.shape[0] * region.description.shape[1]
+      for start in stride(from: 0, to: elements, by: PassedKeys.frameByteCount) {
+        let range = start..<min(start + PassedKeys.frameByteCount, elements)
+        let payload = try region.withBytes(of: range) { bytes in
+          unsafe bytes.withUnsafeBytes { unsafe Array($0) }
+        }
+        try peer.send(.keys, payload)
+      }
+    }
+  }
+
   public func withKeys<Result>(
     node: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
   ) throws(InputError) -> Result {
+    let size = keyByteCounts[node]
+    if let passed = passed?.keys(node: node) {
+      if ranges.count == 1 {
+        let bytes = ranges[0].lowerBound * size..<ranges[0].upperBound * size
+        return unsafe body(passed.span.bytes.extracting(bytes))
+      }
+      let joined = ranges.flatMap { passed[$0.lowerBound * size..<$0.upperBound * size] }
+      return unsafe body(joined.span.bytes)
+    }
     guard let region = keys[node] else {
       throw InputError(path, place: "operations/\(node)/keys", "is not in this file")
     }
-    let size = keyByteCounts[node]
     func bytes(_ range: Range<Int>) -> Range<Int> {
       range.lowerBound * size..<range.upperBound * size
     }

@@ -70,6 +70,9 @@ public struct SessionDescription: Equatable, Sendable {
 
 /// One party's side of one session.
 public protocol SessionEngine {
+  /// Sends or receives what one of both has for both, before the first step.
+  mutating func prepare(peer: Connection) throws(InputError)
+
   /// Runs one step and returns this party's share of the output words.
   ///
   /// - Parameters:
@@ -77,6 +80,10 @@ public protocol SessionEngine {
   ///   - peer: Carries the openings; every `exchange` on it is one round.
   mutating func step(inputShare: [UInt64], rowCount: Int, peer: Connection) throws(InputError)
     -> [UInt64]
+}
+
+extension SessionEngine {
+  public mutating func prepare(peer: Connection) throws(InputError) {}
 }
 
 /// What a party process has on disk.

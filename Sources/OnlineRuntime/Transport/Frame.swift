@@ -19,9 +19,10 @@ enum FrameType: UInt8, Sendable {
   case used = 13
   case clients = 14
   case decline = 15
+  case keys = 16
 
   /// Data frames are as long as their receiver allows; all others are short.
-  var isData: Bool { self == .step || self == .output || self == .words }
+  var isData: Bool { self == .step || self == .output || self == .words || self == .keys }
 }
 
 /// One received frame.
