@@ -52,7 +52,7 @@ struct ProgramVectorTests {
   @Test func textAndDigest() throws {
     let vectors = try Self.vectors()
     #expect(
-      vectors.map(\.program.kind) == [.decoder, .encoder, .decoder, .encoder, .decoder, .encoder])
+      vectors.map(\.program.kind) == [.decoder, .encoder, .decoder, .encoder, .decoder, .encoder, .decoder])
     for vector in vectors {
       #expect(vector.program.json.text == vector.canonical)
       #expect(vector.program.digest.hexadecimal == vector.digest)
@@ -66,7 +66,7 @@ struct ProgramVectorTests {
         }
       }
     }
-    #expect(isGrouped == [false, false, true, false, false, false])
+    #expect(isGrouped == [false, false, true, false, false, false, false])
     let names = Set(vectors.flatMap { $0.program.nodes.map(\.operation.name) })
     #expect(names.count == 28, "together they use every operation")
   }
@@ -93,6 +93,33 @@ struct ProgramVectorTests {
         #expect(keyByteCount == expected.keyByteCount, "operation \(index)")
       }
     }
+  }
+
+  /// Which message travels when, and who sends it; a blind dealer changes nothing of that.
+  @Test func flights() throws {
+    let path = Repository.root.appending(path: "formats/vectors/program.json").path
+    var file = try JSONReader(JSON.read(path), source: path)
+    var oneWayCount = 0
+    for (vector, element) in try zip(Self.vectors(), file.array("programs")) {
+      var reader = try JSONReader(element, source: path)
+      var expected = try reader.object("flights")
+      for deployment in Deployment.allCases {
+        let key = deployment == .providerUser ? deployment : .twoServer
+        let flights = Timetable(vector.program, deployment: deployment).flights
+        let found = flights.map { messages in
+          JSON.array(
+            messages.map { message in
+              [
+                .integer(message.node), .integer(message.stage),
+                message.sender.map { .integer($0) } ?? .null,
+              ]
+            })
+        }
+        #expect(try expected.array(key.rawValue) == found, "\(deployment)")
+        oneWayCount += vector.program.oneWayOpenings(in: deployment).count
+      }
+    }
+    #expect(oneWayCount > 5)
   }
 
   /// Cosines and sines of both signs, at borders of quadrants and where the phase wraps.
