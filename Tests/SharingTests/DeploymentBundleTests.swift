@@ -31,7 +31,9 @@ struct DeploymentBundleTests {
   /// A reader in Python puts the weights together, whoever holds them.
   @Test(.enabled(if: PythonTool.isAvailable), arguments: deployments)
   func weightsAreThoseOfTheCheckpoint(deployment: Deployment) throws {
-    let files = try ConversionFiles.tiny(.opt())
+    let checkpoint = try ScratchFolder()
+    let files = try ConversionFiles(
+      checkpoint: TinyCheckpoint.opt().write(to: checkpoint), texts: ConversionFiles.tinyTexts)
     let folder = try Self.share(files, into: "roles", deployment)
     let outcome = try PythonTool("read-bundle").run(
       Self.bundles(folder, deployment) + ["--checkpoint", files.checkpoint])
