@@ -82,6 +82,7 @@ class ShapeMeasurement(Measurement):
         a = self.arguments
         options = ["--embedding", a.embedding] if a.embedding else []
         options += ["--compare", a.compare] if a.compare else []
+        options += ["--accept-leakage"] if recipe in ("permllm", "elements") else []
         self.run("lodge-model", "approximate", self.file("checkpoint"), "--tokens", self.calibration,
                  "--recipe", recipe, *options, *self.network, "--out", self.file("model.lodge"))
         self.cost = json.loads(self.tool("lodge-check", "cost", self.file("model.lodge"), *self.session,

@@ -347,14 +347,20 @@ class Run:
         ring = U(2 ** s.ring_bits(x) - 1)
         shares = [((share & ring) >> U(shift)) + U(1 if shift and p == 0 else 0)
                   for p, share in enumerate(self.shared[x])]
+        count = len(places)
+        if s.permutes_whole_text(index):
+            places = np.arange(s.count(x))
         for p, words in enumerate(shares):
-            words[self.absent(x)] = U(function.absent if p == 0 else 0)
+            filler = U(function.absent if p == 0 else 0)
+            words[self.absent(x)] = filler
+            shares[p] = np.append(words, np.full(len(places) - count, filler))
         heads, lengths = self.runs(x)
         first = self.index if s.values[x]["rows"] == "last" else self.row
         order = s.order(index, [(row, heads * n) for row, n in enumerate(lengths, start=first)])
         a, r = (s.stream(1, index, kind, 0, s.count(x))[places]
                 for kind in (PERMUTED_OPERAND, PERMUTED_RESULT))
-        (delta, b), (epsilon, t) = (self.array(index, k, x) for k in (0, 1))
+        (delta, b), (epsilon, t) = (
+            [share[places] for share in self.stored(index, k)] for k in (0, 1))
         # The three messages.
         first = (shares[1] - a) & kept
         self.openings[index] = (shares[0] + first) & kept
@@ -365,7 +371,7 @@ class Run:
         third = (results - r) & result_kept
         share = epsilon.copy()
         share[order] += third
-        self.shared[z] = [share, t]
+        self.shared[z] = [share[:count], t[:count]]
 
     def absent(self, value):
         """Whether each element belongs to a key that the text does not have."""

@@ -158,9 +158,17 @@ class Algebra:
         words = self.row_words(index, row)
         return [permutation(words, length // ranges) for _ in range(ranges)]
 
+    def permutes_whole_text(self, index):
+        """Whether one permutation holds all dealt rows."""
+        node = self.nodes[index]
+        return (self.program["kind"] == "encoder" and node["function"] not in OF_RUNS
+                and self.values[node["reads"][0]]["rows"] == "step")
+
     def order(self, index, rows):
         """Where party 0 takes each element from, for `rows` of (dealt row, elements)."""
         places, start = [], 0
+        if self.permutes_whole_text(index):
+            rows = [(0, self.count(self.nodes[index]["reads"][0]))]
         for row, length in rows:
             for order in self.permutations(index, row, length):
                 places += [start + element for element in order]

@@ -60,7 +60,9 @@ package struct DealingPlan: Sendable {
     let largest = DealingPlan.largest(program, shape)
     let needed = max(
       4 * largest.productRow, 4 * largest.weightRow, 16 * threadCount * largest.taskRow,
-      8 * elementWordCount * threadCount)
+      8 * elementWordCount * threadCount,
+      // Two masks, two shares, a permutation, and what was dealt before and is being stored.
+      8 * threadCount * largest.permuted)
     guard words >= needed else {
       let least = memory.byteCount - available + 8 * needed
       throw InputError(
@@ -77,11 +79,12 @@ package struct DealingPlan: Sendable {
   }
 
   /// Words of the longest row of a product's result or masks, of a stored weight, and of what a
-  /// task computes; and of the largest result of a product for one session.
+  /// task computes; of the largest result of a product for one session; and of what is permuted
+  /// together.
   private static func largest(_ program: SecureProgram, _ shape: SessionShape) -> (
-    productRow: Int, weightRow: Int, taskRow: Int, product: Int
+    productRow: Int, weightRow: Int, taskRow: Int, product: Int, permuted: Int
   ) {
-    var result = (productRow: 0, weightRow: 0, taskRow: 0, product: 0)
+    var result = (productRow: 0, weightRow: 0, taskRow: 0, product: 0, permuted: 0)
     func rowLength(_ value: ValueID) -> Int { shape.longestRow(program.values[value].shape) }
     for node in program.nodes {
       switch node.operation {
@@ -99,9 +102,9 @@ package struct DealingPlan: Sendable {
       case .mix(let weights, _, _, _):
         result.taskRow = max(
           result.taskRow, rowLength(node.outputs.lowerBound), rowLength(weights))
-      case .permuted(let x, _):
-        // Two masks, two shares, and a permutation.
-        result.taskRow = max(result.taskRow, 5 * rowLength(x))
+      case .permuted(let x, let function):
+        let ranges = SessionStep.dealing(shape).permutedRanges(program.values[x].shape, function)
+        result.permuted = ranges.reduce(result.permuted) { max($0, $1.elements.count) }
       default: break
       }
     }

@@ -35,7 +35,8 @@ public struct EqualisedWeights: WeightSource {
     for pair in model.channelPairs {
       for side in [pair.first, pair.second] where sizes[side.weight] == nil {
         sizes[side.weight] = try MatrixSizes(
-          side.weight, rowCount: side.shape[0], columnCount: side.shape[1], original, memory: memory)
+          side.weight, rowCount: side.shape[0], columnCount: side.shape[1], original, memory: memory
+        )
       }
       guard let first = sizes[pair.first.weight], let second = sizes[pair.second.weight] else {
         continue

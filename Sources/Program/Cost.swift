@@ -94,8 +94,10 @@ extension SecureProgram {
         case .bits: cost.bitComparisonCount += count(x) * function.knots.count
         }
       case .lookup(let x, let function): cost.lookupCellCount += count(x) * function.cells.count
-      case .permuted(let x, _): cost.permutedElementCount += count(x)
-      case .input, .open, .view, .truncate, .scale, .multiply, .polynomial, .exponential, .coarseSteps,
+      case .permuted(let x, let function):
+        cost.permutedElementCount += step.permutedCount(values[x].shape, function)
+      case .input, .open, .view, .truncate, .scale, .multiply, .polynomial, .exponential,
+        .coarseSteps,
         .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,
         .padRows, .lastRow,
         .firstRow, .meanRow, .output:

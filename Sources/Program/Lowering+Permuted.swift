@@ -6,16 +6,17 @@ import Foundation
 import Models
 
 extension Lowering {
-  /// Bits beyond those that a bound needs: what leaves a calibrated range a little is still right.
-  private static let spareBits = 4
   /// Fractional bits of scores that softmax takes, and of its weights.
-  private static let scoreBits = 14
-  private static let weightBits = 18
+  private static let scoreBits = 13
+  private static let weightBits = 17
+
+  /// Bits before the point, sign included, of numbers up to `bound` and somewhat beyond.
+  private func wholeBits(_ bound: Double) -> Int { magnitudeBits(bound) + 1 + builder.spareBits }
 
   /// The bits of `x` with `bits` fractional ones, or all that it has, that party 1 sees.
   private func opening(_ x: FixedValue, bits: Int) -> Opening {
     let shift = max(x.bits - bits, 0)
-    let wanted = x.bits - shift + magnitudeBits(x.bound) + 1 + Self.spareBits
+    let wanted = x.bits - shift + wholeBits(x.bound)
     return Opening(shift: shift, bits: max(min(wanted, builder.ringBits(x) - shift, 62), 2))
   }
 
@@ -48,7 +49,7 @@ extension Lowering {
     }
     let bits = activationBits(bound: bound)
     return try permuted(
-      x, rule, inputBits: activationBits(x) + 2, bits: bits,
+      x, rule, inputBits: activationBits(x) + 1, bits: bits,
       ringBits: streamRing(index, bits: bits) ?? 64, bound: bound)
   }
 
@@ -63,16 +64,15 @@ extension Lowering {
     // As precise beside the smallest rows as results are.
     let wanted = bits + 4 - Int(log2(range.lowerBound.squareRoot()).rounded(.down))
     // Sums of squares are whole numbers of 127 bits.
-    let most =
-      63 - (Int.bitWidth - (width - 1).leadingZeroBitCount) - magnitudeBits(x.bound) - 1
-      - Self.spareBits
+    let most = 63 - (Int.bitWidth - (width - 1).leadingZeroBitCount) - wholeBits(x.bound)
     let smallness = try smallness(index, epsilon: settings.epsilon)
     let value = try permuted(
       x,
       isCentred
         ? .layerNorm(epsilon: settings.epsilon) : .rmsNorm(epsilon: settings.epsilon),
       inputBits: min(wanted + smallness, most), runCount: settings.groupCount,
-      bits: bits + smallness, ringBits: 64,
+      bits: bits + smallness,
+      ringBits: readersRing(index, bits: bits + smallness, columnScale: settings.gamma),
       bound: Double(width).squareRoot() * pow(2, -Double(smallness)))
     let scale = queryScale(index)
     return .normalised(
@@ -80,6 +80,26 @@ extension Lowering {
       PendingNormalisation(
         gamma: settings.gamma, beta: settings.beta, scale: scale, factor: scale,
         groupCount: settings.groupCount))
+  }
+
+  /// Ring bits that the readers of normalisation `index` need of its rows: of linear layers whose results
+  /// are permuted as many as these have.
+  private func readersRing(_ index: Int, bits valueBits: Int, columnScale: String?)
+    throws(InputError) -> Int
+  {
+    var ring = 0
+    for consumer in consumers(of: index) {
+      // What nothing reads is the output.
+      let readers = consumers(of: consumer)
+      guard case .linear(_, let weight, _) = model.nodes[consumer].operation, !readers.isEmpty,
+        readers.allSatisfy(isPermutedActivation)
+      else { return 64 }
+      let bound = try outputBound(consumer)
+      let wanted = precision(WeightFormula(tensor: weight, columnScale: columnScale)).wanted
+      let weightBits = max(min(wanted, ringBits(bound) - valueBits), bits)
+      ring = max(ring, valueBits + weightBits + wholeBits(bound))
+    }
+    return ring == 0 ? 64 : min(ring, 64)
   }
 
   /// softmax(scores) v for each head, with weights that are divided already.

@@ -270,6 +270,11 @@ struct Lowering {
     return false
   }
 
+  func isPermutedActivation(_ index: Int) -> Bool {
+    if case .activation = model.nodes[index].operation { return isPermuted(index) }
+    return false
+  }
+
   private func softmax(_ index: Int) -> SoftmaxForm {
     guard case .softmax(let form)? = forms[index] else { missing(index) }
     return form

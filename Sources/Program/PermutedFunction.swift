@@ -1,5 +1,7 @@
 // Functions that party 1 computes in the clear, of values in a random order.
 
+public import Models
+
 /// A function of a shared value, computed exactly by party 1 on values that party 0 has permuted.
 ///
 /// Each party shortens its share as an `Opening` says. With a permutation pi of party 0 and masks a, b,
@@ -60,13 +62,19 @@ public struct PermutedFunction: Equatable, Sendable {
     return message.sender == party ? (count * message.bits + 63) / 64 : 0
   }
 
+  /// Whether single elements of all rows are permuted together, those that a text does not have
+  /// included: an encoder's text is one step.
+  public func permutesWholeText(_ shape: ValueShape, kind: ModelKind) -> Bool {
+    kind == .encoder && shape.rows == .step && !rule.takesRuns
+  }
+
   /// Ranges of a row that are permuted one by one.
   public func permutationsPerRow(_ shape: ValueShape) -> Int {
     guard rule.takesRuns else { return 1 }
     return shape.width == nil ? shape.columns.runCount : runCount
   }
 
-  /// What stands for keys that a text does not have.
+  /// What stands for keys and rows that a text does not have.
   public var absent: UInt64 { 1 &<< UInt64(opening.bits - 1) }
 }
 
@@ -128,7 +136,7 @@ extension PermutedFunction.Rule {
 
 /// A range of elements that is permuted by itself.
 public struct PermutedRange: Hashable, Sendable {
-  /// The dealt row that it belongs to; its permutations come from one stream, in order.
+  /// The dealt row that it belongs to or begins with; its permutations come from one stream, in order.
   public var row: Int
   public var elements: Range<Int>
 }
@@ -138,6 +146,9 @@ extension SessionStep {
   public func permutedRanges(_ shape: ValueShape, _ function: PermutedFunction)
     -> [PermutedRange]
   {
+    if function.permutesWholeText(shape, kind: session.kind) {
+      return [PermutedRange(row: 0, elements: 0..<session.dealtCount(shape))]
+    }
     let perRow = function.permutationsPerRow(shape)
     var result: [PermutedRange] = []
     result.reserveCapacity(rowCount(shape.rows) * perRow)
@@ -152,6 +163,22 @@ extension SessionStep {
       }
     }
     return result
+  }
+
+  /// Elements that travel for a value of `shape`.
+  public func permutedCount(_ shape: ValueShape, _ function: PermutedFunction) -> Int {
+    function.permutesWholeText(shape, kind: session.kind)
+      ? session.dealtCount(shape) : elementCount(shape)
+  }
+
+  /// A party's words of all elements that travel, with `absent` for those that the step does not have.
+  public func completed(
+    _ words: [UInt64], _ shape: ValueShape, _ function: PermutedFunction, absent: UInt64
+  ) -> [UInt64] {
+    var result = words
+    markAbsent(&result, shape, absent)
+    let missing = permutedCount(shape, function) - words.count
+    return result + [UInt64](repeating: absent, count: missing)
   }
 
   /// Puts `absent` in place of the elements of keys that the step does not have.

@@ -54,7 +54,9 @@ public struct Timetable: Sendable {
         for stage in 0..<function.roundCount {
           add(Message(node: index, stage: stage), to: start + stage + 1)
         }
-        if function.roundCount > 0 { results = [Int](repeating: start + function.roundCount, count: 2) }
+        if function.roundCount > 0 {
+          results = [Int](repeating: start + function.roundCount, count: 2)
+        }
       case .permuted(_, let function):
         var flight = 0
         for (stage, message) in function.messages.enumerated() {
@@ -114,7 +116,9 @@ extension SecureProgram {
     case .piecewiseLinear(_, let function):
       return function.openedWordCounts(elements: count)[message.stage]
     case .permuted(_, let function):
-      return function.wordCount(party: party, round: message.stage, elements: count)
+      return function.wordCount(
+        party: party, round: message.stage,
+        elements: step.permutedCount(values[x].shape, function))
     default: return 0
     }
   }

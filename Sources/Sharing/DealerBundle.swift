@@ -2,8 +2,8 @@
 
 public import Bytes
 import Containers
-import Trust
 public import Program
+import Trust
 
 /// What a dealer needs: of the owner's weights those themselves, of a blind dealer W - D.
 public struct DealerBundle: Sendable {

@@ -74,9 +74,11 @@ public struct LeakageEntry: Equatable, Sendable {
         .map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
       let shape = program.values[x].shape
       let ranges =
-        function.permutationsPerRow(shape) == 1
-        ? "within each row"
-        : shape.width == nil ? "within each head of each row" : "within each group of each row"
+        function.permutesWholeText(shape, kind: program.kind)
+        ? "within the whole text"
+        : function.permutationsPerRow(shape) == 1
+          ? "within each row"
+          : shape.width == nil ? "within each head of each row" : "within each group of each row"
       let entry = LeakageEntry(
         operations: operations, role: "party 1",
         learns: "the numbers that \(function.rule.name) is taken of, in random order \(ranges): "

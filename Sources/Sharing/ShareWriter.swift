@@ -82,7 +82,8 @@ public enum ShareWriter {
     }
     let isPlain = deployment == .providerUser
     let plainTypes = try PlainWeight.elementTypes(
-      isPlain ? Array(program.weights.indices) : deployment.isDealerBlind ? [] : Array(plan.multiplied),
+      isPlain
+        ? Array(program.weights.indices) : deployment.isDealerBlind ? [] : Array(plan.multiplied),
       of: program, encoder, memory)
     let party0 = try plan.partyWriter(files[0], party: 0, plainTypes)
     let party1 = try plan.partyWriter(files[1], party: 1, plainTypes)

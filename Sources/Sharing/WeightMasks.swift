@@ -7,7 +7,7 @@ public import Randomness
 public struct WeightMasks: Sendable {
   private let seed: Seed
 
-  init(_ seed: Seed) { self.seed = seed }
+  package init(_ seed: Seed) { self.seed = seed }
 
   /// Words of D for weight `id`, row-major.
   public func stream(_ id: WeightID) -> RandomStream {

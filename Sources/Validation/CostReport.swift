@@ -19,6 +19,7 @@ public struct CostReport {
 
   let program: SecureProgram
   let session: SessionShape
+  let deployment: Deployment
   /// Between the parties, and between the client and both parties together.
   let network: NetworkProfile
   let clientLink: NetworkProfile
@@ -46,11 +47,13 @@ public struct CostReport {
   ///   - compute: What the parties compute, which the times leave out otherwise.
   ///   - listsSteps: Whether the report lists every step of the session as well.
   public init(
-    program: SecureProgram, session: SessionShape, network: NetworkProfile,
-    clientLink: NetworkProfile? = nil, compute: MeasuredCompute? = nil, listsSteps: Bool = false
+    program: SecureProgram, session: SessionShape, deployment: Deployment = .twoServer,
+    network: NetworkProfile, clientLink: NetworkProfile? = nil, compute: MeasuredCompute? = nil,
+    listsSteps: Bool = false
   ) {
     self.program = program
     self.session = session
+    self.deployment = deployment
     self.network = network
     self.clientLink = clientLink ?? network
     self.compute = compute
@@ -66,9 +69,10 @@ public struct CostReport {
       _ name: String, of program: SecureProgram, _ included: (ProgramNode) -> Bool = { _ in true }
     ) -> Row {
       Row(
-        name: name, prompt: program.cost(of: prompt, where: included),
-        token: program.cost(of: token, where: included),
-        correlations: program.correlationCost(of: session, where: included))
+        name: name, prompt: program.cost(of: prompt, deployment: deployment, where: included),
+        token: program.cost(of: token, deployment: deployment, where: included),
+        correlations: program.correlationCost(
+          of: session, deployment: deployment, where: included))
     }
     var names: [String] = []
     for node in program.nodes where !names.contains(CostReport.part(node.label)) {
@@ -93,7 +97,10 @@ public struct CostReport {
     comparisons = ComparisonProtocol.allCases.map {
       row($0.rawValue, of: program.comparing(preferring: $0))
     }
-    steps = listsSteps ? CostReport.steps(program: program, session: session) : nil
+    steps =
+      listsSteps
+      ? CostReport.steps(
+        program: program, session: session, deployment: deployment) : nil
   }
 
   /// The session that costs are given for: of 64 tokens and 32 new ones, or what the model has
@@ -108,11 +115,14 @@ public struct CostReport {
   }
 
   /// The steps of a session that uses its full lengths: the prompt, then one row a step.
-  private static func steps(program: SecureProgram, session: SessionShape) -> [StepCost] {
+  private static func steps(
+    program: SecureProgram, session: SessionShape, deployment: Deployment
+  ) -> [StepCost] {
     let prompt = session.promptCapacity
     return (0..<max(session.newCapacity, 1)).map { index in
       let rows = index == 0 ? 0..<prompt : prompt + index - 1..<prompt + index
-      return program.cost(of: SessionStep(session: session, rows: rows, index: index))
+      return program.cost(
+        of: SessionStep(session: session, rows: rows, index: index), deployment: deployment)
     }
   }
 
@@ -202,7 +212,8 @@ public struct CostReport {
     func time(_ step: SessionStep, _ cost: StepCost, _ seconds: Double?) -> PredictedTime {
       PredictedTime(
         cost, on: network, compute: seconds, client: clientLink,
-        clientByteCount: program.clientByteCount(step))
+        clientByteCount: program.clientByteCount(step, deployment),
+        clientFlights: deployment == .providerUser ? 1 : 2)
     }
     let text = time(prompt, total.prompt, compute?.promptSeconds)
     guard isDecoder else { return [("text", text)] }
@@ -224,7 +235,11 @@ public struct CostReport {
     row("compute", compute == nil ? "" : "measured on this machine, \(Benchmark.machine)") {
       $0.compute
     }
-    row("client", "input and output, \(clientLink.text)") { $0.client }
+    row(
+      "client",
+      deployment == .providerUser
+        ? "output to the user" : "input and output, \(clientLink.text)"
+    ) { $0.client }
     table.addRule()
     row("total", "as the client sees it") { $0.total }
     return table.text
@@ -255,6 +270,7 @@ public struct CostReport {
         ]
       table.addRow(cells)
     }
+    let roles = (0...1).map { deployment.role(ofParty: $0) }
     let parties = (0...1).map { Quantity.text(byteCount: total.correlations.byteCount(party: $0)) }
     let size =
       isDecoder
@@ -272,7 +288,12 @@ public struct CostReport {
     let layerText =
       sent[0] == sent[1]
       ? "\(layer(layerBytes)) sent by each party"
-      : "\(layer(sent[0])) sent by party 0, \(layer(sent[1])) by party 1"
+      : "\(layer(sent[0])) sent by \(roles[0]), \(layer(sent[1])) by \(roles[1])"
+    let ahead =
+      deployment.storesKeys(1) || total.correlations.keyByteCount == 0
+      ? ""
+      : " The provider sends \(Quantity.text(byteCount: total.correlations.keyByteCount)) of keys "
+        + "before the first step."
     return """
       \(table.text)
 
@@ -286,7 +307,8 @@ public struct CostReport {
       part may share its messages with other parts, so flights and framing of parts add up to more
       than the total.
       Minimum: what a kind takes however it is encoded, one share of each element being a seed's.
-      Session for \(size): correlations of \(parties[0]) for party 0, \(parties[1]) for party 1.
+      Session for \(size): correlations of \(parties[0]) for \(roles[0]), \(parties[1]) for \
+      \(roles[1]).\(ahead)
 
       \(timeTable)
 

@@ -31,7 +31,9 @@ public struct MeasuredCompute: Sendable {
   /// - Returns: nil where the weight shares of both parties take more than half of this machine's
   ///   memory.
   /// - Throws: `InputError` where no connection can be made on this machine.
-  public init?(program: SecureProgram, session: SessionShape) throws(InputError) {
+  public init?(
+    program: SecureProgram, session: SessionShape, deployment: Deployment = .twoServer
+  ) throws(InputError) {
     let elementCount = program.weights.reduce(0) { $0 + $1.elementCount }
     guard elementCount <= MeasuredCompute.largestWeightByteCount / 16 else { return nil }
     let listener = try Listener(Address(host: "127.0.0.1", port: 0))
@@ -47,7 +49,8 @@ public struct MeasuredCompute: Sendable {
       running.enter()
       Thread {
         do throws(InputError) {
-          try MeasuredCompute.run(program, session, party: party, through: channel)
+          try MeasuredCompute.run(
+            program, session, deployment, party: party, through: channel)
         } catch {
           channel.failure = error
           channel.connection.close()
@@ -92,15 +95,20 @@ public struct MeasuredCompute: Sendable {
   /// Runs the prompt in a session that does not count, then in one or some that do, and the tokens
   /// after the last of them.
   private static func run(
-    _ program: SecureProgram, _ session: SessionShape, party: Int,
+    _ program: SecureProgram, _ session: SessionShape, _ deployment: Deployment, party: Int,
     through channel: PausingChannel
   ) throws(InputError) {
-    let weights = program.weights.map { [UInt64](repeating: 0, count: $0.elementCount) }
+    // A user has nothing of the weights.
+    let hasWeights = deployment != .providerUser || party == 0
+    let weights = program.weights.map {
+      [UInt64](repeating: 0, count: hasWeights ? $0.elementCount : 0)
+    }
     let width = program.inputValue?.shape.width ?? 0
     func prepared() -> PartyInterpreter<MadeUpMaterial> {
       PartyInterpreter(
         program: program, weights: weights,
-        material: MadeUpMaterial(program: program, session: session, party: party))
+        material: MadeUpMaterial(
+          program: program, session: session, deployment: deployment, party: party))
     }
     func step(
       _ interpreter: inout PartyInterpreter<MadeUpMaterial>, rowCount: Int
@@ -190,14 +198,15 @@ private struct MadeUpMaterial: SessionMaterial {
   }
 
   let session: SessionShape
-  let deployment = Deployment.twoServer
+  let deployment: Deployment
   let streams: SessionStreams
   let comparisonKey = [UInt8](repeating: 0, count: 16)
   private let pool: Pool
   private let program: SecureProgram
   private let keyByteCounts: [Int]
 
-  init(program: SecureProgram, session: SessionShape, party: Int) {
+  init(program: SecureProgram, session: SessionShape, deployment: Deployment, party: Int) {
+    self.deployment = deployment
     self.program = program
     self.session = session
     streams = SessionStreams(seed: .random(), session: 0, party: party)
@@ -212,12 +221,14 @@ private struct MadeUpMaterial: SessionMaterial {
       let keys = session.dealtCount(program.values[input].shape) * keyByteCounts[index]
       largest = max(largest, keys / 8 + 1)
     }
-    let all = cost.byteCount(party: party) / 8
+    let all = cost.byteCount(party: 0) / 8
     pool = Pool(wordCount: max(largest, min(all, 16 << 20)))
   }
 
   func stores(node: Int, component: Int) -> Bool {
-    program.holder(node: node, component: component) == Int(streams.party)
+    // Products of a blind dealer are completed before the session, and then in memory.
+    if deployment.isDealerBlind, program.nodes[node].operation.weight != nil { return true }
+    return program.holder(node: node, component: component, in: deployment) == Int(streams.party)
   }
 
   func storedWords(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64] {

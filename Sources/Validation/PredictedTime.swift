@@ -12,20 +12,23 @@ struct PredictedTime {
   var bytes: Double
   /// nil where it was not measured; it then counts for nothing.
   var compute: Double?
-  /// One flight with the input, one with the output, and their bytes on the client's link.
+  /// One flight with the input, which a user does not need, one with the output, and their bytes on
+  /// the client's link.
   var client: Double
 
   var total: Double { flights + bytes + (compute ?? 0) + client }
 
   init(
     _ cost: StepCost, on network: NetworkProfile, compute: Double?, client: NetworkProfile,
-    clientByteCount: Int
+    clientByteCount: Int, clientFlights: Int
   ) {
     let sent = cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)
     flights = Double(cost.roundCount) * network.roundTripSeconds / 2
     bytes = Double(sent) * 8 / network.bitsPerSecond
     self.compute = compute
-    self.client = client.roundTripSeconds + Double(clientByteCount) * 8 / client.bitsPerSecond
+    self.client =
+      Double(clientFlights) * client.roundTripSeconds / 2 + Double(clientByteCount) * 8
+      / client.bitsPerSecond
   }
 
   var json: JSON {
@@ -38,9 +41,15 @@ struct PredictedTime {
 }
 
 extension SecureProgram {
-  /// Bytes of `step` on the client's link: its input to both parties, and the output of each.
-  func clientByteCount(_ step: SessionStep) -> Int {
+  /// Bytes of `step` on the client's link: its input to both parties, and the output of each; of a
+  /// user the size of the step, and the provider's output.
+  func clientByteCount(_ step: SessionStep, _ deployment: Deployment) -> Int {
     func count(_ value: ProgramValue?) -> Int { value.map { step.elementCount($0.shape) } ?? 0 }
+    if deployment == .providerUser {
+      return
+        (ClientTraffic.inputByteCount(wordCount: 0)
+        + ClientTraffic.outputByteCount(wordCount: count(outputValue))) / 2
+    }
     return ClientTraffic.inputByteCount(wordCount: count(inputValue))
       + ClientTraffic.outputByteCount(wordCount: count(outputValue))
   }

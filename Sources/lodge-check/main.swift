@@ -34,6 +34,9 @@ let costCommand = Command(
   options: [
     Option("prompt", .integer(1...1 << 20), default: "64", help: "tokens of the prompt"),
     Option("new", .integer(0...1 << 20), help: "new tokens (default 32; none for an encoder)"),
+    Option(
+      "deployment", .choice(Deployment.allCases.map(\.rawValue)), default: "two-server",
+      help: "who the parties are"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time between the parties"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth between the parties"),
     Option(
@@ -50,6 +53,8 @@ let costCommand = Command(
   let program = try ProgramFile.read(arguments.string("FILE"))
   let session = try SessionShape.requested(
     program: program, prompt: arguments.integer("prompt"), new: arguments.optionalInteger("new"))
+  let deployment =
+    Deployment(rawValue: try arguments.string("deployment")) ?? .twoServer
   let network = NetworkProfile(
     "parties", roundTripSeconds: try arguments.number("rtt"),
     bitsPerSecond: try arguments.number("bandwidth"))
@@ -58,14 +63,17 @@ let costCommand = Command(
     bitsPerSecond: arguments.optionalNumber("client-bandwidth") ?? network.bitsPerSecond)
   let compute =
     arguments.flag("no-compute")
-    ? nil : try MeasuredCompute(program: program, session: session)
+    ? nil
+    : try MeasuredCompute(
+      program: program, session: session, deployment: deployment)
   if compute == nil, !arguments.flag("no-compute") {
     arguments.note(
       "both parties' weight shares do not fit into half of this machine's memory: times leave out "
         + "what they compute")
   }
   let report = CostReport(
-    program: program, session: session, network: network, clientLink: client, compute: compute,
+    program: program, session: session, deployment: deployment, network: network,
+    clientLink: client, compute: compute,
     listsSteps: arguments.flag("steps"))
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }

@@ -48,8 +48,7 @@ func clientSession(_ request: Request, _ arguments: ParsedArguments) throws
     security: security, timeout: .seconds(arguments.number("timeout")),
     admit: { [tables] identity throws(InputError) in
       try request.check(identity, tables: tables)
-    }
-  ) { arguments.console.report("waiting: \($0)") }
+    }, waiting: { arguments.console.report("waiting: \($0)") })
   return (session, tables)
 }
 

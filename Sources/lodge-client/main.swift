@@ -30,6 +30,15 @@ Command(
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("new", .integer(0...1 << 20), default: "32", help: "tokens to generate (decoder)"),
     Option(
+      "temperature", .number(0...100), default: "0",
+      help: "draw tokens by e^(logit / temperature); 0 takes the likeliest"),
+    Option(
+      "top-k", .integer(1...1 << 24), placeholder: "N", help: "draw from the N likeliest only"),
+    Option(
+      "top-p", .number(0...1), placeholder: "P",
+      help: "draw from the fewest that have the probability P together"),
+    Option("seed", .integer(0...Int.max), help: "make the same choices again"),
+    Option(
       "stop", .string, placeholder: "ID",
       help: "end after such a token: ids as 43,47, or the settings (or folder) that name them"),
     Option(
@@ -69,6 +78,9 @@ Command(
   // Nothing that can be found wrong here may cost a session.
   let logits = arguments.optionalString("logits")
   if let logits { try AtomicFile.check(logits) }
+  let sampler = try TokenSampler(
+    temperature: arguments.number("temperature"), topK: arguments.optionalInteger("top-k"),
+    topP: arguments.optionalNumber("top-p"), seed: arguments.optionalInteger("seed"))
   let console = arguments.console
   let request = Request(prompt: prompt, source: path, stop: stop ?? [])
   let (session, tables) =
@@ -79,7 +91,7 @@ Command(
   let progress = Progress(
     "generating", total: max(newCount, 1), unit: .items("tokens"), console: console)
   let result = try SecureGeneration(session: session, tables: tables).run(
-    prompt: prompt, newCount: newCount, stop: stop ?? []
+    prompt: prompt, newCount: newCount, stop: stop ?? [], sampler: sampler
   ) { _ in progress.advance() }
   progress.finish()
   arguments.note(session.identity.output.warning(about: result.rows))

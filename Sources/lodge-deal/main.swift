@@ -47,7 +47,8 @@ Command(
     Option("out", .path, placeholder: "CORR", isRequired: true, help: "folder of the batch"),
     Option(
       "user", .string, placeholder: "KEY",
-      help: "public key of the user (a line, or a file): a provider serves the sessions to no other"),
+      help: "public key of the user (a line, or a file): a provider serves the sessions to no other"
+    ),
     Option("sign", .path, placeholder: "KEY", help: "private key to sign manifests with"),
     Option(
       "recipient0", .string, placeholder: "KEY",
@@ -95,7 +96,8 @@ Command(
       shape, deployment: bundle.conversion.deployment), times: missing.count,
     of: missing.count == 1 ? "the files of 1 session" : "the files of \(missing.count) sessions",
     at: output.path)
-  let batch = try Batch(folder: output.path, conversion: bundle.conversion, shape: shape, user: user)
+  let batch = try Batch(
+    folder: output.path, conversion: bundle.conversion, shape: shape, user: user)
   let cost = bundle.program.correlationCost(
     of: shape, deployment: bundle.conversion.deployment)
   let progress = Progress(

@@ -38,7 +38,8 @@ import Validation
 
   /// Decoder, encoder, and grouped queries with rotations of all or of half the columns of a head.
   enum TinyModel: String, CaseIterable {
-    case opt, bert, llama, halfRotated, optByBits, bertByBits
+    case opt, bert, llama, halfRotated, optByBits, bertByBits, optPermuted, bertPermuted,
+      llamaPermuted
 
     private static var byBits: Recipe {
       var recipe = Recipe.accurate
@@ -46,8 +47,14 @@ import Validation
       return recipe
     }
 
+    var isEncoder: Bool { [.bert, .bertByBits, .bertPermuted].contains(self) }
+
     func fixture() throws -> DealerFixture {
-      switch self {
+      let permuted = try #require(Recipe.shipped("permllm"))
+      return switch self {
+      case .optPermuted: try DealerFixture(.tiny(.opt(), recipe: permuted))
+      case .bertPermuted: try DealerFixture(.tiny(.bert(), recipe: permuted))
+      case .llamaPermuted: try DealerFixture(.tiny(.llama(), recipe: permuted))
       case .opt: try DealerFixture(.opt())
       case .bert: try DealerFixture(.bert())
       case .optByBits: try DealerFixture(.tiny(.opt(), recipe: Self.byBits))
@@ -86,7 +93,7 @@ import Validation
     let fixture = try model.fixture()
     let batch = try fixture.batch()
     _ = try fixture.deal(batch)
-    let steps = [.bert, .bertByBits].contains(model) ? [[7, 3]] : [[7, 3], [10]]
+    let steps = model.isEncoder ? [[7, 3]] : [[7, 3], [10]]
     let texts = "[" + steps.map { "\($0)" }.joined(separator: ",") + "]"
     let outcome = try PythonTool("run-session").run(
       Self.arguments(fixture.files, batch) + [

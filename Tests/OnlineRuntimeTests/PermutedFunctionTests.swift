@@ -157,6 +157,37 @@ import Validation
     #expect(short.parties[0].contains { $0 != 0 })
   }
 
+  /// All rows of an encoder's text are permuted together, with those that it does not have.
+  @Test func encodersPermuteTheWholeText() throws {
+    let (width, rows) = (4, 3)
+    let input = PrimitiveTests.inputs(count: rows * width, bits: 18)
+    let function = PermutedFunction(
+      .silu, opening: Opening(shift: 3, bits: 24), fractionalBits: 20, resultBits: 28)
+    for capacity in [3, 7] {
+      let session = SessionShape(kind: .encoder, promptCapacity: capacity, newCapacity: 0)
+      let outcome = try PrimitiveTests.execute(
+        kind: .encoder, width: width, session: session, steps: [input]
+      ) { builder, x in
+        builder.program.values[x.id].fractionalBits = 16
+        let id = try builder.emit(.permuted(x.id, function), bits: [20])[0]
+        return try builder.emit(.combine([Term(id, 1 << 36)], constant: 0), bits: 56, bound: 1)
+      }
+      #expect(outcome.parties == outcome.simulator)
+      let program = outcome.run.program
+      let cost = program.cost(of: SessionStep(session: session, rows: 0..<rows, index: 0))
+      #expect(cost.permutedElementCount == capacity * width)
+      let sent = outcome.run.channels.map { $0.rounds.reduce(0) { $0 + $1.count } }
+      #expect(sent == cost.sentWordCounts)
+      for (word, result) in zip(input, outcome.parties[0]) {
+        let x = Self.real(word, bits: 16)
+        #expect(abs(Self.real(result, bits: 56) - x / (1 + exp(-x))) < 0x1p-12)
+      }
+      // The same number in two rows goes to other places than in row by row permutations.
+      let ranges = SessionStep.dealing(session).permutedRanges(program.values[0].shape, function)
+      #expect(ranges == [PermutedRange(row: 0, elements: 0..<capacity * width)])
+    }
+  }
+
   /// What is out of range is cut to the largest number, and a row of the lowest numbers weighs nothing.
   @Test func extremesAreCut() {
     func results(_ rule: Rule, _ numbers: [Int64], bits: Int = 8) -> [Int64] {

@@ -51,17 +51,20 @@ public final class MemoryCorrelations: CorrelationSink, Sendable {
 /// One party's view of `MemoryCorrelations`.
 public struct MemoryMaterial: SessionMaterial {
   public let session: SessionShape
-  public let deployment = Deployment.twoServer
+  public let deployment: Deployment
   public let streams: SessionStreams
   public let comparisonKey: [UInt8]
   let program: SecureProgram
   let store: MemoryCorrelations
   let keyByteCounts: [Int: Int]
+  /// By node: shares of products with a weight, to which a blind dealer's were completed.
+  private var completed: [Int: [UInt64]] = [:]
 
   public init(
     program: SecureProgram, session: SessionShape, batch: BatchSeeds, number: Int, party: Int,
-    store: MemoryCorrelations
-  ) {
+    store: MemoryCorrelations, deployment: Deployment = .twoServer, weightMasks: WeightMasks? = nil
+  ) throws(InputError) {
+    self.deployment = deployment
     self.program = program
     self.session = session
     self.store = store
@@ -71,14 +74,29 @@ public struct MemoryMaterial: SessionMaterial {
       uniqueKeysWithValues: program.nodes.indices.compactMap { index in
         program.nodes[index].operation.dealtKey.map { (index, $0.key.byteCount) }
       })
+    guard let weightMasks else { return }
+    let products = WeightMaskProducts(masks: weightMasks, program: program)
+    for index in program.nodes.indices {
+      guard let sum = try products.words(node: index, session: session, streams: streams) else {
+        continue
+      }
+      let dealt =
+        stores(node: index, component: 0)
+        ? store.stored(party: party, node: index, component: 0)
+        : streams.correlation(node: index, component: 0).words(at: 0, count: sum.count)
+      completed[index] = zip(sum, dealt).map { $0 &+ $1 }
+    }
   }
 
   public func stores(node: Int, component: Int) -> Bool {
-    program.holder(node: node, component: component) == Int(streams.party)
+    completed[node] != nil
+      || program.holder(node: node, component: component, in: deployment) == Int(streams.party)
   }
 
   public func storedWords(node: Int, component: Int, ranges: [Range<Int>]) -> [UInt64] {
-    let words = store.stored(party: Int(streams.party), node: node, component: component)
+    let words =
+      completed[node]
+      ?? store.stored(party: Int(streams.party), node: node, component: component)
     return ranges.flatMap { words[$0] }
   }
 
@@ -160,21 +178,36 @@ public struct TwoPartyRun {
   public let program: SecureProgram
   public let session: SessionShape
   public let batch: BatchSeeds
+  public let deployment: Deployment
   public let correlations = MemoryCorrelations()
   public let channels = PairedChannel.pair()
   /// What every step opened, by node, as party 0 saw it.
   public let openings = Shared<[[Int: [UInt64]]]>([])
   private let weights: [[UInt64]]
 
+  /// What hides the weights from a blind dealer.
+  private var weightMasks: WeightMasks? {
+    deployment.isDealerBlind ? WeightMasks(batch.seed.derived(label: "test masks")) : nil
+  }
+
   /// Deals session 0 of the batch with this `seed`; `weights` are plaintext ring elements.
-  public init(program: SecureProgram, weights: [[UInt64]], session: SessionShape, seed: Seed)
-    throws
-  {
+  public init(
+    program: SecureProgram, weights: [[UInt64]], session: SessionShape, seed: Seed,
+    deployment: Deployment = .twoServer
+  ) throws {
+    self.deployment = deployment
     self.program = program
     self.session = session
     self.weights = weights
     batch = BatchSeeds(seed: seed)
-    try Dealer(program: program, weights: weights, batch: batch)
+    var dealt = weights
+    if let weightMasks {
+      for id in weights.indices {
+        let mask = weightMasks.stream(id).words(at: 0, count: weights[id].count)
+        dealt[id] = zip(weights[id], mask).map { $0 &- $1 }
+      }
+    }
+    try Dealer(program: program, deployment: deployment, weights: dealt, batch: batch)
       .deal(session: 0, shape: session, into: correlations)
   }
 
@@ -188,18 +221,22 @@ public struct TwoPartyRun {
       ).words(at: 0, count: words.count)
       return party == 0 ? zip(words, mask).map { $0 &- $1 } : mask
     }
+    let isWithUser = deployment == .providerUser
+    let weightMasks = weightMasks
     let results = Shared<[Int: [[UInt64]]]>([:])
     let failures = Shared<[any Error]>([])
-    Threads.run(2) { [program, weights, session, batch, correlations, channels, openings] party in
+    Threads.run(2) {
+      [program, weights, session, batch, correlations, channels, openings, deployment] party in
       do {
         var interpreter = PartyInterpreter(
           program: program,
           weights: weights.enumerated().map {
-            share($0.element, party: party, salt: $0.offset, label: "weight")
+            if isWithUser { return party == 0 ? $0.element : [] }
+            return share($0.element, party: party, salt: $0.offset, label: "weight")
           },
-          material: MemoryMaterial(
+          material: try MemoryMaterial(
             program: program, session: session, batch: batch, number: 0, party: party,
-            store: correlations))
+            store: correlations, deployment: deployment, weightMasks: weightMasks))
         if party == 0 {
           interpreter.observe = { node, words in
             openings.withLock { $0[$0.count - 1][node] = words }
@@ -208,10 +245,13 @@ public struct TwoPartyRun {
         var outputs: [[UInt64]] = []
         for (index, input) in inputs.enumerated() {
           if party == 0 { openings.withLock { $0.append([:]) } }
+          let inputShare =
+            isWithUser
+            ? (party == 1 ? input.words : input.words.map { _ in 0 })
+            : share(input.words, party: party, salt: index, label: "input")
           outputs.append(
             try interpreter.step(
-              inputShare: share(input.words, party: party, salt: index, label: "input"),
-              rowCount: input.rowCount, through: channels[party]))
+              inputShare: inputShare, rowCount: input.rowCount, through: channels[party]))
         }
         results.withLock { [outputs] in $0[party] = outputs }
       } catch { failures.withLock { $0.append(error) } }

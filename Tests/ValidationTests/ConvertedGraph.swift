@@ -38,9 +38,12 @@ struct ConvertedGraph {
 
   /// Runs `steps` in two parties, which must give the simulator's words at the cost that the shapes
   /// tell, and returns how far their outputs are from those in float.
-  func compare(_ session: SessionShape, steps: [[Int]]) throws -> LogitDifference {
+  func compare(
+    _ session: SessionShape, steps: [[Int]], deployment: Deployment = .twoServer
+  ) throws -> LogitDifference {
     let run = try SimulatedRun.compare(
-      program, weights, session, steps: steps.map { (oneHot($0), $0.count) })
+      program, weights, session, steps: steps.map { (oneHot($0), $0.count) },
+      deployment: deployment)
     let reference = try interpreter.run(tokens: steps.flatMap { $0 })
     var difference = LogitDifference()
     var row = 0
@@ -67,9 +70,10 @@ enum SimulatedRun {
   /// Runs `steps` in both, and checks results, costs and dealt sizes.
   static func compare(
     _ program: SecureProgram, _ weights: [[UInt64]], _ session: SessionShape,
-    steps: [(words: [UInt64], rowCount: Int)]
+    steps: [(words: [UInt64], rowCount: Int)], deployment: Deployment = .twoServer
   ) throws -> (run: TwoPartyRun, outputs: [[UInt64]]) {
-    let run = try TwoPartyRun(program: program, weights: weights, session: session, seed: seed)
+    let run = try TwoPartyRun(
+      program: program, weights: weights, session: session, seed: seed, deployment: deployment)
     let outputs = try run.run(steps)
     var simulator = RingSimulator(
       program: program, weights: weights,
@@ -81,7 +85,7 @@ enum SimulatedRun {
       row += input.rowCount
       simulator.opened = run.openings.withLock { $0[index] }
       #expect(outputs[index] == simulator.step(step, input: input.words))
-      let cost = program.cost(of: step)
+      let cost = program.cost(of: step, deployment: deployment)
       for (party, channel) in run.channels.enumerated() {
         let sent = channel.rounds[rounds..<rounds + cost.roundCount]
         #expect(sent.reduce(0) { $0 + $1.count } == cost.sentWordCounts[party])
@@ -91,7 +95,7 @@ enum SimulatedRun {
     }
     #expect(run.channels.allSatisfy { $0.rounds.count == rounds })
     // Sizes that the cost interpreter predicts are those that were dealt.
-    let cost = program.correlationCost(of: session)
+    let cost = program.correlationCost(of: session, deployment: deployment)
     for party in 0...1 {
       #expect(run.correlations.allWords(party: party).count == cost.storedWordCount[party])
     }

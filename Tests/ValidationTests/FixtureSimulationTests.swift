@@ -1,8 +1,8 @@
 // Whole models in the fixed-point simulator against their float references.
 
+import Approximation
 import Bytes
 import Foundation
-import Approximation
 import Models
 import Program
 import Randomness

@@ -91,17 +91,18 @@ public struct SecureGeneration {
     return words
   }
 
-  /// Evaluates `prompt` and, for a decoder, generates `newCount` tokens greedily.
+  /// Evaluates `prompt` and, for a decoder, generates `newCount` tokens that `sampler` chooses.
   ///
-  /// `chosen` is told every token as it is generated; one of `stop` is the last. With `forced`, those tokens are fed instead
-  /// of the chosen ones, so that logits can be compared position by position.
+  /// `chosen` is told every token as it is generated; one of `stop` is the last. With `forced`, those
+  /// tokens are fed instead of the chosen ones, so that logits can be compared position by position.
   public func run(
     prompt: [Int], newCount: Int, forced: [Int] = [], stop: Set<Int> = [],
-    chosen: (Int) -> Void = { _ in }
+    sampler: TokenSampler = .greedy, chosen: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
     let identity = session.identity
     var result = Result(meaning: identity.output.meaning, session: session.key)
     result.aheadByteCount = session.aheadByteCount
+    var sampler = sampler
     var next = prompt
     var position = 0
     for step in 0..<max(newCount, 1) {
@@ -117,7 +118,7 @@ public struct SecureGeneration {
         result.rows.append(Array(values[start..<start + width]))
       }
       guard identity.isDecoder, let last = result.rows.last else { break }
-      let token = last.indices.max { last[$0] < last[$1] } ?? 0
+      let token = sampler.token(last)
       result.newTokens.append(token)
       chosen(token)
       if stop.contains(token) { break }

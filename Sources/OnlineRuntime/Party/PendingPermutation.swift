@@ -34,17 +34,21 @@ struct PendingPermutation: PendingExchange {
   private let ranges: [PermutedRange]
   /// Fractional bits of the numbers that party 1 sees.
   private let inputBits: Int
+  /// Elements of the value; after them come those of rows that the text does not have.
+  private let count: Int
   /// Party 0: the shortened share, then with party 1's words x - a. Party 1: the share less a, then
   /// the results less r.
   private var words: [UInt64]
   private var round = 0
   private(set) var observed: [UInt64]?
 
-  /// `share` is this party's shortened share, without any mask.
+  /// `share` is this party's shortened share, without any mask, of `count` elements and of others that
+  /// travel with them.
   init(
-    _ function: PermutedFunction, share: [UInt64], ranges: [PermutedRange], inputBits: Int,
-    material: Material
+    _ function: PermutedFunction, share: [UInt64], count: Int, ranges: [PermutedRange],
+    inputBits: Int, material: Material
   ) {
+    self.count = count
     self.function = function
     self.material = material
     self.ranges = ranges
@@ -105,7 +109,7 @@ struct PendingPermutation: PendingExchange {
           result[first + Int(element)] &+= permuted[first + place]
         }
       }
-      return [result]
+      return [Array(result.prefix(count))]
     case .computing(_, let b, let r):
       // Its share of the result is known before.
       guard message.sender == 0 else { return round == 2 ? [] : nil }
@@ -137,25 +141,31 @@ extension PartyInterpreter {
   ) throws(InputError) {
     let value = program.values[x]
     let share = shared[x]
-    var shortened = function.opening.masked(
+    let shortened = function.opening.masked(
       share, ringBits: value.ringBits, mask: [UInt64](repeating: 0, count: share.count),
       constantFactor: constantFactor)
-    step.markAbsent(&shortened, value.shape, constantFactor == 1 ? function.absent : 0)
+    let completed = step.completed(
+      shortened, value.shape, function, absent: constantFactor == 1 ? function.absent : 0)
     let ranges = step.permutedRanges(value.shape, function)
-    let dealt = try [words(node: node, component: 0), words(node: node, component: 1)]
+    // Of a whole text all that is dealt.
+    let elements =
+      completed.count > share.count
+      ? [0..<completed.count] : self.ranges[derived[node].components[0].shape]
+    let dealt = try (0...1).map { component throws(InputError) in
+      try words(node: node, component: component, ranges: elements)
+    }
     let material: PendingPermutation.Material
     if let masks = derived[node].permuted {
-      let elements = self.ranges[derived[node].components[0].shape]
       material = .computing(
         a: masks.operand.words(in: elements), b: dealt[0],
         r: masks.result.words(in: elements))
-      shared[program.nodes[node].outputs.lowerBound] = dealt[1]
+      shared[program.nodes[node].outputs.lowerBound] = Array(dealt[1].prefix(share.count))
     } else {
       material = .permuting(
         orders: orders(node, ranges), delta: dealt[0], epsilon: dealt[1])
     }
     pending[node] = PendingPermutation(
-      function, share: shortened, ranges: ranges,
+      function, share: completed, count: share.count, ranges: ranges,
       inputBits: program.permutedBits(x, function), material: material)
     if let words = early.removeValue(forKey: node) { advance(node, words[...]) }
   }

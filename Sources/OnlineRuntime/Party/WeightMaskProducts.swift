@@ -1,17 +1,17 @@
 // What a party adds to the shares of a blind dealer: D times its share of the mask.
 
-import Bytes
+package import Bytes
 import Correlations
-import Program
+package import Program
 import Randomness
 import Rings
-import Sharing
+package import Sharing
 
 /// Products of the masks D of weights with a party's shares of the masks of a session, for all its rows.
 ///
 /// W r = U r + D [r]_0 + D [r]_1: the dealer gives shares of U r, and each party adds its own product.
 /// Nothing of it depends on an input, so it is computed before a session begins.
-struct WeightMaskProducts {
+package struct WeightMaskProducts {
   private let masks: WeightMasks
   private let program: SecureProgram
   /// The node that opens each opened value.
@@ -20,7 +20,7 @@ struct WeightMaskProducts {
   /// Most words of D that are in memory at a time.
   private static let partWordCount = 4 << 20
 
-  init(masks: WeightMasks, program: SecureProgram) {
+  package init(masks: WeightMasks, program: SecureProgram) {
     self.masks = masks
     self.program = program
     var openers: [ValueID: Int] = [:]
@@ -31,7 +31,7 @@ struct WeightMaskProducts {
   }
 
   /// D [r]_p of node `index` in the dealt layout; nil where it has no product with a weight.
-  func words(
+  package func words(
     node index: Int, session: SessionShape, streams: SessionStreams
   ) throws(InputError) -> [UInt64]? {
     switch program.nodes[index].operation {

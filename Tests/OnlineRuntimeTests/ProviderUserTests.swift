@@ -1,0 +1,301 @@
+// A provider and its users over loopback, with bundles and sessions on disk.
+
+import Approximation
+import Bytes
+import Containers
+import Correlations
+import Foundation
+import Models
+import OnlineRuntime
+import Program
+import Randomness
+import Sharing
+import TestSupport
+import Testing
+import Trust
+
+/// The folders of all roles, and a provider that serves.
+private final class Roles {
+  let files: ConversionFiles
+  let folder: String
+  let correlations: String
+  private(set) var provider: PartyService?
+  private var worker: Worker<Void>?
+
+  init(
+    _ files: ConversionFiles, prompt: Int = 4, new: Int = 3, sessions: Range<Int> = 0..<2,
+    user: PublicKey? = nil
+  ) throws {
+    self.files = files
+    folder = files.scratch.file("roles")
+    correlations = files.scratch.file("corr")
+    _ = try ShareWriter.share(
+      ModelFile(path: files.modelPath), into: folder, deployment: .providerUser)
+    let bundle = try DealerBundle.open(in: "\(folder)/dealer")
+    let isDecoder = bundle.program.kind == .decoder
+    let batch = try Batch(
+      folder: correlations, conversion: bundle.conversion,
+      shape: SessionShape(
+        kind: bundle.program.kind, promptCapacity: prompt, newCapacity: isDecoder ? new : 0),
+      user: user?.bytes)
+    _ = try batch.deal(sessions: sessions, program: bundle.program, weights: bundle)
+  }
+
+  func serve(security: PartySecurity = .plaintextOnLoopback) throws {
+    let files = try BundleProvider(
+      party: 0, bundlePath: "\(folder)/provider/provider.bundle",
+      correlationFolder: "\(correlations)/party0")
+    var configuration = PartyConfiguration(
+      listen: Address(host: "127.0.0.1", port: 0), peer: nil)
+    configuration.security = security
+    let service = try PartyService(identity: files.identity, configuration: configuration) { _ in }
+    let paths = (ledger: "\(folder)/provider.ledger", sessions: "\(correlations)/party0")
+    provider = service
+    worker = Worker {
+      try service.run(
+        provider: files,
+        ledger: SessionLedger(path: paths.ledger, party: 0, guarding: paths.sessions))
+    }
+  }
+
+  func stop() throws {
+    provider?.stop()
+    try worker?.value()
+    worker = nil
+  }
+
+  func user(_ name: String = "user.ledger") throws -> (BundleProvider, SessionLedger) {
+    (
+      try BundleProvider(
+        party: 1, bundlePath: "\(folder)/user/user.bundle",
+        correlationFolder: "\(correlations)/party1", isUser: true),
+      try SessionLedger(
+        path: "\(folder)/\(name)", party: 1, guarding: "\(correlations)/party1")
+    )
+  }
+
+  func begin(
+    _ prompt: Int = 3, new: Int = 2, security: ClientSecurity = .plaintextOnLoopback
+  ) throws -> UserSession {
+    guard let address = provider?.address else { throw InputError("test", "nobody serves") }
+    let (files, ledger) = try user()
+    return try UserSession.begin(
+      provider: address, files: files, ledger: ledger, promptCount: prompt, newCount: new,
+      security: security, timeout: .seconds(20))
+  }
+}
+
+@Suite struct ProviderUserTests {
+  private func roles(recipe: Recipe = .accurate, user: PublicKey? = nil) throws -> Roles {
+    try Roles(ConversionFiles.tiny(.opt(layerCount: 1), recipe: recipe), user: user)
+  }
+
+  /// The tokens that the model itself chooses, with what either side is told of the cost.
+  @Test(arguments: ["accurate", "permllm"])
+  func answersAreThoseOfTheModel(recipe: String) throws {
+    let roles = try roles(recipe: Recipe.named(recipe))
+    try roles.serve()
+    let prompt = [1, 4, 2]
+    let result = try SecureGeneration(session: roles.begin(), tables: nil)
+      .run(prompt: prompt, newCount: 2)
+    let interpreter = try FloatInterpreter(roles.files.model, weights: roles.files.weights)
+    let reference = try interpreter.run(tokens: prompt)
+    for (value, expected) in zip(result.rows[0], reference.row(2)) {
+      #expect(abs(value - expected) < 0.01)
+    }
+    let program = roles.files.program
+    let session = SessionShape(kind: .decoder, promptCapacity: 4, newCapacity: 3)
+    let cost = program.cost(
+      of: SessionStep(session: session, rows: 0..<3, index: 0), deployment: .providerUser)
+    let counters = result.counters[0]
+    #expect(counters.party0.rounds == cost.roundCount)
+    #expect(
+      counters.party0.bytesSent
+        == cost.byteCount(party: 0, frameByteCount: Connection.frameHeaderByteCount))
+    #expect(counters.party0.bytesReceived == counters.party1.bytesSent)
+    #expect((result.aheadByteCount > 0) == (recipe == "accurate"))
+    try roles.stop()
+    for (path, party) in [("provider.ledger", 0), ("user.ledger", 1)] {
+      let ledger = try SessionLedger(path: "\(roles.folder)/\(path)", party: party)
+      #expect(try ledger.state(of: result.session) == .finished)
+    }
+    // A session file of a user is a seed and digests.
+    let byteCount = try FilePaths.byteCount(of: "\(roles.correlations)/party1/000000.corr")
+    #expect(byteCount < 100_000)
+  }
+
+  @Test func aSessionIsUsedOnce() throws {
+    let roles = try roles()
+    try roles.serve()
+    for session in 0..<2 {
+      let user = try roles.begin()
+      #expect(user.key.session == session)
+      if session == 0 { try user.end() }
+      // The second is left without an end.
+    }
+    let error = inputError { _ = try roles.begin() }
+    #expect(error?.cause == "no unused session is left: all 2 are used")
+    try roles.stop()
+    let ledger = try SessionLedger(path: "\(roles.folder)/user.ledger", party: 1)
+    let batch = try #require(ledger.claimedSessions().first).batch
+    #expect(try ledger.state(of: SessionKey(batch: batch, session: 1)) == .burned)
+  }
+
+  /// A user with an old ledger, and a provider with one, learn of what the other has noted.
+  @Test func ledgersAreReconciled() throws {
+    let roles = try roles()
+    try roles.serve()
+    try roles.begin().end()
+    try roles.stop()
+    try FileManager.default.removeItem(atPath: "\(roles.folder)/provider.ledger")
+    try roles.serve()
+    let user = try roles.begin()
+    #expect(user.key.session == 1)
+    try user.end()
+    try roles.stop()
+  }
+
+  @Test func aProviderThatDiesBurnsTheSession() throws {
+    let roles = try roles()
+    try roles.serve()
+    var user: UserSession? = try roles.begin()
+    let key = try #require(user?.key)
+    let width = user?.identity.inputWidth ?? 0
+    func row(_ token: Int) -> [UInt64] { (0..<width).map { $0 == token ? 1 : 0 } }
+    _ = try user?.step(rows: row(1), rowCount: 1)
+    try roles.stop()
+    #expect(inputError { _ = try user?.step(rows: row(2), rowCount: 1) } != nil)
+    user = nil
+    for (path, party) in [("provider.ledger", 0), ("user.ledger", 1)] {
+      let ledger = try SessionLedger(path: "\(roles.folder)/\(path)", party: party)
+      #expect(try ledger.state(of: key) == .burned)
+    }
+  }
+
+  /// Sessions that name a user are served to the holder of that key alone.
+  @Test func sessionsBelongToTheirUser() throws {
+    let keys = (0..<3).map { _ in PrivateKey.random() }
+    let contexts = keys.map { TLSContext(key: $0) }
+    let roles = try roles(user: keys[1].publicKey)
+    try roles.serve(
+      security: .keys(
+        own: contexts[0], peer: nil, clients: [keys[1].publicKey, keys[2].publicKey]))
+    let other = inputError {
+      _ = try roles.begin(
+        security: .keys(own: contexts[2], parties: [keys[0].publicKey]))
+    }
+    #expect(other?.cause == "there are no sessions for this user")
+    let user = try roles.begin(
+      security: .keys(own: contexts[1], parties: [keys[0].publicKey]))
+    try user.end()
+    try roles.stop()
+  }
+
+  @Test func keysAreComparedWithTheirDigests() throws {
+    let roles = try roles()
+    // The user's file says that other keys were dealt.
+    let path = "\(roles.correlations)/party1/000000.corr"
+    let reader = try ContainerReader(path: path, kind: "correlations", verifying: true)
+    let name = try #require(reader.datasets.first { $0.name.hasSuffix("keysDigest") }).name
+    let contents = try reader.datasets.map { dataset in
+      (dataset, try reader.read(dataset.name, as: UInt8.self, shape: dataset.shape))
+    }
+    try FileManager.default.removeItem(atPath: path)
+    let writer = try ContainerWriter(
+      path: path, kind: "correlations", header: reader.header, datasets: contents.map(\.0))
+    for (dataset, bytes) in contents {
+      var bytes = bytes
+      if dataset.name == name { bytes[0] ^= 1 }
+      try writer.write(dataset.name, values: bytes)
+    }
+    _ = try writer.finish()
+    try roles.serve()
+    let error = inputError { _ = try roles.begin() }
+    #expect(error?.cause == "sent other keys than were dealt")
+    #expect(try roles.begin().key.session == 1)
+    try roles.stop()
+  }
+
+  @Test func rolesAreNotMixed() throws {
+    let roles = try roles()
+    func party(_ party: Int, _ bundle: String, isUser: Bool = false) throws {
+      _ = try BundleProvider(
+        party: party, bundlePath: bundle, correlationFolder: "\(roles.correlations)/party\(party)",
+        isUser: isUser)
+    }
+    #expect(
+      inputError { try party(1, "\(roles.folder)/user/user.bundle") }?.cause
+        == "is a user's, who is no server")
+    #expect(
+      inputError { try party(0, "\(roles.folder)/user/user.bundle") }?.hint
+        .hasSuffix("or give it provider.bundle") == true)
+    #expect(
+      inputError { try party(0, "\(roles.folder)/dealer/dealer.bundle") }?.place == "kind")
+    // A server's bundle with a user's sessions.
+    #expect(
+      inputError { try party(1, roles.files.bundlePath(1), isUser: true) }?.place
+        == "conversion")
+    // Whoever deals must not have the files of another role.
+    #expect(
+      inputError { _ = try DealerBundle.open(in: roles.folder) }?.hint
+        .contains("\(roles.folder)/dealer") == true)
+    let bundle = "\(roles.folder)/dealer/user.bundle"
+    try FileManager.default.copyItem(
+      atPath: "\(roles.folder)/user/user.bundle", toPath: bundle)
+    let error = inputError { _ = try DealerBundle.open(in: "\(roles.folder)/dealer") }
+    #expect(error?.source == bundle)
+    // Another conversion does not go over this one.
+    #expect(
+      inputError {
+        _ = try ShareWriter.share(ModelFile(path: roles.files.modelPath), into: roles.folder)
+      }?.cause == "another conversion is here")
+  }
+
+  @Test func aClientOfTwoServersIsToldWhatThisIs() throws {
+    let roles = try roles()
+    try roles.serve()
+    let address = try #require(roles.provider?.address)
+    let error = inputError {
+      _ = try ClientSession.begin(
+        party0: address, party1: address, promptCount: 2, newCount: 1, timeout: .seconds(10))
+    }
+    #expect(error?.cause == "this is a provider, which serves users")
+    try roles.stop()
+  }
+
+  /// Each role's folder holds one role's files, and seeds are fresh.
+  @Test func foldersHoldOneRoleEach() throws {
+    let roles = try roles()
+    let other = roles.files.scratch.file("again")
+    _ = try ShareWriter.share(
+      ModelFile(path: roles.files.modelPath), into: other, deployment: .providerUser)
+    for (role, names) in [
+      ("provider", ["manifest.json", "provider.bundle"]),
+      ("user", ["manifest.json", "user.bundle"]),
+      ("dealer", ["dealer.bundle", "dealer.json"]),
+    ] {
+      #expect(try Folder.names(in: "\(roles.folder)/\(role)").sorted() == names)
+    }
+    let bundles = try [roles.folder, other].map { try DealerBundle.open(in: "\($0)/dealer") }
+    for id in bundles[0].program.multipliedWeights {
+      #expect(try bundles[0].weight(id) != bundles[1].weight(id))
+    }
+    // The provider's weights are the model's; the user has nothing of them.
+    let provider = try PartyBundle(path: "\(roles.folder)/provider/provider.bundle")
+    let user = try PartyBundle(path: "\(roles.folder)/user/user.bundle")
+    let encoded = try roles.files.encodedWeights()
+    let masks = try #require(provider.weightMasks)
+    let userMasks = try #require(user.weightMasks)
+    for id in encoded.indices {
+      #expect(try provider.share(id) == encoded[id])
+      #expect(try user.share(id).isEmpty)
+      let mask = masks.stream(id).words(at: 0, count: encoded[id].count)
+      #expect(mask == userMasks.stream(id).words(at: 0, count: encoded[id].count))
+      guard bundles[0].program.multipliedWeights.contains(id) else { continue }
+      let bits = UInt64(try bundles[0].elementBits(id))
+      let sum = zip(try bundles[0].weight(id), mask).map { $0 &+ $1 }
+      #expect(
+        zip(sum, encoded[id]).allSatisfy { ($0 &- $1) << (64 - bits) == 0 })
+    }
+  }
+}

@@ -1,0 +1,98 @@
+// Every kind of graph with a blind dealer and between provider and user: the words of the simulator.
+
+import Approximation
+import Models
+import Program
+import Randomness
+import Sharing
+import TestSupport
+import Testing
+
+struct DeploymentTests {
+  static let blind: [Deployment] = [.blindDealer, .providerUser]
+
+  @Test(arguments: blind, GraphKind.norms + GraphKind.positions + GraphKind.skeletons)
+  func decoders(deployment: Deployment, kind: GraphKind) throws {
+    let converted = try ConvertedGraph(TinyGraph(kind))
+    let session = SessionShape(kind: .decoder, promptCapacity: 5, newCapacity: 3)
+    let difference = try converted.compare(
+      session, steps: [[2, 5, 1, 7], [0], [9]], deployment: deployment)
+    #expect(difference.mean < 0.005 && difference.maximum < 0.03)
+  }
+
+  @Test(arguments: blind, GraphKind.encoderPositions + GraphKind.heads)
+  func encoders(deployment: Deployment, kind: GraphKind) throws {
+    let converted = try ConvertedGraph(TinyGraph(kind))
+    let session = SessionShape(kind: .encoder, promptCapacity: 9, newCapacity: 0)
+    let difference = try converted.compare(
+      session, steps: [[2, 5, 1, 7]], deployment: deployment)
+    #expect(difference.mean < 0.005 && difference.maximum < 0.03)
+  }
+
+  /// Functions of permuted values, comparisons by bits and keys, beside messages in one direction.
+  @Test(arguments: ["permllm", "elements", "fitted", "bits"])
+  func recipes(name: String) throws {
+    var recipe = Recipe.accurate
+    if name == "bits" { recipe.comparison = .bits } else { recipe = try Recipe.named(name) }
+    for kind in [GraphKind.norms[0], GraphKind.encoderPositions[0]] {
+      let converted = try ConvertedGraph(TinyGraph(kind), recipe: recipe)
+      let isDecoder = kind.kind == .decoder
+      let session = SessionShape(
+        kind: kind.kind, promptCapacity: 6, newCapacity: isDecoder ? 3 : 0)
+      let difference = try converted.compare(
+        session, steps: isDecoder ? [[2, 5, 1, 7], [0], [9]] : [[2, 5, 1, 7]],
+        deployment: .providerUser)
+      #expect(difference.mean < 0.02 && difference.maximum < 0.1)
+    }
+  }
+
+  /// With a user nothing takes more flights or bytes than between two servers.
+  @Test(arguments: ["accurate", "fitted", "permllm"])
+  func aUserCostsNoMore(name: String) throws {
+    let converted = try ConvertedGraph(
+      TinyGraph(GraphKind.norms[0]), recipe: Recipe.named(name))
+    let session = SessionShape(kind: .decoder, promptCapacity: 5, newCapacity: 3)
+    let step = SessionStep(session: session, rows: 5..<6, index: 1)
+    let servers = converted.program.cost(of: step)
+    let user = converted.program.cost(of: step, deployment: .providerUser)
+    #expect(user.roundCount <= servers.roundCount)
+    #expect(user.sentWordCounts[0] < servers.sentWordCounts[0])
+    #expect(user.sentWordCounts[1] <= servers.sentWordCounts[1])
+    // The user stores no words at all.
+    #expect(
+      converted.program.correlationCost(of: session, deployment: .providerUser)
+        .storedWordCount[1] == 0)
+  }
+
+  /// What a blind dealer deals tells of its masked weights alone; all else is the same for all models.
+  @Test func aBlindDealerDealsTheSameForAllWeights() throws {
+    let converted = try ConvertedGraph(TinyGraph(GraphKind.norms[0]))
+    let session = SessionShape(kind: .decoder, promptCapacity: 4, newCapacity: 2)
+    let other = converted.weights.map { $0.map { $0 &* 3 &+ 1 } }
+    for deployment in Self.blind {
+      let runs = try [converted.weights, other].map { weights in
+        try TwoPartyRun(
+          program: converted.program, weights: weights, session: session,
+          seed: SimulatedRun.seed, deployment: deployment)
+      }
+      var differing = 0
+      for index in converted.program.nodes.indices {
+        #expect(
+          runs[0].correlations.storedKeys(node: index)
+            == runs[1].correlations.storedKeys(node: index))
+        for component in converted.program.correlationComponents(index).indices {
+          let words = runs.map { run in
+            (0...1).map { run.correlations.stored(party: $0, node: index, component: component) }
+          }
+          switch converted.program.nodes[index].operation {
+          case .linear, .scale:
+            differing += 1
+            #expect(words[0] != words[1])
+          default: #expect(words[0] == words[1])
+          }
+        }
+      }
+      #expect(differing > 0)
+    }
+  }
+}
