@@ -21,6 +21,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 ALGORITHM, NAMESPACE, HASH = b"ssh-ed25519", b"lodge-manifest", b"sha512"
 BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 COMMON = {"version", "kind", "files"}
+HEX = {"batch": 32, "conversion": 32, "programDigest": 64, "user": 64}
+HEADER = {"batch", "session", "party", "kind", "promptCapacity", "newCapacity", "conversion",
+          "programDigest"}
+DEPLOYMENTS = ("two-server", "blind-dealer", "provider-user")
 MEMBERS = {"conversion": COMMON | {"conversion", "programDigest", "deployment", "leakage"},
            "session": COMMON | {"header"}}
 
@@ -101,6 +105,17 @@ def strict_object(pairs):
     return result
 
 
+def check_header(header):
+    """The members of a session's header, formats/correlations.md; raises ValueError."""
+    deployment = header.get("deployment", "two-server")
+    if deployment not in DEPLOYMENTS or set(header) - {"deployment"} - (
+            {"user"} if deployment == "provider-user" else set()) != HEADER:
+        raise ValueError("has a header with other members than it must")
+    for name in set(HEX) & set(header):
+        if not re.fullmatch(f"[0-9a-f]{{{HEX[name]}}}", header[name]):
+            raise ValueError(f"header: {name}: is not {HEX[name]} hexadecimal digits")
+
+
 def parsed(path, message):
     """The manifest in `message`, checked; raises Refused."""
     try:
@@ -122,9 +137,12 @@ def parsed(path, message):
                 raise ValueError(f"{name}: is not described as it must be")
         if "dealer.bundle" in manifest["files"] and len(manifest["files"]) != 1:  # M12
             raise ValueError("names dealer.bundle beside other files")
-        if manifest["kind"] == "session" and not (
-                len(manifest["files"]) == 1 and list(manifest["files"])[0].endswith(".corr")):
-            raise ValueError("does not name one .corr file")
+        if manifest["kind"] == "session":
+            if len(manifest["files"]) != 1 or not list(manifest["files"])[0].endswith(".corr"):
+                raise ValueError("does not name one .corr file")
+            check_header(manifest["header"])
+        elif manifest["deployment"] not in DEPLOYMENTS:
+            raise ValueError("has an unknown deployment")
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise Refused("manifest", path, error) from error
     return manifest

@@ -5,21 +5,23 @@ Written from formats/correlations.md and formats/program.md. Regenerates all mas
 seeds, adds the shares of correlated arrays and compares them with what they must add up to, and
 evaluates keys with a comparison or point function in Python: at every point where the domain is
 small or keys are point keys, else around the threshold and at random points. What is wrong is named
-by file, operation and component. For tests and audits: whoever has both files could open every
-message of the session.
+by file, operation and component. Where the dealer is blind, what it deals of a weight W is checked
+with W - D. For tests and audits: whoever has both files could open every message of the session.
 
     check_session.py shares/party0.bundle shares/party1.bundle corr/party{0,1}/000000.corr
     check_session.py shares/dealer.bundle corr/party{0,1}/000000.corr --dealer corr/dealer.batch
 """
 
 import argparse
+import hashlib
 import re
 import sys
 
 import numpy as np
 
 from comparison_function import evaluate, evaluate_all
-from read_bundle import DealerBundle, FormatError, Pair, derived_seed
+from read_bundle import (
+    PROVIDER_USER, DealerBundle, FormatError, Pair, deployment_of, derived_seed)
 from read_container import Container, ContainerError
 from session_algebra import CORRELATION, ROOT, Algebra, U
 
@@ -28,10 +30,22 @@ HEADER = {"batch", "session", "party", "kind", "promptCapacity", "newCapacity", 
           "programDigest"}
 
 
+def check_members(header, path):
+    """Which members the header of a session or batch has; returns its deployment."""
+    deployment = header.get("deployment") if isinstance(header, dict) else None
+    with_user = deployment == PROVIDER_USER and "user" in header
+    deployment = deployment_of(header, path, HEADER | ({"user"} if with_user else set()))
+    if with_user and not (isinstance(header["user"], str)
+                          and re.fullmatch("[0-9a-f]{64}", header["user"])):
+        raise FormatError(f"{path}: user: is not 64 hexadecimal digits")
+    return deployment
+
+
 def check_header(header, party, pair, path):
     """Every member of the header of a session file, against the bundles."""
-    if not isinstance(header, dict) or set(header) != HEADER:
-        raise FormatError(f"{path}: header: must have exactly {sorted(HEADER)}")
+    deployment = check_members(header, path)
+    if deployment != pair.deployment:
+        raise FormatError(f"{path}: deployment: {deployment!r} is not {pair.deployment!r}")
     for key, value in {"party": party, "conversion": pair.conversion, "kind": pair.program["kind"],
                        "programDigest": pair.program_digest}.items():
         if header[key] != value:
@@ -48,7 +62,7 @@ def check_header(header, party, pair, path):
 def check_file(file, party, pair):
     """One session file by itself: its header, and names, types and shapes of all its datasets."""
     check_header(file.header, party, pair, file.path)
-    algebra = Algebra(pair.program, pair.weight, file.header, [])
+    algebra = Algebra(pair.program, pair.dealt, file.header, [])
     if algebra.rows > pair.program["maximumPositions"]:
         raise FormatError(f"{file.path}: promptCapacity: longer than the model's positions")
     expected = algebra.layout(party)
@@ -71,10 +85,10 @@ class Session(Algebra):
         for party, file in enumerate(self.files):
             check_file(file, party, pair)
         first, second = (file.header for file in self.files)
-        for key in ("batch", "session", "promptCapacity", "newCapacity"):
-            if second[key] != first[key]:
-                raise FormatError(f"{paths[1]}: {key}: {second[key]!r} is not {first[key]!r}")
-        super().__init__(pair.program, pair.weight, first,
+        for key in ("batch", "session", "promptCapacity", "newCapacity", "user"):
+            if second.get(key) != first.get(key):
+                raise FormatError(f"{paths[1]}: {key}: {second.get(key)!r} is not {first.get(key)!r}")
+        super().__init__(pair.program, pair.dealt, first,
                          [file["seed"].tobytes() for file in self.files])
 
     def total(self, node, component):
@@ -103,16 +117,20 @@ class Session(Algebra):
         """The keys of some elements: at all points of a small domain, else at telling ones."""
         node, layout = self.nodes[index], self.key_layout(index)
         mask, last = self.mask(node["reads"][0]), 2**layout.levels - 1
-        keys = [file[f"operations/{index}/keys"] for file in self.files]
+        keys = self.files[0][f"operations/{index}/keys"]
         kind = "point" if node["name"] == "lookup" else "comparison"
         modulus = 2**(8 * layout.word_bytes)
-        if not np.array_equal(*keys):
+        if self.deployment == PROVIDER_USER:
+            digest = self.files[1][f"operations/{index}/keysDigest"].tobytes()
+            if hashlib.sha256(keys.tobytes()).digest() != digest:
+                raise self.error(1, index, "keysDigest", f"is not that of the keys in {self.files[0].path}")
+        elif not np.array_equal(keys, self.files[1][f"operations/{index}/keys"]):
             raise self.error(1, index, "keys", "is not the same in both files")
         roots = [self.stream(p, index, ROOT, 0, 2 * mask.size) for p in (0, 1)]
         functions = self.key_functions(index, mask)
         for element in generator.choice(mask.size, min(elements, mask.size), replace=False):
             alpha, beta = functions[element]
-            own = [(self.comparison_key, p, keys[p][element].tobytes(),
+            own = [(self.comparison_key, p, keys[element].tobytes(),
                     roots[p][2 * element:2 * element + 2].tobytes(), layout) for p in (0, 1)]
             if kind == "point" or layout.levels <= SMALL_DOMAIN_BITS:
                 points = range(last + 1)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from check_session import HEADER, Session, check_algebra, check_dealer_seed, check_file
-from read_bundle import Bundle, DealerBundle, FormatError, Pair, check_salt, derived_seed
+from check_session import Session, check_algebra, check_dealer_seed, check_file, check_members
+from read_bundle import (
+    PROVIDER_USER, SEEDS, Bundle, DealerBundle, FormatError, Pair, check_salt, derived_seed)
 from read_container import Container, ContainerError
 
 ERRORS = (FormatError, ContainerError, OSError, KeyError, ValueError, TypeError)
@@ -21,8 +22,7 @@ ERRORS = (FormatError, ContainerError, OSError, KeyError, ValueError, TypeError)
 def read_batch(path):
     """dealer.batch by itself."""
     container = Container(path, kind="batch")
-    if not isinstance(container.header, dict) or set(container.header) != HEADER:
-        raise FormatError(f"{path}: header: must have exactly {sorted(HEADER)}")
+    check_members(container.header, path)
     seed = container["seed"]
     if seed.shape != (32,) or set(container) != {"seed"}:
         raise FormatError(f"{path}: seed: expected 32 u8 and nothing else")
@@ -55,11 +55,21 @@ def read_bundle(path):
 
 
 class Files:
-    """The valid files, some of them replaced."""
+    """The valid files, some of them replaced; all that are replaced are of one deployment."""
 
     def __init__(self, valid, replaced):
         self.paths = {path.name: path for path in valid.iterdir()} | replaced
         self.replaced, self.valid = replaced, valid
+        first = next(iter(replaced)).split(".")[0]
+        self.prefix = f"{first}." if first in SEEDS else ""
+
+    def named(self, role):
+        """The path of the file of a role."""
+        return self.paths[self.prefix + role]
+
+    def bundle_names(self):
+        roles = ("provider", "user") if self.prefix.startswith(PROVIDER_USER) else ("party0", "party1")
+        return [f"{self.prefix}{role}.bundle" for role in roles]
 
     def open(self):
         for path in self.replaced.values():
@@ -71,19 +81,20 @@ class Files:
 
     def read(self):
         for name, path in self.replaced.items():
-            if name.endswith(".corr"):
-                pair = Pair(*(self.valid / f"party{p}.bundle" for p in (0, 1)))
-                check_file(Container(path, kind="correlations"), int(name[5]), pair)
+            role = name.removeprefix(self.prefix)
+            if role.endswith(".corr"):
+                pair = Pair(*(self.valid / bundle for bundle in self.bundle_names()))
+                check_file(Container(path, kind="correlations"), int(role[5]), pair)
             else:
                 {"dealer.batch": read_batch, "dealer.bundle": DealerBundle,
-                 "client.bundle": read_client}.get(name, read_bundle)(path)
+                 "client.bundle": read_client}.get(role, read_bundle)(path)
 
     def pair(self):
-        bundles = Pair(self.paths["party0.bundle"], self.paths["party1.bundle"])
-        self.session = Session(bundles, [self.paths["party0.corr"], self.paths["party1.corr"]])
+        bundles = Pair(*(self.paths[name] for name in self.bundle_names()))
+        self.session = Session(bundles, [self.named(f"party{p}.corr") for p in (0, 1)])
 
     def algebra(self):
-        check_dealer_seed(self.paths["dealer.batch"], self.session)
+        check_dealer_seed(self.named("dealer.batch"), self.session)
         check_algebra(self.session, sys.maxsize, sys.maxsize)
 
 

@@ -2,8 +2,9 @@
 """Puts the weights of a bundle pair together again, with no code of Lodge.
 
 Written from formats/bundle.md, formats/randomness.md and formats/container.md. Checks that both
-bundles are of one conversion and program, adds the shares of every weight, and with --checkpoint
-computes every weight again from the checkpoint and compares the two.
+bundles are of one conversion, program and deployment, adds the shares of every weight (a user has
+none, and the provider all of it), and with --checkpoint computes every weight again from the
+checkpoint and compares the two.
 
     read_bundle.py party0.bundle party1.bundle --checkpoint opt-125m --out weights.npz
 """
@@ -22,8 +23,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from read_container import Container, ContainerError
 
-WEIGHT_KIND = 3
+WEIGHT_KIND, WEIGHT_MASK_KIND = 3, 8
 WEIGHT_SESSION = 0xFFFFFFFF
+TWO_SERVER, BLIND_DEALER, PROVIDER_USER = "two-server", "blind-dealer", "provider-user"
+# The seeds that the bundles of a deployment hold.
+SEEDS = {TWO_SERVER: {"weightSeed"}, BLIND_DEALER: {"weightSeed", "maskSeed"},
+         PROVIDER_USER: {"maskSeed"}}
 
 
 class FormatError(Exception):
@@ -58,6 +63,35 @@ def canonical_member(text, key):
     raise KeyError(key)
 
 
+def deployment_of(header, path, members):
+    """The deployment that a header names; `members` are all that it has but that."""
+    found = set(header) - {"deployment"} if isinstance(header, dict) else None
+    if found != members:
+        raise FormatError(f"{path}: header: must have exactly the members {sorted(members)}")
+    deployment = header.get("deployment", TWO_SERVER)
+    if deployment not in SEEDS:
+        raise FormatError(f"{path}: deployment: {deployment!r} is none of {sorted(SEEDS)}")
+    return deployment
+
+
+def integers(container, name, shape, path):
+    """Words of a weight that is stored as signed integers: uint64."""
+    description = container.dataset(name)
+    if description.element_type not in ("i16", "i32", "i64") or description.shape != shape:
+        raise FormatError(f"{path}: {name}: has another type or shape than its weight")
+    return container[name].astype("i8").view("u8")
+
+
+def is_narrow(program, index):
+    """Whether all that a weight is multiplied for has at most 32 ring bits."""
+    written = 0
+    for node in program["operations"]:
+        if node.get("weight") == index and program["values"][written].get("ringBits", 64) > 32:
+            return False
+        written += node["writes"]
+    return True
+
+
 def check_salt(bundle):
     """B12, for a file that has the dataset."""
     salt = bundle.container.dataset("salt")
@@ -68,32 +102,36 @@ def check_salt(bundle):
 class Bundle:
     """One party's bundle: header, program, and this party's share of every weight."""
 
-    KEYS = {"conversion", "deployment", "party", "program", "programDigest", "storages"}
+    KEYS = {"conversion", "party", "program", "programDigest", "storages"}
 
     def __init__(self, path):
         self.path = str(path)
         self.container = Container(path, kind="bundle")
         header = self.container.header
-        if not isinstance(header, dict) or set(header) != self.KEYS:
-            raise self.error("header", f"must have exactly the members {sorted(self.KEYS)}")
+        self.deployment = deployment_of(header, self.path, self.KEYS)
+        if "deployment" not in header:
+            raise self.error("deployment", "is missing")
         self.party, self.conversion = header["party"], header["conversion"]
         self.program, self.program_digest = header["program"], header["programDigest"]
         if self.party not in (0, 1):
             raise self.error("party", "is neither 0 nor 1")
-        if header["deployment"] != "two-server":
-            raise self.error("deployment", f"{header['deployment']!r} is not 'two-server'")
         text = canonical_member(self.container.header_text, "program")
         if hashlib.sha256(text).hexdigest() != self.program_digest:
             raise self.error("programDigest", "is not the digest of the program")
         if self.program["version"] != 1:
             raise self.error("program.version", f"{self.program['version']} is not 1")
         self.weights, self.storages = self.program["weights"], header["storages"]
-        if len(self.storages) != len(self.weights) or set(self.storages) - {"seed", "full"}:
-            raise self.error("storages", 'expected "seed" or "full" for each weight')
-        full = {f"weights/{i}" for i, s in enumerate(self.storages) if s == "full"}
-        if set(self.container) != full | {"weightSeed"}:
-            raise self.error("", "does not hold weightSeed and the shares stored in full, only")
-        self.seed = self.array("weightSeed", "u8", (32,)).tobytes()
+        known = ["seed", "full"]
+        if self.deployment == PROVIDER_USER:
+            known = [("plain", "nothing")[self.party]]
+        if len(self.storages) != len(self.weights) or set(self.storages) - set(known):
+            raise self.error("storages", f"expected one of {known} for each weight")
+        written = {f"weights/{i}" for i, s in enumerate(self.storages) if s in ("full", "plain")}
+        if set(self.container) != written | SEEDS[self.deployment]:
+            raise self.error("", f"does not hold exactly {sorted(SEEDS[self.deployment])} and the "
+                             "weights that storages asks for")
+        self.seeds = {name: self.array(name, "u8", (32,)).tobytes()
+                      for name in SEEDS[self.deployment]}
 
     def error(self, place, cause):
         return FormatError(": ".join(part for part in (self.path, place, cause) if part))
@@ -107,12 +145,26 @@ class Bundle:
     def share(self, index):
         """This party's share of weight `index`: uint64 [rowCount, columnCount]."""
         weight = self.weights[index]
-        shape = (weight["rowCount"], weight["columnCount"])
-        if self.storages[index] == "full":
+        shape, storage = (weight["rowCount"], weight["columnCount"]), self.storages[index]
+        if storage == "full":
             return self.array(f"weights/{index}", "u64", shape)
-        words = stream_words(
-            self.seed, WEIGHT_SESSION, self.party, index, WEIGHT_KIND, 0, shape[0] * shape[1])
-        return words.reshape(shape)
+        if storage == "plain":
+            return integers(self.container, f"weights/{index}", shape, self.path)
+        if storage == "nothing":
+            return np.zeros(shape, dtype="u8")
+        return self.words("weightSeed", self.party, index, WEIGHT_KIND)
+
+    def words(self, seed, party, index, kind):
+        """Words of one of the seeds for weight `index`, in its shape."""
+        shape = tuple(self.weights[index][key] for key in ("rowCount", "columnCount"))
+        return stream_words(self.seeds[seed], WEIGHT_SESSION, party, index, kind, 0,
+                            shape[0] * shape[1]).reshape(shape)
+
+    def weight_mask(self, index):
+        """D of weight `index` where the dealer is blind, else None."""
+        if self.deployment == TWO_SERVER:
+            return None
+        return self.words("maskSeed", 0, index, WEIGHT_MASK_KIND)
 
 
 class Pair:
@@ -128,28 +180,40 @@ class Pair:
             raise second.error("conversion", f"is of another conversion than {first.path}")
         if first.program_digest != second.program_digest:
             raise second.error("programDigest", f"is of another program than {first.path}")
+        if first.deployment != second.deployment:
+            raise second.error("deployment", f"is another than that of {first.path}")
+        if first.seeds.get("maskSeed") != second.seeds.get("maskSeed"):
+            raise second.error("maskSeed", f"is another than that of {first.path}")
+        self.deployment = first.deployment
         self.program, self.weights = first.program, first.weights
         self.conversion, self.program_digest = first.conversion, first.program_digest
         for index, kinds in enumerate(zip(first.storages, second.storages)):
-            if set(kinds) != {"seed", "full"}:
+            if set(kinds) not in ({"seed", "full"}, {"plain", "nothing"}):
                 raise second.error(f"storages[{index}]", "one share must be a seed, the other full")
 
     def weight(self, index):
         """Weight `index` in plaintext: ring elements, uint64 [rowCount, columnCount]."""
         return self.bundles[0].share(index) + self.bundles[1].share(index)
 
+    def dealt(self, index):
+        """The words of weight `index` as the dealer has them: of a blind one U = W - D."""
+        mask = self.bundles[0].weight_mask(index)
+        if mask is None:
+            return self.weight(index)
+        words = self.weight(index) - mask
+        return words.astype("u4").view("i4").astype("i8").view("u8") if is_narrow(
+            self.program, index) else words
+
 
 class DealerBundle:
-    """The dealer's bundle: the program and the weights that are multiplied, in plaintext."""
+    """The dealer's bundle: the program and the weights that are multiplied, in plaintext or masked."""
 
     KEYS = {"conversion", "program", "programDigest"}
-    WORDS = {"i16", "i32", "i64"}
 
     def __init__(self, path):
         self.path, self.container = str(path), Container(path, kind="dealer")
         header = self.container.header
-        if not isinstance(header, dict) or set(header) != self.KEYS:
-            raise self.error("header", f"must have exactly the members {sorted(self.KEYS)}")
+        self.deployment = deployment_of(header, self.path, self.KEYS)
         self.program, self.conversion = header["program"], header["conversion"]
         self.program_digest = header["programDigest"]
         text = canonical_member(self.container.header_text, "program")
@@ -161,16 +225,15 @@ class DealerBundle:
             raise self.error("", "does not hold the weights that are multiplied and a salt, only")
         check_salt(self)
         for index in multiplied:
-            weight, found = self.program["weights"][index], self.container.dataset(f"weights/{index}")
-            if (found.element_type not in self.WORDS
-                    or found.shape != (weight["rowCount"], weight["columnCount"])):
-                raise self.error(f"weights/{index}", "has another type or shape than its weight")
+            self.dealt(index)
 
     error = Bundle.error
 
-    def weight(self, index):
-        """Weight `index` in plaintext: ring elements, uint64 [rowCount, columnCount]."""
-        return self.container[f"weights/{index}"].astype("i8").view("u8")
+    def dealt(self, index):
+        """Weight `index`, or U of a blind dealer: ring elements, uint64 [rowCount, columnCount]."""
+        weight = self.program["weights"][index]
+        return integers(self.container, f"weights/{index}",
+                        (weight["rowCount"], weight["columnCount"]), self.path)
 
 
 class Checkpoint:

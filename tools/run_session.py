@@ -21,7 +21,7 @@ from comparison_function import evaluate, evaluate_all
 from exponential import Cells, Exponentials
 from lookup import Lookup
 from permuted import Permuted
-from read_bundle import FormatError, Pair
+from read_bundle import PROVIDER_USER, FormatError, Pair
 from read_container import ContainerError
 from rotation import factors
 from session_algebra import CORRELATION, MASK, PERMUTED_OPERAND, PERMUTED_RESULT, ROOT
@@ -129,6 +129,8 @@ class Run:
         if self.index == 0:
             self.prompt = self.count
         noise = np.random.default_rng(1).integers(0, 2**64, inputs.size, dtype=U)
+        if self.session.deployment == PROVIDER_USER:  # The user keeps all of it.
+            noise = inputs.ravel()
         self.openings = {}
         self.shared, self.masked, output = {0: [inputs.ravel() - noise, noise]}, {}, None
         for index, node in enumerate(self.session.nodes):
@@ -170,20 +172,27 @@ class Run:
     def do_truncate(self, index, node, reads, z):
         self.both(z, self.masked[reads[0]].share)
 
+    def weighted(self, index, node, x, z, times):
+        """Shares of a product with a weight, whose mask each party multiplies where the dealer is blind."""
+        dealt, opened = self.array(index, 0, z), self.masked[x]
+        mask = self.session.pair.bundles[0].weight_mask(node["weight"])
+
+        def share(p):
+            masked = dealt[p] if mask is None else dealt[p] + times(opened.parts[0][p], mask)
+            return times(opened.base, self.weights[p][node["weight"]]) - masked
+        self.both(z, share)
+
     def do_linear(self, index, node, reads, z):
         transposed = self.session.program["weights"][node["weight"]]["isTransposed"]
-        product = self.array(index, 0, z)
-        for p in (0, 1):
-            w = self.weights[p][node["weight"]]
+
+        def times(words, w):
             w = w if transposed else w.T
-            x = self.masked[reads[0]].base.reshape(-1, w.shape[0])
-            self.shared.setdefault(z, []).append((x @ w).ravel() - product[p])
+            return (words.reshape(-1, w.shape[0]) @ w).ravel()
+        self.weighted(index, node, reads[0], z, times)
 
     def do_scale(self, index, node, reads, z):
-        product = self.array(index, 0, z)
-        w = [self.weights[p][node["weight"]].ravel() for p in (0, 1)]
-        x = self.masked[reads[0]].base.reshape(-1, w[0].size)
-        self.both(z, lambda p: (x * w[p]).ravel() - product[p])
+        self.weighted(index, node, reads[0], z,
+                      lambda words, w: (words.reshape(-1, w.size) * w.ravel()).ravel())
 
     def attention(self, left, right, reads, z, node):
         scores, heads, key_heads = node["name"] == "scores", node["heads"], node["keyHeads"]

@@ -10,7 +10,7 @@ from comparison_function import Layout
 from exponential import Cells, Exponentials
 from lookup import Lookup
 from permuted import OF_RUNS, permutation
-from read_bundle import stream_words
+from read_bundle import PROVIDER_USER, TWO_SERVER, stream_words
 
 MASK, CORRELATION, ROOT, COMPARISON_MASK = 0, 1, 2, 4
 PERMUTATION, PERMUTED_OPERAND, PERMUTED_RESULT = 5, 6, 7
@@ -30,8 +30,9 @@ class Algebra:
     """What the arrays of one session must add up to, from both seeds and the weights."""
 
     def __init__(self, program, weight, header, seeds):
-        """`weight` gives the words of a weight by its number; `seeds` are those of both parties."""
+        """`weight` gives what the dealer has of a weight by its number; `seeds` are both parties'."""
         self.program, self.weight, self.header, self.seeds = program, weight, header, seeds
+        self.deployment = header.get("deployment", TWO_SERVER)
         self.values, self.nodes = program["values"], program["operations"]
         self.number = header["session"]
         self.rows = header["promptCapacity"] + max(header["newCapacity"] - 1, 0)
@@ -143,7 +144,8 @@ class Algebra:
 
     def holder(self, index, component):
         """The party whose file stores a correlated array."""
-        return 0 if self.nodes[index]["name"] == "permuted" else (index + component) % 2
+        all_at_one = self.deployment == PROVIDER_USER or self.nodes[index]["name"] == "permuted"
+        return 0 if all_at_one else (index + component) % 2
 
     def row_words(self, index, row):
         """The words from which party 0 draws the permutations of a dealt row, one after the other."""
@@ -317,7 +319,10 @@ class Algebra:
                     datasets[f"operations/{index}/{component}"] = (
                         "u64", (self.array_size(index, component),))
             if self.has_keys(index):
-                datasets[f"operations/{index}/keys"] = ("u8", self.key_shape(index))
+                name, shape = "keys", self.key_shape(index)
+                if party == 1 and self.deployment == PROVIDER_USER:
+                    name, shape = "keysDigest", (32,)
+                datasets[f"operations/{index}/{name}"] = ("u8", shape)
         return datasets
 
     def key_functions(self, index, mask):

@@ -79,6 +79,19 @@ def cases():
     valid = case("M1-conversion", conversion())
     yield valid
     yield case("M1-session", session(), files={"000003.corr": CONTENT.hex()})
+    user = {"header": session()["header"] | {"deployment": "provider-user", "user": "05" * 32}}
+    file = {"files": {"000003.corr": CONTENT.hex()}}
+    yield case("M1-user-session", session(**user), **file)
+    for name, header in (
+            ("user", user["header"] | {"deployment": "blind-dealer"}),
+            ("user-short", user["header"] | {"user": "05" * 31}),
+            ("deployment", session()["header"] | {"deployment": "three-server"}),
+            ("missing", {k: v for k, v in session()["header"].items() if k != "party"})):
+        yield case(f"M1-header-{name}", session(header=header), "manifest", **file)
+    for deployment, name in (("blind-dealer", "party0.bundle"), ("provider-user", "user.bundle")):
+        yield case(f"M1-{deployment}", conversion(deployment=deployment, files={name: entry()}),
+                   files={name: CONTENT.hex()})
+    yield case("M1-deployment", conversion(deployment="three-server"), "manifest")
     yield case("M1-version", conversion(version=2), "manifest")
     yield case("M1-kind", conversion(kind="bundle"), "manifest")
     yield case("M1-unknown", conversion(comment="none"), "manifest")

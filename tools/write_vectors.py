@@ -15,7 +15,7 @@ import numpy as np
 
 from vector_files import (
     comparison, container_cases, permuted_values, program_cases, program_sizes, session_cases)
-from vector_files.session import Conversion
+from vector_files.session import write_all
 
 
 def main():
@@ -26,7 +26,7 @@ def main():
     folder = parser.parse_args().folder
     np.seterr(over="ignore")
     try:
-        for name, build in (("container", container_cases.build), ("valid", Conversion().write),
+        for name, build in (("container", container_cases.build), ("valid", write_all),
                             ("session", session_cases.build), ("program", program_cases.build)):
             place = folder / name
             place.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ struct ProgramVectorTests {
     let vectors = try Self.vectors()
     #expect(
       vectors.map(\.program.kind) == [
-        .decoder, .encoder, .decoder, .encoder, .decoder, .encoder, .prefixDecoder,
+        .decoder, .encoder, .decoder, .encoder, .decoder, .encoder, .prefixDecoder, .decoder,
       ])
     for vector in vectors {
       #expect(vector.program.json.text == vector.canonical)
@@ -68,7 +68,7 @@ struct ProgramVectorTests {
         }
       }
     }
-    #expect(isGrouped == [false, false, true, false, false, false, false])
+    #expect(isGrouped == [false, false, true, false, false, false, false, false])
     let names = Set(vectors.flatMap { $0.program.nodes.map(\.operation.name) })
     #expect(names.count == 28, "together they use every operation")
   }
@@ -95,6 +95,34 @@ struct ProgramVectorTests {
         #expect(keyByteCount == expected.keyByteCount, "operation \(index)")
       }
     }
+  }
+
+  /// Which message travels when, and who sends it; a blind dealer changes nothing of that.
+  @Test func flights() throws {
+    let path = Repository.root.appending(path: "formats/vectors/program.json").path
+    var file = try JSONReader(JSON.read(path), source: path)
+    var oneWayCount = 0
+    for (vector, element) in try zip(Self.vectors(), file.array("programs")) {
+      var reader = try JSONReader(element, source: path)
+      var flights = try reader.object("flights")
+      let servers = try flights.array("two-server")
+      let user = try flights.array("provider-user")
+      try flights.finish()
+      for deployment in Deployment.allCases {
+        let found = Timetable(vector.program, deployment: deployment).flights.map { messages in
+          JSON.array(
+            messages.map { message in
+              [
+                .integer(message.node), .integer(message.stage),
+                message.sender.map { .integer($0) } ?? .null,
+              ]
+            })
+        }
+        #expect(found == (deployment == .providerUser ? user : servers), "\(deployment)")
+        oneWayCount += vector.program.oneWayOpenings(in: deployment).count
+      }
+    }
+    #expect(oneWayCount > 5)
   }
 
   /// Cosines and sines of both signs, at borders of quadrants and where the phase wraps.

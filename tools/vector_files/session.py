@@ -1,4 +1,4 @@
-"""A conversion of a program of a few operations, and one session of it, made from the texts."""
+"""Conversions of a program of a few operations, and one session of each, made from the texts."""
 
 import hashlib
 from pathlib import Path
@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from comparison_function import generate
-from read_bundle import WEIGHT_KIND, WEIGHT_SESSION, derived_seed, stream_words
+from read_bundle import (
+    BLIND_DEALER, PROVIDER_USER, SEEDS, TWO_SERVER, WEIGHT_KIND, WEIGHT_MASK_KIND, WEIGHT_SESSION,
+    derived_seed, is_narrow, stream_words)
 from session_algebra import CORRELATION, ROOT, Algebra, add_lanes, subtract_lanes
 from vector_files.container import canonical, write
 
-CONVERSION = "c0" * 16
+CONVERSIONS = {TWO_SERVER: "c0" * 16, BLIND_DEALER: "b0" * 16, PROVIDER_USER: "a0" * 16}
 SESSION = 3
 WORD = 2**64
 
@@ -29,8 +31,9 @@ def weight(name, rows, columns):
             "isTransposed": False, "source": {"factor": 1.0, "tensor": name}}
 
 
-def program():
-    """A decoder without use in which every operation that something is dealt for stands once."""
+def program(is_narrow=False):
+    """A decoder without use in which every operation that something is dealt for stands once, and
+    maybe a product of few ring bits besides."""
     operations, values = [], []
 
     def add(name, reads, *results, **members):
@@ -86,8 +89,10 @@ def program():
     softmax = add("permuted", [scores], shape(keys, bits=16, ringBits=20), function="softmax", shift=0,
                   bits=30, fractionalBits=16, resultBits=20)
     weighed = add("sum", [softmax], shape(["fixed", 1], bits=16, ringBits=20), runs=1)
+    few = [add("linear", [near], shape(two, bits=12, ringBits=20), weight=3)] if is_narrow else []
     terms = {product: 1, power: 1, small: -1, large: 1, by_bits: 2, lifted: 5, step: 2**48,
-             power_of_e: 7, found: 2**24, gelu: 2**34, weighed: 3 * 2**44}
+             power_of_e: 7, found: 2**24, gelu: 2**34, weighed: 3 * 2**44} | {
+                 value: 2**45 for value in few}
     total = add("combine", list(terms), shape(two, bits=17), coefficients=list(terms.values()),
                 constant=9)
     opened = add("open", [total], shape(two, "opened", 17))
@@ -96,45 +101,80 @@ def program():
     add("output", [last])
     return {"version": 1, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
             "vocabularySize": 2, "maximumPositions": 4, "values": values, "operations": operations,
-            "weights": [weight("wq", 2, 2), weight("positions", 4, 2), weight("gamma", 1, 2)]}
+            "weights": [weight("wq", 2, 2), weight("positions", 4, 2), weight("gamma", 1, 2)]
+            + [weight("wk", 2, 2) for _ in few]}
 
 
 class Conversion:
     """The bundles of the program, one batch, and the session in it."""
 
-    weights = [np.array([[16, -3], [300, 5]]), np.array([[1, 2], [3, 4], [-5, 6], [7, -8]]),
-               np.array([[40000, -9]])]
-    storages = [["full", "seed", "full"], ["seed", "full", "seed"]]
-
-    def __init__(self):
-        self.program = program()
+    def __init__(self, deployment=TWO_SERVER):
+        self.deployment, self.is_blind = deployment, deployment != TWO_SERVER
+        self.program = program(self.is_blind)
+        self.weights = [
+            np.array([[16, -3], [300, 5]]), np.array([[1, 2], [3, 4], [-5, 6], [7, -8]]),
+            np.array([[40000, -9]]), np.array([[2**40, -7], [3, -2**33]])][:len(self.program["weights"])]
+        storages = [["full", "seed", "full", "seed"], ["seed", "full", "seed", "full"]]
+        if deployment == PROVIDER_USER:
+            storages = [["plain"] * 4, ["nothing"] * 4]
+        self.storages = [names[:len(self.weights)] for names in storages]
         self.common = {
-            "conversion": CONVERSION,
+            "conversion": CONVERSIONS[deployment],
             "programDigest": hashlib.sha256(canonical(self.program).encode()).hexdigest()}
-        self.batch_seed = seed("batch")
+        # Elsewhere than in the parties' bundles it is left out where it is the oldest.
+        self.named = self.common | ({"deployment": deployment} if self.is_blind else {})
+        self.batch_seed = self.seed("batch")
         self.batch = derived_seed(self.batch_seed, b"lodge/1/batch")[:16].hex()
         self.seeds = [derived_seed(self.batch_seed, f"lodge/1/session/{SESSION}/party/{p}".encode())
                       for p in (0, 1)]
 
+    def seed(self, name):
+        """A seed of this conversion; no two have one in common."""
+        return seed(f"{self.deployment}/{name}" if self.is_blind else name)
+
+    def array(self, name):
+        return np.frombuffer(self.seed(name), dtype="u1")
+
+    def less(self, index, name, party, kind):
+        """Words of weight `index` less those that a seed gives."""
+        weight = self.weights[index].astype("i8").view("u8")
+        words = stream_words(self.seed(name), WEIGHT_SESSION, party, index, kind, 0, weight.size)
+        return weight - words.reshape(weight.shape)
+
+    @staticmethod
+    def narrow(weight):
+        """The narrowest integers that hold all elements."""
+        return next(weight.astype(kind) for kind in ("i2", "i4", "i8")
+                    if np.array_equal(weight.astype(kind), weight))
+
     def bundle(self, party):
         """(kind, header, datasets) of a party's bundle."""
-        header = self.common | {"party": party, "deployment": "two-server", "program": self.program,
+        header = self.common | {"party": party, "deployment": self.deployment, "program": self.program,
                                 "storages": self.storages[party]}
-        datasets = {"weightSeed": np.frombuffer(seed(f"weights/{party}"), dtype="u1")}
+        names = {"weightSeed": f"weights/{party}", "maskSeed": "mask"}
+        datasets = {name: self.array(names[name]) for name in sorted(SEEDS[self.deployment])}
         for index, storage in enumerate(self.storages[party]):
             if storage == "full":
-                words = stream_words(seed(f"weights/{1 - party}"), WEIGHT_SESSION, 1 - party, index,
-                                     WEIGHT_KIND, 0, self.weights[index].size)
-                shared = self.weights[index].astype("i8").view("u8") - words.reshape(
-                    self.weights[index].shape)
-                datasets[f"weights/{index}"] = shared
+                datasets[f"weights/{index}"] = self.less(
+                    index, f"weights/{1 - party}", 1 - party, WEIGHT_KIND)
+            if storage == "plain":
+                datasets[f"weights/{index}"] = self.narrow(self.weights[index])
         return "bundle", header, datasets
 
+    def multiplied(self, index):
+        """What the dealer has of a weight."""
+        if not self.is_blind:
+            return self.narrow(self.weights[index])
+        words = self.less(index, "mask", 0, WEIGHT_MASK_KIND)
+        return words.astype("u4").view("i4") if is_narrow(self.program, index) else words.view("i8")
+
     def dealer(self):
-        header = self.common | {"program": self.program}
-        return "dealer", header, {"weights/0": self.weights[0].astype("i2"),
-                                  "weights/2": self.weights[2].astype("i4"),
-                                  "salt": np.frombuffer(seed("salt/dealer"), dtype="u1")}
+        header = self.named | {"program": self.program}
+        multiplied = {node["weight"] for node in self.program["operations"]
+                      if node["name"] in ("linear", "scale")}
+        return "dealer", header, {
+            f"weights/{index}": self.multiplied(index) for index in sorted(multiplied)} | {
+            "salt": self.array("salt/dealer")}
 
     def client(self):
         """Tables of another conversion: this program's input is one-hot."""
@@ -144,8 +184,9 @@ class Conversion:
                                   "salt": np.frombuffer(seed("salt/client"), dtype="u1")}
 
     def session_header(self, party, session=SESSION):
-        return self.common | {"batch": self.batch, "session": session, "party": party,
-                              "kind": "decoder", "promptCapacity": 2, "newCapacity": 2}
+        user = {"user": self.seed("user").hex()} if self.deployment == PROVIDER_USER else {}
+        return self.named | user | {"batch": self.batch, "session": session, "party": party,
+                                    "kind": "decoder", "promptCapacity": 2, "newCapacity": 2}
 
     def dealer_batch(self):
         return ("batch", self.session_header(0, session=0),
@@ -153,7 +194,7 @@ class Conversion:
 
     def session(self, party):
         """A party's session file, as a dealer makes it."""
-        algebra = Algebra(self.program, lambda index: self.weights[index].astype("i8").view("u8"),
+        algebra = Algebra(self.program, lambda index: self.multiplied(index).astype("i8").view("u8"),
                           self.session_header(0), self.seeds)
         datasets = {"seed": np.frombuffer(self.seeds[party], dtype="u1")}
         for index, node in enumerate(algebra.nodes):
@@ -165,7 +206,11 @@ class Conversion:
                         algebra.shares_add(index, component), np.subtract)
                     datasets[f"operations/{index}/{component}"] = subtract(words, streamed)
             if algebra.has_keys(index):
-                datasets[f"operations/{index}/keys"] = self.keys(algebra, index)
+                keys = self.keys(algebra, index)
+                is_user = party == 1 and self.deployment == PROVIDER_USER
+                name = f"operations/{index}/keysDigest" if is_user else f"operations/{index}/keys"
+                datasets[name] = np.frombuffer(hashlib.sha256(keys.tobytes()).digest(),
+                                               dtype="u1") if is_user else keys
         return "correlations", self.session_header(party), datasets
 
     @staticmethod
@@ -179,14 +224,24 @@ class Conversion:
         return np.frombuffer(b"".join(keys), dtype="u1").reshape(algebra.key_shape(index))
 
     def files(self):
-        """Every valid file by its name."""
-        files = {"dealer.bundle": self.dealer(), "client.bundle": self.client(),
-                 "dealer.batch": self.dealer_batch()}
+        """Every valid file by its name, which begins with the deployment where that is not the oldest."""
+        files = {"dealer.bundle": self.dealer(), "dealer.batch": self.dealer_batch()}
+        if not self.is_blind:
+            files["client.bundle"] = self.client()
         for party in (0, 1):
-            files[f"party{party}.bundle"] = self.bundle(party)
+            role = ("provider", "user")[party] if self.deployment == PROVIDER_USER else f"party{party}"
+            files[f"{role}.bundle"] = self.bundle(party)
             files[f"party{party}.corr"] = self.session(party)
-        return files
+        prefix = f"{self.deployment}." if self.is_blind else ""
+        return {prefix + name: content for name, content in files.items()}
 
-    def write(self, folder):
-        for name, (kind, header, datasets) in self.files().items():
-            write(Path(folder) / name, kind, header, datasets)
+
+def all_files():
+    """The valid files of all deployments."""
+    return {name: content for deployment in CONVERSIONS
+            for name, content in Conversion(deployment).files().items()}
+
+
+def write_all(folder):
+    for name, (kind, header, datasets) in all_files().items():
+        write(Path(folder) / name, kind, header, datasets)

@@ -6,15 +6,15 @@ import numpy as np
 
 from read_bundle import derived_seed
 from vector_files.container import canonical, write
-from vector_files.session import Conversion, seed
+from vector_files.session import Conversion, all_files, seed
 
 
 class Cases:
-    """Builds variations of the files of one conversion."""
+    """Builds variations of the valid files."""
 
     def __init__(self):
         self.conversion = Conversion()
-        self.valid = self.conversion.files()
+        self.valid = all_files()
 
     def replaced(self, name, header=None, datasets=None, kind=None):
         """A valid file with members of its header and datasets replaced; None removes one."""
@@ -142,6 +142,83 @@ class Cases:
             for name in ("party0.corr", "party1.corr"):
                 yield f"R12-algebra-{field}", name, self.word(name, array, place)
 
+    def other_deployments(self):
+        """What blind dealers, providers and users add."""
+        blind0, blind1 = "blind-dealer.party0.bundle", "blind-dealer.party1.bundle"
+        provider, user = "provider-user.provider.bundle", "provider-user.user.bundle"
+        other = {"maskSeed": np.frombuffer(seed("other"), dtype="u1")}
+        yield "B1-pair-deployment", blind1, self.replaced(
+            blind1, {"deployment": "two-server"}, {"maskSeed": None})
+        yield "B4-read-no-mask-seed", blind0, self.replaced(blind0, datasets={"maskSeed": None})
+        yield "B4-read-mask-seed", "party0.bundle", self.replaced("party0.bundle", datasets=other)
+        yield "B4-read-weight-seed", user, self.replaced(
+            user, datasets={"weightSeed": other["maskSeed"]})
+        yield "B4-read-mask-seed-short", provider, self.replaced(
+            provider, datasets={"maskSeed": np.zeros(16, dtype="u1")})
+        yield "B4-read-plain-missing", provider, self.replaced(provider, datasets={"weights/1": None})
+        yield "B4-read-plain-type", provider, self.replaced(
+            provider, datasets={"weights/1": np.zeros((4, 2), dtype="f8")})
+        yield "B4-read-plain-shape", provider, self.replaced(
+            provider, datasets={"weights/1": np.zeros((2, 4), dtype="i2")})
+        yield "B4-read-user-weights", user, self.replaced(
+            user, datasets={"weights/1": np.zeros((4, 2), dtype="i2")})
+        storages = {name: self.valid[name][1]["storages"] for name in (blind0, provider, user)}
+        yield "B14-read-plain", "party0.bundle", self.replaced(
+            "party0.bundle", {"storages": ["plain", "seed", "full"]})
+        yield "B14-read-blind-nothing", blind0, self.replaced(
+            blind0, {"storages": ["nothing", *storages[blind0][1:]]}, {"weights/0": None})
+        yield "B14-read-provider-full", provider, self.replaced(
+            provider, {"storages": ["full", *storages[provider][1:]]},
+            {"weights/0": np.zeros((2, 2), dtype="u8")})
+        yield "B14-read-provider-nothing", provider, self.replaced(
+            provider, {"storages": storages[user]}, {f"weights/{i}": None for i in range(4)})
+        yield "B14-read-user-seed", user, self.replaced(
+            user, {"storages": ["seed", *storages[user][1:]]})
+        yield "B15-pair-blind", blind1, self.replaced(blind1, datasets=other)
+        yield "B15-pair-user", user, self.replaced(user, datasets=other)
+        for dealer in ("blind-dealer.dealer.bundle", "provider-user.dealer.bundle"):
+            yield "B9-read-deployment", dealer, self.replaced(dealer, {"deployment": "three-server"})
+            yield "B10-read-type", dealer, self.replaced(
+                dealer, datasets={"weights/0": np.zeros((2, 2), dtype="f8")})
+        yield from self.other_sessions()
+
+    def other_sessions(self):
+        blind, files = "blind-dealer.party0.corr", [f"provider-user.party{p}.corr" for p in (0, 1)]
+        key = seed("another user").hex()
+        yield "R4-read-no-deployment", blind, self.replaced(blind, {"deployment": None})
+        yield "R4-read-deployment", blind, self.replaced(blind, {"deployment": "provider-user"})
+        yield "R4-read-two-server-deployment", "party0.corr", self.replaced(
+            "party0.corr", {"deployment": "blind-dealer"})
+        yield "R4-read-user-of-two-servers", "party0.corr", self.replaced("party0.corr", {"user": key})
+        yield "R4-read-user-of-blind-dealer", blind, self.replaced(blind, {"user": key})
+        yield "R4-read-user", files[0], self.replaced(files[0], {"user": key[:-2]})
+        yield "R4-pair-user", files[1], self.replaced(files[1], {"user": key})
+        yield "R4-pair-no-user", files[1], self.replaced(files[1], {"user": None})
+        batch = "provider-user.dealer.batch"
+        yield "R10-read-user", batch, self.replaced(batch, {"user": key + "00"})
+        # The user's file has no arrays, and digests of keys only.
+        keys = {name: self.valid[files[0]][2][name] for name in self.valid[files[0]][2] if "keys" in name}
+        name = "operations/15/keys"
+        yield "R13-read-keys", files[1], self.replaced(
+            files[1], datasets={name: keys[name], f"{name}Digest": None})
+        yield "R13-read-both", files[1], self.replaced(files[1], datasets={name: keys[name]})
+        yield "R13-read-no-digest", files[1], self.replaced(files[1], datasets={f"{name}Digest": None})
+        yield "R13-read-short", files[1], self.replaced(
+            files[1], datasets={f"{name}Digest": np.zeros(31, dtype="u1")})
+        yield "R13-read-digest-of-provider", files[0], self.replaced(
+            files[0], datasets={f"{name}Digest": np.zeros(32, dtype="u1")})
+        yield "R13-read-array-of-user", files[1], self.replaced(
+            files[1], datasets={"operations/7/0": self.valid[files[0]][2]["operations/7/0"]})
+        for index in (15, 24):
+            yield f"R13-algebra-{index}-digest", files[1], self.word(
+                files[1], f"operations/{index}/keysDigest", 31)
+        yield "R12-algebra-provider-key", files[0], self.word(files[0], name, 0)
+        for number in (2, 28, 31):
+            for file in (blind, files[0]):
+                dataset = f"operations/{number}/0"
+                file = file if dataset in self.valid[file][2] else "blind-dealer.party1.corr"
+                yield f"R14-algebra-{number}-{file.split('.')[0]}", file, self.word(file, dataset, 1)
+
     def content(self):
         """A dataset of each of two files whose bytes are changed when its digest is taken."""
         for name, dataset in (("party0.bundle", "weights/0"), ("party0.corr", "operations/15/keys")):
@@ -151,7 +228,8 @@ class Cases:
 def build(folder):
     """Writes every case as <rule>-<stage>-<what>.<name of the valid file>."""
     cases = Cases()
-    for source in (cases.bundles, cases.headers, cases.arrays, cases.algebra):
+    for source in (cases.bundles, cases.headers, cases.arrays, cases.algebra,
+                   cases.other_deployments):
         for name, file, (kind, header, datasets) in source():
             write(folder / f"{name}.{file}", kind, header, datasets)
     for rule, file, array in cases.content():
