@@ -138,6 +138,7 @@ struct Answer {
     tokens = try reader.integers("tokens")
     session = try reader.integer("session")
     _ = try reader.string("batch")
+    _ = try reader.integer("aheadBytes")
     total = try step(&reader)
     steps = try reader.array("steps").map { element in
       var inner = try JSONReader(element, source: "answer", place: "steps")
