@@ -66,7 +66,7 @@ struct ManifestTests {
       leakage: LeakageEntry.report(
         SecureProgram(
           family: "opt", kind: .decoder, clientInput: .oneHot, vocabularySize: 1,
-          maximumPositions: 1)))
+          maximumPositions: 1), .twoServer))
     let written = folder.file("manifest.json")
     try manifest.write(to: written, key: nil)
     #expect(try Manifest(path: written) == manifest)
