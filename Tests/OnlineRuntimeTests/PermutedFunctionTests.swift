@@ -182,9 +182,9 @@ import Validation
         let x = Self.real(word, bits: 16)
         #expect(abs(Self.real(result, bits: 56) - x / (1 + exp(-x))) < 0x1p-12)
       }
-      // The same number in two rows goes to other places than in row by row permutations.
+      // One permutation holds all rows that are dealt.
       let ranges = SessionStep.dealing(session).permutedRanges(program.values[0].shape, function)
-      #expect(ranges == [PermutedRange(row: 0, elements: 0..<capacity * width)])
+      #expect(ranges.map(\.elements) == [0..<capacity * width])
     }
   }
 
