@@ -94,7 +94,8 @@ struct BundleTests {
       ("conversion", "ab", "conversion"),
       ("conversion", .string(String(repeating: "x", count: 32)), "conversion"),
       ("programDigest", .string(String(repeating: "0", count: 64)), "programDigest"),
-      ("deployment", "provider-user", "deployment"), ("program", .object([:]), "program"),
+      ("deployment", "nobody", "deployment"), ("deployment", "provider-user", "storages"),
+      ("deployment", "blind-dealer", "maskSeed"), ("program", .object([:]), "program"),
       ("storages", .array([]), "storages"), ("storages", ["elsewhere"], "storages"),
       ("extra", .null, "extra"),
     ] as [(String, JSON, String)])
