@@ -63,12 +63,14 @@ def canonical_member(text, key):
     raise KeyError(key)
 
 
-def deployment_of(header, path, members):
+def deployment_of(header, path, members, is_always_named=False):
     """The deployment that a header names; `members` are all that it has but that."""
     found = set(header) - {"deployment"} if isinstance(header, dict) else None
     if found != members:
         raise FormatError(f"{path}: header: must have exactly the members {sorted(members)}")
     deployment = header.get("deployment", TWO_SERVER)
+    if "deployment" in header and deployment == TWO_SERVER and not is_always_named:
+        raise FormatError(f"{path}: deployment: is left out where it is {TWO_SERVER!r}")
     if deployment not in SEEDS:
         raise FormatError(f"{path}: deployment: {deployment!r} is none of {sorted(SEEDS)}")
     return deployment
@@ -108,7 +110,7 @@ class Bundle:
         self.path = str(path)
         self.container = Container(path, kind="bundle")
         header = self.container.header
-        self.deployment = deployment_of(header, self.path, self.KEYS)
+        self.deployment = deployment_of(header, self.path, self.KEYS, is_always_named=True)
         if "deployment" not in header:
             raise self.error("deployment", "is missing")
         self.party, self.conversion = header["party"], header["conversion"]

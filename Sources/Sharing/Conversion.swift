@@ -42,6 +42,9 @@ public struct Conversion: Equatable, Sendable {
       let known = Deployment.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
       throw reader.failure("deployment", "\"\(name)\" is none of \(known)")
     }
+    guard requiresDeployment || deployment != .twoServer else {
+      throw reader.failure("deployment", "is left out where it is \"two-server\"")
+    }
     self.deployment = deployment
   }
 }

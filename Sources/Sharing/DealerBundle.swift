@@ -18,31 +18,37 @@ public struct DealerBundle: Sendable {
   ///
   /// - Throws: `InputError` also where a blind dealer's folder holds what would open its eyes.
   public static func open(in folder: String) throws(InputError) -> DealerBundle {
-    try refuseBundles(besideDealerIn: folder)
-    return try FileKind.expecting(.shares, at: folder) { () throws(InputError) in
+    try refuseWholeConversion(in: folder)
+    let bundle = try FileKind.expecting(.shares, at: folder) { () throws(InputError) in
       try DealerBundle(path: "\(folder)/\(fileName)")
+    }
+    try bundle.refuseBundles(in: folder)
+    return bundle
+  }
+
+  /// Throws where `folder` is that of a whole conversion with a blind dealer.
+  private static func refuseWholeConversion(in folder: String) throws(InputError) {
+    guard !exists("\(folder)/\(fileName)") else { return }
+    for deployment in Deployment.allCases where deployment.isDealerBlind {
+      let below = "\(folder)/\(deployment.dealerFolder)"
+      guard exists("\(below)/\(fileName)") else { continue }
+      throw InputError(
+        folder, "holds the files of all roles: whoever deals must not have those of a party",
+        hint: "give \(below), best on the dealer's own machine")
     }
   }
 
-  private static func refuseBundles(besideDealerIn folder: String) throws(InputError) {
-    for deployment in Deployment.allCases where deployment.isDealerBlind {
-      for party in 0...1 {
-        let name = deployment.bundleName(ofParty: party)
-        let below = "\(folder)/\(deployment.folder(ofParty: party))/\(name)"
-        let isBelow = exists(below) && !exists("\(folder)/\(fileName)")
-        if isBelow {
-          throw InputError(
-            folder, "holds the files of all roles: whoever deals must not have those of a party",
-            hint: "give \(folder)/\(deployment.dealerFolder), best on the dealer's own machine")
-        }
-        let isBeside =
-          deployment == .providerUser ? exists("\(folder)/\(name)") : false
-        guard !isBeside, !exists(below) else {
-          throw InputError(
-            isBeside ? "\(folder)/\(name)" : below,
-            "lies beside the dealer's bundle: with both, whoever deals knows the weights",
-            hint: "remove it here, and convert anew if somebody else could have read both")
-        }
+  /// Throws where the bundle of a party lies beside that of a blind dealer, or below it.
+  private func refuseBundles(in folder: String) throws(InputError) {
+    let deployment = conversion.deployment
+    guard deployment.isDealerBlind else { return }
+    for party in 0...1 {
+      let name = deployment.bundleName(ofParty: party)
+      for path in ["\(folder)/\(name)", "\(folder)/\(deployment.folder(ofParty: party))/\(name)"]
+      where DealerBundle.exists(path) {
+        throw InputError(
+          path, "lies beside the dealer's bundle: with both, whoever deals knows the weights",
+          hint: "remove it here, and convert anew if somebody else could have read both")
       }
     }
   }

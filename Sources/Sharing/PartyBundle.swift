@@ -6,7 +6,7 @@ public import Program
 import Randomness
 
 /// How a party holds its share of a weight.
-public enum ShareStorage: String, Sendable {
+public enum ShareStorage: String, Sendable, CaseIterable {
   /// Expanded from the party's weight seed.
   case seed
   /// Written out.
@@ -57,7 +57,8 @@ public struct PartyBundle: Sendable {
     var storages: [ShareStorage] = []
     for element in try header.array("storages") {
       guard case .string(let text) = element, let storage = ShareStorage(rawValue: text) else {
-        throw header.failure("storages", "expected \"seed\" or \"full\" for each weight")
+        let known = ShareStorage.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+        throw header.failure("storages", "expected one of \(known) for each weight")
       }
       let expected: [ShareStorage] =
         deployment == .providerUser ? [party == 0 ? .plain : .nothing] : [.seed, .full]

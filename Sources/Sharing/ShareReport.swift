@@ -24,7 +24,9 @@ public struct ShareReport {
   }
 
   private var bundleByteCount: Int {
-    byteCounts.filter { $0.name.hasPrefix("party") }.reduce(0) { $0 + $1.byteCount }
+    let deployment = result.conversion.deployment
+    let names = (0...1).map { deployment.bundleName(ofParty: $0) }
+    return byteCounts.filter { names.contains($0.name) }.reduce(0) { $0 + $1.byteCount }
   }
 
   private var fullCopyByteCount: Int { result.weightElementCount * 8 }

@@ -35,7 +35,7 @@ let costCommand = Command(
     Option("prompt", .integer(1...1 << 20), default: "64", help: "tokens of the prompt"),
     Option("new", .integer(0...1 << 20), help: "new tokens (default 32; none for an encoder)"),
     Option(
-      "deployment", .choice(Deployment.allCases.map(\.rawValue)), default: "two-server",
+      "deployment", .choice(["two-server", "provider-user"]), default: "two-server",
       help: "who the parties are"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time between the parties"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth between the parties"),
@@ -43,7 +43,7 @@ let costCommand = Command(
       "client-rtt", .duration, help: "round-trip time from the client (default: that of --rtt)"),
     Option(
       "client-bandwidth", .bandwidth,
-      help: "bandwidth of the client's link to both parties (default: that of --bandwidth)"),
+      help: "bandwidth of the client's link (default: that of --bandwidth)"),
     .flag("no-compute", help: "measure nothing: leave out what the parties compute"),
     .flag("steps", help: "list every step of a session as well"),
     .json,

@@ -18,6 +18,14 @@ struct Request {
   }
 }
 
+/// Throws where the options name neither a provider nor both parties.
+func checkAddresses(_ arguments: ParsedArguments) throws(UsageError) {
+  if arguments.isGiven("provider") { return }
+  for name in ["party0", "party1"] where !arguments.isGiven(name) {
+    throw UsageError("--\(name) is missing (or give --provider)")
+  }
+}
+
 /// A session with two parties.
 func clientSession(_ request: Request, _ arguments: ParsedArguments) throws
   -> (any SecureSession, ClientBundle?)
@@ -25,13 +33,7 @@ func clientSession(_ request: Request, _ arguments: ParsedArguments) throws
   for name in ["correlations", "ledger", "scratch", "provider-key"] where arguments.isGiven(name) {
     throw UsageError("--\(name) goes with --provider")
   }
-  func address(_ name: String) throws -> Address {
-    guard let text = arguments.optionalString(name) else {
-      throw UsageError("--\(name) is missing (or give --provider)")
-    }
-    return try Address(text)
-  }
-  let addresses = try [address("party0"), address("party1")]
+  let addresses = try ["party0", "party1"].map { try Address(arguments.string($0)) }
   var tables: ClientBundle?
   if let bundle = arguments.optionalString("bundle") {
     let access = try FileAccess(

@@ -66,6 +66,7 @@ Command(
     .json,
   ]
 ) { arguments in
+  try checkAddresses(arguments)
   arguments.printConfiguration()
   let path = try arguments.string("tokens")
   let texts = try TokenFile.read(path)

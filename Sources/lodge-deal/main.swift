@@ -16,12 +16,13 @@ let memoryOption = Option(
 Command(
   "lodge-deal", summary: "makes correlated randomness: one file a party and session",
   details: """
-    Run by the dealer: the owner, or whoever has the folder of a blind dealer. OUT/party0 and OUT/party1 go to the two servers, one
-    each; OUT/dealer.batch holds the seed of the whole batch and stays with the dealer. A session
-    that is there already is kept when all its digests are right and replaced by the same bytes when
-    not, so an interrupted run can be repeated. With --keep, sessions that
-    are there for both parties and that no given ledger has used count as stock; new ones get
-    numbers that were never used. A folder called "status" is written ./status.
+    Run by the dealer: the owner, or whoever has the folder of a blind dealer. OUT/party0 and
+    OUT/party1 go to the two servers, one each, or to the provider and the user; OUT/dealer.batch
+    holds the seed of the whole batch and stays with the dealer. A session that is there already is
+    kept when all its digests are right and replaced by the same bytes when not, so an interrupted
+    run can be repeated. With --keep, sessions that are there for both parties and that no given
+    ledger has used count as stock; new ones get numbers that were never used. A folder called
+    "status" is written ./status.
 
     Sessions are dealt together, as many as --memory allows; the files do not depend on it. They are
     dealt on all processors that this process may use.
@@ -47,8 +48,7 @@ Command(
     Option("out", .path, placeholder: "CORR", isRequired: true, help: "folder of the batch"),
     Option(
       "user", .string, placeholder: "KEY",
-      help: "public key of the user (a line, or a file): a provider serves the sessions to no other"
-    ),
+      help: "public key of the user to whom alone a provider serves them"),
     Option("sign", .path, placeholder: "KEY", help: "private key to sign manifests with"),
     Option(
       "recipient0", .string, placeholder: "KEY",

@@ -165,7 +165,7 @@ let shareCommand = Command(
       help: "who holds what"),
     Option(
       "dealer", .choice(["owner", "blind"]),
-      help: "who deals for two servers (default owner; a provider's and user's dealer is blind)"),
+      help: "who deals for two servers (default owner)"),
     memoryOption,
     Option("out", .path, placeholder: "DIR", isRequired: true, help: "folder to write"),
     Option("sign", .path, placeholder: "KEY", help: "private key to sign the manifest with"),

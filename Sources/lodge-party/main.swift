@@ -11,8 +11,8 @@ Command(
   details: """
     Party 1 connects to party 0's listening address; clients connect to both. With the bundle of a
     provider this is party 0 and has no --peer: each user is party 1 itself ('lodge-client
-    --provider'). Runs until it is stopped (SIGTERM or Ctrl-C). A session is used once: the ledger remembers it for good, so keep
-    the ledger when correlations are moved or copied.
+    --provider'). Runs until it is stopped (SIGTERM or Ctrl-C). A session is used once: the ledger
+    remembers it for good, so keep the ledger when correlations are moved or copied.
 
     Beyond this machine both parties and all clients prove who they are: each has a key of
     'lodge-party keygen', and is told the public keys of the others.

@@ -244,6 +244,15 @@ private final class Roles {
       atPath: "\(roles.folder)/user/user.bundle", toPath: bundle)
     let error = inputError { _ = try DealerBundle.open(in: "\(roles.folder)/dealer") }
     #expect(error?.source == bundle)
+    let blind = roles.files.scratch.file("blind")
+    _ = try ShareWriter.share(
+      ModelFile(path: roles.files.modelPath), into: blind, deployment: .blindDealer)
+    _ = try DealerBundle.open(in: "\(blind)/dealer")
+    try FileManager.default.copyItem(
+      atPath: "\(blind)/party0/party0.bundle", toPath: "\(blind)/dealer/party0.bundle")
+    #expect(
+      inputError { _ = try DealerBundle.open(in: "\(blind)/dealer") }?.source
+        == "\(blind)/dealer/party0.bundle")
     // Another conversion does not go over this one.
     #expect(
       inputError {
