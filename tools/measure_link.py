@@ -2,9 +2,11 @@
 
     tools/measure-link opt-dickens-5m                     # 1, 10 and 40 ms at 100 Mbps and 1 Gbps
     tools/measure-link minilm-l6-v2 --prompt 32 --setting 10ms,1Gbps --repeat 5
+    tools/measure-link opt-dickens-5m --deployment provider-user --recipe permllm --setting 10ms,1Gbps
 
 MODEL is a checkpoint; it is converted, shared and dealt in a folder that goes afterwards. The parties have one
-link, the client has another to both of them, with the same round trip and bandwidth. Measured is what the
+link, the client has another to both of them, with the same round trip and bandwidth; a provider and its user
+have one. Measured is what the
 client waits for: the tokens after the prompt (the median of all but the prompt), or an encoder's text; predicted
 is what `lodge-check cost` says right before, with the parties' computation that it measures on this machine.
 Fails where the median of a setting is further than --tolerance from its prediction.
@@ -84,6 +86,7 @@ class Measurement:
     def __init__(self, arguments, folder):
         self.arguments, self.folder = arguments, folder
         self.precedence = ["chrt", "--fifo", "1"] if arguments.precedence else []
+        self.has_user = getattr(arguments, "deployment", "two-server") == "provider-user"
 
     def tool(self, name, *words, is_timed=False):
         path = os.path.join(self.arguments.tools, name)
@@ -101,12 +104,14 @@ class Measurement:
         tokens = a.tokens or os.path.join(a.model, "calibration.json")
         output = ["--output", a.output] if a.output else []
         self.tool("lodge-model", "approximate", a.model, "--tokens", tokens, "--recipe", a.recipe, *output,
-                  "--out", self.file("model.lodge"))
-        self.tool("lodge-model", "share", self.file("model.lodge"), "--out", self.file("shares"))
+                  "--accept-leakage", "--out", self.file("model.lodge"))
+        self.tool("lodge-model", "share", self.file("model.lodge"), "--out", self.file("shares"),
+                  "--deployment", "provider-user" if self.has_user else "two-server")
         kind = json.loads(self.tool("lodge-check", "program", self.file("model.lodge"), "--json"))["kind"]
         self.session = ["--prompt", str(a.prompt)] + (["--new", str(a.new)] if kind != "encoder" else [])
         self.step = "token" if kind != "encoder" and a.new > 1 else "prompt" if kind != "encoder" else "text"
-        self.tool("lodge-deal", self.file("shares"), "--sessions", f"0..<{session_count}", *self.session,
+        dealer = self.file("shares/dealer" if self.has_user else "shares")
+        self.tool("lodge-deal", dealer, "--sessions", f"0..<{session_count}", *self.session,
                   "--out", self.file("correlations"))
         with open(tokens) as file:
             texts = json.load(file)
@@ -121,15 +126,16 @@ class Measurement:
         """The seconds of the parts of a step's time, by name."""
         cost = json.loads(self.tool(
             "lodge-check", "cost", self.file("model.lodge"), *self.session, "--rtt", rtt, "--bandwidth",
-            bandwidth, "--json", is_timed=True))
+            bandwidth, "--deployment", "provider-user" if self.has_user else "two-server", "--json",
+            is_timed=True))
         return cost["seconds"][self.step]
 
     def party(self, number, peer):
+        bundle = "shares/provider/provider.bundle" if self.has_user else f"shares/party{number}.bundle"
         return Service(
             [*self.precedence, os.path.join(self.arguments.tools, "lodge-party"), "--party", str(number),
-             "--bundle", self.file(f"shares/party{number}.bundle"),
-             "--correlations", self.file(f"correlations/party{number}"),
-             "--listen", "127.0.0.1:0", "--peer", peer], 1)
+             "--bundle", self.file(bundle), "--correlations", self.file(f"correlations/party{number}"),
+             "--listen", "127.0.0.1:0"] + ([] if self.has_user else ["--peer", peer]), 1)
 
     def link(self, *words):
         return Service([sys.executable, os.path.join(ROOT, "tools", "link.py"), *words], words.count("--to"))
@@ -144,9 +150,12 @@ class Measurement:
 
     def answer(self, services, *options):
         """What the client says of a session."""
+        parties = ["--party0", services.addresses[0], "--party1", services.addresses[-1]]
+        if self.has_user:
+            parties = ["--provider", services.addresses[0], "--bundle", self.file("shares/user/user.bundle"),
+                       "--correlations", self.file("correlations/party1")]
         return json.loads(self.tool(
-            "lodge-client", "--party0", services.addresses[0], "--party1", services.addresses[1],
-            "--tokens", self.file("prompt.json"), "--new", str(self.arguments.new), "--json",
+            "lodge-client", *parties, "--tokens", self.file("prompt.json"), "--new", str(self.arguments.new), "--json",
             *options, is_timed=True))
 
     def steps(self, answer):
@@ -171,6 +180,9 @@ class Measurement:
             if speed:
                 links.append(start(self.link("--link", "parties", *speed, *pair(peer))))
                 peer = links[0].addresses[0]
+            if self.has_user:
+                yield Deployment([party0], links, [peer])
+                return
             party1 = start(self.party(1, peer))
             addresses = [party0.addresses[0], party1.addresses[0]]
             if speed:
@@ -193,6 +205,7 @@ def main():
     parser.add_argument("model", metavar="MODEL", help="a checkpoint")
     parser.add_argument("--tokens", help="texts to calibrate on (default: calibration.json in MODEL)")
     parser.add_argument("--recipe", default="accurate")
+    parser.add_argument("--deployment", choices=["two-server", "provider-user"], default="two-server")
     parser.add_argument("--output", help="of an encoder, as of lodge-model")
     parser.add_argument("--prompt", type=int, default=64)
     parser.add_argument("--new", type=int, default=9, help="new tokens of a session (decoder)")

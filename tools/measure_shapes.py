@@ -86,19 +86,22 @@ class ShapeMeasurement(Measurement):
         self.run("lodge-model", "approximate", self.file("checkpoint"), "--tokens", self.calibration,
                  "--recipe", recipe, *options, *self.network, "--out", self.file("model.lodge"))
         self.cost = json.loads(self.tool("lodge-check", "cost", self.file("model.lodge"), *self.session,
-                                         *self.network, "--no-compute", "--json"))
+                                         *self.network, "--deployment", a.deployment, "--no-compute",
+                                         "--json"))
         return self.cost
 
     def deal(self):
         """Deals the next session and returns the seconds that it took."""
-        seconds = self.run("lodge-deal", self.file("shares"), "--sessions",
+        dealer = self.file("shares/dealer" if self.has_user else "shares")
+        seconds = self.run("lodge-deal", dealer, "--sessions",
                            f"{self.session_count}..<{self.session_count + 1}", *self.session,
                            "--out", self.file("correlations"))
         self.session_count += 1
         return seconds
 
     def share(self):
-        self.run("lodge-model", "share", self.file("model.lodge"), "--out", self.file("shares"))
+        self.run("lodge-model", "share", self.file("model.lodge"), "--out", self.file("shares"),
+                 "--deployment", self.arguments.deployment)
 
     def drop(self):
         """Removes what was made by a recipe."""
@@ -245,6 +248,7 @@ def main():
     parser = argparse.ArgumentParser(
         prog="measure-shapes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shape", metavar="SHAPE", choices=SHAPES, help=", ".join(SHAPES))
+    parser.add_argument("--deployment", choices=["two-server", "provider-user"], default="two-server")
     parser.add_argument("--recipe", action="append", help="may be repeated (default: those of the shape)")
     parser.add_argument("--layers", metavar="N[,M]", help="one depth to run, or two to add up")
     parser.add_argument("--cost", action="store_true", help="of one depth too, costs alone")

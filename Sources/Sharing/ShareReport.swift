@@ -3,6 +3,7 @@
 public import Bytes
 import Containers
 import Foundation
+import Program
 import Trust
 
 /// The result of sharing, as a table for people and JSON for machines.
