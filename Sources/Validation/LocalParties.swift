@@ -18,23 +18,18 @@ public final class LocalParties: Sendable {
   public init(shares: String, correlations: String, observe: OpeningObserver? = nil)
     throws(InputError)
   {
-    // Ports are found by binding and freeing them: each service must know the other's.
-    var addresses: [Address] = []
-    for _ in 0..<2 {
-      let listener = try Listener(Address(host: "127.0.0.1", port: 0))
-      addresses.append(listener.address)
-      listener.close()
-    }
     var services: [PartyService] = []
     for party in 0..<2 {
       let provider = try BundleProvider(
         party: party, bundlePath: "\(shares)/party\(party).bundle",
         correlationFolder: "\(correlations)/party\(party)",
         observe: party == 0 ? observe : nil)
+      // Each takes a port that is free; party 1 dials, and party 0 need not know where it is.
+      let anyPort = Address(host: "127.0.0.1", port: 0)
       let service = try PartyService(
         identity: provider.identity,
         configuration: PartyConfiguration(
-          listen: addresses[party], peer: addresses[1 - party]), log: { _ in })
+          listen: anyPort, peer: services.first?.address ?? anyPort), log: { _ in })
       running.enter()
       Thread { [running] in
         do {
@@ -46,7 +41,7 @@ public final class LocalParties: Sendable {
       }.start()
       services.append(service)
     }
-    self.addresses = addresses
+    addresses = services.map(\.address)
     self.services = services
   }
 
