@@ -86,17 +86,7 @@ public final class UserSession: SecureSession {
   private static func greet(
     _ connection: Connection, _ identity: PartyIdentity, _ limit: Deadline
   ) throws(InputError) {
-    try connection.send(.hello, Hello.party(identity).payload, deadline: limit)
-    let answer: Frame
-    do throws(InputError) {
-      answer = try connection.receive(.control(.hello, .refusal), deadline: limit)
-    } catch {
-      var error = error
-      // A provider with keys takes a plain hello for noise, and cannot say so.
-      if error.hint.isEmpty, connection.peerKey == nil { error.hint = "was it started with keys?" }
-      throw error
-    }
-    guard case .party(let other) = try Hello(answer, source: connection.label) else {
+    guard case .party(let other) = try Hello.party(identity).answer(of: connection, limit) else {
       throw InputError(connection.label, "is a client, not a provider")
     }
     try identity.check(peer: other, source: connection.label)

@@ -84,18 +84,7 @@ public final class ClientSession {
   private static func greet(
     _ connection: Connection, party: Int, _ limit: Deadline
   ) throws(InputError) -> PartyIdentity {
-    try connection.send(.hello, Hello.client.payload, deadline: limit)
-    let answer: Frame
-    do throws(InputError) {
-      answer = try connection.receive(.control(.hello, .refusal), deadline: limit)
-    } catch {
-      var error = error
-      // A party with keys takes a plain hello for noise, and cannot say so.
-      if error.hint.isEmpty, connection.peerKey == nil { error.hint = "was it started with keys?" }
-      throw error
-    }
-    let hello = try Hello(answer, source: connection.label)
-    guard case .party(let identity) = hello else {
+    guard case .party(let identity) = try Hello.client.answer(of: connection, limit) else {
       throw InputError(connection.label, "is a client, not a party")
     }
     guard identity.party == party else {

@@ -64,6 +64,23 @@ enum Hello: Equatable, Sendable {
   }
 }
 
+extension Hello {
+  /// Sends this hello over a connection that was dialled, and returns what is said to it.
+  func answer(of connection: Connection, _ limit: Deadline) throws(InputError) -> Hello {
+    try connection.send(.hello, payload, deadline: limit)
+    let answer: Frame
+    do throws(InputError) {
+      answer = try connection.receive(.control(.hello, .refusal), deadline: limit)
+    } catch {
+      var error = error
+      // Who has keys takes a plain hello for noise, and cannot say so.
+      if error.hint.isEmpty, connection.peerKey == nil { error.hint = "was it started with keys?" }
+      throw error
+    }
+    return try Hello(answer, source: connection.label)
+  }
+}
+
 /// A client's wish for a session.
 struct BeginMessage: Equatable, Sendable {
   static let requestByteCount = 16
