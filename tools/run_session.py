@@ -15,6 +15,7 @@ import sys
 
 import numpy as np
 
+from blocks import Tree
 from bit_comparison import Circuit, from_tiles
 from check_session import Session
 from comparison_function import evaluate, evaluate_all
@@ -64,6 +65,7 @@ class Run:
         attended = [n["reads"][1] for n in session.nodes if n["name"] in ("scores", "mix")]
         self.kept = {value: None for value in attended} if self.decoder else {}
         self.row = self.index = self.prompt = 0
+        self.used, self.running = {}, {}  # By the value that decides.
 
     # Layout of the step: P4 and the tables of Shapes
 
@@ -91,6 +93,11 @@ class Run:
 
     def places(self, value):
         """Where the elements of the step lie in the dealt layout."""
+        if columns := self.session.blocks(value):
+            running = self.running[columns.gates]
+            count = columns.width * sum(map(len, running))
+            first = columns.width * (self.used[columns.gates] - sum(map(len, running)))
+            return np.arange(first, first + count)
         heads, dealt = self.session.runs(value)
         first = self.index if self.session.values[value]["rows"] == "last" else (
             0 if self.session.values[value]["rows"] == "session" else self.row)
@@ -172,9 +179,9 @@ class Run:
     def do_truncate(self, index, node, reads, z):
         self.both(z, self.masked[reads[0]].share)
 
-    def weighted(self, index, node, x, z, times):
+    def weighted(self, index, node, x, z, times, dealt=None):
         """Shares of a product with a weight, whose mask each party multiplies where the dealer is blind."""
-        dealt, opened = self.array(index, 0, z), self.masked[x]
+        dealt, opened = self.array(index, 0, z) if dealt is None else dealt, self.masked[x]
         mask = self.session.pair.bundles[0].weight_mask(node["weight"])
 
         def share(p):
@@ -351,6 +358,51 @@ class Run:
             opened, np.array([evaluate_all(*key) for key in keyed[p]], dtype=U).reshape(
                 -1, lookup.count, lookup.layout.payload)))
 
+    def do_reveal(self, index, node, reads, z):
+        bits = (self.shared[reads[0]][0] + self.shared[reads[0]][1]) & U(1)
+        self.openings[index] = bits
+        self.running[z] = [[int(b) for b in np.flatnonzero(row)]
+                           for row in bits.reshape(-1, self.session.values[z]["columns"][1])]
+        self.used[z] = self.used.get(z, 0) + sum(map(len, self.running[z]))
+
+    def do_blockLinear(self, index, node, reads, z):
+        columns = self.session.blocks(z)
+        places, width = columns.places(self.running[columns.gates]), columns.count * columns.width
+        dealt = self.session.row_count(reads[0])
+        first = self.index if self.session.values[reads[0]]["rows"] == "last" else self.row
+        rows = slice(first, first + self.rows(reads[0]))
+        arrays = [share.reshape(dealt, width)[rows].ravel()[places] for share in self.stored(index, 0)]
+        self.weighted(index, node, reads[0], z, lambda words, w: (
+            words.reshape(-1, w.shape[1]) @ w.T).ravel()[places], arrays)
+
+    def do_selectBlocks(self, index, node, reads, z):
+        columns = self.session.blocks(z)
+        places = columns.places(self.running[columns.gates])
+        self.both(z, lambda p: self.shared[reads[0]][p][places])
+
+    def do_openBlocks(self, index, node, reads, z):
+        s, columns, shift = self.session, self.session.blocks(reads[0]), node["shift"]
+        running = self.running[columns.gates]
+        places, tree = columns.places(running), Tree(columns, s.comparison_key)
+        first = self.index if s.values[reads[0]]["rows"] == "last" else self.row
+        ring, kept = U(2 ** s.ring_bits(reads[0]) - 1), U(2 ** node["bits"] - 1)
+        masks = [np.concatenate(s.block_masks(p, index)[first:first + len(running)]) for p in (0, 1)]
+        opened, width = np.zeros_like(masks[0]), columns.width
+        for p in (0, 1):
+            words = ((self.shared[reads[0]][p] & ring) >> U(shift)) + U(1 if shift and p == 0 else 0)
+            opened[places] += words + masks[p][places]
+            # What the other party makes of the nodes that are sent.
+            for row, blocks in enumerate(running):
+                root = s.block_roots(p, index)[first + row]
+                for level, number in tree.cover(blocks):
+                    begin = number * 2 ** (tree.depth - level) * width
+                    end = min(begin + 2 ** (tree.depth - level) * width, columns.count * width)
+                    found = tree.below(tree.node(root, level, number), level)[:end - begin]
+                    at = row * columns.count * width
+                    opened[at + begin:at + end] += np.array(found, dtype=U)
+        self.openings[index] = opened & kept
+        self.masked[z] = Masked(opened & kept, [masks])
+
     def do_permuted(self, index, node, reads, z):
         s, places, x = self.session, self.places(reads[0]), reads[0]
         shift, bits = node["shift"], node["bits"]
@@ -425,6 +477,10 @@ class Run:
                        head) for head, distance in self.distances(reads[0])]
             return self.both(z, lambda p: self.shared[reads[0]][p] + np.array(
                 [self.weights[p][node["weight"]][place] for place in chosen], dtype=U))
+        if columns := self.session.blocks(reads[0]):
+            places = columns.places(self.running[columns.gates]) % (columns.count * columns.width)
+            return self.both(z, lambda p: self.shared[reads[0]][p]
+                             + self.weights[p][node["weight"]].ravel()[places])
         offset = node.get("positionOffset")
         rows = [0 if offset is None else p + offset for p in self.positions(reads[0])]
         self.both(z, lambda p: self.shared[reads[0]][p] + self.weights[p][node["weight"]][rows].ravel())

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from bit_comparison import Circuit, from_tiles, to_tiles
+from blocks import Columns, Tree
 from comparison_function import Layout
 from exponential import Cells, Exponentials
 from lookup import Lookup
@@ -14,6 +15,7 @@ from read_bundle import PROVIDER_USER, TWO_SERVER, stream_words
 
 MASK, CORRELATION, ROOT, COMPARISON_MASK = 0, 1, 2, 4
 PERMUTATION, PERMUTED_OPERAND, PERMUTED_RESULT = 5, 6, 7
+BLOCK_ROOT = 9
 U = np.uint64
 
 
@@ -43,7 +45,7 @@ class Algebra:
         written = 0
         for index, node in enumerate(self.nodes):
             self.first_value.append(written)
-            if node["name"] == "open":
+            if node["name"] in ("open", "openBlocks"):
                 self.opener[written] = index
             if node["name"] == "view":
                 self.viewed[written] = (node["reads"][0], node["shift"])
@@ -81,7 +83,14 @@ class Algebra:
                             "sessionKeys": dealt}[kind])
         return (1 if kind == "fixed" else numbers[0]), lengths
 
+    def blocks(self, value):
+        """The columns of a value of blocks, else None."""
+        columns = self.values[value]["columns"]
+        return Columns(columns) if columns[0] == "blocks" else None
+
     def count(self, value):
+        if columns := self.blocks(value):
+            return columns.capacity(self.row_count(value))
         heads, lengths = self.runs(value)
         return heads * sum(lengths)
 
@@ -103,8 +112,22 @@ class Algebra:
 
     def mask(self, value):
         node, count = self.opener[value], self.count(value)
-        words = sum(self.stream(p, node, MASK, 0, count) for p in (0, 1))
+        if self.nodes[node]["name"] == "openBlocks":
+            words = sum(np.concatenate(self.block_masks(p, node)) for p in (0, 1))
+        else:
+            words = sum(self.stream(p, node, MASK, 0, count) for p in (0, 1))
         return words & U(2 ** self.ring_bits(value) - 1)
+
+    def block_roots(self, party, node):
+        """The root of the masks of every dealt row."""
+        rows = self.row_count(self.nodes[node]["reads"][0])
+        words = self.stream(party, node, BLOCK_ROOT, 0, 2 * rows)
+        return [int(low) | int(high) << 64 for low, high in words.reshape(-1, 2)]
+
+    def block_masks(self, party, node):
+        """A party's share of the masks of what an openBlocks opens, by dealt row."""
+        tree = Tree(self.blocks(self.nodes[node]["reads"][0]), self.comparison_key)
+        return [tree.row(root) for root in self.block_roots(party, node)]
 
     def parts(self, value):
         """r of an opened value; t and h of a view."""
@@ -202,7 +225,7 @@ class Algebra:
         name, reads = node["name"], node["reads"]
         if name == "view":
             return self.view_parts(reads[0], node["shift"])
-        if name == "linear":
+        if name in ("linear", "blockLinear"):
             weight = self.program["weights"][node["weight"]]
             matrix = self.weight(node["weight"])
             matrix = matrix if weight["isTransposed"] else matrix.T
@@ -267,7 +290,7 @@ class Algebra:
         node, name = self.nodes[index], self.nodes[index]["name"]
         if name in ("view", "permuted"):
             return 2
-        if name in ("linear", "scale", "scores", "mix", "exponential", "coarseSteps"):
+        if name in ("linear", "blockLinear", "scale", "scores", "mix", "exponential", "coarseSteps"):
             return 1
         if name == "multiply":
             return math.prod(2 if value in self.viewed else 1 for value in node["reads"])
@@ -281,6 +304,9 @@ class Algebra:
     def array_size(self, index, component):
         """Words of a correlated array."""
         node, count = self.nodes[index], self.count(self.first_value[index])
+        if node["name"] == "blockLinear":
+            return (self.row_count(node["reads"][0])
+                    * self.program["weights"][node["weight"]]["rowCount"])
         if node["name"] == "exponential":
             return Cells(node).count * count
         if node["name"] == "coarseSteps":

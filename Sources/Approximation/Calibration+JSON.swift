@@ -20,6 +20,10 @@ extension Calibration {
           .array(heads.map { [.number($0.lowerBound), .number($0.upperBound)] })
         })
     }
+    if !blocks.isEmpty {
+      members["blocks"] = .object(
+        blocks.mapValues { .array($0.numbers.map(JSON.integer)) })
+    }
     return .object(members)
   }
 
@@ -51,6 +55,21 @@ extension Calibration {
     if reader.contains("rowMaxima") {
       for (node, maxima) in try Calibration.rowMaxima(&reader) {
         include(rowMaxima: maxima, node: node)
+      }
+    }
+    if reader.contains("blocks") {
+      guard case .object(let nodes) = try reader.value("blocks") else {
+        throw reader.failure("blocks", "expected an object")
+      }
+      for (node, value) in nodes {
+        var numbers: [Int] = []
+        if case .array(let elements) = value {
+          for case .integer(let number) in elements { numbers.append(number) }
+        }
+        guard let statistics = BlockStatistics(numbers: numbers) else {
+          throw reader.failure("blocks.\(node)", "expected six counts")
+        }
+        include(statistics, node: node)
       }
     }
     if reader.contains("weights") { weights = try Calibration.weights(&reader) }

@@ -33,6 +33,8 @@ public struct Calibration: Equatable, Sendable {
   /// By attention node and head, the largest score of a row: that of the row where it is smallest and
   /// where it is largest.
   public private(set) var rowMaxima: [String: [ClosedRange<Double>]]
+  /// By node of gates, how many blocks run.
+  public private(set) var blocks: [String: BlockStatistics] = [:]
   /// Of the model's weights, as far as they were at hand; see `statistics(of:columnScale:)`.
   public var weights: [String: WeightStatistics]
   /// How uneven the channels are that linear nodes write, by node, of those that are; see
@@ -107,6 +109,16 @@ public struct Calibration: Equatable, Sendable {
     }
   }
 
+  /// Counts the running blocks of rows of bits at `node`.
+  public mutating func include(bits: [Float], blockCount: Int, node: String) {
+    blocks[node, default: BlockStatistics()].include(bits, blockCount: blockCount)
+  }
+
+  /// Adds counts that were read from a file.
+  mutating func include(_ statistics: BlockStatistics, node: String) {
+    blocks[node, default: BlockStatistics()].merge(statistics)
+  }
+
   /// Adds a histogram that was read from a file.
   public mutating func include(_ histogram: Histogram, node: String, quantity: ObservedQuantity) {
     histograms[node, default: [:]][quantity, default: Histogram()].merge(histogram)
@@ -120,6 +132,7 @@ public struct Calibration: Equatable, Sendable {
         include(histogram, node: node, quantity: quantity)
       }
     }
+    for (node, statistics) in other.blocks { include(statistics, node: node) }
     textCount += other.textCount
     tokenCount += other.tokenCount
     longestText = max(longestText, other.longestText)

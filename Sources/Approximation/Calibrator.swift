@@ -30,6 +30,10 @@ extension Calibration {
             rowMaxima: Calibration.ranges(values, parts: settings.headCount),
             node: nodes[node].name)
         }
+        if kind == .output, case .gates = nodes[node].operation {
+          calibration.include(
+            bits: values, blockCount: nodes[node].width, node: nodes[node].name)
+        }
         guard let quantity = ObservedQuantity(rawValue: kind.rawValue) else { return }
         calibration.include(values, node: nodes[node].name, quantity: quantity)
       }, progress: progress)

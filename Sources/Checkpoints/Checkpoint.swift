@@ -5,6 +5,8 @@ public import Bytes
 /// Configuration and tensors of one trained model; opening it reads headers only.
 public struct Checkpoint: Sendable {
   public static let configurationFileName = "config.json"
+  /// Name of the file of gates beside it, which holds no weights of the model.
+  package static let gatesFileName = "gates.safetensors"
   public static let safetensorsFileName = "model.safetensors"
 
   /// Path of config.json, or of the GGUF file whose metadata stand for it.

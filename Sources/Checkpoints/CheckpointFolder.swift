@@ -71,7 +71,7 @@ struct CheckpointFolder {
   /// Every checkpoint file, the preferred first.
   private static func candidates(in folder: String) throws(InputError) -> [Candidate] {
     var found: [Candidate] = []
-    for name in try Folder.names(in: folder) {
+    for name in try Folder.names(in: folder) where name != Checkpoint.gatesFileName {
       let path = "\(folder)/\(name)"
       let named = CheckpointFormat.allCases.first { $0.fileNames.contains(name) }
       // Folders, pipes and files that may not be read are no candidates unless their name says so.

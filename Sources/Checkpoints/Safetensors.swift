@@ -38,6 +38,23 @@ public struct Safetensors: TensorSource {
     return tensors[index]
   }
 
+  /// The elements of the tensor `name`, which are integers of 32 or 64 bits.
+  /// - Throws: `InputError` for an unknown name and for another type.
+  package func integers(_ name: String) throws(InputError) -> [Int] {
+    let tensor = try tensor(name)
+    var cursor = ByteCursor(file, in: tensor.byteRange)
+    var result: [Int] = []
+    for _ in 0..<tensor.elementCount {
+      switch tensor.type {
+      case .int32: result.append(Int(try cursor.integer(Int32.self, name)))
+      case .int64: result.append(Int(try cursor.integer(Int64.self, name)))
+      default:
+        throw InputError(path, place: name, "is of type \(tensor.type.rawValue), expected I32")
+      }
+    }
+    return result
+  }
+
   public func floats(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
     try floats(of: tensor(name), in: elements, from: file)
   }

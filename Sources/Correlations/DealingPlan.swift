@@ -88,7 +88,7 @@ package struct DealingPlan: Sendable {
     func rowLength(_ value: ValueID) -> Int { shape.longestRow(program.values[value].shape) }
     for node in program.nodes {
       switch node.operation {
-      case .linear(let x, let id):
+      case .linear(let x, let id), .blockLinear(let x, _, let id):
         let weight = program.weights[id]
         let row = max(weight.inputCount, weight.outputCount)
         result.productRow = max(result.productRow, row)

@@ -81,7 +81,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
     var viewed: [ValueID: (ValueID, Int)] = [:]
     for (index, node) in program.nodes.enumerated() {
       switch node.operation {
-      case .open(_, let opening): opener[node.outputs.lowerBound] = (index, opening)
+      case .open(_, let opening), .openBlocks(_, let opening):
+        opener[node.outputs.lowerBound] = (index, opening)
       case .view(let x, let shift): viewed[node.outputs.lowerBound] = (x, shift)
       default: break
       }
@@ -93,7 +94,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
   /// Deals the correlations of operation `index` for all sessions.
   func deal(_ index: Int) throws(InputError) {
     switch program.nodes[index].operation {
-    case .linear(let x, let id): try dealLinear(index, x, id)
+    case .linear(let x, let id), .blockLinear(let x, _, let id): try dealLinear(index, x, id)
     case .scores(let query, let key, let heads, let keyHeads, _):
       try dealScores(index, query, key, heads: heads, keyHeads: keyHeads)
     case .mix(let weights, let value, let heads, let keyHeads):
@@ -148,7 +149,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       }
     case .lookup(let x, let function): try dealPoints(index, x, function)
     case .permuted(let x, let function): try dealPermuted(index, x, function)
-    case .input, .open, .truncate, .combine, .addWeight, .addDistance, .rotate, .sum,
+    case .input, .open, .openBlocks, .selectBlocks, .reveal, .truncate, .combine, .addWeight,
+      .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       break
     }
@@ -163,9 +165,10 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
     guard let (node, opening) = opener[value] else {
       preconditionFailure("value \(value) is not opened, which validation excludes")
     }
-    return MaskStreams(
-      share0: session.streams[0].mask(node: node), share1: session.streams[1].mask(node: node),
-      opening: opening)
+    let shares = session.streams.map {
+      program.maskShare(node: node, $0, comparisonKey: session.comparisonKey)
+    }
+    return MaskStreams(share0: shares[0], share1: shares[1], opening: opening)
   }
 
   /// The mask parts of an opened value (r) or a view (t, h) at elements `range`.

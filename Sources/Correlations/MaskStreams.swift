@@ -3,17 +3,18 @@
 import Program
 import Randomness
 import Rings
+import Sharing
 
 /// r = r_0 + r_1 modulo 2^bits of one opened value in one session, in the dealt layout.
 struct MaskStreams: Sendable {
-  let share0: RandomStream
-  let share1: RandomStream
+  let share0: MaskShare
+  let share1: MaskShare
   let opening: Opening
 
   /// Elements `range`.
   func words(in range: Range<Int>) -> [UInt64] {
-    var words = share0.words(at: range.lowerBound, count: range.count)
-    let other = share1.words(at: range.lowerBound, count: range.count)
+    var words = share0.words(in: range)
+    let other = share1.words(in: range)
     for index in words.indices { words[index] = opening.reduced(words[index] &+ other[index]) }
     return words
   }
@@ -98,4 +99,25 @@ struct StackedRows: Sendable {
 
 extension Range<Int> {
   func shifted(by offset: Int) -> Range<Int> { lowerBound + offset..<upperBound + offset }
+}
+
+extension MaskShare {
+  /// Replaces `words` with rows `rows` and columns `columns` of a matrix with rows of `rowStride`.
+  func fill(
+    _ words: inout MutableSpan<UInt64>, rows: Range<Int>, columns: Range<Int>, rowStride: Int
+  ) {
+    switch self {
+    case .stream(let stream):
+      stream.fill(&words, rows: rows, columns: columns, rowStride: rowStride)
+    case .blocks(let masks):
+      var place = 0
+      for row in rows {
+        let all = masks.words(rows: row..<row + 1)
+        for column in columns {
+          words[place] = all[column]
+          place += 1
+        }
+      }
+    }
+  }
 }

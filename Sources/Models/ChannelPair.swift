@@ -122,6 +122,10 @@ private struct PairFinder {
         first, channels, second, channels, readsColumns: true, isHomogeneous: isHomogeneous)
     }
     guard readers[input] == [index] else { return }
+    var input = input
+    if case .gated(let value, _) = model.nodes[input].operation, readers[value] == [input] {
+      input = value
+    }
     switch model.nodes[input].operation {
     case .activation(let value, let function):
       add(value, readBy: input, isHomogeneous: function == .relu)

@@ -267,6 +267,10 @@ public struct FloatInterpreter: Sendable {
     case .softCap(let input, let cap):
       let function = softCap(cap, name: node.name)
       return values[input].map { Float(function(Double($0))) }
+    case .gates(let input): return values[input].map { $0 >= 0 ? 1 : 0 }
+    case .gated(let input, let gates):
+      let block = node.width / model.nodes[gates].width
+      return values[input].enumerated().map { $1 * values[gates][$0 / block] }
     case .pool(let input, let pooling):
       return pool(values[input], batch, width: node.width, pooling)
     }

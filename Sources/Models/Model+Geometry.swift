@@ -69,6 +69,13 @@ extension Model {
       return problem(of: settings)
         ?? settings.biasTable.flatMap { unexpectedBiasTable($0, settings) }
     case .activation, .add, .multiply: return sameWidth
+    case .gates(let input):
+      if case .linear = nodes[input].operation { return sameWidth }
+      return "decides by what no linear layer writes"
+    case .gated(_, let gates):
+      guard case .gates = nodes[gates].operation else { return "is gated by a value of no gates" }
+      return inputWidths[0] == width && width.isMultiple(of: inputWidths[1])
+        ? nil : "has \(inputWidths[1]) gates for widths of \(inputWidths[0]) and \(width)"
     case .scale(_, let factor):
       return sameWidth ?? (factor.isFinite ? nil : "has the factor \(factor)")
     case .softCap(_, let cap):

@@ -76,10 +76,11 @@ extension ModelOperation {
     case .embed: []
     case .layerNorm(let input, _), .rmsNorm(let input, _), .linear(let input, _, _),
       .rotary(let input, _, _), .activation(let input, _), .scale(let input, _),
-      .softCap(let input, _), .pool(let input, _):
+      .softCap(let input, _), .pool(let input, _), .gates(let input):
       [input]
     case .attention(let query, let key, let value, _): [query, key, value]
-    case .add(let left, let right), .multiply(let left, let right): [left, right]
+    case .add(let left, let right), .multiply(let left, let right), .gated(let left, let right):
+      [left, right]
     }
   }
 }

@@ -55,6 +55,10 @@ public enum ModelOperation: Equatable, Sendable {
   case scale(ModelValue, by: Double)
   /// cap * tanh(x / cap): increasing, and the reader of an output can undo it.
   case softCap(ModelValue, cap: Double)
+  /// Bits that decide about blocks: 1 where the value is at least 0, else 0.
+  case gates(ModelValue)
+  /// A value in equal blocks, one for each bit, times the block's bit.
+  case gated(ModelValue, by: ModelValue)
   /// One row of all positions of the text; what reads it has one row, too.
   case pool(ModelValue, RowPooling)
 }

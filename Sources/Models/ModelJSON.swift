@@ -82,7 +82,7 @@ extension ModelOperation {
     case .layerNorm(_, let normalisation), .rmsNorm(_, let normalisation): normalisation.weights
     case .linear(_, let weight, let bias): [weight] + (bias.map { [$0] } ?? [])
     case .attention(_, _, _, let settings): settings.biasTable.map { [$0] } ?? []
-    case .rotary, .activation, .add, .multiply, .scale, .softCap, .pool: []
+    case .rotary, .activation, .add, .multiply, .scale, .softCap, .pool, .gates, .gated: []
     }
   }
 }
@@ -128,6 +128,8 @@ extension ModelNode {
     case .softCap(_, let cap):
       members["operation"] = "softCap"
       members["cap"] = .number(cap)
+    case .gates: members["operation"] = "gates"
+    case .gated: members["operation"] = "gated"
     case .pool(_, let pooling):
       members["operation"] = "pool"
       members["pooling"] = .string(pooling.rawValue)
@@ -143,6 +145,7 @@ extension ModelNode {
     let counts = [
       "embed": 0, "layerNorm": 1, "rmsNorm": 1, "linear": 1, "rotary": 1, "attention": 3,
       "activation": 1, "add": 2, "multiply": 2, "scale": 1, "softCap": 1, "pool": 1,
+      "gates": 1, "gated": 2,
     ]
     guard let count = counts[kind] else {
       throw reader.failure("operation", "unknown operation \"\(kind)\"")
@@ -181,6 +184,8 @@ extension ModelNode {
     case "multiply": operation = .multiply(inputs[0], inputs[1])
     case "scale": operation = .scale(inputs[0], by: try reader.number("factor"))
     case "softCap": operation = .softCap(inputs[0], cap: try reader.number("cap"))
+    case "gates": operation = .gates(inputs[0])
+    case "gated": operation = .gated(inputs[0], by: inputs[1])
     case "pool":
       let text = try reader.string("pooling")
       guard let pooling = RowPooling(rawValue: text) else {

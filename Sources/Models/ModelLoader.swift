@@ -10,6 +10,7 @@ public enum ModelLoader {
   /// - Parameters:
   ///   - path: what `Checkpoint` opens: a folder, a tensor file, or an index of shards.
   ///   - adapter: folder of a LoRA adapter that is merged into the weights.
+  ///   - gates: file of gates of feed-forward layers; nil is the one beside config.json, if any.
   ///   - output: what the output is to be. Nil is logits of a decoder; of an encoder what the class
   ///     in `architectures` gives, where the file holds its head, else the last hidden states.
   ///     `.embedding` is what `modules.json` of sentence-transformers states.
@@ -17,14 +18,16 @@ public enum ModelLoader {
   ///   shape or type, and tensor that the family does not have; or one with all that is wrong with
   ///   the adapter.
   public static func load(
-    path: String, adapter: String? = nil, output: ModelOutput? = nil
+    path: String, adapter: String? = nil, gates: String? = nil, output: ModelOutput? = nil
   ) throws(InputError) -> LoadedModel {
-    try load(Checkpoint(path: path, adapter: adapter), adapter: adapter, output: output)
+    try load(
+      Checkpoint(path: path, adapter: adapter), adapter: adapter, gates: gates, output: output)
   }
 
-  /// Builds the graph of an open checkpoint; throws as `load(path:adapter:output:)` does.
+  /// Builds the graph of an open checkpoint; throws as `load(path:adapter:gates:output:)` does.
   public static func load(
-    _ checkpoint: Checkpoint, adapter: String? = nil, output: ModelOutput? = nil
+    _ checkpoint: Checkpoint, adapter: String? = nil, gates: String? = nil,
+    output: ModelOutput? = nil
   ) throws(InputError) -> LoadedModel {
     try Quantisation.check(checkpoint)
     let modules =
@@ -35,7 +38,7 @@ public enum ModelLoader {
     try draft.takeVocabulary()
     try draft.takeOutput()
     var problems = draft.problems
-    let built = draft.built
+    var built = draft.built
     let strays = check(checkpoint.tensors, against: draft, problems: &problems)
     // Where all that is wrong are settings, the file is that of the settings.
     let file = problems == draft.problems ? checkpoint.configurationPath : checkpoint.source.path
@@ -47,6 +50,14 @@ public enum ModelLoader {
         original: checkpoint.source, adapter: adapter.source, updates: updates)
       draft.note("the adapter in \(adapter.folder) is merged into \(updates.count) tensors")
       if let notice = adapter.notice(updates, of: draft) { draft.note(notice) }
+    }
+    let besides =
+      "\(FilePaths.folder(of: checkpoint.configurationPath))/\(Checkpoint.gatesFileName)"
+    if let path = gates ?? (FilePaths.exists(besides) ? besides : nil) {
+      let file = try GateFile(path: path)
+      built = try file.applied(to: built)
+      checkpoint.source = GatedSource(original: checkpoint.source, gates: file.source)
+      draft.note(file.notice)
     }
     try modules?.check(built.model)
     let bindings = built.bindings.mapValues { $0.renamed(draft.names.storedName) }

@@ -39,7 +39,7 @@ extension Model {
 
   private func nonLinearOperation(_ node: ModelNode) -> NonLinearOperations? {
     switch node.operation {
-    case .embed, .linear, .rotary, .add, .scale, .pool: nil
+    case .embed, .linear, .rotary, .add, .scale, .pool, .gated: nil
     case .layerNorm(_, let normalisation):
       NonLinearOperations(
         kind: "layerNorm", nodeCount: 1, rowsPerPosition: normalisation.groupCount,
@@ -51,6 +51,8 @@ extension Model {
     case .softCap:
       NonLinearOperations(
         kind: "softCap", nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)
+    case .gates:
+      NonLinearOperations(kind: "gates", nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)
     case .multiply:
       NonLinearOperations(
         kind: "multiply", nodeCount: 1, rowsPerPosition: 1, rowWidth: node.width)

@@ -13,11 +13,13 @@ public enum PlaintextReference {
   /// - Throws: `InputError` for either file, and for token ids the model cannot take, naming the
   ///   token file.
   public static func output(
-    checkpointPath: String, adapterPath: String? = nil, tokensPath: String,
+    checkpointPath: String, adapterPath: String? = nil, gatesPath: String? = nil,
+    tokensPath: String,
     output: ModelOutput? = nil, noted: (LoadedModel) -> Void = { _ in }
   ) throws(InputError) -> FloatMatrix {
     let text = try Text(
-      checkpointPath: checkpointPath, adapterPath: adapterPath, tokensPath: tokensPath,
+      checkpointPath: checkpointPath, adapterPath: adapterPath, gatesPath: gatesPath,
+      tokensPath: tokensPath,
       output: output)
     noted(text.loaded)
     return try FloatInterpreter(text.loaded).run(tokens: text.tokens)
@@ -30,12 +32,14 @@ public enum PlaintextReference {
   ///   [tokens, vocabulary].
   /// - Throws: as `output`; also for an encoder, and where the model has too few positions.
   public static func continuation(
-    checkpointPath: String, adapterPath: String? = nil, tokensPath: String, newCount: Int,
+    checkpointPath: String, adapterPath: String? = nil, gatesPath: String? = nil,
+    tokensPath: String, newCount: Int,
     stop: Set<Int> = [], noted: (LoadedModel) -> Void = { _ in }, chosen: (Int) -> Void = { _ in }
   ) throws(InputError) -> (tokens: [Int], logits: FloatMatrix) {
     precondition(newCount > 0, "a continuation has at least one token")
     let text = try Text(
-      checkpointPath: checkpointPath, adapterPath: adapterPath, tokensPath: tokensPath)
+      checkpointPath: checkpointPath, adapterPath: adapterPath, gatesPath: gatesPath,
+      tokensPath: tokensPath)
     noted(text.loaded)
     let model = text.loaded.model
     guard model.kind.isDecoder else {
@@ -73,14 +77,15 @@ public enum PlaintextReference {
     let tokens: [Int]
 
     init(
-      checkpointPath: String, adapterPath: String?, tokensPath: String, output: ModelOutput? = nil
+      checkpointPath: String, adapterPath: String?, gatesPath: String?, tokensPath: String,
+      output: ModelOutput? = nil
     ) throws(InputError) {
       let texts = try TokenFile.read(tokensPath)
       guard texts.count == 1, let tokens = texts.first else {
         throw InputError(tokensPath, "holds \(texts.count) token lists, expected one")
       }
       var loaded = try ModelLoader.load(
-        path: checkpointPath, adapter: adapterPath, output: output)
+        path: checkpointPath, adapter: adapterPath, gates: gatesPath, output: output)
       let (kept, notice) = try loaded.model.withoutPadding([tokens], source: tokensPath)
       self.tokens = kept[0]
       loaded.notices += [notice].compactMap { $0 }

@@ -19,6 +19,8 @@ struct WeightBinding: Equatable, Sendable {
   var isTransposed = false
   /// The stored outputs that the weight consists of, in this order; nil for all.
   var outputRanges: [Range<Int>]?
+  /// The columns that the matrix consists of, in this order; nil for all.
+  var inputOrder: InputOrder?
   /// What the elements are multiplied by.
   var factor: Float = 1
   /// What is then added to them.
@@ -28,6 +30,12 @@ struct WeightBinding: Equatable, Sendable {
   struct Projection: Equatable, Sendable {
     var key: String
     var shape: [Int]
+  }
+
+  /// Columns of a matrix that would have `count` of them.
+  struct InputOrder: Equatable, Sendable {
+    var columns: [Int]
+    var count: Int
   }
 
   var elementCount: Int { shape.reduce(1, *) }
@@ -40,6 +48,27 @@ struct WeightBinding: Equatable, Sendable {
 
   /// Whether elements of the weight are elements of one tensor, as they stand there.
   var isPlain: Bool { factor == 1 && addend == 0 && moreKeys.isEmpty && projection == nil }
+
+  /// Leaves the outputs `order` of a matrix or a bias, in this order.
+  mutating func keepOutputs(_ order: [Int]) {
+    let stored = (outputRanges ?? [0..<shape[0]]).flatMap { Array($0) }
+    var ranges: [Range<Int>] = []
+    for output in order.map({ stored[$0] }) {
+      if let last = ranges.last, last.upperBound == output {
+        ranges[ranges.count - 1] = last.lowerBound..<output + 1
+      } else {
+        ranges.append(output..<output + 1)
+      }
+    }
+    outputRanges = ranges
+    shape[0] = order.count
+  }
+
+  /// Leaves the inputs `order` of a matrix, in this order.
+  mutating func keepInputs(_ order: [Int]) {
+    inputOrder = InputOrder(columns: order, count: shape[1])
+    shape[1] = order.count
+  }
 
   /// The same with other names of the tensors.
   func renamed(_ name: (String) -> String) -> WeightBinding {
@@ -57,6 +86,7 @@ struct WeightBinding: Equatable, Sendable {
     in elements: Range<Int>, read: (_ key: String, Range<Int>) throws(InputError) -> [Float]
   ) throws(InputError) -> [Float] {
     guard !elements.isEmpty else { return [] }
+    if let inputOrder { return try reordered(elements, inputOrder, read: read) }
     if let projection { return scaled(try projected(elements, projection, read: read)) }
     guard moreKeys.isEmpty else { return scaled(try joined(elements, read: read)) }
     func readOne(_ range: Range<Int>) throws(InputError) -> [Float] { try read(key, range) }
@@ -76,6 +106,24 @@ struct WeightBinding: Equatable, Sendable {
     let first = elements.lowerBound - outputs.lowerBound * inputCount
     return scaled(
       result.count == elements.count ? result : Array(result[first..<first + elements.count]))
+  }
+
+  /// Columns `order` of whole rows.
+  private func reordered(
+    _ elements: Range<Int>, _ order: InputOrder,
+    read: (_ key: String, Range<Int>) throws(InputError) -> [Float]
+  ) throws(InputError) -> [Float] {
+    var whole = self
+    whole.inputOrder = nil
+    whole.shape[1] = order.count
+    let width = order.columns.count
+    let rows = elements.lowerBound / width..<(elements.upperBound - 1) / width + 1
+    let values = try whole.floats(
+      in: rows.lowerBound * order.count..<rows.upperBound * order.count, read: read)
+    return elements.map { element in
+      let row = element / width - rows.lowerBound
+      return values[row * order.count + order.columns[element % width]]
+    }
   }
 
   /// Elements of the tensors, one after another.

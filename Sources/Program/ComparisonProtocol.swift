@@ -72,10 +72,11 @@ extension Operation {
   /// Exchanges that the operation takes itself.
   public var roundCount: Int {
     switch self {
-    case .open: 1
+    case .open, .openBlocks, .reveal: 1
     case .piecewiseLinear(_, let function): function.roundCount
     case .permuted: PermutedFunction.roundCount
-    case .input, .view, .truncate, .linear, .scale, .scores, .mix, .multiply, .polynomial,
+    case .input, .view, .truncate, .linear, .blockLinear, .selectBlocks, .scale, .scores, .mix,
+      .multiply, .polynomial,
       .exponential, .coarseSteps, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows,
       .lastRow, .firstRow, .meanRow, .output:

@@ -92,6 +92,12 @@ extension SecureProgram {
       return all([.shiftedMask(shift: shift), .topBit(of: values[x].ringBits)], like: x)
     case .linear, .scale, .scores, .mix:
       return all([.maskProduct], like: node.outputs.lowerBound)
+    case .blockLinear(let x, _, let weight):
+      return [
+        CorrelationComponent(
+          meaning: .maskProduct,
+          shape: .fixed(weights[weight].outputCount, rows: values[x].shape.rows))
+      ]
     case .multiply(let x, let y):
       return all(
         (0..<maskPartCount(x)).flatMap { left in
@@ -134,7 +140,8 @@ extension SecureProgram {
           layout: .lanes(perElement: function.wordCount))
       ]
     case .permuted(let x, _): return all([.permutedMask, .unpermutedMask], like: x)
-    case .input, .open, .truncate, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum,
+    case .input, .open, .reveal, .openBlocks, .selectBlocks, .truncate, .lookup, .combine,
+      .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       return []
     }

@@ -65,6 +65,7 @@ extension SecureProgram {
     of step: SessionStep, deployment: Deployment = .twoServer,
     where included: (ProgramNode) -> Bool = { _ in true }
   ) -> StepCost {
+    let step = expectingBlocks(step)
     var cost = StepCost()
     for flight in Timetable(self, deployment: deployment).flights {
       let messages = flight.filter { included(nodes[$0.node]) }
@@ -84,6 +85,8 @@ extension SecureProgram {
       switch node.operation {
       case .linear(let x, let weight):
         cost.productCount += step.rowCount(values[x].shape.rows) * weights[weight].elementCount
+      case .blockLinear(_, _, let weight):
+        cost.productCount += count(node.outputs.lowerBound) * weights[weight].inputCount
       case .scores(_, let key, let heads, let keyHeads, _),
         .mix(_, let key, let heads, let keyHeads):
         let width = (values[key].shape.width ?? 0) / keyHeads
@@ -96,7 +99,8 @@ extension SecureProgram {
       case .lookup(let x, let function): cost.lookupCellCount += count(x) * function.cells.count
       case .permuted(let x, let function):
         cost.permutedElementCount += step.permutedCount(values[x].shape, function)
-      case .input, .open, .view, .truncate, .scale, .multiply, .polynomial, .exponential,
+      case .input, .open, .reveal, .openBlocks, .selectBlocks, .view, .truncate, .scale, .multiply,
+        .polynomial, .exponential,
         .coarseSteps,
         .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,
         .padRows, .lastRow,
@@ -121,6 +125,9 @@ extension SecureProgram {
       }
       if case .open(let x, _) = node.operation {
         cost.seededWordCount += 2 * session.dealtCount(values[x].shape)
+      }
+      if case .openBlocks = node.operation {
+        cost.seededWordCount += 2 * session.dealtCount(values[node.outputs.lowerBound].shape)
       }
       if case .permuted(let x, _) = node.operation {
         // Masks of operand and result, and the permutation.

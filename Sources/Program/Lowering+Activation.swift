@@ -69,7 +69,7 @@ extension Lowering {
   /// value up to `bound`.
   private func outputRoom(_ index: Int, bound: Double) throws(InputError) -> Int {
     var room = 61 - PieceLayout.integerBits(bound)
-    for consumer in consumers(of: index) {
+    for consumer in readers(of: index) {
       switch model.nodes[consumer].operation {
       case .linear:
         let consumerBound = try outputBound(consumer) * queryScale(consumer)

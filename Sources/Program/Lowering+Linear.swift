@@ -37,6 +37,8 @@ extension Lowering {
     } else {
       value = try plain(input)
     }
+    (source.rowBlocks, source.columnBlocks) = blockOrders(of: index)
+    biasSource?.columnBlocks = source.rowBlocks
     let precision = self.precision(source, factor: small)
     let narrow = activationBits(value)
     let isResidual = consumers(of: index).contains(where: self.isResidual)
@@ -60,14 +62,15 @@ extension Lowering {
       narrowSum(of: index) != nil
       ? try openIntoStream(
         index, value, bits: narrow, truncatesFirst: truncatesFirst, weightBits: weightBits)
-      : try builder.open(truncatesFirst ? truncated(value) : value)
+      : try openForLinear(truncatesFirst ? truncated(value) : value)
     let weightBits = weightBits(opened.bits)
     let matrix = builder.weight(
       ProgramWeight(
         name: "\(node.name).weight", rowCount: node.width, columnCount: inputWidth,
         fractionalBits: weightBits, source: source))
     let product = try builder.emit(
-      .linear(opened.id, weight: matrix), bits: opened.bits + weightBits, bound: bound)
+      gateBits(of: index).map { .blockLinear(opened.id, gates: $0, weight: matrix) }
+        ?? .linear(opened.id, weight: matrix), bits: opened.bits + weightBits, bound: bound)
     guard let biasSource else { return .plain(product) }
     return .plain(
       try addBias(
@@ -93,7 +96,13 @@ extension Lowering {
       }
       kept = value.bits
     }
-    return try builder.openNarrow(
-      value, bits: kept, ringBits: min(needed(kept), builder.ringBits(value)))
+    let ringBits = min(needed(kept), builder.ringBits(value))
+    return try builder.amongAllColumns { (builder) throws(InputError) in
+      try builder.openNarrow(value, bits: kept, ringBits: ringBits)
+    }
+  }
+
+  private mutating func openForLinear(_ value: FixedValue) throws(InputError) -> MaskedValue {
+    try builder.amongAllColumns { (builder) throws(InputError) in try builder.open(value) }
   }
 }

@@ -83,7 +83,7 @@ extension Lowering {
 
   /// The linear layer that alone reads node `index` and adds to the narrow stream.
   func streamReader(of index: Int) -> Int? {
-    let readers = consumers(of: index)
+    let readers = readers(of: index)
     guard readers.count == 1, let reader = readers.first,
       case .linear = model.nodes[reader].operation, narrowSum(of: reader) != nil
     else { return nil }

@@ -28,6 +28,8 @@ struct UnscaledProduct {
   var bound: Double
   /// The node that it is of.
   var label: String
+  /// What decides about the blocks of `value`, where these run or not.
+  var gates: ValueID?
 }
 
 extension Lowering {
@@ -124,12 +126,14 @@ extension Lowering {
       ProgramWeight(
         name: "\(node.name).weight", rowCount: node.width, columnCount: model.nodes[input].width,
         fractionalBits: layer.bits, source: layer.source))
+    let gates = gateBits(of: index)
     let product = try builder.emit(
-      .linear(opened.id, weight: matrix), bits: opened.bits + layer.bits, bound: layer.bound)
+      gates.map { .blockLinear(opened.id, gates: $0, weight: matrix) }
+        ?? .linear(opened.id, weight: matrix), bits: opened.bits + layer.bits, bound: layer.bound)
     return UnscaledProduct(
       value: product, root: try cut(rows.root), lowRoot: rows.lowRoot,
       bias: layer.bias.map { ("\(node.name).bias", $0) },
-      bound: try outputBound(index) * queryScale(index), label: node.name)
+      bound: try outputBound(index) * queryScale(index), label: node.name, gates: gates)
   }
 
   /// The weight of a linear layer of unscaled rows, its fractional bits, the bound of its results, and
@@ -141,7 +145,8 @@ extension Lowering {
     source: WeightFormula, bias: WeightFormula?, bits: Int, bound: Double, needed: Int
   ) {
     let factor = queryScale(index)
-    let source = WeightFormula(tensor: weight, columnScale: pending.gamma, factor: factor)
+    var source = WeightFormula(tensor: weight, columnScale: pending.gamma, factor: factor)
+    source.rowBlocks = blockOrders(of: index).rows
     var biasSource = bias.map { WeightFormula(tensor: $0, factor: factor) }
     // What the layer adds to the product is at most what it gives and what is added.
     var reach = try outputBound(index)
@@ -150,6 +155,7 @@ extension Lowering {
       biasSource = WeightFormula(tensor: bias, matrix: weight, vector: beta, factor: factor)
       reach *= 2
     }
+    biasSource?.columnBlocks = source.rowBlocks
     let bound = reach * factor * pow(2, rows.highRoot)
     let rotation = consumers(of: index).contains(where: isRotary) ? Lowering.rotationBits + 1 : 0
     let needed = max(magnitudeBits(bound), -rows.smallness) + rotation + 2
@@ -216,13 +222,21 @@ extension Lowering {
       valueBits -= excess / 2
       rootBits -= excess - excess / 2
     }
-    let left = try builder.open(value, bits: valueBits)
+    // Roots belong to rows, and what is dealt for a pool does not: blocks are opened among all columns.
+    let left = try builder.amongAllColumns { (builder) throws(InputError) in
+      try builder.open(value, bits: valueBits)
+    }
     let right = try builder.open(root, bits: rootBits)
     let result = try builder.emit(
       .multiply(left.id, right.id), bits: left.bits + right.bits, bound: product.bound)
-    guard let bias = product.bias else { return result }
-    return try addBias(
-      result, name: bias.name, source: bias.source,
-      width: builder.shape(result.id).width ?? 1)
+    let all =
+      try product.bias.map { (bias) throws(InputError) in
+        try addBias(
+          result, name: bias.name, source: bias.source,
+          width: builder.shape(result.id).width ?? 1)
+      } ?? result
+    guard let gates = product.gates else { return all }
+    return try builder.emit(
+      .selectBlocks(all.id, gates: gates), bits: all.bits, bound: all.bound)
   }
 }

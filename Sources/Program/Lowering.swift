@@ -99,12 +99,17 @@ struct Lowering {
   /// Values as the rest of the graph sees them: after the last attention only the last row counts.
   private var lastRows: [ValueID: FixedValue] = [:]
   private let lastAttention: Int?
+  /// The node of gates that decide about blocks of each node's value.
+  let gates: [Int: Int]
+  /// Revealed bits by the node of gates.
+  var gateBits: [Int: ValueID] = [:]
 
   init(model: Model, recipe: Recipe, forms: [ReplacementForm?], calibration: Calibration) {
     self.model = model
     self.recipe = recipe
     self.forms = forms
     self.calibration = calibration
+    gates = model.gatedNodes
     builder = ProgramBuilder(
       program: SecureProgram(
         family: model.family, kind: model.kind,
@@ -149,6 +154,14 @@ struct Lowering {
   /// Indices of the nodes that read the value of node `index`.
   func consumers(of index: Int) -> [Int] {
     model.nodes.indices.filter { model.nodes[$0].operation.inputs.contains(index) }
+  }
+
+  /// The same, with those of a gated value for the node that gates it.
+  func readers(of index: Int) -> [Int] {
+    consumers(of: index).flatMap { consumer in
+      if case .gated(index, _) = model.nodes[consumer].operation { return consumers(of: consumer) }
+      return [consumer]
+    }
   }
 
   mutating func lower(_ index: Int) throws(InputError) {
@@ -211,6 +224,8 @@ struct Lowering {
         .plain(
           try scaled(plain(input), by: factor * scale, bound: outputBound(index) * scale)))
     case .softCap(let input, let cap): lowered.append(.plain(try softCap(index, input, cap)))
+    case .gates(let input): lowered.append(.plain(try reveal(index, plain(input))))
+    case .gated(let input, _): lowered.append(.plain(try plain(input)))
     case .pool(let input, let pooling):
       lowered.append(.plain(try pool(plain(input), pooling, bound: outputBound(index))))
     }

@@ -168,6 +168,7 @@ extension SessionStep {
     let width = shape.width ?? 1
     switch rows {
     case .bias:
+      if case .blocks(let columns) = shape.columns { return addingRow(words, columns, elements) }
       var result = words
       WordArrays.best.add(row: elements[..<width], to: &result)
       return result

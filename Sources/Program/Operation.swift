@@ -27,6 +27,15 @@ public enum Operation: Equatable, Sendable {
   case truncate(ValueID)
   /// x W^T for an opened x and a static secret weight.
   case linear(ValueID, weight: WeightID)
+  /// Reveals the lowest bit of each element, unmasked: one round. The bits decide about blocks.
+  case reveal(ValueID, BlockPool)
+  /// Rows of x W^T in the blocks that run, for an opened x and a static secret weight.
+  case blockLinear(ValueID, gates: ValueID, weight: WeightID)
+  /// The columns of the blocks that run.
+  case selectBlocks(ValueID, gates: ValueID)
+  /// Opens a shared value of running blocks as one of all columns, which is zero in the others: one
+  /// round. Masks of running blocks stay secret; the others' are revealed (see `BlockTree`).
+  case openBlocks(ValueID, Opening)
   /// x * w column by column, for an opened x and a static secret vector.
   case scale(ValueID, weight: WeightID)
   /// For each head and row, the products of an opened query row with all opened key rows so far.
@@ -117,6 +126,8 @@ public struct Opening: Hashable, Sendable {
 
   /// All 64 bits.
   public static let whole = Opening(shift: 0, bits: 64)
+  /// The lowest bit, as it is revealed.
+  public static let bit = Opening(shift: 0, bits: 1)
 
   /// Words in which `count` elements travel, without gaps between them.
   public func wordCount(elements count: Int) -> Int { (count * bits + 63) / 64 }
@@ -275,11 +286,13 @@ extension Operation {
       .coarseSteps(let x, _), .lookup(let x, _), .permuted(let x, _), .addWeight(let x, _, _),
       .addDistance(let x, _), .rotate(let x, _), .sum(let x, _), .pairDifference(let x),
       .padKeys(let x), .padRows(let x), .lastRow(let x),
-      .firstRow(let x), .meanRow(let x, _), .output(let x):
+      .firstRow(let x), .meanRow(let x, _), .output(let x), .reveal(let x, _),
+      .openBlocks(let x, _):
       [x]
     case .scores(let x, let y, _, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),
       .pairMerge(let x, let y):
       [x, y]
+    case .blockLinear(let x, let gates, _), .selectBlocks(let x, let gates): [x, gates]
     case .combine(let terms, _): terms.map(\.value)
     }
   }
@@ -287,7 +300,9 @@ extension Operation {
   /// The static weight this operation reads, or nil.
   public var weight: WeightID? {
     switch self {
-    case .linear(_, let weight), .scale(_, let weight), .addWeight(_, let weight, _): weight
+    case .linear(_, let weight), .scale(_, let weight), .addWeight(_, let weight, _),
+      .blockLinear(_, _, let weight):
+      weight
     default: nil
     }
   }
@@ -300,6 +315,10 @@ extension Operation {
     case .view: "view"
     case .truncate: "truncate"
     case .linear: "linear"
+    case .reveal: "reveal"
+    case .blockLinear: "blockLinear"
+    case .selectBlocks: "selectBlocks"
+    case .openBlocks: "openBlocks"
     case .scale: "scale"
     case .scores: "scores"
     case .mix: "mix"

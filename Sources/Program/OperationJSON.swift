@@ -19,6 +19,10 @@ extension ProgramNode {
         members["shift"] = .integer(opening.shift)
         members["bits"] = .integer(opening.bits)
       }
+    case .openBlocks(_, let opening):
+      members["shift"] = .integer(opening.shift)
+      members["bits"] = .integer(opening.bits)
+    case .reveal(_, let pool): members["pool"] = pool.json
     case .view(_, let shift): members["shift"] = .integer(shift)
     case .scores(_, _, let heads, let keyHeads, let window):
       members["heads"] = .integer(heads)
@@ -85,7 +89,8 @@ extension ProgramNode {
       if function.runCount != 1 { members["runs"] = .integer(function.runCount) }
       members["fractionalBits"] = .integer(function.fractionalBits)
       members["resultBits"] = .integer(function.resultBits)
-    case .input, .truncate, .linear, .scale, .multiply, .addWeight(_, _, .bias),
+    case .input, .selectBlocks, .truncate, .linear, .blockLinear, .scale, .multiply,
+      .addWeight(_, _, .bias),
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .output:
       break
     }
@@ -110,7 +115,7 @@ extension Operation {
     let count =
       switch name {
       case "input": 0
-      case "scores", "mix", "multiply", "pairMerge": 2
+      case "scores", "mix", "multiply", "pairMerge", "blockLinear", "selectBlocks": 2
       case "combine": reads.count
       default: 1
       }
@@ -180,6 +185,17 @@ extension Operation {
           cells: try MaskCells(&reader), coefficients: try reader.integerRows("coefficients"),
           fractionalBits: try reader.integer("fractionalBits", in: 0...62),
           resultBits: try reader.integer("resultBits", in: 1...64)))
+    case "reveal": self = .reveal(reads[0], try BlockPool(&reader))
+    case "blockLinear":
+      self = .blockLinear(
+        reads[0], gates: reads[1], weight: try reader.integer("weight"))
+    case "selectBlocks": self = .selectBlocks(reads[0], gates: reads[1])
+    case "openBlocks":
+      self = .openBlocks(
+        reads[0],
+        Opening(
+          shift: try reader.integer("shift", in: 0...62),
+          bits: try reader.integer("bits", in: 2...64)))
     case "permuted": self = .permuted(reads[0], try PermutedFunction(&reader))
     case "combine":
       let coefficients = try reader.integers("coefficients")

@@ -30,6 +30,8 @@ package struct ProgramBuilder {
   /// How comparisons are made, where that pays.
   package var comparison = ComparisonProtocol.keys
   private var openings: [ValueID: [Opening: ValueID]] = [:]
+  /// Whether openings of running blocks are those of all columns, as linear layers read them.
+  private var spreadsBlocks = false
   private var views: [[Int]: ValueID] = [:]
   private var weightIDs: [String: WeightID] = [:]
 
@@ -132,10 +134,23 @@ package struct ProgramBuilder {
     try opening(value, Opening(shift: 0, bits: ringBits(value)))
   }
 
+  /// What `open` opens, among all columns where it is of running blocks: for readers that know
+  /// nothing of blocks.
+  package mutating func amongAllColumns(
+    _ open: (inout ProgramBuilder) throws(InputError) -> MaskedValue
+  ) throws(InputError) -> MaskedValue {
+    spreadsBlocks = true
+    defer { spreadsBlocks = false }
+    return try open(&self)
+  }
+
   private mutating func opening(_ value: FixedValue, _ opening: Opening) throws(InputError)
     -> MaskedValue
   {
     let bits = value.bits - opening.shift
+    if spreadsBlocks, case .blocks = shape(value.id).columns {
+      return MaskedValue(id: try emit(.openBlocks(value.id, opening), bits: [bits])[0], bits: bits)
+    }
     if let id = openings[value.id]?[opening] { return MaskedValue(id: id, bits: bits) }
     let id = try emit(.open(value.id, opening), bits: [bits])[0]
     openings[value.id, default: [:]][opening] = id

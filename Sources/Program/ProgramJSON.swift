@@ -92,6 +92,11 @@ extension ProgramValue {
       case .keys(let heads, let halvings, _): ["keys", .integer(heads), .integer(halvings)]
       case .pairs(let heads, let halvings, _): ["pairs", .integer(heads), .integer(halvings)]
       case .sessionKeys(let heads, _): ["sessionKeys", .integer(heads)]
+      case .blocks(let columns):
+        ["blocks"]
+          + [
+            columns.gates, columns.count, columns.width, columns.pool.expected, columns.pool.spare,
+          ].map(JSON.integer)
       }
     members["columns"] = .array(columns + (shape.columns.window.map { [.integer($0)] } ?? []))
     switch form {
@@ -100,6 +105,9 @@ extension ProgramValue {
     case .view(let shift):
       members["form"] = "view"
       members["shift"] = .integer(shift)
+    case .revealed(let pool):
+      members["form"] = "revealed"
+      members["pool"] = pool.json
     }
     // Absent where 64, so that programs keep their digests.
     if ringBits != 64 { members["ringBits"] = .integer(ringBits) }
@@ -121,7 +129,12 @@ extension ProgramValue {
     }
     let columns: ColumnExtent
     // A window comes last, where there is one.
-    let parameterCount = elements.first == "keys" || elements.first == "pairs" ? 2 : 1
+    let parameterCount =
+      switch elements.first {
+      case "keys", "pairs": 2
+      case "blocks": 5
+      default: 1
+      }
     let window = numbers.count > parameterCount ? numbers.last : nil
     guard numbers.count == parameterCount + (window == nil ? 0 : 1), window != 0 else {
       throw columnPath
@@ -134,6 +147,12 @@ extension ProgramValue {
       columns = .pairs(heads: numbers[0], halvings: numbers[1], window: window)
     case "sessionKeys" where (1...4096).contains(numbers[0]):
       columns = .sessionKeys(heads: numbers[0], window: window)
+    case "blocks"
+    where window == nil && (1...4096).contains(numbers[1]) && (1...64).contains(numbers[2]):
+      columns = .blocks(
+        BlockColumns(
+          gates: numbers[0], count: numbers[1], width: numbers[2],
+          pool: BlockPool(expected: numbers[3], spare: numbers[4])))
     default: throw columnPath
     }
     let form: ValueForm
@@ -142,6 +161,7 @@ extension ProgramValue {
     case "shared": form = .shared
     case "opened": form = .opened
     case "view": form = .view(shift: try reader.integer("shift", in: 0...62))
+    case "revealed": form = .revealed(try BlockPool(&reader))
     default: throw reader.failure("form", "unknown form \"\(formName)\"")
     }
     let ringBits =
@@ -149,6 +169,30 @@ extension ProgramValue {
     try reader.finish()
     self.init(
       shape: ValueShape(rows, columns), form: form, fractionalBits: bits, ringBits: ringBits)
+  }
+}
+
+extension BlockPool {
+  var json: JSON { [.integer(expected), .integer(spare)] }
+
+  init(_ reader: inout JSONReader) throws(InputError) {
+    let numbers = try reader.integers("pool")
+    guard numbers.count == 2, numbers.allSatisfy({ (0...1 << 24).contains($0) }) else {
+      throw reader.failure("pool", "expected [expected, spare]")
+    }
+    self.init(expected: numbers[0], spare: numbers[1])
+  }
+}
+
+extension BlockOrder {
+  var json: JSON { [.string(gates), .integer(count)] }
+
+  init?(_ reader: inout JSONReader, _ key: String) throws(InputError) {
+    guard let value = reader.optional(key) else { return nil }
+    guard case .array(let parts) = value, parts.count == 2, case .string(let gates) = parts[0],
+      case .integer(let count) = parts[1], (1...4096).contains(count)
+    else { throw reader.failure(key, "expected [gates, number of blocks]") }
+    self.init(gates: gates, count: count)
   }
 }
 
@@ -163,6 +207,8 @@ extension ProgramWeight {
     if let matrix = source.matrix { sourceMembers["matrix"] = .string(matrix) }
     if let vector = source.vector { sourceMembers["vector"] = .string(vector) }
     if let row = source.addedRow { sourceMembers["addedRow"] = .string(row) }
+    if let blocks = source.rowBlocks { sourceMembers["rowBlocks"] = blocks.json }
+    if let blocks = source.columnBlocks { sourceMembers["columnBlocks"] = blocks.json }
     if source.runCount != 1 { sourceMembers["runCount"] = .integer(source.runCount) }
     return [
       "name": .string(name), "rowCount": .integer(rowCount), "columnCount": .integer(columnCount),
@@ -195,6 +241,8 @@ extension ProgramWeight {
     if source.contains("runCount") {
       weightSource.runCount = try source.integer("runCount", in: 2...1 << 16)
     }
+    weightSource.rowBlocks = try BlockOrder(&source, "rowBlocks")
+    weightSource.columnBlocks = try BlockOrder(&source, "columnBlocks")
     try source.finish()
     self.init(
       name: try reader.string("name"), rowCount: try reader.integer("rowCount", in: 1...1 << 28),

@@ -16,6 +16,7 @@ extension SecureProgram {
           case .shared: "shared"
           case .opened: "opened"
           case .view(let shift): "view>>\(shift)"
+          case .revealed: "revealed"
           }
         let ring = value.ringBits == 64 ? "" : " mod 2^\(value.ringBits)"
         notes =
@@ -31,11 +32,13 @@ extension SecureProgram {
     let reads = operation.inputs.map { "v\($0)" }.joined(separator: ", ")
     let name = operation.name
     switch operation {
-    case .open(_, let opening):
+    case .open(_, let opening), .openBlocks(_, let opening):
       let bits = opening == .whole ? "" : " >> \(opening.shift), \(opening.bits) bits"
       return "\(name) \(reads)\(bits)"
+    case .reveal(_, let pool):
+      return "\(name) \(reads), pool \(pool.expected) / 256 a row, \(pool.spare) spare"
     case .view(_, let shift): return "\(name) \(reads) >> \(shift)"
-    case .linear(_, let weight), .scale(_, let weight):
+    case .linear(_, let weight), .scale(_, let weight), .blockLinear(_, _, let weight):
       return "\(name) \(reads), \(weights[weight].name)"
     case .scores(_, _, let heads, let keyHeads, _), .mix(_, _, let heads, let keyHeads):
       return "\(name) \(reads), heads \(heads)" + (keyHeads == heads ? "" : " on \(keyHeads)")
@@ -73,7 +76,8 @@ extension SecureProgram {
     case .sum(_, let runs): return "\(name) \(reads), \(runs) runs"
     case .meanRow(_, let bits): return "\(name) \(reads), \(bits) bits"
     case .input: return name
-    case .truncate, .multiply, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
+    case .selectBlocks, .truncate, .multiply, .pairDifference, .pairMerge, .padKeys, .padRows,
+      .lastRow,
       .firstRow, .output:
       return "\(name) \(reads)"
     }

@@ -117,7 +117,7 @@ extension SecureProgram {
       append(node.name, .rmsNorm(0, settings), width: width)
     case .activation(_, let activation):
       append(node.name, .activation(0, activation), width: width)
-    case .embed, .linear, .rotary, .add, .multiply, .scale, .softCap, .pool:
+    case .embed, .linear, .rotary, .add, .multiply, .scale, .softCap, .pool, .gates, .gated:
       preconditionFailure("\(node.name) has no replacement")
     }
     for reader in model.nodes where reader.operation.inputs.contains(index) {

@@ -16,7 +16,8 @@ extension SecureProgram {
     case .piecewiseLinear(_, let function): return function.resultRingBits
     case .coarseSteps: return CoarseSteps.ringBits
     case .lookup(_, let function): return function.resultBits
-    case .open(let x, let opening):
+    case .reveal: return 64
+    case .open(let x, let opening), .openBlocks(let x, let opening):
       try need(opening, of: x)
       return opening.bits
     case .permuted(let x, let function):
@@ -26,7 +27,8 @@ extension SecureProgram {
       return terms.reduce(64) { bits, term in
         min(bits, ring(term.value) + term.coefficient.trailingZeroBitCount)
       }
-    case .rotate(let x, _), .linear(let x, _), .scale(let x, _), .polynomial(let x, _),
+    case .rotate(let x, _), .linear(let x, _), .blockLinear(let x, _, _), .selectBlocks(let x, _),
+      .scale(let x, _), .polynomial(let x, _),
       .addWeight(let x, _, _), .addDistance(let x, _), .sum(let x, _), .pairDifference(let x),
       .padKeys(let x), .padRows(let x), .lastRow(let x), .firstRow(let x), .meanRow(let x, _):
       return ring(x)

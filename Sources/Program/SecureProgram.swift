@@ -7,6 +7,8 @@ public enum ValueForm: Hashable, Sendable {
   case shared
   case opened
   case view(shift: Int)
+  /// Bits in clear that decide which blocks of what rows run.
+  case revealed(BlockPool)
 }
 
 /// A value of the program: its shape, form, and fixed-point scale.
@@ -46,6 +48,9 @@ public struct WeightFormula: Equatable, Sendable {
   public var addedRow: String?
   public var runCount: Int
   public var factor: Double
+  /// Whose blocks the rows, or the columns, of the whole are; the owner puts these into a secret order.
+  public var rowBlocks: BlockOrder?
+  public var columnBlocks: BlockOrder?
 
   public init(
     tensor: String? = nil, columnScale: String? = nil, isCentred: Bool = false,
@@ -62,6 +67,18 @@ public struct WeightFormula: Equatable, Sendable {
     self.addedRow = addedRow
     self.runCount = runCount
     self.factor = factor
+  }
+}
+
+/// Equal blocks of rows or columns in an order that the owner draws for each conversion.
+public struct BlockOrder: Hashable, Sendable {
+  /// Name of the gates; all weights of one have the same order.
+  public var gates: String
+  public var count: Int
+
+  public init(gates: String, count: Int) {
+    self.gates = gates
+    self.count = count
   }
 }
 
@@ -152,7 +169,8 @@ extension SecureProgram {
     var used = Set<WeightID>()
     for node in nodes {
       switch node.operation {
-      case .linear(_, let weight), .scale(_, let weight): used.insert(weight)
+      case .linear(_, let weight), .scale(_, let weight), .blockLinear(_, _, let weight):
+        used.insert(weight)
       default: break
       }
     }

@@ -69,7 +69,12 @@ public struct SessionShape: Hashable, Sendable {
 
   /// Number of elements that are dealt for a value of this shape.
   public func dealtCount(_ shape: ValueShape) -> Int {
-    dealtOffset(shape, row: dealtRowCount(shape.rows))
+    if case .blocks(let columns) = shape.columns {
+      return columns.width
+        * columns.pool.capacity(
+          rowCount: dealtRowCount(shape.rows), blockCount: columns.count)
+    }
+    return dealtOffset(shape, row: dealtRowCount(shape.rows))
   }
 }
 
@@ -84,6 +89,8 @@ public struct SessionStep: Hashable, Sendable {
   public let promptLength: Int
   /// All rows of the session at once, `.last` rows of every step included.
   public let isDealing: Bool
+  /// Which blocks run, by the value that decides, as soon as it is revealed.
+  public var patterns: [ValueID: BlockPattern] = [:]
 
   /// All rows of `session`; a value then has all its dealt elements.
   ///
@@ -160,8 +167,17 @@ public struct SessionStep: Hashable, Sendable {
     }
   }
 
+  /// The dealt row that the first row of a value with this extent has.
+  public func firstDealtRow(_ extent: RowExtent) -> Int {
+    extent == .last ? index : position(extent, 0)
+  }
+
   /// Columns in each run of row `index`.
   public func runLength(_ shape: ValueShape, _ index: Int) -> Int {
+    if case .blocks(let columns) = shape.columns {
+      let rows = pattern(columns).rows
+      return rows.indices.contains(index) ? rows[index].count * columns.width : 0
+    }
     let row = position(shape.rows, index)
     let window = shape.columns.window
     return shape.columns.runLength(
@@ -173,6 +189,9 @@ public struct SessionStep: Hashable, Sendable {
   public func elementCount(_ shape: ValueShape) -> Int {
     let count = rowCount(shape.rows)
     if case .fixed(let width) = shape.columns { return count * width }
+    if case .blocks(let columns) = shape.columns {
+      return pattern(columns).blockCount * columns.width
+    }
     return (0..<count).reduce(0) { $0 + runLength(shape, $1) } * shape.columns.runCount
   }
 
@@ -180,12 +199,18 @@ public struct SessionStep: Hashable, Sendable {
   ///
   /// A single range where all runs are as long as dealt, as they always are in a causal decoder.
   public func dealtRanges(_ shape: ValueShape) -> [Range<Int>] {
-    let firstRow = shape.rows == .last ? index : position(shape.rows, 0)
+    if case .blocks(let columns) = shape.columns {
+      let pattern = pattern(columns)
+      let first = pattern.used * columns.width
+      let count = pattern.blockCount * columns.width
+      return count == 0 ? [] : [first..<first + count]
+    }
+    let firstRow = firstDealtRow(shape.rows)
     let count = elementCount(shape)
     let start = session.dealtOffset(shape, row: firstRow)
     let dense: Bool
     switch shape.columns {
-    case .fixed, .sessionKeys: dense = true
+    case .fixed, .sessionKeys, .blocks: dense = true
     case .keys, .pairs:
       dense = (0..<rowCount(shape.rows)).allSatisfy { row in
         runLength(shape, row)

@@ -30,10 +30,10 @@ extension SecureProgram {
       guard values.indices.contains(value) else {
         throw ShapeError(cause: "unknown value \(value)")
       }
-      guard values[value].form != .shared else {
-        throw ShapeError(cause: "value \(value) is not opened")
+      switch values[value].form {
+      case .opened, .view: return values[value].shape
+      case .shared, .revealed: throw ShapeError(cause: "value \(value) is not opened")
       }
-      return values[value].shape
     }
     func need(_ condition: Bool, _ cause: @autoclosure () -> String) throws(ShapeError) {
       if !condition { throw ShapeError(cause: cause()) }
@@ -57,6 +57,19 @@ extension SecureProgram {
     func width(_ shape: ValueShape) throws(ShapeError) -> Int {
       guard let width = shape.width else { throw ShapeError(cause: "expected a fixed width") }
       return width
+    }
+
+    func blocks(_ gates: ValueID, of shape: ValueShape) throws(ShapeError) -> ValueShape {
+      guard values.indices.contains(gates), case .revealed(let pool) = values[gates].form else {
+        throw ShapeError(cause: "value \(gates) is not revealed")
+      }
+      let (count, width) = (try width(values[gates].shape), try width(shape))
+      try need(
+        width % count == 0 && (1...64).contains(width / count)
+          && values[gates].shape.rows == shape.rows,
+        "\(count) blocks do not fit \(width) columns of \(shape.rows) rows")
+      let columns = BlockColumns(gates: gates, count: count, width: width / count, pool: pool)
+      return ValueShape(shape.rows, .blocks(columns))
     }
 
     switch operation {
@@ -86,6 +99,32 @@ extension SecureProgram {
       let weight = try weight(id)
       try need(shape.width == weight.inputCount, "weight \(weight.name) does not fit \(shape)")
       return [(ValueShape(shape.rows, .fixed(weight.outputCount)), .shared)]
+    case .reveal(let x, let pool):
+      let shape = try shared(x)
+      let count = try width(shape)
+      try need((1...4096).contains(count), "\(count) blocks")
+      try need(
+        pool.expected >= 0 && pool.expected <= 256 * count && pool.spare >= 0
+          && pool.spare <= 1 << 24, "a pool for \(pool.expected) / 256 of \(count) blocks a row")
+      return [(shape, .revealed(pool))]
+    case .blockLinear(let x, let gates, let id):
+      let shape = try opened(x)
+      let weight = try weight(id)
+      try need(
+        shape.width == weight.inputCount && !weight.isTransposed,
+        "weight \(weight.name) does not fit \(shape)")
+      return [(try blocks(gates, of: .fixed(weight.rowCount, rows: shape.rows)), .shared)]
+    case .selectBlocks(let x, let gates):
+      return [(try blocks(gates, of: shared(x)), .shared)]
+    case .openBlocks(let x, let opening):
+      try need(
+        (0...62).contains(opening.shift) && (2...64).contains(opening.bits),
+        "\(opening.bits) bits above bit \(opening.shift) are not within a word")
+      let shape = try shared(x)
+      guard case .blocks(let columns) = shape.columns else {
+        throw ShapeError(cause: "\(shape) has no blocks")
+      }
+      return [(ValueShape(shape.rows, .fixed(columns.count * columns.width)), .opened)]
     case .scale(let x, let id):
       let shape = try opened(x)
       let weight = try weight(id)
@@ -211,7 +250,13 @@ extension SecureProgram {
           "table \(weight.name) is too short")
         return [(shape, .shared)]
       }
-      try need(shape.width == weight.columnCount, "weight \(weight.name) does not fit \(shape)")
+      if case .blocks(let columns) = shape.columns {
+        try need(
+          columns.count * columns.width == weight.columnCount && rows == .bias,
+          "weight \(weight.name) does not fit \(shape)")
+      } else {
+        try need(shape.width == weight.columnCount, "weight \(weight.name) does not fit \(shape)")
+      }
       switch rows {
       case .distances: break
       case .bias: try need(weight.rowCount == 1, "a bias has one row")
@@ -243,6 +288,7 @@ extension SecureProgram {
       switch shape.columns {
       case .fixed(let width):
         try need(runs > 0 && width % runs == 0, "\(width) columns in \(runs) runs")
+      case .blocks: throw ShapeError(cause: "\(shape) is not summed up")
       default: try need(runs == shape.columns.runCount, "\(shape) has no \(runs) runs")
       }
       return [(ValueShape(shape.rows, .fixed(runs)), .shared)]
@@ -325,6 +371,7 @@ extension SecureProgram {
       try need(
         opening.bits + lengthBits <= 63,
         "sums of \(length) squares of \(opening.bits) bits are too long")
+    case .blocks: throw ShapeError(cause: "\(shape) cannot be permuted")
     case .keys, .pairs, .sessionKeys:
       try need(
         function.runCount == 1 && function.rule.epsilon == nil,
@@ -350,6 +397,8 @@ extension SecureProgram {
     switch wide.columns {
     case .fixed(let width): return width % count == 0
     case .keys, .pairs, .sessionKeys: return wide.columns.runCount == count
+    // What is dealt for a pool belongs to no row.
+    case .blocks: return false
     }
   }
 

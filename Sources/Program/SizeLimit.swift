@@ -48,7 +48,8 @@ extension SecureProgram {
       }
     }
     switch operation {
-    case .linear(_, let weight): size += Double(weights[weight].elementCount)
+    case .linear(_, let weight), .blockLinear(_, _, let weight):
+      size += Double(weights[weight].elementCount)
     case .scores(_, let value, _, let keyHeads, _), .mix(_, let value, _, let keyHeads):
       size += 2 * Double(values[value].shape.width ?? 0) / Double(keyHeads)
     case .piecewiseLinear(_, let function):
@@ -61,7 +62,8 @@ extension SecureProgram {
     case .permuted:
       // Masks of operand and result, the permutation, and messages.
       size += 6 * 64
-    case .input, .open, .view, .truncate, .scale, .multiply, .polynomial, .exponential,
+    case .input, .open, .reveal, .openBlocks, .selectBlocks, .view, .truncate, .scale, .multiply,
+      .polynomial, .exponential,
       .coarseSteps, .combine, .addWeight,
       .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
       .firstRow, .meanRow, .output:

@@ -38,12 +38,12 @@ public struct Timetable: Sendable {
         add(Message(node: index, stage: 0, sender: 1), to: ready[1] + 1)
         ready = [max(ready[0], ready[1] + 1), ready[1]]
         results = [ready[0], 0]
-      case .open:
+      case .open, .openBlocks, .reveal:
         let flight = max(ready[0], ready[1]) + 1
         add(Message(node: index, stage: 0), to: flight)
         ready = [flight, flight]
         results = ready
-      case .linear, .scale:
+      case .linear, .scale, .blockLinear:
         // The user's share of a product does not depend on what is opened.
         if deployment == .providerUser {
           ready[1] = 0
@@ -64,7 +64,8 @@ public struct Timetable: Sendable {
           add(Message(node: index, stage: stage, sender: message.sender), to: flight)
         }
         results[0] = flight
-      case .input, .view, .truncate, .scores, .mix, .multiply, .polynomial, .exponential,
+      case .input, .selectBlocks, .view, .truncate, .scores, .mix, .multiply, .polynomial,
+        .exponential,
         .coarseSteps, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference,
         .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
         break
@@ -94,7 +95,7 @@ extension SecureProgram {
     var others = Set<ValueID>()
     for node in nodes {
       switch node.operation {
-      case .linear, .scale: break
+      case .linear, .scale, .blockLinear: break
       default: others.formUnion(node.operation.inputs)
       }
     }
@@ -113,6 +114,11 @@ extension SecureProgram {
     let count = step.elementCount(values[x].shape)
     switch operation {
     case .open(_, let opening): return opening.wordCount(elements: count)
+    case .reveal: return Opening.bit.wordCount(elements: count)
+    case .openBlocks(_, let opening):
+      guard case .blocks(let columns) = values[x].shape.columns else { return 0 }
+      return opening.wordCount(elements: count)
+        + BlockTree(blockCount: columns.count).revealedWordCount(step.pattern(columns))
     case .piecewiseLinear(_, let function):
       return function.openedWordCounts(elements: count)[message.stage]
     case .permuted(_, let function):

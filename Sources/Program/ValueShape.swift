@@ -23,11 +23,13 @@ public enum ColumnExtent: Hashable, Sendable {
   /// `heads` runs of as many columns as the row has keys in the dealt layout: in a text, or after a
   /// prompt, as long as the session allows (not in causal decoders).
   case sessionKeys(heads: Int, window: Int? = nil)
+  /// Those of the blocks of the row that run.
+  case blocks(BlockColumns)
 
   /// Number of equal runs in a row: the heads, or 1 for `.fixed`.
   public var runCount: Int {
     switch self {
-    case .fixed: 1
+    case .fixed, .blocks: 1
     case .keys(let heads, _, _), .pairs(let heads, _, _), .sessionKeys(let heads, _): heads
     }
   }
@@ -35,19 +37,20 @@ public enum ColumnExtent: Hashable, Sendable {
   /// From which distance on a row sees no keys, or nil.
   public var window: Int? {
     switch self {
-    case .fixed: nil
+    case .fixed, .blocks: nil
     case .keys(_, _, let window), .pairs(_, _, let window), .sessionKeys(_, let window): window
     }
   }
 
   /// Columns in one run of a row that attends to `keyCount` keys now, and to `dealtKeyCount` in the
-  /// dealt layout.
+  /// dealt layout; of blocks, those of a row in which all run.
   public func runLength(keyCount: Int, dealtKeyCount: Int) -> Int {
     switch self {
     case .fixed(let width): width
     case .keys(_, let halvings, _): (keyCount + (1 << halvings) - 1) >> halvings
     case .pairs(_, let halvings, _): ((keyCount + (1 << halvings) - 1) >> halvings) / 2
     case .sessionKeys: dealtKeyCount
+    case .blocks(let columns): columns.count * columns.width
     }
   }
 }
@@ -88,6 +91,7 @@ extension ValueShape: CustomStringConvertible {
         halvings == 0 ? "\(heads)xkeys" : "\(heads)xkeys/\(1 << halvings)"
       case .pairs(let heads, let halvings, _): "\(heads)xpairs/\(2 << halvings)"
       case .sessionKeys(let heads, _): "\(heads)xsession"
+      case .blocks(let columns): "blocks of \(columns.width) by v\(columns.gates)"
       }
     let windowText = columns.window.map { " below \($0)" } ?? ""
     return "[\(rowText), \(columnText)\(windowText)]"

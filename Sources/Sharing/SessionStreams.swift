@@ -22,6 +22,10 @@ public enum StreamKind: UInt8, Sendable {
   case permutedResult = 7
   /// What is taken off a static weight for a blind dealer.
   case weightMask = 8
+  /// A party's roots of the masks of blocks, two words a row.
+  case blockRoot = 9
+  /// The owner's orders of blocks, from a seed that serves nothing else.
+  case blockOrder = 10
   /// Party 1's share of the client's input rows, from a seed that serves nothing else.
   case clientInput = 0x49
 }
@@ -48,6 +52,9 @@ public struct SessionStreams: Sendable {
 
   /// Share of the mask of the value that node `node` opens.
   public func mask(node: Int) -> RandomStream { stream(.mask, node) }
+
+  /// Roots of the masks of the blocks that node `node` opens.
+  func blockRoots(node: Int) -> RandomStream { stream(.blockRoot, node) }
 
   /// Share of component `component` of the correlations of node `node`.
   public func correlation(node: Int, component: Int) -> RandomStream {

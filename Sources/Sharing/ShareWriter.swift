@@ -36,6 +36,11 @@ public enum ShareWriter {
     progress: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
     let program = try file.program()
+    guard deployment != .providerUser || !program.hasGates else {
+      throw InputError(
+        "--deployment", "a provider knows the order of its blocks, and would read them",
+        hint: "share it for two servers, or approximate the checkpoint without its gates")
+    }
     let plan = SharePlan(
       program: program,
       conversion: Conversion(
@@ -70,8 +75,9 @@ public enum ShareWriter {
     _ plan: SharePlan, _ file: ModelFile, _ memory: MemoryBudget, _ delivery: Delivery,
     progress: (Int) -> Void
   ) throws(InputError) -> (Manifest, dealer: Manifest) {
-    let encoder = WeightEncoder(source: "model", weights: file)
     let program = plan.program
+    let encoder = WeightEncoder(
+      source: "model", weights: file, blockOrders: BlockOrders(program, seed: .random()))
     let deployment = plan.conversion.deployment
     let seeds = [Seed.random(), Seed.random()]
     let maskSeed = Seed.random()

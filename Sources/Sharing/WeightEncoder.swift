@@ -14,11 +14,18 @@ public struct WeightEncoder: Sendable {
   private let source: String
   private let weights: any WeightSource
   private let columnMeans = ColumnMeans()
+  /// Where blocks are put into a secret order.
+  private let blockOrders: BlockOrders?
 
   /// `source` names the file of `weights` in errors.
   public init(source: String, weights: some WeightSource) {
+    self.init(source: source, weights: weights, blockOrders: nil)
+  }
+
+  package init(source: String, weights: some WeightSource, blockOrders: BlockOrders?) {
     self.source = source
     self.weights = weights
+    self.blockOrders = blockOrders
   }
 
   /// All elements of `weight`, as `encode(_:in:)` gives them.
@@ -31,7 +38,44 @@ public struct WeightEncoder: Sendable {
   /// some of them use.
   ///
   /// - Throws: `InputError` when a tensor has another size or a value does not fit the ring.
-  func encode(_ weight: ProgramWeight, in elements: Range<Int>) throws(InputError)
+  package func encode(_ weight: ProgramWeight, in elements: Range<Int>) throws(InputError)
+    -> (words: [UInt64], usedBits: UInt64)
+  {
+    let hasBlocks = weight.source.rowBlocks != nil || weight.source.columnBlocks != nil
+    if let blockOrders, hasBlocks { return try encode(weight, in: elements, blockOrders) }
+    return try encodeOrdered(weight, in: elements)
+  }
+
+  /// The same with blocks in the order `orders`.
+  private func encode(
+    _ weight: ProgramWeight, in elements: Range<Int>, _ orders: BlockOrders
+  ) throws(InputError) -> (words: [UInt64], usedBits: UInt64) {
+    let count = weight.columnCount
+    let rows = elements.lowerBound / count..<(elements.upperBound - 1) / count + 1
+    let columns = (0..<count).map { orders.original($0, of: count, weight.source.columnBlocks) }
+    func original(_ row: Int) -> Int {
+      orders.original(row, of: weight.rowCount, weight.source.rowBlocks)
+    }
+    var words: [UInt64] = []
+    var used: UInt64 = 0
+    var row = rows.lowerBound
+    while row < rows.upperBound {
+      // Rows that follow one another in the model, too.
+      var end = row + 1
+      while end < rows.upperBound, original(end) == original(row) + end - row { end += 1 }
+      let first = original(row) * count
+      let part = try encodeOrdered(weight, in: first..<first + (end - row) * count)
+      for start in stride(from: 0, to: part.words.count, by: count) {
+        for column in columns { words.append(part.words[start + column]) }
+      }
+      used |= part.usedBits
+      row = end
+    }
+    let first = elements.lowerBound - rows.lowerBound * count
+    return (Array(words[first..<first + elements.count]), used)
+  }
+
+  private func encodeOrdered(_ weight: ProgramWeight, in elements: Range<Int>) throws(InputError)
     -> (words: [UInt64], usedBits: UInt64)
   {
     let from = weight.source

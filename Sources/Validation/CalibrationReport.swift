@@ -57,7 +57,7 @@ public struct CalibrationReport {
         if !isComplete { add(model.nodes[input].name, .output, "input") }
         add(node.name, .output, "active")
       case .add: if !isComplete { add(node.name, .output, "residual") }
-      case .embed, .linear, .rotary, .multiply, .scale, .softCap, .pool: break
+      case .embed, .linear, .rotary, .multiply, .scale, .softCap, .pool, .gates, .gated: break
       }
       if isComplete { add(node.name, .output, "output") }
     }

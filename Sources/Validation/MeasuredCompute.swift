@@ -105,10 +105,12 @@ public struct MeasuredCompute: Sendable {
     }
     let width = program.inputValue?.shape.width ?? 0
     func prepared() -> PartyInterpreter<MadeUpMaterial> {
-      PartyInterpreter(
+      var interpreter = PartyInterpreter(
         program: program, weights: weights,
         material: MadeUpMaterial(
           program: program, session: session, deployment: deployment, party: party))
+      interpreter.assumesExpectedBlocks = true
+      return interpreter
     }
     func step(
       _ interpreter: inout PartyInterpreter<MadeUpMaterial>, rowCount: Int

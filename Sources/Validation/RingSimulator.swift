@@ -34,14 +34,22 @@ public struct RingSimulator: Sendable {
   private var cells: [ValueID: (cells: MaskCells, tops: [Int])] = [:]
   private var lookups: [ValueID: ClosedRange<Int>] = [:]
   private var keyCaches: [ValueID: [UInt64]] = [:]
+  /// Blocks of pools that earlier steps have used, by the value that decides.
+  private var usedBlocks: [ValueID: Int] = [:]
+  private let comparisonKey: [UInt8]
   /// The public words that two parties opened at a node in the step that is evaluated next, where
   /// their output is to be repeated bit for bit.
   public var opened: [Int: [UInt64]] = [:]
 
   /// `weights` in the order of `program.weights`, `streams` those of party 0 and party 1.
   ///
-  /// Without weights, each step is given them when they are needed.
-  public init(program: SecureProgram, weights: [[UInt64]] = [], streams: [SessionStreams]) {
+  /// Without weights, each step is given them when they are needed. `comparisonKey` is that of the
+  /// session, which masks of blocks depend on.
+  public init(
+    program: SecureProgram, weights: [[UInt64]] = [], streams: [SessionStreams],
+    comparisonKey: [UInt8] = [UInt8](repeating: 0, count: 16)
+  ) {
+    self.comparisonKey = comparisonKey
     self.program = program
     self.weights = weights
     self.streams = streams
@@ -50,6 +58,9 @@ public struct RingSimulator: Sendable {
     var oneHotValue: ValueID?
     for (index, node) in program.nodes.enumerated() {
       for value in node.operation.inputs { lastUses[value] = index }
+      if case .openBlocks(_, let opening) = node.operation {
+        openers[node.outputs.lowerBound] = (index, opening)
+      }
       guard case .open(let x, let opening) = node.operation else { continue }
       openers[node.outputs.lowerBound] = (index, opening)
       if x == 0, program.clientInput == .oneHot { oneHotValue = node.outputs.lowerBound }
@@ -85,6 +96,7 @@ public struct RingSimulator: Sendable {
     _ step: SessionStep, input: [UInt64], observe: Observer? = nil,
     weight: (WeightID) throws(Failure) -> [UInt64]
   ) throws(Failure) -> [UInt64] {
+    var step = step
     var values = [[UInt64]](repeating: [], count: program.values.count)
     var masks: [ValueID: [UInt64]] = [:]
     var output: [UInt64] = []
@@ -133,6 +145,29 @@ public struct RingSimulator: Sendable {
           observe(first, numbers)
         }
         if cached.contains(first) { keyCaches[first, default: []] += values[first] }
+      case .reveal(let x, _):
+        let gates = BlockPattern(
+          bits: values[x], count: shape(x).width ?? 1, used: usedBlocks[first] ?? 0)
+        step.patterns[first] = gates
+        usedBlocks[first] = gates.used + gates.blockCount
+      case .openBlocks(let x, let opening):
+        guard case .blocks(let columns) = shape(x).columns else { break }
+        let pattern = step.pattern(columns)
+        let seen = opening.shift > 0 ? opened[index] : nil
+        let running = RingFunctions.opened(
+          values[x], ringBits: program.values[x].ringBits, opening,
+          shares: opening.shift > 0 && seen == nil
+            ? streams[0].mask(node: index).words(in: [0..<values[x].count]) : [],
+          mask: seen == nil ? [] : pattern.gathered(mask(first), columns),
+          opened: seen.map { pattern.gathered($0, columns) })
+        values[first] = pattern.spread(running, columns)
+      case .blockLinear(let x, _, let id):
+        guard case .blocks(let columns) = shape(first).columns else { break }
+        values[first] = step.blockProduct(
+          values[x], columns, program.weights[id], try weight(id))
+      case .selectBlocks(let x, _):
+        guard case .blocks(let columns) = shape(first).columns else { break }
+        values[first] = step.pattern(columns).gathered(values[x], columns)
       case .view(let x, let shift):
         values[first] = RingFunctions.view(
           values[x], mask: mask(x), shift: shift, bits: program.values[x].ringBits)
@@ -237,8 +272,14 @@ public struct RingSimulator: Sendable {
   }
 
   private func mask(_ opener: (node: Int, opening: Opening), _ ranges: [Range<Int>]) -> [UInt64] {
-    var words = streams[0].mask(node: opener.node).words(in: ranges)
-    let other = streams[1].mask(node: opener.node).words(in: ranges)
+    func share(_ party: Int) -> [UInt64] {
+      let share = program.maskShare(
+        node: opener.node, streams[party], comparisonKey: comparisonKey)
+      if case .stream(let stream) = share { return stream.words(in: ranges) }
+      return ranges.flatMap { share.words(in: $0) }
+    }
+    var words = share(0)
+    let other = share(1)
     for index in words.indices {
       words[index] = opener.opening.reduced(words[index] &+ other[index])
     }

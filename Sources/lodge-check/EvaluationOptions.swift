@@ -25,6 +25,8 @@ let evaluationOptions = [
   Option(
     "adapter", .path, placeholder: "DIR",
     help: "LoRA adapter of peft to merge into the reference's weights"),
+  Option(
+    "gates", .path, placeholder: "FILE", help: "gates of the reference's feed-forward layers"),
   Option("prompt", .integer(1...1 << 20), help: "tokens of the prompt, for costs (default 64)"),
   Option("new", .integer(0...1 << 20), help: "new tokens, for costs (default 32)"),
   Option(
@@ -49,11 +51,13 @@ func requireEvaluationSet(_ arguments: ParsedArguments) throws(UsageError) {
 func readReference(_ arguments: ParsedArguments, for model: Model) throws -> LoadedModel? {
   guard let path = arguments.optionalString("reference") else {
     guard !arguments.isGiven("adapter") else { throw UsageError("--adapter needs --reference") }
+    guard !arguments.isGiven("gates") else { throw UsageError("--gates needs --reference") }
     return nil
   }
   let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
     try ModelLoader.load(
-      path: path, adapter: arguments.optionalString("adapter"), output: model.output)
+      path: path, adapter: arguments.optionalString("adapter"),
+      gates: arguments.optionalString("gates"), output: model.output)
   }
   arguments.note(loaded.notices)
   return loaded

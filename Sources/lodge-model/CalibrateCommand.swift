@@ -24,7 +24,7 @@ let calibrateCommand = Command(
   ],
   options: [
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
-    adapterOption,
+    adapterOption, gatesOption,
     .flag("merge", help: "add calibrations of the same model"),
     outputOption, memoryOption,
     .flag("all", help: "list the values of every node"),
@@ -48,7 +48,8 @@ let calibrateCommand = Command(
   let calibration: CalibrationFile
   if let tokens {
     let loaded = try loadCheckpoint(
-      paths[0], arguments, adapter: arguments.optionalString("adapter"))
+      paths[0], arguments, adapter: arguments.optionalString("adapter"),
+      gates: arguments.optionalString("gates"))
     let weights = try EqualisedWeights(loaded.model, loaded, memory: memory)
     calibration = try CalibrationFile(
       model: loaded.model, weights: weights, checkpoint: FilePaths.lastComponent(of: loaded.path),

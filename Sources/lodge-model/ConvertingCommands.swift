@@ -50,7 +50,7 @@ let approximateCommand = Command(
     Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
-    adapterOption,
+    adapterOption, gatesOption,
     Option("recipe", .string, default: "accurate", help: "a shipped recipe, or a JSON file"),
     Option("tokens", .path, help: "JSON array of token lists: text as the model will see it"),
     Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of calibrating"),
@@ -81,7 +81,8 @@ let approximateCommand = Command(
   let out = try arguments.string("out")
   try AtomicFile.check(out)
   let loaded = try loadCheckpoint(
-    arguments.string("CHECKPOINT"), arguments, adapter: arguments.optionalString("adapter"))
+    arguments.string("CHECKPOINT"), arguments, adapter: arguments.optionalString("adapter"),
+    gates: arguments.optionalString("gates"))
   var recipe = try Recipe.named(arguments.string("recipe"))
   if let headroom = arguments.optionalNumber("headroom") { recipe.headroom = headroom }
   if let text = arguments.optionalString("embedding"), let choice = Recipe.Embedding(rawValue: text)

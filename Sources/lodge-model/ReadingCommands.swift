@@ -9,6 +9,10 @@ let adapterOption = Option(
   "adapter", .path, placeholder: "DIR",
   help: "LoRA adapter of peft to merge into the weights (folder with adapter_config.json)")
 
+let gatesOption = Option(
+  "gates", .path, placeholder: "FILE",
+  help: "gates of `sparsify`; default: gates.safetensors beside config.json, if there")
+
 let outputOption = Option(
   "output", .choice(ModelOutput.ofEncoders.map(\.rawValue)), placeholder: "OUTPUT",
   help: "of an encoder, not config.json's: "
@@ -21,10 +25,10 @@ extension ParsedArguments {
 
 /// The checkpoint at `path`; what the user should know about it is printed.
 func loadCheckpoint(
-  _ path: String, _ arguments: ParsedArguments, adapter: String? = nil
+  _ path: String, _ arguments: ParsedArguments, adapter: String? = nil, gates: String? = nil
 ) throws(InputError) -> LoadedModel {
   let loaded = try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
-    try ModelLoader.load(path: path, adapter: adapter, output: arguments.output)
+    try ModelLoader.load(path: path, adapter: adapter, gates: gates, output: arguments.output)
   }
   arguments.note(loaded.notices)
   return loaded
@@ -43,7 +47,7 @@ let inspectCommand = Command(
   ],
   options: [
     .flag("families", help: "list the model families that are read, and their settings"),
-    adapterOption, outputOption, .json,
+    adapterOption, gatesOption, outputOption, .json,
   ]
 ) { arguments in
   if arguments.flag("families") {
@@ -61,7 +65,8 @@ let inspectCommand = Command(
   let inspection = ModelInspection(
     try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
       try ModelLoader.load(
-        path: path, adapter: arguments.optionalString("adapter"), output: arguments.output)
+        path: path, adapter: arguments.optionalString("adapter"),
+        gates: arguments.optionalString("gates"), output: arguments.output)
     })
   arguments.console.print(
     arguments.flag("json") ? inspection.json.indentedText : inspection.table)
@@ -83,7 +88,7 @@ let logitsCommand = Command(
     Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
-    adapterOption,
+    adapterOption, gatesOption,
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("out", .path, isRequired: true, help: "NPY file to write"),
     outputOption,
@@ -121,7 +126,8 @@ let logitsCommand = Command(
     let result = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
       try PlaintextReference.continuation(
         checkpointPath: checkpoint, adapterPath: arguments.optionalString("adapter"),
-        tokensPath: tokens, newCount: newCount, stop: stop ?? [], noted: note
+        gatesPath: arguments.optionalString("gates"), tokensPath: tokens, newCount: newCount,
+        stop: stop ?? [], noted: note
       ) { _ in progress.advance() }
     }
     progress.finish()
@@ -135,7 +141,8 @@ let logitsCommand = Command(
     output = try FileKind.expecting(.checkpoint, at: checkpoint) { () throws(InputError) in
       try PlaintextReference.output(
         checkpointPath: checkpoint, adapterPath: arguments.optionalString("adapter"),
-        tokensPath: tokens, output: arguments.output, noted: note)
+        gatesPath: arguments.optionalString("gates"), tokensPath: tokens, output: arguments.output,
+        noted: note)
     }
   }
   try NPY.write(output.npyArray, to: out)

@@ -178,6 +178,58 @@ extension GraphKind {
     },
   ]
 
+  /// Feed-forward layers of which some blocks run.
+  public static let gates = [
+    GraphKind("OPT in blocks of three") {
+      $0.activation = .relu
+      $0.blockCount = 4
+    },
+    GraphKind("gated ReLU in blocks of two") {
+      $0.usesRMS = true
+      $0.hasBeta = false
+      $0.rotary = halves
+      $0.hasPositions = false
+      $0.isGated = true
+      $0.activation = .relu
+      $0.hasBiases = false
+      $0.blockCount = 6
+    },
+    GraphKind("one block, GeLU") {
+      $0.blockCount = 1
+    },
+    GraphKind("neurons one by one, parallel") {
+      $0.isParallel = true
+      $0.activation = .relu
+      $0.blockCount = 12
+    },
+    GraphKind("post-norm in blocks of six") {
+      $0.preNorm = false
+      $0.sumNorm = true
+      $0.finalNorm = false
+      $0.activation = .relu
+      $0.blockCount = 2
+    },
+  ]
+
+  /// The same of encoders.
+  public static let encoderGates = [
+    GraphKind("BERT in blocks of four") {
+      $0.kind = .encoder
+      $0.preNorm = false
+      $0.sumNorm = true
+      $0.finalNorm = false
+      $0.embedNorm = true
+      $0.activation = .relu
+      $0.blockCount = 3
+    },
+    GraphKind("pooled, gated GeLU in blocks of two") {
+      $0.kind = .encoder
+      $0.isGated = true
+      $0.blockCount = 6
+      $0.pooling = .mean
+    },
+  ]
+
   /// Skeletons that differ in where things stand.
   public static let skeletons = [
     GraphKind("GPT-NeoX: parallel, partial rotation") {

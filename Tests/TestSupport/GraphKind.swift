@@ -37,6 +37,8 @@ public struct GraphKind: Sendable, CustomStringConvertible {
   public var hasBiases = true
   public var activation = Activation.gelu
   public var isGated = false
+  /// Blocks of the feed-forward layers that gates decide about; they have 12 neurons.
+  public var blockCount: Int?
   /// A constant that the embedding is multiplied by.
   public var embedScale = 1.0
   /// A constant that the sublayers' outputs are multiplied by.

@@ -90,7 +90,7 @@ extension TinyGraph {
     let second =
       kind.isParallel
       ? read : kind.preNorm ? norm("\(name).feedForwardNorm", stream, kind) : stream
-    var forward = feedForward(name, second, kind)
+    var forward = feedForward(name, second, kind, gateInput: read)
     if kind.sublayerNorm { forward = norm("\(name).feedForwardOutputNorm", forward, kind) }
     stream = append(
       "\(name).feedForwardResidual", Self.width,
@@ -134,15 +134,23 @@ extension TinyGraph {
     return linear("\(name).output", mixed, Self.width, kind)
   }
 
-  private mutating func feedForward(_ name: String, _ read: ModelValue, _ kind: GraphKind)
-    -> ModelValue
-  {
+  private mutating func feedForward(
+    _ name: String, _ read: ModelValue, _ kind: GraphKind, gateInput: ModelValue
+  ) -> ModelValue {
+    let gates = kind.blockCount.map { count in
+      let projection = linear("\(name).gate.projection", gateInput, 5)
+      let score = linear("\(name).gate.score", projection, count, kind)
+      return append("\(name).gate", count, .gates(score))
+    }
     let gate = linear("\(name).feedForward.gate", read, 12, kind)
     var active = append(
       "\(name).feedForward.activation", 12, .activation(gate, kind.activation))
     if kind.isGated {
       let up = linear("\(name).feedForward.up", read, 12, kind)
-      active = append("\(name).feedForward.gated", 12, .multiply(active, up))
+      active = append("\(name).feedForward.product", 12, .multiply(active, up))
+    }
+    if let gates {
+      active = append("\(name).feedForward.gated", 12, .gated(active, by: gates))
     }
     return linear("\(name).feedForward.down", active, Self.width, kind)
   }

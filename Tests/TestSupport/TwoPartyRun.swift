@@ -77,9 +77,10 @@ public struct MemoryMaterial: SessionMaterial {
     guard let weightMasks else { return }
     let products = WeightMaskProducts(masks: weightMasks, program: program)
     for index in program.nodes.indices {
-      guard let sum = try products.words(node: index, session: session, streams: streams) else {
-        continue
-      }
+      guard
+        let sum = try products.words(
+          node: index, session: session, streams: streams, comparisonKey: comparisonKey)
+      else { continue }
       let dealt =
         stores(node: index, component: 0)
         ? store.stored(party: party, node: index, component: 0)

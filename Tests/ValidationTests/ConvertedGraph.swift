@@ -59,6 +59,20 @@ struct ConvertedGraph {
   }
 }
 
+extension SecureProgram {
+  /// Which blocks ran, of what two parties opened by node.
+  func patterns(revealed opened: [Int: [UInt64]]) -> [ValueID: BlockPattern] {
+    var patterns: [ValueID: BlockPattern] = [:]
+    for (index, node) in nodes.enumerated() {
+      guard case .reveal = node.operation, let bits = opened[index] else { continue }
+      let gates = node.outputs.lowerBound
+      patterns[gates] = BlockPattern(
+        bits: bits, count: values[gates].shape.width ?? 1, used: 0)
+    }
+    return patterns
+  }
+}
+
 /// A session in two parties and in the simulator.
 enum SimulatedRun {
   static let seed = Seed(bytes: (0..<32).map { UInt8(255 - $0) })
@@ -78,16 +92,18 @@ enum SimulatedRun {
     let outputs = try run.run(steps)
     var simulator = RingSimulator(
       program: program, weights: weights,
-      streams: (0...1).map { run.batch.streams(session: 0, party: $0) })
+      streams: (0...1).map { run.batch.streams(session: 0, party: $0) },
+      comparisonKey: BatchSeeds.comparisonKey(batch: run.batch.identifier, session: 0))
     var row = 0
     var rounds = 0
     for (index, input) in steps.enumerated() {
-      let step = SessionStep(
+      var step = SessionStep(
         session: session, rows: row..<row + input.rowCount, index: index,
         promptLength: steps[0].rowCount)
       row += input.rowCount
       simulator.opened = run.openings.withLock { $0[index] }
       #expect(outputs[index] == simulator.step(step, input: input.words))
+      step.patterns = program.patterns(revealed: run.openings.withLock { $0[index] })
       let cost = program.cost(of: step, deployment: deployment)
       for (party, channel) in run.channels.enumerated() {
         let sent = channel.rounds[rounds..<rounds + cost.roundCount]

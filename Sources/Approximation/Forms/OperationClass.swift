@@ -44,7 +44,7 @@ extension ModelOperation {
     case .rmsNorm: .rmsNorm
     case .attention: .softmax
     case .activation(_, let activation): OperationClass(activation)
-    case .embed, .linear, .rotary, .add, .multiply, .scale, .softCap, .pool: nil
+    case .embed, .linear, .rotary, .add, .multiply, .scale, .softCap, .pool, .gates, .gated: nil
     }
   }
 }

@@ -87,7 +87,7 @@ extension Recipe {
         name: node.name, site: site, inputs: try density(node.name, .variance),
         epsilon: settings.epsilon, headroom: headroom,
         fractionalBits: fractionalBits, cost: cost)
-    case .embed, .linear, .rotary, .add, .multiply, .scale, .softCap, .pool:
+    case .embed, .linear, .rotary, .add, .multiply, .scale, .softCap, .pool, .gates, .gated:
       preconditionFailure("\(node.name) has a site and nothing to replace")
     }
   }

@@ -21,6 +21,8 @@ struct NodeMaterial {
   let components: [Component]
   /// Of an `open`: this party's shares of the masks, and the number of their shape.
   let mask: (stream: StreamReader, shape: Int)?
+  /// Of openings of running blocks: this party's shares of the masks of all.
+  let blockMasks: BlockMasks?
   /// Of comparisons by keys.
   let comparison: ComparisonFunction?
   /// Of lookups.
@@ -54,6 +56,14 @@ struct NodeMaterial {
           StreamReader(streams.mask(node: index)), shapes.number(of: program.values[x].shape)
         )
       } else { nil }
+    if case .openBlocks(let x, _) = operation,
+      case .blocks(let columns) = program.values[x].shape.columns
+    {
+      blockMasks = streams.blockMasks(
+        node: index, columns, comparisonKey: material.comparisonKey)
+    } else {
+      blockMasks = nil
+    }
     switch operation.dealtKey?.key {
     case .comparison(let layout)?:
       comparison = ComparisonFunction(fixedKey: material.comparisonKey, layout: layout)

@@ -22,7 +22,7 @@ extension PartyInterpreter {
       return result
     }
     switch node.operation {
-    case .input, .open, .output: break  // handled by `step`
+    case .input, .open, .openBlocks, .reveal, .output: break  // handled by `step`
     case .view(let x, let shift):
       guard let opened = masked[x] else { break }
       let parts = ViewParts(
@@ -37,6 +37,15 @@ extension PartyInterpreter {
       shared[first] = try weightProduct(component(0), x, id) {
         program.weights[id].product($0, weights[id])
       }
+    case .blockLinear(let x, _, let id):
+      guard case .blocks(let columns) = shape(first).columns else { break }
+      let dealt = step.pattern(columns).gathered(try component(0), columns)
+      shared[first] = weightProduct(dealt, x, id) {
+        step.blockProduct($0, columns, program.weights[id], weights[id])
+      }
+    case .selectBlocks(let x, _):
+      guard case .blocks(let columns) = shape(first).columns else { break }
+      shared[first] = step.pattern(columns).gathered(shared[x], columns)
     case .scale(let x, let id):
       shared[first] = try weightProduct(component(0), x, id) {
         program.weights[id].scaled($0, weights[id])

@@ -48,6 +48,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   var early: [Int: [UInt64]] = [:]
   /// Where what is dealt for this step lies, by number of shape.
   var ranges: [[Range<Int>]] = []
+  /// Blocks of pools that were used, by the value that decides.
+  private var usedBlocks: [ValueID: Int] = [:]
   private var nextRow = 0
   private var promptLength = 0
   private var stepIndex = 0
@@ -55,6 +57,10 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   /// Is told what every `open` of a step reveals, both parties' words added: for checks of one
   /// interpreter against another.
   public var observe: OpeningObserver?
+
+  /// Whether as many blocks run as pools expect, whatever is revealed: for measurements on shares that
+  /// are made up.
+  package var assumesExpectedBlocks = false
 
   /// 1 for party 0, which adds public constants, 0 for party 1.
   let constantFactor: UInt64
@@ -123,7 +129,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       throw InputError("session", "input has \(inputShare.count) words, not \(rowCount * width)")
     }
     if stepIndex == 0 { promptLength = rowCount }
-    let step = SessionStep(
+    var step = SessionStep(
       session: session, rows: nextRow..<nextRow + rowCount, index: stepIndex,
       promptLength: promptLength)
     ranges = shapes.map(step.dealtRanges)
@@ -135,7 +141,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     early = [:]
     var output: [UInt64] = []
     for (flight, indices) in evaluated.enumerated() {
-      if flight > 0 { try exchange(flights[flight - 1], step, channel) }
+      if flight > 0 { try exchange(flights[flight - 1], &step, channel) }
       for index in indices {
         let node = program.nodes[index]
         switch node.operation {
@@ -153,7 +159,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   }
 
   /// What one `open` sends and keeps for the answer.
-  private struct PendingOpening {
+  struct PendingOpening {
     /// Under this party's share of the mask; with the other party's words the opened value.
     var words: [UInt64]
     let mask: [UInt64]
@@ -173,7 +179,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
 
   /// Sends and receives the messages of one flight in one exchange.
   private mutating func exchange(
-    _ messages: [Timetable.Message], _ step: SessionStep, _ channel: some OpeningChannel
+    _ messages: [Timetable.Message], _ step: inout SessionStep, _ channel: some OpeningChannel
   ) throws(InputError) {
     let party = material.party
     let counts = messages.map { message in
@@ -185,6 +191,10 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     for message in messages {
       if let words = pending[message.node]?.outgoing() { outgoing += words }
       let isReceived = oneWay.contains(message.node) && party == 0
+      if let sent = blockShare(message.node, step, into: &outgoing) {
+        opened[message.node] = sent
+        release(after: message.node)
+      }
       guard !isReceived, let (opening, sent) = maskedShare(message.node) else { continue }
       opening.pack(sent.words, into: &outgoing)
       if !oneWay.contains(message.node) { opened[message.node] = sent }
@@ -204,7 +214,11 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       place = words.endIndex
       let node = message.node
       if let sent = opened.removeValue(forKey: node) {
-        finish(node, sent, words)
+        switch program.nodes[node].operation {
+        case .reveal: try finishReveal(node, sent, words, &step)
+        case .openBlocks: finishBlocks(node, sent, words, step)
+        default: finish(node, sent, words)
+        }
       } else if pending[node] != nil {
         advance(node, words)
       } else if !words.isEmpty {
@@ -221,6 +235,29 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     pending[node] = nil
     for (output, result) in zip(program.nodes[node].outputs, results) { shared[output] = result }
   }
+
+  /// Finds the places anew of what is dealt for the blocks that `gates` decides about.
+  mutating func take(_ pattern: BlockPattern, of gates: ValueID, _ step: inout SessionStep)
+    throws(InputError)
+  {
+    step.patterns[gates] = pattern
+    usedBlocks[gates] = pattern.used + pattern.blockCount
+    for (number, shape) in shapes.enumerated() {
+      guard case .blocks(let columns) = shape.columns, columns.gates == gates else { continue }
+      let dealt = step.session.dealtCount(shape) / columns.width
+      guard pattern.used + pattern.blockCount <= dealt else {
+        let label = program.nodes.first { $0.outputs.contains(gates) }?.label ?? ""
+        throw InputError(
+          "session", place: label,
+          "the pool of this session is used up: \(pattern.used + pattern.blockCount) blocks run, "
+            + "\(dealt) were dealt",
+          hint: "what was answered so far is right; begin another session")
+      }
+      ranges[number] = step.dealtRanges(shape)
+    }
+  }
+
+  func usedBlockCount(_ gates: ValueID) -> Int { usedBlocks[gates] ?? 0 }
 
   /// Party 0: opens what party 1 alone has sent of its share.
   private mutating func finishOneWay(_ node: Int) {
@@ -249,7 +286,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   }
 
   /// Frees the values that node `index` was the last to read.
-  private mutating func release(after index: Int) {
+  mutating func release(after index: Int) {
     for value in released[index] {
       shared[value] = []
       masked[value] = nil
@@ -259,7 +296,9 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
 
 extension Operation {
   fileprivate var isOpen: Bool {
-    if case .open = self { return true }
-    return false
+    switch self {
+    case .open, .openBlocks, .reveal: true
+    default: false
+    }
   }
 }

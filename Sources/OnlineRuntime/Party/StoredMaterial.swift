@@ -72,7 +72,9 @@ public struct StoredMaterial: SessionMaterial {
       let products = WeightMaskProducts(masks: weightMasks, program: program)
       for index in program.nodes.indices {
         guard
-          var sum = try products.words(node: index, session: session, streams: streams)
+          var sum = try products.words(
+            node: index, session: session, streams: streams,
+            comparisonKey: comparisonKey)
         else { continue }
         let dealt =
           try words[index][0]?.words(at: [0..<sum.count])

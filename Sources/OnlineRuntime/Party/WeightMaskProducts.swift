@@ -25,20 +25,28 @@ package struct WeightMaskProducts {
     self.program = program
     var openers: [ValueID: Int] = [:]
     for (index, node) in program.nodes.enumerated() {
-      if case .open = node.operation { openers[node.outputs.lowerBound] = index }
+      switch node.operation {
+      case .open, .openBlocks: openers[node.outputs.lowerBound] = index
+      default: break
+      }
     }
     self.openers = openers
   }
 
   /// D [r]_p of node `index` in the dealt layout; nil where it has no product with a weight.
   package func words(
-    node index: Int, session: SessionShape, streams: SessionStreams
+    node index: Int, session: SessionShape, streams: SessionStreams, comparisonKey: [UInt8]
   ) throws(InputError) -> [UInt64]? {
+    func mask(of x: ValueID) -> [UInt64] {
+      guard let node = openers[x] else { return [] }
+      return program.maskShare(node: node, streams, comparisonKey: comparisonKey).words(
+        in: 0..<session.dealtCount(program.values[x].shape))
+    }
     switch program.nodes[index].operation {
-    case .linear(let x, let id):
+    case .linear(let x, let id), .blockLinear(let x, _, let id):
       let weight = program.weights[id]
       let rowCount = session.dealtRowCount(program.values[x].shape.rows)
-      let mask = mask(of: x, session, streams)
+      let mask = mask(of: x)
       let stream = masks.stream(id)
       return try weight.product(
         rowCount: rowCount, elementBits: 64, partWordCount: WeightMaskProducts.partWordCount,
@@ -52,15 +60,8 @@ package struct WeightMaskProducts {
       }
     case .scale(let x, let id):
       let columns = masks.stream(id).words(at: 0, count: program.weights[id].columnCount)
-      return program.weights[id].scaled(mask(of: x, session, streams), columns)
+      return program.weights[id].scaled(mask(of: x), columns)
     default: return nil
     }
-  }
-
-  /// This party's share of the mask of the opened value `x`, all that is dealt.
-  private func mask(of x: ValueID, _ session: SessionShape, _ streams: SessionStreams) -> [UInt64] {
-    guard let node = openers[x] else { return [] }
-    return streams.mask(node: node).words(
-      at: 0, count: session.dealtCount(program.values[x].shape))
   }
 }

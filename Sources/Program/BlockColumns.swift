@@ -1,0 +1,178 @@
+// Columns that run in some rows only: blocks that a revealed pattern switches on, and their pools.
+
+/// How many blocks a session is dealt randomness for.
+///
+/// What is opened of running blocks takes masks and keys from a pool in the order in which it is
+/// opened, whichever blocks they are.
+public struct BlockPool: Hashable, Sendable {
+  /// Blocks a row that are expected, times 256.
+  public var expected: Int
+  /// Blocks beyond that for the root of the number of rows, times 256.
+  public var spare: Int
+
+  public init(expected: Int, spare: Int) {
+    self.expected = expected
+    self.spare = spare
+  }
+
+  /// Blocks dealt for `rowCount` rows of `blockCount` blocks.
+  ///
+  /// min(rows * blocks, ceil((rows * expected + ceil(sqrt(rows)) * spare) / 256))
+  public func capacity(rowCount: Int, blockCount: Int) -> Int {
+    var root = 0
+    while root * root < rowCount { root += 1 }
+    return min(rowCount * blockCount, (rowCount * expected + root * spare + 255) / 256)
+  }
+}
+
+/// Columns of the blocks of a row that run, one after the other.
+public struct BlockColumns: Hashable, Sendable {
+  /// The revealed bits that decide about the blocks.
+  public var gates: ValueID
+  /// Blocks of a row, running or not.
+  public var count: Int
+  /// Columns of a block.
+  public var width: Int
+  public var pool: BlockPool
+
+  public init(gates: ValueID, count: Int, width: Int, pool: BlockPool) {
+    self.gates = gates
+    self.count = count
+    self.width = width
+    self.pool = pool
+  }
+}
+
+/// Which blocks run in the rows of a step, and how many did in the rows before.
+public struct BlockPattern: Hashable, Sendable {
+  /// The running blocks of each row, ascending.
+  public var rows: [[Int]]
+  /// Blocks of the pool that earlier steps have used.
+  public var used: Int
+
+  public init(rows: [[Int]], used: Int) {
+    self.rows = rows
+    self.used = used
+  }
+
+  /// The pattern of revealed bits, `count` in a row.
+  public init(bits: [UInt64], count: Int, used: Int) {
+    rows = stride(from: 0, to: bits.count, by: count).map { start in
+      (0..<count).filter { bits[start + $0] & 1 == 1 }
+    }
+    self.used = used
+  }
+
+  public var blockCount: Int { rows.reduce(0) { $0 + $1.count } }
+
+  /// Places of the elements of running blocks among all columns, block after block.
+  public func places(_ columns: BlockColumns) -> [Int] {
+    var result: [Int] = []
+    result.reserveCapacity(blockCount * columns.width)
+    for (row, blocks) in rows.enumerated() {
+      for block in blocks {
+        let start = (row * columns.count + block) * columns.width
+        for place in start..<start + columns.width { result.append(place) }
+      }
+    }
+    return result
+  }
+
+  /// What `words` of running blocks are among all columns: zero elsewhere.
+  public func spread(_ words: [UInt64], _ columns: BlockColumns) -> [UInt64] {
+    var result = [UInt64](repeating: 0, count: rows.count * columns.count * columns.width)
+    for (word, place) in zip(words, places(columns)) { result[place] = word }
+    return result
+  }
+
+  /// The elements of running blocks of `words`, which has all columns.
+  public func gathered(_ words: [UInt64], _ columns: BlockColumns) -> [UInt64] {
+    places(columns).map { words[$0] }
+  }
+}
+
+extension SessionStep {
+  /// The blocks that run in this step, as far as their pattern is known.
+  public func pattern(_ columns: BlockColumns) -> BlockPattern {
+    patterns[columns.gates] ?? BlockPattern(rows: [], used: 0)
+  }
+}
+
+extension SecureProgram {
+  /// Whether bits are revealed that decide about blocks.
+  public var hasGates: Bool {
+    values.contains { if case .revealed = $0.form { true } else { false } }
+  }
+
+  /// `step` with as many running blocks as pools expect, at equal distances: for costs.
+  public func expectingBlocks(_ step: SessionStep) -> SessionStep {
+    var step = step
+    for (id, value) in values.enumerated() {
+      guard case .revealed(let pool) = value.form, step.patterns[id] == nil,
+        let count = value.shape.width
+      else { continue }
+      var rows: [[Int]] = []
+      for row in 0..<step.rowCount(value.shape.rows) {
+        let running = min(
+          ((row + 1) * pool.expected + 128) / 256 - (row * pool.expected + 128) / 256, count)
+        rows.append((0..<running).map { $0 * count / max(running, 1) })
+      }
+      step.patterns[id] = BlockPattern(rows: rows, used: 0)
+    }
+    return step
+  }
+
+  /// The columns of running blocks that value `gates` decides about.
+  public func blockColumns(gates: ValueID) -> BlockColumns? {
+    for value in values {
+      if case .blocks(let columns) = value.shape.columns, columns.gates == gates { return columns }
+    }
+    return nil
+  }
+}
+
+/// A binary tree over the blocks of a row, whose nodes each tell the masks of all blocks below it.
+public struct BlockTree: Hashable, Sendable {
+  public let blockCount: Int
+
+  public init(blockCount: Int) { self.blockCount = blockCount }
+
+  /// Levels below the root.
+  public var depth: Int { blockCount < 2 ? 0 : Int.bitWidth - (blockCount - 1).leadingZeroBitCount }
+
+  /// A node `index` from the left of level `level`; the root has level 0.
+  public struct Node: Hashable, Sendable {
+    public var level: Int
+    public var index: Int
+  }
+
+  /// The fewest nodes below which all blocks but `running` lie, from the left; places beyond the last
+  /// block count as blocks that do not run.
+  public func cover(running: [Int]) -> [Node] {
+    var result: [Node] = []
+    func visit(_ node: Node, _ running: ArraySlice<Int>) {
+      if running.isEmpty {
+        result.append(node)
+        return
+      }
+      guard node.level < depth else { return }
+      let middle = (2 * node.index + 1) << (depth - node.level - 1)
+      let split = running.firstIndex { $0 >= middle } ?? running.endIndex
+      visit(Node(level: node.level + 1, index: 2 * node.index), running[..<split])
+      visit(Node(level: node.level + 1, index: 2 * node.index + 1), running[split...])
+    }
+    visit(Node(level: 0, index: 0), running[...])
+    return result
+  }
+
+  /// The blocks below `node`.
+  public func blocks(below node: Node) -> Range<Int> {
+    let size = depth - node.level
+    return min(node.index << size, blockCount)..<min((node.index + 1) << size, blockCount)
+  }
+
+  /// Words of the nodes that a party reveals for rows in which `pattern` runs.
+  public func revealedWordCount(_ pattern: BlockPattern) -> Int {
+    pattern.rows.reduce(0) { $0 + 2 * cover(running: $1).count }
+  }
+}

@@ -1,0 +1,82 @@
+// Gates: bits that are revealed in a secret order of blocks, and the layers whose blocks they switch.
+
+import Approximation
+import Bytes
+import Models
+
+extension Model {
+  /// Of the nodes whose values are gated before anything else reads them, the node of the gates.
+  var gatedNodes: [Int: Int] {
+    var result: [Int: Int] = [:]
+    for node in nodes {
+      guard case .gated(let value, let gates) = node.operation else { continue }
+      var open = [value]
+      while let index = open.popLast() {
+        result[index] = gates
+        switch nodes[index].operation {
+        case .activation(let input, _): open.append(input)
+        case .multiply(let left, let right): open += [left, right]
+        default: break
+        }
+      }
+    }
+    return result
+  }
+}
+
+extension Lowering {
+  /// Bits of a score that are compared, the sign among them.
+  private static let scoreBits = 14
+
+  /// The bits of the scores `value`, revealed: 1 where a score is at least 0.
+  mutating func reveal(_ index: Int, _ value: FixedValue) throws(InputError) -> FixedValue {
+    let bits = min(value.bits, Lowering.scoreBits - 2 - magnitudeBits(value.bound))
+    let opened = try builder.openNarrow(
+      value, bits: bits, ringBits: bits + magnitudeBits(value.bound) + 2)
+    let openedBits = builder.program.values[opened.id].ringBits
+    let function = PiecewiseLinear(
+      shift: 0, droppedBits: 0, comparedBits: bits + magnitudeBits(value.bound) + 2, knots: [0],
+      outputs: [.init(slopes: [0, 0], intercepts: [0, 1], fractionalBits: 0)],
+      openedBits: openedBits)
+    let share = try builder.emit(.piecewiseLinear(opened.id, function), bits: [0])[0]
+    let count = model.nodes[index].width
+    let pool = calibration.blockPool(model.nodes[index].name, blockCount: count)
+    let revealed = try builder.emit(.reveal(share, pool), bits: [0])[0]
+    gateBits[index] = revealed
+    return FixedValue(id: revealed, bits: 0, bound: 1)
+  }
+
+  /// The revealed bits that decide about the blocks of linear node `index`, if any do.
+  func gateBits(of index: Int) -> ValueID? { gates[index].flatMap { gateBits[$0] } }
+
+  /// Whose blocks the rows and the columns of the weight of linear node `index` are.
+  func blockOrders(of index: Int) -> (rows: BlockOrder?, columns: BlockOrder?) {
+    func order(_ node: Int?) -> BlockOrder? {
+      node.map { BlockOrder(gates: model.nodes[$0].name, count: model.nodes[$0].width) }
+    }
+    guard case .linear(let input, _, _) = model.nodes[index].operation else { return (nil, nil) }
+    var columns: Int?
+    if case .gated(_, let gates) = model.nodes[input].operation { columns = gates }
+    let rows = consumers(of: index).first {
+      if case .gates = model.nodes[$0].operation { return true }
+      return false
+    }
+    return (order(rows ?? gates[index]), order(columns))
+  }
+}
+
+extension Calibration {
+  /// Standard deviations of a session's running blocks that its pool holds beyond the mean.
+  private static let poolDeviations = 6.0
+
+  /// The pool of the gates `node`: all blocks where nothing was observed.
+  func blockPool(_ node: String, blockCount: Int) -> BlockPool {
+    guard let seen = blocks[node], seen.rowCount > 0 else {
+      return BlockPool(expected: 256 * blockCount, spare: 0)
+    }
+    // A session of one row must hold the fullest row that was seen.
+    let spare = max(Calibration.poolDeviations * seen.deviation, Double(seen.largest) - seen.mean)
+    return BlockPool(
+      expected: Int((256 * seen.mean).rounded(.up)), spare: Int((256 * spare).rounded(.up)))
+  }
+}
