@@ -252,6 +252,46 @@ extension Model {
   }
 }
 
+extension Model {
+  /// The same neurons without gates: all of them run.
+  public var ungated: Model {
+    var result = self
+    result.nodes = []
+    var numbers: [Int] = []
+    var dropped = Set<String>()
+    let decisive = decisiveNodes
+    for (index, node) in nodes.enumerated() {
+      if case .gated(let value, _) = node.operation {
+        numbers.append(numbers[value])
+      } else if decisive.contains(index) {
+        numbers.append(-1)
+        dropped.formUnion(node.operation.weights)
+      } else {
+        numbers.append(result.nodes.count)
+        var node = node
+        node.operation = node.operation.renumbered { numbers[$0] }
+        result.nodes.append(node)
+      }
+    }
+    result.weights.removeAll { dropped.contains($0.name) }
+    return result
+  }
+
+  /// Nodes that nothing but gates read, and gates.
+  private var decisiveNodes: Set<Int> {
+    var result = Set<Int>()
+    for (index, node) in nodes.enumerated().reversed() {
+      let readers = nodes.indices.filter { nodes[$0].operation.inputs.contains(index) }
+      if case .gates = node.operation {
+        result.insert(index)
+      } else if !readers.isEmpty, readers.allSatisfy(result.contains) {
+        result.insert(index)
+      }
+    }
+    return result
+  }
+}
+
 extension ModelOperation {
   /// The same operation of other values.
   fileprivate func renumbered(_ number: (ModelValue) -> ModelValue) -> ModelOperation {

@@ -65,13 +65,22 @@ public struct LeakageEntry: Equatable, Sendable {
     return entries
   }
 
-  /// What a party sees in the clear: one entry for each permuted operation that all layers share.
+  /// What a party sees in the clear: one entry for each permuted or revealing operation that all
+  /// layers share.
   public static func revealed(_ program: SecureProgram) -> [LeakageEntry] {
     var entries: [LeakageEntry] = []
     for node in program.nodes {
-      guard case .permuted(let x, let function) = node.operation else { continue }
       let operations = node.label.split(separator: ".")
         .map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
+      if case .reveal = node.operation {
+        let entry = LeakageEntry(
+          operations: operations, role: "each party",
+          learns: "which of the layer's numbered blocks of neurons run at each position: the same text "
+            + "gives the same pattern, and who knows the weights, or a public base of them, can align "
+            + "numbers with neurons over many sessions and then read tokens")
+        if !entries.contains(entry) { entries.append(entry) }
+      }
+      guard case .permuted(let x, let function) = node.operation else { continue }
       let shape = program.values[x].shape
       let ranges =
         function.permutesWholeText(shape, kind: program.kind)

@@ -108,6 +108,11 @@ public struct ModelFile: WeightSource {
     try LoweredModel(model, recipe: recipe, calibration: calibration)
   }
 
+  /// The same of the graph without gates, in which all blocks run.
+  public func ungatedProgram() throws(InputError) -> SecureProgram {
+    try SecureProgram.lower(model.ungated, recipe: recipe, calibration: calibration)
+  }
+
   /// The graph lowered with the recipe and the calibrated ranges.
   public func program() throws(InputError) -> SecureProgram {
     try SecureProgram.lower(model, recipe: recipe, calibration: calibration)

@@ -33,11 +33,14 @@ public struct CostReport {
   let layerCount: Int
   /// The prompt or text, and the step that stands for one token.
   private let prompt: SessionStep
-  private let token: SessionStep
+  /// The step that stands for one token.
+  public let token: SessionStep
   /// The whole program's cost of the prompt and of each further token, where asked for.
   let steps: [StepCost]?
   /// The whole program as it is with either way to compare preferred, by its name in recipes.
   let comparisons: [Row]
+  /// Beside the same model without gates, where it has some and is at hand.
+  public var gates: GateReport?
 
   /// The step whose cost stands for "one token": the last one of the session.
   ///
@@ -313,9 +316,11 @@ public struct CostReport {
       \(timeTable)
 
       The same with comparisons by keys, and by bits where they take at most a quarter of the bytes:
-      \(comparisonTable)\(revealedText)\(stepTable)
+      \(comparisonTable)\(gateText)\(revealedText)\(stepTable)
       """
   }
+
+  private var gateText: String { gates.map { "\n\n\($0.text)" } ?? "" }
 
   /// What a party sees in the clear, where there is anything.
   private var revealedText: String {
@@ -385,6 +390,7 @@ public struct CostReport {
       "compare": .object(
         Dictionary(uniqueKeysWithValues: comparisons.map { ($0.name, object($0)) })),
     ]
+    if let gates { members["gates"] = gates.json }
     if let steps { members["steps"] = .array(steps.map(step)) }
     return .object(members)
   }

@@ -71,10 +71,16 @@ let costCommand = Command(
       "both parties' weight shares do not fit into half of this machine's memory: times leave out "
         + "what they compute")
   }
-  let report = CostReport(
+  var report = CostReport(
     program: program, session: session, deployment: deployment, network: network,
     clientLink: client, compute: compute,
     listsSteps: arguments.flag("steps"))
+  if program.hasGates, FileKind(at: try arguments.string("FILE")) == .model {
+    let file = try ModelFile(path: arguments.string("FILE"))
+    report.gates = try GateReport(
+      program, dense: file.ungatedProgram(), calibration: file.calibration, session: session,
+      token: report.token)
+  }
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
 }
 
