@@ -170,7 +170,8 @@ def run(options):
     if options.samples and not teacher.is_causal:
         raise InputError("--samples", "an encoder writes no texts")
     if options.samples:
-        texts.lists += samples(teacher, texts, options.samples, options.seed)
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bfloat16"):
+            texts.lists += samples(teacher, texts, options.samples, options.seed)
 
     functions = {}
     for name, entry in export["functions"].items():
@@ -252,6 +253,7 @@ def train_gates(trainer, texts, test, options, report, figures, log):
     gating = Gating(trainer, texts, options, log)
     report["stages"] = gating.train()
     report["gates"] = gating.report(test or trainer.validation)
+    report["computed"] = gating.shares
     return gating.tensors()
 
 

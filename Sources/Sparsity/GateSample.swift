@@ -4,22 +4,22 @@ import Models
 
 /// Positions of some texts, in a bounded number: what a gate reads there, and the sum of magnitudes
 /// and the number of neurons that fire in each block.
-struct GateSample {
-  let inputCount: Int
-  let blockCount: Int
+package struct GateSample {
+  package let inputCount: Int
+  package let blockCount: Int
   let capacity: Int
   /// Row-major [positions, inputCount].
-  private(set) var inputs: [Float] = []
+  package private(set) var inputs: [Float] = []
   /// Row-major [positions, blockCount].
-  private(set) var masses: [Float] = []
-  private(set) var firing: [Float] = []
-  private(set) var rowCount = 0
+  package private(set) var masses: [Float] = []
+  package private(set) var firing: [Float] = []
+  package private(set) var rowCount = 0
   private var stride = 1
   private var seen = 0
   /// For each kept position what it has outside the blocks.
   private var outside: [(mass: Float, firing: Float)] = []
 
-  init(inputCount: Int, blockCount: Int, capacity: Int) {
+  package init(inputCount: Int, blockCount: Int, capacity: Int) {
     self.inputCount = inputCount
     self.blockCount = blockCount
     self.capacity = max(capacity, 1)
@@ -32,7 +32,7 @@ struct GateSample {
 
   /// Adds every `stride`-th of the rows of `source` [rows, inputCount] and of `hidden`
   /// [rows, neurons]; `blocks` is the block of each neuron, nil for one that is removed.
-  mutating func add(source: [Float], hidden: [Float], blocks: [Int?]) {
+  package mutating func add(source: [Float], hidden: [Float], blocks: [Int?]) {
     let neurons = blocks.count
     for row in 0..<hidden.count / max(neurons, 1) {
       seen += 1
@@ -60,8 +60,8 @@ struct GateSample {
   }
 
   /// Of the kept positions, what lies outside the blocks.
-  var outsideMass: Double { outside.reduce(0) { $0 + Double($1.mass) } }
-  var outsideFiring: Double { outside.reduce(0) { $0 + Double($1.firing) } }
+  package var outsideMass: Double { outside.reduce(0) { $0 + Double($1.mass) } }
+  package var outsideFiring: Double { outside.reduce(0) { $0 + Double($1.firing) } }
 
   private mutating func halve() {
     func everyOther(_ values: [Float], _ width: Int) -> [Float] {

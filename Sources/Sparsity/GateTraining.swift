@@ -9,7 +9,7 @@ import Models
 /// The best score is log(E[m | x] / t): at 0 a block is worth t, whichever it is, so one threshold
 /// for all blocks opens the fewest gates for the mass that it keeps. Adam (Kingma & Ba 2014) from
 /// seeded random matrices; t is moved to where the wanted share of mass is kept.
-struct GateTraining {
+package struct GateTraining {
   static let batchRowCount = 128
   static let epochCount = 24
   /// Epochs after which t is moved.
@@ -27,7 +27,7 @@ struct GateTraining {
   private var threshold: Float = 0.3
 
   /// - Parameter seed: with equal seeds and samples gates are equal.
-  init(_ sample: GateSample, rank: Int, seed: UInt64) {
+  package init(_ sample: GateSample, rank: Int, seed: UInt64) {
     self.sample = sample
     self.rank = max(1, min(rank, sample.inputCount, sample.blockCount))
     random = SplitMixGenerator(seed)
@@ -41,7 +41,7 @@ struct GateTraining {
   }
 
   /// The gate that keeps the share `mass` of the mass in the sample's blocks.
-  mutating func run(mass share: Double) -> LowRankGate {
+  package mutating func run(mass share: Double) -> LowRankGate {
     let mean = sample.masses.reduce(0.0) { $0 + Double($1) } / Double(max(sample.masses.count, 1))
     guard mean > 0 else {
       return LowRankGate(

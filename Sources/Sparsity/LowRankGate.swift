@@ -16,7 +16,7 @@ public struct LowRankGate: Equatable, Sendable {
   public var blockCount: Int { bias.count }
 
   /// high (low x) + bias for every row of `inputs`, row-major [rowCount, blocks].
-  func scores(_ inputs: [Float], rowCount: Int) -> [Float] {
+  package func scores(_ inputs: [Float], rowCount: Int) -> [Float] {
     let inner = MatrixProduct.product(
       inputs, low, transposingRight: true, rows: rowCount, inner: inputCount, columns: rank)
     return scores(inner: inner, rowCount: rowCount)

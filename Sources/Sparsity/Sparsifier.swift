@@ -21,6 +21,8 @@ public struct Sparsifier: Sendable {
 
   /// Every tenth of the texts chooses thresholds; two of ten judge where no other text does.
   static let partCount = 10
+  /// Share of what may be lost that thresholds leave for text unlike that which chose them.
+  static let margin = 0.15
   /// A neuron counts as always firing from this share of the positions on.
   static let alwaysShare = 0.95
 
@@ -200,11 +202,14 @@ public struct Sparsifier: Sendable {
     var training = GateTraining(
       samples.training, rank: settings.rank, seed: settings.seed &+ UInt64(site.layer))
     var gate = training.run(mass: settings.mass)
-    // The threshold is that of text which the gate has not seen: on its own it looks better.
+    // The threshold is that of text which the gate has not seen: on its own it looks better. Its
+    // mass outside the blocks is lost already.
+    let tuning = samples.tuning
+    let inside = tuning.masses.reduce(0.0) { $0 + Double($1) }
+    let wanted = settings.mass + Sparsifier.margin * (1 - settings.mass)
     let threshold = ScoreThreshold.keeping(
-      settings.mass,
-      scores: gate.scores(samples.tuning.inputs, rowCount: samples.tuning.rowCount),
-      masses: samples.tuning.masses)
+      min(wanted * (inside + tuning.outsideMass) / max(inside, .leastNormalMagnitude), 1),
+      scores: gate.scores(tuning.inputs, rowCount: tuning.rowCount), masses: tuning.masses)
     for block in gate.bias.indices { gate.bias[block] -= threshold }
     let quality = GateQuality(gate, samples.judging)
     let positions = Double(max(activity.positionCount, 1))
@@ -221,7 +226,7 @@ public struct Sparsifier: Sendable {
 }
 
 extension GateQuality {
-  init(_ gate: LowRankGate, _ sample: GateSample) {
+  package init(_ gate: LowRankGate, _ sample: GateSample) {
     let scores = gate.scores(sample.inputs, rowCount: sample.rowCount)
     var (active, open) = (0, 0)
     var (mass, keptMass, firing, keptFiring) = (0.0, 0.0, 0.0, 0.0)

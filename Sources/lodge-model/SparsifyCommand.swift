@@ -26,7 +26,8 @@ let sparsifyCommand = Command(
       "tokens", .path, isRequired: true,
       help: "JSON array of token lists: text as the model will see it, some of it held out"),
     Option("held-out", .path, help: "texts to judge by (default: two of ten of --tokens)"),
-    Option("mass", .number(0.5...1), default: "0.98", help: "share of the activations' mass to keep"),
+    Option(
+      "mass", .number(0.5...1), default: "0.98", help: "share of the activations' mass to keep"),
     Option("block-width", .integer(1...64), default: "16", help: "neurons of a block"),
     Option("rank", .integer(1...1024), default: "32", help: "of the product that computes gates"),
     Option("seed", .integer(0...Int(Int32.max)), default: "1", help: "of the training of gates"),

@@ -88,6 +88,7 @@ class Joint:
         self.weight = weight
         self.wanted = wanted
         self.pace = pace
+        self.shares = []
 
     def __call__(self, teacher, student, tokens, lengths):
         gates = self.gating.gates
@@ -99,6 +100,7 @@ class Joint:
             part = score.shape[-1] * gate.blocks.shape[1] / gate.site.neurons
             loss = loss + self.weight / len(gates) * part * torch.sigmoid(score).mean()
             share += float((score >= 0).float().mean()) * part / len(gates)
+        self.shares.append(share)
         self.weight *= 1 + self.pace * max(-1, min(1, share / self.wanted - 1))
         return loss
 
@@ -122,6 +124,7 @@ class Gating:
         self.log = log
         self.gates = []
         self.reasons = {}
+        self.shares = []  # of the neurons that the joint stage computed, see Joint
 
     @torch.no_grad()
     def activity(self, count=64):
@@ -233,6 +236,10 @@ class Gating:
         stage("gates", Router(self, POSITIVE), keys, quarter // 2, ROUTER_RATE)
         joint = Joint(self, PENALTY, options.open)
         stage("joint", joint, weights | keys, options.steps - quarter - quarter // 2, options.rate)
+        # Means of ten steps, as in the curve of the loss.
+        self.shares = [
+            sum(joint.shares[at:at + 10]) / len(joint.shares[at:at + 10])
+            for at in range(0, len(joint.shares), 10)]
         self.measure(self.texts, prune=True)
         losses.append(["pruned", trainer.evaluate()])
         return losses

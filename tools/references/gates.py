@@ -17,8 +17,10 @@ class GatedOPT:
     def __init__(self, folder):
         with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
             self.config = json.load(file)
-        read = {k: v.astype(np.float64) for k, v in weights(folder).items()}
-        self.weights = {key.removeprefix("model.decoder."): value for key, value in read.items()}
+        read = load_file(os.path.join(folder, "model.safetensors"))
+        self.weights = {
+            key.removeprefix("model.decoder."): value.astype(np.float64)
+            for key, value in read.items()}
         gates = load_file(os.path.join(folder, "gates.safetensors"))
         self.gates = {
             key: value if key.endswith(".order") else value.astype(np.float64)
@@ -76,7 +78,3 @@ class GatedOPT:
             x = neurons * np.maximum(self.linear(x, f"{name}.fc1"), 0)
             hidden = hidden + self.linear(x, f"{name}.fc2")
         return self.normalise(hidden, "final_layer_norm") @ table.T, scores
-
-
-def weights(folder):
-    return load_file(os.path.join(folder, "model.safetensors"))
