@@ -76,7 +76,8 @@ def arguments():
     add("--test", metavar="FILE", help="texts that are only measured, before and after; not trained on")
     add("--out", required=True, metavar="DIR", help="folder to write")
     add("--continue", dest="start", metavar="DIR",
-        help="begin with the weights of an earlier run with the same functions, all replaced at once")
+        help="begin with the weights of an earlier run with the same functions, all replaced at once; "
+        "with --sparsity, with its gates as well, which are trained on together with the weights")
     add("--schedule", choices=["staged", "together"], default="together",
         help="layer by layer with reverting (PCFT), or class by class")
     add("--loss", choices=["distil", "task"], default="distil",

@@ -31,7 +31,11 @@ import Testing
       #expect(layer.quality.massKept > 0.95, "layer \(layer.site.layer): \(layer.quality)")
       #expect(layer.blocks.order.count.isMultiple(of: 16))
       #expect(Set(layer.blocks.order).count == layer.blocks.order.count)
-      #expect(layer.isGated == (layer.cost.reason == nil))
+      // A gate that costs more than the limit is not kept, and no other is refused.
+      let shares = layer.cost.shares
+      #expect(
+        layer.isGated
+          == (max(shares.products, shares.comparisons, shares.openings) < GateCost.limit))
     }
     // Layer 0 fires at 24 % of its neurons, layers 1 and 2 at 2 % and less.
     #expect(!layers[0].isGated && abs(layers[0].density - 0.24) < 0.02)

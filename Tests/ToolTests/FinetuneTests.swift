@@ -197,6 +197,21 @@ import Testing
     let last = try #require(shares.last?.double)
     #expect(last > 0.2 && last < 0.75, "\(shares)")
     #expect(try Tool.succeed("lodge-model", ["inspect", out[0]]).contains("relu"))
+
+    // The gates go on from where they were.
+    let third = subject.folder.file("third")
+    let outcome = try PythonTool("finetune").run(
+      subject.arguments(
+        third, ["--sparsity", "--continue", out[0], "--open", "0.3", "--steps", "20"]))
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    let later = try Safetensors(path: "\(third)/gates.safetensors")
+    #expect(try later.tensor("layers.0.low").shape == gates.tensor("layers.0.low").shape)
+    #expect(try later.floats("layers.0.low") != gates.floats("layers.0.low"))
+    let missing = try PythonTool("finetune").run(
+      subject.arguments(
+        subject.folder.file("fourth"), ["--sparsity", "--continue", subject.model]))
+    #expect(missing.status == 1)
+    #expect(missing.errors.contains("gates.safetensors"), "\(missing.errors)")
   }
 
   @Test(.needsTorch) func modelsThatAreNeverSilentGetNoGates() throws {

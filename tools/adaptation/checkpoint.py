@@ -65,6 +65,17 @@ def read(folder):
     return tensors
 
 
+def read_gates(folder):
+    """({key: tensor} of gates.safetensors in `folder`, its path)."""
+    path = os.path.join(folder, GATES)
+    try:
+        return load_file(path), path
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        raise InputError(
+            path, f"cannot be read: {str(error).splitlines()[0]}",
+            "go on from a folder that --sparsity has written") from None
+
+
 def write(
     folder, original, tensors, trained, recipe, report, storage=torch.float32, gates=None
 ):

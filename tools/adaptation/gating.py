@@ -9,6 +9,7 @@ follows the share that is wanted.
 import torch
 import torch.nn.functional as F
 
+from . import checkpoint
 from .errors import InputError
 from .sparsity import Activity, Gate, cluster, norms, sites
 from .training import divergence, relative_error
@@ -216,10 +217,39 @@ class Gating:
                 gate.keep(numbers)
         return {layer: float(count.float().mean()) / positions for layer, count in opened.items()}
 
+    def resume(self, tensors, source):
+        """Takes the gates that an earlier run has written."""
+        graph = self.trainer.student
+        for site in sites(graph):
+            prefix = f"layers.{site.layer}."
+            found = {name: tensors.get(prefix + name) for name in ("order", "low", "high", "bias")}
+            if any(value is None for value in found.values()):
+                self.reasons[site.layer] = "had no gate before"
+                continue
+            order, low, high, bias = found.values()
+            inputs = graph.nodes[site.source]["width"]
+            if (
+                low.dim() != 2 or low.shape[1] != inputs or bias.dim() != 1 or not len(bias)
+                or high.shape != (len(bias), len(low)) or order.dim() != 1
+                or len(order) % len(bias) or len(set(order.tolist())) < len(order)
+                or not 0 <= int(order.min()) <= int(order.max()) < site.neurons
+            ):
+                raise InputError(source, f"layer {site.layer} is not one of this model")
+            gate = Gate(graph, site, order.reshape(len(bias), -1).numpy())
+            for name, value in (("low", low), ("high", high), ("bias", bias)):
+                graph.parameters[prefix + name] = value.float().clone().requires_grad_()
+            self.gates.append(gate)
+            graph.gates[site.down] = gate
+        if not self.gates:
+            raise InputError(source, "holds no gates of this model")
+
     def train(self):
         trainer, options, graph = self.trainer, self.options, self.trainer.student
-        self.choose()
         weights = set(graph.parameters)
+        if options.start:
+            self.resume(*checkpoint.read_gates(options.start))
+        else:
+            self.choose()
         losses = []
 
         def stage(name, objective, keys, steps, rate):
@@ -228,14 +258,17 @@ class Gating:
             losses.append([name, trainer.evaluate()])
             self.log(f"{name}: held-out loss {losses[-1][1]:.4f}")
 
-        single = options.regulariser == "l1"
-        quarter = options.steps // 4
-        stage("lasso", Lasso(self, options.lasso, single), weights, quarter, options.rate)
-        self.begin()
+        steps = options.steps
+        if not options.start:
+            single, quarter = options.regulariser == "l1", options.steps // 4
+            stage("lasso", Lasso(self, options.lasso, single), weights, quarter, options.rate)
+            self.begin()
+            keys = {key for gate in self.gates for key in gate.keys}
+            stage("gates", Router(self, POSITIVE), keys, quarter // 2, ROUTER_RATE)
+            steps -= quarter + quarter // 2
         keys = {key for gate in self.gates for key in gate.keys}
-        stage("gates", Router(self, POSITIVE), keys, quarter // 2, ROUTER_RATE)
         joint = Joint(self, PENALTY, options.open)
-        stage("joint", joint, weights | keys, options.steps - quarter - quarter // 2, options.rate)
+        stage("joint", joint, weights | keys, steps, options.rate)
         # Means of ten steps, as in the curve of the loss.
         self.shares = [
             sum(joint.shares[at:at + 10]) / len(joint.shares[at:at + 10])
