@@ -64,6 +64,11 @@ public struct GateCost: Equatable, Sendable {
       openShare * Double(blocks.order.count) / Double(max(site.neuronCount, 1))
   }
 
+  /// Comparisons with the gate, on average.
+  public var comparisons: Double {
+    Double(gateComparisons) + computedShare * Double(denseComparisons)
+  }
+
   /// What the gate costs over what it saves, by products, by comparisons and by openings.
   public var shares: (products: Double, comparisons: Double, openings: Double) {
     func share(_ cost: Int, _ dense: Int) -> Double {
@@ -92,6 +97,13 @@ public struct GateCost: Equatable, Sendable {
 }
 
 extension SparsifiedLayer {
+  /// Whether this pays and the other does not, or else it takes fewer comparisons: those of gates
+  /// and of the neurons that are computed.
+  func isBetter(than other: SparsifiedLayer) -> Bool {
+    guard isGated == other.isGated else { return isGated }
+    return cost.comparisons < other.cost.comparisons
+  }
+
   public var cost: GateCost {
     GateCost(site, blocks: blocks, rank: gate.rank, openShare: quality.openShare)
   }

@@ -10,7 +10,8 @@ public struct Sparsifier: Sendable {
   public struct Settings: Equatable, Sendable {
     /// Share of the activations' mass that gates are to keep.
     public var mass = 0.98
-    public var blockWidth = 16
+    /// Widths of blocks that are tried; each layer gets the one that compares least.
+    public var blockWidths = [8, 16, 32]
     public var rank = 32
     public var seed: UInt64 = 1
     /// Positions that a layer's gate is trained on, at most.
@@ -21,6 +22,8 @@ public struct Sparsifier: Sendable {
 
   /// Every tenth of the texts chooses thresholds; two of ten judge where no other text does.
   static let partCount = 10
+  /// What a file of gates can hold.
+  static let largestBlockCount = 4096
   /// Share of what may be lost that thresholds leave for text unlike that which chose them.
   static let margin = 0.15
   /// A neuron counts as always firing from this share of the positions on.
@@ -38,12 +41,18 @@ public struct Sparsifier: Sendable {
       throw InputError(
         interpreter.model.family, "has no feed-forward part behind an attention in any layer")
     }
-    guard settings.blockWidth <= narrowest else {
-      throw InputError(
-        "--block-width", "\(settings.blockWidth) is more than the \(narrowest) neurons of a layer")
-    }
+    let widest = sites.reduce(0) { max($0, $1.neuronCount) }
     self.interpreter = interpreter
     self.settings = settings
+    self.settings.blockWidths = settings.blockWidths.filter {
+      $0 <= narrowest && widest / $0 <= Sparsifier.largestBlockCount
+    }
+    guard !self.settings.blockWidths.isEmpty else {
+      throw InputError(
+        "--block-width",
+        "layers have \(narrowest) to \(widest) neurons, and at most \(Sparsifier.largestBlockCount) "
+          + "blocks")
+    }
   }
 
   /// Texts by what they are used for.
@@ -80,24 +89,35 @@ public struct Sparsifier: Sendable {
         hint: "give at least 8 texts, such as the windows of one long text")
     }
     let groups = groups(parts)
-    func reach(_ number: Int, _ done: Int, _ all: Int) {
-      progress(number * 1000 + 1000 * done / max(all, 1), (groups.count + 1) * 1000)
+    let passes = 1 + groups.count * settings.blockWidths.count
+    var pass = 0
+    func reach(_ done: Int, _ all: Int) {
+      progress(pass * 1000 + 1000 * done / max(all, 1), passes * 1000)
     }
-    let activity = try observe(parts.training, source: source) { reach(0, $0, $1) }
+    let activity = try observe(parts.training, source: source, progress: reach)
     var layers: [SparsifiedLayer] = []
-    for (number, group) in groups.enumerated() {
-      let blocks = group.map { activity[$0]?.blocks(width: settings.blockWidth) }
-      for (place, index) in group.enumerated() where blocks[place]?.order.isEmpty ?? true {
-        throw InputError(
-          source, place: "layer \(sites[index].layer)",
-          "fewer than \(settings.blockWidth) neurons fire on these texts")
+    for group in groups {
+      var best: [Int: SparsifiedLayer] = [:]
+      for width in settings.blockWidths {
+        pass += 1
+        let blocks = group.map {
+          activity[$0]?.blocks(width: width) ?? .init(order: [], width: width)
+        }
+        let samples = try sample(
+          parts, group: group, blocks: blocks, source: source, progress: reach)
+        for (place, index) in group.enumerated() where !blocks[place].order.isEmpty {
+          guard let activity = activity[index] else { continue }
+          let layer = fit(sites[index], activity, blocks[place], samples[place])
+          if best[index].map(layer.isBetter) ?? true { best[index] = layer }
+        }
       }
-      let samples = try sample(
-        parts, group: group, blocks: blocks.compactMap { $0 }, source: source,
-        progress: { reach(number + 1, $0, $1) })
-      for (place, index) in group.enumerated() {
-        guard let activity = activity[index], let blocks = blocks[place] else { continue }
-        layers.append(fit(sites[index], activity, blocks, samples[place]))
+      for index in group {
+        guard let layer = best[index] else {
+          throw InputError(
+            source, place: "layer \(sites[index].layer)",
+            "fewer neurons fire on these texts than a block has")
+        }
+        layers.append(layer)
       }
     }
     return layers
@@ -132,7 +152,8 @@ public struct Sparsifier: Sendable {
       let size =
         positions
         * GateSample.byteCount(
-          inputCount: site.sourceWidth, blockCount: site.neuronCount / settings.blockWidth)
+          inputCount: site.sourceWidth,
+          blockCount: site.neuronCount / (settings.blockWidths.min() ?? 1))
       if groups.isEmpty || used + size > interpreter.memory.byteCount / 2 {
         groups.append([])
         used = 0

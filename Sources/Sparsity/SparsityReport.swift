@@ -15,7 +15,7 @@ public struct SparsityReport {
   public var text: String {
     var table = TextTable([
       ("layer", .right), ("fire", .right), ("never", .right), ("always", .right),
-      ("kept", .right), ("blocks", .right), ("active", .right), ("open", .right),
+      ("kept", .right), ("blocks", .right), ("of", .right), ("active", .right), ("open", .right),
       ("computed", .right), ("recall", .right), ("mass kept", .right),
       ("gate: products", .right), ("comparisons", .right), ("openings", .right), ("", .left),
     ])
@@ -30,7 +30,8 @@ public struct SparsityReport {
       table.addRow([
         "\(layer.site.layer)", percent(layer.density), "\(layer.neverFiringCount)",
         "\(layer.alwaysFiringCount)", "\(layer.blocks.order.count)", "\(layer.blocks.count)",
-        percent(quality.activeShare), percent(quality.openShare), percent(cost.computedShare),
+        "\(layer.blocks.width)", percent(quality.activeShare), percent(quality.openShare),
+        percent(cost.computedShare),
         percent(quality.recall), percent(quality.massKept), share(cost.shares.products),
         share(cost.shares.comparisons), share(cost.shares.openings),
         layer.reason == nil ? "gated" : "dense",
@@ -53,8 +54,7 @@ public struct SparsityReport {
 
   public var json: JSON {
     [
-      "mass": .number(settings.mass), "blockWidth": .integer(settings.blockWidth),
-      "seed": .integer(Int(settings.seed)),
+      "mass": .number(settings.mass), "seed": .integer(Int(settings.seed)),
       "layers": .array(layers.map(SparsityReport.json)),
     ]
   }
@@ -67,6 +67,7 @@ public struct SparsityReport {
       "density": .number(layer.density), "neverFiring": .integer(layer.neverFiringCount),
       "alwaysFiring": .integer(layer.alwaysFiringCount),
       "kept": .integer(layer.blocks.order.count), "blocks": .integer(layer.blocks.count),
+      "blockWidth": .integer(layer.blocks.width),
       "rank": .integer(layer.gate.rank), "activeShare": .number(quality.activeShare),
       "openShare": .number(quality.openShare), "computedShare": .number(cost.computedShare),
       "recall": .number(quality.recall), "massKept": .number(quality.massKept),

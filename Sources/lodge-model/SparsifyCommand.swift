@@ -28,7 +28,8 @@ let sparsifyCommand = Command(
     Option("held-out", .path, help: "texts to judge by (default: two of ten of --tokens)"),
     Option(
       "mass", .number(0.5...1), default: "0.98", help: "share of the activations' mass to keep"),
-    Option("block-width", .integer(1...64), default: "16", help: "neurons of a block"),
+    Option(
+      "block-width", .integer(1...64), help: "neurons of a block (default: the best of 8, 16, 32)"),
     Option("rank", .integer(1...1024), default: "32", help: "of the product that computes gates"),
     Option("seed", .integer(0...Int(Int32.max)), default: "1", help: "of the training of gates"),
     adapterOption, outputOption, memoryOption,
@@ -49,7 +50,7 @@ let sparsifyCommand = Command(
   }
   var settings = Sparsifier.Settings()
   settings.mass = try arguments.number("mass")
-  settings.blockWidth = try arguments.integer("block-width")
+  if let width = arguments.optionalInteger("block-width") { settings.blockWidths = [width] }
   settings.rank = try arguments.integer("rank")
   settings.seed = UInt64(try arguments.integer("seed"))
   let path = try arguments.string("tokens")

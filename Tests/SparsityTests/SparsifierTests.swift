@@ -21,6 +21,7 @@ import Testing
     let loaded = try ModelLoader.load(path: SparsifierTests.opt.path)
     var settings = Sparsifier.Settings()
     settings.rank = 16
+    settings.blockWidths = [16]
     let layers = try Sparsifier(FloatInterpreter(loaded), settings: settings).run(
       texts: SparsifierTests.texts("calibration.json"),
       heldOut: SparsifierTests.texts("evaluation.json"), source: "calibration.json")
@@ -72,7 +73,10 @@ import Testing
     let folder = try ScratchFolder()
     let narrow = try FloatInterpreter(
       ModelLoader.load(path: TinyCheckpoint.opt().write(to: folder)))
-    #expect(throws: InputError.self) { try Sparsifier(narrow, settings: .init()) }
+    #expect(throws: Never.self) { try Sparsifier(narrow, settings: .init()) }
+    var wide = Sparsifier.Settings()
+    wide.blockWidths = [16]
+    #expect(throws: InputError.self) { try Sparsifier(narrow, settings: wide) }
   }
 
   /// GELU never gives 0: every block is active and no gate pays.
@@ -80,7 +84,7 @@ import Testing
     let folder = try ScratchFolder()
     let model = try ModelLoader.load(path: TinyCheckpoint.gpt2().write(to: folder))
     var settings = Sparsifier.Settings()
-    settings.blockWidth = 4
+    settings.blockWidths = [4]
     let texts = (0..<12).map { text in (0..<6).map { (text * 7 + $0 * 3) % 11 } }
     let layers = try Sparsifier(FloatInterpreter(model), settings: settings).run(
       texts: texts, heldOut: [], source: "texts")
