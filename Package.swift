@@ -25,6 +25,7 @@ let libraries: [Target] = [
     name: "Checkpoints", dependencies: ["Bytes", "CFloatKernels", "CZlib", "HDF5Reading"]),
   .target(name: "Models", dependencies: ["Bytes", "CFloatKernels", "Checkpoints", "COpenBLAS"]),
   .target(name: "Approximation", dependencies: ["Bytes", "Models", "COpenBLAS"]),
+  .target(name: "Sparsity", dependencies: ["Bytes", "Models", "Approximation"]),
   .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
   .target(
     name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd", "HDF5Reading"]),
@@ -57,7 +58,7 @@ let libraries: [Target] = [
 
 let toolModules: [Target.Dependency] = [
   "Bytes", "Rings", "Randomness", "Trust", "HDF5Reading", "Checkpoints", "Models",
-  "Approximation", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime",
+  "Approximation", "Sparsity", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime",
   "Validation", "Arguments",
 ]
 
@@ -80,7 +81,7 @@ let package = Package(
     + [.target(name: "TestSupport", dependencies: toolModules, path: "Tests/TestSupport")]
     + [
       "Bytes", "Rings", "Randomness", "Trust", "Checkpoints", "Models", "Approximation",
-      "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation",
+      "Sparsity", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation",
       "Arguments", "Format", "Tool",
     ].map {
       .testTarget(

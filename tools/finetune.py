@@ -1,10 +1,13 @@
-"""Trains a model with replaced operations until it works with them (adaptation).
+"""Trains a model with replaced operations, or with gates, until it works with them (adaptation).
 
 Reads a checkpoint and the functions that `lodge-model functions` writes for it, puts the replacements
 in place of the exact operations, and trains the weights against the original model. Writes a
 checkpoint of the same layout with recipe.json, which `lodge-model approximate --recipe` takes:
 every replacement with the coefficients it was trained with, and the exact operation where one was
 reverted. finetune.json has the figures.
+
+With --sparsity the model keeps the operations that the functions state, and gets gates that skip
+blocks of feed-forward neurons; they are written beside the weights, as gates.safetensors.
 """
 
 import argparse
@@ -14,15 +17,19 @@ import os
 import sys
 import time
 
-import numpy as np
 import torch
 
 from adaptation import checkpoint
 from adaptation.errors import InputError
 from adaptation.functions import function
+from adaptation.gating import Gating, Plain
 from adaptation.graph import Graph
+from adaptation.inputs import read_export, split
 from adaptation.schedule import at_once, staged, together
-from adaptation.training import Deadline, Texts, Trainer, samples
+from adaptation.training import Deadline, Trainer, samples
+
+
+STORAGE = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,7 +60,9 @@ def arguments():
         epilog="example: lodge-model functions opt --recipe pcft --tokens cal.json --out pcft.json; "
         "tools/finetune opt --functions pcft.json --tokens train.json --out adapted; "
         "lodge-model approximate adapted --recipe adapted/recipe.json --tokens cal.json "
-        "--out adapted.lodge",
+        "--out adapted.lodge; "
+        "tools/finetune opt --functions accurate.json --tokens train.json --sparsity --samples 1024 "
+        "--steps 2000 --rate 3e-4 --out gated",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -67,7 +76,8 @@ def arguments():
     add("--test", metavar="FILE", help="texts that are only measured, before and after; not trained on")
     add("--out", required=True, metavar="DIR", help="folder to write")
     add("--continue", dest="start", metavar="DIR",
-        help="begin with the weights of an earlier run with the same functions, all replaced at once")
+        help="begin with the weights of an earlier run with the same functions, all replaced at once; "
+        "with --sparsity, with its gates as well, which are trained on together with the weights")
     add("--schedule", choices=["staged", "together"], default="together",
         help="layer by layer with reverting (PCFT), or class by class")
     add("--loss", choices=["distil", "task"], default="distil",
@@ -91,80 +101,26 @@ def arguments():
     add("--threads", type=number(1, 1024, int), default=1, metavar="N",
         help="threads; more than the free cores are slower than one")
     add("--seed", type=number(0, 2**31 - 1, int), default=1, metavar="N", help="of the order of texts")
+    add("--storage", choices=["float32", "float16", "bfloat16"], default="float32",
+        help="of the weights that are written; measured as written")
     add("--json", action="store_true", help="print the figures as one JSON document")
+    add = parser.add_argument_group("gates on blocks of feed-forward neurons").add_argument
+    add("--sparsity", action="store_true",
+        help="train gates; takes most of the options above, and distils")
+    add("--block-width", type=number(1, 64, int), default=16, metavar="N", help="neurons of a block")
+    add("--rank", type=number(1, 1024, int), default=32, metavar="N",
+        help="of the product that computes a layer's gates")
+    add("--open", type=number(0.001, 1), default=0.06, metavar="X",
+        help="share of the gated layers' neurons to compute, on average")
+    add("--densest", type=number(0, 1), default=0.15, metavar="X",
+        help="share of neurons that fire above which a layer gets no gates")
+    add("--lasso", type=number(0, 1000), default=0.3, metavar="X",
+        help="weight of the blocks' norms before there are gates")
+    add("--regulariser", choices=["group", "l1"], default="group",
+        help="norms of blocks, or absolute values of single neurons (ProSparse)")
+    add("--plain", type=number(0, 10**7, int), default=0, metavar="N",
+        help="for comparison, first measure N steps of distillation without gates, of a copy")
     return parser.parse_args()
-
-
-def read_lists(path):
-    if path.endswith(".npy"):
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise InputError(path, str(error)) from None
-        if array.ndim != 2 or not np.issubdtype(array.dtype, np.integer):
-            raise InputError(path, "expected integers [texts, tokens]")
-        return array.tolist()
-    value = checkpoint.read_json(path)
-    if isinstance(value, list) and value and all(type(token) is int for token in value):
-        value = [value]
-    if not isinstance(value, list) or not all(
-        isinstance(text, list) and all(type(token) is int for token in text) for text in value
-    ):
-        raise InputError(path, "expected a JSON array of lists of token ids")
-    return value
-
-
-def windows(lists, length):
-    """The texts, those of more than `length` tokens in parts that all begin with the first token."""
-    result = []
-    for text in lists:
-        if len(text) <= length:
-            result.append(text)
-            continue
-        parts = [text[:1] + text[at:at + length - 1] for at in range(1, len(text), length - 1)]
-        result += [part for part in parts if len(part) > 1]
-    return result
-
-
-def split(options, graph):
-    """Texts to train on, to decide with, and to measure with or None; no text is in two of them."""
-    length = graph.maximum_positions
-
-    def read(path):
-        return windows(read_lists(path), length) if graph.is_causal else read_lists(path)
-
-    test = read(options.test) if options.test else []
-    held_out = {tuple(text) for text in test}
-    training = read(options.tokens)
-    if options.validation:
-        validation = read(options.validation)
-        held_out |= {tuple(text) for text in validation}
-    kept = [text for text in training if tuple(text) not in held_out]
-    if not options.validation:
-        step = options.hold_out
-        validation = kept[step // 2::step]
-        held_out = {tuple(text) for text in validation}
-        kept = [text for text in kept if tuple(text) not in held_out]
-    if len(kept) < len(training):
-        print(
-            f"finetune: {len(training) - len(kept)} of {len(training)} training texts are held out "
-            "and not trained on", file=sys.stderr)
-    return (
-        Texts(kept, options.tokens, graph),
-        Texts(validation, options.validation or options.tokens, graph),
-        Texts(test, options.test, graph) if test else None,
-    )
-
-
-def read_export(path):
-    export = checkpoint.read_json(path)
-    members = {"model", "weights", "functions", "recipe"}
-    missing = members - set(export) if isinstance(export, dict) else members
-    if missing:
-        raise InputError(
-            path, f"has no member \"{min(missing)}\"", "write it with lodge-model functions")
-    export["source"] = path
-    return export
 
 
 def adapted_recipe(export, reverted):
@@ -215,16 +171,21 @@ def run(options):
     if options.samples and not teacher.is_causal:
         raise InputError("--samples", "an encoder writes no texts")
     if options.samples:
-        texts.lists += samples(teacher, texts, options.samples, options.seed)
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bfloat16"):
+            texts.lists += samples(teacher, texts, options.samples, options.seed)
 
     functions = {}
     for name, entry in export["functions"].items():
         replacement = function(entry["form"], f"{options.functions}: {name}")
         if replacement is not None and entry["form"] != entry["exactForm"]:
             functions[name] = replacement
-    if not functions:
+    if options.sparsity:
+        # What is to be skipped is the model with its replacements, not the exact one.
+        teacher.functions = functions
+    elif not functions:
         raise InputError(options.functions, "replaces nothing", "choose another recipe")
     student = Graph(export, checkpoint.read(options.start)) if options.start else teacher.copy()
+    student.functions = dict(teacher.functions)
     for parameter in teacher.parameters.values():
         parameter.requires_grad_(False)
     trainer = Trainer(teacher, student, texts, validation, options, deadline, Progress())
@@ -235,31 +196,66 @@ def run(options):
             result["test"] = measure(trainer.evaluate(graph, test), graph.is_causal)
         return result
 
+    def log(line):
+        print(f"finetune: {line}", file=sys.stderr)
+
     report = {"original": figures(teacher)}
-    student.functions = dict(functions)
-    report["replaced"] = figures(student)
-    student.functions = {}
-    for stage in ("original", "replaced"):
-        print(f"finetune: {describe_stage(stage, report)}", file=sys.stderr)
-    schedule = staged if options.schedule == "staged" else together
-    if options.start:
-        schedule = at_once
-    outcome = schedule(trainer, functions, lambda line: print(f"finetune: {line}", file=sys.stderr))
+    log(describe_stage("original", report))
+    reverted, gates = [], None
+    if options.sparsity:
+        gates = train_gates(trainer, texts, test, options, report, figures, log)
+    else:
+        reverted = replace(trainer, functions, options, report, figures, log)
+    with torch.no_grad():
+        for parameter in student.parameters.values():
+            parameter.copy_(parameter.to(STORAGE[options.storage]))
     report["adapted"] = figures(student)
-    report["reverted"] = outcome.reverted
-    report["stages"] = outcome.losses
     report["curve"] = trainer.curve
     report["steps"] = trainer.step_count
     report["seconds"] = round(trainer.deadline.seconds, 1)
     report["processorSeconds"] = round(time.process_time() - started, 1)
     report["options"] = {
         key: value for key, value in vars(options).items()
-        if not isinstance(value, str) or key in ("schedule", "loss", "precision")
+        if not isinstance(value, str)
+        or key in ("schedule", "loss", "precision", "storage", "regulariser")
     }
     checkpoint.write(
         options.out, options.checkpoint, tensors, student.parameters,
-        adapted_recipe(export, outcome.reverted), report)
+        adapted_recipe(export, reverted), report, STORAGE[options.storage], gates)
     return report
+
+
+def replace(trainer, functions, options, report, figures, log):
+    """Replaces the operations; the names of the nodes at which the exact ones are back."""
+    student = trainer.student
+    student.functions = dict(functions)
+    report["replaced"] = figures(student)
+    log(describe_stage("replaced", report))
+    student.functions = {}
+    schedule = staged if options.schedule == "staged" else together
+    if options.start:
+        schedule = at_once
+    outcome = schedule(trainer, functions, log)
+    report["reverted"] = outcome.reverted
+    report["stages"] = outcome.losses
+    return outcome.reverted
+
+
+def train_gates(trainer, texts, test, options, report, figures, log):
+    """Trains gates and weights; the tensors of gates.safetensors."""
+    if options.plain:
+        kept = trainer.student
+        trainer.student = kept.copy()
+        trainer.objective = Plain()
+        trainer.adapt(set(kept.parameters), options.plain, "plain")
+        report["plain"] = figures(trainer.student)
+        log(describe_stage("plain", report))
+        trainer.student, trainer.step_count = kept, 0
+    gating = Gating(trainer, texts, options, log)
+    report["stages"] = gating.train()
+    report["gates"] = gating.report(test or trainer.validation)
+    report["computed"] = gating.shares
+    return gating.tensors()
 
 
 def describe_stage(stage, report):
@@ -270,14 +266,31 @@ def describe_stage(stage, report):
 
 
 def describe(report, options):
-    lines = [describe_stage(stage, report) for stage in ("original", "replaced", "adapted")]
+    stages = ("original", "replaced", "plain", "adapted")
+    lines = [describe_stage(stage, report) for stage in stages if stage in report]
     lines.append(
         f"{report['steps']} steps in {report['seconds']:.0f} s "
         f"({report['processorSeconds']:.0f} s of processor time)")
-    lines.append("reverted: " + (", ".join(report["reverted"]) or "nothing"))
-    lines.append(
-        f"{options.out}: convert with --recipe {os.path.join(options.out, 'recipe.json')}")
+    if "gates" in report:
+        lines += describe_gates(report["gates"])
+        lines.append(f"{options.out}: gates.safetensors lies beside the weights")
+    else:
+        lines.append("reverted: " + (", ".join(report["reverted"]) or "nothing"))
+        lines.append(
+            f"{options.out}: convert with --recipe {os.path.join(options.out, 'recipe.json')}")
     return "\n".join(lines)
+
+
+def describe_gates(layers):
+    lines = ["layer  neurons  kept  width  rank    open  computed"]
+    for layer in layers:
+        if "reason" in layer:
+            lines.append(f"{layer['layer']:5}  {layer['neurons']:7}  dense: {layer['reason']}")
+            continue
+        lines.append(
+            f"{layer['layer']:5}  {layer['neurons']:7}  {layer['kept']:4}  {layer['blockWidth']:5}  "
+            f"{layer['rank']:4}  {layer['open']:.4f}    {layer['computed']:.4f}")
+    return lines
 
 
 def main():

@@ -36,6 +36,22 @@ package enum MatrixProduct {
     return result
   }
 
+  /// op(left) op(right), row-major [rows, columns], op being transposition where asked for.
+  package static func product(
+    _ left: [Float], _ right: [Float], transposingLeft: Bool = false,
+    transposingRight: Bool = false, rows: Int, inner: Int, columns: Int
+  ) -> [Float] {
+    precondition(left.count == rows * inner && right.count == inner * columns)
+    var result = [Float](repeating: 0, count: rows * columns)
+    guard rows > 0, inner > 0, columns > 0 else { return result }
+    unsafe cblas_sgemm(
+      CblasRowMajor, transposingLeft ? CblasTrans : CblasNoTrans,
+      transposingRight ? CblasTrans : CblasNoTrans, Int32(rows), Int32(columns), Int32(inner), 1,
+      left, Int32(transposingLeft ? rows : inner), right,
+      Int32(transposingRight ? inner : columns), 0, &result, Int32(columns))
+    return result
+  }
+
   /// target = scale * left * op(right) + keep * target, op being transposition where asked for.
   static func multiply(
     _ left: [Float], _ leftView: MatrixView, _ right: [Float], _ rightView: MatrixView,

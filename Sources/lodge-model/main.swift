@@ -12,6 +12,6 @@ Command(
     """,
   subcommands: [
     inspectCommand, logitsCommand, recipesCommand, calibrateCommand, functionsCommand,
-    approximateCommand, shareCommand,
+    sparsifyCommand, approximateCommand, shareCommand,
   ]
 ).main()

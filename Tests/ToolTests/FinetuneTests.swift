@@ -2,6 +2,7 @@
 
 import Approximation
 import Bytes
+import Checkpoints
 import Foundation
 import TestSupport
 import Testing
@@ -149,6 +150,78 @@ import Testing
       subject.arguments(out, ["--steps", "60", "--batch", "16", "--rate", "0.003"]))
     try #require(outcome.status == 0, "\(outcome.errors)")
     #expect(try Tool.succeed("lodge-model", ["inspect", out]).contains("softmax"))
+  }
+
+  /// Gates are trained and written beside the weights, the same ones for the same seed.
+  @Test(.needsTorch, arguments: ["group", "l1"]) func gatesAreTrained(regulariser: String) throws {
+    let subject = try Subject(recipe: "accurate")
+    let more = [
+      "--sparsity", "--block-width", "4", "--rank", "3", "--densest", "1", "--open", "0.5",
+      "--steps", "60", "--batch", "16", "--rate", "0.005", "--storage", "float16",
+      "--regulariser", regulariser, "--plain", "5", "--samples", "16",
+    ]
+    let out = ["first", "second"].map(subject.folder.file)
+    for folder in out {
+      let outcome = try PythonTool("finetune").run(subject.arguments(folder, more))
+      try #require(outcome.status == 0, "\(outcome.errors)")
+      #expect(outcome.output.contains("gates.safetensors"))
+    }
+    func bytes(_ folder: String, _ name: String) throws -> [UInt8] {
+      try MappedFile(path: "\(folder)/\(name)").allBytes(atMost: 1 << 20)
+    }
+    for name in ["gates.safetensors", "model.safetensors"] {
+      #expect(try bytes(out[0], name) == bytes(out[1], name), "\(name)")
+    }
+    let gates = try Safetensors(path: "\(out[0])/gates.safetensors")
+    var computed = 0
+    for layer in 0..<2 {
+      let kept = try gates.tensor("layers.\(layer).order").shape[0]
+      let blocks = kept / 4
+      let rank = try gates.tensor("layers.\(layer).low").shape[0]
+      #expect(kept > 0 && kept.isMultiple(of: 4) && kept <= 12)
+      #expect(rank > 0 && rank <= 3)
+      #expect(try gates.tensor("layers.\(layer).low").shape[1] == 8)
+      #expect(try gates.tensor("layers.\(layer).high").shape == [blocks, rank])
+      #expect(try gates.floats("layers.\(layer).bias").count == blocks)
+      computed += kept
+    }
+    #expect(gates.tensors.count == 8 && computed > 0)
+    let report = try JSON.read("\(out[0])/finetune.json")
+    guard case .object(let members) = report, case .array(let layers)? = members["gates"],
+      case .array(let shares)? = members["computed"]
+    else {
+      throw InputError(out[0], "no report")
+    }
+    #expect(layers.count == 2 && members["plain"] != nil)
+    // The penalty has brought the share near what was asked for.
+    let last = try #require(shares.last?.double)
+    #expect(last > 0.2 && last < 0.75, "\(shares)")
+    #expect(try Tool.succeed("lodge-model", ["inspect", out[0]]).contains("relu"))
+
+    // The gates go on from where they were.
+    let third = subject.folder.file("third")
+    let outcome = try PythonTool("finetune").run(
+      subject.arguments(
+        third, ["--sparsity", "--continue", out[0], "--open", "0.3", "--steps", "20"]))
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    let later = try Safetensors(path: "\(third)/gates.safetensors")
+    #expect(try later.tensor("layers.0.low").shape == gates.tensor("layers.0.low").shape)
+    #expect(try later.floats("layers.0.low") != gates.floats("layers.0.low"))
+    let missing = try PythonTool("finetune").run(
+      subject.arguments(
+        subject.folder.file("fourth"), ["--sparsity", "--continue", subject.model]))
+    #expect(missing.status == 1)
+    #expect(missing.errors.contains("gates.safetensors"), "\(missing.errors)")
+  }
+
+  @Test(.needsTorch) func modelsThatAreNeverSilentGetNoGates() throws {
+    let subject = try Subject(recipe: "accurate", checkpoint: .gpt2())
+    let out = subject.folder.file("gated")
+    let outcome = try PythonTool("finetune").run(
+      subject.arguments(out, ["--sparsity", "--steps", "4", "--block-width", "4"]))
+    #expect(outcome.status == 1)
+    #expect(outcome.errors.contains("no layer is sparse enough"), "\(outcome.errors)")
+    #expect(!FileManager.default.fileExists(atPath: out))
   }
 
   @Test(.needsTorch) func wrongInputsAreNamed() throws {

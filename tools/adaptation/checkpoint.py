@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from .errors import InputError
 
 WEIGHTS = "model.safetensors"
+GATES = "gates.safetensors"
 
 
 def read_json(path):
@@ -64,8 +65,22 @@ def read(folder):
     return tensors
 
 
-def write(folder, original, tensors, trained, recipe, report):
-    """Writes config.json, weights, recipe.json and finetune.json into the new folder `folder`.
+def read_gates(folder):
+    """({key: tensor} of gates.safetensors in `folder`, its path)."""
+    path = os.path.join(folder, GATES)
+    try:
+        return load_file(path), path
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        raise InputError(
+            path, f"cannot be read: {str(error).splitlines()[0]}",
+            "go on from a folder that --sparsity has written") from None
+
+
+def write(
+    folder, original, tensors, trained, recipe, report, storage=torch.float32, gates=None
+):
+    """Writes config.json, weights, recipe.json and finetune.json into the new folder `folder`, and
+    gates.safetensors where there are `gates`.
 
     `tensors` are the original checkpoint's, `trained` those that replace some of them; a tensor that
     was a copy of a trained one, as tied matrices are stored by some libraries, stays one. The small
@@ -78,7 +93,8 @@ def write(folder, original, tensors, trained, recipe, report):
              and torch.equal(tensors[k], value)), None) if key not in trained else key
         value = trained[twin] if twin else value
         # Tensors that share memory are refused by the format.
-        result[key] = value.detach().clone().contiguous()
+        value = value.detach().to(storage) if value.is_floating_point() else value
+        result[key] = value.clone().contiguous()
     temporary = f"{folder}.{os.getpid()}.tmp"
     try:
         os.mkdir(temporary)
@@ -91,7 +107,7 @@ def write(folder, original, tensors, trained, recipe, report):
         configuration = read_json(os.path.join(original, "config.json"))
         for key in ("dtype", "torch_dtype"):
             if key in configuration:
-                configuration[key] = "float32"
+                configuration[key] = str(storage).removeprefix("torch.")
         for name, value in (
             ("config.json", configuration), ("recipe.json", recipe), ("finetune.json", report)
         ):
@@ -99,6 +115,10 @@ def write(folder, original, tensors, trained, recipe, report):
                 json.dump(value, file, indent=2, sort_keys=True)
                 file.write("\n")
         save_file(result, os.path.join(temporary, WEIGHTS), metadata={"format": "pt"})
+        if gates:
+            save_file(
+                gates, os.path.join(temporary, GATES),
+                metadata={"format": "lodge-gates", "version": "1"})
         os.rename(temporary, folder)
     except OSError as error:
         raise InputError(folder, error.strerror or str(error)) from None

@@ -35,6 +35,7 @@ class Graph:
         self.maximum_positions = model["maximumPositions"]
         self.bindings = export["weights"]
         self.functions = {}
+        self.gates = {}  # {name of a down-projection: Gate}, see sparsity.py
         self.parameters = {}
         for binding in self.bindings.values():
             for key, shape in self._tensors(binding):
@@ -104,7 +105,8 @@ class Graph:
             allowed = allowed.expand(-1, -1, tokens.shape[1], -1)
         values, kept = [], {}
         for node in self.nodes:
-            values.append(self._evaluate(node, [values[i] for i in node["inputs"]], tokens, allowed))
+            inputs = self._inputs(node, values)
+            values.append(self._evaluate(node, inputs, tokens, allowed))
             if node["name"] in keep:
                 kept[node["name"]] = values[-1]
         return values[-1], kept
@@ -116,7 +118,7 @@ class Graph:
         allowed = keys <= keys[first:, None]
         values = []
         for node in self.nodes:
-            inputs = [values[i] for i in node["inputs"]]
+            inputs = self._inputs(node, values)
             if node["operation"] == "attention":
                 if not first:
                     cache[node["name"]] = [
@@ -127,6 +129,11 @@ class Graph:
                 inputs[1:] = [past[:, :cache["count"]] for past in cache[node["name"]]]
             values.append(self._evaluate(node, inputs, tokens, allowed, first))
         return values[-1]
+
+    def _inputs(self, node, values):
+        inputs = [values[i] for i in node["inputs"]]
+        gate = self.gates.get(node["name"])
+        return inputs if gate is None else [gate(inputs[0], values[gate.source])]
 
     def _evaluate(self, node, inputs, tokens, allowed, position=0):
         """The value of a node; `position` is that of the first token."""

@@ -103,9 +103,7 @@ class Objective:
             with torch.no_grad():
                 target, originals = teacher.run(tokens, lengths, ends)
             if student.is_causal:
-                loss = F.kl_div(
-                    output[present].float().log_softmax(-1), target[present].float().log_softmax(-1),
-                    log_target=True, reduction="none").sum(-1).mean()
+                loss = divergence(output[present], target[present])
             else:
                 loss = relative_error(output[present], target[present])
             for name in ends:
@@ -117,6 +115,13 @@ class Objective:
             norm = (excess.square().sum(-1) + 1e-12).sqrt().mean()
             loss = loss + self.penalty * norm
         return loss
+
+
+def divergence(output, target):
+    """KL(target || output) of the next token, from logits [positions, tokens]; mean, in nats."""
+    return F.kl_div(
+        output.float().log_softmax(-1), target.float().log_softmax(-1), log_target=True,
+        reduction="none").sum(-1).mean()
 
 
 def cross_entropy(output, tokens, present):
@@ -188,8 +193,9 @@ class Trainer:
             count += weight
         return total / count
 
-    def adapt(self, keys, steps, label):
-        """AdamW on the parameters `keys` for `steps` steps: warm-up of 6 %, then linearly to zero.
+    def adapt(self, keys, steps, label, rate=None):
+        """AdamW on the parameters `keys` for `steps` steps: warm-up of 6 % to `rate` (default: that of
+        the options), then linearly to zero.
 
         Where time runs out before the steps do, the rate falls with the time instead. Then, and only
         then, the result depends on how fast the machine is.
@@ -199,8 +205,9 @@ class Trainer:
             return
         for key, parameter in self.student.parameters.items():
             parameter.requires_grad_(key in keys)
+        rate = self.options.rate if rate is None else rate
         optimiser = torch.optim.AdamW(
-            parameters, lr=self.options.rate, betas=(0.9, 0.98), weight_decay=self.options.decay)
+            parameters, lr=rate, betas=(0.9, 0.98), weight_decay=self.options.decay)
         warm_up = max(1, round(0.06 * steps))
         start, recent = time.monotonic(), []
         limit = self.deadline.share(steps / max(steps, self.options.steps - self.step_count))
@@ -212,7 +219,7 @@ class Trainer:
                 (step + 1) / warm_up, (steps - step) / max(1, steps - warm_up), 1,
                 (1 - elapsed) / 0.94)
             for group in optimiser.param_groups:
-                group["lr"] = self.options.rate * share
+                group["lr"] = rate * share
             tokens, lengths = next(self.batches)
             with self.autocast():
                 loss = self.objective(self.teacher, self.student, tokens, lengths)

@@ -1,0 +1,272 @@
+// Fits gates to a model that was not trained with any.
+
+import Approximation
+public import Bytes
+public import Models
+
+/// Activity statistics, blocks, and a predictor for each layer, on texts of which some are not
+/// trained on.
+public struct Sparsifier: Sendable {
+  public struct Settings: Equatable, Sendable {
+    /// Share of the activations' mass that gates are to keep.
+    public var mass = 0.98
+    /// Widths of blocks that are tried; each layer gets the one that compares least.
+    public var blockWidths = [8, 16, 32]
+    public var rank = 32
+    public var seed: UInt64 = 1
+    /// Positions that a layer's gate is trained on, at most.
+    public var positionCount = 1 << 14
+
+    public init() {}
+  }
+
+  /// Every tenth of the texts chooses thresholds; two of ten judge where no other text does.
+  static let partCount = 10
+  /// What a file of gates can hold.
+  static let largestBlockCount = 4096
+  /// Share of what may be lost that thresholds leave for text unlike that which chose them.
+  static let margin = 0.15
+  /// A neuron counts as always firing from this share of the positions on.
+  static let alwaysShare = 0.95
+
+  private let interpreter: FloatInterpreter
+  private let settings: Settings
+  private let sites: [FeedForwardSite]
+
+  /// - Throws: `InputError` for a model without feed-forward parts that gates fit, and where blocks
+  ///   are wider than a layer.
+  public init(_ interpreter: FloatInterpreter, settings: Settings) throws(InputError) {
+    sites = interpreter.model.feedForwardSites
+    guard let narrowest = sites.map(\.neuronCount).min() else {
+      throw InputError(
+        interpreter.model.family, "has no feed-forward part behind an attention in any layer")
+    }
+    let widest = sites.reduce(0) { max($0, $1.neuronCount) }
+    self.interpreter = interpreter
+    self.settings = settings
+    self.settings.blockWidths = settings.blockWidths.filter {
+      $0 <= narrowest && widest / $0 <= Sparsifier.largestBlockCount
+    }
+    guard !self.settings.blockWidths.isEmpty else {
+      throw InputError(
+        "--block-width",
+        "layers have \(narrowest) to \(widest) neurons, and at most \(Sparsifier.largestBlockCount) "
+          + "blocks")
+    }
+  }
+
+  /// Texts by what they are used for.
+  private struct Parts {
+    var training: [[Int]] = []
+    var tuning: [[Int]] = []
+    var judging: [[Int]] = []
+
+    init(_ texts: [[Int]], heldOut: [[Int]]) {
+      for (index, text) in texts.enumerated() {
+        switch index % Sparsifier.partCount {
+        case 4: tuning.append(text)
+        case 2, 7: if heldOut.isEmpty { judging.append(text) } else { training.append(text) }
+        default: training.append(text)
+        }
+      }
+      judging += heldOut
+    }
+  }
+
+  /// Fits all layers; with `heldOut` texts these judge, else some of `texts` that are not trained on.
+  ///
+  /// `progress` is told how many evaluations of texts are done, and of how many.
+  /// - Throws: `InputError` for too few texts, those that the model does not take, and layers in
+  ///   which nothing fires.
+  public func run(
+    texts: [[Int]], heldOut: [[Int]], source: String,
+    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+  ) throws(InputError) -> [SparsifiedLayer] {
+    let parts = Parts(texts, heldOut: heldOut)
+    guard !parts.tuning.isEmpty, !parts.judging.isEmpty else {
+      throw InputError(
+        source, "\(texts.count) texts are too few to hold some out",
+        hint: "give at least 8 texts, such as the windows of one long text")
+    }
+    let groups = groups(parts)
+    let passes = 1 + groups.count * settings.blockWidths.count
+    var pass = 0
+    func reach(_ done: Int, _ all: Int) {
+      progress(pass * 1000 + 1000 * done / max(all, 1), passes * 1000)
+    }
+    let activity = try observe(parts.training, source: source, progress: reach)
+    var layers: [SparsifiedLayer] = []
+    for group in groups {
+      var best: [Int: SparsifiedLayer] = [:]
+      for width in settings.blockWidths {
+        pass += 1
+        let blocks = group.map {
+          activity[$0]?.blocks(width: width) ?? .init(order: [], width: width)
+        }
+        let samples = try sample(
+          parts, group: group, blocks: blocks, source: source, progress: reach)
+        for (place, index) in group.enumerated() where !blocks[place].order.isEmpty {
+          guard let activity = activity[index] else { continue }
+          let layer = fit(sites[index], activity, blocks[place], samples[place])
+          if best[index].map(layer.isBetter) ?? true { best[index] = layer }
+        }
+      }
+      for index in group {
+        guard let layer = best[index] else {
+          throw InputError(
+            source, place: "layer \(sites[index].layer)",
+            "fewer neurons fire on these texts than a block has")
+        }
+        layers.append(layer)
+      }
+    }
+    return layers
+  }
+
+  /// Activity of every site, by its index.
+  private func observe(
+    _ texts: [[Int]], source: String, progress: (Int, Int) -> Void
+  ) throws(InputError) -> [Int: Activity] {
+    var activity: [Int: Activity] = [:]
+    var places: [ModelValue: Int] = [:]
+    for (index, site) in sites.enumerated() {
+      places[site.hidden] = index
+      activity[index] = Activity(neuronCount: site.neuronCount)
+    }
+    try interpreter.run(
+      texts: texts, source: source,
+      observe: { node, kind, values in
+        if kind == .output, let index = places[node] { activity[index]?.add(values) }
+      }, progress: progress)
+    return activity
+  }
+
+  /// Sites whose samples fit half of the memory together.
+  private func groups(_ parts: Parts) -> [[Int]] {
+    let positions =
+      min(parts.training.reduce(0) { $0 + $1.count }, settings.positionCount)
+      + min(parts.tuning.reduce(0) { $0 + $1.count }, settings.positionCount)
+      + min(parts.judging.reduce(0) { $0 + $1.count }, settings.positionCount)
+    var (groups, used): ([[Int]], Int) = ([], 0)
+    for (index, site) in sites.enumerated() {
+      let size =
+        positions
+        * GateSample.byteCount(
+          inputCount: site.sourceWidth,
+          blockCount: site.neuronCount / (settings.blockWidths.min() ?? 1))
+      if groups.isEmpty || used + size > interpreter.memory.byteCount / 2 {
+        groups.append([])
+        used = 0
+      }
+      groups[groups.count - 1].append(index)
+      used += size
+    }
+    return groups
+  }
+
+  private struct Samples {
+    var training: GateSample
+    var tuning: GateSample
+    var judging: GateSample
+  }
+
+  private func sample(
+    _ parts: Parts, group: [Int], blocks: [NeuronBlocks], source: String,
+    progress: (Int, Int) -> Void
+  ) throws(InputError) -> [Samples] {
+    let texts = [parts.training, parts.tuning, parts.judging]
+    let counts = texts.map(\.count)
+    var done = 0
+    var results: [[GateSample]] = []
+    for list in texts {
+      results.append(
+        try sample(list, group: group, blocks: blocks, source: source) { part, all in
+          progress(done * all + part * list.count, all * counts.reduce(0, +))
+        })
+      done += list.count
+    }
+    return group.indices.map {
+      Samples(training: results[0][$0], tuning: results[1][$0], judging: results[2][$0])
+    }
+  }
+
+  private func sample(
+    _ texts: [[Int]], group: [Int], blocks: [NeuronBlocks], source: String,
+    progress: (Int, Int) -> Void
+  ) throws(InputError) -> [GateSample] {
+    var samples = zip(group, blocks).map { index, blocks in
+      GateSample(
+        inputCount: sites[index].sourceWidth, blockCount: blocks.count,
+        capacity: settings.positionCount)
+    }
+    let members = zip(group, blocks).map { index, blocks in
+      blocks.blocks(neuronCount: sites[index].neuronCount)
+    }
+    var sources: [ModelValue: [Float]] = [:]
+    let needed = Set(group.map { sites[$0].source })
+    try interpreter.run(
+      texts: texts, source: source,
+      observe: { node, kind, values in
+        guard kind == .output else { return }
+        if needed.contains(node) { sources[node] = values }
+        for (place, index) in group.enumerated() where sites[index].hidden == node {
+          guard let read = sources[sites[index].source] else { continue }
+          samples[place].add(source: read, hidden: values, blocks: members[place])
+        }
+      }, progress: progress)
+    return samples
+  }
+
+  private func fit(
+    _ site: FeedForwardSite, _ activity: Activity, _ blocks: NeuronBlocks, _ samples: Samples
+  ) -> SparsifiedLayer {
+    var training = GateTraining(
+      samples.training, rank: settings.rank, seed: settings.seed &+ UInt64(site.layer))
+    var gate = training.run(mass: settings.mass)
+    // The threshold is that of text which the gate has not seen: on its own it looks better. Its
+    // mass outside the blocks is lost already.
+    let tuning = samples.tuning
+    let inside = tuning.masses.reduce(0.0) { $0 + Double($1) }
+    let wanted = settings.mass + Sparsifier.margin * (1 - settings.mass)
+    let threshold = ScoreThreshold.keeping(
+      min(wanted * (inside + tuning.outsideMass) / max(inside, .leastNormalMagnitude), 1),
+      scores: gate.scores(tuning.inputs, rowCount: tuning.rowCount), masses: tuning.masses)
+    for block in gate.bias.indices { gate.bias[block] -= threshold }
+    let quality = GateQuality(gate, samples.judging)
+    let positions = Double(max(activity.positionCount, 1))
+    var layer = SparsifiedLayer(
+      site: site, density: activity.density,
+      neverFiringCount: activity.counts.count { $0 == 0 },
+      alwaysFiringCount: activity.counts.count {
+        Double($0) >= Sparsifier.alwaysShare * positions
+      },
+      blocks: blocks, gate: gate, quality: quality, reason: nil)
+    layer.reason = layer.cost.reason
+    return layer
+  }
+}
+
+extension GateQuality {
+  package init(_ gate: LowRankGate, _ sample: GateSample) {
+    let scores = gate.scores(sample.inputs, rowCount: sample.rowCount)
+    var (active, open) = (0, 0)
+    var (mass, keptMass, firing, keptFiring) = (0.0, 0.0, 0.0, 0.0)
+    for (index, score) in scores.enumerated() {
+      active += sample.firing[index] > 0 ? 1 : 0
+      mass += Double(sample.masses[index])
+      firing += Double(sample.firing[index])
+      guard score >= 0 else { continue }
+      open += 1
+      keptMass += Double(sample.masses[index])
+      keptFiring += Double(sample.firing[index])
+    }
+    let count = Double(max(scores.count, 1))
+    let (allMass, allFiring) = (mass + sample.outsideMass, firing + sample.outsideFiring)
+    activeShare = Double(active) / count
+    openShare = Double(open) / count
+    recall = allFiring > 0 ? keptFiring / allFiring : 1
+    massKept = allMass > 0 ? keptMass / allMass : 1
+    massRemoved = allMass > 0 ? sample.outsideMass / allMass : 0
+    positionCount = sample.rowCount
+  }
+}

@@ -1,0 +1,73 @@
+// `lodge-model sparsify`.
+
+import Arguments
+import Bytes
+import Models
+import Sharing
+import Sparsity
+
+let sparsifyCommand = Command(
+  "sparsify", summary: "fits gates that skip blocks of feed-forward neurons, without training",
+  details: """
+    Clusters neurons that fire together into blocks, removes those that never fire, and fits to each
+    layer a gate of low rank that reads what the layer's attention reads. Thresholds keep a share of
+    the activations' mass on text that the gates have not seen. A layer whose gate does not pay stays
+    dense. Gates that are trained with the model are better: tools/finetune --sparsity.
+    """,
+  example: """
+    lodge-model sparsify opt-125m --tokens calibration.json --out opt-125m/gates.safetensors
+    lodge-model sparsify opt-125m --tokens windows.json --mass 0.99 --json --out g.safetensors
+    """,
+  positionals: [
+    Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
+  ],
+  options: [
+    Option(
+      "tokens", .path, isRequired: true,
+      help: "JSON array of token lists: text as the model will see it, some of it held out"),
+    Option("held-out", .path, help: "texts to judge by (default: two of ten of --tokens)"),
+    Option(
+      "mass", .number(0.5...1), default: "0.98", help: "share of the activations' mass to keep"),
+    Option(
+      "block-width", .integer(1...64), help: "neurons of a block (default: the best of 8, 16, 32)"),
+    Option("rank", .integer(1...1024), default: "32", help: "of the product that computes gates"),
+    Option("seed", .integer(0...Int(Int32.max)), default: "1", help: "of the training of gates"),
+    adapterOption, outputOption, memoryOption,
+    Option("out", .path, isRequired: true, help: "file to write, such as gates.safetensors"),
+    .json,
+  ]
+) { arguments in
+  arguments.printConfiguration()
+  let memory = try memoryBudget(arguments)
+  let out = try arguments.string("out")
+  try AtomicFile.check(out)
+  let loaded = try loadCheckpoint(
+    arguments.string("CHECKPOINT"), arguments, adapter: arguments.optionalString("adapter"))
+  func texts(_ path: String) throws -> [[Int]] {
+    let (texts, notice) = try loaded.model.withoutPadding(TokenFile.read(path), source: path)
+    arguments.note(notice)
+    return texts
+  }
+  var settings = Sparsifier.Settings()
+  settings.mass = try arguments.number("mass")
+  if let width = arguments.optionalInteger("block-width") { settings.blockWidths = [width] }
+  settings.rank = try arguments.integer("rank")
+  settings.seed = UInt64(try arguments.integer("seed"))
+  let path = try arguments.string("tokens")
+  let progress = Progress(
+    "observing", total: 0, unit: .items("steps"), console: arguments.console)
+  let layers = try Sparsifier(
+    FloatInterpreter(loaded, memory: memory), settings: settings
+  ).run(
+    texts: texts(path), heldOut: arguments.optionalString("held-out").map(texts) ?? [],
+    source: path
+  ) { progress.reach($0, of: $1) }
+  progress.finish()
+  if GatesFile.isEmpty(layers) {
+    arguments.note("no layer has a gate that pays, or a neuron to remove: \(out) is not written")
+  } else {
+    try GatesFile.write(layers, to: out)
+  }
+  let report = SparsityReport(layers, settings: settings)
+  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+}
