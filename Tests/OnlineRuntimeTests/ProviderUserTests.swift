@@ -75,13 +75,15 @@ private final class Roles {
   }
 
   func begin(
-    _ prompt: Int = 3, new: Int = 2, security: ClientSecurity = .plaintextOnLoopback
+    _ prompt: Int = 3, new: Int = 2, security: ClientSecurity = .plaintextOnLoopback,
+    ledger name: String = "user.ledger", timeout: Duration = .seconds(20),
+    waiting: (String) -> Void = { _ in }
   ) throws -> UserSession {
     guard let address = provider?.address else { throw InputError("test", "nobody serves") }
-    let (files, ledger) = try user()
+    let (files, ledger) = try user(name)
     return try UserSession.begin(
       provider: address, files: files, ledger: ledger, promptCount: prompt, newCount: new,
-      security: security, timeout: .seconds(20))
+      security: security, timeout: timeout, waiting: waiting)
   }
 }
 
@@ -188,6 +190,56 @@ private final class Roles {
     let user = try roles.begin(
       security: .keys(own: contexts[1], parties: [keys[0].publicKey]))
     try user.end()
+    try roles.stop()
+  }
+
+  /// What others have used of their sessions is told to nobody else.
+  @Test func usedMessagesLeaveOutOthersBatches() throws {
+    let keys = (0..<3).map { _ in PrivateKey.random() }
+    let contexts = keys.map { TLSContext(key: $0) }
+    let roles = try roles(user: keys[1].publicKey)
+    try roles.serve(
+      security: .keys(
+        own: contexts[0], peer: nil, clients: [keys[1].publicKey, keys[2].publicKey]))
+    func begin(_ user: Int, _ ledger: String) throws -> UserSession {
+      try roles.begin(
+        security: .keys(own: contexts[user], parties: [keys[0].publicKey]), ledger: ledger)
+    }
+    let first = try begin(1, "first.ledger")
+    try first.end()
+    #expect(inputError { _ = try begin(2, "other.ledger") } != nil)
+    #expect(try roles.user("other.ledger").1.claimedSessions().isEmpty)
+    // The owner is told, whose ledger is new.
+    try begin(1, "again.ledger").end()
+    #expect(try roles.user("again.ledger").1.state(of: first.key) == .burned)
+    try roles.stop()
+  }
+
+  /// A second user waits its turn and is told so; one that has no more time says what it waited for.
+  @Test func usersAreServedOneAfterTheOther() throws {
+    let roles = try roles()
+    try roles.serve()
+    let first = try roles.begin()
+    let error = inputError {
+      _ = try roles.begin(ledger: "second.ledger", timeout: .seconds(3)) { print("WAITING", $0) }
+    }
+    print("ERROR", error as Any)
+    let reasons = Shared<[String]>([])
+    let address = try #require(roles.provider?.address)
+    let (files, _) = try roles.user("third.ledger")
+    let path = "\(roles.folder)/third.ledger"
+    let second = Worker {
+      let session = try UserSession.begin(
+        provider: address, files: files, ledger: SessionLedger(path: path, party: 1),
+        promptCount: 3, newCount: 2
+      ) { reason in reasons.withLock { $0.append(reason) } }
+      try session.end()
+      return session.key.session
+    }
+    while reasons.withLock({ $0.isEmpty }) { usleep(5000) }
+    try first.end()
+    #expect(try second.value() == 1)
+    print("REASONS", reasons.withLock { $0 })
     try roles.stop()
   }
 
