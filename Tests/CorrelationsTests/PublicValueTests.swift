@@ -62,7 +62,10 @@ import Trust
 
   /// What our writers declare first comes first; whoever tries a candidate knows that, too.
   private static func order(_ name: String) -> [Int] {
-    let places = ["weightSeed": -2, "seed": -2, "tokens": -1, "salt": Int.max, "keys": Int.max]
+    let places = [
+      "weightSeed": -2, "maskSeed": -2, "seed": -2, "tokens": -1, "salt": Int.max,
+      "keys": Int.max,
+    ]
     return name.split(separator: "/").map { Int($0) ?? places[String($0)] ?? 0 }
   }
 
@@ -70,7 +73,7 @@ import Trust
   /// nobody can guess, or with them.
   private func digests(of path: String, knowingSecret: Bool) throws -> [String] {
     let reader = try ContainerReader(path: path, kind: nil, verifying: true)
-    let secrets = ["salt", "seed", "weightSeed"]
+    let secrets = ["salt", "seed", "weightSeed", "maskSeed"]
     #expect(reader.datasets.contains { secrets.contains($0.name) && $0.shape == [32] }, "\(path)")
     let datasets = reader.datasets.sorted {
       PublicValueTests.order($0.name).lexicographicallyPrecedes(PublicValueTests.order($1.name))

@@ -64,19 +64,25 @@ private final class Roles {
     worker = nil
   }
 
-  func user(_ name: String = "user.ledger") throws -> (BundleProvider, SessionLedger) {
-    (
+  /// The user's files and ledger; another `name` is that of a second user, who has copies.
+  func user(_ name: String = "user") throws -> (BundleProvider, SessionLedger) {
+    let sessions = name == "user" ? "\(correlations)/party1" : "\(folder)/\(name)"
+    if !FileManager.default.fileExists(atPath: sessions) {
+      try FileManager.default.copyItem(atPath: "\(correlations)/party1", toPath: sessions)
+    }
+    return (
       try BundleProvider(
-        party: 1, bundlePath: "\(folder)/user/user.bundle",
-        correlationFolder: "\(correlations)/party1", isUser: true),
-      try SessionLedger(
-        path: "\(folder)/\(name)", party: 1, guarding: "\(correlations)/party1")
+        party: 1, bundlePath: "\(folder)/user/user.bundle", correlationFolder: sessions,
+        isUser: true),
+      try SessionLedger(path: ledger(name), party: 1, guarding: sessions)
     )
   }
 
+  func ledger(_ name: String) -> String { "\(folder)/\(name).ledger" }
+
   func begin(
     _ prompt: Int = 3, new: Int = 2, security: ClientSecurity = .plaintextOnLoopback,
-    ledger name: String = "user.ledger", timeout: Duration = .seconds(20),
+    as name: String = "user", timeout: Duration = .seconds(20),
     waiting: (String) -> Void = { _ in }
   ) throws -> UserSession {
     guard let address = provider?.address else { throw InputError("test", "nobody serves") }
@@ -201,17 +207,19 @@ private final class Roles {
     try roles.serve(
       security: .keys(
         own: contexts[0], peer: nil, clients: [keys[1].publicKey, keys[2].publicKey]))
-    func begin(_ user: Int, _ ledger: String) throws -> UserSession {
+    func begin(_ user: Int, _ name: String) throws -> UserSession {
       try roles.begin(
-        security: .keys(own: contexts[user], parties: [keys[0].publicKey]), ledger: ledger)
+        security: .keys(own: contexts[user], parties: [keys[0].publicKey]), as: name)
     }
-    let first = try begin(1, "first.ledger")
+    let first = try begin(1, "first")
     try first.end()
-    #expect(inputError { _ = try begin(2, "other.ledger") } != nil)
-    #expect(try roles.user("other.ledger").1.claimedSessions().isEmpty)
+    #expect(inputError { _ = try begin(2, "other") } != nil)
+    let other = try SessionLedger(path: roles.ledger("other"), party: 1)
+    #expect(try other.claimedSessions().isEmpty)
     // The owner is told, whose ledger is new.
-    try begin(1, "again.ledger").end()
-    #expect(try roles.user("again.ledger").1.state(of: first.key) == .burned)
+    try begin(1, "again").end()
+    let again = try SessionLedger(path: roles.ledger("again"), party: 1)
+    #expect(try again.state(of: first.key) == .burned)
     try roles.stop()
   }
 
@@ -220,14 +228,12 @@ private final class Roles {
     let roles = try roles()
     try roles.serve()
     let first = try roles.begin()
-    let error = inputError {
-      _ = try roles.begin(ledger: "second.ledger", timeout: .seconds(3)) { print("WAITING", $0) }
-    }
-    print("ERROR", error as Any)
+    let error = inputError { _ = try roles.begin(as: "second", timeout: .seconds(2)) }
+    #expect(error?.cause == "no session in time: busy with another client")
     let reasons = Shared<[String]>([])
     let address = try #require(roles.provider?.address)
-    let (files, _) = try roles.user("third.ledger")
-    let path = "\(roles.folder)/third.ledger"
+    let (files, _) = try roles.user("third")
+    let path = roles.ledger("third")
     let second = Worker {
       let session = try UserSession.begin(
         provider: address, files: files, ledger: SessionLedger(path: path, party: 1),
@@ -239,7 +245,7 @@ private final class Roles {
     while reasons.withLock({ $0.isEmpty }) { usleep(5000) }
     try first.end()
     #expect(try second.value() == 1)
-    print("REASONS", reasons.withLock { $0 })
+    #expect(reasons.withLock { $0[0] } == "busy with another client")
     try roles.stop()
   }
 

@@ -93,12 +93,19 @@ struct TokenMatching {
     _ seen: [Double], _ candidates: [[Int]], _ interpreter: FloatInterpreter,
     _ row: (FloatMatrix) -> [Float]
   ) throws -> Int {
-    let sorted = seen.sorted()
+    // Programs leave means out where nothing but LayerNorms reads them.
+    func centred(_ numbers: [Double]) -> [Double] {
+      let mean = numbers.reduce(0, +) / Double(numbers.count)
+      return numbers.map { $0 - mean }.sorted()
+    }
+    let sorted = centred(seen)
     var (best, least) = (0, Double.infinity)
     try interpreter.run(
       texts: candidates, source: "candidates",
       receive: { index, matrix in
-        let distance = zip(row(matrix).sorted(), sorted).reduce(0) { $0 + abs(Double($1.0) - $1.1) }
+        let distance = zip(centred(row(matrix).map(Double.init)), sorted).reduce(0) {
+          $0 + abs($1.0 - $1.1)
+        }
         if distance < least { (best, least) = (index, distance) }
       })
     return best

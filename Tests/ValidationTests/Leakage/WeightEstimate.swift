@@ -23,14 +23,17 @@ struct WeightEstimate {
       inputs.count > width
     else { return nil }
     let means = (mean(inputs), mean(outputs))
-    let x = zip(inputs, Array(repeating: means.0, count: inputs.count)).map(difference)
+    var x = zip(inputs, Array(repeating: means.0, count: inputs.count)).map(difference)
+    // In units of the largest, beside which neither the penalty nor single precision matters.
+    let largest = x.reduce(0) { max($0, $1.map(abs).max() ?? 0) } + 0x1p-100
+    for index in x.indices { x[index] = x[index].map { $0 / largest } }
     var y = zip(outputs, Array(repeating: means.1, count: outputs.count)).map(difference)
     var solution: [Double] = []
     var orders = [[Int]](repeating: Array(0..<count), count: x.count)
     for _ in 0..<(isSorted ? passes : 1) {
       var regression = RidgeRegression(inputs: width, outputs: count, hasBias: true)
       regression.add(x.flatMap { $0 }, y.flatMap { $0 }, rowCount: x.count)
-      guard let found = regression.solution(penalty: 1e-9) else { return nil }
+      guard let found = regression.solution(penalty: 1e-12) else { return nil }
       solution = found
       let predicted = predictions(x, solution, width: width, count: count)
       var isSettled = true
@@ -46,24 +49,22 @@ struct WeightEstimate {
       }
       if isSettled { break }
     }
-    return (0..<count).map { output in (0..<width).map { solution[$0 * count + output] } }
+    return (0..<count).map { output in
+      (0..<width).map { solution[$0 * count + output] / largest }
+    }
   }
 
   private func predictions(_ x: [[Double]], _ solution: [Double], width: Int, count: Int)
     -> [Float]
   {
-    // Small changes beside outputs near one: singles are exact enough once they are scaled up.
-    let largest = x.reduce(0) { max($0, $1.map(abs).max() ?? 0) }
-    let scale = largest > 0 ? 1 / largest : 1
-    let products = MatrixProduct.affine(
+    MatrixProduct.affine(
       FloatMatrix(
-        rowCount: x.count, columnCount: width, values: x.flatMap { $0.map { Float($0 * scale) } }),
+        rowCount: x.count, columnCount: width, values: x.flatMap { $0.map { Float($0) } }),
       LinearWeights(
         matrix: (0..<count).flatMap { output in
           (0..<width).map { Float(solution[$0 * count + output]) }
         },
-        bias: (0..<count).map { Float(solution[width * count + $0] * scale) }))
-    return products.map { $0 / Float(scale) }
+        bias: (0..<count).map { Float(solution[width * count + $0]) }))
   }
 
   private func mean(_ rows: [[Double]]) -> [Double] {
