@@ -40,7 +40,8 @@ import Testing
     try user.send(.used, nothingUsed)
     let proposal = try user.receive(.proposal, skipping: .waiting)
     if state == .beforeAcceptance { return user }
-    var reader = try JSONReader(JSON.parse(proposal.payload, source: "proposal"), source: "proposal")
+    var reader = try JSONReader(
+      JSON.parse(proposal.payload, source: "proposal"), source: "proposal")
     let (batch, session) = (try reader.string("batch"), try reader.integer("session"))
     try user.send(.acceptance, #"{"batch": "\#(batch)", "session": \#(session)}"#)
     _ = try user.receive(.ready)
@@ -124,7 +125,8 @@ import Testing
     let counts = #""prompt": 1, "new": \#(ProviderFiles.newCapacity)"#
     try provider.send(
       .proposal,
-      #"{"request": "\#(request)", \#(counts), "client": "", "batch": "\#(key.batch)", "session": 0}"#)
+      #"{"request": "\#(request)", \#(counts), "client": "", "batch": "\#(key.batch)", "session": 0}"#
+    )
     _ = try provider.receive(.acceptance)
     if trick == .keysInPlaceOfReady { return key }
     try provider.send(.ready, #"{"batch": "\#(key.batch)", "session": 0}"#)

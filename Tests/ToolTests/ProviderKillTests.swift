@@ -56,7 +56,11 @@ private final class KilledProvider {
     }
     let status = try user.wait(.seconds(30))
     relay.setTrap(frame: .max) {}
-    if status == 0 { finishedCount += 1 } else if status > 0 { complaints.append(try user.messages) }
+    if status == 0 {
+      finishedCount += 1
+    } else if status > 0 {
+      complaints.append(try user.messages)
+    }
     killCount += killed.count
     guard killsProvider else { return }
     relay.setTarget(nil)

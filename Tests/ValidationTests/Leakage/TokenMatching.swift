@@ -76,9 +76,10 @@ struct TokenMatching {
     for row in tokens.indices {
       let candidates = (0..<program.vocabularySize).map { found + [$0] }
       let best = try closest(
-        Array(seen[row * width..<(row + 1) * width]), candidates, place.interpreter) {
-          Array($0.row($0.rowCount - 1))
-        }
+        Array(seen[row * width..<(row + 1) * width]), candidates, place.interpreter
+      ) {
+        Array($0.row($0.rowCount - 1))
+      }
       found = candidates[best]
     }
     return found
@@ -86,7 +87,9 @@ struct TokenMatching {
 
   /// Which of the `candidates` is the text, by all of its numbers.
   func text(_ tokens: [Int], among candidates: [[Int]], _ place: Place, number: Int) throws -> Int {
-    try closest(view(tokens, place.node, number: number), candidates, place.interpreter) { $0.values }
+    try closest(view(tokens, place.node, number: number), candidates, place.interpreter) {
+      $0.values
+    }
   }
 
   private func closest(

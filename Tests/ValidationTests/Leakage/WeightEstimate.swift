@@ -19,7 +19,8 @@ struct WeightEstimate {
   /// Outputs of a query are first taken to lie as in all others. The map that fits best predicts them,
   /// and they are then put in the order of the predictions, until that changes nothing.
   func weights(passes: Int = 12) -> [[Double]]? {
-    guard let (width, count) = inputs.first.flatMap({ x in outputs.first.map { (x.count, $0.count) } }),
+    guard
+      let (width, count) = inputs.first.flatMap({ x in outputs.first.map { (x.count, $0.count) } }),
       inputs.count > width
     else { return nil }
     let means = (mean(inputs), mean(outputs))
@@ -107,7 +108,9 @@ struct Span {
     let matrix = centred.flatMap { $0.map { Float($0 * scale) } }
     var transposed = [Float](repeating: 0, count: matrix.count)
     for row in rows.indices {
-      for column in 0..<width { transposed[column * rows.count + row] = matrix[row * width + column] }
+      for column in 0..<width {
+        transposed[column * rows.count + row] = matrix[row * width + column]
+      }
     }
     var state = SplitMix(1)
     directions = (0..<count).map { _ in
