@@ -230,6 +230,10 @@ private final class Roles {
     let first = try roles.begin()
     let error = inputError { _ = try roles.begin(as: "second", timeout: .seconds(2)) }
     #expect(error?.cause == "no session in time: busy with another client")
+    // Nor does one user ask twice at a time.
+    let own = inputError { _ = try roles.begin() }
+    #expect(own?.cause == "another process uses this ledger")
+    #expect(own?.hint.contains("let the other lodge-client finish") == true)
     let reasons = Shared<[String]>([])
     let address = try #require(roles.provider?.address)
     let (files, _) = try roles.user("third")

@@ -32,7 +32,7 @@ struct LeakageMeasurement {
       try recovery.deviatingAtOutput(counts: few, size: 1))
     show(
       "\(recipe), first layer, deviating",
-      try recovery.deviating(counts: few, size: recipe == "permllm" ? 0x1p-9 : 0x1p-12))
+      try recovery.deviating(counts: few, size: recipe == "permllm" ? 0x1p-12 : 0x1p-15))
     show("\(recipe), first layer, repeating", try recovery.repeating(counts: few + [4096]))
     show(
       "\(recipe), span of the first layer, repeating",
