@@ -16,15 +16,15 @@ import sys
 import time
 from pathlib import Path
 
-from assaults import clients, containers, disks, files, kills, peers, strangers
+from assaults import clients, containers, disks, files, kills, peers, strangers, users
 from assaults.deployment import Broken, Deployment
 from assaults.tally import Tally
 
 ROOT = Path(__file__).resolve().parent.parent
 # Each with its parts of the time and of the number of inputs.
 ATTACKS = {"strangers": (strangers, 0.17, 0.2), "clients": (clients, 0.15, 0.25),
-           "peers": (peers, 0.1, 0.05), "kills": (kills, 0.17, 0.02), "disks": (disks, 0.05, 0.02),
-           "files": (files, 0.36, 0.46)}
+           "peers": (peers, 0.1, 0.05), "users": (users, 0.05, 0.05), "kills": (kills, 0.17, 0.02),
+           "disks": (disks, 0.05, 0.02), "files": (files, 0.31, 0.41)}
 
 
 def main():

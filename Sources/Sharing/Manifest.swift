@@ -41,8 +41,9 @@ public struct LeakageEntry: Equatable, Sendable {
           learns: "the weights, which are its own; neither prompt, tokens nor answer"),
         LeakageEntry(
           operations: "all", role: "user who does not follow the protocol",
-          learns: "what chosen changes of intermediate values do to the output: weights are "
-            + "protected from a user who follows the protocol"),
+          learns: "what chosen changes of intermediate values do to the output, and so the output "
+            + "matrix from a few answers: weights are protected from a user who follows the "
+            + "protocol"),
         LeakageEntry(
           operations: "all", role: "dealer together with the user", learns: "the weights"),
         LeakageEntry(
@@ -91,10 +92,24 @@ public struct LeakageEntry: Equatable, Sendable {
       let entry = LeakageEntry(
         operations: operations, role: "party 1",
         learns: "the numbers that \(function.rule.name) is taken of, in random order \(ranges): "
-          + "from sorted hidden states tokens can be told, and from many the weights")
+          + consequence(of: function.rule))
       if !entries.contains(entry) { entries.append(entry) }
     }
     return entries
+  }
+
+  /// What was recovered from such numbers in tests of ours (`WeightRecoveryTests`, `TokenMatchingTests`).
+  private static func consequence(of rule: PermutedFunction.Rule) -> String {
+    switch rule {
+    case .layerNorm, .rmsNorm:
+      "sorted rows tell tokens to whoever has the model, and many answers to one prompt the weights "
+        + "between here and the next permuted activation"
+    case .relu, .gelu, .geluTanh, .silu, .tanh, .sigmoid:
+      "sorted rows tell tokens to whoever has the model, and many answers to one prompt what the "
+        + "weights before span"
+    case .exponential, .softmax:
+      "they depend on all tokens of the row and on the weights of queries and keys"
+    }
   }
 
   public var json: JSON {

@@ -133,8 +133,8 @@ private func checkLeakage(_ recipe: Recipe, isAccepted: Bool) throws {
   guard !classes.isEmpty, !isAccepted else { return }
   throw InputError(
     "--recipe", place: recipe.name,
-    "party 1 learns what \(classes.joined(separator: ", ")) are taken of, but for its order: from that "
-      + "tokens, or with known tokens the weights, have been recovered",
+    "party 1 learns what \(classes.joined(separator: ", ")) are taken of, but for its order: whoever "
+      + "has the model tells tokens by that, and who asks one prompt often recovers weights",
     hint: "give --accept-leakage if that may be, or choose a recipe without \"permuted\"")
 }
 

@@ -18,13 +18,15 @@ import Trust
     let folder: String
     let program: SecureProgram
 
-    init(_ model: String, into folder: String) throws {
+    init(_ model: String, into folder: String, _ deployment: Deployment = .twoServer) throws {
       self.folder = folder
       let delivery = Delivery(key: .random())
       let result = try ShareWriter.share(
-        ModelFile(path: model), into: "\(folder)/shares", delivery: delivery)
+        ModelFile(path: model), into: "\(folder)/shares", deployment: deployment,
+        delivery: delivery)
       program = result.program
-      let bundle = try DealerBundle(path: "\(folder)/shares/dealer.bundle")
+      let bundle = try DealerBundle(
+        path: "\(folder)/shares/\(deployment == .providerUser ? "dealer/" : "")dealer.bundle")
       let batch = try Batch(
         folder: "\(folder)/sessions", conversion: result.conversion,
         shape: SessionShape(kind: .decoder, promptCapacity: 2, newCapacity: 1))
@@ -41,6 +43,12 @@ import Trust
       "shares/manifest.json", "sessions/party0/000000.json", "sessions/party1/000000.json",
     ]
 
+    /// The same of a provider's user: what it gets, and whose digests it sees.
+    static let userFiles = [
+      "shares/user/user.bundle", "shares/user/client.bundle", "sessions/party1/000000.corr",
+    ]
+    static let userManifests = ["shares/user/manifest.json", "sessions/party1/000000.json"]
+
     func path(_ name: String) -> String { "\(folder)/\(name)" }
   }
 
@@ -54,7 +62,10 @@ import Trust
 
   /// What our writers declare first comes first; whoever tries a candidate knows that, too.
   private static func order(_ name: String) -> [Int] {
-    let places = ["weightSeed": -2, "seed": -2, "tokens": -1, "salt": Int.max, "keys": Int.max]
+    let places = [
+      "weightSeed": -2, "maskSeed": -2, "seed": -2, "tokens": -1, "salt": Int.max,
+      "keys": Int.max,
+    ]
     return name.split(separator: "/").map { Int($0) ?? places[String($0)] ?? 0 }
   }
 
@@ -62,7 +73,7 @@ import Trust
   /// nobody can guess, or with them.
   private func digests(of path: String, knowingSecret: Bool) throws -> [String] {
     let reader = try ContainerReader(path: path, kind: nil, verifying: true)
-    let secrets = ["salt", "seed", "weightSeed"]
+    let secrets = ["salt", "seed", "weightSeed", "maskSeed"]
     #expect(reader.datasets.contains { secrets.contains($0.name) && $0.shape == [32] }, "\(path)")
     let datasets = reader.datasets.sorted {
       PublicValueTests.order($0.name).lexicographicallyPrecedes(PublicValueTests.order($1.name))
@@ -100,6 +111,58 @@ import Trust
       for digest in try digests(of: delivered.path(name), knowingSecret: true) {
         #expect(published.contains(digest), "\(name): the candidate is another file anyway")
       }
+    }
+  }
+
+  /// Nothing that a user gets has the digest of a file with the weights, masked or not.
+  @Test func noDigestOfAUserConfirmsAModel() throws {
+    let delivered = try Delivered(
+      files.modelPath, into: files.scratch.file("first"), .providerUser)
+    let published = try Delivered.userManifests.map {
+      try String(contentsOfFile: delivered.path($0), encoding: .utf8)
+    }.joined()
+    for name in Delivered.userFiles {
+      for digest in try digests(of: delivered.path(name), knowingSecret: true) {
+        #expect(published.contains(digest), "\(name): the candidate is another file anyway")
+      }
+    }
+    for name in [
+      "shares/provider/provider.bundle", "shares/dealer/dealer.bundle",
+      "sessions/party0/000000.corr",
+    ] {
+      for digest in try digests(of: delivered.path(name), knowingSecret: true) {
+        #expect(!published.contains(digest), "\(name)")
+      }
+    }
+    // Nor do the digests of a dealer and a provider confirm each other's files without 32 bytes.
+    for (names, manifest) in [
+      (["dealer/dealer.bundle"], "provider/manifest.json"),
+      (["provider/provider.bundle"], "dealer/dealer.json"),
+    ] {
+      let text = try String(contentsOfFile: delivered.path("shares/\(manifest)"), encoding: .utf8)
+      for name in names {
+        for digest in try digests(of: delivered.path("shares/\(name)"), knowingSecret: true) {
+          #expect(!text.contains(digest), "\(name) in \(manifest)")
+        }
+      }
+    }
+  }
+
+  /// Weights that are much larger leave the same lengths of all that leaves the provider.
+  @Test func noLengthOfAUserOrDealerTellsOfWeights() throws {
+    let large = files.scratch.file("large.lodge")
+    try ModelFile.write(
+      to: large, model: files.model, recipe: files.recipe, calibration: files.calibration,
+      checkpoint: "checkpoint", weights: LargeWeights(weights: files.weights))
+    let delivered = try [files.modelPath, large].enumerated().map {
+      try Delivered($1, into: files.scratch.file("\($0)"), .providerUser)
+    }
+    #expect(delivered[0].program == delivered[1].program)
+    for name in Delivered.userFiles + Delivered.userManifests + [
+      "shares/dealer/dealer.bundle", "shares/dealer/dealer.json", "sessions/party0/000000.corr",
+    ] {
+      let byteCounts = try delivered.map { try FilePaths.byteCount(of: $0.path(name)) }
+      #expect(byteCounts[0] == byteCounts[1], "\(name)")
     }
   }
 

@@ -117,7 +117,7 @@ final class TemporaryFolder: Sendable {
       try SessionLedger(path: folder.path("other.db"), party: 0, guarding: sessions)
     }
     #expect(error?.source == sessions)
-    #expect(error?.cause == "another lodge-party serves the sessions in this folder")
+    #expect(error?.cause == "another process uses the sessions in this folder")
     try first.claim(self.first)
   }
 

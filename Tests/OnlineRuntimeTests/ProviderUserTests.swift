@@ -64,24 +64,32 @@ private final class Roles {
     worker = nil
   }
 
-  func user(_ name: String = "user.ledger") throws -> (BundleProvider, SessionLedger) {
-    (
+  /// The user's files and ledger; another `name` is that of a second user, who has copies.
+  func user(_ name: String = "user") throws -> (BundleProvider, SessionLedger) {
+    let sessions = name == "user" ? "\(correlations)/party1" : "\(folder)/\(name)"
+    if !FileManager.default.fileExists(atPath: sessions) {
+      try FileManager.default.copyItem(atPath: "\(correlations)/party1", toPath: sessions)
+    }
+    return (
       try BundleProvider(
-        party: 1, bundlePath: "\(folder)/user/user.bundle",
-        correlationFolder: "\(correlations)/party1", isUser: true),
-      try SessionLedger(
-        path: "\(folder)/\(name)", party: 1, guarding: "\(correlations)/party1")
+        party: 1, bundlePath: "\(folder)/user/user.bundle", correlationFolder: sessions,
+        isUser: true),
+      try SessionLedger(path: ledger(name), party: 1, guarding: sessions)
     )
   }
 
+  func ledger(_ name: String) -> String { "\(folder)/\(name).ledger" }
+
   func begin(
-    _ prompt: Int = 3, new: Int = 2, security: ClientSecurity = .plaintextOnLoopback
+    _ prompt: Int = 3, new: Int = 2, security: ClientSecurity = .plaintextOnLoopback,
+    as name: String = "user", timeout: Duration = .seconds(20),
+    waiting: (String) -> Void = { _ in }
   ) throws -> UserSession {
     guard let address = provider?.address else { throw InputError("test", "nobody serves") }
-    let (files, ledger) = try user()
+    let (files, ledger) = try user(name)
     return try UserSession.begin(
       provider: address, files: files, ledger: ledger, promptCount: prompt, newCount: new,
-      security: security, timeout: .seconds(20))
+      security: security, timeout: timeout, waiting: waiting)
   }
 }
 
@@ -188,6 +196,60 @@ private final class Roles {
     let user = try roles.begin(
       security: .keys(own: contexts[1], parties: [keys[0].publicKey]))
     try user.end()
+    try roles.stop()
+  }
+
+  /// What others have used of their sessions is told to nobody else.
+  @Test func usedMessagesLeaveOutOthersBatches() throws {
+    let keys = (0..<3).map { _ in PrivateKey.random() }
+    let contexts = keys.map { TLSContext(key: $0) }
+    let roles = try roles(user: keys[1].publicKey)
+    try roles.serve(
+      security: .keys(
+        own: contexts[0], peer: nil, clients: [keys[1].publicKey, keys[2].publicKey]))
+    func begin(_ user: Int, _ name: String) throws -> UserSession {
+      try roles.begin(
+        security: .keys(own: contexts[user], parties: [keys[0].publicKey]), as: name)
+    }
+    let first = try begin(1, "first")
+    try first.end()
+    #expect(inputError { _ = try begin(2, "other") } != nil)
+    let other = try SessionLedger(path: roles.ledger("other"), party: 1)
+    #expect(try other.claimedSessions().isEmpty)
+    // The owner is told, whose ledger is new.
+    try begin(1, "again").end()
+    let again = try SessionLedger(path: roles.ledger("again"), party: 1)
+    #expect(try again.state(of: first.key) == .burned)
+    try roles.stop()
+  }
+
+  /// A second user waits its turn and is told so; one that has no more time says what it waited for.
+  @Test func usersAreServedOneAfterTheOther() throws {
+    let roles = try roles()
+    try roles.serve()
+    let first = try roles.begin()
+    let error = inputError { _ = try roles.begin(as: "second", timeout: .seconds(2)) }
+    #expect(error?.cause == "no session in time: busy with another client")
+    // Nor does one user ask twice at a time.
+    let own = inputError { _ = try roles.begin() }
+    #expect(own?.cause == "another process uses this ledger")
+    #expect(own?.hint.contains("let the other lodge-client finish") == true)
+    let reasons = Shared<[String]>([])
+    let address = try #require(roles.provider?.address)
+    let (files, _) = try roles.user("third")
+    let path = roles.ledger("third")
+    let second = Worker {
+      let session = try UserSession.begin(
+        provider: address, files: files, ledger: SessionLedger(path: path, party: 1),
+        promptCount: 3, newCount: 2
+      ) { reason in reasons.withLock { $0.append(reason) } }
+      try session.end()
+      return session.key.session
+    }
+    while reasons.withLock({ $0.isEmpty }) { usleep(5000) }
+    try first.end()
+    #expect(try second.value() == 1)
+    #expect(reasons.withLock { $0[0] } == "busy with another client")
     try roles.stop()
   }
 

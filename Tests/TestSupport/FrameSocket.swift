@@ -10,7 +10,7 @@ public final class FrameSocket: Sendable {
   public enum Kind: UInt8, Sendable {
     case hello = 1
     case begin, seed, waiting, ready, refusal, step, output, end, proposal, acceptance, words, used
-    case clients, decline
+    case clients, decline, keys
   }
 
   public struct Frame {

@@ -213,7 +213,13 @@ public struct TwoPartyRun {
   }
 
   /// Runs the steps one after the other and returns the reconstructed output of each.
-  public func run(_ inputs: [(words: [UInt64], rowCount: Int)]) throws -> [[UInt64]] {
+  ///
+  /// - Parameter party1: What stands between party 1 and its channel, from its material; nil for
+  ///   nothing.
+  public func run(
+    _ inputs: [(words: [UInt64], rowCount: Int)],
+    party1: (@Sendable (PairedChannel, MemoryMaterial) -> any OpeningChannel)? = nil
+  ) throws -> [[UInt64]] {
     let shareSeed = batch.seed.derived(label: "test shares")
     @Sendable func share(_ words: [UInt64], party: Int, salt: Int, label: String) -> [UInt64] {
       let mask = RandomStream(
@@ -229,15 +235,18 @@ public struct TwoPartyRun {
     Threads.run(2) {
       [program, weights, session, batch, correlations, channels, openings, deployment] party in
       do {
+        let material = try MemoryMaterial(
+          program: program, session: session, batch: batch, number: 0, party: party,
+          store: correlations, deployment: deployment, weightMasks: weightMasks)
+        let channel: any OpeningChannel =
+          party == 1 ? party1?(channels[1], material) ?? channels[1] : channels[0]
         var interpreter = PartyInterpreter(
           program: program,
           weights: weights.enumerated().map {
             if isWithUser { return party == 0 ? $0.element : [] }
             return share($0.element, party: party, salt: $0.offset, label: "weight")
           },
-          material: try MemoryMaterial(
-            program: program, session: session, batch: batch, number: 0, party: party,
-            store: correlations, deployment: deployment, weightMasks: weightMasks))
+          material: material)
         if party == 0 {
           interpreter.observe = { node, words in
             openings.withLock { $0[$0.count - 1][node] = words }
@@ -252,7 +261,7 @@ public struct TwoPartyRun {
             : share(input.words, party: party, salt: index, label: "input")
           outputs.append(
             try interpreter.step(
-              inputShare: inputShare, rowCount: input.rowCount, through: channels[party]))
+              inputShare: inputShare, rowCount: input.rowCount, through: channel))
         }
         results.withLock { [outputs] in $0[party] = outputs }
       } catch { failures.withLock { $0.append(error) } }

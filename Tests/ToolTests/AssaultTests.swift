@@ -23,7 +23,8 @@ import Testing
     for row in [
       "strangers' noise", "strangers with wrong keys", "frames under a known client's key",
       "a flood of strangers", "clients' frames before a session", "clients' frames in a session",
-      "frames of a false party 0", "frames of a false party 1", "kills of a party",
+      "frames of a false party 0", "frames of a false party 1", "frames of a false user",
+      "kills of a party",
       "altered files, one by one", "forged content", "altered signed files",
       "altered sessions in a folder", "altered sessions, dealt again", "altered sessions, served",
     ] {

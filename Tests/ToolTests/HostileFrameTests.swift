@@ -54,14 +54,6 @@ import Testing
       _ = try peer(.peerIdle)
     }
 
-    /// Bytes of memory that the party has had at most.
-    func peakMemory() throws -> Int {
-      let text = try String(
-        contentsOfFile: "/proc/\(process.tool.identifier)/status", encoding: .utf8)
-      let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
-      return 1024 * (try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) }))
-    }
-
     func client(_ state: State) throws -> FrameSocket {
       let client = try FrameSocket(port: port)
       clientCount += 1
@@ -192,13 +184,13 @@ import Testing
         if state == .clientAfterEnd || state == .peerAfterEnd, kind != .words { continue }
         // One control frame that is too long, or cannot come, is like another.
         if kind == .begin, state != .clientBeforeHello, state != .peerIdle { continue }
-        let before = try stage.peakMemory()
+        let before = try stage.process.tool.peakMemory()
         let (socket, others) = try stage.enter(state)
         try socket.send(socket.header(kind, byteCount: byteCount))
         // An opening may come before the client's step has; how long it may be, the step tells.
         if state == .peerInSession, kind == .words { try stage.sendStep(others[0]) }
         let isClosed = socket.flood(.seconds(14))
-        let after = try stage.peakMemory()
+        let after = try stage.process.tool.peakMemory()
         #expect(isClosed, "\(state), \(kind)")
         #expect(after - before < 32 << 20, "\(state), \(kind): \((after - before) >> 20) MiB")
         withExtendedLifetime(others) {}

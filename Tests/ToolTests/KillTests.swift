@@ -196,15 +196,24 @@ extension FileManager {
 
 /// A converted OPT of one layer: the fewest rounds that still have every kind of opening.
 enum OneLayer {
-  /// Folder with shares.
-  static let converted = Result {
-    try SharedFolder.make("one-layer") { folder in
+  /// Folder with model.lodge.
+  static let model = Result {
+    try SharedFolder.make("one-layer-model") { folder in
       let checkpoint = try ScratchFolder()
       let path = try TinyCheckpoint.opt(layerCount: 1).write(to: checkpoint)
       let texts = try checkpoint.write("[[1,2,3,4,5,6],[7,8,9,10,0,1]]".utf8, to: "texts.json")
-      let model = checkpoint.file("model.lodge")
-      try Tool.succeed("lodge-model", ["approximate", path, "--tokens", texts, "--out", model])
-      try Tool.succeed("lodge-model", ["share", model, "--out", "\(folder)/shares"])
+      try Tool.succeed(
+        "lodge-model",
+        ["approximate", path, "--tokens", texts, "--out", "\(folder)/model.lodge"])
+    }
+  }
+
+  /// Folder with shares.
+  static let converted = Result {
+    let model = try OneLayer.model.get()
+    return try SharedFolder.make("one-layer") { folder in
+      try Tool.succeed(
+        "lodge-model", ["share", "\(model)/model.lodge", "--out", "\(folder)/shares"])
     }
   }
 }

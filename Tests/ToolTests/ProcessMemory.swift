@@ -1,7 +1,17 @@
-// Looks for bytes in the writable memory of a running process.
+// How much memory a running process has had, and what is in it.
 
 import Bytes
 import Foundation
+import Testing
+
+extension RunningTool {
+  /// Bytes of memory that the tool has had at most.
+  func peakMemory() throws -> Int {
+    let text = try String(contentsOfFile: "/proc/\(identifier)/status", encoding: .utf8)
+    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
+    return 1024 * (try #require(line.split(separator: " ").dropFirst().first.flatMap { Int($0) }))
+  }
+}
 
 /// The private writable memory of another process: heap, stacks and what it has mapped for itself.
 struct ProcessMemory {

@@ -20,10 +20,10 @@ final class PartyProcess {
     try self.init(arguments: servers.arguments(party, listen: listen) + more, party, peer: peer)
   }
 
-  /// The same with `arguments` that name everything but the peer.
-  init(arguments: [String], _ party: Int, peer: String) throws {
+  /// The same with `arguments` that name everything but the peer, which a provider does not have.
+  init(arguments: [String], _ party: Int, peer: String?) throws {
     self.party = party
-    tool = try RunningTool("lodge-party", arguments + ["--peer", peer])
+    tool = try RunningTool("lodge-party", arguments + (peer.map { ["--peer", $0] } ?? []))
     try tool.await("listens on ")
     let line = try tool.messages.components(separatedBy: "listens on ")[1]
     address = String(line.prefix { $0 != "\n" })

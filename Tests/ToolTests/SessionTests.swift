@@ -126,7 +126,7 @@ import Testing
     try Tool.fail(
       "lodge-party", arguments,
       saying: [
-        servers.correlations(0), "another lodge-party serves the sessions in this folder",
+        servers.correlations(0), "another process uses the sessions in this folder",
       ])
     // A killed process leaves no lock behind.
     party0.tool.kill()

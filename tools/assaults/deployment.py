@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -149,8 +150,9 @@ class Party:
         self.log = pair.folder / f"party{party}.log"
         arguments = ["--party", party, "--bundle", pair.bundles[party], "--correlations",
                      pair.folder / f"correlations/party{party}", "--listen", "127.0.0.1:0",
-                     "--ledger", pair.ledgers[party], "--peer", f"127.0.0.1:{peer}",
-                     *pair.more[party]]
+                     "--ledger", pair.ledgers[party], *pair.more[party]]
+        if peer is not None:
+            arguments += ["--peer", f"127.0.0.1:{peer}"]
         with self.log.open("ab") as log:
             start = log.tell()
             self.process = subprocess.Popen(
@@ -195,7 +197,10 @@ class Pair:
                         for party in range(2)]
         self.parties = [None, None]
         self.reported = set()
-        deployment.deal(self.folder / "correlations", sessions)
+        self.deal(sessions)
+
+    def deal(self, sessions):
+        self.deployment.deal(self.folder / "correlations", sessions)
 
     def batch(self):
         """The name of the batch, from the file that the dealer keeps."""
@@ -275,3 +280,44 @@ class Pair:
         """Sessions that one of the ledgers has and that did not come to their end."""
         return {key for party in range(2) for key, state in self.states(party).items()
                 if state != "finished"}
+
+
+class Provider(Pair):
+    """A provider that serves, and all that its user has."""
+
+    def __init__(self, deployment, name, sessions):
+        super().__init__(deployment, name, sessions)
+        self.bundles[0] = self.folder / "roles/provider/provider.bundle"
+        self.parties[0] = Party(self, 0, None)
+        self.port = self.parties[0].port
+        self.hello = self.overheard_hello()
+
+    def deal(self, sessions):
+        roles = self.folder / "roles"
+        self.deployment.succeed("lodge-model", "share", self.deployment.lodge, "--deployment",
+                                "provider-user", "--out", roles)
+        self.deployment.deal(self.folder / "correlations", sessions, shares=roles / "dealer")
+
+    def arguments(self, port):
+        """Those of a user that asks for all that a session has."""
+        return ["--provider", f"127.0.0.1:{port}", "--bundle", self.folder / "roles/user/user.bundle",
+                "--correlations", self.folder / "correlations/party1", "--ledger", self.ledgers[1],
+                "--tokens", self.deployment.model / "prompt.json", "--new", NEW]
+
+    def ask(self):
+        return self.deployment.run("lodge-client", *self.arguments(self.port))
+
+    def overheard_hello(self):
+        """What a real user says first."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(START_SECONDS)
+            command = [self.deployment.tools / "lodge-client",
+                       *self.arguments(listener.getsockname()[1])]
+            process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                with Frames(listener.accept()[0], START_SECONDS) as frames:
+                    return json.loads(frames.expect("hello"))
+            finally:
+                process.kill()
+                process.wait()

@@ -125,7 +125,7 @@ class Hostile:
         elif choice in (2, 3):
             other = random.choice([k for k in range(256) if k not in allowed]) \
                 if random.randrange(3) == 0 else \
-                random.choice([k for k in range(1, 16) if k not in allowed])
+                random.choice([k for k in KINDS.values() if k not in allowed])
             self.data = header(other, number, len(text)) + text
         elif choice == 4:
             wrong = number + random.choice((1, -1, 2, 2**16, 2**31))

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 VERSION = 3
 NAMES = ("hello", "begin", "seed", "waiting", "ready", "refusal", "step", "output", "end",
-         "proposal", "acceptance", "words", "used", "clients", "decline")
+         "proposal", "acceptance", "words", "used", "clients", "decline", "keys")
 KINDS = {name: number for number, name in enumerate(NAMES, 1)}
 HEADER = struct.Struct("<2sBBIQ")
 MOST_CONTROL_BYTES = 65536

@@ -159,11 +159,20 @@ private struct Claim<Files: SessionProvider> {
     _ connection: Connection, _ limit: Deadline, _ waiting: (String) -> Void
   ) throws(InputError) -> (SessionKey, any SessionEngine) {
     var engine: (any SessionEngine)?
+    var reason = "no answer"
     while true {
-      let frame = try connection.receive(
-        .control(.waiting, .used, .proposal, .ready, .refusal), deadline: limit)
+      let frame: Frame
+      do throws(InputError) {
+        frame = try connection.receive(
+          .control(.waiting, .used, .proposal, .ready, .refusal), deadline: limit)
+      } catch {
+        guard limit.hasPassed else { throw error }
+        throw InputError(connection.label, "no session in time: \(reason)")
+      }
       switch frame.type {
-      case .waiting: waiting(try WaitingNotice.reason(frame, source: connection.label))
+      case .waiting:
+        reason = try WaitingNotice.reason(frame, source: connection.label)
+        waiting(reason)
       case .used:
         _ = try ledger.burn(UsedMessage.receive(from: connection, first: frame))
         try UsedMessage.tell(ledger.claimedSessions(), to: connection)

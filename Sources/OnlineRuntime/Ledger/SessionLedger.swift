@@ -40,7 +40,7 @@ public final class SessionLedger {
   {
     self.path = path
     if let correlationFolder { try SessionLedger.check(path, isOutside: correlationFolder) }
-    let hint = "stop the other lodge-party"
+    let hint = "stop the other lodge-party, or let the other lodge-client finish"
     var locks = [
       try ProcessLock(
         path, flags: O_RDWR | O_CREAT, taken: "another process uses this ledger", hint: hint)
@@ -49,7 +49,7 @@ public final class SessionLedger {
       locks.append(
         try ProcessLock(
           correlationFolder, flags: O_RDONLY | O_DIRECTORY,
-          taken: "another lodge-party serves the sessions in this folder", hint: hint))
+          taken: "another process uses the sessions in this folder", hint: hint))
     }
     self.locks = locks
     database = try SQLiteDatabase(path: path)
