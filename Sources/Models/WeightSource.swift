@@ -15,6 +15,11 @@ public protocol WeightSource: Sendable {
   /// The shortest encoding that holds every element of the weight `name` exactly.
   func encoding(of name: String) -> WeightEncoding
 
+  /// Elements `elements` of the weight `name`, counted row-major, as words of its 16-bit encoding, or nil
+  /// where the source must make them of their values.
+  /// - Throws: as `weight(_:)` does.
+  func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]?
+
   /// Sizes of the matrix `name`, where they are known without reading it.
   func knownSizes(of name: String) -> MatrixSizes?
 }
@@ -32,6 +37,10 @@ extension WeightSource {
   }
 
   public func encoding(of name: String) -> WeightEncoding { .float32 }
+
+  public func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]? {
+    nil
+  }
 
   public func knownSizes(of name: String) -> MatrixSizes? { nil }
 }

@@ -260,7 +260,7 @@ struct Lowering {
     return function
   }
 
-  private func isPermuted(_ index: Int) -> Bool {
+  func isPermuted(_ index: Int) -> Bool {
     if case .permuted? = forms[index] { return true }
     return false
   }
@@ -433,16 +433,5 @@ struct Lowering {
     let second = try builder.open(right, bits: bits.right)
     return try builder.emit(
       .multiply(first.id, second.id), bits: first.bits + second.bits, bound: outputBound(index))
-  }
-
-  /// The residual stream keeps twice the usual fractional bits, so that it is never truncated.
-  mutating func residual(_ index: Int, _ left: FixedValue, _ right: FixedValue)
-    throws(InputError) -> FixedValue
-  {
-    let bound = try outputBound(index)
-    func narrowed(_ value: FixedValue) throws(InputError) -> FixedValue {
-      value.bits > 2 * bits ? try builder.rescale(value, to: 2 * bits) : value
-    }
-    return try builder.add(narrowed(left), narrowed(right), bound: bound)
   }
 }
