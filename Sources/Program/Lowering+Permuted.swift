@@ -83,7 +83,7 @@ extension Lowering {
   }
 
   /// Ring bits that the readers of normalisation `index` need of its rows: of linear layers whose results
-  /// are permuted as many as these have.
+  /// are permuted as many as these have, and of sums that party 1 alone sees as many as it sees.
   private func readersRing(_ index: Int, bits valueBits: Int, columnScale: String?)
     throws(InputError) -> Int
   {
@@ -91,6 +91,13 @@ extension Lowering {
     for consumer in consumers(of: index) {
       // What nothing reads is the output.
       let readers = consumers(of: consumer)
+      if isSeenAlone(consumer), let columnScale {
+        let gammaBits = precision(WeightFormula(tensor: columnScale)).wanted
+        let room = max(
+          wholeBits(try outputBound(consumer)), magnitudeBits(try outputBound(index)) + 2)
+        ring = max(ring, valueBits + gammaBits + room)
+        continue
+      }
       guard case .linear(_, let weight, _) = model.nodes[consumer].operation, !readers.isEmpty,
         readers.allSatisfy(isPermutedActivation)
       else { return 64 }

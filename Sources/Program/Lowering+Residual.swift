@@ -80,13 +80,16 @@ extension Lowering {
     let bound = try outputBound(index)
     let mostBits = max(left.bits, right.bits)
     // What party 1 sees of a sum is shortened for nothing.
-    let keepsBits =
-      stream.narrow.contains(index) && consumers(of: index).allSatisfy(isPermuted)
-      && builder.fits(bits: mostBits, bound: bound)
+    let keepsBits = isSeenAlone(index) && builder.fits(bits: mostBits, bound: bound)
     func narrowed(_ value: FixedValue) throws(InputError) -> FixedValue {
       value.bits > 2 * bits && !keepsBits ? try builder.rescale(value, to: 2 * bits) : value
     }
     return try builder.add(narrowed(left), narrowed(right), bound: bound)
+  }
+
+  /// Whether node `index` is a sum of which party 1 sees what it needs, and nothing else reads it.
+  func isSeenAlone(_ index: Int) -> Bool {
+    stream.narrow.contains(index) && consumers(of: index).allSatisfy(isPermuted)
   }
 
   /// The sum of a narrow stream that node `index` is added to, if it is its only reader.

@@ -354,7 +354,12 @@ struct Lowering {
         source: WeightFormula(
           tensor: tokens, isCentred: stream.centred.contains(index),
           addedRow: positions == nil ? segments : nil)))
-    let opened = try builder.open(oneHot)
+    // What only party 1 sees is opened with the bits that it sees.
+    let readers = consumers(of: index)
+    let opened =
+      positions == nil && !readers.isEmpty && readers.allSatisfy(isPermuted)
+      ? try builder.openNarrow(oneHot, bits: 0, ringBits: min(rowBits + wholeBits(bound), 64))
+      : try builder.open(oneHot)
     let rows = try builder.emit(.linear(opened.id, weight: table), bits: rowBits, bound: bound)
     guard let positions else { return rows }
     let source = WeightFormula(

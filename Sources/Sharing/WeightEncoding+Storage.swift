@@ -9,18 +9,6 @@ extension WeightEncoding {
   /// Halves and bfloat16 are stored as the words that they are.
   var elementType: ElementType { self == .float32 ? .f32 : .u16 }
 
-  /// The values of `words`, exactly; not for `float32`.
-  func floats(_ words: [UInt16]) -> [Float] {
-    precondition(self != .float32, "words of 16 bits")
-    guard self == .float16 else {
-      return words.map { Float(bitPattern: UInt32($0) << 16) }
-    }
-    return unsafe [Float](unsafeUninitializedCapacity: words.count) { target, count in
-      unsafe lodge_floats_from_halves(words, target.baseAddress, words.count)
-      count = words.count
-    }
-  }
-
   /// The words of `values`, which this encoding holds exactly; not for `float32`.
   func words(_ values: [Float]) -> [UInt16] {
     precondition(self != .float32, "words of 16 bits")

@@ -2,6 +2,7 @@
 
 import Approximation
 import Bytes
+import Checkpoints
 import Foundation
 import Models
 import Sharing
