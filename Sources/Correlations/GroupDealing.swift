@@ -64,6 +64,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
   let arm: KernelArm
   /// The node that opens each opened value, and how.
   private let opener: [ValueID: (node: Int, opening: Opening)]
+  /// The permuted functions whose results are opened in silence, by the node that opens them.
+  private let silent: [Int: Int]
   /// The opened value and shift behind each view.
   private let viewed: [ValueID: (opened: ValueID, shift: Int)]
 
@@ -88,6 +90,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       }
     }
     self.opener = opener
+    silent = sessions.first.map { program.silentOpenings(in: $0.deployment) } ?? [:]
     self.viewed = viewed
   }
 
@@ -166,7 +169,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       preconditionFailure("value \(value) is not opened, which validation excludes")
     }
     let shares = session.streams.map {
-      program.maskShare(node: node, $0, comparisonKey: session.comparisonKey)
+      program.maskShare(
+        node: node, $0, comparisonKey: session.comparisonKey, ofResult: silent[node])
     }
     return MaskStreams(share0: shares[0], share1: shares[1], opening: opening)
   }

@@ -24,13 +24,13 @@ public enum MaskShare: Sendable {
 }
 
 extension SecureProgram {
-  /// A party's share of the mask of what node `node` opens.
+  /// A party's share of the mask of what node `node` opens: see `SessionStreams.mask`.
   public func maskShare(
-    node: Int, _ streams: SessionStreams, comparisonKey: [UInt8]
+    node: Int, _ streams: SessionStreams, comparisonKey: [UInt8], ofResult permuted: Int? = nil
   ) -> MaskShare {
     guard case .openBlocks(let x, _) = nodes[node].operation,
       case .blocks(let columns) = values[x].shape.columns
-    else { return .stream(streams.mask(node: node)) }
+    else { return .stream(streams.mask(node: node, ofResult: permuted)) }
     return .blocks(streams.blockMasks(node: node, columns, comparisonKey: comparisonKey))
   }
 }

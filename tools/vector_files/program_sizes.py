@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bit_comparison import Circuit
 from read_bundle import PROVIDER_USER, TWO_SERVER
-from session_algebra import Algebra
+from session_algebra import Algebra, one_way_openings, silent_openings
 from vector_files.container import canonical
 from vector_files.session import shape, weight
 
@@ -62,22 +62,10 @@ def rounds(program):
     return result
 
 
-def one_way(program):
-    """The operations that open what only products with weights read."""
-    written, opened, others = 0, {}, set()
-    for index, node in enumerate(program["operations"]):
-        if node["name"] == "open":
-            opened[written] = index
-        if node["name"] not in ("linear", "scale"):
-            others.update(node["reads"])
-        written += node["writes"]
-    return {index for value, index in opened.items() if value not in others}
-
-
 def flights(program, deployment):
     """The messages of every flight: [operation, message, the party that sends it or null for both]."""
     is_user = deployment == PROVIDER_USER
-    with_one_sender = one_way(program) if is_user else set()
+    one_way, silent = (one_way_openings(program), silent_openings(program)) if is_user else ((), ())
     known, found = [[], []], {}
 
     def send(flight, index, message, sender):
@@ -86,10 +74,17 @@ def flights(program, deployment):
     for index, node in enumerate(program["operations"]):
         ready = [max([known[p][value] for value in node["reads"]] or [0]) for p in (0, 1)]
         results, name = list(ready), node["name"]
-        if index in with_one_sender:
+        if index in silent:
+            results[1] = 0
+        elif index in one_way:
             results = [max(ready[0], send(ready[1] + 1, index, 0, 1)), 0]
         elif name == "open":
-            results = [send(max(ready) + 1, index, 0, None)] * 2
+            if ready[0] == ready[1]:
+                send(ready[0] + 1, index, 0, None)
+            else:
+                for p in (0, 1):
+                    send(ready[p] + 1, index, 0, p)
+            results = [max(ready[p], ready[1 - p] + 1) for p in (0, 1)]
         elif name in ("linear", "scale") and is_user:
             results[1] = 0
         elif node.get("comparison") == "bits":

@@ -16,11 +16,13 @@ package struct WeightMaskProducts {
   private let program: SecureProgram
   /// The node that opens each opened value.
   private let openers: [ValueID: Int]
+  private let silent: [Int: Int]
 
   /// Most words of D that are in memory at a time.
   private static let partWordCount = 4 << 20
 
-  package init(masks: WeightMasks, program: SecureProgram) {
+  package init(masks: WeightMasks, program: SecureProgram, deployment: Deployment) {
+    silent = program.silentOpenings(in: deployment)
     self.masks = masks
     self.program = program
     var openers: [ValueID: Int] = [:]
@@ -39,7 +41,9 @@ package struct WeightMaskProducts {
   ) throws(InputError) -> [UInt64]? {
     func mask(of x: ValueID) -> [UInt64] {
       guard let node = openers[x] else { return [] }
-      return program.maskShare(node: node, streams, comparisonKey: comparisonKey).words(
+      return program.maskShare(
+        node: node, streams, comparisonKey: comparisonKey, ofResult: silent[node]
+      ).words(
         in: 0..<session.dealtCount(program.values[x].shape))
     }
     switch program.nodes[index].operation {
