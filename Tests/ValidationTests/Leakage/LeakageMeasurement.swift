@@ -3,6 +3,7 @@
 import Approximation
 import Bytes
 import Foundation
+import Models
 import TestSupport
 import Testing
 
@@ -65,5 +66,40 @@ struct LeakageMeasurement {
       }
       print("\(recipe), tokens at \(label) | \(right) of \(prompts.reduce(0) { $0 + $1.count })")
     }
+  }
+
+  /// Patterns of running blocks over a number of sessions of 256 tokens, of the gated fixture.
+  @Test(arguments: [1, 4, 16]) func blocks(sessions: Int) throws {
+    let folder = Repository.fixtures.appending(path: "opt-dickens-gated").path
+    let patterns = BlockPatterns(try FloatInterpreter(ModelLoader.load(path: folder)))
+    let models = try #require(Repository.sharedModels)
+    let path = models.appending(path: "opt-dickens-5m/reference/eval_ids.npy").path
+    let array = try NPY.readIntegers(path)
+    let windows = (0..<array.shape[0]).map { window in
+      (0..<array.shape[1]).map { Int(array.values[window * array.shape[1] + $0]) }
+    }
+    let own = try patterns.rows(
+      TokenFile.read(Repository.fixtures.appending(path: "opt-dickens-5m/calibration.json").path))
+    let seen = try patterns.rows(Array(windows.prefix(sessions)))
+    let read = try patterns.rows(Array(windows.suffix(4)))
+    var random = SplitMix(1)
+    let order = patterns.order(&random)
+    let numbered = patterns.numbered(seen, order)
+    let known = BlockPatterns.readTokens(of: patterns.numbered(read, order), known: numbered)
+    let guess = patterns.aligned(seen: numbered, model: own)
+    let running = order.indices.filter { place in numbered.contains { $0.bits[place] } }
+    let right = running.count { guess[$0] == order[$0] }
+    // What its own texts look like in numbers, as far as it has found them.
+    var inverse = [Int](repeating: 0, count: order.count)
+    for (place, block) in guess.enumerated() { inverse[block] = place }
+    let translated = own.map { row in
+      var bits = [Bool](repeating: false, count: order.count)
+      for block in row.bits.indices where row.bits[block] { bits[inverse[block]] = true }
+      return BlockPatterns.Row(token: row.token, bits: bits)
+    }
+    let byModel = BlockPatterns.readTokens(of: patterns.numbered(read, order), known: translated)
+    print(
+      "blocks, \(sessions) sessions | numbers found \(right) of \(running.count), "
+        + String(format: "tokens read %.3f by known prompts, %.3f by the model", known, byModel))
   }
 }
