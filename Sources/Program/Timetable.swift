@@ -61,7 +61,7 @@ public struct Timetable: Sendable {
         }
         ready = [max(ready[0], sent[1]), max(ready[1], sent[0])]
         results = ready
-      case .linear, .scale, .blockLinear:
+      case .linear, .scale:
         // The user's share of a product does not depend on what is opened.
         if deployment == .providerUser {
           ready[1] = 0
@@ -82,7 +82,7 @@ public struct Timetable: Sendable {
           add(Message(node: index, stage: stage, sender: message.sender), to: flight)
         }
         results[0] = flight
-      case .input, .selectBlocks, .view, .truncate, .scores, .mix, .multiply, .polynomial,
+      case .input, .blockLinear, .selectBlocks, .view, .truncate, .scores, .mix, .multiply, .polynomial,
         .exponential,
         .coarseSteps, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference,
         .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
@@ -113,7 +113,7 @@ extension SecureProgram {
     var others = Set<ValueID>()
     for node in nodes {
       switch node.operation {
-      case .linear, .scale, .blockLinear: break
+      case .linear, .scale: break
       default: others.formUnion(node.operation.inputs)
       }
     }

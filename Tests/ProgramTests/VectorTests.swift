@@ -54,6 +54,7 @@ struct ProgramVectorTests {
     #expect(
       vectors.map(\.program.kind) == [
         .decoder, .encoder, .decoder, .encoder, .decoder, .encoder, .prefixDecoder, .decoder,
+        .decoder,
       ])
     for vector in vectors {
       #expect(vector.program.json.text == vector.canonical)
@@ -68,9 +69,9 @@ struct ProgramVectorTests {
         }
       }
     }
-    #expect(isGrouped == [false, false, true, false, false, false, false, false])
+    #expect(isGrouped == [false, false, true, false, false, false, false, false, false])
     let names = Set(vectors.flatMap { $0.program.nodes.map(\.operation.name) })
-    #expect(names.count == 28, "together they use every operation")
+    #expect(names.count == 32, "together they use every operation")
   }
 
   @Test func roundsAndDealtSizes() throws {
@@ -83,6 +84,10 @@ struct ProgramVectorTests {
         let operation = program.nodes[index].operation
         if case .open(let x, _) = operation {
           masks = vector.session.dealtCount(program.values[x].shape)
+        }
+        if case .openBlocks = operation {
+          let opened = program.nodes[index].outputs.lowerBound
+          masks = vector.session.dealtCount(program.values[opened].shape)
         }
         let keyByteCount = operation.dealtKey.map {
           vector.session.dealtCount(program.values[$0.value].shape) * $0.key.byteCount

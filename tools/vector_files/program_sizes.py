@@ -8,13 +8,14 @@ from pathlib import Path
 from bit_comparison import Circuit
 from read_bundle import PROVIDER_USER, TWO_SERVER
 from session_algebra import Algebra, one_way_openings, silent_openings
+from vector_files.block_program import gated
 from vector_files.container import canonical
 from vector_files.session import shape, weight
 
 # Where the programs' texts are kept.
 PROGRAMS = Path(__file__).parents[2] / "formats/vectors/program.json"
 
-# Those that lowering made; one more is made here.
+# Those that lowering made; more are made here.
 COUNT = 7
 
 # Operations with correlated arrays as long as the result; those of the others are as long as what is read.
@@ -52,7 +53,7 @@ def rounds(program):
     result = []
     for node in program["operations"]:
         number = max([result[value] for value in node["reads"]] or [0])
-        if node["name"] == "open":
+        if node["name"] in ("open", "openBlocks", "reveal"):
             number += 1
         if node["name"] == "permuted":
             number += 3
@@ -85,6 +86,8 @@ def flights(program, deployment):
                 for p in (0, 1):
                     send(ready[p] + 1, index, 0, p)
             results = [max(ready[p], ready[1 - p] + 1) for p in (0, 1)]
+        elif name in ("openBlocks", "reveal"):
+            results = [send(max(ready) + 1, index, 0, None)] * 2
         elif name in ("linear", "scale") and is_user:
             results[1] = 0
         elif node.get("comparison") == "bits":
@@ -107,9 +110,12 @@ def dealt(algebra):
         entry = {}
         if node["name"] == "open":
             entry["masks"] = algebra.count(node["reads"][0])
+        if node["name"] == "openBlocks":
+            entry["masks"] = algebra.count(algebra.first_value[index])
         if arrays := algebra.array_count(index):
             value = algebra.first_value[index] if node["name"] in OF_THE_RESULT else node["reads"][0]
-            entry["arrays"] = [algebra.count(value)] * arrays
+            count = algebra.array_size(index, 0) if node["name"] == "blockLinear" else algebra.count(value)
+            entry["arrays"] = [count] * arrays
         if algebra.has_keys(index):
             entry["keyBytes"] = math.prod(algebra.key_shape(index))
         entries.append(entry)
@@ -121,7 +127,8 @@ def build(folder):
     entries = []
     programs = json.loads(PROGRAMS.read_text())["programs"][:COUNT]
     chain = {"canonical": canonical(permuted_chain()), "promptCapacity": 2, "newCapacity": 2}
-    for old in programs + [chain]:
+    blocks = {"canonical": canonical(gated()), "promptCapacity": 3, "newCapacity": 2}
+    for old in programs + [chain, blocks]:
         program = json.loads(old["canonical"])
         header = {"session": 0, "promptCapacity": old["promptCapacity"], "newCapacity": old["newCapacity"],
                   "batch": "00" * 16}
