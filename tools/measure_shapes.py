@@ -4,6 +4,7 @@
     tools/measure-shapes gpt2-small --recipe pcft      # over an emulated link as well
     tools/measure-shapes llama-7b                      # 2 layers of the full width
     tools/measure-shapes chatglm-6b                    # costs alone, of 2 and 3 layers added up to 28
+    tools/measure-shapes opt-6.7b --gates 0.05 0.1     # beside gates that open 5 and 10 % of the blocks
 
 One depth is run: two parties and a client on loopback, sessions one after the other, each dealt right before it, so
 that one lies on the disk at a time. Of two depths costs are computed, which need no shares, and continued to the
@@ -22,7 +23,7 @@ import tempfile
 
 from measure_conversion import measured
 from measure_link import Failure, Measurement, text
-from shape_checkpoints import SHAPES, write_checkpoint
+from shape_checkpoints import SHAPES, write_checkpoint, write_gates
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 
@@ -59,7 +60,7 @@ class ShapeMeasurement(Measurement):
     def __init__(self, arguments, shape, layers, folder):
         arguments.prompt, arguments.new = shape.prompt, shape.new
         super().__init__(arguments, folder)
-        self.shape = shape
+        self.shape, self.layers = shape, layers
         self.step = "token" if shape.is_decoder else "text"
         self.session = ["--prompt", str(shape.prompt)]
         self.session += ["--new", str(shape.new)] if shape.is_decoder else []
@@ -80,10 +81,14 @@ class ShapeMeasurement(Measurement):
         self.commands.append((label, seconds, peak))
         return seconds
 
-    def convert(self, recipe):
+    def convert(self, recipe, density=None):
         a = self.arguments
+        gates = self.file("gates.safetensors")
+        if density is not None:
+            write_gates(gates, self.shape, self.layers, density, a.block_width, a.rank, a.seed)
         options = ["--embedding", a.embedding] if a.embedding else []
         options += ["--compare", a.compare] if a.compare else []
+        options += ["--gates", gates] if density is not None else []
         options += ["--accept-leakage"] if recipe in ("permllm", "elements") else []
         self.run("lodge-model", "approximate", self.file("checkpoint"), "--tokens", self.calibration,
                  "--recipe", recipe, *options, *self.network, "--out", self.file("model.lodge"))
@@ -174,6 +179,12 @@ def print_costs(costs, measurement, arguments):
           [cost_row(name, cost, measurement.token_count, step) for name, cost in costs])
 
 
+def variants(arguments):
+    """(name, recipe, density of gates or None) of all that is measured."""
+    return [(os.path.basename(recipe) + (f", {100 * density:g} % open" if density is not None else ""),
+             recipe, density) for recipe in arguments.recipe for density in [None, *arguments.gates]]
+
+
 def print_ends(name, cost, step):
     """What the embedding and the head cost: their parts of the program, and the client's link."""
     part = "token" if step == "token" else "prompt"
@@ -199,10 +210,9 @@ def run_depth(arguments, shape, layers, folder):
     measurement = ShapeMeasurement(arguments, shape, layers, folder)
     print(f"{shape.title}: {layers} of {shape.layers} layers, "
           f"{measurement.weight_count / 1e6:,.0f} million weights\n", flush=True)
-    for recipe in arguments.recipe:
-        name = os.path.basename(recipe)
+    for name, recipe, density in variants(arguments):
         measurement.commands = []
-        print_costs([(name, measurement.convert(recipe))], measurement, arguments)
+        print_costs([(name, measurement.convert(recipe, density))], measurement, arguments)
         print_ends(name, measurement.cost, measurement.step)
         if not arguments.cost:
             measurement.share()
@@ -223,28 +233,27 @@ def run_depth(arguments, shape, layers, folder):
 
 def add_depths(arguments, shape, folder):
     """Costs of two depths, and of the published one on the line through them."""
-    costs = {recipe: [] for recipe in arguments.recipe}
+    costs = {name: [] for name, _, _ in variants(arguments)}
     for layers in arguments.layers:
         with tempfile.TemporaryDirectory(dir=folder) as part:
             measurement = ShapeMeasurement(arguments, shape, layers, part)
-            for recipe in arguments.recipe:
-                costs[recipe].append(measurement.convert(recipe))
+            for name, recipe, density in variants(arguments):
+                costs[name].append(measurement.convert(recipe, density))
                 label, seconds, peak = measurement.commands[-1]
-                print(f"measure-shapes: {layers} layers, {os.path.basename(recipe)}: {label} took "
+                print(f"measure-shapes: {layers} layers, {name}: {label} took "
                       f"{text(seconds)}, {size(peak)}", file=sys.stderr)
                 measurement.drop()
     print(f"{shape.title}: costs of {arguments.layers[0]} and {arguments.layers[1]} layers, "
           f"added up to {shape.layers}\n")
     rows = []
-    for recipe, pair in costs.items():
-        name = os.path.basename(recipe)
+    for name, pair in costs.items():
         rows += [(f"{name}, {layers} layers", cost) for layers, cost in zip(arguments.layers, pair)]
         rows.append((f"{name}, {shape.layers} layers",
                      continued(*pair, arguments.layers, shape.layers)))
     print_costs(rows, measurement, arguments)
     # The ends are the same at every depth, and nearly so with every recipe.
-    recipe = arguments.recipe[0]
-    print_ends(os.path.basename(recipe), costs[recipe][1], measurement.step)
+    name = next(iter(costs))
+    print_ends(name, costs[name][1], measurement.step)
 
 
 def main():
@@ -257,6 +266,10 @@ def main():
     parser.add_argument("--cost", action="store_true", help="of one depth too, costs alone")
     parser.add_argument("--embedding", metavar="HOLDER", help="as of lodge-model")
     parser.add_argument("--compare", metavar="WAY", help="as of lodge-model")
+    parser.add_argument("--gates", type=float, nargs="+", default=[], metavar="DENSITY",
+                        help="also with gates that open this share of the blocks (may be several)")
+    parser.add_argument("--block-width", type=int, default=16, help="neurons of a block")
+    parser.add_argument("--rank", type=int, default=64, help="of the gates")
     parser.add_argument("--rtt", default="10ms", help="of the network that costs, recipes and links are for")
     parser.add_argument("--bandwidth", default="1Gbps")
     parser.add_argument("--link", action=argparse.BooleanOptionalAction,

@@ -8,6 +8,7 @@ of a head have a standard deviation of 1 to 4, and the residual stream grows wit
 import json
 import math
 import os
+import statistics
 import struct
 from dataclasses import dataclass
 
@@ -47,6 +48,8 @@ SHAPES = {
     "gpt2-small": Shape("gpt2", 12, 768, 3072, 12, 50257, 32, 2, "GPT-2 small, a token after 32", (12,),
                         has_link=True),
     "llama-7b": Shape("llama", 32, 4096, 11008, 32, 32000, 8, 2, "LLaMA-7B, a token after 8", (2,)),
+    "opt-1.3b": Shape("opt", 24, 2048, 8192, 32, 50272, 64, 2, "OPT-1.3B, a token after 64", (2, 3)),
+    "opt-6.7b": Shape("opt", 32, 4096, 16384, 32, 50272, 64, 2, "OPT-6.7B, a token after 64", (2, 3)),
     "chatglm-6b": Shape("chatglm", 28, 4096, 16384, 32, 130528, 64, 2, "ChatGLM-6B, a token after 64",
                         (2, 3), ("accurate", "fitted", "pcft")),
 }
@@ -73,6 +76,14 @@ def configuration(shape, layers):
             "vocab_size": shape.vocabulary, "max_sequence_length": shape.positions,
             "layernorm_epsilon": 1e-5, "position_encoding_2d": True, "bos_token_id": START,
             "mask_token_id": MASK, "gmask_token_id": GLOBAL_MASK, "tie_word_embeddings": True,
+        }
+    if shape.family == "opt":
+        return {
+            "model_type": "opt", "hidden_size": shape.width, "ffn_dim": shape.inner,
+            "num_attention_heads": shape.heads, "num_hidden_layers": layers,
+            "vocab_size": shape.vocabulary, "max_position_embeddings": shape.positions,
+            "word_embed_proj_dim": shape.width, "activation_function": "relu",
+            "do_layer_norm_before": True,
         }
     if shape.family == "gpt2":
         return {
@@ -156,6 +167,22 @@ def gpt2(shape, layers):
     return t.entries
 
 
+def opt(shape, layers):
+    t, width = Tensors(shape), shape.width
+    t.table("model.decoder.embed_tokens.weight", shape.vocabulary, 2)
+    t.table("model.decoder.embed_positions.weight", shape.positions + 2, 0.5)
+    for layer in range(layers):
+        key = f"model.decoder.layers.{layer}."
+        t.norm(key + "self_attn_layer_norm")
+        for name, gains in [("q", t.magnitudes), ("k", t.magnitudes), ("v", None), ("out", None)]:
+            t.linear(f"{key}self_attn.{name}_proj", width, width, 1, gains)
+        t.norm(key + "final_layer_norm")
+        t.linear(key + "fc1", shape.inner, width, 1.2)
+        t.linear(key + "fc2", width, shape.inner, 0.7)
+    t.norm("model.decoder.final_layer_norm")
+    return t.entries
+
+
 def llama(shape, layers):
     t, width = Tensors(shape), shape.width
     t.table("model.embed_tokens.weight", shape.vocabulary, 2)
@@ -191,7 +218,7 @@ def chatglm(shape, layers):
     return t.entries
 
 
-FAMILIES = {"bert": bert, "gpt2": gpt2, "llama": llama, "chatglm": chatglm}
+FAMILIES = {"bert": bert, "gpt2": gpt2, "opt": opt, "llama": llama, "chatglm": chatglm}
 PART = 1 << 22
 
 
@@ -236,3 +263,31 @@ def write_checkpoint(folder, shape, layers, seed):
     with open(os.path.join(folder, "calibration.json"), "w") as file:
         json.dump(texts.tolist(), file)
     return offset // 2
+
+
+def write_gates(path, shape, layers, density, block_width, rank, seed):
+    """Writes gates of all layers, each of which opens at a share `density` of positions.
+
+    What attention reads has a variance of 1, so that a score is normal, with that of high low low^T high^T.
+    """
+    random, tensors = numpy.random.default_rng(seed), {}
+    threshold = statistics.NormalDist().inv_cdf(1 - density)
+    count = shape.inner // block_width
+    for layer in range(layers):
+        low = random.standard_normal((rank, shape.width)) / math.sqrt(shape.width)
+        high = random.standard_normal((count, rank)) / math.sqrt(rank)
+        deviations = numpy.linalg.norm(high @ low, axis=1)
+        tensors |= {f"layers.{layer}.order": numpy.arange(count * block_width, dtype="<i4"),
+                    f"layers.{layer}.low": low.astype("<f4"), f"layers.{layer}.high": high.astype("<f4"),
+                    f"layers.{layer}.bias": (-threshold * deviations).astype("<f4")}
+    header, offset = {"__metadata__": {"format": "lodge-gates", "version": "1"}}, 0
+    for name, tensor in tensors.items():
+        header[name] = {"dtype": "I32" if name.endswith("order") else "F32", "shape": tensor.shape,
+                        "data_offsets": [offset, offset + tensor.nbytes]}
+        offset += tensor.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for tensor in tensors.values():
+            file.write(tensor.tobytes())
