@@ -25,8 +25,9 @@ extension Model {
 }
 
 extension Lowering {
-  /// Bits of a score that are compared, the sign among them.
-  private static let scoreBits = 14
+  /// Bits of a score that are compared, the sign among them: a block whose score is rounded to the
+  /// other side of 0 changes the output as much as any other error.
+  private static let scoreBits = 20
 
   /// The bits of the scores `value`, revealed: 1 where a score is at least 0.
   mutating func reveal(_ index: Int, _ value: FixedValue) throws(InputError) -> FixedValue {

@@ -246,6 +246,12 @@ struct Lowering {
   func traced() -> [LoweredNode] {
     let nodes = model.nodes.indices
     return lowered.enumerated().map { index, value in
+      // Of these some columns are there.
+      if gates[index] != nil { return LoweredNode(value: nil, factor: 1) }
+      switch model.nodes[index].operation {
+      case .gates, .gated: return LoweredNode(value: nil, factor: 1)
+      default: break
+      }
       switch value {
       case .unscaled, .scaledLater: return LoweredNode(value: nil, factor: 1)
       case .normalised(let value, let pending):
