@@ -68,7 +68,7 @@ extension Lowering {
 
 extension Calibration {
   /// Standard deviations of a session's running blocks that its pool holds beyond the mean.
-  private static let poolDeviations = 6.0
+  private static let poolDeviations = 5.0
 
   /// The pool of the gates `node`: all blocks where nothing was observed.
   func blockPool(_ node: String, blockCount: Int) -> BlockPool {

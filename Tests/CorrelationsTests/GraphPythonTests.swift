@@ -14,6 +14,7 @@ import Validation
     GraphKind.norms[1], GraphKind.norms[7], GraphKind.positions[1], GraphKind.positions[3],
     GraphKind.encoderPositions[1], GraphKind.encoderPositions[4], GraphKind.encoderPositions[5],
     GraphKind.heads[0], GraphKind.heads[1], GraphKind.prefixes[0], GraphKind.prefixes[1],
+    GraphKind.gates[0], GraphKind.gates[1], GraphKind.encoderGates[0],
   ]
 
   /// The algebra of all operations, and the simulator's words of every step, by both parties in
@@ -41,8 +42,9 @@ import Validation
     let words = run.output.split { $0 == " " || $0 == "\n" }.map { UInt64($0, radix: 16) }
     let openings = try SessionPythonTests.openings(files.scratch.file("openings.json"))
     var simulator = RingSimulator(
-      program: files.program, weights: try files.encodedWeights(),
-      streams: (0...1).map { batch.seeds.streams(session: 0, party: $0) })
+      program: files.program, weights: try files.sharedWeights(),
+      streams: (0...1).map { batch.seeds.streams(session: 0, party: $0) },
+      comparisonKey: BatchSeeds.comparisonKey(batch: batch.seeds.identifier, session: 0))
     var expected: [UInt64] = []
     var row = 0
     for (index, tokens) in steps.enumerated() {

@@ -97,7 +97,8 @@ struct GateFileTests {
   }
 
   @Test func storedGraphsKeepGates() throws {
-    let model = try ModelLoader.load(path: folder(Gates()).path).model
+    let folder = try folder(Gates())
+    let model = try ModelLoader.load(path: folder.path).model
     #expect(try Model(json: model.json, source: "test") == model)
   }
 

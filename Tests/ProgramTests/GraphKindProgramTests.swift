@@ -45,7 +45,7 @@ struct GraphKindProgramTests {
 
   @Test(
     arguments: GraphKind.norms + GraphKind.positions + GraphKind.skeletons + GraphKind.prefixes
-      + GraphKind.encoderPositions + GraphKind.heads)
+      + GraphKind.encoderPositions + GraphKind.heads + GraphKind.gates + GraphKind.encoderGates)
   func roundTrip(kind: GraphKind) throws {
     try ProgramJSONTests.expectRoundTrip(Self.program(kind))
   }

@@ -52,6 +52,14 @@ public struct ConversionFiles: Sendable {
   }
 
   /// Plaintext ring elements of every weight, encoded from the checkpoint itself.
+  /// The same as they were shared, with blocks in their secret order.
+  public func sharedWeights() throws -> [[UInt64]] {
+    let bundles = try (0...1).map { try PartyBundle(path: "\(folder)/party\($0).bundle") }
+    return try program.weights.indices.map { id in
+      zip(try bundles[0].share(id), try bundles[1].share(id)).map { $0 &+ $1 }
+    }
+  }
+
   public func encodedWeights() throws -> [[UInt64]] {
     let encoder = WeightEncoder(source: checkpoint, weights: weights)
     return try program.weights.map { try encoder.encode($0) }

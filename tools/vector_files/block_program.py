@@ -35,7 +35,7 @@ def gated():
     seen = add("open", [total], shape(blocks, "opened", ringBits=9), shift=0, bits=9)
     active = add("piecewiseLinear", [seen], shape(blocks, ringBits=9), **compared(9, (1, 0)))
     wide = add("combine", [active], shape(blocks, bits=59), coefficients=[2**55], constant=0)
-    opened = add("openBlocks", [wide], shape(six, "opened", 0), shift=59, bits=5)
+    opened = add("openBlocks", [wide], shape(six, "opened", 0, ringBits=5), shift=59, bits=5)
     down = add("linear", [opened], shape(two, ringBits=5), weight=4)
     last = add("lastRow", [add("combine", [down], shape(two, bits=63 - 4), coefficients=[2**59],
                                constant=0)], shape(two, bits=63 - 4, rows="last"))

@@ -1,6 +1,7 @@
 // How far patterns of running blocks tell tokens, to whoever knows other texts or the model.
 
 import Bytes
+import Foundation
 import Models
 import TestSupport
 import Testing

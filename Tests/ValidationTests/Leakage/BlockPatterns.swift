@@ -54,12 +54,12 @@ struct BlockPatterns {
 
   /// The share of `rows` whose token is that of the closest of the patterns that are `known`.
   static func readTokens(of rows: [Row], known: [Row]) -> Double {
-    let words = known.map { words($0.bits) }
+    let patterns = known.map { words($0.bits) }
     var right = 0
     for row in rows {
       let seen = Self.words(row.bits)
       var (best, least) = (0, Int.max)
-      for (index, other) in words.enumerated() {
+      for (index, other) in patterns.enumerated() {
         let distance = zip(seen, other).reduce(0) { $0 + ($1.0 ^ $1.1).nonzeroBitCount }
         if distance < least { (best, least) = (index, distance) }
       }
