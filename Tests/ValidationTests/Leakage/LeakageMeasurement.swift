@@ -39,7 +39,7 @@ struct LeakageMeasurement {
     show(
       "\(recipe), first layer, deviating",
       try recovery(recipe).deviating(
-        counts: Self.few, size: scale * 0x1p-12, offset: scale * 32))
+        counts: Self.few, size: scale * 0x1p-10, offset: scale * 64))
   }
 
   @Test func repeating() throws {
