@@ -64,7 +64,7 @@ import Testing
         let user = try Self.user(state, port: port, hello: hello, request: request)
         try user.send(user.header(kind, byteCount: 1 << 40))
         // How long an opening may be that comes before its step, the step tells.
-        #expect(user.flood(.seconds(14)), "\(state), \(kind)")
+        #expect(user.flood(.seconds(30)), "\(state), \(kind)")
         let grown = try provider.tool.peakMemory() - before
         #expect(grown < 32 << 20, "\(state), \(kind): \(grown >> 20) MiB")
       }
@@ -97,7 +97,7 @@ import Testing
     case .wordsInPlaceOfKeys: try provider.send(provider.header(.words, byteCount: 1 << 40))
     default: try provider.send(provider.header(.keys, byteCount: 1 << 40))
     }
-    if trick != .noKeys { #expect(provider.flood(.seconds(14))) }
+    if trick != .noKeys { #expect(provider.flood(.seconds(30))) }
     let status = try user.wait(.seconds(20))
     let messages = try user.messages
     #expect(status == 1, "\(messages)")

@@ -48,8 +48,11 @@ struct WeightRecovery {
     }
   }
 
-  /// Adds numbers of about `size` to what the layer reads, with permuted activations.
-  func deviating(counts: [Int], size: Double) throws -> [Result] {
+  /// Adds numbers up to `size` to what the layer reads, with permuted activations.
+  ///
+  /// Others up to `offset` are the same in every query: they draw the outputs apart, so that many stay
+  /// in their order.
+  func deviating(counts: [Int], size: Double, offset: Double = 0) throws -> [Result] {
     guard let activation = queries.permutedNode(activation), let linear = queries.linear(up) else {
       return []
     }
@@ -57,7 +60,9 @@ struct WeightRecovery {
     var truth: [[Double]] = []
     return try collect(counts) { number in
       let (values, words) = changes(linear, size: number == 0 ? 0 : size, number)
-      let answer = try queries.ask(token, number: number, changes: [linear.opening: words])
+      let apart = changes(linear, size: offset, .max).words
+      let answer = try queries.ask(
+        token, number: number, changes: [linear.opening: zip(words, apart).map { $0 &+ $1 }])
       estimate.inputs.append(values)
       estimate.outputs.append(queries.sorted(answer, activation))
       if number == 0 { truth = rows(queries.matrix(linear.weight), answer, activation) }
@@ -66,7 +71,7 @@ struct WeightRecovery {
     }
   }
 
-  /// Adds numbers of about `size` to what the output matrix reads, whatever is permuted.
+  /// Adds numbers up to `size` to what the output matrix reads, whatever is permuted.
   func deviatingAtOutput(counts: [Int], size: Double) throws -> [Result] {
     guard let linear = queries.linear("logits") else { return [] }
     var estimate = WeightEstimate(inputs: [], outputs: [], isSorted: false)
