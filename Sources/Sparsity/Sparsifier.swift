@@ -42,12 +42,13 @@ public struct Sparsifier: Sendable {
         interpreter.model.family, "has no feed-forward part behind an attention in any layer")
     }
     let widest = sites.reduce(0) { max($0, $1.neuronCount) }
-    self.interpreter = interpreter
-    self.settings = settings
-    self.settings.blockWidths = settings.blockWidths.filter {
+    var settings = settings
+    settings.blockWidths = settings.blockWidths.filter {
       $0 <= narrowest && widest / $0 <= Sparsifier.largestBlockCount
     }
-    guard !self.settings.blockWidths.isEmpty else {
+    self.interpreter = interpreter
+    self.settings = settings
+    guard !settings.blockWidths.isEmpty else {
       throw InputError(
         "--block-width",
         "layers have \(narrowest) to \(widest) neurons, and at most \(Sparsifier.largestBlockCount) "
