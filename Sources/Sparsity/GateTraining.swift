@@ -40,7 +40,8 @@ package struct GateTraining {
     gate.bias = [Float](repeating: 0, count: sample.blockCount)
   }
 
-  /// The gate that keeps the share `mass` of the mass in the sample's blocks.
+  /// The trained gate. At a threshold of 0 it keeps about the share `mass` of the mass in the sample's
+  /// blocks; the one that keeps the share on other text is for `ScoreThreshold` to find there.
   package mutating func run(mass share: Double) -> LowRankGate {
     let mean = sample.masses.reduce(0.0) { $0 + Double($1) } / Double(max(sample.masses.count, 1))
     guard mean > 0 else {

@@ -38,10 +38,11 @@ import Testing
         layer.isGated
           == (max(shares.products, shares.comparisons, shares.openings) < GateCost.limit))
     }
-    // Layer 0 fires at 24 % of its neurons, layers 1 and 2 at 2 % and less.
+    // Layer 0 fires at 24 % of its neurons, layers 1 and 2 at 2 % and less. With 1,792 positions to
+    // train on, 34 and 22 % of them are computed; with 60 windows 18 and 7 %.
     #expect(!layers[0].isGated && abs(layers[0].density - 0.24) < 0.02)
-    #expect(layers[1].isGated && layers[1].cost.computedShare < 0.3, "\(layers[1].quality)")
-    #expect(layers[2].isGated && layers[2].cost.computedShare < 0.2, "\(layers[2].quality)")
+    #expect(layers[1].isGated && layers[1].cost.computedShare < 0.4, "\(layers[1].quality)")
+    #expect(layers[2].isGated && layers[2].cost.computedShare < 0.3, "\(layers[2].quality)")
     #expect(layers[2].removedCount > 400)
 
     let folder = try ScratchFolder()

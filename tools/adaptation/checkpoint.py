@@ -6,7 +6,7 @@ import shutil
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from .errors import InputError
 
@@ -65,6 +65,14 @@ def read(folder):
     return tensors
 
 
+def in_order(file):
+    """The bytes of a safetensors file with sorted keys: the library leaves metadata in any order."""
+    length = int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:8 + length]), sort_keys=True, separators=(",", ":"))
+    text = header.encode() + b" " * (-len(header.encode()) % 8)
+    return len(text).to_bytes(8, "little") + text + file[8 + length:]
+
+
 def read_gates(folder):
     """({key: tensor} of gates.safetensors in `folder`, its path)."""
     path = os.path.join(folder, GATES)
@@ -116,9 +124,9 @@ def write(
                 file.write("\n")
         save_file(result, os.path.join(temporary, WEIGHTS), metadata={"format": "pt"})
         if gates:
-            save_file(
-                gates, os.path.join(temporary, GATES),
-                metadata={"format": "lodge-gates", "version": "1"})
+            metadata = {"format": "lodge-gates", "version": "1"}
+            with open(os.path.join(temporary, GATES), "wb") as file:
+                file.write(in_order(save(gates, metadata=metadata)))
         os.rename(temporary, folder)
     except OSError as error:
         raise InputError(folder, error.strerror or str(error)) from None

@@ -1,0 +1,61 @@
+// `lodge-model sparsify`, as a user runs it.
+
+import Approximation
+import Bytes
+import Checkpoints
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct SparsifyTests {
+  private static let texts: [UInt8] = Array(
+    JSON.array(
+      (0..<40).map { text in .array((0..<6).map { .integer((text * 7 + $0 * 3) % 11) }) }
+    ).text.utf8)
+
+  @Test func aFileAndATableAreWritten() throws {
+    let (model, folder) = (try ScratchFolder(), try ScratchFolder())
+    let checkpoint = try TinyCheckpoint.opt(width: 8, innerWidth: 64).write(to: model)
+    let tokens = try folder.write(SparsifyTests.texts, to: "texts.json")
+    let arguments = [
+      "sparsify", checkpoint, "--tokens", tokens, "--block-width", "2", "--rank", "1",
+      "--mass", "0.5", "--out",
+    ]
+    let text = try Tool.succeed("lodge-model", arguments + [folder.file("first.safetensors")])
+    #expect(text.contains("mass kept") && text.contains("held-out positions"))
+    let json = try JSON.parse(
+      Tool.succeed("lodge-model", arguments + [folder.file("second.safetensors"), "--json"]),
+      source: "json")
+    guard case .object(let members) = json, case .array(let layers)? = members["layers"] else {
+      throw InputError("json", "has no layers")
+    }
+    #expect(layers.count == 2)
+    for layer in layers {
+      guard case .object(let values) = layer else { throw InputError("json", "no layer") }
+      #expect(try #require(values["massKept"]?.double) > 0.3)
+      #expect(values["blockWidth"] == 2)
+    }
+    // Equal seeds write equal files.
+    let files = try ["first", "second"].map {
+      try MappedFile(path: folder.file("\($0).safetensors")).allBytes(atMost: 1 << 20)
+    }
+    #expect(files[0] == files[1])
+    let gates = try Safetensors(path: folder.file("first.safetensors"))
+    #expect(gates.tensors.contains { $0.name.hasSuffix(".order") })
+  }
+
+  @Test func wrongInputsAreNamed() throws {
+    let (model, folder) = (try ScratchFolder(), try ScratchFolder())
+    let checkpoint = try TinyCheckpoint.opt().write(to: model)
+    let tokens = try folder.write(SparsifyTests.texts, to: "texts.json")
+    let few = try folder.write(Array("[[1,2,3],[4,5]]".utf8), to: "few.json")
+    for (more, part) in [
+      (["--tokens", few], "too few"), (["--tokens", tokens, "--block-width", "13"], "block-width"),
+    ] {
+      try Tool.fail(
+        "lodge-model", ["sparsify", checkpoint, "--out", folder.file("gates")] + more,
+        saying: [part])
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder.file("gates")))
+  }
+}
