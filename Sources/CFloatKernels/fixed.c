@@ -35,6 +35,15 @@ LODGE_CLONES uint32_t lodge_largest_magnitude(const float *source, size_t count)
   return largest;
 }
 
+LODGE_CLONES uint16_t lodge_largest_word(const uint16_t *source, size_t count) {
+  uint16_t largest = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint16_t magnitude = source[i] & 0x7fffu;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return largest;
+}
+
 LODGE_CLONES lodge_fixed_range lodge_fixed_from_floats(
     const float *source, const float *columns, double factor, double scale, uint64_t *target,
     size_t count) {

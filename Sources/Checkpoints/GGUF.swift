@@ -81,6 +81,16 @@ public struct GGUF: TensorSource {
     return try floats(of: tensor(name), in: elements, from: file)
   }
 
+  public func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]? {
+    guard indices[name] != nil else {
+      for part in parts where part.indices[name] != nil {
+        return try part.storedWords(name, in: elements)
+      }
+      throw unknownTensor(name)
+    }
+    return try storedWords(of: tensor(name), in: elements, from: file)
+  }
+
   /// This file, the first of several, together with the others.
   func joined(with others: [GGUF]) -> GGUF {
     var result = self

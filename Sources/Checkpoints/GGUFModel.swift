@@ -60,4 +60,10 @@ struct GGUFModel: TensorSource {
       try file.floats(place.stored.name, in: range)
     }
   }
+
+  func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]? {
+    guard let place = places[name] else { throw unknownTensor(name) }
+    guard place.layout == .same else { return nil }
+    return try file.storedWords(place.stored.name, in: elements)
+  }
 }

@@ -135,6 +135,13 @@ public final class PyTorchCheckpoint: TensorSource {
     return try converted(gathered, as: tensor, from: elements.lowerBound)
   }
 
+  public func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]? {
+    guard let index = indices[name] else { throw unknownTensor(name) }
+    guard places[index].view.isContiguous else { return nil }
+    try verify(places[index].entry)
+    return try storedWords(of: tensors[index], in: elements, from: archive.file)
+  }
+
   private func verify(_ entry: ZipArchive.Entry) throws(InputError) {
     guard !verified.withLock({ $0.contains(entry.headerOffset) }) else { return }
     try archive.verify(entry)

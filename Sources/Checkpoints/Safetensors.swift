@@ -41,4 +41,8 @@ public struct Safetensors: TensorSource {
   public func floats(_ name: String, in elements: Range<Int>) throws(InputError) -> [Float] {
     try floats(of: tensor(name), in: elements, from: file)
   }
+
+  public func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]? {
+    try storedWords(of: tensor(name), in: elements, from: file)
+  }
 }

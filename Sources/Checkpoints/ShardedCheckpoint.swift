@@ -88,6 +88,11 @@ public struct ShardedCheckpoint: TensorSource {
     return try shards[place].floats(name, in: elements)
   }
 
+  public func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]? {
+    guard let place = places[name] else { throw unknownTensor(name) }
+    return try shards[place].storedWords(name, in: elements)
+  }
+
   /// Shard names by tensor.
   static func weightMap(_ path: String) throws(InputError) -> [String: String] {
     let file = try MappedFile(path: path)

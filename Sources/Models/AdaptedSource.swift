@@ -52,6 +52,10 @@ struct AdaptedSource: TensorSource {
     return rounded
   }
 
+  func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]? {
+    updates[name] == nil ? try original.storedWords(name, in: elements) : nil
+  }
+
   /// Rows `rows` of scale * B A, or of its transpose.
   private func delta(_ product: Adapter.Product, rows: Range<Int>, width: Int) throws(InputError)
     -> [Float]

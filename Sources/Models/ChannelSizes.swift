@@ -21,10 +21,16 @@ public struct MatrixSizes: Sendable {
   /// Of the rows of `columnCount` elements in `values`, which are finite.
   public init(_ values: [Float], columnCount: Int) {
     self.init(columnCount: columnCount)
-    let rowCount = values.count / max(columnCount, 1)
-    rowSquares = Array(repeating: 0, count: rowCount)
+    measure(values)
+  }
+
+  /// Adds the rows in `values`.
+  private mutating func measure(_ values: [Float]) {
+    let columnCount = columnSquares.count
+    var squares = [Double](repeating: 0, count: values.count / max(columnCount, 1))
     unsafe lodge_measure_rows(
-      values, rowCount, columnCount, &rowSquares, &columnSquares, &columnMagnitudes)
+      values, squares.count, columnCount, &squares, &columnSquares, &columnMagnitudes)
+    rowSquares += squares
   }
 
   /// Reads the matrix `name` of `source` once, part by part.
@@ -39,15 +45,32 @@ public struct MatrixSizes: Sendable {
       let numbers = batch..<min(batch + MatrixSizes.batchCount, parts.count)
       let sizes = try ConcurrentTasks.map(numbers.count) {
         (index) throws(InputError) -> MatrixSizes in
-        let part = parts[numbers.lowerBound + index]
-        return MatrixSizes(
-          try source.weight(
-            name, in: part.lowerBound * columnCount..<part.upperBound * columnCount),
-          columnCount: columnCount)
+        try MatrixSizes(name, rows: parts[numbers.lowerBound + index], columnCount, source)
       }
       for size in sizes { append(size) }
     }
   }
+
+  /// Of rows `rows` of the matrix `name`: where its words are stored in a row, of a few at a time, which
+  /// stay in the cache until they are measured.
+  private init(
+    _ name: String, rows: Range<Int>, _ columnCount: Int, _ source: some WeightSource
+  ) throws(InputError) {
+    self.init(columnCount: columnCount)
+    let step = max(1, MatrixSizes.cachedElementCount / max(columnCount, 1))
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
+      let last = min(first + step, rows.upperBound)
+      let words = try source.storedWords(name, in: first * columnCount..<last * columnCount)
+      guard let words else {
+        measure(
+          try source.weight(name, in: first * columnCount..<rows.upperBound * columnCount))
+        return
+      }
+      measure(source.encoding(of: name).floats(words))
+    }
+  }
+
+  private static let cachedElementCount = 1 << 16
 
   /// Adds the rows that follow.
   public mutating func append(_ other: MatrixSizes) {

@@ -145,6 +145,10 @@ public struct EqualisedWeights: WeightSource {
     return columnCounts[name] != nil && encoding == .float16 ? .float32 : encoding
   }
 
+  public func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]? {
+    columnCounts[name] == nil ? try original.storedWords(name, in: elements) : nil
+  }
+
   public func knownSizes(of name: String) -> MatrixSizes? {
     columnCounts[name] == nil ? sizes[name] : nil
   }

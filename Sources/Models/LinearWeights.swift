@@ -39,6 +39,10 @@ public struct ReplacedWeights: WeightSource {
     replaced[name] == nil ? original.encoding(of: name) : .float32
   }
 
+  public func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]? {
+    replaced[name] == nil ? try original.storedWords(name, in: elements) : nil
+  }
+
   public func knownSizes(of name: String) -> MatrixSizes? {
     replaced[name] == nil ? original.knownSizes(of: name) : nil
   }

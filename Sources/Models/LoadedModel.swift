@@ -55,6 +55,20 @@ public struct LoadedModel: WeightSource {
     return WeightEncoding(rawValue: tensor.type.rawValue) ?? .float32
   }
 
+  public func storedWords(_ name: String, in elements: Range<Int>) throws(InputError) -> [UInt16]? {
+    let binding = try binding(name)
+    guard let ranges = binding.storedRanges(of: elements) else { return nil }
+    if ranges.count == 1 { return try checkpoint.source.storedWords(binding.key, in: ranges[0]) }
+    var result: [UInt16] = []
+    for range in ranges {
+      guard let words = try checkpoint.source.storedWords(binding.key, in: range) else {
+        return nil
+      }
+      result += words
+    }
+    return result
+  }
+
   private func read(_ binding: WeightBinding, _ elements: Range<Int>) throws(InputError) -> [Float]
   {
     try binding.floats(in: elements) { (key, range) throws(InputError) in

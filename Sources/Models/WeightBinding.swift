@@ -65,7 +65,7 @@ struct WeightBinding: Equatable, Sendable {
     let outputs = elements.lowerBound / inputCount..<(elements.upperBound - 1) / inputCount + 1
     let storedOutputCount = storedShape.reduce(1, *) / inputCount
     var result: [Float] = []
-    for range in storedRanges(of: outputs, storedOutputCount: storedOutputCount) {
+    for range in storedRanges(of: outputs, in: outputRanges ?? [0..<storedOutputCount]) {
       if isTransposed {
         result += try TransposedMatrix.columns(
           range, rowCount: inputCount, columnCount: storedOutputCount, read: readOne)
@@ -108,12 +108,23 @@ struct WeightBinding: Equatable, Sendable {
     return Array(product[first..<first + elements.count])
   }
 
-  /// Where outputs `outputs` of the weight are among the stored ones.
-  private func storedRanges(of outputs: Range<Int>, storedOutputCount: Int) -> [Range<Int>] {
+  /// Where elements `elements` of the weight are in the tensor `key`; nil where they are not elements
+  /// of it, or not in its order.
+  func storedRanges(of elements: Range<Int>) -> [Range<Int>]? {
+    guard isPlain, !isTransposed else { return nil }
+    guard let outputRanges else { return [elements] }
+    let inputCount = shape.dropFirst().reduce(1, *)
+    return storedRanges(
+      of: elements,
+      in: outputRanges.map { $0.lowerBound * inputCount..<$0.upperBound * inputCount })
+  }
+
+  /// Where `wanted` is, counted over `ranges` one after the other.
+  private func storedRanges(of wanted: Range<Int>, in ranges: [Range<Int>]) -> [Range<Int>] {
     var result: [Range<Int>] = []
     var passed = 0
-    for range in outputRanges ?? [0..<storedOutputCount] {
-      let part = (passed..<passed + range.count).clamped(to: outputs)
+    for range in ranges {
+      let part = (passed..<passed + range.count).clamped(to: wanted)
       if !part.isEmpty {
         let offset = range.lowerBound - passed
         result.append(part.lowerBound + offset..<part.upperBound + offset)

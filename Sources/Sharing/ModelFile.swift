@@ -5,6 +5,7 @@ public import Bytes
 import Containers
 public import Models
 public import Program
+import Randomness
 
 /// A converted model on disk. It holds the owner's plaintext weights.
 public struct ModelFile: WeightSource {
@@ -18,7 +19,7 @@ public struct ModelFile: WeightSource {
 
   /// Writes `path` with the weights that `weights` gives, in their own encoding, part by part.
   ///
-  /// `progress` is told how many elements were written at a time.
+  /// `progress` is told how many elements were written at a time, from several threads.
   public static func write(
     to path: String, model: Model, recipe: Recipe, calibration: Calibration, checkpoint: String,
     weights: some WeightSource, memory: MemoryBudget = .default,
@@ -42,17 +43,49 @@ public struct ModelFile: WeightSource {
             storage: .raw)
         })
     try table.write(to: writer)
-    for shape in model.weights {
-      let region = writer.region(of: "weights/\(shape.name)")
-      let encoding = encodings[shape.name] ?? .float32
-      let parts = memory.parts(elementCount: shape.elementCount)
-      try ConcurrentTasks.run(parts.count) { (index) throws(InputError) in
-        let values = try weights.weight(shape.name, in: parts[index])
-        try encoding.write(values, to: region, atElement: parts[index].lowerBound)
-      }
+    // The longest first, so that no thread starts it when the others are done.
+    let order = model.weights.sorted { $0.elementCount > $1.elementCount }
+    try ConcurrentTasks.run(order.count) { (index) throws(InputError) in
+      let shape = order[index]
+      try write(
+        shape, of: weights, encodings[shape.name] ?? .float32,
+        to: writer.region(of: "weights/\(shape.name)"), memory: memory)
       progress(shape.elementCount)
     }
     _ = try writer.finish()
+  }
+
+  /// Words that are copied as they are in one piece, which stays in the cache until it is written.
+  private static let copiedWordCount = 1 << 17
+
+  /// Writes the weight of `shape` from its beginning to its end, and its digest on the way.
+  private static func write(
+    _ shape: WeightShape, of weights: some WeightSource, _ encoding: WeightEncoding,
+    to region: RawRegion, memory: MemoryBudget
+  ) throws(InputError) {
+    var digest = SHA256Hasher()
+    var start = 0
+    while start < shape.elementCount {
+      let copied = start..<min(start + copiedWordCount, shape.elementCount)
+      if encoding != .float32, let words = try weights.storedWords(shape.name, in: copied) {
+        try region.write(words, atElement: start)
+        unsafe digest.update(words.span.bytes)
+        start = copied.upperBound
+        continue
+      }
+      let part = start..<min(start + memory.weightPartElementCount, shape.elementCount)
+      let values = try weights.weight(shape.name, in: part)
+      if encoding == .float32 {
+        try region.write(values, atElement: start)
+        unsafe digest.update(values.span.bytes)
+      } else {
+        let words = encoding.words(values)
+        try region.write(words, atElement: start)
+        unsafe digest.update(words.span.bytes)
+      }
+      start = part.upperBound
+    }
+    if start > 0 { region.setDigest(digest.finalize()) }
   }
 
   /// Opens `path` and checks its graph, recipe and calibration; weights are read on demand.

@@ -9,31 +9,15 @@ extension WeightEncoding {
   /// Halves and bfloat16 are stored as the words that they are.
   var elementType: ElementType { self == .float32 ? .f32 : .u16 }
 
-  /// The values of `words`, exactly; not for `float32`.
-  func floats(_ words: [UInt16]) -> [Float] {
+  /// The words of `values`, which this encoding holds exactly; not for `float32`.
+  func words(_ values: [Float]) -> [UInt16] {
     precondition(self != .float32, "words of 16 bits")
     guard self == .float16 else {
-      return words.map { Float(bitPattern: UInt32($0) << 16) }
+      return values.map { UInt16(truncatingIfNeeded: $0.bitPattern >> 16) }
     }
-    return unsafe [Float](unsafeUninitializedCapacity: words.count) { target, count in
-      unsafe lodge_floats_from_halves(words, target.baseAddress, words.count)
-      count = words.count
-    }
-  }
-
-  /// Writes `values`, which this encoding holds exactly, as elements `first` and following.
-  func write(_ values: [Float], to region: RawRegion, atElement first: Int) throws(InputError) {
-    switch self {
-    case .float32: try region.write(values, atElement: first)
-    case .bfloat16:
-      try region.write(
-        values.map { UInt16(truncatingIfNeeded: $0.bitPattern >> 16) }, atElement: first)
-    case .float16:
-      let words = unsafe [UInt16](unsafeUninitializedCapacity: values.count) { target, count in
-        unsafe lodge_halves_from_floats(values, target.baseAddress, values.count)
-        count = values.count
-      }
-      try region.write(words, atElement: first)
+    return unsafe [UInt16](unsafeUninitializedCapacity: values.count) { target, count in
+      unsafe lodge_halves_from_floats(values, target.baseAddress, values.count)
+      count = values.count
     }
   }
 }

@@ -36,6 +36,23 @@ import Testing
     try expectSameInParts(Checkpoint.openTensors("\(RangeTests.vectors)/\(file)"))
   }
 
+  @Test(arguments: ["half.safetensors", "brain.safetensors", "half.bin", "half.gguf", "brain.gguf"])
+  func wordsAreThoseOfTheElements(file: String) throws {
+    let source = try Checkpoint.openTensors("\(RangeTests.vectors)/\(file)")
+    var count = 0
+    for tensor in source.tensors where tensor.type.isReadableAsFloat {
+      let range = tensor.elementCount / 2..<tensor.elementCount
+      guard let words = try source.storedWords(tensor.name, in: range) else { continue }
+      let values = words.map {
+        tensor.type == .bfloat16
+          ? Float(bitPattern: UInt32($0) << 16) : Float(Float16(bitPattern: $0))
+      }
+      #expect(try source.floats(tensor.name, in: range) == values, "\(file): \(tensor.name)")
+      count += words.count
+    }
+    #expect(count > 0)
+  }
+
   /// Rotary rows that were interleaved, gzip chunks, shards, and strided views.
   @Test(
     .needsSharedModels,

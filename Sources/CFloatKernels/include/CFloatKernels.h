@@ -46,6 +46,10 @@ void lodge_halves_from_floats_portable(const float *source, uint16_t *target, si
 /// or more.
 uint32_t lodge_largest_magnitude(const float *source, size_t count);
 
+/// Largest of `count` halves or bfloat16, as words, signs left out: infinities and NaN of halves have
+/// 0x7c00 or more, of bfloat16 0x7f80 or more.
+uint16_t lodge_largest_word(const uint16_t *source, size_t count);
+
 /// rows[r] += the sum of the squares of row r of the matrix `source`, row-major; where `columns` is not
 /// NULL, columns[c] += that of column c, and largest[c] becomes the largest of itself and the
 /// column's magnitudes.
