@@ -18,13 +18,15 @@ extension Lowering {
     let bound = largest * 1.01 + min(0x1p-8, largest)
     let room = try outputRoom(index, bound: bound)
     let valueBits = activationBits(bound: bound)
-    let reader = try streamRing(index, bits: valueBits).map { (ringBits: $0, valueBits: valueBits) }
+    let reader = try streamRing(index, bits: valueBits, bound: bound).map {
+      (ringBits: $0, valueBits: valueBits)
+    }
     if let result = try lookup(input, function, bound: bound, room: room, reader: reader) {
       return result
     }
     let parts = try pieces(
       input, function, on: domain, lineBits: room,
-      ringBits: try streamRing(index, bits: activationBits(input)))
+      ringBits: try streamRing(index, bits: activationBits(input), bound: bound))
     var sum = parts.lines
     func adding(_ value: FixedValue) throws(InputError) -> FixedValue {
       guard let lines = sum else { return value }
@@ -58,11 +60,17 @@ extension Lowering {
     return try adding(total)
   }
 
-  /// Modulo which power of two the linear layer behind node `index` reads a value with `bits`
-  /// fractional bits, where it adds to the narrow residual stream.
-  func streamRing(_ index: Int, bits valueBits: Int) throws(InputError) -> Int? {
-    guard let reader = streamReader(of: index) else { return nil }
-    return try streamRoom(of: reader) + max(2 * bits, valueBits + bits)
+  /// Modulo which power of two the linear layer behind node `index` reads a value up to `bound` with
+  /// `bits` fractional bits, where it adds to the narrow residual stream.
+  func streamRing(_ index: Int, bits valueBits: Int, bound: Double) throws(InputError) -> Int? {
+    guard let reader = streamReader(of: index),
+      case .linear(_, let weight, _) = model.nodes[reader].operation
+    else { return nil }
+    // It drops what is more than it takes of a value.
+    let weightBits = weightBits(
+      reader, precision(WeightFormula(tensor: weight)), bound: try outputBound(reader)
+    )(min(valueBits, activationBits(bound: bound)))
+    return try streamRoom(of: reader) + max(2 * bits, valueBits + weightBits)
   }
 
   /// The fractional bits that all readers of node `index` can take without a truncation, for a

@@ -40,28 +40,20 @@ extension Lowering {
     let precision = self.precision(source, factor: small)
     let narrow = activationBits(value)
     let isResidual = consumers(of: index).contains(where: self.isResidual)
-    let (bits, ringBits) = (bits, ringBits(bound))
-    /// Bits of the weight beside a value with `valueBits`.
-    func weightBits(_ valueBits: Int) -> Int {
-      let most = max(min(precision.wanted, ringBits - valueBits), bits)
-      // The residual stream has twice the usual bits: more would have to be truncated.
-      let target = 2 * bits - valueBits
-      let isEnough = target >= precision.least && max(target, bits) >= precision.needed
-      return isResidual && most > target && isEnough ? target : most
-    }
+    let bitsBeside = weightBits(index, precision, bound: bound)
     let inputWidth = model.nodes[input].width
     // A wide input is better truncated after the layer, when it has become narrow.
     let truncatesFirst =
       value.bits > narrow
       && (!builder.fits(bits: value.bits + bits, bound: bound)
-        || ringBits - value.bits < precision.needed
+        || ringBits(bound) - value.bits < precision.needed
         || (inputWidth <= node.width && isResidual))
     let opened =
       narrowSum(of: index) != nil
       ? try openIntoStream(
-        index, value, bits: narrow, truncatesFirst: truncatesFirst, weightBits: weightBits)
+        index, value, bits: narrow, truncatesFirst: truncatesFirst, weightBits: bitsBeside)
       : try builder.open(truncatesFirst ? truncated(value) : value)
-    let weightBits = weightBits(opened.bits)
+    let weightBits = bitsBeside(opened.bits)
     let matrix = builder.weight(
       ProgramWeight(
         name: "\(node.name).weight", rowCount: node.width, columnCount: inputWidth,
@@ -72,6 +64,20 @@ extension Lowering {
     return .plain(
       try addBias(
         product, name: "\(node.name).bias", source: biasSource, width: node.width))
+  }
+
+  /// Fractional bits of the weight of linear layer `index`, which has this `precision` and gives
+  /// results up to `bound`, by those of the value that it is multiplied with.
+  func weightBits(_ index: Int, _ precision: WeightPrecision, bound: Double) -> (Int) -> Int {
+    let isResidual = consumers(of: index).contains(where: self.isResidual)
+    let (bits, ringBits) = (bits, ringBits(bound))
+    return { valueBits in
+      let most = max(min(precision.wanted, ringBits - valueBits), bits)
+      // The residual stream has twice the usual bits: more would have to be truncated.
+      let target = 2 * bits - valueBits
+      let isEnough = target >= precision.least && max(target, bits) >= precision.needed
+      return isResidual && most > target && isEnough ? target : most
+    }
   }
 
   /// Opens the input of linear layer `index`, which adds to the narrow stream, with at most `bits`

@@ -11,7 +11,7 @@ extension Lowering {
   private static let weightBits = 17
 
   /// Bits before the point, sign included, of numbers up to `bound` and somewhat beyond.
-  private func wholeBits(_ bound: Double) -> Int { magnitudeBits(bound) + 1 + builder.spareBits }
+  func wholeBits(_ bound: Double) -> Int { magnitudeBits(bound) + 1 + builder.spareBits }
 
   /// The bits of `x` with `bits` fractional ones, or all that it has, that party 1 sees.
   private func opening(_ x: FixedValue, bits: Int) -> Opening {
@@ -50,7 +50,7 @@ extension Lowering {
     let bits = activationBits(bound: bound)
     return try permuted(
       x, rule, inputBits: activationBits(x) + 1, bits: bits,
-      ringBits: streamRing(index, bits: bits) ?? 64, bound: bound)
+      ringBits: streamRing(index, bits: bits, bound: bound) ?? 64, bound: bound)
   }
 
   /// Node `index` of `x`, normalised; gamma, beta and the attention scale are left to its readers.
@@ -83,7 +83,7 @@ extension Lowering {
   }
 
   /// Ring bits that the readers of normalisation `index` need of its rows: of linear layers whose results
-  /// are permuted as many as these have.
+  /// are permuted as many as these have, and of sums that party 1 alone sees as many as it sees.
   private func readersRing(_ index: Int, bits valueBits: Int, columnScale: String?)
     throws(InputError) -> Int
   {
@@ -91,6 +91,13 @@ extension Lowering {
     for consumer in consumers(of: index) {
       // What nothing reads is the output.
       let readers = consumers(of: consumer)
+      if isSeenAlone(consumer), let columnScale {
+        let gammaBits = precision(WeightFormula(tensor: columnScale)).wanted
+        let room = max(
+          wholeBits(try outputBound(consumer)), magnitudeBits(try outputBound(index)) + 2)
+        ring = max(ring, valueBits + gammaBits + room)
+        continue
+      }
       guard case .linear(_, let weight, _) = model.nodes[consumer].operation, !readers.isEmpty,
         readers.allSatisfy(isPermutedActivation)
       else { return 64 }
@@ -114,7 +121,8 @@ extension Lowering {
     let mixBits = Self.weightBits + valueBits
     // What the mix needs, and the linear layer that reads it as it is.
     let mixRing = mixBits + magnitudeBits(value.bound) + 2
-    let needed = min(max(try streamRing(index, bits: mixBits) ?? 64, mixRing), 64)
+    let needed = min(
+      max(try streamRing(index, bits: mixBits, bound: value.bound) ?? 64, mixRing), 64)
     var padded = scores
     if model.kind != .decoder {
       padded.id = try builder.emit(.padKeys(scores.id), bits: [scores.bits])[0]

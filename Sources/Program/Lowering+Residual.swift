@@ -72,6 +72,26 @@ struct ResidualStream {
 }
 
 extension Lowering {
+  /// The sum of both values: the residual stream keeps twice the usual fractional bits, so that it is
+  /// never truncated.
+  mutating func residual(_ index: Int, _ left: FixedValue, _ right: FixedValue)
+    throws(InputError) -> FixedValue
+  {
+    let bound = try outputBound(index)
+    let mostBits = max(left.bits, right.bits)
+    // What party 1 sees of a sum is shortened for nothing.
+    let keepsBits = isSeenAlone(index) && builder.fits(bits: mostBits, bound: bound)
+    func narrowed(_ value: FixedValue) throws(InputError) -> FixedValue {
+      value.bits > 2 * bits && !keepsBits ? try builder.rescale(value, to: 2 * bits) : value
+    }
+    return try builder.add(narrowed(left), narrowed(right), bound: bound)
+  }
+
+  /// Whether node `index` is a sum of which party 1 sees what it needs, and nothing else reads it.
+  func isSeenAlone(_ index: Int) -> Bool {
+    stream.narrow.contains(index) && consumers(of: index).allSatisfy(isPermuted)
+  }
+
   /// The sum of a narrow stream that node `index` is added to, if it is its only reader.
   func narrowSum(of index: Int) -> Int? {
     let readers = consumers(of: index)
@@ -104,6 +124,11 @@ extension Lowering {
       most = max(most, magnitudeBits(bound) + 2)
       let width = Double(model.nodes[index].width)
       for reader in consumers(of: index) {
+        // Party 1 takes the mean off in the clear, and no product needs the whole ring.
+        if isPermuted(reader) {
+          most = max(most, wholeBits(bound))
+          continue
+        }
         let settings: Normalisation
         var meanBits = 0
         switch model.nodes[reader].operation {

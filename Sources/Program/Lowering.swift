@@ -260,7 +260,7 @@ struct Lowering {
     return function
   }
 
-  private func isPermuted(_ index: Int) -> Bool {
+  func isPermuted(_ index: Int) -> Bool {
     if case .permuted? = forms[index] { return true }
     return false
   }
@@ -354,7 +354,12 @@ struct Lowering {
         source: WeightFormula(
           tensor: tokens, isCentred: stream.centred.contains(index),
           addedRow: positions == nil ? segments : nil)))
-    let opened = try builder.open(oneHot)
+    // What only party 1 sees is opened with the bits that it sees.
+    let readers = consumers(of: index)
+    let opened =
+      positions == nil && !readers.isEmpty && readers.allSatisfy(isPermuted)
+      ? try builder.openNarrow(oneHot, bits: 0, ringBits: min(rowBits + wholeBits(bound), 64))
+      : try builder.open(oneHot)
     let rows = try builder.emit(.linear(opened.id, weight: table), bits: rowBits, bound: bound)
     guard let positions else { return rows }
     let source = WeightFormula(
@@ -433,16 +438,5 @@ struct Lowering {
     let second = try builder.open(right, bits: bits.right)
     return try builder.emit(
       .multiply(first.id, second.id), bits: first.bits + second.bits, bound: outputBound(index))
-  }
-
-  /// The residual stream keeps twice the usual fractional bits, so that it is never truncated.
-  mutating func residual(_ index: Int, _ left: FixedValue, _ right: FixedValue)
-    throws(InputError) -> FixedValue
-  {
-    let bound = try outputBound(index)
-    func narrowed(_ value: FixedValue) throws(InputError) -> FixedValue {
-      value.bits > 2 * bits ? try builder.rescale(value, to: 2 * bits) : value
-    }
-    return try builder.add(narrowed(left), narrowed(right), bound: bound)
   }
 }
