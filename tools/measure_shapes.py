@@ -46,6 +46,8 @@ def continued(low, high, depths, depth):
     """Each number of a document at `depth`, on the line through those at both `depths`."""
     if isinstance(low, dict):
         return {key: continued(low[key], high[key], depths, depth) for key in low if key in high}
+    if isinstance(low, list):
+        return [continued(*pair, depths, depth) for pair in zip(low, high)]
     if isinstance(low, (int, float)) and not isinstance(low, bool):
         return high + (high - low) * (depth - depths[1]) / (depths[1] - depths[0])
     return high
@@ -141,7 +143,7 @@ class ShapeMeasurement(Measurement):
     def check(self, answer):
         """Compares what the parties counted in the measured step with what `cost` says."""
         said = self.cost["total"]["token" if self.step == "token" else "prompt"]
-        wanted = (said["rounds"], said["bytesPerParty"], said["bytesPerParty"])
+        wanted = (said["rounds"], *said["bytesOfParties"])
         steps = answer["steps"]
         # Each step tells what was counted up to its end.
         first = steps[-2] if len(steps) > 1 else None
@@ -157,7 +159,8 @@ def cost_row(name, cost, token_count, step):
     dealt = [sum(cost["compare"][kind]["correlations"][f"party{p}Bytes"] for p in (0, 1))
              for kind in ("keys", "bits")]
     bits = cost["compare"]["bits"][part]
-    return [name, f"{total['rounds']:.0f}", size(total["bytesPerParty"]),
+    sent = [size(count) for count in total["bytesOfParties"]]
+    return [name, f"{total['rounds']:.0f}", sent[0] if sent[0] == sent[1] else " + ".join(sent),
             f"{bits['rounds']:.0f}, {size(bits['bytesPerParty'])}",
             *(size(count) for count in dealt), *(size(count / token_count) for count in dealt),
             text(seconds["flights"] + seconds["bytes"] + seconds["client"])]

@@ -24,7 +24,7 @@ from permuted import Permuted
 from read_bundle import PROVIDER_USER, FormatError, Pair
 from read_container import ContainerError
 from rotation import factors
-from session_algebra import CORRELATION, MASK, PERMUTED_OPERAND, PERMUTED_RESULT, ROOT
+from session_algebra import CORRELATION, PERMUTED_OPERAND, PERMUTED_RESULT, ROOT
 
 U = np.uint64
 
@@ -147,7 +147,7 @@ class Run:
 
     def do_open(self, index, node, reads, z):
         s, places = self.session, self.places(reads[0])
-        masks = [s.stream(p, index, MASK, 0, s.count(reads[0]))[places] for p in (0, 1)]
+        masks = [s.mask_share(p, index, s.count(reads[0]))[places] for p in (0, 1)]
         shift, bits = node.get("shift", 0), node.get("bits", s.ring_bits(reads[0]))
         ring, kept = U(2 ** s.ring_bits(reads[0]) - 1), U(2**bits - 1)
         words = sum(((share & ring) >> U(shift)) + U(1 if shift and p == 0 else 0) + mask
@@ -215,7 +215,7 @@ class Run:
             width = s.values[reads[1]]["columns"][1]
             missing = self.keys(self.count - 1, reads[0]).stop * width - first
             if missing > 0:
-                masks = [s.stream(p, s.opener[reads[1]], MASK, 0, first + missing)[first:] for p in (0, 1)]
+                masks = [s.mask_share(p, s.opener[reads[1]], first + missing)[first:] for p in (0, 1)]
                 right = Masked(np.append(right.base, np.zeros(missing, U)),
                                [[np.append(*pair) for pair in zip(right.parts[0], masks)]])
 

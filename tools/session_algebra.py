@@ -26,6 +26,33 @@ def subtract_lanes(a, b):
     return (a.view("<u2") - b.view("<u2")).view("<u8")
 
 
+def one_way_openings(program):
+    """The operations that open what only products with weights read."""
+    written, opened, others = 0, {}, set()
+    for index, node in enumerate(program["operations"]):
+        if node["name"] == "open":
+            opened[written] = index
+        if node["name"] not in ("linear", "scale"):
+            others.update(node["reads"])
+        written += node["writes"]
+    return {index for value, index in opened.items() if value not in others}
+
+
+def silent_openings(program):
+    """By the one-way openings of the whole result of a `permuted`: the operation that gives it."""
+    written, results, silent = 0, {}, {}
+    one_way = one_way_openings(program)
+    for index, node in enumerate(program["operations"]):
+        if node["name"] == "permuted":
+            results[written] = index
+        if index in one_way and node["reads"][0] in results:
+            ring = program["values"][node["reads"][0]].get("ringBits", 64)
+            if node.get("shift", 0) == 0 and node.get("bits", 64) == ring:
+                silent[index] = results[node["reads"][0]]
+        written += node["writes"]
+    return silent
+
+
 class Algebra:
     """What the arrays of one session must add up to, from both seeds and the weights."""
 
@@ -48,6 +75,7 @@ class Algebra:
             if node["name"] == "view":
                 self.viewed[written] = (node["reads"][0], node["shift"])
             written += node["writes"]
+        self.silent = silent_openings(program) if self.deployment == PROVIDER_USER else {}
 
     def row_count(self, value):
         return self.last_rows if self.values[value]["rows"] == "last" else self.rows
@@ -98,12 +126,18 @@ class Algebra:
     def stream(self, party, node, kind, index, count):
         return stream_words(self.seeds[party], self.number, party, node, kind, index, count)
 
+    def mask_share(self, party, node, count):
+        """A party's share of the mask of an opening; of a silent one party 1's takes away what it opens."""
+        if party == 1 and node in self.silent:
+            return U(0) - self.stream(1, self.silent[node], CORRELATION, 1, count)
+        return self.stream(party, node, MASK, 0, count)
+
     def ring_bits(self, value):
         return self.values[value].get("ringBits", 64)
 
     def mask(self, value):
         node, count = self.opener[value], self.count(value)
-        words = sum(self.stream(p, node, MASK, 0, count) for p in (0, 1))
+        words = sum(self.mask_share(p, node, count) for p in (0, 1))
         return words & U(2 ** self.ring_bits(value) - 1)
 
     def parts(self, value):

@@ -64,6 +64,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
   let arm: KernelArm
   /// The node that opens each opened value, and how.
   private let opener: [ValueID: (node: Int, opening: Opening)]
+  /// The permuted functions whose results are opened in silence, by the node that opens them.
+  private let silent: [Int: Int]
   /// The opened value and shift behind each view.
   private let viewed: [ValueID: (opened: ValueID, shift: Int)]
 
@@ -87,6 +89,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       }
     }
     self.opener = opener
+    silent = sessions.first.map { program.silentOpenings(in: $0.deployment) } ?? [:]
     self.viewed = viewed
   }
 
@@ -164,7 +167,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       preconditionFailure("value \(value) is not opened, which validation excludes")
     }
     return MaskStreams(
-      share0: session.streams[0].mask(node: node), share1: session.streams[1].mask(node: node),
+      share0: session.streams[0].mask(node: node),
+      share1: session.streams[1].mask(node: node, ofResult: silent[node]),
       opening: opening)
   }
 

@@ -48,6 +48,9 @@ public struct PermutedFunction: Equatable, Sendable {
     self.resultBits = resultBits
   }
 
+  /// The correlated array of which party 1's share is its share of the result.
+  package static let resultComponent = 1
+
   /// Messages: to party 0, back, and to party 0 again.
   static let roundCount = 3
 

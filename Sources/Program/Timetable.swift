@@ -20,6 +20,8 @@ public struct Timetable: Sendable {
   /// By party and node: after how many flights it has what the operation reads. Of an `open` that is
   /// when the opened value is known, where it is.
   public private(set) var evaluations: [[Int]]
+  /// By party: the openings of which it has the other party's share before its own.
+  public private(set) var openedAlone: [Set<Int>] = [[], []]
 
   public init(_ program: SecureProgram, deployment: Deployment) {
     evaluations = [[Int]](
@@ -28,17 +30,31 @@ public struct Timetable: Sendable {
     var known = [[Int]](
       repeating: [Int](repeating: 0, count: program.values.count), count: 2)
     let oneWay = program.oneWayOpenings(in: deployment)
+    let silent = program.silentOpenings(in: deployment)
+    let lifted = program.liftedOpenings
     for (index, node) in program.nodes.enumerated() {
       var ready = (0...1).map { party in
         node.operation.inputs.reduce(0) { max($0, known[party][$1]) }
       }
       var results = ready
       switch node.operation {
+      case .open where silent[index] != nil:
+        openedAlone[0].insert(index)
+        results[1] = 0
       case .open where oneWay.contains(index):
         add(Message(node: index, stage: 0, sender: 1), to: ready[1] + 1)
+        openedAlone[0].insert(index)
         ready = [max(ready[0], ready[1] + 1), ready[1]]
         results = [ready[0], 0]
+      case .open where ready[0] < ready[1] || ready[1] < ready[0] && lifted.contains(index):
+        // Each party sends its share when it has it, and knows the value when it has both.
+        let sent = ready.map { $0 + 1 }
+        for party in 0...1 { add(Message(node: index, stage: 0, sender: party), to: sent[party]) }
+        openedAlone[sent[0] < sent[1] ? 1 : 0].insert(index)
+        ready = [max(ready[0], sent[1]), max(ready[1], sent[0])]
+        results = ready
       case .open:
+        // Both at once, which takes less time than one after the other where the link is slow.
         let flight = max(ready[0], ready[1]) + 1
         add(Message(node: index, stage: 0), to: flight)
         ready = [flight, flight]
@@ -102,6 +118,42 @@ extension SecureProgram {
       nodes.indices.filter { index in
         guard case .open = nodes[index].operation else { return false }
         return !others.contains(nodes[index].outputs.lowerBound)
+      })
+  }
+
+  /// The one-way openings of the whole result of a permuted function, with its node: party 1's share is
+  /// dealt, and so is its share of the mask, which takes it away, so that it has nothing to send.
+  public func silentOpenings(in deployment: Deployment) -> [Int: Int] {
+    var results: [ValueID: Int] = [:]
+    for (index, node) in nodes.enumerated() {
+      if case .permuted = node.operation { results[node.outputs.lowerBound] = index }
+    }
+    var silent: [Int: Int] = [:]
+    for index in oneWayOpenings(in: deployment) {
+      guard case .open(let x, let opening) = nodes[index].operation, let permuted = results[x],
+        opening == Opening(shift: 0, bits: values[x].ringBits)
+      else { continue }
+      silent[index] = permuted
+    }
+    return silent
+  }
+
+  /// The openings whose values are truncated and nothing else, most of them to be opened again.
+  var liftedOpenings: Set<Int> {
+    var truncated = Set(values.indices)
+    for node in nodes {
+      if case .truncate = node.operation { continue }
+      truncated.subtract(node.operation.inputs)
+    }
+    var viewed = Set(values.indices)
+    for node in nodes {
+      if case .view = node.operation, truncated.contains(node.outputs.lowerBound) { continue }
+      viewed.subtract(node.operation.inputs)
+    }
+    return Set(
+      nodes.indices.filter { index in
+        guard case .open = nodes[index].operation else { return false }
+        return viewed.contains(nodes[index].outputs.lowerBound)
       })
   }
 

@@ -11,9 +11,18 @@
 /// that starts at 0. See `formats/randomness.md`.
 public struct RandomStream: Sendable {
   fileprivate let key: SecretBytes
+  /// Whether its words are 0 less those of the key stream, modulo 2^64.
+  fileprivate private(set) var isNegated = false
 
   public init(seed: Seed, label: StreamLabel) {
     key = Libcrypto.expand(seed.extracted, info: label.bytes)
+  }
+
+  /// The stream of 0 - w for each word w of this one.
+  public var negated: RandomStream {
+    var result = self
+    result.isNegated.toggle()
+    return result
   }
 
   /// Words `offset`..<`offset + count` of the stream.
@@ -25,9 +34,10 @@ public struct RandomStream: Sendable {
   package func words(at offset: Int, count: Int, by cipher: StreamCipher) -> [UInt64] {
     precondition(count >= 0, "a count is not negative")
     return unsafe [UInt64](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-      unsafe KeyStream(key: key, by: cipher).fill(
-        UnsafeMutableRawBufferPointer(
-          rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(8 * count)]), fromByte: 8 * offset)
+      let words = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(8 * count)])
+      unsafe KeyStream(key: key, by: cipher).fill(words, fromByte: 8 * offset)
+      if isNegated { unsafe RandomStream.negate(words) }
       initializedCount = count
     }
   }
@@ -50,6 +60,7 @@ public struct RandomStream: Sendable {
   /// Bytes `offset`..<`offset + count` of the stream.
   public func bytes(at offset: Int, count: Int) -> [UInt8] {
     precondition(count >= 0, "a count is not negative")
+    precondition(!isNegated, "words are negated, not bytes")
     return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
       unsafe fill(
         UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]),
@@ -75,19 +86,31 @@ public struct RandomStream: Sendable {
           UnsafeMutableRawBufferPointer(rebasing: piece),
           fromByte: 8 * (row * rowStride + columns.lowerBound))
       }
+      if isNegated { unsafe RandomStream.negate(bytes) }
     }
   }
 
   private func fill(_ output: UnsafeMutableRawBufferPointer, atByte offset: Int) {
     unsafe KeyStream(key: key).fill(output, fromByte: offset)
+    if isNegated { unsafe RandomStream.negate(output) }
+  }
+
+  /// `bytes` are whole words.
+  fileprivate static func negate(_ bytes: UnsafeMutableRawBufferPointer) {
+    let words = unsafe bytes.bindMemory(to: UInt64.self)
+    for index in words.indices { unsafe words[index] = 0 &- words[index] }
   }
 }
 
 /// A stream that one thread reads again and again: its cipher is set up once.
 public final class StreamReader {
   private let stream: KeyStream
+  private let isNegated: Bool
 
-  public init(_ stream: RandomStream) { self.stream = KeyStream(key: stream.key) }
+  public init(_ stream: RandomStream) {
+    self.stream = KeyStream(key: stream.key)
+    isNegated = stream.isNegated
+  }
 
   /// Words at `ranges` of the stream, one after the other.
   public func words(in ranges: [Range<Int>]) -> [UInt64] {
@@ -101,6 +124,11 @@ public final class StreamReader {
           UnsafeMutableRawBufferPointer(rebasing: rest[..<byteCount]),
           fromByte: 8 * range.lowerBound)
         unsafe rest = UnsafeMutableRawBufferPointer(rebasing: rest[byteCount...])
+      }
+      if isNegated {
+        unsafe RandomStream.negate(
+          UnsafeMutableRawBufferPointer(
+            rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(8 * count)]))
       }
       initializedCount = count
     }

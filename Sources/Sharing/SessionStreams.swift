@@ -1,5 +1,6 @@
 // The labelled random streams of one party in one session; `formats/randomness.md` lists them.
 
+import Program
 public import Randomness
 
 /// What a stream is for; the `kind` of its label.
@@ -46,8 +47,12 @@ public struct SessionStreams: Sendable {
         index: UInt32(index)))
   }
 
-  /// Share of the mask of the value that node `node` opens.
-  public func mask(node: Int) -> RandomStream { stream(.mask, node) }
+  /// Share of the mask of the value that node `node` opens: where that is the result of the permuted
+  /// function at node `permuted`, and opened in silence, party 1's takes away its share of it.
+  public func mask(node: Int, ofResult permuted: Int? = nil) -> RandomStream {
+    guard party == 1, let permuted else { return stream(.mask, node) }
+    return correlation(node: permuted, component: PermutedFunction.resultComponent).negated
+  }
 
   /// Share of component `component` of the correlations of node `node`.
   public func correlation(node: Int, component: Int) -> RandomStream {

@@ -75,7 +75,8 @@ public struct MemoryMaterial: SessionMaterial {
         program.nodes[index].operation.dealtKey.map { (index, $0.key.byteCount) }
       })
     guard let weightMasks else { return }
-    let products = WeightMaskProducts(masks: weightMasks, program: program)
+    let products = WeightMaskProducts(
+      masks: weightMasks, program: program, deployment: deployment)
     for index in program.nodes.indices {
       guard let sum = try products.words(node: index, session: session, streams: streams) else {
         continue

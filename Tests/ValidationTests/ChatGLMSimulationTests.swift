@@ -33,7 +33,8 @@ struct ChatGLMSimulationTests {
 
   /// Outputs of a session that is longer than the prompt, which then goes on token by token.
   static func outputs(
-    _ program: SecureProgram, _ weights: [[UInt64]], _ tokens: [Int], promptLength: Int
+    _ program: SecureProgram, _ weights: [[UInt64]], _ tokens: [Int], promptLength: Int,
+    deployment: Deployment = .twoServer
   ) throws -> [[Float]] {
     let steps = [Array(tokens[..<promptLength])] + tokens[promptLength...].map { [$0] }
     return try SimulatedRun.compare(
@@ -45,7 +46,7 @@ struct ChatGLMSimulationTests {
             (0..<program.vocabularySize).map { $0 == token ? UInt64(1) : 0 }
           }, tokens.count
         )
-      }
+      }, deployment: deployment
     ).outputs.map(program.outputValues)
   }
 
@@ -110,6 +111,39 @@ struct ChatGLMSimulationTests {
     }
     print("chatglm-small, \(name): approximation \(approximation), fixed point \(fixedPoint)")
     #expect(fixedPoint.mean < 5e-3 * max(approximation.mean, 1))
+  }
+
+  /// With a user, who alone sees what is not linear: 12 flights a layer, although queries and keys are
+  /// truncated and opened once more, and sums are scaled.
+  @Test func permutedForAUser() throws {
+    let loaded = try ModelLoader.load(path: Self.folder.path)
+    let interpreter = try FloatInterpreter(loaded)
+    let approximated = try ApproximatedModel(
+      loaded.model, weights: loaded, recipe: #require(Recipe.shipped("permllm")),
+      calibration: .observe(interpreter, texts: Self.calibrationTexts(), source: "texts"))
+    let program = approximated.program
+    let encoder = WeightEncoder(source: Self.folder.path, weights: loaded)
+    for (_, prompt, promptLength) in try Self.prompts() {
+      let outputs = try Self.outputs(
+        program, program.weights.map { try encoder.encode($0) }, prompt.tokens,
+        promptLength: promptLength, deployment: .providerUser)
+      let exact = try interpreter.run(tokens: prompt.tokens)
+      var difference = LogitDifference()
+      for (step, output) in outputs.enumerated() {
+        difference.add(output, exact.row(promptLength - 1 + step))
+      }
+      print("chatglm-small, permllm for a user: \(difference)")
+      #expect(difference.mean < 2e-3 && difference.maximum < 0.03)
+    }
+    let session = SessionShape(kind: .prefixDecoder, promptCapacity: 12, newCapacity: 9)
+    let step = SessionStep(session: session, rows: 12..<13, index: 1, promptLength: 12)
+    let cost = program.cost(of: step, deployment: .providerUser)
+    let layerCount = loaded.model.nodes.count {
+      if case .attention = $0.operation { true } else { false }
+    }
+    // The token, the last normalisation and the logits take three more.
+    print("chatglm-small, permllm for a user: \(cost.roundCount) flights, \(layerCount) layers")
+    #expect(cost.roundCount <= 12 * layerCount + 3)
   }
 
   /// All stages of a validation, from the start token of each text on.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bit_comparison import Circuit
 from read_bundle import PROVIDER_USER, TWO_SERVER
-from session_algebra import Algebra
+from session_algebra import Algebra, one_way_openings, silent_openings
 from vector_files.container import canonical
 from vector_files.session import shape, weight
 
@@ -62,23 +62,28 @@ def rounds(program):
     return result
 
 
-def one_way(program):
-    """The operations that open what only products with weights read."""
-    written, opened, others = 0, {}, set()
-    for index, node in enumerate(program["operations"]):
-        if node["name"] == "open":
-            opened[written] = index
-        if node["name"] not in ("linear", "scale"):
-            others.update(node["reads"])
+def lifted_openings(program):
+    """The operations that open what only views read, and of these only truncations."""
+    nodes, written, first = program["operations"], 0, []
+    for node in nodes:
+        first.append(written)
         written += node["writes"]
-    return {index for value, index in opened.items() if value not in others}
+
+    def only_read(values, name):
+        return values - {value for node in nodes if node["name"] != name for value in node["reads"]}
+
+    truncated = only_read(set(range(written)), "truncate")
+    viewed = only_read(set(range(written)), "view") - {
+        node["reads"][0] for index, node in enumerate(nodes)
+        if node["name"] == "view" and first[index] not in truncated}
+    return {index for index, node in enumerate(nodes) if node["name"] == "open" and first[index] in viewed}
 
 
 def flights(program, deployment):
     """The messages of every flight: [operation, message, the party that sends it or null for both]."""
     is_user = deployment == PROVIDER_USER
-    with_one_sender = one_way(program) if is_user else set()
-    known, found = [[], []], {}
+    one_way, silent = (one_way_openings(program), silent_openings(program)) if is_user else ((), ())
+    known, found, lifted = [[], []], {}, lifted_openings(program)
 
     def send(flight, index, message, sender):
         found.setdefault(flight, []).append([index, message, sender])
@@ -86,10 +91,17 @@ def flights(program, deployment):
     for index, node in enumerate(program["operations"]):
         ready = [max([known[p][value] for value in node["reads"]] or [0]) for p in (0, 1)]
         results, name = list(ready), node["name"]
-        if index in with_one_sender:
+        if index in silent:
+            results[1] = 0
+        elif index in one_way:
             results = [max(ready[0], send(ready[1] + 1, index, 0, 1)), 0]
         elif name == "open":
-            results = [send(max(ready) + 1, index, 0, None)] * 2
+            if ready[0] < ready[1] or ready[1] < ready[0] and index in lifted:
+                for p in (0, 1):
+                    send(ready[p] + 1, index, 0, p)
+                results = [max(ready[p], ready[1 - p] + 1) for p in (0, 1)]
+            else:
+                results = [send(max(ready) + 1, index, 0, None)] * 2
         elif name in ("linear", "scale") and is_user:
             results[1] = 0
         elif node.get("comparison") == "bits":

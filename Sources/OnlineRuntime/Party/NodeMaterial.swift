@@ -37,7 +37,7 @@ struct NodeMaterial {
 
   init(
     _ index: Int, of program: SecureProgram, _ material: some SessionMaterial,
-    _ shapes: inout ShapeNumbers
+    silent: [Int: Int], _ shapes: inout ShapeNumbers
   ) {
     let streams = material.streams
     components = program.correlationComponents(index).enumerated().map { number, component in
@@ -51,7 +51,8 @@ struct NodeMaterial {
     mask =
       if case .open(let x, _) = operation {
         (
-          StreamReader(streams.mask(node: index)), shapes.number(of: program.values[x].shape)
+          StreamReader(streams.mask(node: index, ofResult: silent[index])),
+          shapes.number(of: program.values[x].shape)
         )
       } else { nil }
     switch operation.dealtKey?.key {

@@ -32,6 +32,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   private let evaluated: [[Int]]
   /// Openings in which party 1 alone sends.
   private let oneWay: Set<Int>
+  /// Openings of which the other party's share is there when this party evaluates them.
+  private let openedAlone: Set<Int>
   /// The different shapes of what is dealt.
   private let shapes: [ValueShape]
   private let cached: Set<ValueID>
@@ -44,8 +46,11 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   var masked: [MaskedWords?] = []
   /// Comparisons by bits and permuted functions that are not done, by node.
   var pending: [Int: any PendingExchange] = [:]
-  /// What party 1 has sent of operations that this party cannot evaluate yet, by node.
+  /// What the other party has sent of operations that this party cannot evaluate yet, by node.
   var early: [Int: [UInt64]] = [:]
+  /// Openings that wait for the other party's share, and what is still to be sent of others, by node.
+  private var opened: [Int: PendingOpening] = [:]
+  private var unsent: [Int: [UInt64]] = [:]
   /// Where what is dealt for this step lies, by number of shape.
   var ranges: [[Range<Int>]] = []
   private var nextRow = 0
@@ -64,7 +69,10 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     self.weights = weights
     self.material = material
     var shapes = ShapeNumbers()
-    derived = program.nodes.indices.map { NodeMaterial($0, of: program, material, &shapes) }
+    let silent = program.silentOpenings(in: material.deployment)
+    derived = program.nodes.indices.map {
+      NodeMaterial($0, of: program, material, silent: silent, &shapes)
+    }
     self.shapes = shapes.shapes
     constantFactor = material.party == 0 ? 1 : 0
     cached = program.kind.isDecoder ? program.cachedValues : []
@@ -75,22 +83,24 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     let timetable = Timetable(program, deployment: material.deployment)
     let oneWay = program.oneWayOpenings(in: material.deployment)
     let party = material.party
-    func isSent(_ index: Int) -> Bool {
-      program.nodes[index].operation.isOpen && !(oneWay.contains(index) && party == 0)
+    let openedAlone = timetable.openedAlone[party]
+    func waits(_ index: Int) -> Bool {
+      program.nodes[index].operation.isOpen && !openedAlone.contains(index)
     }
     var evaluated = [[Int]](repeating: [], count: timetable.flights.count + 1)
-    for index in program.nodes.indices where !isSent(index) {
+    for index in program.nodes.indices where !waits(index) {
       evaluated[timetable.evaluations[party][index]].append(index)
     }
-    // Openings that this party sends are put together after all that comes before their flight.
+    // Openings that wait are put together after all that comes before the flight in which they are sent.
     var order: [Int] = []
     for (flight, nodes) in evaluated.enumerated() {
       order += nodes
       guard flight < timetable.flights.count else { continue }
-      order += timetable.flights[flight].map(\.node).filter(isSent)
+      order += timetable.flights[flight].filter { $0.sender != 1 - party }.map(\.node).filter(waits)
     }
     flights = timetable.flights
     self.oneWay = oneWay
+    self.openedAlone = openedAlone
     self.evaluated = evaluated
     var lastUse = [Int](repeating: -1, count: program.values.count)
     for index in order {
@@ -133,13 +143,15 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     masked = [MaskedWords?](repeating: nil, count: program.values.count)
     pending = [:]
     early = [:]
+    opened = [:]
+    unsent = [:]
     var output: [UInt64] = []
     for (flight, indices) in evaluated.enumerated() {
       if flight > 0 { try exchange(flights[flight - 1], step, channel) }
       for index in indices {
         let node = program.nodes[index]
         switch node.operation {
-        case .open: finishOneWay(index)
+        case .open: finishAlone(index)
         case .input: shared[node.outputs.lowerBound] = inputShare
         case .output(let x): output = shared[x]
         default: try evaluate(index, node, step)
@@ -181,11 +193,14 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     }
     var outgoing: [UInt64] = []
     outgoing.reserveCapacity(counts.reduce(0) { $0 + $1[party] })
-    var opened: [Int: PendingOpening] = [:]
     for message in messages {
       if let words = pending[message.node]?.outgoing() { outgoing += words }
-      let isReceived = oneWay.contains(message.node) && party == 0
-      guard !isReceived, let (opening, sent) = maskedShare(message.node) else { continue }
+      guard message.sender != 1 - party else { continue }
+      if openedAlone.contains(message.node) {
+        outgoing += unsent.removeValue(forKey: message.node) ?? []
+        continue
+      }
+      guard let (opening, sent) = maskedShare(message.node) else { continue }
       opening.pack(sent.words, into: &outgoing)
       if !oneWay.contains(message.node) { opened[message.node] = sent }
       release(after: message.node)
@@ -203,7 +218,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       let words = incoming[place..<place + count[1 - party]]
       place = words.endIndex
       let node = message.node
-      if let sent = opened.removeValue(forKey: node) {
+      if message.sender != party, let sent = opened.removeValue(forKey: node) {
         finish(node, sent, words)
       } else if pending[node] != nil {
         advance(node, words)
@@ -222,9 +237,10 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     for (output, result) in zip(program.nodes[node].outputs, results) { shared[output] = result }
   }
 
-  /// Party 0: opens what party 1 alone has sent of its share.
-  private mutating func finishOneWay(_ node: Int) {
-    guard let (_, own) = maskedShare(node) else { return }
+  /// Opens a value of which the other party has sent its share, or need not, and keeps what it is to be sent.
+  private mutating func finishAlone(_ node: Int) {
+    guard let (opening, own) = maskedShare(node) else { return }
+    if !oneWay.contains(node) { opening.pack(own.words, into: &unsent[node, default: []]) }
     finish(node, own, (early.removeValue(forKey: node) ?? [])[...])
   }
 
@@ -239,7 +255,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     // Taken out of its entry, so that the sum takes its place.
     var base: [UInt64] = []
     swap(&base, &own.words)
-    opening.add(words, to: &base)
+    // In silence there are none.
+    if !words.isEmpty { opening.add(words, to: &base) }
     observe?(node, base)
     if cached.contains(value) {
       caches[value, default: MaskedWords(base: [], parts: [[]])].base += base

@@ -69,7 +69,8 @@ public struct StoredMaterial: SessionMaterial {
     self.keys = keys
     var completed: [Int: [UInt64]] = [:]
     if let weightMasks {
-      let products = WeightMaskProducts(masks: weightMasks, program: program)
+      let products = WeightMaskProducts(
+        masks: weightMasks, program: program, deployment: deployment)
       for index in program.nodes.indices {
         guard
           var sum = try products.words(node: index, session: session, streams: streams)

@@ -16,11 +16,13 @@ package struct WeightMaskProducts {
   private let program: SecureProgram
   /// The node that opens each opened value.
   private let openers: [ValueID: Int]
+  private let silent: [Int: Int]
 
   /// Most words of D that are in memory at a time.
   private static let partWordCount = 4 << 20
 
-  package init(masks: WeightMasks, program: SecureProgram) {
+  package init(masks: WeightMasks, program: SecureProgram, deployment: Deployment) {
+    silent = program.silentOpenings(in: deployment)
     self.masks = masks
     self.program = program
     var openers: [ValueID: Int] = [:]
@@ -60,7 +62,7 @@ package struct WeightMaskProducts {
   /// This party's share of the mask of the opened value `x`, all that is dealt.
   private func mask(of x: ValueID, _ session: SessionShape, _ streams: SessionStreams) -> [UInt64] {
     guard let node = openers[x] else { return [] }
-    return streams.mask(node: node).words(
+    return streams.mask(node: node, ofResult: silent[node]).words(
       at: 0, count: session.dealtCount(program.values[x].shape))
   }
 }
