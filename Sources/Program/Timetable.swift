@@ -31,6 +31,7 @@ public struct Timetable: Sendable {
       repeating: [Int](repeating: 0, count: program.values.count), count: 2)
     let oneWay = program.oneWayOpenings(in: deployment)
     let silent = program.silentOpenings(in: deployment)
+    let lifted = program.liftedOpenings
     for (index, node) in program.nodes.enumerated() {
       var ready = (0...1).map { party in
         node.operation.inputs.reduce(0) { max($0, known[party][$1]) }
@@ -46,6 +47,19 @@ public struct Timetable: Sendable {
         ready = [max(ready[0], ready[1] + 1), ready[1]]
         results = [ready[0], 0]
       case .openBlocks, .reveal:
+        let flight = max(ready[0], ready[1]) + 1
+        add(Message(node: index, stage: 0), to: flight)
+        ready = [flight, flight]
+        results = ready
+      case .open where ready[0] < ready[1] || ready[1] < ready[0] && lifted.contains(index):
+        // Each party sends its share when it has it, and knows the value when it has both.
+        let sent = ready.map { $0 + 1 }
+        for party in 0...1 { add(Message(node: index, stage: 0, sender: party), to: sent[party]) }
+        openedAlone[sent[0] < sent[1] ? 1 : 0].insert(index)
+        ready = [max(ready[0], sent[1]), max(ready[1], sent[0])]
+        results = ready
+      case .open:
+        // Both at once, which takes less time than one after the other where the link is slow.
         let flight = max(ready[0], ready[1]) + 1
         add(Message(node: index, stage: 0), to: flight)
         ready = [flight, flight]
@@ -139,6 +153,25 @@ extension SecureProgram {
       silent[index] = permuted
     }
     return silent
+  }
+
+  /// The openings whose values are truncated and nothing else, most of them to be opened again.
+  var liftedOpenings: Set<Int> {
+    var truncated = Set(values.indices)
+    for node in nodes {
+      if case .truncate = node.operation { continue }
+      truncated.subtract(node.operation.inputs)
+    }
+    var viewed = Set(values.indices)
+    for node in nodes {
+      if case .view = node.operation, truncated.contains(node.outputs.lowerBound) { continue }
+      viewed.subtract(node.operation.inputs)
+    }
+    return Set(
+      nodes.indices.filter { index in
+        guard case .open = nodes[index].operation else { return false }
+        return viewed.contains(nodes[index].outputs.lowerBound)
+      })
   }
 
   /// Words that `party` sends in `message` of a step.

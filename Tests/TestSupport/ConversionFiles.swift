@@ -51,8 +51,7 @@ public struct ConversionFiles: Sendable {
     try ShareWriter.share(ModelFile(path: modelPath), into: scratch.file(name))
   }
 
-  /// Plaintext ring elements of every weight, encoded from the checkpoint itself.
-  /// The same as they were shared, with blocks in their secret order.
+  /// Plaintext ring elements of every weight as they were shared, with blocks in their secret order.
   public func sharedWeights() throws -> [[UInt64]] {
     let bundles = try (0...1).map { try PartyBundle(path: "\(folder)/party\($0).bundle") }
     return try program.weights.indices.map { id in
@@ -60,6 +59,7 @@ public struct ConversionFiles: Sendable {
     }
   }
 
+  /// The same encoded from the checkpoint itself, with blocks in the model's order.
   public func encodedWeights() throws -> [[UInt64]] {
     let encoder = WeightEncoder(source: checkpoint, weights: weights)
     return try program.weights.map { try encoder.encode($0) }

@@ -63,11 +63,28 @@ def rounds(program):
     return result
 
 
+def lifted_openings(program):
+    """The operations that open what only views read, and of these only truncations."""
+    nodes, written, first = program["operations"], 0, []
+    for node in nodes:
+        first.append(written)
+        written += node["writes"]
+
+    def only_read(values, name):
+        return values - {value for node in nodes if node["name"] != name for value in node["reads"]}
+
+    truncated = only_read(set(range(written)), "truncate")
+    viewed = only_read(set(range(written)), "view") - {
+        node["reads"][0] for index, node in enumerate(nodes)
+        if node["name"] == "view" and first[index] not in truncated}
+    return {index for index, node in enumerate(nodes) if node["name"] == "open" and first[index] in viewed}
+
+
 def flights(program, deployment):
     """The messages of every flight: [operation, message, the party that sends it or null for both]."""
     is_user = deployment == PROVIDER_USER
     one_way, silent = (one_way_openings(program), silent_openings(program)) if is_user else ((), ())
-    known, found = [[], []], {}
+    known, found, lifted = [[], []], {}, lifted_openings(program)
 
     def send(flight, index, message, sender):
         found.setdefault(flight, []).append([index, message, sender])
@@ -80,12 +97,12 @@ def flights(program, deployment):
         elif index in one_way:
             results = [max(ready[0], send(ready[1] + 1, index, 0, 1)), 0]
         elif name == "open":
-            if ready[0] == ready[1]:
-                send(ready[0] + 1, index, 0, None)
-            else:
+            if ready[0] < ready[1] or ready[1] < ready[0] and index in lifted:
                 for p in (0, 1):
                     send(ready[p] + 1, index, 0, p)
-            results = [max(ready[p], ready[1 - p] + 1) for p in (0, 1)]
+                results = [max(ready[p], ready[1 - p] + 1) for p in (0, 1)]
+            else:
+                results = [send(max(ready) + 1, index, 0, None)] * 2
         elif name in ("openBlocks", "reveal"):
             results = [send(max(ready) + 1, index, 0, None)] * 2
         elif name in ("linear", "scale") and is_user:
