@@ -46,11 +46,6 @@ public struct Timetable: Sendable {
         openedAlone[0].insert(index)
         ready = [max(ready[0], ready[1] + 1), ready[1]]
         results = [ready[0], 0]
-      case .openBlocks, .reveal:
-        let flight = max(ready[0], ready[1]) + 1
-        add(Message(node: index, stage: 0), to: flight)
-        ready = [flight, flight]
-        results = ready
       case .open where ready[0] < ready[1] || ready[1] < ready[0] && lifted.contains(index):
         // Each party sends its share when it has it, and knows the value when it has both.
         let sent = ready.map { $0 + 1 }
@@ -58,22 +53,11 @@ public struct Timetable: Sendable {
         openedAlone[sent[0] < sent[1] ? 1 : 0].insert(index)
         ready = [max(ready[0], sent[1]), max(ready[1], sent[0])]
         results = ready
-      case .open:
+      case .open, .openBlocks, .reveal:
         // Both at once, which takes less time than one after the other where the link is slow.
         let flight = max(ready[0], ready[1]) + 1
         add(Message(node: index, stage: 0), to: flight)
         ready = [flight, flight]
-        results = ready
-      case .open:
-        // Each party sends its share when it has it, and knows the value when it has both.
-        let sent = ready.map { $0 + 1 }
-        if sent[0] == sent[1] {
-          add(Message(node: index, stage: 0), to: sent[0])
-        } else {
-          for party in 0...1 { add(Message(node: index, stage: 0, sender: party), to: sent[party]) }
-          openedAlone[sent[0] < sent[1] ? 1 : 0].insert(index)
-        }
-        ready = [max(ready[0], sent[1]), max(ready[1], sent[0])]
         results = ready
       case .linear, .scale:
         // The user's share of a product does not depend on what is opened.
