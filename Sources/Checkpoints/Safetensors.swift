@@ -38,9 +38,9 @@ public struct Safetensors: TensorSource {
     return tensors[index]
   }
 
-  /// The elements of the tensor `name`, which are integers of 32 or 64 bits.
-  /// - Throws: `InputError` for an unknown name and for another type.
-  package func integers(_ name: String) throws(InputError) -> [Int] {
+  /// The elements of the tensor `name`, or nil where they are no integers of 32 or 64 bits.
+  /// - Throws: `InputError` for an unknown name.
+  package func integers(_ name: String) throws(InputError) -> [Int]? {
     let tensor = try tensor(name)
     var cursor = ByteCursor(file, in: tensor.byteRange)
     var result: [Int] = []
@@ -48,8 +48,7 @@ public struct Safetensors: TensorSource {
       switch tensor.type {
       case .int32: result.append(Int(try cursor.integer(Int32.self, name)))
       case .int64: result.append(Int(try cursor.integer(Int64.self, name)))
-      default:
-        throw InputError(path, place: name, "is of type \(tensor.type.rawValue), expected I32")
+      default: return nil
       }
     }
     return result

@@ -67,7 +67,10 @@ struct GateFile {
         }
         continue
       }
-      let order = try source.integers(tensor.name)
+      guard let order = try source.integers(tensor.name) else {
+        problems.add(tensor.name, ": is of type \(tensor.type.rawValue), expected I32")
+        continue
+      }
       func shape(_ part: String) -> [Int]? { tensors["layers.\(number).\(part)"]?.shape }
       var layer = Layer(order: order)
       if tensor.shape.count != 1 || order.isEmpty {

@@ -9,7 +9,8 @@ import Testing
   static let commands: [[String]] = [
     ["lodge-model"], ["lodge-model", "inspect"], ["lodge-model", "logits"],
     ["lodge-model", "calibrate"], ["lodge-model", "functions"], ["lodge-model", "recipes"],
-    ["lodge-model", "approximate"], ["lodge-model", "share"], ["lodge-deal"],
+    ["lodge-model", "approximate"], ["lodge-model", "sparsify"], ["lodge-model", "share"],
+    ["lodge-deal"],
     ["lodge-deal", "status"], ["lodge-party"], ["lodge-party", "keygen"],
     ["lodge-client"], ["lodge-bench"], ["lodge-bench", "deal"], ["lodge-bench", "kernels"],
     ["lodge-check"],
