@@ -80,8 +80,8 @@ public struct Timetable: Sendable {
           add(Message(node: index, stage: stage, sender: message.sender), to: flight)
         }
         results[0] = flight
-      case .input, .blockLinear, .selectBlocks, .view, .truncate, .scores, .mix, .multiply, .polynomial,
-        .exponential,
+      case .input, .blockLinear, .selectBlocks, .view, .truncate, .scores, .mix, .multiply,
+        .polynomial, .exponential,
         .coarseSteps, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference,
         .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
         break

@@ -76,9 +76,10 @@ public struct LeakageEntry: Equatable, Sendable {
       if case .reveal = node.operation {
         let entry = LeakageEntry(
           operations: operations, role: "each party",
-          learns: "which of the layer's numbered blocks of neurons run at each position: the same text "
-            + "gives the same pattern, and who knows the weights, or a public base of them, can align "
-            + "numbers with neurons over many sessions and then read tokens")
+          learns:
+            "which of the layer's numbered blocks of neurons run at each position: who knows other "
+            + "prompts, or the weights or a public base of them, reads half of the tokens after a few "
+            + "sessions")
         if !entries.contains(entry) { entries.append(entry) }
       }
       guard case .permuted(let x, let function) = node.operation else { continue }
