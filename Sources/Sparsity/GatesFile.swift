@@ -4,8 +4,6 @@ public import Bytes
 
 /// The gates and the orders of neurons of a model's layers, as a safetensors file.
 public enum GatesFile {
-  /// The name that is looked for beside a checkpoint.
-  public static let name = "gates.safetensors"
   /// `__metadata__` of the file.
   public static let metadata: [String: JSON] = ["format": "lodge-gates", "version": "1"]
 

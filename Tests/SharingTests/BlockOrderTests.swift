@@ -1,6 +1,7 @@
 // The secret order of blocks: other in every conversion, and without any effect on the answer.
 
 import Bytes
+import Foundation
 import Models
 import Program
 import Randomness
@@ -52,6 +53,18 @@ struct BlockOrderTests {
         }
       }
     }
+  }
+
+  /// Whoever chose the order would read the bits that are revealed to it.
+  @Test func aProviderGetsNoGates() throws {
+    let files = try ConversionFiles.tiny(TinyGraph(GraphKind.gates[0]))
+    let error = #expect(throws: InputError.self) {
+      try ShareWriter.share(
+        ModelFile(path: files.modelPath), into: files.scratch.file("roles"),
+        deployment: .providerUser)
+    }
+    #expect(error?.cause.contains("a provider knows the order of its blocks") == true)
+    #expect(!FileManager.default.fileExists(atPath: files.scratch.file("roles")))
   }
 
   @Test func everyConversionHasItsOwn() {

@@ -46,7 +46,7 @@ import Testing
     #expect(layers[2].removedCount > 400)
 
     let folder = try ScratchFolder()
-    let path = folder.file(GatesFile.name)
+    let path = folder.file("gates.safetensors")
     try GatesFile.write(layers, to: path)
     let file = try Safetensors(path: path)
     for layer in layers {

@@ -1,5 +1,6 @@
 // Pools of what is dealt for running blocks: how large they are, and what happens at their end.
 
+import Approximation
 import Bytes
 import Models
 import Program
@@ -15,6 +16,17 @@ struct BlockPoolTests {
     #expect(pool.capacity(rowCount: 16, blockCount: 100) == 48)
     #expect(pool.capacity(rowCount: 17, blockCount: 100) == 53)
     #expect(pool.capacity(rowCount: 16, blockCount: 2) == 32)
+  }
+
+  /// Pools are sized by what is stored of a calibration.
+  @Test func countsAreStored() throws {
+    let graph = TinyGraph(GraphKind.gates[0])
+    let calibration = try Calibration.observe(
+      FloatInterpreter(graph.model, weights: graph), texts: ConvertedGraph.texts, source: "texts")
+    #expect(Set(calibration.blocks.keys) == ["layers.0.gate", "layers.1.gate"])
+    #expect(calibration.blocks.values.allSatisfy { $0.rowCount == 25 && $0.sum > 0 })
+    #expect(
+      try Calibration(json: calibration.json, source: "test").blocks == calibration.blocks)
   }
 
   @Test func aUsedUpPoolEndsTheSession() throws {
