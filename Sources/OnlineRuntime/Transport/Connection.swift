@@ -36,6 +36,7 @@ public final class Connection: Sendable {
     var pendingHeader: FrameHeader?
     var counters = TransportCounters()
     var failure: InputError?
+    var isClosed = false
     /// The frame with which the peer ended the session in the middle of an exchange.
     var interruption: Frame?
     var progressTimeout = Connection.defaultProgressTimeout
@@ -77,18 +78,27 @@ public final class Connection: Sendable {
   }
 
   /// Ends the connection; calls that wait on it throw. Safe from any thread.
-  public func close() { socket.shutDown() }
+  public func close() {
+    state.withLock { $0.isClosed = true }
+    socket.shutDown()
+  }
 
   /// Ends sending and reads away what still comes, so that the last frame is not lost to a reset.
+  ///
+  /// Whoever still sends after `seconds` gets that reset.
   func closeGently(seconds: Int = 2) {
     state.withLock { $0.tls?.sendEnd() }
     endSending()
     let end = ContinuousClock.now + .seconds(seconds)
-    while ContinuousClock.now < end {
+    // After `close` nothing tells whether the other side has ended.
+    while !state.withLock({ $0.isClosed }), ContinuousClock.now < end {
       _ = Readiness.wait([(socket, Readiness.readable)], milliseconds: 100)
-      if hasSentAll() { break }
+      if hasSentAll() {
+        close()
+        return
+      }
     }
-    close()
+    socket.abandon()
   }
 
   /// Ends sending; whoever is refused can still read what was said.

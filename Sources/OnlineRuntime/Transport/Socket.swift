@@ -23,6 +23,17 @@ final class Socket: Sendable {
   /// Ends both directions; calls that wait on the socket return. Safe from any thread.
   func shutDown() { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
 
+  /// Ends both directions and resets the connection when the socket goes.
+  ///
+  /// A sender that was told to wait by a full window would otherwise not hear of the end before the
+  /// kernel forgets the connection, a minute later.
+  func abandon() {
+    var linger = linger(l_onoff: 1, l_linger: 0)
+    _ = unsafe setsockopt(
+      descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+    shutDown()
+  }
+
   /// Announces that nothing more will be sent.
   func shutDownSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
