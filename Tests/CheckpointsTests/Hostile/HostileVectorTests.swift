@@ -13,11 +13,11 @@ import Testing
   /// Sources whose messages must each be that of a vector.
   private static func sources() throws -> [String] {
     let folder = "Sources/Checkpoints"
-    let names = try FileManager.default.contentsOfDirectory(
+    let names = try FileManager.default.subpathsOfDirectory(
       atPath: Repository.root.appending(path: folder).path)
-    return names.sorted().map { "\(folder)/\($0)" } + [
-      "Sources/Bytes/JSONParser.swift", "Sources/Models/Configuration.swift",
-      "Sources/Models/ModelLoader.swift",
+    return names.filter { $0.hasSuffix(".swift") }.sorted().map { "\(folder)/\($0)" } + [
+      "Sources/Bytes/JSONParser.swift", "Sources/Models/Loading/Configuration.swift",
+      "Sources/Models/Loading/ModelLoader.swift",
     ]
   }
 

@@ -134,7 +134,7 @@ import Testing
       if let error { errors.insert(error.description) }
     }
     var messages: [RefusalMessage] = []
-    for folder in ["Sources/HDF5Reading", "Sources/Containers"] {
+    for folder in ["Sources/HDF5Reading", "Sources/Containers/Format"] {
       let path = Repository.root.appending(path: folder).path
       for name in try FileManager.default.contentsOfDirectory(atPath: path)
       where name.hasPrefix("HDF5") && folder.hasSuffix("Reading")
