@@ -1,4 +1,4 @@
-// Tests/Vectors/references is what tools/write-function-values writes.
+// Tests/Vectors/references is what tools/development/write-function-values writes.
 
 import Foundation
 import TestSupport
@@ -7,7 +7,7 @@ import Testing
 struct ReferenceVectorTests {
   @Test(.needsPython) func vectorsAreReproducible() throws {
     let folder = try ScratchFolder()
-    let outcome = try PythonTool("write-function-values").run([folder.path])
+    let outcome = try PythonTool("development/write-function-values").run([folder.path])
     try #require(outcome.status == 0, "\(outcome.errors)")
     let vectors = Repository.root.appending(path: "Tests/Vectors/references")
     let names = try FileManager.default.contentsOfDirectory(atPath: vectors.path).sorted()

@@ -82,7 +82,7 @@ import Testing
 
   @Test(.needsPython) func filesOfPythonLibrariesAreEqual() throws {
     let folder = try ScratchFolder()
-    let outcome = try PythonTool("write-formats").run([folder.path])
+    let outcome = try PythonTool("development/write-formats").run([folder.path])
     try #require(outcome.status == 0, "\(outcome.errors)")
     try expectEqualFormats(in: folder.path)
   }

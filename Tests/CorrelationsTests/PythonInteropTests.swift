@@ -137,7 +137,7 @@ import Validation
 
   /// A session hides the last bits of the factors in later truncations: the vectors do not.
   @Test func rotationFactorsInPython() throws {
-    let outcome = try PythonTool("rotation.py").run([
+    let outcome = try PythonTool("lodge/verification/rotation.py").run([
       Repository.root.appending(path: "formats/vectors/rotation.json").path
     ])
     #expect(outcome.status == 0, "\(outcome.errors)")

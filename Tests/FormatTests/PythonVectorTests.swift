@@ -46,7 +46,7 @@ import Testing
 
   @Test func vectorsAreAsWritten() throws {
     let folder = try ScratchFolder()
-    let outcome = try PythonTool("write-vectors").run([folder.path])
+    let outcome = try PythonTool("development/write-vectors").run([folder.path])
     #expect(outcome.status == 0, "\(outcome.errors)")
     for part in ["container", "program", "session", "valid"] {
       let names = try FileManager.default.contentsOfDirectory(atPath: folder.file(part)).sorted()

@@ -1,4 +1,4 @@
-// The libFuzzer target of the checkpoint readers; tools/fuzz builds and runs it, SwiftPM does not.
+// The libFuzzer target of the checkpoint readers; tools/development/fuzz builds and runs it, SwiftPM does not.
 
 import Bytes
 import CZlib

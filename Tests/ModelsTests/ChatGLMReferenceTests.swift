@@ -1,4 +1,4 @@
-// ChatGLM at reduced size against an independent forward pass, tools/write_chatglm.py.
+// ChatGLM at reduced size against an independent forward pass, tools/lodge/references/write_chatglm.py.
 
 import Bytes
 import Foundation

@@ -3,7 +3,7 @@
 public import Bytes
 public import Foundation
 
-/// One model of `Tests/Vectors/families/index.json`; `tools/write-references` writes them.
+/// One model of `Tests/Vectors/families/index.json`; `tools/development/write-references` writes them.
 public struct FamilyVector: Sendable, CustomStringConvertible {
   /// Its folder.
   public var name: String

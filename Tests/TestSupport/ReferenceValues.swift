@@ -3,7 +3,7 @@
 import Bytes
 import Foundation
 
-/// Arguments and values that `tools/write-function-values` wrote, each exact to 48 bits.
+/// Arguments and values that `tools/development/write-function-values` wrote, each exact to 48 bits.
 public struct ReferenceValues: Sendable {
   public let points: [(x: Double, y: Double)]
 

@@ -1,4 +1,4 @@
-// tools/assault in its short form, and that it sees what it looks for.
+// tools/development/assault in its short form, and that it sees what it looks for.
 
 import Foundation
 import TestSupport
@@ -13,7 +13,7 @@ import Testing
   }
 
   private func assault(_ tools: String, _ more: [String] = []) throws -> PythonTool.Outcome {
-    try PythonTool("assault").run(["--short", "--tools", tools] + more)
+    try PythonTool("development/assault").run(["--short", "--tools", tools] + more)
   }
 
   @Test func theShortFormFindsNothing() throws {

@@ -5,10 +5,10 @@ import TestSupport
 import Testing
 
 @Suite struct ConversionMemoryTests {
-  /// tools/measure-conversion at a ninth of its usual size: peaks stay far below the 0.47 GB of
+  /// tools/measure/conversion at a ninth of its usual size: peaks stay far below the 0.47 GB of
   /// weights.
   @Test(.needsPython) func peaksStayBelowTheBudget() throws {
-    let outcome = try PythonTool("measure-conversion").run(
+    let outcome = try PythonTool("measure/conversion").run(
       ["--size", "0.45", "--repetitions", "1", "--memory", "128MiB"])
     try #require(outcome.status == 0, "\(outcome.errors)")
     let rows = outcome.output.split(separator: "\n").map { $0.split(separator: " ") }

@@ -79,7 +79,7 @@ import Testing
     let fixture = Repository.root.appending(path: "Tests/Fixtures/opt-dickens-5m").path
     let folder = try Tool.executable("lodge-party").deletingLastPathComponent().path
     // The tolerance of the tool is for its median on a quiet machine; here the rows are read.
-    let outcome = try PythonTool("measure-link").run([
+    let outcome = try PythonTool("measure/link").run([
       fixture, "--prompt", "8", "--new", "5", "--repeat", "1", "--setting", "20ms,1Gbps",
       "--tolerance", "1000", "--tools", folder,
     ])

@@ -1,4 +1,4 @@
-// tools/measure-shapes on the smallest of the published shapes: everything but its size is that of the others.
+// tools/measure/shapes on the smallest of the published shapes: everything but its size is that of the others.
 
 import Foundation
 import TestSupport
@@ -8,7 +8,7 @@ import Testing
   /// Output of the tool, and the cells of each row of its tables.
   func measured(_ arguments: [String]) throws -> (text: String, rows: [[String]]) {
     let folder = try Tool.executable("lodge-party").deletingLastPathComponent().path
-    let outcome = try PythonTool("measure-shapes").run(
+    let outcome = try PythonTool("measure/shapes").run(
       ["bert-tiny"] + arguments + ["--tools", folder])
     #expect(outcome.status == 0, "\(outcome.output)\n\(outcome.errors)")
     let lines = outcome.output.split(separator: "\n").filter { $0.hasPrefix("| ") }

@@ -1,4 +1,4 @@
-// A small ChatGLM in two parties, against the independent forward pass of tools/write_chatglm.py.
+// A small ChatGLM in two parties, against the independent forward pass of tools/lodge/references/write_chatglm.py.
 
 import Approximation
 import Bytes

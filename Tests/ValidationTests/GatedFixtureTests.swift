@@ -23,7 +23,7 @@ struct GatedFixtureTests {
       path: folder.path, calibrationTexts: TokenFile.read(texts.path))
   }
 
-  /// `tools/gated-logits` wrote the logits, in double precision.
+  /// `tools/development/gated-logits` wrote the logits, in double precision.
   @Test func logitsInFloat() throws {
     let interpreter = try FloatInterpreter(ModelLoader.load(path: Self.folder.path))
     for (index, tokens) in try Self.texts().enumerated() {

@@ -6,7 +6,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `LODGE_FORGERIES` says how many are made (tools/forge-containers), `LODGE_SEED` from which seed.
+/// `LODGE_FORGERIES` says how many are made (tools/development/forge-containers), `LODGE_SEED` from which seed.
 @Suite(.serialized) struct ForgedContainerTests {
   private static func number(_ name: String) -> Int? {
     ProcessInfo.processInfo.environment[name].flatMap { Int($0) }

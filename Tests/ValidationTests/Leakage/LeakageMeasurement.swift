@@ -7,7 +7,7 @@ import Models
 import TestSupport
 import Testing
 
-/// `tools/measure-leakage` runs it.
+/// `tools/measure/leakage` runs it.
 @Suite(
   .serialized, .enabled(if: ProcessInfo.processInfo.environment["LODGE_MEASURE"] != nil))
 struct LeakageMeasurement {

@@ -1,1 +1,0 @@
-"""The attacks of tools/assault, one module for each kind."""

@@ -1,0 +1,1 @@
+"""The attacks of tools/development/assault, one module for each kind."""

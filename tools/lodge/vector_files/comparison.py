@@ -1,0 +1,56 @@
+"""Comparison and point keys with what both parties get at some points."""
+
+import hashlib
+import json
+
+from lodge.verification.comparison_function import Layout, evaluate, generate
+from lodge.verification.point_function import PointLayout
+
+# levels, payload, bytes of a word, alpha (None: any).
+COMPARISONS = [(1, 1, 8, 0), (1, 2, 3, 1), (2, 3, 8, 2), (5, 2, 6, 0), (5, 2, 6, 31), (9, 1, 2, None),
+               (10, 2, 2, None), (13, 2, 6, None), (14, 2, 8, None), (17, 3, 5, None), (18, 3, 8, None),
+               (63, 1, 1, None), (63, 3, 8, 2**63 - 1)]
+# The same with bits for levels.
+POINTS = [(1, 1, 8, 0), (1, 3, 5, 1), (2, 2, 3, 2), (3, 3, 5, None), (4, 1, 1, 15), (4, 2, 7, 0),
+          (5, 2, 4, None), (6, 3, 8, 63), (7, 1, 6, None), (8, 3, 5, None), (9, 2, 2, 0), (10, 2, 6, None),
+          (11, 3, 8, None), (12, 1, 1, 4095), (12, 1, 8, None), (12, 3, 3, None)]
+# Up to this many bits a point key is evaluated everywhere.
+SMALL_DOMAIN_BITS = 5
+
+
+def drawn(*label, size):
+    return hashlib.shake_256("/".join(map(str, label)).encode()).digest(size)
+
+
+def key(layout, alpha, *place):
+    """One key, whose randomness the place in the file tells, as an entry and what it was made of."""
+    fixed_key = drawn("fixed key", *place, size=16)
+    roots = [drawn("root", *place, party, size=16) for party in (0, 1)]
+    if alpha is None:
+        alpha = int.from_bytes(drawn("alpha", *place, size=8), "little") % 2**layout.levels
+    beta = layout.words(drawn("beta", *place, size=layout.value_bytes))
+    key = generate(fixed_key, roots, alpha, beta, layout)
+    last, is_point = 2**layout.levels - 1, isinstance(layout, PointLayout)
+    points = sorted({0, max(alpha - 1, 0), alpha, min(alpha + 1, last), alpha ^ 1, last})
+    if is_point and layout.levels <= SMALL_DOMAIN_BITS:
+        points = range(last + 1)
+    shares = []
+    for x in points:
+        parties = [evaluate(fixed_key, p, key, roots[p], layout, x) for p in (0, 1)]
+        total = [sum(words) % 2**(8 * layout.word_bytes) for words in zip(*parties)]
+        assert total == [word * layout.holds(alpha, x) for word in beta]
+        shares.append({"x": f"{x:016x}"} | {
+            f"party{p}": [f"{word:016x}" for word in parties[p]] for p in (0, 1)})
+    return {
+        "bits" if is_point else "levels": layout.levels, "payload": layout.payload,
+        "wordBytes": layout.word_bytes, "tailBits": layout.tail_bits, "fixedKey": fixed_key.hex(),
+        "roots": [root.hex() for root in roots], "alpha": f"{alpha:016x}",
+        "beta": [f"{word:016x}" for word in beta], "key": key.hex(), "points": shares}
+
+
+def build(folder):
+    """Writes comparison.json and point.json."""
+    for name, make, cases, kind in (("comparison", Layout, COMPARISONS, ()),
+                                    ("point", PointLayout, POINTS, ("point",))):
+        keys = [key(make(*sizes), alpha, *kind, number) for number, (*sizes, alpha) in enumerate(cases)]
+        (folder / f"{name}.json").write_text(json.dumps({"keys": keys}, indent=1, sort_keys=True) + "\n")

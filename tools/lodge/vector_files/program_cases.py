@@ -1,0 +1,156 @@
+"""Programs that break one rule of formats/program.md each; the text of one that breaks none."""
+
+import copy
+
+from lodge.vector_files import prefix_program
+from lodge.vector_files.container import canonical
+from lodge.vector_files.session import program
+
+MIDDLE = 13  # the product, which reads the values 12 and 11
+
+
+def edited(change):
+    value = copy.deepcopy(program())
+    change(value)
+    return canonical(value)
+
+
+def member(path, value):
+    """The program with the member at `path` set, or removed where the value is None."""
+    def change(root):
+        *parents, last = path
+        for key in parents:
+            root = root[key]
+        if value is None:
+            del root[last]
+        else:
+            root[last] = value
+    return edited(change)
+
+
+def operation(index, **members):
+    return edited(lambda root: root["operations"][index].update(members))
+
+
+def value(index, **members):
+    return edited(lambda root: root["values"][index].update(members))
+
+
+def prefix(*path, **members):
+    """The prefix decoder with members changed, or removed where None, of what stands at `path`."""
+    root = part = prefix_program.program()
+    for key in path:
+        part = part[key]
+    part.update(members)
+    for key in [key for key, value in members.items() if value is None]:
+        del part[key]
+    return canonical(root)
+
+
+def without_input(root):
+    root["operations"][0] = root["operations"][0] | {"name": "padRows", "reads": [0]}
+
+
+def two_inputs(root):
+    root["operations"].insert(1, dict(root["operations"][0]))
+    root["values"].insert(0, dict(root["values"][0]))
+    for node in root["operations"][2:]:
+        node["reads"] = [read + 1 for read in node["reads"]]
+
+
+def two_outputs(root):
+    root["operations"].append(dict(root["operations"][-1]))
+
+
+def output_first(root):
+    root["operations"].insert(4, root["operations"].pop() | {"reads": [3]})
+
+
+CASES = {
+    "valid-read": canonical(program()),
+    "P6-read-unknown": member(["comment"], "none"),
+    "P6-read-unknown-operation": operation(MIDDLE, name="divide"),
+    "P6-read-unknown-member": operation(MIDDLE, shift=2),
+    "P6-read-missing": member(["family"], None),
+    "P6-read-missing-member": member(["operations", 7, "shift"], None),
+    "P6-read-duplicate": canonical(program())[:-1] + ',"version":1}',
+    "P6-read-version": member(["version"], 2),
+    "P6-read-vocabulary": member(["vocabularySize"], 0),
+    "P6-read-fraction": member(["maximumPositions"], 4.5),
+    "P6-read-scale": value(4, fractionalBits=63),
+    "P6-read-shift": operation(7, shift=63),
+    "P6-read-window": operation(15, droppedBits=60),
+    "P6-read-knots": operation(15, knots=[2**52, 0]),
+    "P12-read-knots": operation(15, knots=[-2**54, 2**54 - 2**50 + 1]),
+    "P6-read-pieces": operation(15, slopes=[[0, 1]]),
+    "P6-read-degree": operation(14, coefficients=[[1] * 10]),
+    "P6-read-comparison": operation(17, comparison="words"),
+    "P6-read-opened-bits": operation(18, bits=64),
+    "P6-read-cells": operation(22, cellBits=12),
+    "P6-read-bounds": operation(22, cells=[3, 3]),
+    "P6-read-decays": operation(23, decays=[2**62] * 11),
+    "P6-read-decay": operation(23, dealtBits=48),
+    "P6-read-lookup-length": operation(24, coefficients=[[1] * 8, [1] * 7]),
+    "P6-read-lookup-degree": operation(24, coefficients=[[1] * 8] * 4),
+    "P6-read-lookup-no-degree": operation(24, coefficients=[]),
+    "P6-read-lookup-one-cell": operation(24, cellBits=12, coefficients=[[1]]),
+    "P6-read-lookup-many-cells": operation(24, reads=[18], openedBits=20, cellBits=7,
+                                           coefficients=[[0] * 2**13]),
+    "P6-read-lookup-no-result": operation(24, resultBits=0),
+    "P6-read-lookup-long-result": operation(24, resultBits=65),
+    "P6-read-permuted-function": operation(25, function="swish"),
+    "P6-read-permuted-epsilon": operation(25, epsilon=0.5),
+    "P6-read-permuted-no-epsilon": operation(25, function="layerNorm"),
+    "P6-read-permuted-zero-epsilon": operation(25, function="layerNorm", epsilon=0.0),
+    "P6-read-permuted-bits": operation(25, bits=63),
+    "P6-read-permuted-one-run": operation(25, function="softmax", runs=1),
+    "P6-read-word": operation(28, constant=2**63),
+    "P7-read-later": operation(MIDDLE, reads=[12, 14]),
+    "P7-read-absent": operation(MIDDLE, reads=[12, 99]),
+    "P7-read-negative": operation(MIDDLE, reads=[12, -1]),
+    "P7-read-form": value(13, form="opened"),
+    "P7-read-shape": value(13, columns=["fixed", 3]),
+    "P7-read-shared-operand": operation(MIDDLE, reads=[10, 11]),
+    "P7-read-operands": operation(MIDDLE, reads=[7, 11]),
+    "P7-read-weight": operation(30, weight=0),
+    "P7-read-ring": value(18, ringBits=19),
+    "P7-read-opening": operation(18, shift=50),
+    "P7-read-lifted": operation(16, lifted=True),
+    "P7-read-ring-of-sum": operation(28, coefficients=[1, 1, -1, 1, 2, 5, 1, 7, 2**24, 2**34, 2**44]),
+    "P7-read-lookup-opened": operation(24, openedBits=13, cellBits=10),
+    "P7-read-lookup-view": operation(24, reads=[19]),
+    "P7-read-lookup-result": operation(24, resultBits=39),
+    "P7-read-lookup-scale": operation(24, fractionalBits=29),
+    "P7-read-permuted-runs": operation(25, runs=2),
+    "P7-read-permuted-keys": operation(26, function="rmsNorm", epsilon=0.5),
+    "P7-read-permuted-opened": operation(25, reads=[12]),
+    "P7-read-permuted-opening": operation(25, shift=41),
+    "P7-read-permuted-result": operation(25, resultBits=31),
+    "P7-read-permuted-scale": operation(25, fractionalBits=19),
+    "P7-read-heads": operation(5, keyHeads=2),
+    "P7-read-never-written": edited(lambda root: root["values"].append(root["values"][-1])),
+    "valid-read-prefix": prefix(),
+    "P6-read-markers-missing": prefix(contextMarkers=None),
+    "P6-read-markers": member(["contextMarkers"], {"startToken": 1, "maskTokens": [0]}),
+    "P6-read-markers-none": prefix("contextMarkers", maskTokens=[]),
+    "P6-read-markers-many": prefix("contextMarkers", maskTokens=[7] * 17),
+    "P6-read-markers-start": prefix("contextMarkers", maskTokens=[7, 8]),
+    "P6-read-markers-token": prefix("contextMarkers", startToken=2**24),
+    "P6-read-markers-member": prefix("contextMarkers", endToken=5),
+    "P6-read-positions": prefix("operations", 3, positions=1),
+    "P6-read-positions-interleaved": prefix("operations", 3, interleaved=True),
+    "P7-read-positions-kind": prefix(kind="decoder", contextMarkers=None),
+    "P7-read-positions-pairs": prefix("operations", 3, turns=[1, 1]),
+    "P7-read-padded": canonical(prefix_program.program(is_padded=False)),
+    "P8-read-no-input": edited(without_input),
+    "P8-read-two-inputs": edited(two_inputs),
+    "P8-read-two-outputs": edited(two_outputs),
+    "P8-read-no-output": edited(lambda root: root["operations"].pop()),
+    "P8-read-output-first": edited(output_first),
+}
+
+
+def build(folder):
+    """Writes every case as <name>.json."""
+    for name, text in CASES.items():
+        (folder / f"{name}.json").write_text(text)
