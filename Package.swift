@@ -53,13 +53,14 @@ let libraries: [Target] = [
       "Bytes", "Rings", "Randomness", "Models", "Approximation", "Program", "Sharing",
       "Correlations", "OnlineRuntime",
     ]),
+  .target(name: "Exports", dependencies: ["Bytes", "Rings", "Randomness", "Models"]),
   .target(name: "Arguments", dependencies: ["Bytes", "CProcess"]),
 ]
 
 let toolModules: [Target.Dependency] = [
   "Bytes", "Rings", "Randomness", "Trust", "HDF5Reading", "Checkpoints", "Models",
   "Approximation", "Sparsity", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime",
-  "Validation", "Arguments",
+  "Validation", "Exports", "Arguments",
 ]
 
 let tools = [

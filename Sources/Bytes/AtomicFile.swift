@@ -51,6 +51,13 @@ public struct AtomicFile {
     close(descriptor)
   }
 
+  /// Writes all of `bytes` at the end of the file that `write` has given the descriptor of.
+  /// - Throws: `InputError` naming `path` and the system's reason.
+  public static func append(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(InputError)
+  {
+    if let error = fill(descriptor, with: bytes, path: path) { throw error }
+  }
+
   private static func fill(_ descriptor: Int32, with bytes: [UInt8], path: String) -> InputError? {
     var written = 0
     while written < bytes.count {

@@ -60,7 +60,7 @@ Command(
     memoryOption,
     .json,
   ],
-  subcommands: [statusCommand]
+  subcommands: [statusCommand, exportCommand]
 ) { arguments in
   try checkChoice(arguments)
   let memory = MemoryBudget(byteCount: try arguments.integer("memory"))

@@ -12,6 +12,6 @@ Command(
     """,
   subcommands: [
     inspectCommand, logitsCommand, recipesCommand, calibrateCommand, functionsCommand,
-    sparsifyCommand, approximateCommand, shareCommand,
+    sparsifyCommand, approximateCommand, shareCommand, exportCommand,
   ]
 ).main()

@@ -64,9 +64,9 @@ import Testing
     }
   }
 
-  @Test func theREADMEListsTheSame() throws {
+  @Test func theFormatsListTheSame() throws {
     let text = try String(
-      contentsOf: Repository.root.appending(path: "README.md"), encoding: .utf8)
+      contentsOf: Repository.root.appending(path: "formats/checkpoints.md"), encoding: .utf8)
     #expect(text.contains(FamilyDescription.markdown))
   }
 }

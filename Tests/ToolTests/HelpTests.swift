@@ -10,6 +10,7 @@ import Testing
     ["lodge-model"], ["lodge-model", "inspect"], ["lodge-model", "logits"],
     ["lodge-model", "calibrate"], ["lodge-model", "functions"], ["lodge-model", "recipes"],
     ["lodge-model", "approximate"], ["lodge-model", "sparsify"], ["lodge-model", "share"],
+    ["lodge-model", "export"], ["lodge-deal", "export"],
     ["lodge-deal"],
     ["lodge-deal", "status"], ["lodge-party"], ["lodge-party", "keygen"],
     ["lodge-client"], ["lodge-bench"], ["lodge-bench", "deal"], ["lodge-bench", "kernels"],

@@ -1,4 +1,4 @@
-// What each family is, in a few words, for listings and the README.
+// What each family is, in a few words, for listings and formats/checkpoints.md.
 
 extension Family {
   /// Architecture in a few words.

@@ -43,7 +43,7 @@ public struct FamilyDescription: Equatable, Sendable {
     }.joined(separator: "\n\n")
   }
 
-  /// The families as a table of the README.
+  /// The families as the table of formats/checkpoints.md.
   public static var markdown: String {
     let rows = all.map { family in
       "| `\(family.name)` | \(family.summary) | "

@@ -1,4 +1,4 @@
-// The tables of the README on what permuted values give away; slow, so only where LODGE_MEASURE is set.
+// The tables of tools/measure/README.md on what permuted values give away; slow, so only where LODGE_MEASURE is set.
 
 import Approximation
 import Bytes
