@@ -54,12 +54,18 @@ let libraries: [Target] = [
       "Correlations", "OnlineRuntime",
     ]),
   .target(name: "Arguments", dependencies: ["Bytes", "CProcess"]),
+  .target(
+    name: "Preparation",
+    dependencies: [
+      "Bytes", "Models", "Approximation", "Program", "Sharing", "Correlations",
+      "Validation", "Arguments",
+    ]),
 ]
 
 let toolModules: [Target.Dependency] = [
   "Bytes", "Rings", "Randomness", "Trust", "HDF5Reading", "Checkpoints", "Models",
   "Approximation", "Sparsity", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime",
-  "Validation", "Arguments",
+  "Validation", "Arguments", "Preparation",
 ]
 
 let tools = [
