@@ -55,12 +55,18 @@ let libraries: [Target] = [
     ]),
   .target(name: "Exports", dependencies: ["Bytes", "Rings", "Randomness", "Models"]),
   .target(name: "Arguments", dependencies: ["Bytes", "CProcess"]),
+  .target(
+    name: "Preparation",
+    dependencies: [
+      "Bytes", "Models", "Approximation", "Program", "Sharing", "Correlations",
+      "Validation", "Arguments",
+    ]),
 ]
 
 let toolModules: [Target.Dependency] = [
   "Bytes", "Rings", "Randomness", "Trust", "HDF5Reading", "Checkpoints", "Models",
   "Approximation", "Sparsity", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime",
-  "Validation", "Exports", "Arguments",
+  "Validation", "Exports", "Arguments", "Preparation",
 ]
 
 let tools = [

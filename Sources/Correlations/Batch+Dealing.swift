@@ -89,9 +89,8 @@ extension Batch {
     _ session: Int, _ program: SecureProgram, _ delivery: Delivery,
     _ report: (Int, InputError) -> Void
   ) throws(InputError) -> Bool {
-    guard try BatchFolder(path: folder).missing(of: [session], delivery: delivery).isEmpty else {
-      return false
-    }
+    let own = BatchFolder(path: folder, partyFolders: partyFolders)
+    guard try own.missing(of: [session], delivery: delivery).isEmpty else { return false }
     let kept = KeptSession(batch: self, session: session, program: program, delivery: delivery)
     if let damage = try kept.damage() {
       report(session, damage)
@@ -118,7 +117,7 @@ private struct SessionFiles: Sendable {
     self.delivery = delivery
     files = try [0, 1].map { party throws(InputError) in
       try delivery.file(
-        Batch.name(session: session), in: "\(batch.folder)/party\(party)", party: party)
+        Batch.name(session: session), in: batch.partyFolders[party], party: party)
     }
     writer = try SessionFileWriter(
       files: files, header: batch.header(session: session, party: 0), program: program,

@@ -14,6 +14,8 @@ import Trust
 /// dealer.batch holds the seed of everything in the batch and stays with the dealer.
 public struct Batch: Sendable {
   public let folder: String
+  /// The folders of the session files of party 0 and of party 1.
+  let partyFolders: [String]
   public let seeds: BatchSeeds
   public let conversion: Conversion
   public let shape: SessionShape
@@ -22,16 +24,18 @@ public struct Batch: Sendable {
 
   /// Opens the batch in `folder`, or starts one with a fresh seed where there is none.
   ///
+  /// - Parameter partyFolders: Where session files go; `party0` and `party1` below `folder` if nil.
   /// - Throws: `InputError` when the batch there is of another conversion or session shape.
   public init(
-    folder: String, conversion: Conversion, shape: SessionShape, user: [UInt8]? = nil
+    folder: String, partyFolders: [String]? = nil, conversion: Conversion, shape: SessionShape, user: [UInt8]? = nil
   ) throws(InputError) {
     let path = "\(folder)/dealer.batch"
     self.folder = folder
+    self.partyFolders = partyFolders ?? BatchFolder.partyFolders(below: folder)
     self.conversion = conversion
     self.shape = shape
     self.user = user
-    for name in ["", "/party0", "/party1"] { try Folder.make(folder + name) }
+    for path in [folder] + self.partyFolders { try Folder.make(path) }
     if !FileManager.default.fileExists(atPath: path) {
       try Batch.writeSeed(to: path, conversion: conversion, shape: shape, user: user)
     }
@@ -97,11 +101,7 @@ public struct Batch: Sendable {
 
   /// Where the file of `party` for `session` stands.
   public func path(party: Int, session: Int) -> String {
-    Batch.path(folder: folder, party: party, session: session)
-  }
-
-  static func path(folder: String, party: Int, session: Int) -> String {
-    "\(folder)/party\(party)/\(name(session: session))"
+    "\(partyFolders[party])/\(Batch.name(session: session))"
   }
 
   static func name(session: Int) -> String {

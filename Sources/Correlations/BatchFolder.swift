@@ -17,12 +17,22 @@ public struct BatchFolder: Sendable {
   }
 
   public let path: String
+  /// The folders of the session files, of party 0 and of party 1 where both are there.
+  public let partyFolders: [String]
 
-  public init(path: String) { self.path = path }
+  /// - Parameter partyFolders: Where session files lie; `party0` and `party1` below `path` if nil.
+  public init(path: String, partyFolders: [String]? = nil) {
+    self.path = path
+    self.partyFolders = partyFolders ?? BatchFolder.partyFolders(below: path)
+  }
+
+  static func partyFolders(below path: String) -> [String] {
+    (0...1).map { "\(path)/party\($0)" }
+  }
 
   /// The folders with session files: those of both parties, or at a party this folder itself.
   public func sessionFolders() throws(InputError) -> [String] {
-    let folders = (0...1).map { "\(path)/party\($0)" }.filter { FilePaths.isFolder($0) }
+    let folders = partyFolders.filter { FilePaths.isFolder($0) }
     if !folders.isEmpty { return folders }
     guard try !SessionFile.paths(in: path).isEmpty else {
       throw InputError(
@@ -65,7 +75,7 @@ public struct BatchFolder: Sendable {
     for session in sessions {
       var count = 0
       for party in 0...1 {
-        let plainPath = Batch.path(folder: path, party: party, session: session)
+        let plainPath = "\(partyFolders[party])/\(Batch.name(session: session))"
         try refuseOtherForm(of: plainPath, delivery)
         let path = plainPath + (delivery.recipients.isEmpty ? "" : AgeTool.suffix)
         // A sealed file is complete when its manifest is there.

@@ -66,5 +66,5 @@ public struct ExportFolder: Sendable {
 
 extension [UInt64] {
   /// The words' bytes, little-endian.
-  var littleEndianBytes: [UInt8] { unsafe withUnsafeBytes { unsafe Array<UInt8>($0) } }
+  var littleEndianBytes: [UInt8] { unsafe withUnsafeBytes { unsafe [UInt8]($0) } }
 }

@@ -31,7 +31,8 @@ public struct MPSPDZTriples {
     let matrixFiles = matrices.map { (shape, _) -> ExportFolder.Name in
       { MPSPDZFormat.matrixTriples(shape, ofParty: $0) }
     }
-    try folder.write((tripleCount > 0 ? [MPSPDZFormat.triples] : []) + matrixFiles) { () throws(InputError) in
+    try folder.write((tripleCount > 0 ? [MPSPDZFormat.triples] : []) + matrixFiles) {
+      () throws(InputError) in
       if tripleCount > 0 {
         try folder.writePair(MPSPDZFormat.triples) { (append) throws(InputError) in
           try append([MPSPDZFormat.header, MPSPDZFormat.header])
@@ -66,7 +67,9 @@ public struct MPSPDZTriples {
   /// Both parties' triples `start`..<`start + count`, a, b, c one after the other.
   private func numbers(_ start: Int, _ count: Int) -> [[UInt64]] {
     let random = words(kind: 0, start / MPSPDZTriples.batchCount, count: 5 * count)
-    var shares = [[UInt64](repeating: 0, count: 3 * count), [UInt64](repeating: 0, count: 3 * count)]
+    var shares = [
+      [UInt64](repeating: 0, count: 3 * count), [UInt64](repeating: 0, count: 3 * count),
+    ]
     for index in 0..<count {
       let (a, b) = (random[5 * index], random[5 * index + 1])
       let masks = random[(5 * index + 2)..<(5 * index + 5)]

@@ -53,7 +53,8 @@ public struct SPUExport {
       "protocol": .string("SEMI2K"), "field": .string("FM64"),
       "fractionalBits": .integer(shares.fractionalBits), "weights": .object(entries),
     ])
-    try folder.write((names + ["index.json", "public.json"]).map { name in { _ in name } }) { () throws(InputError) in
+    try folder.write((names + ["index.json", "public.json"]).map { name in { _ in name } }) {
+      () throws(InputError) in
       for (index, shape) in shares.weights.enumerated() {
         let meta = SPUExport.meta(shape.shape)
         try folder.writePair({ _ in "\(shape.name).meta" }) { (append) throws(InputError) in
@@ -63,7 +64,8 @@ public struct SPUExport {
           let head = SPUExport.chunkHead(
             totalByteCount: 8 * shape.elementCount, offset: 8 * chunk.lowerBound,
             byteCount: 8 * chunk.count)
-          try folder.writePair({ _ in "\(shape.name).chunk\(number)" }) { (append) throws(InputError) in
+          try folder.writePair({ _ in "\(shape.name).chunk\(number)" }) {
+            (append) throws(InputError) in
             try append([head, head])
             try shares.forEachPart(of: index, chunk) { (words) throws(InputError) in
               try append(words.map(\.littleEndianBytes))

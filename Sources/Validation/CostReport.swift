@@ -211,7 +211,7 @@ public struct CostReport {
   }
 
   /// The time of the prompt or text, and of a token.
-  private var times: [(name: String, time: PredictedTime)] {
+  var times: [(name: String, time: PredictedTime)] {
     func time(_ step: SessionStep, _ cost: StepCost, _ seconds: Double?) -> PredictedTime {
       PredictedTime(
         cost, on: network, compute: seconds, client: clientLink,
@@ -248,7 +248,7 @@ public struct CostReport {
     return table.text
   }
 
-  private var isDecoder: Bool { program.kind.isDecoder }
+  var isDecoder: Bool { program.kind.isDecoder }
 
   /// Whether layers were left out of the count.
   private var layerMeaning: String {

@@ -35,7 +35,7 @@ func clientSession(_ request: Request, _ arguments: ParsedArguments) throws
   }
   let addresses = try ["party0", "party1"].map { try Address(arguments.string($0)) }
   var tables: ClientBundle?
-  if let bundle = arguments.optionalString("bundle") {
+  if let bundle = try clientBundle(arguments) {
     let access = try FileAccess(
       trust: arguments.optionalString("trust"), identity: nil, scratch: nil)
     tables = try ClientBundle(path: bundle, access: access)
@@ -61,12 +61,7 @@ func userSession(_ request: Request, _ arguments: ParsedArguments) throws
   for name in ["party0", "party1", "party0-key", "party1-key"] where arguments.isGiven(name) {
     throw UsageError("--\(name) and --provider exclude each other")
   }
-  guard let bundle = arguments.optionalString("bundle") else {
-    throw UsageError("--bundle is missing: the user's, which comes with the conversion")
-  }
-  guard let folder = arguments.optionalString("correlations") else {
-    throw UsageError("--correlations is missing: the folder with the user's sessions")
-  }
+  let (bundle, folder) = try userFiles(arguments)
   let identity = arguments.optionalString("identity")
   let security = try ClientSecurity(
     identity: identity, partyKeys: [arguments.optionalString("provider-key")],

@@ -13,9 +13,11 @@ Command(
     highest; --logits writes all rows of the output: logits, states, or the embedding.
 
     With --provider this is the user, who is party 1 as well: --bundle is user.bundle, --correlations
-    the folder with the user's .corr files, and the ledger notes which of them are used.
+    the folder with the user's .corr files, and the ledger notes which of them are used. --folder names
+    what `lodge-model convert` wrote for the client or the user, instead of these.
     """,
   example: """
+    lodge-client --folder served/user --provider 192.0.2.10:9000 --tokens prompt.json
     lodge-client --party0 127.0.0.1:9000 --party1 127.0.0.1:9001 --tokens prompt.json --new 32
     lodge-client --party0 192.0.2.10:9000 --party1 192.0.2.11:9000 --tokens prompt.json \\
       --identity client.key --party0-key party0.key.pub --party1-key party1.key.pub
@@ -27,6 +29,9 @@ Command(
     Option("party0", .string, placeholder: "HOST:PORT", help: "party 0"),
     Option("party1", .string, placeholder: "HOST:PORT", help: "party 1"),
     Option("provider", .string, placeholder: "HOST:PORT", help: "a provider, instead of both"),
+    Option(
+      "folder", .path, placeholder: "DIR",
+      help: "the client's or the user's folder of a conversion, or that of all roles"),
     Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
     Option("new", .integer(0...1 << 20), default: "32", help: "tokens to generate (decoder)"),
     Option(

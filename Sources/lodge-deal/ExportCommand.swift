@@ -56,7 +56,8 @@ private func matrixTriples(_ text: String) throws -> [(shape: MatrixTripleShape,
       (1...1 << 20).contains(count)
     else {
       throw UsageError(
-        "--matrix: \"\(word)\" is not RxKxC=N, such as 64x256x1024=8 (matrices up to 2^26 elements)")
+        "--matrix: \"\(word)\" is not RxKxC=N, such as 64x256x1024=8 (matrices up to 2^26 elements)"
+      )
     }
     guard !result.contains(where: { $0.shape == shape }) else {
       throw UsageError("--matrix: \(parts[0]) is given twice")

@@ -4,6 +4,7 @@ import Arguments
 import Bytes
 import Correlations
 import OnlineRuntime
+import Sharing
 
 let ledger0Option = Option("ledger0", .path, help: "party 0's ledger, to know its used sessions")
 let ledger1Option = Option("ledger1", .path, help: "party 1's ledger, to know its used sessions")
@@ -11,7 +12,8 @@ let ledger1Option = Option("ledger1", .path, help: "party 1's ledger, to know it
 let statusCommand = Command(
   "status", summary: "shows how many sessions are left",
   details: """
-    CORR is a folder that lodge-deal has written, or one party's folder of it. What was used is
+    CORR is a folder that lodge-deal has written, or one party's folder of it, or one of `lodge-model
+    convert` with the sessions of all roles or of one. What was used is
     known to the ledgers alone; they can be read while their parties run.
     """,
   example: """
@@ -22,7 +24,7 @@ let statusCommand = Command(
   options: [ledger0Option, ledger1Option, .json]
 ) { arguments in
   let stocks = try SessionStock.stocks(
-    in: BatchFolder(path: arguments.string("CORR")), ledgers: ledgers(arguments)
+    in: BatchFolder(anyOf: arguments.string("CORR")), ledgers: ledgers(arguments)
   ) { arguments.note("does not count \($0)") }
   arguments.console.print(
     arguments.flag("json")
@@ -42,6 +44,15 @@ private func ledgers(_ arguments: ParsedArguments) throws(InputError) -> [Ledger
     result.append(ledger)
   }
   return result
+}
+
+/// Where sessions go: to `--out`, or to the folders of the roles of which the dealer's is one.
+func batchFolder(_ arguments: ParsedArguments, _ bundle: DealerBundle) throws -> BatchFolder {
+  if let out = arguments.optionalString("out") { return BatchFolder(path: out) }
+  guard let folder = try BatchFolder.ofRoles(besideDealer: bundle) else {
+    throw UsageError("--out CORR is missing", hint: "see 'lodge-deal --help'")
+  }
+  return folder
 }
 
 /// Throws for options of --keep without it, and for two ways to say what to deal.

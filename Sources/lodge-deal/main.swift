@@ -5,6 +5,7 @@ import Bytes
 import Correlations
 import Models
 import OnlineRuntime
+import Preparation
 import Program
 import Sharing
 import Trust
@@ -27,17 +28,23 @@ Command(
     Sessions are dealt together, as many as --memory allows; the files do not depend on it. They are
     dealt on all processors that this process may use.
 
+    DIR is also a role's folder of `lodge-model convert`: then --out may be left out, and sessions go
+    into the folders of both parties where these lie beside it, and into its own otherwise.
+
     With --sign or recipients every session file gets a manifest beside it, which names the session
     and is signed. Sealed files are made in memory, which takes as much as both files of a session.
     """,
   example: """
+    lodge-deal served --sessions '0..<4' --prompt 64 --new 32
     lodge-deal shares --sessions '0..<4' --prompt 64 --new 32 --out correlations
     lodge-deal shares --sessions '0..<4' --prompt 64 --new 32 --out correlations \\
       --sign owner.key --recipient0 party0.key.pub --recipient1 party1.key.pub
     lodge-deal shares --keep 20 --ledger0 party0.ledger --prompt 64 --out correlations
     lodge-deal status correlations --ledger0 party0.ledger --ledger1 party1.ledger
     """,
-  positionals: [Positional("DIR", .path, help: "folder written by `lodge-model share`")],
+  positionals: [
+    Positional("DIR", .path, help: "folder of `lodge-model share`, or of `convert`, or its dealer's")
+  ],
   options: [
     Option("sessions", .integerRange, default: "0..<1", help: "numbers of the sessions to deal"),
     Option("keep", .integer(1...1 << 20), help: "deal what is missing to a stock of N instead"),
@@ -45,7 +52,7 @@ Command(
     Option("prompt", .integer(1...1 << 20), default: "64", help: "most tokens of the prompt"),
     Option(
       "new", .integer(0...1 << 20), help: "most new tokens (default 32; none for an encoder)"),
-    Option("out", .path, placeholder: "CORR", isRequired: true, help: "folder of the batch"),
+    Option("out", .path, placeholder: "CORR", help: "folder of the batch"),
     Option(
       "user", .string, placeholder: "KEY",
       help: "public key of the user to whom alone a provider serves them"),
@@ -88,7 +95,7 @@ Command(
     arguments.note(
       "the sessions name no user: the provider serves them to any (--user KEY names one)")
   }
-  let output = BatchFolder(path: try arguments.string("out"))
+  let output = try batchFolder(arguments, bundle)
   let sessions = try requestedSessions(arguments, output)
   let missing = try output.missing(of: sessions, delivery: delivery)
   try DiskSpace.check(
@@ -97,7 +104,8 @@ Command(
     of: missing.count == 1 ? "the files of 1 session" : "the files of \(missing.count) sessions",
     at: output.path)
   let batch = try Batch(
-    folder: output.path, conversion: bundle.conversion, shape: shape, user: user)
+    folder: output.path, partyFolders: output.partyFolders, conversion: bundle.conversion,
+    shape: shape, user: user)
   let cost = bundle.program.correlationCost(
     of: shape, deployment: bundle.conversion.deployment)
   let progress = Progress(
@@ -125,4 +133,11 @@ Command(
       0 and \(Quantity.text(byteCount: bytes[1])) for party 1.
       """)
   }
+  arguments.printNext(
+    NextSteps.afterDealing(
+      bundle.conversion.deployment, folder: FilePaths.folder(of: bundle.path), into: output,
+      session: shape,
+      keys: NextSteps.Keys(
+        sign: arguments.optionalString("sign"),
+        recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) })))
 }.main()

@@ -125,10 +125,13 @@ let approximateCommand = Command(
   report.notices = loaded.notices
   arguments.note(report.warnings)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+  arguments.printNext([
+    ShellCommand(["lodge-model", "share", out, "--out", "\(FilePaths.folder(of: out))/shares"])
+  ])
 }
 
 /// Refuses a recipe whose replacements tell a party more than it must know, unless that was accepted.
-private func checkLeakage(_ recipe: Recipe, isAccepted: Bool) throws {
+func checkLeakage(_ recipe: Recipe, isAccepted: Bool) throws {
   let classes = recipe.permutedClasses.map(\.rawValue)
   guard !classes.isEmpty, !isAccepted else { return }
   throw InputError(
@@ -182,17 +185,8 @@ let shareCommand = Command(
 ) { arguments in
   arguments.printConfiguration()
   let memory = try memoryBudget(arguments)
-  let delivery = try Delivery(
-    sign: arguments.optionalString("sign"),
-    recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) },
-    scratch: arguments.optionalString("scratch"))
-  let isForUser = try arguments.string("deployment") == Deployment.providerUser.rawValue
-  let dealer = arguments.optionalString("dealer")
-  if isForUser, dealer == "owner" {
-    throw UsageError("--dealer owner: whoever deals for a provider and its users must be blind")
-  }
-  let deployment: Deployment =
-    isForUser ? .providerUser : dealer == "blind" ? .blindDealer : .twoServer
+  let delivery = try chosenDelivery(arguments)
+  let deployment = try chosenDeployment(arguments)
   let file = try ModelFile(path: arguments.string("MODEL"))
   let folder = try arguments.string("out")
   let progress = Progress(
@@ -204,4 +198,31 @@ let shareCommand = Command(
   progress.finish()
   let report = ShareReport(result, folder: folder, delivery: delivery)
   arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+  let isFlat = deployment == .twoServer
+  arguments.printNext([
+    ShellCommand(
+      ["lodge-deal", isFlat ? folder : RoleFolders(path: folder, deployment: deployment).dealer]
+        + (isFlat ? ["--out", "\(folder)/correlations"] : [])
+        + arguments.passedOn(["sign", "recipient0", "recipient1"]))
+  ])
+}
+
+/// Who signs and seals, as `--sign`, the recipients and `--scratch` say.
+func chosenDelivery(_ arguments: ParsedArguments) throws(InputError) -> Delivery {
+  try Delivery(
+    sign: arguments.optionalString("sign"),
+    recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) },
+    scratch: arguments.optionalString("scratch"))
+}
+
+/// The deployment that `--deployment` and `--dealer` name.
+func chosenDeployment(_ arguments: ParsedArguments) throws -> Deployment {
+  let dealer = arguments.optionalString("dealer")
+  guard try arguments.string("deployment") == Deployment.providerUser.rawValue else {
+    return dealer == "blind" ? .blindDealer : .twoServer
+  }
+  if dealer == "owner" {
+    throw UsageError("--dealer owner: whoever deals for a provider and its users must be blind")
+  }
+  return .providerUser
 }

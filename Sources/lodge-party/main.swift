@@ -14,10 +14,14 @@ Command(
     --provider'). Runs until it is stopped (SIGTERM or Ctrl-C). A session is used once: the ledger
     remembers it for good, so keep the ledger when correlations are moved or copied.
 
+    FOLDER is the party's of `lodge-model convert`, which has its bundle and its sessions; or the one
+    with the folders of all roles, and then --party says which. Without it both are named.
+
     Beyond this machine both parties and all clients prove who they are: each has a key of
     'lodge-party keygen', and is told the public keys of the others.
     """,
   example: """
+    lodge-party served/party0 --listen 127.0.0.1:9000 --peer 127.0.0.1:9001
     lodge-party --party 0 --bundle shares/party0.bundle --correlations correlations/party0 \\
       --listen 127.0.0.1:9000 --peer 127.0.0.1:9001
     lodge-party --party 1 --bundle party1.bundle --correlations party1 \\
@@ -26,12 +30,16 @@ Command(
     lodge-party --party 0 --bundle provider/provider.bundle --correlations correlations/party0 \\
       --listen 0.0.0.0:9000 --identity provider.key --client-keys users.pub
     """,
+  positionals: [
+    Positional(
+      "FOLDER", .path, isRequired: false, help: "folder of this party's role, from convert")
+  ],
   options: [
-    Option("party", .integer(0...1), isRequired: true, help: "which of the two this is"),
-    Option("bundle", .path, isRequired: true, help: "this party's bundle"),
+    Option("party", .integer(0...1), help: "which of the two this is"),
+    Option("bundle", .path, help: "this party's bundle, where it has no FOLDER"),
     Option(
-      "correlations", .path, placeholder: "DIR", isRequired: true,
-      help: "folder with this party's .corr files"),
+      "correlations", .path, placeholder: "DIR",
+      help: "folder with this party's .corr files (default: FOLDER/correlations)"),
     Option(
       "listen", .string, placeholder: "HOST:PORT", isRequired: true, help: "address to listen on"),
     Option(
@@ -57,9 +65,10 @@ Command(
   ],
   subcommands: [keygenCommand]
 ) { arguments in
+  try checkFiles(arguments)
   arguments.printConfiguration()
-  let bundlePath = try arguments.string("bundle")
-  let party = try arguments.integer("party")
+  let files = try serverFiles(arguments)
+  let (party, bundlePath) = (files.party, files.bundle)
   var configuration = PartyConfiguration(
     listen: try Address(arguments.string("listen")),
     peer: try arguments.optionalString("peer").map { text throws(InputError) in
@@ -76,7 +85,7 @@ Command(
   let console = arguments.console
   let log: @Sendable (String) -> Void = { console.report("lodge-party \(party): \($0)") }
   let provider = try BundleProvider(
-    party: party, bundlePath: bundlePath, correlationFolder: arguments.string("correlations"),
+    party: party, bundlePath: bundlePath, correlationFolder: files.correlations,
     access: FileAccess(
       trust: arguments.optionalString("trust"), identity: arguments.optionalString("identity"),
       scratch: arguments.optionalString("scratch")), report: log)
@@ -88,12 +97,12 @@ Command(
   }
   let ledger = try SessionLedger(
     path: arguments.optionalString("ledger") ?? SessionLedger.defaultPath(bundle: bundlePath),
-    party: party,
-    guarding: arguments.string("correlations"))
+    party: party, guarding: files.correlations)
   let service = try PartyService(
     identity: provider.identity, configuration: configuration, log: log)
   log(configuration.security.summary)
   log("notes used sessions in \(ledger.path)")
+  if let next = next(arguments, files) { arguments.printNext([next]) }
   try TerminationSignals.call { service.stop() }
   try service.run(provider: provider, ledger: ledger)
 }.main()

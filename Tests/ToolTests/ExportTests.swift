@@ -17,7 +17,8 @@ import Testing
     init() throws {
       scratch = try ScratchFolder()
       let checkpoint = try TinyCheckpoint.opt().write(to: scratch)
-      let tokens = try scratch.write(Array("[[1, 2, 3, 4, 5], [6, 7, 8, 9]]".utf8), to: "tokens.json")
+      let tokens = try scratch.write(
+        Array("[[1, 2, 3, 4, 5], [6, 7, 8, 9]]".utf8), to: "tokens.json")
       try Tool.succeed(
         "lodge-model",
         ["approximate", checkpoint, "--tokens", tokens, "--out", scratch.file("model.lodge")])
@@ -74,7 +75,8 @@ import Testing
     #expect(shares[0].count == converted.file.model.weights.reduce(0) { $0 + $1.elementCount })
     // Neither party's words are small, as the weights' are.
     for words in shares { #expect(words.count { $0 > 1 << 60 } > words.count / 2) }
-    #expect(try Self.bytes("\(folder)/party0/public.json") == Self.bytes("\(folder)/party1/public.json"))
+    #expect(
+      try Self.bytes("\(folder)/party0/public.json") == Self.bytes("\(folder)/party1/public.json"))
   }
 
   /// The real SPU puts a weight together again, and multiplies it on shares.
@@ -140,7 +142,10 @@ import Testing
     let folder = scratch.file("triples")
     try Tool.succeed(
       "lodge-deal",
-      ["export", "--to", "mp-spdz", "--triples", "70000", "--matrix", "2x3x4=5,1x8x1=2", "--out", folder])
+      [
+        "export", "--to", "mp-spdz", "--triples", "70000", "--matrix", "2x3x4=5,1x8x1=2", "--out",
+        folder,
+      ])
     func sums(_ name: String) throws -> [UInt64] {
       let parties = try (0...1).map { party in
         let bytes = try Self.bytes("\(folder)/party\(party)/Player-Data/2-DR-64/\(name)-P\(party)")

@@ -6,6 +6,8 @@ import Models
 
 /// Turns token identifiers into the input rows of a program.
 public struct ClientBundle: Sendable {
+  /// Its name in the folder of whoever holds it.
+  public static let fileName = "client.bundle"
   public let conversion: Conversion
   private let tables: EmbeddingTables
 

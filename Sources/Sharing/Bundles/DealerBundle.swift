@@ -18,7 +18,7 @@ public struct DealerBundle: Sendable {
   ///
   /// - Throws: `InputError` also where a blind dealer's folder holds what would open its eyes.
   public static func open(in folder: String) throws(InputError) -> DealerBundle {
-    try refuseWholeConversion(in: folder)
+    if let bundle = try ofOwner(in: folder) { return bundle }
     let bundle = try FileKind.expecting(.shares, at: folder) { () throws(InputError) in
       try DealerBundle(path: "\(folder)/\(fileName)")
     }
@@ -26,16 +26,17 @@ public struct DealerBundle: Sendable {
     return bundle
   }
 
-  /// Throws where `folder` is that of a whole conversion with a blind dealer.
-  private static func refuseWholeConversion(in folder: String) throws(InputError) {
-    guard !exists("\(folder)/\(fileName)") else { return }
-    for deployment in Deployment.allCases where deployment.isDealerBlind {
-      let below = "\(folder)/\(deployment.dealerFolder)"
-      guard exists("\(below)/\(fileName)") else { continue }
-      throw InputError(
-        folder, "holds the files of all roles: whoever deals must not have those of a party",
-        hint: "give \(below), best on the dealer's own machine")
-    }
+  /// The dealer's bundle of the owner in `folder`, where that holds the folders of all roles.
+  ///
+  /// - Throws: `InputError` where the dealer is blind.
+  private static func ofOwner(in folder: String) throws(InputError) -> DealerBundle? {
+    let below = RoleFolders(path: folder, deployment: .twoServer).dealer
+    guard !exists("\(folder)/\(fileName)"), exists("\(below)/\(fileName)") else { return nil }
+    let bundle = try DealerBundle(path: "\(below)/\(fileName)")
+    guard bundle.conversion.deployment.isDealerBlind else { return bundle }
+    throw InputError(
+      folder, "holds the files of all roles: whoever deals must not have those of a party",
+      hint: "give \(below), best on the dealer's own machine")
   }
 
   /// Throws where the bundle of a party lies beside that of a blind dealer, or below it.

@@ -28,11 +28,12 @@ public enum ShareWriter {
   /// and the other is written, so that both files have about the same size. A provider gets W itself.
   /// A blind dealer gets W - D, and both parties the seed of D. Every seed is fresh.
   ///
+  /// With `isByRole` every role has a folder of its own, as without a blind dealer it has not.
   /// Weights go through in small parts, whatever their size. `delivery` says who signs and for whom
   /// the parties' files are sealed. `progress` is told how many ring elements are done at a time.
   public static func share(
     _ file: ModelFile, into folder: String, deployment: Deployment = .twoServer,
-    memory: MemoryBudget = .default, delivery: Delivery = .plain,
+    isByRole: Bool = false, memory: MemoryBudget = .default, delivery: Delivery = .plain,
     progress: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
     let program = try file.program()
@@ -45,7 +46,7 @@ public enum ShareWriter {
       program: program,
       conversion: Conversion(
         identifier: Array(Seed.random().bytes.prefix(16)), programDigest: program.digest,
-        deployment: deployment), folder: folder)
+        deployment: deployment), folder: folder, isByRole: isByRole)
     for path in SharePlan.manifestPaths(in: folder) where FilePaths.exists(path) {
       throw InputError(
         FilePaths.folder(of: path), place: Manifest.name, "another conversion is here",
@@ -136,10 +137,10 @@ public enum ShareWriter {
       written[plan.folder(ofParty: party), default: [:]][files[party].name] = entries[party]
     }
     if program.clientInput == .embedding {
-      let path = "\(plan.clientFolder)/client.bundle"
+      let path = "\(plan.clientFolder)/\(ClientBundle.fileName)"
       let digest = try ClientBundle.write(
         to: path, file: file, conversion: plan.conversion, memory: memory)
-      written[plan.clientFolder, default: [:]]["client.bundle"] = FileEntry(
+      written[plan.clientFolder, default: [:]][ClientBundle.fileName] = FileEntry(
         digest: digest, file: try FileDigest(path: path))
     }
     var manifest = Manifest(
@@ -174,14 +175,17 @@ private struct SharePlan {
   let conversion: Conversion
   /// Where the conversion is written.
   let folder: String
+  /// The deployment whose folders are written.
+  let layout: Deployment
   /// The party that holds the written share of each weight.
   let holders: [Int]
   let multiplied: Set<WeightID>
 
-  init(program: SecureProgram, conversion: Conversion, folder: String) {
+  init(program: SecureProgram, conversion: Conversion, folder: String, isByRole: Bool) {
     self.program = program
     self.conversion = conversion
     self.folder = folder
+    layout = isByRole ? conversion.deployment.byRole : conversion.deployment
     multiplied = Set(program.multipliedWeights)
     // Largest first, each to the smaller file: the files end nearly equal.
     var holders = [Int](repeating: 0, count: program.weights.count)
@@ -201,11 +205,11 @@ private struct SharePlan {
 
   private func below(_ name: String) -> String { name.isEmpty ? folder : "\(folder)/\(name)" }
   func folder(ofParty party: Int) -> String {
-    below(conversion.deployment.folder(ofParty: party))
+    below(layout.folder(ofParty: party))
   }
-  var dealerFolder: String { below(conversion.deployment.dealerFolder) }
+  var dealerFolder: String { below(layout.dealerFolder) }
   var dealerPath: String { "\(dealerFolder)/\(DealerBundle.fileName)" }
-  var clientFolder: String { below(conversion.deployment.clientFolder) }
+  var clientFolder: String { below(layout.clientFolder) }
 
   /// All folders that are written to, outer ones first.
   var folders: [String] {
@@ -220,7 +224,7 @@ private struct SharePlan {
     let bundles =
       (0...1).map {
         "\(folder(ofParty: $0))/\(conversion.deployment.bundleName(ofParty: $0))"
-      } + [dealerPath, "\(clientFolder)/client.bundle"]
+      } + [dealerPath, "\(clientFolder)/\(ClientBundle.fileName)"]
     return (bundles + ["\(dealerFolder)/\(Manifest.dealerName)"] + manifests).flatMap { path in
       ["", AgeTool.suffix, SignedFile.suffix].map { path + $0 }
     }

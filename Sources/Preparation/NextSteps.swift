@@ -1,0 +1,161 @@
+// The commands that come after a conversion, role by role.
+
+public import Arguments
+import Bytes
+public import Correlations
+public import Program
+public import Sharing
+
+/// What each role of a conversion runs, with the paths and keys that are known.
+///
+/// Addresses are those of one machine, on which everything can be tried.
+public struct NextSteps: Sendable {
+  /// The keys that files are signed and sealed with, as they were given.
+  public struct Keys: Sendable {
+    public var sign: String?
+    public var recipients: [String?]
+
+    public init(sign: String? = nil, recipients: [String?] = [nil, nil]) {
+      self.sign = sign
+      self.recipients = recipients
+    }
+
+    /// Options of whoever deals.
+    var delivery: [String] {
+      (sign.map { ["--sign", $0] } ?? [])
+        + recipients.enumerated().flatMap { party, key in
+          key.map { ["--recipient\(party)", $0] } ?? []
+        }
+    }
+
+    /// Options by which `party` opens its files.
+    func access(ofParty party: Int) -> [String] {
+      var words = sign.map { ["--trust", "\($0).pub"] } ?? []
+      if let key = recipients[party] {
+        words += ["--identity", key.hasSuffix(".pub") ? String(key.dropLast(4)) : "PRIVATE-KEY"]
+      }
+      return words
+    }
+  }
+
+  private let roles: RoleFolders
+  private let session: SessionShape
+  private let keys: Keys
+
+  public init(_ roles: RoleFolders, session: SessionShape, keys: Keys = Keys()) {
+    self.roles = roles
+    self.session = session
+    self.keys = keys
+  }
+
+  private static let addresses = ["127.0.0.1:9000", "127.0.0.1:9001"]
+
+  private var hasProvider: Bool { roles.deployment == .providerUser }
+
+  /// Deals sessions, on the machine of whoever deals.
+  public var dealing: ShellCommand {
+    let new = session.newCapacity > 0 ? ["--new", "\(session.newCapacity)"] : []
+    return ShellCommand(
+      ["lodge-deal", roles.deployment.isDealerBlind ? roles.dealer : roles.path]
+        + ["--sessions", "0..<4", "--prompt", "\(session.promptCapacity)"] + new + keys.delivery)
+  }
+
+  /// Starts the parties, one command each, or the provider alone.
+  public var serving: [ShellCommand] {
+    (0...1).dropLast(hasProvider ? 1 : 0).map { party in
+      let peer = hasProvider ? [] : ["--peer", NextSteps.addresses[1 - party]]
+      return ShellCommand(
+        ["lodge-party", roles.folder(ofParty: party), "--listen", NextSteps.addresses[party]]
+          + peer + keys.access(ofParty: party))
+    }
+  }
+
+  /// Asks for an answer to the tokens in the file `prompt`.
+  public func asking(_ prompt: String) -> ShellCommand {
+    let new = session.newCapacity > 0 ? ["--new", "\(session.newCapacity)"] : []
+    let servers =
+      hasProvider
+      ? ["--provider", NextSteps.addresses[0]]
+      : ["--party0", NextSteps.addresses[0], "--party1", NextSteps.addresses[1]]
+    return ShellCommand(
+      ["lodge-client", "--folder", roles.client] + servers + ["--tokens", prompt] + new
+        + (hasProvider ? keys.access(ofParty: 1) : []))
+  }
+
+  /// What follows when sessions lie in `batch`, dealt from the dealer's bundle in `folder`.
+  public static func afterDealing(
+    _ deployment: Deployment, folder: String, into batch: BatchFolder, session: SessionShape,
+    keys: Keys
+  ) -> [ShellCommand] {
+    let roles = RoleFolders(path: FilePaths.folder(of: folder), deployment: deployment)
+    let steps = NextSteps(roles, session: session, keys: keys)
+    let prompt = "\(roles.owner)/prompt.json"
+    let asking = steps.asking(FilePaths.exists(prompt) ? prompt : "prompt.json")
+    let places = (0...1).map { RoleFolders.correlations(in: roles.folder(ofParty: $0)) }
+    if batch.partyFolders == places { return steps.serving + [asking] }
+    // The bundles may be anywhere: of one folder they are known, of another they are the parties'.
+    return (0...1).dropLast(steps.hasProvider ? 1 : 0).map { party in
+      let bundle = "\(folder)/\(deployment.bundleName(ofParty: party))"
+      let peer = steps.hasProvider ? [] : ["--peer", addresses[1 - party]]
+      return ShellCommand(
+        ["lodge-party", "--party", "\(party)", "--bundle"]
+          + [FilePaths.exists(bundle) ? bundle : deployment.bundleName(ofParty: party)]
+          + ["--correlations", batch.partyFolders[party], "--listen", addresses[party]] + peer
+          + keys.access(ofParty: party))
+    }
+  }
+
+  /// README.txt of a conversion: what lies where, who gets what, and what they run.
+  public func readme(prompt: String) -> String {
+    let names = (0...1).map { roles.deployment.role(ofParty: $0) }
+    var parts = [
+      """
+      A model, prepared by Lodge for two-party inference (\(roles.deployment.rawValue)).
+
+      Give every role its own folder, and nothing else:
+
+        \(roles.owner)
+          stays with the owner: the converted model, its texts and its validation
+        \(roles.dealer)
+          \(roles.deployment.isDealerBlind
+            ? "goes to whoever deals, who works with neither \(names[0]) nor \(names[1])"
+            : "stays with the owner, who deals: it holds the plaintext weights")
+        \(roles.folder(ofParty: 0))
+          goes to \(names[0])\(hasProvider ? ", who is the owner and may keep it here" : "'s server")
+        \(roles.folder(ofParty: 1))
+          goes to \(names[1])\(hasProvider ? "" : "'s server")
+      """
+    ]
+    if !hasProvider {
+      parts.append(
+        """
+          \(roles.client)
+            goes to every client
+        """)
+    }
+    parts.append(
+      """
+
+      1. Whoever deals makes sessions; one answers one prompt:
+
+           \(dealing.text)
+
+         They go into the folders of both parties where these lie beside the dealer's, and into
+         correlations/ in the dealer's folder otherwise: correlations/party0 in there becomes
+         correlations/ in the folder of \(names[0]), correlations/party1 that in the folder of \(names[1]).
+
+      2. Servers start, each in a terminal of its own:
+
+      \(serving.map { "     \($0.text)" }.joined(separator: "\n"))
+
+      3. \(hasProvider ? "The user" : "A client") asks:
+
+           \(asking(prompt).text)
+
+      These addresses are of one machine. Beyond it everybody has a key of 'lodge-party keygen' and is told
+      the public keys of the others: see --identity, --peer-key and --client-keys of 'lodge-party --help', and
+      the --...-key options of 'lodge-client --help'.
+      """)
+    return parts.joined(separator: "\n") + "\n"
+  }
+}

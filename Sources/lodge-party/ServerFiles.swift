@@ -1,0 +1,59 @@
+// The files of a party: those in its role's folder, or those that are named.
+
+import Arguments
+import Bytes
+import Preparation
+import Sharing
+
+/// What a party serves from.
+struct ServerFiles {
+  var party: Int
+  var bundle: String
+  var correlations: String
+}
+
+/// Throws unless a folder or all files are named.
+func checkFiles(_ arguments: ParsedArguments) throws(UsageError) {
+  let hint = "see 'lodge-party --help'"
+  if arguments.isGiven("FOLDER") {
+    guard !arguments.isGiven("bundle") else {
+      throw UsageError("FOLDER and --bundle exclude each other", hint: hint)
+    }
+    return
+  }
+  for (name, value) in [("party", "N"), ("bundle", "FILE"), ("correlations", "DIR")]
+  where !arguments.isGiven(name) {
+    throw UsageError("--\(name) \(value) is missing (or give FOLDER)", hint: hint)
+  }
+}
+
+/// The files that `FOLDER` holds, or the options name.
+func serverFiles(_ arguments: ParsedArguments) throws(InputError) -> ServerFiles {
+  guard arguments.isGiven("FOLDER") else {
+    return ServerFiles(
+      party: try arguments.integer("party"), bundle: try arguments.string("bundle"),
+      correlations: try arguments.string("correlations"))
+  }
+  let found = try PartyFiles(
+    ofServerIn: FilePaths.withoutTrailingSlashes(arguments.string("FOLDER")),
+    party: arguments.optionalInteger("party"))
+  let named = arguments.optionalString("correlations")
+  if named == nil { try found.checkSessions() }
+  return ServerFiles(
+    party: found.party, bundle: found.bundle, correlations: named ?? found.correlations)
+}
+
+/// What comes after this party has started; nil where its own address is not known yet.
+func next(_ arguments: ParsedArguments, _ files: ServerFiles) -> ShellCommand? {
+  guard let listen = arguments.optionalString("listen"), !listen.hasSuffix(":0") else { return nil }
+  guard let peer = arguments.optionalString("peer") else {
+    return ShellCommand(
+      ["lodge-client", "--provider", listen, "--folder", "USER-FOLDER", "--tokens", "prompt.json"])
+  }
+  let addresses = files.party == 0 ? [listen, peer] : [peer, listen]
+  guard files.party == 1 else {
+    return ShellCommand(["lodge-party", "PARTY1-FOLDER", "--listen", peer, "--peer", listen])
+  }
+  return ShellCommand(
+    ["lodge-client", "--party0", addresses[0], "--party1", addresses[1], "--tokens", "prompt.json"])
+}
