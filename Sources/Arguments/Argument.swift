@@ -33,6 +33,10 @@ public struct Option: Sendable {
     Option(name, .flag, help: help)
   }
 
+  /// The `--verbose` flag, which every command has.
+  static let verbose = flag(
+    "verbose", help: "show every setting of this run, as logs do (when messages go to a file)")
+
   /// The `--json` flag, with the meaning that it has in every tool.
   public static let json = flag("json", help: "print one JSON document instead of text")
 }

@@ -23,6 +23,7 @@ extension Command {
     do throws(UsageError) {
       switch try invocation(words, path: name, console: console) {
       case .help(let command, let path): console.write(command.helpText(path: path))
+      case .version: console.print("\(name) \(Command.version)")
       case .run(let command, let arguments):
         do {
           try command.run?(arguments)

@@ -4,7 +4,7 @@
 ///
 ///     Command(
 ///       "lodge-deal", summary: "makes the correlated randomness of sessions",
-///       example: "lodge-deal model --sessions '0..<4' --prompt 64 --new 32 --out corr",
+///       example: "lodge-deal model --sessions 4 --prompt 64 --new 32 --out corr",
 ///       positionals: [Positional("DIR", .path, help: "folder written by lodge-model share")],
 ///       options: [Option("sessions", .integerRange, default: "0..<1", help: "sessions to make")]
 ///     ) { arguments in
@@ -23,6 +23,12 @@ public struct Command: Sendable {
   public let subcommands: [Command]
   let run: (@Sendable (ParsedArguments) throws -> Void)?
 
+  /// What `--version` of every tool says.
+  public static let version = "0.2.0"
+
+  /// The options that are declared, and those that every command has.
+  var allOptions: [Option] { options + [.verbose] }
+
   /// A command that does something; `run` throws `InputError` (exit 1) or `UsageError` (exit 64).
   ///
   /// - Parameter subcommands: Run instead where the first argument is one of their names; a path of
@@ -40,7 +46,7 @@ public struct Command: Sendable {
     self.options = options
     self.subcommands = subcommands
     self.run = run
-    let names = options.map(\.name) + ["help"]
+    let names = options.map(\.name) + ["help", "verbose", "version"]
     precondition(Set(names).count == names.count, "\(name): an option is declared twice")
     precondition(
       positionals.dropLast().allSatisfy { !$0.isRepeated && $0.isRequired },

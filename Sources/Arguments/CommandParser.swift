@@ -5,6 +5,7 @@ import Bytes
 /// What a command line asks for.
 enum Invocation {
   case help(Command, path: String)
+  case version
   case run(Command, ParsedArguments)
 }
 
@@ -13,6 +14,7 @@ extension Command {
   func invocation(_ words: [String], path: String, console: Console) throws(UsageError)
     -> Invocation
   {
+    if words == ["--version"] { return .version }
     let subcommand = subcommands.first { $0.name == words.first }
     if subcommand != nil || run == nil {
       guard let word = words.first else {
@@ -84,10 +86,11 @@ private struct CommandParser {
     let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     let label = String(parts[0])
     guard label.hasPrefix("--"),
-      let option = command.options.first(where: { $0.name == label.dropFirst(2) })
+      let option = command.allOptions.first(where: { $0.name == label.dropFirst(2) })
     else {
       let bare = String(label.drop { $0 == "-" })
-      let nearest = nearestName(to: bare, among: command.options.map(\.name) + ["help"])
+      let nearest = nearestName(
+        to: bare, among: command.allOptions.map(\.name) + ["help", "version"])
       throw UsageError(
         "unknown option \(label)", hint: nearest.map { "did you mean --\($0)?" } ?? helpHint)
     }

@@ -11,7 +11,10 @@ extension ParsedArguments {
   }
 
   /// Prints the configuration to standard error: an aligned table, or one JSON line under `--json`.
+  ///
+  /// A person at a terminal sees it with `--verbose` only; logs always hold it.
   public func printConfiguration() {
+    if console.errorIsTerminal, given["verbose"] == nil { return }
     let wantsJSON = command.options.contains { $0.name == "json" } && flag("json")
     if wantsJSON {
       let document: JSON = ["command": .string(commandPath), "configuration": configuration]
@@ -66,7 +69,7 @@ extension ParsedArguments {
         text = isGiven ? "yes" : "no"
         value = .bool(isGiven)
       } else {
-        text = givenTexts[option.name]?.first ?? option.defaultText ?? "none"
+        text = givenTexts[option.name]?.first ?? option.defaultText ?? ""
         let parsed =
           given[option.name]?.first
           ?? option.defaultText.flatMap { try? option.kind.value(of: $0).get() }
@@ -75,7 +78,10 @@ extension ParsedArguments {
       rows.append(
         ResolvedRow(
           name: option.name, label: "--\(option.name)", text: text, json: value,
-          isDefault: !isGiven, isHidden: option.name == "json"))
+          isDefault: !isGiven,
+          // What stands for an option without a fixed default, the run itself says.
+          isHidden: option.name == "json"
+            || (!isGiven && option.defaultText == nil && option.kind != .flag)))
     }
     return rows
   }

@@ -15,8 +15,8 @@ extension Command {
       sections.append(section("arguments:", positionals.map { ($0.name, $0.help) }))
     }
     if run != nil {
-      var rows = options.map { option in (option.usage, option.helpWithDefault) }
-      rows.append(("--help", "show this help"))
+      var rows = allOptions.map { option in (option.usage, option.helpWithDefault) }
+      rows.append(("--help", "show this help; --version tells the version"))
       sections.append(section("options:", rows))
     }
     let lines = example.split(separator: "\n").map { "  \($0)" }.joined(separator: "\n")

@@ -14,7 +14,7 @@ public enum ValueKind: Equatable, Sendable {
   case integer(ClosedRange<Int>)
   /// A decimal number inside the range.
   case number(ClosedRange<Double>)
-  /// Non-negative half-open range `0..<4`; `0...3` and `3` are understood as well.
+  /// Non-negative half-open range `0..<4`; `0...3` is understood as well, and `4`: the first four.
   case integerRange
   /// A time such as `10ms`; kept in seconds.
   case duration
@@ -38,7 +38,7 @@ public enum ValueKind: Equatable, Sendable {
     case .path: "FILE"
     case .integer: "N"
     case .number: "X"
-    case .integerRange: "A..<B"
+    case .integerRange: "N|A..<B"
     case .duration: "TIME"
     case .bandwidth: "RATE"
     case .byteCount: "SIZE"
@@ -71,7 +71,7 @@ public enum ValueKind: Equatable, Sendable {
       }
       return .success(.number(number))
     case .integerRange:
-      return read(ValueKind.range(text).map { .range($0) }, expected: "a range such as 0..<4")
+      return read(ValueKind.range(text).map { .range($0) }, expected: "a range such as 0..<4, or a number of at least 1")
     case .duration:
       guard let seconds = Quantity.duration(text) else {
         return read(nil, expected: "a time such as 10ms or 2s")
@@ -105,7 +105,7 @@ public enum ValueKind: Equatable, Sendable {
     let dots = text.prefix { $0 != "." }
     guard let lower = number(dots) else { return nil }
     let rest = text.dropFirst(dots.count)
-    if rest.isEmpty { return lower < Int.max ? lower..<lower + 1 : nil }
+    if rest.isEmpty { return lower > 0 ? 0..<lower : nil }
     if rest.hasPrefix("..<"), let upper = number(rest.dropFirst(3)), lower < upper {
       return lower..<upper
     }

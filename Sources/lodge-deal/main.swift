@@ -35,9 +35,9 @@ Command(
     and is signed. Sealed files are made in memory, which takes as much as both files of a session.
     """,
   example: """
-    lodge-deal served --sessions '0..<4' --prompt 64 --new 32
-    lodge-deal shares --sessions '0..<4' --prompt 64 --new 32 --out correlations
-    lodge-deal shares --sessions '0..<4' --prompt 64 --new 32 --out correlations \\
+    lodge-deal served --sessions 4 --prompt 64 --new 32
+    lodge-deal shares --sessions 4 --prompt 64 --new 32 --out correlations
+    lodge-deal shares --sessions 4 --prompt 64 --new 32 --out correlations \\
       --sign owner.key --recipient0 party0.key.pub --recipient1 party1.key.pub
     lodge-deal shares --keep 20 --ledger0 party0.ledger --prompt 64 --out correlations
     lodge-deal status correlations --ledger0 party0.ledger --ledger1 party1.ledger

@@ -132,7 +132,7 @@ final class CommandRun: Sendable {
   @Test(arguments: [
     ("", "a subcommand is missing", "see 'tool --help'"),
     ("dael", "unknown subcommand \"dael\"", "did you mean 'tool deal'?"),
-    ("--version", "unknown option --version", "see 'tool --help'"),
+    ("--versio", "unknown option --versio", "see 'tool --help'"),
     ("deal", "DIR is missing", "see 'tool deal --help'"),
     ("deal m", "--out DIR is missing", "see 'tool deal --help'"),
     ("deal m --out", "--out needs a value (DIR)", "see 'tool deal --help'"),
@@ -150,7 +150,7 @@ final class CommandRun: Sendable {
       "see 'tool deal --help'"
     ),
     (
-      "deal m --out a --sessions 4..<4", "--sessions: \"4..<4\" is not a range such as 0..<4",
+      "deal m --out a --sessions 4..<4", "--sessions: \"4..<4\" is not a range such as 0..<4, or a number of at least 1",
       "see 'tool deal --help'"
     ),
     (
@@ -194,7 +194,6 @@ final class CommandRun: Sendable {
           --out        corr
           --rtt        10ms      (default)
           --bandwidth  1Gbps     (default)
-          --memory     none      (default)
           --headroom   4         (default)
           --recipe     accurate  (default)
 
@@ -208,6 +207,32 @@ final class CommandRun: Sendable {
     #expect(try configuration.number("rtt") == 0.01)
     #expect(try configuration.bool("json"))
     #expect(try configuration.string("sessions") == "0..<1")
+  }
+
+  /// A person sees settings when asked for; a log always holds them.
+  @Test func settingsAreForLogs() {
+    func messages(_ words: [String], atTerminal: Bool) -> String {
+      let result = CommandRun()
+      let console = result.console(errorIsTerminal: atTerminal)
+      #expect(CommandTests.tool.execute(words, console: console) == 0)
+      return result.error
+    }
+    let words = ["deal", "m", "--out", "corr"]
+    #expect(messages(words, atTerminal: true).isEmpty)
+    #expect(
+      messages(words + ["--verbose"], atTerminal: true) == messages(words, atTerminal: false))
+    #expect(messages(words, atTerminal: false).contains("--rtt        10ms      (default)"))
+  }
+
+  @Test func versions() {
+    #expect(run("--version").output == "tool \(Command.version)\n")
+    #expect(run("deal --version").output == "tool \(Command.version)\n")
+  }
+
+  /// A number alone is how many, from the first.
+  @Test func numbersOfThings() {
+    #expect(run("deal m --out c --sessions 4").output.contains("sessions 0..<4 "))
+    #expect(run("deal m --out c --sessions 0").status == 64)
   }
 
   @Test func helpOfTheTool() {
@@ -247,7 +272,7 @@ final class CommandRun: Sendable {
           EXTRA  more folders
 
         options:
-          --sessions A..<B        sessions to make (default: 0..<1)
+          --sessions N|A..<B      sessions to make (default: 0..<1)
           --prompt N              longest prompt in tokens (default: 64)
           --out DIR               folder to write to (required)
           --rtt TIME              round-trip time (default: 10ms)
@@ -256,7 +281,8 @@ final class CommandRun: Sendable {
           --headroom X            range factor (default: 4)
           --recipe accurate|fast  replacements (default: accurate)
           --json                  print one JSON document instead of text
-          --help                  show this help
+          --verbose               show every setting of this run, as logs do (when messages go to a file)
+          --help                  show this help; --version tells the version
 
         example:
           tool deal model --sessions '0..<4' --out corr
