@@ -53,13 +53,14 @@ let libraries: [Target] = [
       "Bytes", "Rings", "Randomness", "Models", "Approximation", "Program", "Sharing",
       "Correlations", "OnlineRuntime",
     ]),
+  .target(name: "Tokenization", dependencies: ["Bytes"]),
   .target(name: "Arguments", dependencies: ["Bytes", "CProcess"]),
 ]
 
 let toolModules: [Target.Dependency] = [
   "Bytes", "Rings", "Randomness", "Trust", "HDF5Reading", "Checkpoints", "Models",
   "Approximation", "Sparsity", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime",
-  "Validation", "Arguments",
+  "Validation", "Tokenization", "Arguments",
 ]
 
 let tools = [
@@ -82,7 +83,7 @@ let package = Package(
     + [
       "Bytes", "Rings", "Randomness", "Trust", "Checkpoints", "Models", "Approximation",
       "Sparsity", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation",
-      "Arguments", "Format", "Tool",
+      "Tokenization", "Arguments", "Format", "Tool",
     ].map {
       .testTarget(
         name: "\($0)Tests",

@@ -11,7 +11,7 @@ Command(
     lodge-model share opt.lodge --out shares
     """,
   subcommands: [
-    inspectCommand, logitsCommand, recipesCommand, calibrateCommand, functionsCommand,
-    sparsifyCommand, approximateCommand, shareCommand,
+    inspectCommand, tokenizeCommand, logitsCommand, recipesCommand, calibrateCommand,
+    functionsCommand, sparsifyCommand, approximateCommand, shareCommand,
   ]
 ).main()

@@ -8,6 +8,7 @@ import Testing
   /// All tools with their subcommands.
   static let commands: [[String]] = [
     ["lodge-model"], ["lodge-model", "inspect"], ["lodge-model", "logits"],
+    ["lodge-model", "tokenize"],
     ["lodge-model", "calibrate"], ["lodge-model", "functions"], ["lodge-model", "recipes"],
     ["lodge-model", "approximate"], ["lodge-model", "sparsify"], ["lodge-model", "share"],
     ["lodge-deal"],
