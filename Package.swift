@@ -54,6 +54,7 @@ let libraries: [Target] = [
       "Correlations", "OnlineRuntime",
     ]),
   .target(name: "Exports", dependencies: ["Bytes", "Rings", "Randomness", "Models"]),
+  .target(name: "Tokenization", dependencies: ["Bytes"]),
   .target(name: "Arguments", dependencies: ["Bytes", "CProcess"]),
   .target(
     name: "Preparation",
@@ -66,7 +67,7 @@ let libraries: [Target] = [
 let toolModules: [Target.Dependency] = [
   "Bytes", "Rings", "Randomness", "Trust", "HDF5Reading", "Checkpoints", "Models",
   "Approximation", "Sparsity", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime",
-  "Validation", "Exports", "Arguments", "Preparation",
+  "Validation", "Exports", "Tokenization", "Arguments", "Preparation",
 ]
 
 let tools = [
@@ -89,7 +90,7 @@ let package = Package(
     + [
       "Bytes", "Rings", "Randomness", "Trust", "Checkpoints", "Models", "Approximation",
       "Sparsity", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime", "Validation",
-      "Arguments", "Format", "Tool",
+      "Tokenization", "Arguments", "Format", "Tool",
     ].map {
       .testTarget(
         name: "\($0)Tests",

@@ -2,7 +2,9 @@
 
 import Arguments
 import Bytes
+import Models
 import OnlineRuntime
+import Program
 import Sharing
 
 /// What is asked.
@@ -11,8 +13,16 @@ struct Request {
   /// Where it is from, for errors.
   var source: String
   var stop: Set<Int>
+  /// Whether nothing would be shown of an output that only a file can take.
+  var isForNothing = false
 
   func check(_ identity: PartyIdentity, tables: ClientBundle?) throws(InputError) {
+    let meaning = identity.output.meaning
+    guard !isForNothing || (meaning != .embedding && meaning != .states) else {
+      throw InputError(
+        "--out", "is needed: this model gives \(meaning.rawValue), which are numbers",
+        hint: "name an NPY file")
+    }
     try SecureGeneration.check(
       prompt: prompt, source: source, stop: stop, tables: tables, identity: identity)
   }

@@ -9,22 +9,30 @@ import Sharing
 Command(
   "lodge-client", summary: "asks two parties, or a provider: sends shares, reconstructs the answer",
   details: """
-    Prints the generated tokens (decoder), or the classes or tokens that an encoder's head scores
-    highest; --logits writes all rows of the output: logits, states, or the embedding.
+    A question in text is tokenised by the model's own tokenizer (--tokenizer, or beside --bundle), and
+    the answer is printed as it comes, up to the model's end token or --stop; several questions take
+    a session each. With --tokens, ids are asked and printed. An encoder's classes are printed with
+    their probabilities; --out writes all rows of the output: logits, states, or the embedding.
 
     With --provider this is the user, who is party 1 as well: --bundle is user.bundle, --correlations
     the folder with the user's .corr files, and the ledger notes which of them are used. --folder names
     what `lodge-model convert` wrote for the client or the user, instead of these.
     """,
   example: """
+    lodge-client --folder served --party0 127.0.0.1:9000 --party1 127.0.0.1:9001 \\
+      'It was the best of times' --new 32
     lodge-client --folder served/user --provider 192.0.2.10:9000 --tokens prompt.json
-    lodge-client --party0 127.0.0.1:9000 --party1 127.0.0.1:9001 --tokens prompt.json --new 32
     lodge-client --party0 192.0.2.10:9000 --party1 192.0.2.11:9000 --tokens prompt.json \\
       --identity client.key --party0-key party0.key.pub --party1-key party1.key.pub
     lodge-client --provider 192.0.2.10:9000 --bundle user/user.bundle \\
       --correlations correlations/party1 --tokens prompt.json \\
       --identity user.key --provider-key provider.key.pub
     """,
+  positionals: [
+    Positional(
+      "QUESTION", .string, isRequired: false, isRepeated: true,
+      help: "texts to go on from, or to answer; - reads standard input")
+  ],
   options: [
     Option("party0", .string, placeholder: "HOST:PORT", help: "party 0"),
     Option("party1", .string, placeholder: "HOST:PORT", help: "party 1"),
@@ -32,8 +40,13 @@ Command(
     Option(
       "folder", .path, placeholder: "DIR",
       help: "the client's or the user's folder of a conversion, or that of all roles"),
-    Option("tokens", .path, isRequired: true, help: "JSON array of token ids"),
-    Option("new", .integer(0...1 << 20), default: "32", help: "tokens to generate (decoder)"),
+    Option("file", .path, help: "file with the question, instead of QUESTION"),
+    Option("tokens", .path, help: "JSON array of token ids, instead of QUESTION"),
+    Option(
+      "tokenizer", .path, placeholder: "FOLDER",
+      help: "folder of the model's tokenizer.json (default: beside --bundle, or in --folder)"),
+    .flag("chat", help: "put each question into the tokenizer's chat template"),
+    Option("new", .integer(1...1 << 20), default: "32", help: "tokens to generate (decoder)"),
     Option(
       "temperature", .number(0...100), default: "0",
       help: "draw tokens by e^(logit / temperature); 0 takes the likeliest"),
@@ -44,8 +57,8 @@ Command(
       help: "draw from the fewest that have the probability P together"),
     Option("seed", .integer(0...Int.max), help: "make the same choices again"),
     Option(
-      "stop", .string, placeholder: "ID",
-      help: "end after such a token: ids as 43,47, or the settings (or folder) that name them"),
+      "stop", .string, placeholder: "ID|TEXT",
+      help: "end at such a token: ids as 43,47, the settings (or folder) that name them, or a text"),
     Option(
       "bundle", .path, help: "client.bundle, where the client holds the embedding; user.bundle"),
     Option(
@@ -57,7 +70,8 @@ Command(
     Option(
       "trust", .string, placeholder: "KEY",
       help: "public key of the owner (a line, or a file): refuse a bundle that it did not sign"),
-    Option("logits", .path, help: "NPY file for the reconstructed output rows"),
+    Option("out", .path, help: "NPY file for the reconstructed output rows, such as an embedding"),
+    Option("logits", .path, help: "the same, for logits"),
     Option("identity", .path, help: "this client's private key, from 'lodge-party keygen'"),
     Option(
       "party0-key", .string, placeholder: "KEY",
@@ -73,39 +87,10 @@ Command(
 ) { arguments in
   try checkAddresses(arguments)
   arguments.printConfiguration()
-  let path = try arguments.string("tokens")
-  let texts = try TokenFile.read(path)
-  guard texts.count == 1, let prompt = texts.first else {
-    throw InputError(path, "holds \(texts.count) token lists, one is expected")
-  }
-  let stop = try arguments.optionalString("stop").map { text throws(InputError) in
-    try StopTokens.read(text)
-  }
   // Nothing that can be found wrong here may cost a session.
-  let logits = arguments.optionalString("logits")
-  if let logits { try AtomicFile.check(logits) }
-  let sampler = try TokenSampler(
-    temperature: arguments.number("temperature"), topK: arguments.optionalInteger("top-k"),
-    topP: arguments.optionalNumber("top-p"), seed: arguments.optionalInteger("seed"))
-  let console = arguments.console
-  let request = Request(prompt: prompt, source: path, stop: stop ?? [])
-  let (session, tables) =
-    arguments.isGiven("provider")
-    ? try userSession(request, arguments) : try clientSession(request, arguments)
-  let isDecoder = session.identity.isDecoder
-  let newCount = isDecoder ? try arguments.integer("new") : 0
-  let progress = Progress(
-    "generating", total: max(newCount, 1), unit: .items("tokens"), console: console)
-  let result = try SecureGeneration(session: session, tables: tables).run(
-    prompt: prompt, newCount: newCount, stop: stop ?? [], sampler: sampler
-  ) { _ in progress.advance() }
-  progress.finish()
-  arguments.note(session.identity.output.warning(about: result.rows))
-  if let logits {
-    let width = result.rows.first?.count ?? 0
-    try NPY.write(
-      NPYArray(shape: [result.rows.count, width], values: result.rows.flatMap { $0 }), to: logits)
+  let questions = try Questions(arguments)
+  let out = try outputPath(arguments, questions)
+  for question in questions.prompts.indices {
+    try ask(question, of: questions, out: out, arguments)
   }
-  let summary = GenerationSummary(result)
-  console.print(arguments.flag("json") ? summary.json.indentedText : summary.text)
 }.main()

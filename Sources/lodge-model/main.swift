@@ -12,7 +12,8 @@ Command(
     lodge-model share opt.lodge --out shares
     """,
   subcommands: [
-    convertCommand, inspectCommand, logitsCommand, recipesCommand, calibrateCommand,
-    functionsCommand, sparsifyCommand, approximateCommand, shareCommand, exportCommand,
+    convertCommand, inspectCommand, tokenizeCommand, logitsCommand, recipesCommand,
+    calibrateCommand, functionsCommand, sparsifyCommand, approximateCommand, shareCommand,
+    exportCommand,
   ]
 ).main()

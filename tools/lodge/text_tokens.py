@@ -50,6 +50,12 @@ def arguments():
     encode.add_argument(
         "--whole", action="store_true", help="standard input is one text, not one per line"
     )
+    encode.add_argument(
+        "--json", action="store_true", help="standard input is a JSON array of texts"
+    )
+    encode.add_argument(
+        "--bare", action="store_true", help="without what the tokenizer puts around every text"
+    )
     decode = commands.add_parser("decode", help="ids to text")
     decode.add_argument(
         "file", metavar="FILE", nargs="?", help="JSON ids (default: standard input)"
@@ -122,9 +128,12 @@ def encode(options):
         raise InputError(f"--start: {wrong}")
     check_limit(options)
     texts = options.texts
-    if options.whole and texts:
-        raise InputError("--whole: reads standard input, there are texts on the command line")
-    if not texts:
+    for name in ("whole", "json"):
+        if getattr(options, name) and texts:
+            raise InputError(f"--{name}: reads standard input, there are texts on the command line")
+    if options.json:
+        texts = json_texts(read_text(None))
+    elif not texts:
         content = read_text(None)
         texts = [content] if options.whole else content.splitlines()
         texts = [text for text in texts if text.strip()]
@@ -133,7 +142,8 @@ def encode(options):
     lists = []
     for text in texts:
         # A start id replaces whatever the tokenizer would add by itself.
-        ids = tokenizer.encode(text, add_special_tokens=options.start is None).ids
+        adds = options.start is None and not options.bare
+        ids = tokenizer.encode(text, add_special_tokens=adds).ids
         if options.start is not None:
             ids = [options.start] + ids
         if not ids:
@@ -141,6 +151,17 @@ def encode(options):
         lists.append(ids[: options.max])
     single = len(lists) == 1 and not options.list
     return json.dumps(lists[0] if single else lists, separators=(",", ":")) + "\n"
+
+
+def json_texts(content):
+    """The texts of a JSON array."""
+    try:
+        texts = json.loads(content)
+    except ValueError as error:
+        raise InputError(f"standard input: is not JSON: {error}") from None
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise InputError("standard input: is no JSON array of texts")
+    return texts
 
 
 def check_limit(options):

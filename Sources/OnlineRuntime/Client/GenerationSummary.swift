@@ -18,7 +18,8 @@ public struct GenerationSummary {
     result.rows.map { row in row.indices.reduce(0) { row[$1] > row[$0] ? $1 : $0 } }
   }
 
-  private var answer: String {
+  /// The answer in a line: tokens, classes, or how many numbers there are.
+  public var answer: String {
     func list(_ integers: [Int]) -> String { JSON.array(integers.map(JSON.integer)).text }
     let width = result.rows.first?.count ?? 0
     switch result.meaning {
@@ -35,12 +36,14 @@ public struct GenerationSummary {
     }
   }
 
-  public var text: String {
+  public var text: String { "\(answer)\n\(statistics)" }
+
+  /// What the session cost.
+  public var statistics: String {
     let ahead =
       result.aheadByteCount == 0
       ? "" : "; \(Quantity.text(byteCount: result.aheadByteCount)) of keys came before"
     return """
-      \(answer)
       \(result.session): \(counters.rounds) flights, party 0 sent \
       \(Quantity.text(byteCount: counters.bytesSent)), party 1 sent \
       \(Quantity.text(byteCount: otherCounters.bytesSent)), \(Quantity.text(seconds: seconds))\(ahead)

@@ -98,11 +98,13 @@ public struct SecureGeneration {
 
   /// Evaluates `prompt` and, for a decoder, generates `newCount` tokens that `sampler` chooses.
   ///
-  /// `chosen` is told every token as it is generated; one of `stop` is the last. With `forced`, those
-  /// tokens are fed instead of the chosen ones, so that logits can be compared position by position.
+  /// `chosen` is told every token as it is generated; one of `stop`, or for which `ends` holds, is the
+  /// last. With `forced`, those tokens are fed instead of the chosen ones, so that logits can be
+  /// compared position by position.
   public func run(
     prompt: [Int], newCount: Int, forced: [Int] = [], stop: Set<Int> = [],
-    sampler: TokenSampler = .greedy, chosen: (Int) -> Void = { _ in }
+    sampler: TokenSampler = .greedy, ends: (Int) -> Bool = { _ in false },
+    chosen: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
     let identity = session.identity
     var result = Result(meaning: identity.output.meaning, session: session.key)
@@ -126,7 +128,7 @@ public struct SecureGeneration {
       let token = sampler.token(last)
       result.newTokens.append(token)
       chosen(token)
-      if stop.contains(token) { break }
+      if ends(token) || stop.contains(token) { break }
       next = [step < forced.count ? forced[step] : token]
     }
     try session.end()

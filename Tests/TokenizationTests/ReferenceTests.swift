@@ -1,0 +1,79 @@
+// Ids and texts of all kinds of tokenizers are those of Hugging Face's tokenizers.
+
+import Bytes
+import Foundation
+import TestSupport
+import Testing
+import Tokenization
+
+/// What tools/development/compare-tokenizers wrote with the reference: texts that are hard to cut, and for each
+/// tokenizer their ids and the texts of these.
+struct ReferenceTests {
+  private static let folder = Repository.fixtures.appending(path: "tokenizers").path
+  private static let names = [
+    "bpe-llama3", "bpe-gpt2-prefix", "bpe-suffix", "bpe-metaspace-first", "wordpiece-True-None",
+    "unigram-nfkc", "bpe-split-contiguous",
+  ]
+
+  private static func strings(_ value: JSON?) throws -> [String] {
+    guard case .array(let elements) = value else { return [] }
+    return elements.compactMap { if case .string(let text) = $0 { text } else { nil } }
+  }
+
+  @Test(arguments: names)
+  func idsAndTextsAreThoseOfTheReference(name: String) throws {
+    let file = try JSON.read("\(ReferenceTests.folder)/expected.json")
+    guard case .object(let members) = file, case .object(let all) = members["tokenizers"],
+      case .object(let expected) = all[name], case .array(let lists) = expected["ids"]
+    else {
+      Issue.record("expected.json lacks \(name)")
+      return
+    }
+    let texts = try ReferenceTests.strings(members["texts"])
+    let whole = try ReferenceTests.strings(expected["texts"])
+    let plain = try ReferenceTests.strings(expected["plainTexts"])
+    try #require(texts.count == 40 && lists.count == 40 && whole.count == 40 && plain.count == 40)
+    let tokenizer = try Tokenizer(folder: "\(ReferenceTests.folder)/\(name).json")
+    for (index, text) in texts.enumerated() {
+      let ids = try tokenizer.encode(text)
+      #expect(JSON.array(ids.map(JSON.integer)) == lists[index], "text \(index)")
+      let decoded = tokenizer.decode(ids, skippingSpecialTokens: false)
+      #expect(decoded.utf8.elementsEqual(whole[index].utf8), "text \(index)")
+      #expect(tokenizer.decode(ids).utf8.elementsEqual(plain[index].utf8), "text \(index)")
+      // What comes piece by piece is the same in the end, and never half a character before.
+      var stream = TextStream(tokenizer)
+      var streamed = ""
+      for id in ids { streamed += stream.append(id) }
+      streamed += stream.finish()
+      #expect(streamed.utf8.elementsEqual(plain[index].utf8), "text \(index)")
+    }
+  }
+
+  @Test func specialTokensAreAddedOnlyWhenAsked() throws {
+    let tokenizer = try Tokenizer(folder: "\(ReferenceTests.folder)/wordpiece-True-None.json")
+    let ids = try tokenizer.encode("best", addingSpecialTokens: true)
+    let bare = try tokenizer.encode("best", addingSpecialTokens: false)
+    #expect(ids == [2] + bare + [3])
+    #expect(tokenizer.token(2) == "[CLS]" && tokenizer.id(of: "[SEP]") == 3)
+  }
+
+  /// A BERT without tokenizer.json: the same ids from its list of words.
+  @Test func aListOfWordsIsEnoughForBERT() throws {
+    let path = "\(ReferenceTests.folder)/wordpiece-True-None.json"
+    let tokenizer = try Tokenizer(folder: path)
+    let folder = try ScratchFolder()
+    var words: [String] = []
+    while let word = tokenizer.token(words.count) { words.append(word) }
+    _ = try folder.write(words.joined(separator: "\n").utf8, to: "vocab.txt")
+    let other = try Tokenizer(folder: folder.path)
+    for text in ["It was the [MASK] of Times, café-İ", "", "中文 don't"] {
+      #expect(try other.encode(text).starts(with: [2]))
+      #expect(
+        try other.encode(text).filter { $0 < words.count - 6 }
+          == tokenizer.encode(text).filter { $0 < words.count - 6 })
+    }
+    _ = try folder.write(#"{"do_lower_case": false}"#.utf8, to: "tokenizer_config.json")
+    let cased = try Tokenizer(folder: folder.path)
+    #expect(try cased.encode("BEST") != other.encode("BEST"))
+  }
+}
