@@ -59,8 +59,8 @@ let libraries: [Target] = [
   .target(
     name: "Preparation",
     dependencies: [
-      "Bytes", "Models", "Approximation", "Program", "Sharing", "Correlations",
-      "Validation", "Arguments",
+      "Bytes", "Models", "Approximation", "Program", "Sharing", "Correlations", "Tokenization",
+      "Arguments",
     ]),
 ]
 

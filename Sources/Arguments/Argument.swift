@@ -50,10 +50,12 @@ public struct Positional: Sendable {
   public let isRequired: Bool
   /// Takes all remaining arguments; only the last positional may.
   public let isRepeated: Bool
+  /// What it holds is in no record of the configuration.
+  public let isPrivate: Bool
 
   public init(
     _ name: String, _ kind: ValueKind, isRequired: Bool = true, isRepeated: Bool = false,
-    help: String
+    isPrivate: Bool = false, help: String
   ) {
     precondition(kind != .flag, "\(name): a positional argument has a value")
     self.name = name
@@ -61,6 +63,7 @@ public struct Positional: Sendable {
     self.help = help
     self.isRequired = isRequired
     self.isRepeated = isRepeated
+    self.isPrivate = isPrivate
   }
 
   var usage: String {

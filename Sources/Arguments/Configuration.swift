@@ -52,7 +52,7 @@ extension ParsedArguments {
 
   private var resolvedRows: [ResolvedRow] {
     var rows: [ResolvedRow] = []
-    for positional in command.positionals {
+    for positional in command.positionals where !positional.isPrivate {
       let texts = givenTexts[positional.name] ?? []
       let values = (given[positional.name] ?? []).map(\.json)
       rows.append(

@@ -57,7 +57,7 @@ public struct NextSteps: Sendable {
     let new = session.newCapacity > 0 ? ["--new", "\(session.newCapacity)"] : []
     return ShellCommand(
       ["lodge-deal", roles.deployment.isDealerBlind ? roles.dealer : roles.path]
-        + ["--sessions", "0..<4", "--prompt", "\(session.promptCapacity)"] + new + keys.delivery)
+        + ["--sessions", "4", "--prompt", "\(session.promptCapacity)"] + new + keys.delivery)
   }
 
   /// Starts the parties, one command each, or the provider alone.

@@ -36,13 +36,14 @@ struct Questions {
             try template.text([ChatMessage(role: "user", content: text)])
           }, addingSpecialTokens: false)
       } else {
-        lists = try codec.encode(texts)
+        let start = try arguments.optionalInteger("start") ?? StartToken.read(folder: folder)
+        lists = try codec.encode(texts, start: start)
       }
       for (index, ids) in lists.enumerated() {
         prompts.append((ids, texts.count == 1 ? "the question" : "question \(index + 1)"))
       }
     } else {
-      for name in ["chat", "tokenizer"] where arguments.isGiven(name) {
+      for name in ["chat", "tokenizer", "start"] where arguments.isGiven(name) {
         throw UsageError("--\(name) goes with a question in text")
       }
       let path = try arguments.string("tokens")
@@ -78,11 +79,10 @@ struct Questions {
     }
   }
 
-  /// Where the tokenizer is: `--tokenizer`, or beside the bundle.
+  /// Where the tokenizer is: `--tokenizer`, or beside the bundle, or in the folder of the role.
   private static func tokenizer(_ arguments: ParsedArguments) throws -> String {
     if let given = arguments.optionalString("tokenizer") { return given }
-    let places = arguments.optionalString("bundle").map(FilePaths.folder(of:)).map { [$0] } ?? []
-    let candidates = places.flatMap { ["\($0)/tokenizer", $0] }
+    let candidates = roleFolders(arguments).flatMap { ["\($0)/tokenizer", $0] }
     if let found = candidates.first(where: Tokenizer.isIn) { return found }
     throw InputError(
       "--tokenizer",

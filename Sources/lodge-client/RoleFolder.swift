@@ -38,6 +38,16 @@ func userFiles(_ arguments: ParsedArguments) throws -> (bundle: String, correlat
   return (files.bundle, correlations ?? files.correlations)
 }
 
+/// The folders that may hold what a client or a user was given: beside `--bundle`, in `--folder`.
+func roleFolders(_ arguments: ParsedArguments) -> [String] {
+  if let bundle = arguments.optionalString("bundle") { return [FilePaths.folder(of: bundle)] }
+  guard let folder = arguments.optionalString("folder").map(FilePaths.withoutTrailingSlashes) else {
+    return []
+  }
+  return [folder]
+    + [.twoServer, .providerUser].map { RoleFolders(path: folder, deployment: $0).client }
+}
+
 /// The folder that `--folder` names, which goes without `--bundle`.
 private func roleFolder(_ arguments: ParsedArguments) throws -> String? {
   guard let text = arguments.optionalString("folder") else { return nil }

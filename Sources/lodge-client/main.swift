@@ -30,7 +30,7 @@ Command(
     """,
   positionals: [
     Positional(
-      "QUESTION", .string, isRequired: false, isRepeated: true,
+      "QUESTION", .string, isRequired: false, isRepeated: true, isPrivate: true,
       help: "texts to go on from, or to answer; - reads standard input")
   ],
   options: [
@@ -45,6 +45,9 @@ Command(
     Option(
       "tokenizer", .path, placeholder: "FOLDER",
       help: "folder of the model's tokenizer.json (default: beside --bundle, or in --folder)"),
+    Option(
+      "start", .integer(0...Int(Int32.max)), placeholder: "ID",
+      help: "token to put before each question (default: what the conversion had)"),
     .flag("chat", help: "put each question into the tokenizer's chat template"),
     Option("new", .integer(1...1 << 20), default: "32", help: "tokens to generate (decoder)"),
     Option(
