@@ -12,7 +12,7 @@ Command(
     lodge-model share opt.lodge --out shares
     """,
   subcommands: [
-    convertCommand, inspectCommand, logitsCommand, recipesCommand, calibrateCommand, functionsCommand,
-    sparsifyCommand, approximateCommand, shareCommand,
+    convertCommand, inspectCommand, logitsCommand, recipesCommand, calibrateCommand,
+    functionsCommand, sparsifyCommand, approximateCommand, shareCommand,
   ]
 ).main()

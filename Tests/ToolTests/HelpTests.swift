@@ -7,7 +7,8 @@ import Testing
 @Suite struct HelpTests {
   /// All tools with their subcommands.
   static let commands: [[String]] = [
-    ["lodge-model"], ["lodge-model", "convert"], ["lodge-model", "inspect"], ["lodge-model", "logits"],
+    ["lodge-model"], ["lodge-model", "convert"], ["lodge-model", "inspect"],
+    ["lodge-model", "logits"],
     ["lodge-model", "calibrate"], ["lodge-model", "functions"], ["lodge-model", "recipes"],
     ["lodge-model", "approximate"], ["lodge-model", "sparsify"], ["lodge-model", "share"],
     ["lodge-deal"],
