@@ -3,7 +3,6 @@
 import Approximation
 import Arguments
 import Bytes
-import Foundation
 import Models
 import Preparation
 import Program
