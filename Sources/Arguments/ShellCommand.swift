@@ -10,13 +10,16 @@ public struct ShellCommand: Equatable, Sendable {
   public var text: String { words.map(ShellCommand.quoted).joined(separator: " ") }
 
   private static func quoted(_ word: String) -> String {
-    let plain = !word.isEmpty && word.unicodeScalars.allSatisfy { scalar in
-      switch scalar {
-      case "A"..."Z", "a"..."z", "0"..."9", "_", ".", "/", ":", "=", "-", ",", "@", "+": true
-      default: false
+    let plain =
+      !word.isEmpty
+      && word.unicodeScalars.allSatisfy { scalar in
+        switch scalar {
+        case "A"..."Z", "a"..."z", "0"..."9", "_", ".", "/", ":", "=", "-", ",", "@", "+": true
+        default: false
+        }
       }
-    }
-    return plain ? word : "'\(word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#))'"
+    let parts = word.split(separator: "'", omittingEmptySubsequences: false)
+    return plain ? word : "'\(parts.joined(separator: #"'\''"#))'"
   }
 }
 

@@ -27,7 +27,8 @@ public struct Batch: Sendable {
   /// - Parameter partyFolders: Where session files go; `party0` and `party1` below `folder` if nil.
   /// - Throws: `InputError` when the batch there is of another conversion or session shape.
   public init(
-    folder: String, partyFolders: [String]? = nil, conversion: Conversion, shape: SessionShape, user: [UInt8]? = nil
+    folder: String, partyFolders: [String]? = nil, conversion: Conversion, shape: SessionShape,
+    user: [UInt8]? = nil
   ) throws(InputError) {
     let path = "\(folder)/dealer.batch"
     self.folder = folder

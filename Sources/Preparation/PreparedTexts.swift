@@ -31,8 +31,9 @@ public struct PreparedTexts: Equatable, Sendable {
     for token in frame.before + frame.after + bodies.joined()
     where !(0..<model.vocabularySize).contains(token) {
       throw InputError(
-        source, "has token \(token), the model's vocabulary is \(model.vocabularySize): the "
-          + "tokenizer is another model's", hint: "give the model's own with --tokenizer FOLDER")
+        source,
+        "has token \(token), the model's vocabulary is \(model.vocabularySize): the tokenizer is "
+          + "another model's", hint: "give the model's own with --tokenizer FOLDER")
     }
     let bodyCount = bodies.reduce(0) { $0 + $1.count }
     tokenCount = bodyCount
@@ -52,8 +53,12 @@ public struct PreparedTexts: Equatable, Sendable {
     }
     guard windows.count > 1 else {
       throw InputError(
-        source, "holds \(Quantity.grouped(bodyCount)) tokens: too little to calibrate on and to "
-          + "judge by", hint: "take \(Quantity.grouped(Calibration.fewTokenCount)) tokens or more of what users will send")
+        source,
+        "holds \(Quantity.grouped(bodyCount)) tokens: too little to calibrate on and to "
+          + "judge by",
+        hint:
+          "take \(Quantity.grouped(Calibration.fewTokenCount)) tokens or more of what users will send"
+      )
     }
     var (calibration, evaluation): ([[Int]], [[Int]]) = ([], [])
     for (index, window) in windows.enumerated() {

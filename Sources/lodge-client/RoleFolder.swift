@@ -11,7 +11,8 @@ func clientBundle(_ arguments: ParsedArguments) throws -> String? {
   guard let folder = try roleFolder(arguments) else { return nil }
   if let user = try? PartyFiles(ofUserIn: folder) {
     throw InputError(
-      folder, "holds a user's files", hint: "ask its provider: lodge-client --provider HOST:PORT "
+      folder, "holds a user's files",
+      hint: "ask its provider: lodge-client --provider HOST:PORT "
         + "--folder \(FilePaths.folder(of: user.bundle))")
   }
   let roles = RoleFolders(path: folder, deployment: .twoServer)

@@ -43,7 +43,8 @@ Command(
     lodge-deal status correlations --ledger0 party0.ledger --ledger1 party1.ledger
     """,
   positionals: [
-    Positional("DIR", .path, help: "folder of `lodge-model share`, or of `convert`, or its dealer's")
+    Positional(
+      "DIR", .path, help: "folder of `lodge-model share`, or of `convert`, or its dealer's")
   ],
   options: [
     Option("sessions", .integerRange, default: "0..<1", help: "numbers of the sessions to deal"),

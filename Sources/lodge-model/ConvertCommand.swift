@@ -3,7 +3,6 @@
 import Approximation
 import Arguments
 import Bytes
-import Foundation
 import Models
 import Preparation
 import Program
@@ -15,9 +14,9 @@ let convertCommand = Command(
   "convert", summary: "prepares a model in one step: a folder for each role, and what to run next",
   details: """
     Tokenises the text with the model's own tokenizer, calibrates on most of it and judges by the rest,
-    tries the shipped recipes that need neither training nor permutations, takes the quickest of those
-    that keep the limit, and shares the result. OUT has one folder a role, to be handed over as it is,
-    and README.txt with the commands that come next.
+    tries the shipped recipes that need neither training nor permutations, the cheapest first, takes
+    the first that keeps the limit, and shares the result. OUT has one folder a role, to be handed
+    over as it is, and README.txt with the commands that come next.
 
     A file is one text of a decoder, and one text a line of an encoder; of a folder all files that end
     in .txt are read, and those in its folders.
@@ -47,6 +46,7 @@ let convertCommand = Command(
     Option(
       "evaluation-tokens", .integer(16...1 << 24), default: "2048",
       help: "most tokens to judge each recipe by"),
+    .flag("all", help: "judge the recipes as well that cost more than the chosen one"),
     Option("recipe", .string, help: "take this recipe, shipped or a JSON file, and try no other"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time between the parties"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth between the parties"),
@@ -55,7 +55,7 @@ let convertCommand = Command(
       help: "limit of a decoder: a recipe beyond it is not taken"),
     Option(
       "min-cosine", .number(-1...1), default: "0.999",
-      help: "limit of an encoder: smallest cosine of its embeddings with the original's"),
+      help: "limit of an encoder: smallest cosine with the original's embeddings"),
     Option(
       "min-top1", .number(0...1), default: "0.99",
       help: "limit of an encoder with classes: share of the original's choices"),
@@ -138,6 +138,7 @@ let convertCommand = Command(
   let work = try WorkFolder(for: out)
   let roles = RoleFolders(path: work.path, deployment: deployment)
   try Folder.make(roles.owner)
+  var progress: Progress?
   let selected = try trials.select(
     (recipes ?? Recipe.shipped).map { recipe in
       var recipe = recipe
@@ -147,13 +148,16 @@ let convertCommand = Command(
         recipe.comparison = choice
       }
       return recipe
-    }, isNamed: recipes != nil, in: roles.owner
-  ) { recipe in
-    let progress = Progress(
-      "trying \(recipe.name)", total: evaluation.tokenCount, unit: .items("tokens"),
+    }, isNamed: recipes != nil, judgesAll: arguments.flag("all"), in: roles.owner
+  ) { name in
+    progress?.finish()
+    let judging = Progress(
+      "judging \(name)", total: evaluation.tokenCount, unit: .items("tokens"),
       console: arguments.console)
-    return { progress.advance(by: $0) }
+    progress = judging
+    return { judging.advance(by: $0) }
   }
+  progress?.finish()
   let selection = selected.selection
   let isJSON = arguments.flag("json")
   guard let modelPath = selected.modelPath else {
@@ -170,14 +174,14 @@ let convertCommand = Command(
     try work.write(validation, to: "\(roles.owner)/validation.json")
   }
   let file = try ModelFile(path: "\(roles.owner)/model.lodge")
-  let progress = Progress(
+  let sharing = Progress(
     "sharing", total: try file.program().weights.reduce(0) { $0 + $1.elementCount },
     unit: .items("weights"), console: arguments.console)
   let result = try ShareWriter.share(
     file, into: work.path, deployment: deployment, isByRole: true, memory: memory,
     delivery: delivery
-  ) { progress.advance(by: $0) }
-  progress.finish()
+  ) { sharing.advance(by: $0) }
+  sharing.finish()
   try Folder.make(roles.client)
   try tokenizer.copy(to: "\(roles.client)/tokenizer")
   let session = try CostReport.session(of: result.program, prompt: nil, new: nil)

@@ -2,7 +2,7 @@
 
 import Arguments
 import Bytes
-import Preparation
+import Program
 import Sharing
 
 /// What a party serves from.
@@ -44,16 +44,23 @@ func serverFiles(_ arguments: ParsedArguments) throws(InputError) -> ServerFiles
 }
 
 /// What comes after this party has started; nil where its own address is not known yet.
-func next(_ arguments: ParsedArguments, _ files: ServerFiles) -> ShellCommand? {
+func next(_ arguments: ParsedArguments, _ files: ServerFiles, _ deployment: Deployment)
+  -> ShellCommand?
+{
   guard let listen = arguments.optionalString("listen"), !listen.hasSuffix(":0") else { return nil }
-  guard let peer = arguments.optionalString("peer") else {
-    return ShellCommand(
-      ["lodge-client", "--provider", listen, "--folder", "USER-FOLDER", "--tokens", "prompt.json"])
+  // On the owner's machine, where everything can be tried, the others' folders lie beside.
+  let roles = RoleFolders(
+    path: FilePaths.folder(of: FilePaths.folder(of: files.bundle)), deployment: deployment)
+  let peer = arguments.optionalString("peer")
+  if let peer, files.party == 0 {
+    let other = roles.folder(ofParty: 1)
+    return FilePaths.isFolder(other)
+      ? ShellCommand(["lodge-party", other, "--listen", peer, "--peer", listen]) : nil
   }
-  let addresses = files.party == 0 ? [listen, peer] : [peer, listen]
-  guard files.party == 1 else {
-    return ShellCommand(["lodge-party", "PARTY1-FOLDER", "--listen", peer, "--peer", listen])
-  }
+  let servers =
+    peer.map { ["--party0", $0, "--party1", listen] } ?? ["--provider", listen]
+  let prompt = "\(roles.owner)/prompt.json"
   return ShellCommand(
-    ["lodge-client", "--party0", addresses[0], "--party1", addresses[1], "--tokens", "prompt.json"])
+    ["lodge-client"] + (FilePaths.isFolder(roles.client) ? ["--folder", roles.client] : [])
+      + servers + ["--tokens", FilePaths.exists(prompt) ? prompt : "prompt.json"])
 }

@@ -102,7 +102,7 @@ Command(
     identity: provider.identity, configuration: configuration, log: log)
   log(configuration.security.summary)
   log("notes used sessions in \(ledger.path)")
-  if let next = next(arguments, files) { arguments.printNext([next]) }
+  if let next = next(arguments, files, provider.identity.deployment) { arguments.printNext([next]) }
   try TerminationSignals.call { service.stop() }
   try service.run(provider: provider, ledger: ledger)
 }.main()

@@ -135,6 +135,7 @@ import Testing
     let trials = try reader.array("trials").map { "\($0.text)" }
     #expect(trials.count == 10 && trials.filter { $0.contains(#""isChosen":true"#) }.count == 1)
     #expect(trials.contains { $0.contains("permllm") && $0.contains("excluded") })
+    #expect(trials.contains { $0.contains(#""maxPerplexityIncrease":null"#) })
     #expect(
       FileManager.default.files(below: "\(out)/user").filter { !$0.hasPrefix("tokenizer") } == [
         "manifest.json", "manifest.json.sig", "user.bundle",
@@ -187,15 +188,21 @@ import Testing
     let other = folder.file("other")
     try FileManager.default.createDirectory(atPath: other, withIntermediateDirectories: true)
     try refuse(
-      file(Self.letters) + ["--tokenizer", other], saying: ["tokenizer.json: there is no tokenizer"])
+      file(Self.letters) + ["--tokenizer", other], saying: ["tokenizer.json: there is no tokenizer"]
+    )
     try Self.tokenizer(offset: 5).write(
       toFile: "\(other)/tokenizer.json", atomically: true, encoding: .utf8)
     try refuse(
       file(Self.letters) + ["--tokenizer", other],
       saying: ["the model's vocabulary is 11: the tokenizer is another model's"])
-    try refuse(
-      file(Self.letters) + ["--max-perplexity-increase", "0"], status: 2,
-      saying: ["no recipe keeps the limits", "accurate: perplexity increase is "])
+    let unreachable = try Tool.run(
+      "lodge-model",
+      ["convert", Self.fixture, "--out", out, "--start", "2", "--recipe", "puma"]
+        + file(Self.text) + ["--max-perplexity-increase", "0.001"])
+    Tool.expectFailure(
+      unreachable, of: "lodge-model", status: 2,
+      saying: ["no recipe keeps the limits", "puma: perplexity increase is 0.0014"])
+    #expect(unreachable.output.contains("puma"))
     try refuse(
       file(Self.letters) + ["--recipe", "permllm"], saying: ["permllm: party 1 learns what"])
     #expect(try folder.names().filter { $0.contains("served") }.isEmpty)

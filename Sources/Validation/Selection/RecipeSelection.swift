@@ -5,8 +5,8 @@ public import Models
 
 /// Recipes beside each other, and the one that is chosen.
 ///
-/// Of those whose answers keep the limits the quickest is chosen; among the quickest, which differ by
-/// at most 2 %, the one with the fewest correlations.
+/// The quickest comes first; of those that differ from it by at most 2 %, the one with the fewest
+/// correlations. The first whose answers keep the limits is chosen.
 public struct RecipeSelection: Sendable {
   public private(set) var trials: [RecipeTrial] = []
   public let criterion: Criterion
@@ -30,49 +30,67 @@ public struct RecipeSelection: Sendable {
 
   public mutating func add(_ trial: RecipeTrial) { trials.append(trial) }
 
-  /// The recipe to take; nil where none keeps the limits.
-  public var chosen: RecipeTrial? {
-    let kept = trials.filter { $0.figures?.objections.isEmpty == true }
-    guard let quickest = kept.compactMap({ $0.figures?.seconds }).min() else { return nil }
-    let quick = kept.filter {
-      ($0.figures?.seconds ?? .infinity) <= quickest * RecipeSelection.equalTime
-    }
-    // The first of equal ones: recipes come in the order of the shipped list.
-    return quick.min {
-      ($0.figures?.correlationByteCountPerToken ?? .max)
-        < ($1.figures?.correlationByteCountPerToken ?? .max)
+  /// Adds what the texts say of a recipe that is possible.
+  mutating func add(_ judgement: RecipeTrial.Judgement, of recipe: String) {
+    for index in trials.indices where trials[index].recipe == recipe {
+      guard let costs = trials[index].costs else { continue }
+      trials[index].outcome = .possible(costs, judgement)
     }
   }
 
-  /// What keeps each recipe from being chosen, for an error; empty where one can be.
+  /// The recipes that are possible, the cheapest first.
+  var preferred: [RecipeTrial] {
+    var rest = trials.filter { $0.costs != nil }
+    var order: [RecipeTrial] = []
+    while let quickest = rest.compactMap({ $0.costs?.seconds }).min() {
+      let quick = rest.filter {
+        ($0.costs?.seconds ?? .infinity) <= quickest * RecipeSelection.equalTime
+      }
+      // The first of equal ones: recipes come in the order of the shipped list.
+      guard
+        let next = quick.min(by: {
+          ($0.costs?.correlationByteCountPerToken ?? .max)
+            < ($1.costs?.correlationByteCountPerToken ?? .max)
+        })
+      else { break }
+      order.append(next)
+      rest.removeAll { $0.recipe == next.recipe }
+    }
+    return order
+  }
+
+  /// The recipe to take; nil where none that was judged keeps the limits.
+  public var chosen: RecipeTrial? {
+    preferred.first { $0.judgement?.objections.isEmpty == true }
+  }
+
+  /// What keeps each recipe from being chosen, for an error.
   public var failures: [String] {
-    guard chosen == nil else { return [] }
-    return trials.map { trial in
+    trials.map { trial in
       switch trial.outcome {
       case .excluded(let cause): "\(trial.recipe): \(cause)"
-      case .measured(let figures): "\(trial.recipe): \(figures.objections.joined(separator: ", "))"
+      case .possible(_, let judgement):
+        "\(trial.recipe): \((judgement?.objections ?? []).joined(separator: ", "))"
       }
     }
   }
 
-  private func text(_ figures: RecipeTrial.Figures) -> String {
+  private func text(_ judgement: RecipeTrial.Judgement) -> String {
     switch criterion {
-    case .maxPerplexityIncrease, .minTop1: Figure.percent(figures.accuracy)
-    default: Quantity.decimal(figures.accuracy, fractionDigits: 6)
+    case .maxPerplexityIncrease, .minTop1: Figure.percent(judgement.accuracy)
+    default: Quantity.decimal(judgement.accuracy, fractionDigits: 6)
     }
   }
 
+  /// Each trial with what is said of it.
   private var verdicts: [(trial: RecipeTrial, verdict: String)] {
-    let chosen = chosen
+    let chosen = chosen?.recipe
     return trials.map { trial in
       switch trial.outcome {
       case .excluded(let cause): (trial, cause)
-      case .measured(let figures):
-        (
-          trial,
-          trial.recipe == chosen?.recipe
-            ? "chosen" : figures.objections.first.map { String($0.prefix(60)) } ?? ""
-        )
+      case .possible(_, nil): (trial, "not judged: costs more")
+      case .possible(_, let judgement?):
+        (trial, trial.recipe == chosen ? "chosen" : judgement.objections.first ?? "")
       }
     }
   }
@@ -83,13 +101,14 @@ public struct RecipeSelection: Sendable {
       ("correlations a token", .right), (criterion.title, .right), ("", .left),
     ])
     for (trial, verdict) in verdicts {
-      guard let figures = trial.figures else {
+      guard let costs = trial.costs else {
         table.addRow([trial.recipe, "", "", "", "", verdict])
         continue
       }
       table.addRow([
-        trial.recipe, String(figures.flights), Quantity.text(seconds: figures.seconds),
-        Quantity.text(byteCount: figures.correlationByteCountPerToken), text(figures), verdict,
+        trial.recipe, String(costs.flights), Quantity.text(seconds: costs.seconds),
+        Quantity.text(byteCount: costs.correlationByteCountPerToken),
+        trial.judgement.map(text) ?? "", verdict,
       ])
     }
     return table.text
@@ -98,15 +117,15 @@ public struct RecipeSelection: Sendable {
   public var json: JSON {
     .array(
       verdicts.map { trial, verdict in
-        guard let figures = trial.figures else {
+        guard let costs = trial.costs else {
           return ["recipe": .string(trial.recipe), "excluded": .string(verdict)]
         }
         return [
-          "recipe": .string(trial.recipe), "flights": .integer(figures.flights),
-          "seconds": .number(figures.seconds),
-          "correlationBytesPerToken": .integer(figures.correlationByteCountPerToken),
-          criterion.rawValue: .figure(figures.accuracy),
-          "objections": .array(figures.objections.map(JSON.string)),
+          "recipe": .string(trial.recipe), "flights": .integer(costs.flights),
+          "seconds": .number(costs.seconds),
+          "correlationBytesPerToken": .integer(costs.correlationByteCountPerToken),
+          criterion.rawValue: .figure(trial.judgement?.accuracy),
+          "objections": .array((trial.judgement?.objections ?? []).map(JSON.string)),
           "isChosen": .bool(trial.recipe == chosen?.recipe),
         ]
       })

@@ -6,37 +6,47 @@ public import Models
 public import Program
 import Sharing
 
-/// What a conversion by one recipe gives, or why there is none.
+/// What a conversion by one recipe costs and leaves, or why there is none.
 public struct RecipeTrial: Sendable {
-  /// Costs are of a decoder's last token, or of an encoder's text.
-  public struct Figures: Equatable, Sendable {
+  /// Of a decoder's last token, or of an encoder's text.
+  public struct Costs: Equatable, Sendable {
     public var flights: Int
     /// As the client sees it, without what the parties compute.
     public var seconds: Double
     /// Of a session by its tokens, both files together.
     public var correlationByteCountPerToken: Int
+  }
+
+  /// What the texts that were held out say.
+  public struct Judgement: Equatable, Sendable {
     /// The figure of `RecipeSelection.criterion`.
     public var accuracy: Double
-    /// Why its answers cannot be trusted; empty where they can, and where `accuracy` keeps its limit.
+    /// Why its answers cannot be trusted, and limits that it misses; empty where it can be taken.
     public var objections: [String]
   }
 
   public enum Outcome: Equatable, Sendable {
-    case measured(Figures)
+    /// The judgement is nil where nobody needed it.
+    case possible(Costs, Judgement?)
     /// Not tried, or not possible: why.
     case excluded(String)
   }
 
   public let recipe: String
-  public let outcome: Outcome
+  public internal(set) var outcome: Outcome
 
   public init(recipe: String, outcome: Outcome) {
     self.recipe = recipe
     self.outcome = outcome
   }
 
-  var figures: Figures? {
-    if case .measured(let figures) = outcome { return figures }
+  var costs: Costs? {
+    if case .possible(let costs, _) = outcome { return costs }
+    return nil
+  }
+
+  var judgement: Judgement? {
+    if case .possible(_, let judgement) = outcome { return judgement }
     return nil
   }
 }
@@ -87,11 +97,28 @@ public struct RecipeTrials: Sendable {
       memory: memory)
   }
 
-  /// Writes `approximated` to `path`, and measures what it leaves and costs.
-  func measure(
+  /// What `program` costs.
+  func costs(of program: SecureProgram) throws(InputError) -> RecipeTrial.Costs {
+    let report = try costReport(of: program)
+    let step = report.isDecoder ? report.total.token : report.total.prompt
+    let correlations = report.total.correlations
+    return RecipeTrial.Costs(
+      flights: step.roundCount, seconds: report.times.last?.time.total ?? 0,
+      correlationByteCountPerToken: (correlations.byteCount(party: 0)
+        + correlations.byteCount(party: 1)) / report.session.rowCapacity)
+  }
+
+  private func costReport(of program: SecureProgram) throws(InputError) -> CostReport {
+    try CostReport(
+      program: program, session: CostReport.session(of: program, prompt: nil, new: nil),
+      deployment: deployment, network: network)
+  }
+
+  /// Writes `approximated` to `path`, and judges it by the texts that were held out.
+  func judge(
     _ approximated: ApproximatedModel, into path: String,
     progress: @escaping @Sendable (Int) -> Void
-  ) throws(InputError) -> (figures: RecipeTrial.Figures, report: ValidationReport) {
+  ) throws(InputError) -> (judgement: RecipeTrial.Judgement, report: ValidationReport) {
     try ModelFile.write(
       to: path, model: model.model, recipe: approximated.recipe,
       calibration: approximated.calibration,
@@ -100,21 +127,12 @@ public struct RecipeTrials: Sendable {
     let file = try ModelFile(path: path)
     let evaluator = try Evaluator(file, path: path, memory: memory)
     let result = try EvaluationResult(evaluator, evaluation, progress: progress)
-    let cost = try CostReport(
-      program: evaluator.program,
-      session: CostReport.session(of: evaluator.program, prompt: nil, new: nil),
-      deployment: deployment, network: network)
     let report = try ValidationReport(
-      path: path, file: file, evaluator: evaluator, result: result, cost: cost,
-      thresholds: thresholds)
-    let step = cost.isDecoder ? cost.total.token : cost.total.prompt
-    let correlations = cost.total.correlations
-    let figures = RecipeTrial.Figures(
-      flights: step.roundCount, seconds: cost.times.last?.time.total ?? 0,
-      correlationByteCountPerToken: (correlations.byteCount(party: 0)
-        + correlations.byteCount(party: 1)) / cost.session.rowCapacity,
+      path: path, file: file, evaluator: evaluator, result: result,
+      cost: costReport(of: evaluator.program), thresholds: thresholds)
+    let judgement = RecipeTrial.Judgement(
       accuracy: try RecipeSelection.criterion(of: model.model).value(in: result).get(),
       objections: report.faults + report.misses.map(\.text))
-    return (figures, report)
+    return (judgement, report)
   }
 }

@@ -13,7 +13,7 @@ extension RecipeTrials {
     public var selection: RecipeSelection
     /// The converted model; nil where no recipe keeps the limits.
     public var modelPath: String?
-    /// The validation of the chosen recipe, or of the only one that was tried.
+    /// The validation of the chosen recipe.
     public var validation: JSON?
     /// What its result may be worse by.
     public var warnings: [String] = []
@@ -23,60 +23,56 @@ extension RecipeTrials {
   ///
   /// - Parameters:
   ///   - isNamed: Whether the user named the recipe: it is tried whatever speaks against it.
-  ///   - started: Is told of each recipe that is tried, and gives what is told the evaluated tokens.
+  ///   - judgesAll: Whether recipes that cost more than the chosen one are judged as well.
+  ///   - started: Is told of each recipe that is judged, and gives what is told the evaluated tokens.
   /// - Throws: `InputError` where a named recipe cannot be.
   public func select(
-    _ recipes: [Recipe], isNamed: Bool, in folder: String,
-    started: (Recipe) -> @Sendable (Int) -> Void
+    _ recipes: [Recipe], isNamed: Bool, judgesAll: Bool, in folder: String,
+    started: (String) -> @Sendable (Int) -> Void
   ) throws(InputError) -> Selected {
     var selected = Selected(selection: RecipeSelection(for: model.model))
+    var possible: [String: ApproximatedModel] = [:]
     var names: [[UInt8]: String] = [:]
-    var results: [String: (validation: JSON, warnings: [String])] = [:]
-    func path(_ name: String) -> String { "\(folder)/try-\(name)/model.lodge" }
-    func remove(_ name: String) {
-      try? FileManager.default.removeItem(atPath: FilePaths.folder(of: path(name)))
-    }
-    func attempt(_ recipe: Recipe) throws(InputError) -> RecipeTrial.Outcome {
-      let approximated = try approximated(recipe)
-      let digest = approximated.program.digest
-      if let name = names[digest], name != recipe.name {
-        return .excluded("the same program as \(name)")
-      }
-      names[digest] = recipe.name
-      try Folder.make(FilePaths.folder(of: path(recipe.name)))
-      let (figures, report) = try measure(
-        approximated, into: path(recipe.name), progress: started(recipe))
-      results[recipe.name] = (report.json, approximated.report.warnings)
-      return .measured(figures)
-    }
     for recipe in recipes {
-      if !isNamed, let objection = objection(to: recipe) {
-        selected.selection.add(RecipeTrial(recipe: recipe.name, outcome: .excluded(objection)))
-        continue
-      }
       let outcome: RecipeTrial.Outcome
-      do throws(InputError) { outcome = try attempt(recipe) } catch {
-        guard !isNamed, error.systemCode == nil else { throw error }
-        outcome = .excluded("\(error.place): \(error.cause)")
+      if !isNamed, let objection = objection(to: recipe) {
+        outcome = .excluded(objection)
+      } else {
+        do throws(InputError) {
+          let approximated = try approximated(recipe)
+          let digest = approximated.program.digest
+          if let name = names[digest] {
+            outcome = .excluded("the same program as \(name)")
+          } else {
+            names[digest] = recipe.name
+            possible[recipe.name] = approximated
+            outcome = .possible(try costs(of: approximated.program), nil)
+          }
+        } catch {
+          guard !isNamed, error.systemCode == nil else { throw error }
+          outcome = .excluded("\(error.place): \(error.cause)")
+        }
       }
       selected.selection.add(RecipeTrial(recipe: recipe.name, outcome: outcome))
-      // Models are large: only the best so far stays.
-      let best = selected.selection.chosen?.recipe
-      for trial in selected.selection.trials where trial.recipe != best { remove(trial.recipe) }
     }
-    guard let chosen = selected.selection.chosen else {
-      if recipes.count == 1 { selected.validation = results[recipes[0].name]?.validation }
-      return selected
+    for trial in selected.selection.preferred {
+      guard judgesAll || selected.modelPath == nil, let approximated = possible[trial.recipe] else {
+        break
+      }
+      let path = "\(folder)/try-\(trial.recipe)/model.lodge"
+      try Folder.make(FilePaths.folder(of: path))
+      let (judgement, report) = try judge(
+        approximated, into: path, progress: started(trial.recipe))
+      selected.selection.add(judgement, of: trial.recipe)
+      if selected.modelPath == nil, judgement.objections.isEmpty {
+        selected.modelPath = path
+        selected.validation = report.json
+        selected.warnings = approximated.report.warnings
+      } else {
+        // Models are large: only the best stays.
+        try? FileManager.default.removeItem(atPath: FilePaths.folder(of: path))
+      }
     }
-    if !FilePaths.exists(path(chosen.recipe)),
-      let recipe = recipes.first(where: { $0.name == chosen.recipe })
-    {
-      // It came back when a quicker one took the place of those that it lost to.
-      _ = try attempt(recipe)
-    }
-    selected.modelPath = path(chosen.recipe)
-    selected.validation = results[chosen.recipe]?.validation
-    selected.warnings = results[chosen.recipe]?.warnings ?? []
     return selected
   }
 }
