@@ -30,19 +30,22 @@ struct Questions {
       ownStop = try EndTokens.read(folder: folder, codec: codec)
       let lists: [[Int]]
       if arguments.flag("chat") {
+        guard !arguments.isGiven("start") else {
+          throw UsageError("--start and --chat exclude each other: the template begins the text")
+        }
         let template = try ChatTemplate(folder: folder)
         lists = try codec.encode(
           texts.map { text throws(InputError) in
             try template.text([ChatMessage(role: "user", content: text)])
           }, addingSpecialTokens: false)
       } else {
-        lists = try codec.encode(texts)
+        lists = try codec.encode(texts, start: arguments.optionalInteger("start"))
       }
       for (index, ids) in lists.enumerated() {
         prompts.append((ids, texts.count == 1 ? "the question" : "question \(index + 1)"))
       }
     } else {
-      for name in ["chat", "tokenizer"] where arguments.isGiven(name) {
+      for name in ["chat", "tokenizer", "start"] where arguments.isGiven(name) {
         throw UsageError("--\(name) goes with a question in text")
       }
       let path = try arguments.string("tokens")
@@ -93,7 +96,8 @@ struct Questions {
 
   /// Ids or settings as ever, else a text.
   private mutating func addStop(_ text: String) throws {
-    let isIDs = text.split(separator: ",").allSatisfy { Int($0) != nil }
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    let isIDs = parts.allSatisfy { Int($0) != nil }
     if codec == nil || isIDs || FilePaths.exists(text) {
       stop = try StopTokens.read(text)
       return

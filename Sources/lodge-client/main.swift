@@ -40,6 +40,9 @@ Command(
     Option(
       "tokenizer", .path, placeholder: "FOLDER",
       help: "folder of the model's tokenizer.json (default: beside --bundle)"),
+    Option(
+      "start", .integer(0...1 << 26), placeholder: "ID",
+      help: "id to put before every question, instead of what the tokenizer adds"),
     .flag("chat", help: "put each question into the tokenizer's chat template"),
     Option("new", .integer(1...1 << 20), default: "32", help: "tokens to generate (decoder)"),
     Option(
