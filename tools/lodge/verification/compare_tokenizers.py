@@ -67,6 +67,8 @@ def generated_texts(count, generator):
                     + chr(generator.randint(0x300, 0x345)) for _ in range(3)))
             elif kind < 0.89:
                 parts.append("".join(chr(generator.randint(0, 0x1F)) for _ in range(2)))
+            elif kind < 0.90:
+                parts.append("".join(generator.choices(list(RULES), k=4)))
             elif kind < 0.93:
                 parts.append(generator.choice("aA1 -.=\n😀한") * generator.randint(2, 150))
             else:
@@ -84,6 +86,40 @@ def every_scalar():
         yield " ".join(f"a{chr(code)}b" for code in part)
         yield "".join(chr(code) for code in part)
         yield "\u0301".join(chr(code) for code in part)
+
+
+def character_map(rules):
+    """SentencePiece's compiled map of `rules`: a Darts double array, and what it points to."""
+    replacements = bytearray()
+    tree = {}
+    for old, new in rules.items():
+        node = tree
+        for byte in old.encode():
+            node = node.setdefault(byte, {})
+        node[0] = len(replacements)
+        replacements += new.encode() + b"\0"
+    units, used = {0: 0}, {0}
+
+    def place(index, node):
+        base = next(b for b in range(1, 1 << 20) if not any(b ^ label in used for label in node))
+        used.update(base ^ label for label in node)
+        units[index] |= (index ^ base) << 10 | (0 in node) << 8
+        for label, child in node.items():
+            units[base ^ label] = child | 1 << 31 if label == 0 else label
+        for label, child in node.items():
+            if label:
+                place(base ^ label, child)
+
+    place(0, tree)
+    array = b"".join(units.get(i, 0).to_bytes(4, "little") for i in range(max(units) + 257))
+    return len(array).to_bytes(4, "little") + array + bytes(replacements)
+
+
+RULES = {
+    "\u00a0": " ", "\u3000": " ", "\u2028": " ", "\t": " ", "\n": " ", "\u0001": "", "\u00ad": "", "ﬁ": "fi",
+    "Ａ": "A", "e\u0301": "é", "a\u0300": "à", "㍿": "株式会社", "½": "1⁄2", "…": "...", "👍": "+", "ｶ\uff9e": "ガ",
+    "가": "ga", "\u1100\u1161": "가", "\r\n": "|",
+}
 
 
 def trained(corpus, size=1500):
@@ -172,6 +208,7 @@ def trained(corpus, size=1500):
         ("nfkc", normalizers.Sequence([
             normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])),
         ("strip", normalizers.Sequence([normalizers.Strip(), normalizers.Lowercase()])),
+        ("map", normalizers.Precompiled(character_map(RULES))),
     ):
         yield f"unigram-{name}", new(
             models.Unigram(),
@@ -199,7 +236,7 @@ def with_added_tokens(tokenizer):
 
 FIXTURES = (
     "bpe-llama3", "bpe-gpt2-prefix", "bpe-suffix", "bpe-metaspace-first", "wordpiece-True-None",
-    "unigram-nfkc", "bpe-split-contiguous",
+    "unigram-nfkc", "unigram-map", "bpe-split-contiguous",
 )
 
 
@@ -207,7 +244,9 @@ def write_fixtures(folder):
     """Small tokenizers, and what the reference makes of hard texts, for TokenizationTests."""
     generator = random.Random(7)
     corpus = [" ".join(generator.choices(ENGLISH, k=12)) for _ in range(300)]
-    texts = [text[:120] for text in generated_texts(40, generator)]
+    texts = [text[:120] for text in generated_texts(32, generator)]
+    keys = list(RULES)
+    texts += ["".join(generator.choices(keys + ENGLISH + list("ae \u0301"), k=14)) for _ in range(8)]
     expected = {}
     for name, tokenizer in trained(corpus, 420):
         if name not in FIXTURES:
