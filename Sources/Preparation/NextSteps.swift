@@ -70,15 +70,15 @@ public struct NextSteps: Sendable {
     }
   }
 
-  /// Asks for an answer to the tokens in the file `prompt`.
-  public func asking(_ prompt: String) -> ShellCommand {
+  /// Asks a question in text, as whoever has the client's or the user's folder can.
+  public var asking: ShellCommand {
     let new = session.newCapacity > 0 ? ["--new", "\(session.newCapacity)"] : []
     let servers =
       hasProvider
       ? ["--provider", NextSteps.addresses[0]]
       : ["--party0", NextSteps.addresses[0], "--party1", NextSteps.addresses[1]]
     return ShellCommand(
-      ["lodge-client", "--folder", roles.client] + servers + ["--tokens", prompt] + new
+      ["lodge-client", "--folder", roles.client] + servers + ["Your question"] + new
         + (hasProvider ? keys.access(ofParty: 1) : []))
   }
 
@@ -89,10 +89,8 @@ public struct NextSteps: Sendable {
   ) -> [ShellCommand] {
     let roles = RoleFolders(path: FilePaths.folder(of: folder), deployment: deployment)
     let steps = NextSteps(roles, session: session, keys: keys)
-    let prompt = "\(roles.owner)/prompt.json"
-    let asking = steps.asking(FilePaths.exists(prompt) ? prompt : "prompt.json")
     let places = (0...1).map { RoleFolders.correlations(in: roles.folder(ofParty: $0)) }
-    if batch.partyFolders == places { return steps.serving + [asking] }
+    if batch.partyFolders == places { return steps.serving + [steps.asking] }
     // The bundles may be anywhere: of one folder they are known, of another they are the parties'.
     return (0...1).dropLast(steps.hasProvider ? 1 : 0).map { party in
       let bundle = "\(folder)/\(deployment.bundleName(ofParty: party))"
@@ -106,7 +104,7 @@ public struct NextSteps: Sendable {
   }
 
   /// README.txt of a conversion: what lies where, who gets what, and what they run.
-  public func readme(prompt: String) -> String {
+  public var readme: String {
     let names = (0...1).map { roles.deployment.role(ofParty: $0) }
     var parts = [
       """
@@ -115,7 +113,7 @@ public struct NextSteps: Sendable {
       Give every role its own folder, and nothing else:
 
         \(roles.owner)
-          stays with the owner: the converted model, its texts and its validation
+          stays with the owner: the converted model, its texts, its validation, and a prompt in ids to try
         \(roles.dealer)
           \(roles.deployment.isDealerBlind
             ? "goes to whoever deals, who works with neither \(names[0]) nor \(names[1])"
@@ -150,7 +148,7 @@ public struct NextSteps: Sendable {
 
       3. \(hasProvider ? "The user" : "A client") asks:
 
-           \(asking(prompt).text)
+           \(asking.text)
 
       These addresses are of one machine. Beyond it everybody has a key of 'lodge-party keygen' and is told
       the public keys of the others: see --identity, --peer-key and --client-keys of 'lodge-party --help', and

@@ -196,7 +196,7 @@ let convertCommand = Command(
     keys: NextSteps.Keys(
       sign: arguments.optionalString("sign"),
       recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) }))
-  let readme = steps.readme(prompt: "\(final.owner)/prompt.json")
+  let readme = steps.readme
   try AtomicFile.write(Array(readme.utf8), to: "\(work.path)/README.txt")
   try work.finish()
   if isJSON {
