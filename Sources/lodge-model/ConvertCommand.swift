@@ -65,8 +65,8 @@ let convertCommand = Command(
     .flag("accept-leakage", help: "allow a --recipe that shows party 1 permuted values"),
     Option("compare", .choice(["keys", "bits"]), help: "how values are compared: see approximate"),
     Option(
-      "deployment", .choice(["two-server", "provider-user"]), default: "two-server",
-      help: "who holds what"),
+      "deployment", .choice(["two-server", "provider-user"]), placeholder: "WHO",
+      default: "two-server", help: "two-server or provider-user: who holds what"),
     Option(
       "dealer", .choice(["owner", "blind"]), help: "who deals for two servers (default owner)"),
     Option("sign", .path, placeholder: "KEY", help: "private key to sign the manifests with"),
