@@ -111,7 +111,11 @@ public struct Tokenizer: Sendable {
 
   /// The text of the token `id`; nil where it stands for none.
   public func token(_ id: Int) -> String? {
-    addedTokens[id]?.content ?? model.vocabulary.text(of: id)
+    guard let added = addedTokens[id] else { return model.vocabulary.text(of: id) }
+    guard added.isNormalized, let normalizer else { return added.content }
+    // The reference shows such a token as it is searched for.
+    let text = (try? normalizer.apply(Scalars(added.content))) ?? Scalars(added.content)
+    return String(String.UnicodeScalarView(text))
   }
 
   /// The id of the token with this text.
@@ -122,8 +126,13 @@ public struct Tokenizer: Sendable {
 
   /// The text of `ids`; ids that stand for no token are left out, as the reference does.
   public func decode(_ ids: [Int], skippingSpecialTokens: Bool = true) -> String {
-    let tokens = ids.compactMap { id in
-      skippingSpecialTokens && addedTokens[id]?.isSpecial == true ? nil : token(id)
+    let tokens = ids.compactMap { id -> String? in
+      let text = token(id)
+      // A special token that is shown otherwise than it is written is not known for one.
+      guard skippingSpecialTokens, let added = addedTokens[id], added.isSpecial,
+        text?.utf8.elementsEqual(added.content.utf8) == true
+      else { return text }
+      return nil
     }
     guard let decoder else { return tokens.joined(separator: " ") }
     return decoder.apply(tokens).joined()

@@ -39,19 +39,26 @@ func ask(_ index: Int, of questions: Questions, out: String?, _ arguments: Parse
   // Text that comes is progress enough.
   let progress = Progress(
     "generating", total: max(newCount, 1), unit: .items("tokens"), console: console)
+  var received: [Int] = []
   let result: SecureGeneration.Result
   do throws(InputError) {
     result = try SecureGeneration(session: session, tables: tables).run(
       prompt: prompt, newCount: newCount, stop: questions.stop.union(questions.ownStop),
       sampler: sampler,
       ends: { token in
+        received.append(token)
         let isOver = printer.append(token)
         if !printer.hasPrinted { progress.advance() }
         return isOver
       })
   } catch {
     // What came before stays on a line of its own.
-    if printer.hasPrinted { console.print("") }
+    if printer.hasPrinted {
+      console.print("")
+    } else if !received.isEmpty {
+      let ids = JSON.array(received.map(JSON.integer)).text
+      console.report("lodge-client: note: before that came the tokens \(ids)")
+    }
     throw error
   }
   progress.finish()
