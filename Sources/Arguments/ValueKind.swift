@@ -71,7 +71,9 @@ public enum ValueKind: Equatable, Sendable {
       }
       return .success(.number(number))
     case .integerRange:
-      return read(ValueKind.range(text).map { .range($0) }, expected: "a range such as 0..<4, or a number of at least 1")
+      return read(
+        ValueKind.range(text).map { .range($0) },
+        expected: "a range such as 0..<4, or a number of at least 1")
     case .duration:
       guard let seconds = Quantity.duration(text) else {
         return read(nil, expected: "a time such as 10ms or 2s")

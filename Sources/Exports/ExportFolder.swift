@@ -60,7 +60,8 @@ public struct ExportFolder: Sendable {
   /// Writes the same text for both parties.
   func writePair(_ name: String, _ json: JSON) throws(InputError) {
     let text = Array((json.indentedText + "\n").utf8)
-    try writePair({ _ in name }) { (append) throws(InputError) in try append([text, text]) }
+    let file: Name = { _ in name }
+    try writePair(file) { (append) throws(InputError) in try append([text, text]) }
   }
 }
 

@@ -150,7 +150,8 @@ final class CommandRun: Sendable {
       "see 'tool deal --help'"
     ),
     (
-      "deal m --out a --sessions 4..<4", "--sessions: \"4..<4\" is not a range such as 0..<4, or a number of at least 1",
+      "deal m --out a --sessions 4..<4",
+      "--sessions: \"4..<4\" is not a range such as 0..<4, or a number of at least 1",
       "see 'tool deal --help'"
     ),
     (

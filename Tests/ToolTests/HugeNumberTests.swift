@@ -32,7 +32,8 @@ import Testing
   @Test func memory() throws {
     let scratch = try ScratchFolder()
     try Tool.succeed(
-      "lodge-deal", deal(["--sessions", "4294967293..<4294967294", "--memory", "9000000TB"], in: scratch))
+      "lodge-deal",
+      deal(["--sessions", "4294967293..<4294967294", "--memory", "9000000TB"], in: scratch))
     try Tool.fail(
       "lodge-deal", deal(["--sessions", "1", "--memory", "10000000TB"], in: scratch), status: 64,
       saying: ["--memory"])

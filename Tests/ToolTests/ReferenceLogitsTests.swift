@@ -120,7 +120,9 @@ import Testing
     let prompts = try ReferencePrompt.read("\(source)/reference/prompts.json")
     let texts = JSON.array(prompts.map { .array($0.tokens.map(JSON.integer)) })
     let tokens = try folder.write(texts.text.utf8, to: "texts.json")
-    let outcome = try PythonTool("development/llama-logits").run([checkpoint, tokens, folder.file("numpy")])
+    let outcome = try PythonTool("development/llama-logits").run([
+      checkpoint, tokens, folder.file("numpy"),
+    ])
     try #require(outcome.status == 0, "\(outcome.errors)")
 
     let same = try difference(checkpoint, model: "stories260k", reference: folder.file("numpy"))

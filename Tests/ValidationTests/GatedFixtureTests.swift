@@ -65,9 +65,18 @@ struct GatedFixtureTests {
 
   /// What gates save of the same model, and that what decides costs little of it.
   @Test func gatesSave() throws {
-    let converted = try Self.converted()
+    // As `lodge-model approximate` converts it.
+    let texts = Repository.fixtures.appending(path: "opt-dickens-5m/calibration.json").path
+    let loaded = try ModelLoader.load(path: Self.folder.path)
+    let weights = try EqualisedWeights(loaded.model, loaded)
+    let tokens = try ApproximatedModel.Texts(TokenFile.read(texts), source: texts)
+    let converted = try ApproximatedModel(
+      loaded.model, weights: weights, recipe: .accurate,
+      calibration: Calibration.observe(
+        FloatInterpreter(loaded.model, weights: weights), texts: tokens.tokens, source: texts),
+      texts: tokens)
     let dense = try SecureProgram.lower(
-      converted.loaded.model.ungated, recipe: .accurate, calibration: converted.calibration)
+      loaded.model.ungated, recipe: converted.recipe, calibration: converted.calibration)
     let session = SessionShape(kind: .decoder, promptCapacity: 64, newCapacity: 32)
     let token = SessionStep(session: session, rows: 94..<95, index: 31)
     #expect(
