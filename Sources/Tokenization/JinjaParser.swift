@@ -172,12 +172,17 @@ struct JinjaParser {
   private mutating func comparison() throws(InputError) -> JinjaExpression {
     let left = try sum()
     for sign in ["==", "!=", "<", "<=", ">", ">="] where take(sign) {
-      return try single(.binary(sign, left, try sum()))
+      let comparison = JinjaExpression.binary(sign, left, try sum())
+      return try single(comparison)
     }
-    if takeName("in") { return try single(.binary("in", left, try sum())) }
+    if takeName("in") {
+      let comparison = JinjaExpression.binary("in", left, try sum())
+      return try single(comparison)
+    }
     if words.first == .name("not"), words.dropFirst().first == .name("in") {
       words.removeFirst(2)
-      return try single(.unary("not", .binary("in", left, try sum())))
+      let comparison = JinjaExpression.unary("not", .binary("in", left, try sum()))
+      return try single(comparison)
     }
     return left
   }

@@ -108,7 +108,9 @@ indirect enum Normalizer: Sendable {
         switch form {
         case .composed: part.precomposedStringWithCanonicalMapping
         case .decomposed: part.decomposedStringWithCanonicalMapping
-        case .compatiblyComposed: part.precomposedStringWithCompatibilityMapping
+        // In two steps: in one, Foundation leaves half-width marks beside their letters.
+        case .compatiblyComposed:
+          part.decomposedStringWithCompatibilityMapping.precomposedStringWithCanonicalMapping
         case .compatiblyDecomposed: part.decomposedStringWithCompatibilityMapping
         }
       result += normalized.unicodeScalars

@@ -53,7 +53,10 @@ struct ChatTemplateTests {
     ("{% if a %}", "lacks the tag \"endif\""), ("{{ a", "a tag has no end"),
     ("{{ a.b.c }}", "\"a\" is undefined"), ("{{ 1 < 2 < 3 }}", "chained"),
     ("{{ raise_exception('no system') }}", "says: no system"), ("{% endfor %}", "endfor"),
-    ("{{ ((((((((((((((((((((((((((((((((((((((((((((((((((((((((1", "nested too deeply"),
+    (
+      "{{ [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]] }}",
+      "nested too deeply"
+    ),
     (
       "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}{% endfor %}",
       "does not come to an end"
