@@ -104,15 +104,14 @@ indirect enum Normalizer: Sendable {
     func finish(_ end: Int) {
       guard start < end else { return }
       let part = String(String.UnicodeScalarView(text[start..<end]))
-      let normalized =
-        switch form {
-        case .composed: part.precomposedStringWithCanonicalMapping
-        case .decomposed: part.decomposedStringWithCanonicalMapping
-        // In two steps: in one, Foundation leaves half-width marks beside their letters.
-        case .compatiblyComposed:
-          part.decomposedStringWithCompatibilityMapping.precomposedStringWithCanonicalMapping
-        case .compatiblyDecomposed: part.decomposedStringWithCompatibilityMapping
-        }
+      let isCompatible = form == .compatiblyComposed || form == .compatiblyDecomposed
+      let decomposed =
+        isCompatible
+        ? part.decomposedStringWithCompatibilityMapping : part.decomposedStringWithCanonicalMapping
+      // Once more: Foundation leaves marks that come of a character in another order.
+      let ordered = decomposed.decomposedStringWithCanonicalMapping
+      let isComposed = form == .composed || form == .compatiblyComposed
+      let normalized = isComposed ? ordered.precomposedStringWithCanonicalMapping : ordered
       result += normalized.unicodeScalars
     }
     for (index, scalar) in text.enumerated()

@@ -75,4 +75,27 @@ struct ReferenceTests {
     #expect(try other.encode("WAS IT") == other.encode("was it"))
     #expect(try cased.encode("WAS IT") != cased.encode("was it"))
   }
+
+  /// Marks that come of one character go before those of lower order, and half-width marks join their
+  /// letters: what Foundation's single passes leave. Characters of later Unicodes stay.
+  @Test(arguments: [
+    ("NFD", "\u{102e0}\u{f81}", "\u{f71}\u{f80}\u{102e0}"),
+    ("NFC", "a\u{102e0}\u{f81}", "a\u{f71}\u{f80}\u{102e0}"),
+    ("NFKC", "\u{ff76}\u{ff9e}", "\u{30ac}"),
+    ("NFKD", "\u{1fed}\u{64d}", " \u{64d}\u{308}\u{300}"),
+    ("NFD", "\u{11938}", "\u{11938}"),
+  ])
+  func formsAreThoseOfTheReference(form: String, text: String, expected: String) throws {
+    let folder = try ScratchFolder()
+    let scalars = Set((text + expected).unicodeScalars).sorted()
+    let vocabulary = JSON.object(
+      Dictionary(
+        uniqueKeysWithValues: scalars.enumerated().map { (String($1), JSON.integer($0)) }))
+    let file =
+      #"{"version":"1.0","normalizer":{"type":"\#(form)"},"#
+      + #""model":{"type":"BPE","vocab":\#(vocabulary.text),"merges":[]}}"#
+    let tokenizer = try Tokenizer(folder: folder.write(file.utf8, to: "tokenizer.json"))
+    #expect(
+      try tokenizer.encode(text) == expected.unicodeScalars.map { scalars.firstIndex(of: $0) })
+  }
 }
