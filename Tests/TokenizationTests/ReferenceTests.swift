@@ -83,6 +83,11 @@ struct ReferenceTests {
     ("NFC", "a\u{102e0}\u{f81}", "a\u{f71}\u{f80}\u{102e0}"),
     ("NFKC", "\u{ff76}\u{ff9e}", "\u{30ac}"),
     ("NFKD", "\u{1fed}\u{64d}", " \u{64d}\u{308}\u{300}"),
+    ("NFC", "x\u{1de4}\u{10fd94}\u{32d}\u{1714}", "x\u{1de4}\u{10fd94}\u{1714}\u{32d}"),
+    ("NFC", "\u{1108}\u{1164}\u{11a8}a\u{316}\u{301}", "\u{beb5}\u{e1}\u{316}"),
+    ("NFC", "\u{9c7}\u{9be}\u{915}\u{93c}", "\u{9cb}\u{915}\u{93c}"),
+    ("NFC", "\u{cc6}\u{cc2}\u{cd5}", "\u{ccb}"),
+    ("NFC", "\u{e0041}\u{325}", "\u{e0041}\u{325}"),
     ("NFD", "\u{11938}", "\u{11938}"),
   ])
   func formsAreThoseOfTheReference(form: String, text: String, expected: String) throws {
