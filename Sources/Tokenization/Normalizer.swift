@@ -104,16 +104,15 @@ indirect enum Normalizer: Sendable {
     func finish(_ end: Int) {
       guard start < end else { return }
       let part = String(String.UnicodeScalarView(text[start..<end]))
-      let normalized =
-        switch form {
-        case .composed: part.precomposedStringWithCanonicalMapping
-        case .decomposed: part.decomposedStringWithCanonicalMapping
-        // In two steps: in one, Foundation leaves half-width marks beside their letters.
-        case .compatiblyComposed:
-          part.decomposedStringWithCompatibilityMapping.precomposedStringWithCanonicalMapping
-        case .compatiblyDecomposed: part.decomposedStringWithCompatibilityMapping
-        }
-      result += normalized.unicodeScalars
+      let isCompatible = form == .compatiblyComposed || form == .compatiblyDecomposed
+      let decomposed =
+        isCompatible
+        ? part.decomposedStringWithCompatibilityMapping : part.decomposedStringWithCanonicalMapping
+      // Once more: Foundation leaves marks that come of a character in another order.
+      let ordered = decomposed.decomposedStringWithCanonicalMapping
+      let isComposed = form == .composed || form == .compatiblyComposed
+      let scalars = Scalars(ordered)
+      result += isComposed ? composition(scalars) : scalars
     }
     for (index, scalar) in text.enumerated()
     where !scalar.isASCII && !UnicodeRules.isKnown(scalar, in: 9) {
@@ -123,6 +122,57 @@ indirect enum Normalizer: Sendable {
     }
     finish(text.count)
     return result
+  }
+
+  /// Unicode's composition of decomposed and ordered text; Foundation's own goes astray on marks that
+  /// follow each other.
+  private static func composition(_ text: Scalars) -> Scalars {
+    var result: Scalars = []
+    var starter: Int?
+    // The class of the mark between; nil where the next scalar stands beside the starter.
+    var lastClass: UInt8?
+    for scalar in text {
+      let scalarClass = scalar.properties.canonicalCombiningClass.rawValue
+      if let starter, lastClass.map({ $0 < scalarClass }) ?? true,
+        let pair = pair(result[starter], scalar)
+      {
+        result[starter] = pair
+        continue
+      }
+      if scalarClass == 0 {
+        starter = result.count
+        lastClass = nil
+      } else {
+        lastClass = scalarClass
+      }
+      result.append(scalar)
+    }
+    return result
+  }
+
+  /// What two scalars beside each other are composed to; nil where they stay two.
+  private static func pair(_ first: Unicode.Scalar, _ second: Unicode.Scalar) -> Unicode.Scalar? {
+    let (one, two) = (first.value, second.value)
+    if (0x1100...0x1112).contains(one), (0x1161...0x1175).contains(two) {
+      return Unicode.Scalar(0xac00 + ((one - 0x1100) * 21 + two - 0x1161) * 28)
+    }
+    if (0xac00...0xd7a3).contains(one), (one - 0xac00) % 28 == 0, (0x11a8...0x11c2).contains(two) {
+      return Unicode.Scalar(one + two - 0x11a7)
+    }
+    guard UnicodeRules.isMark(second) else { return nil }
+    // Foundation joins three where it does not join the first two's sum with the third, and takes
+    // characters beyond U+FFFF for others: what is made has to come apart again.
+    let parts = String(Character(first)).decomposedStringWithCanonicalMapping
+    let wanted = Scalars((parts + String(Character(second))).decomposedStringWithCanonicalMapping)
+    for before in [String(Character(first)), parts] {
+      let composed = (before + String(Character(second))).precomposedStringWithCanonicalMapping
+      if composed.unicodeScalars.count == 1,
+        Scalars(composed.decomposedStringWithCanonicalMapping) == wanted
+      {
+        return composed.unicodeScalars.first
+      }
+    }
+    return nil
   }
 
   private static func normalized(_ text: Scalars, _ bert: Bert) -> Scalars {

@@ -17,6 +17,10 @@ enum UnicodeRules {
     category == .nonspacingMark || category == .spacingMark || category == .enclosingMark
   }
 
+  static func isMark(_ scalar: Unicode.Scalar) -> Bool {
+    isMark(scalar.properties.generalCategory)
+  }
+
   private static func isPunctuation(_ category: Category) -> Bool {
     switch category {
     case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation,

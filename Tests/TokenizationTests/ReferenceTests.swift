@@ -75,4 +75,32 @@ struct ReferenceTests {
     #expect(try other.encode("WAS IT") == other.encode("was it"))
     #expect(try cased.encode("WAS IT") != cased.encode("was it"))
   }
+
+  /// Marks that come of one character go before those of lower order, and half-width marks join their
+  /// letters: what Foundation's single passes leave. Characters of later Unicodes stay.
+  @Test(arguments: [
+    ("NFD", "\u{102e0}\u{f81}", "\u{f71}\u{f80}\u{102e0}"),
+    ("NFC", "a\u{102e0}\u{f81}", "a\u{f71}\u{f80}\u{102e0}"),
+    ("NFKC", "\u{ff76}\u{ff9e}", "\u{30ac}"),
+    ("NFKD", "\u{1fed}\u{64d}", " \u{64d}\u{308}\u{300}"),
+    ("NFC", "x\u{1de4}\u{10fd94}\u{32d}\u{1714}", "x\u{1de4}\u{10fd94}\u{1714}\u{32d}"),
+    ("NFC", "\u{1108}\u{1164}\u{11a8}a\u{316}\u{301}", "\u{beb5}\u{e1}\u{316}"),
+    ("NFC", "\u{9c7}\u{9be}\u{915}\u{93c}", "\u{9cb}\u{915}\u{93c}"),
+    ("NFC", "\u{cc6}\u{cc2}\u{cd5}", "\u{ccb}"),
+    ("NFC", "\u{e0041}\u{325}", "\u{e0041}\u{325}"),
+    ("NFD", "\u{11938}", "\u{11938}"),
+  ])
+  func formsAreThoseOfTheReference(form: String, text: String, expected: String) throws {
+    let folder = try ScratchFolder()
+    let scalars = Set((text + expected).unicodeScalars).sorted()
+    let vocabulary = JSON.object(
+      Dictionary(
+        uniqueKeysWithValues: scalars.enumerated().map { (String($1), JSON.integer($0)) }))
+    let file =
+      #"{"version":"1.0","normalizer":{"type":"\#(form)"},"#
+      + #""model":{"type":"BPE","vocab":\#(vocabulary.text),"merges":[]}}"#
+    let tokenizer = try Tokenizer(folder: folder.write(file.utf8, to: "tokenizer.json"))
+    #expect(
+      try tokenizer.encode(text) == expected.unicodeScalars.map { scalars.firstIndex(of: $0) })
+  }
 }

@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import unicodedata
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
@@ -76,6 +77,18 @@ def generated_texts(count, generator):
             if generator.random() < 0.8:
                 parts.append(generator.choice(SPACES))
         yield "".join(parts)
+
+
+def mark_texts(count, generator):
+    """`count` texts of marks and of characters that are decomposed, in every order."""
+    scalars = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    marks = [character for character in scalars if unicodedata.combining(character)]
+    whole = [character for character in scalars if unicodedata.decomposition(character)]
+    jamo = [chr(code) for code in (*range(0x1100, 0x1200), *range(0x3130, 0x3190), *range(0xFF60, 0xFFE7))]
+    for _ in range(count):
+        pools = generator.choices([marks, whole, jamo, scalars], k=2) + [marks]
+        yield "x" + "".join(
+            generator.choice(generator.choice(pools)) for _ in range(generator.randint(2, 30)))
 
 
 def every_scalar():
@@ -165,6 +178,10 @@ def trained(corpus, size=1500):
             normalizer=normalizers.NFC() if name.startswith("qwen") else None,
             pre_tokenizer=pre_tokenizers.Sequence([split(Regex(pattern), "isolated"), byte_level]),
             decoder=decoders.ByteLevel())
+    for name in ("NFC", "NFD", "NFKC", "NFKD"):
+        yield f"bytes-{name}", new(
+            models.BPE(), trainers.BpeTrainer(vocab_size=256, show_progress=False, initial_alphabet=alphabet),
+            normalizer=getattr(normalizers, name)(), pre_tokenizer=byte_level, decoder=decoders.ByteLevel())
     yield "bpe-gpt2-prefix", new(
         models.BPE(), bpe(initial_alphabet=alphabet, special_tokens=["<s>", "</s>"]),
         pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space=True), decoder=decoders.ByteLevel(),
@@ -317,6 +334,7 @@ def main():
         return 0
     generator = random.Random(options.seed)
     texts = list(generated_texts(options.texts, generator)) + list(every_scalar())
+    texts += mark_texts(options.texts // 2, generator)
     wrong = 0
     for path in options.tokenizers:
         wrong += compare(path, path, texts, options.tool)
