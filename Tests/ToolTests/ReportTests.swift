@@ -12,6 +12,10 @@ enum Browser {
 
   /// The page's elements after its scripts have run; whatever it wants to fetch is not found.
   static func elements(of page: String, theme: String) throws -> String {
+    try elements(at: "\(page)?theme=\(theme)", options: [])
+  }
+
+  private static func elements(at page: String, options: [String]) throws -> String {
     let folder = try ScratchFolder()
     let output = try folder.write([UInt8](), to: "elements.html")
     let process = Process()
@@ -19,14 +23,51 @@ enum Browser {
     process.arguments = [
       "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=\(folder.file("profile"))",
       "--host-resolver-rules=MAP * ~NOTFOUND", "--window-size=1200,3000",
-      "--virtual-time-budget=10000", "--dump-dom", "file://\(page)?theme=\(theme)",
-    ]
+      "--virtual-time-budget=10000", "--dump-dom",
+    ] + options + ["file://\(page)"]
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: URL(filePath: output))
     process.standardError = FileHandle.nullDevice
     try process.run()
     process.waitUntilExit()
     return try String(contentsOfFile: output, encoding: .utf8)
+  }
+
+  /// What does not fit where the page is `width` pixels wide, one line a fault: the page or a chart
+  /// wider than that, and labels of one axis that cover each other. A browser's window is not made
+  /// as narrow as a telephone, so a frame is.
+  static func misfits(of page: String, width: Int) throws -> [String] {
+    let folder = try ScratchFolder()
+    let frame = try folder.write(
+      """
+      <iframe src="file://\(page)" style="border:0;width:\(width)px;height:3000px"></iframe>
+      <script>
+        const look = () => {
+          const page = document.querySelector("iframe").contentDocument;
+          if (!page || !page.documentElement.dataset.charts) return setTimeout(look, 50);
+          const found = [];
+          if (page.documentElement.scrollWidth > \(width)) found.push("the page");
+          for (const chart of page.querySelectorAll("[data-chart]")) {
+            const name = chart.dataset.chart;
+            if (chart.getBoundingClientRect().right > \(width)) found.push(name);
+            for (const axis of chart.querySelectorAll(".xaxislayer-above, .yaxislayer-above")) {
+              const boxes = [...axis.querySelectorAll("text")].map((e) => e.getBoundingClientRect());
+              const covers = (a, b) => a.left + 1 < b.right && b.left + 1 < a.right
+                && a.top + 2 < b.bottom && b.top + 2 < a.bottom;
+              if (boxes.some((a, i) => boxes.some((b, j) => i < j && covers(a, b)))) {
+                found.push("labels of " + name);
+              }
+            }
+          }
+          document.body.dataset.misfits = found.join(";") || "none";
+        };
+        look();
+      </script>
+      """.utf8, to: "frame.html")
+    let elements = try elements(at: frame, options: ["--allow-file-access-from-files"])
+    let start = try #require(elements.range(of: "data-misfits=\""), "nothing was looked at")
+    let found = elements[start.upperBound...].prefix { $0 != "\"" }
+    return found == "none" ? [] : found.split(separator: ";").map(String.init)
   }
 }
 
@@ -115,6 +156,7 @@ struct ReportTests {
     let charts = try Self.charts(page.replacingOccurrences(of: " ", with: "%20"), theme: theme)
     Self.expectDrawn(
       charts, names: ["nodes", "scatter", "differences", "headroom", "cost", "function-0"])
+    #expect(try Browser.misfits(of: page.replacingOccurrences(of: " ", with: "%20"), width: 400) == [])
     // Both stages' errors of all 27 nodes but the embedding's, which has none in float, and
     // circles.
     #expect((53...55).contains(Self.pointCount(try #require(charts["nodes"]))))
@@ -157,13 +199,47 @@ struct ReportTests {
       ])
     try Self.expectOffline(page)
     let visible = Self.visible(try String(contentsOfFile: page, encoding: .utf8))
-    for part in ["2 recipes compared", "headroom", "Correlations a token"] {
+    for part in ["2 recipes compared", "<b>headroom</b>", "Correlations a token"] {
       #expect(visible.contains(part), "\(part)")
     }
     let charts = try Self.charts(page, theme: "dark")
     Self.expectDrawn(charts, names: ["tradeoff", "recipes"])
     #expect(Self.pointCount(try #require(charts["recipes"])) == 6)
     #expect(Self.pointCount(try #require(charts["tradeoff"])) == 2)
+    #expect(try Browser.misfits(of: page, width: 400) == [])
+  }
+
+  /// A page that shows green where few flights are paid for with another answer misleads.
+  @Test func onlyTheOriginalsAnswerIsGreen() throws {
+    let scratch = try #require(folder)
+    let outcome = try Tool.succeed(
+      "lodge-check",
+      [
+        "compare", "\(Tiny.converted.get())/model.lodge", "\(Tiny.other.get())/model.lodge",
+        "--tokens", tokens("[[1,2,3,4,5,6]]"), "--json",
+      ])
+    let parsed = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+    let document = try #require(parsed as? [String: Any])
+    func page(increase: Double) throws -> String {
+      var document = document
+      var models = try #require(document["models"] as? [[String: Any]])
+      var stages = try #require(models[1]["stages"] as? [[String: Any]])
+      let ring = try #require(stages.firstIndex { $0["stage"] as? String == "ring" })
+      stages[ring]["perplexityIncrease"] = increase
+      models[1]["stages"] = stages
+      var token = try #require(models[1]["token"] as? [String: Any])
+      token["rounds"] = 7
+      models[1]["token"] = token
+      document["models"] = models
+      let input = try scratch.write(
+        JSONSerialization.data(withJSONObject: document), to: "\(increase).json")
+      let output = scratch.file("\(increase).html")
+      let outcome = try PythonTool("report").run([input, "--out", output])
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      return Self.visible(try String(contentsOfFile: output, encoding: .utf8))
+    }
+    #expect(try page(increase: 0.001).contains("<span class=\"best\">7</span>"))
+    #expect(try !page(increase: 2.5).contains("class=\"best\""))
   }
 
   @Test(arguments: [

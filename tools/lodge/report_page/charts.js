@@ -52,11 +52,47 @@
 
   const charts = {};
 
-  charts.nodes = () => {
+  // A telephone: labels leave little room beside them, so panels stand one below the other.
+  const isNarrow = (place) => place.clientWidth < 560;
+
+  // Bars of several quantities over the same names, each quantity a panel of its own.
+  const panels = (place, names, quantities, rowHeight) => {
+    const narrow = isNarrow(place);
+    const count = quantities.length;
+    const height = count * (names.length * rowHeight + 64);
+    const traces = [], layout = { bargap: 0.3 };
+    quantities.forEach(({ title, values, colourName, hover, axisMore }, index) => {
+      const suffix = index === 0 ? "" : index + 1;
+      const own = narrow ? suffix : "";
+      traces.push({
+        type: "bar", orientation: "h", y: names, x: values, xaxis: `x${suffix}`, yaxis: `y${own}`,
+        marker: { color: colour(colourName) }, showlegend: false,
+        hovertemplate: `%{y}<br>${hover}<extra></extra>`,
+      });
+      const gap = narrow ? 64 / height : 0.04;
+      const share = (1 - (count - 1) * gap) / count;
+      const from = (narrow ? count - 1 - index : index) * (share + gap);
+      const domain = [from, Math.min(1, from + share)];
+      layout[`xaxis${suffix}`] = axis(title, {
+        rangemode: "tozero", nticks: 4, tickangle: 0, anchor: `y${own}`,
+        ...(narrow ? {} : { domain }), ...axisMore,
+      });
+      layout[`yaxis${own}`] = axis("", {
+        showgrid: false, type: "category", tickfont: { size: 11 }, anchor: `x${own}`,
+        ...(narrow ? { domain } : {}),
+      });
+    });
+    return { traces, layout, height: narrow ? height : undefined };
+  };
+
+  // The part of a layer without what all of them begin with.
+  const shortened = (part) => part.replace(/^layers\.\*\./, "");
+
+  charts.nodes = (place) => {
     const nodes = data.nodes;
-    const place = nodes.map((_, index) => index);
+    const indices = nodes.map((_, index) => index);
     const trace = (key, name, colourName) => ({
-      type: "scatter", mode: "lines+markers", name, x: place,
+      type: "scatter", mode: "lines+markers", name, x: indices,
       y: positive(nodes.map((node) => node[key])), customdata: nodes.map((node) => node.name),
       line: { color: faded(colourName, 0.45), width: 1.5 },
       marker: { color: colour(colourName), size: 5 },
@@ -92,7 +128,7 @@
       }
       if (isLayer) {
         ticks.push((start + index - 1) / 2);
-        labels.push(`layer ${name}`);
+        labels.push(isNarrow(place) ? name : `layer ${name}`);
       }
       start = index;
     }
@@ -100,7 +136,7 @@
       traces,
       layout: {
         shapes: bands, hovermode: "closest",
-        xaxis: axis("nodes in the order of evaluation", {
+        xaxis: axis(isNarrow(place) ? "layers" : "nodes in the order of evaluation", {
           tickvals: ticks, ticktext: labels, showgrid: false, range: [-1, nodes.length],
         }),
         yaxis: axis("relative error", { type: "log", ...power }),
@@ -233,7 +269,8 @@
     };
   };
 
-  charts.headroom = () => {
+  charts.headroom = (place) => {
+    const narrow = isNarrow(place);
     const { parts, limitBits } = data.headroom;
     const rows = parts.slice().reverse();
     const bits = rows[0].counts.map((_, bit) => bit);
@@ -243,8 +280,9 @@
     };
     return {
       traces: [{
-        type: "heatmap", x: bits, y: rows.map((part) => part.part), z: rows.map(share),
-        customdata: rows.map((part) => part.counts), xgap: 1, ygap: 1,
+        type: "heatmap", x: bits, y: rows.map((part) => shortened(part.part)),
+        z: rows.map(share), showscale: !narrow,
+        customdata: rows.map((part) => part.counts), xgap: narrow ? 0 : 1, ygap: 1,
         colorscale: [[0, faded("ring", 0.12)], [1, faded("ring", 1)]], zmin: -6, zmax: 0,
         colorbar: {
           title: { text: "share", side: "right" }, thickness: 10, len: 0.5, y: 1, yanchor: "top",
@@ -254,7 +292,9 @@
         hovertemplate: "%{y}<br>%{x} bits: %{customdata} values<extra></extra>",
       }],
       layout: {
-        xaxis: axis("bits of the magnitude", { range: [-0.5, 64.5], dtick: 8, showgrid: false }),
+        xaxis: axis("bits of the magnitude", {
+          range: [-0.5, 64.5], dtick: narrow ? 16 : 8, tickangle: 0, showgrid: false,
+        }),
         yaxis: axis("", { type: "category", showgrid: false, tickfont: { size: 11 } }),
         shapes: [{
           type: "line", xref: "x", yref: "paper", x0: limitBits + 0.5, x1: limitBits + 0.5, y0: 0,
@@ -264,38 +304,29 @@
     };
   };
 
-  charts.cost = (which) => {
+  const bytes = { tickformat: "~s", ticksuffix: "B", nticks: 3 };
+
+  charts.cost = (place, which) => {
     const parts = data.cost.parts.filter((part) => part[which].rounds > 0)
       .sort((a, b) => a[which].networkSeconds - b[which].networkSeconds);
-    const names = parts.map((part) => part.part);
-    const trace = (key, name, index, colourName, template) => ({
-      type: "bar", orientation: "h", name, y: names, x: parts.map((part) => part[which][key]),
-      xaxis: `x${index || ""}`, marker: { color: colour(colourName) }, showlegend: false,
-      hovertemplate: `%{y}<br>${template}<extra></extra>`,
-    });
-    const panel = (index, title) => axis(title, {
-      domain: [index * 0.34, index * 0.34 + 0.3], rangemode: "tozero", nticks: 4,
-    });
-    return {
-      traces: [
-        trace("rounds", "rounds", 0, "ring", "%{x} rounds"),
-        trace("bytesPerParty", "bytes", 2, "ring", "%{x:.3s}B"),
-        trace("networkSeconds", "time", 3, "approximated", "%{x:.3s}s"),
-      ],
-      layout: {
-        bargap: 0.3,
-        yaxis: axis("", { showgrid: false, tickfont: { size: 11 } }),
-        xaxis: panel(0, "rounds"),
-        xaxis2: { ...panel(1, "sent by each party"), tickformat: "~s", ticksuffix: "B" },
-        xaxis3: { ...panel(2, "network time"), tickformat: "~s", ticksuffix: "s" },
+    const values = (key) => parts.map((part) => part[which][key]);
+    return panels(place, parts.map((part) => shortened(part.part)), [
+      { title: "flights", values: values("rounds"), colourName: "ring", hover: "%{x} flights" },
+      {
+        title: "sent by each party", values: values("bytesPerParty"), colourName: "ring",
+        hover: "%{x:.3s}B", axisMore: bytes,
       },
-    };
+      {
+        title: "network time", values: values("networkSeconds"), colourName: "approximated",
+        hover: "%{x:.3s}s", axisMore: { tickformat: "~s", ticksuffix: "s" },
+      },
+    ], 20);
   };
 
   const isDecoder = data.kind !== "encoder";
   const stepOf = (model) => model[isDecoder ? "token" : "prompt"];
 
-  charts.tradeoff = (network) => {
+  charts.tradeoff = (place, network) => {
     const loss = (model) => {
       const ring = model.stages.find((stage) => stage.stage === "ring");
       const value = isDecoder ? ring.meanDivergence : 1 - ring.meanCosine;
@@ -304,13 +335,25 @@
     const losses = positive(data.models.map(loss));
     const times = data.models.map((model) => stepOf(model).networkSeconds[network]);
     const spread = Math.max(...times) / Math.min(...times);
+    // Recipes that come to the same share a point and its label.
+    const labels = new Map();
+    data.models.forEach((model, index) => {
+      if (losses[index] === null) return;
+      const key = `${times[index].toPrecision(2)} ${Math.log10(losses[index]).toFixed(1)}`;
+      labels.set(key, [...(labels.get(key) || []), index]);
+    });
+    const label = data.models.map(() => "");
+    for (const indices of labels.values()) {
+      label[indices[0]] = indices.map((index) => data.models[index].title).join(", ");
+    }
     return {
       traces: [{
         type: "scatter", mode: "markers+text", x: times, y: losses,
-        text: data.models.map((model) => model.title), textposition: "top center",
+        text: label, customdata: data.models.map((model) => model.title),
+        textposition: "top center",
         textfont: { color: colour("ink"), size: 12 }, cliponaxis: false,
         marker: { color: colour("ring"), size: 11 },
-        hovertemplate: "%{text}<br>%{x:.4s}s<br>%{y:.3g}<extra></extra>",
+        hovertemplate: "%{customdata}<br>%{x:.4s}s<br>%{y:.3g}<extra></extra>",
       }],
       layout: {
         hovermode: "closest", margin: { l: 64, r: 40, t: 24, b: 46 },
@@ -327,37 +370,34 @@
     };
   };
 
-  charts.recipes = () => {
+  charts.recipes = (place) => {
     const models = data.models.slice().reverse();
-    const trace = (index, values, colourName, unit) => ({
-      type: "bar", orientation: "h", y: models.map((model) => model.title), x: values,
-      xaxis: `x${index || ""}`, marker: { color: colour(colourName) }, showlegend: false,
-      hovertemplate: `%{y}<br>%{x:.4s}${unit}<extra></extra>`,
-    });
-    const panel = (index, title, more) => axis(title, {
-      domain: [index * 0.35, index * 0.35 + 0.3], rangemode: "tozero", nticks: 4, ...more,
-    });
-    const bytes = { tickformat: "~s", ticksuffix: "B", nticks: 3, tickangle: 0 };
-    return {
-      traces: [
-        trace(0, models.map((model) => stepOf(model).rounds), "ring", " rounds"),
-        trace(2, models.map((model) => stepOf(model).bytesPerParty), "ring", "B"),
-        trace(3, models.map((model) => model.correlationBytesPerToken), "approximated", "B"),
-      ],
-      layout: {
-        bargap: 0.4, yaxis: axis("", { showgrid: false, type: "category" }),
-        xaxis: panel(0, "rounds"), xaxis2: panel(1, "sent by each", bytes),
-        xaxis3: panel(2, "correlations", bytes),
+    const steps = models.map(stepOf);
+    return panels(place, models.map((model) => model.title), [
+      {
+        title: "flights", values: steps.map((step) => step.rounds), colourName: "ring",
+        hover: "%{x} flights",
       },
-    };
+      {
+        title: "sent by each", values: steps.map((step) => step.bytesPerParty),
+        colourName: "ring", hover: "%{x:.4s}B", axisMore: bytes,
+      },
+      {
+        title: "correlations", values: models.map((model) => model.correlationBytesPerToken),
+        colourName: "approximated", hover: "%{x:.4s}B", axisMore: bytes,
+      },
+    ], 28);
   };
 
   const draw = (place) => {
     const name = place.dataset.chart;
     const select = document.querySelector(`select[data-chart-choice="${name}"]`);
     const choice = select ? select.value : undefined;
-    const make = name.startsWith("function-") ? () => replacement(Number(choice)) : charts[name];
-    const { traces, layout } = make(choice);
+    const { traces, layout, height } = name.startsWith("function-")
+      ? replacement(Number(choice)) : charts[name](place, choice);
+    place.dataset.height ||= place.style.height;
+    place.style.height = height === undefined ? place.dataset.height : `${height}px`;
+    place.dataset.narrow = isNarrow(place);
     return Plotly.react(place, traces, base(layout), {
       responsive: true, displaylogo: false, displayModeBar: false,
     });
@@ -369,6 +409,10 @@
     select.addEventListener("change", () => draw(place));
   }
   const drawAll = () => Promise.all(places.map(draw));
+  // Plotly follows the width; a layout that depends on it has to be made again.
+  addEventListener("resize", () => {
+    places.filter((place) => place.dataset.narrow !== String(isNarrow(place))).forEach(draw);
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   // What a test looks for: how many charts there are, once they are drawn.
   drawAll().then(() => { root.dataset.charts = places.length; });

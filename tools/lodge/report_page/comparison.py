@@ -1,10 +1,15 @@
 """The page of a comparison: from which a user chooses a recipe."""
 
+from .differences import differences
 from .markup import (
     chart, duration, figure, percent, rate, section, signed_percent, size, table, text, whole,
 )
 
 VERSION = 1
+
+# What counts as the original's answer: limits of `lodge-model convert` where none are given.
+NEAR_PERPLEXITY = 0.005
+NEAR_COSINE = 0.999
 
 
 def page(document):
@@ -51,38 +56,70 @@ def header(document, title):
     )
 
 
-def best(values, is_largest=False):
-    """Indices of the best of the values that are known."""
-    known = [value for value in values if value is not None]
-    if len(set(known)) < 2:
+def is_near(document, model):
+    """Whether the model answers as the original does, by the limits that `convert` has unless told."""
+    ring = stage(model, "ring")
+    if is_decoder(document):
+        increase = ring["perplexityIncrease"]
+        return increase is not None and increase <= NEAR_PERPLEXITY
+    cosine = ring["smallestCosine"]
+    return cosine is not None and cosine >= NEAR_COSINE
+
+
+def best(values, shown, distance, eligible):
+    """Indices of the values with the least distance; equal as printed is equal."""
+    known = [
+        (distance(value), index) for index, value in enumerate(values)
+        if value is not None and index in eligible
+    ]
+    if not known or len({shown[index] for _, index in known}) < 2:
         return set()
-    wanted = max(known) if is_largest else min(known)
-    return {index for index, value in enumerate(values) if value == wanted}
+    winner = shown[min(known)[1]]
+    return {index for _, index in known if shown[index] == winner}
 
 
 def with_best(document, columns):
-    """Rows of a table of models; `columns` are (values, printed, larger is better or None)."""
-    marked = [
-        set() if larger is None else best(values, larger) for values, _, larger in columns
-    ]
-    rows = []
-    for index, model in enumerate(document["models"]):
-        cells = [f"<b>{text(model['title'])}</b>"]
-        for (values, show, _), winners in zip(columns, marked):
-            shown = show(values[index])
-            cells.append(f'<span class="best">{shown}</span>' if index in winners else shown)
-        rows.append(cells)
+    """Rows of a table of models; `columns` are (values, printed, distance from the best or None)."""
+    models = document["models"]
+    eligible = {index for index, model in enumerate(models) if is_near(document, model)}
+    rows = [[f"<b>{text(model['title'])}</b>"] for model in models]
+    for values, show, distance in columns:
+        shown = [show(value) for value in values]
+        winners = set() if distance is None else best(values, shown, distance, eligible)
+        for index, row in enumerate(rows):
+            cell = shown[index]
+            row.append(f'<span class="best">{cell}</span>' if index in winners else cell)
     return rows
+
+
+def smaller(value):
+    return value
+
+
+def larger(value):
+    return -value
+
+
+def legend(document):
+    """What green means: never a cheap recipe with another answer."""
+    limit = (
+        f"whose perplexity is at most {percent(NEAR_PERPLEXITY, 1)} above the original's"
+        if is_decoder(document)
+        else f"whose embeddings have a cosine of at least {NEAR_COSINE} with the original's")
+    return f"Green is the best of a column among recipes {limit}."
 
 
 def accuracy(document):
     rings = [stage(model, "ring") for model in document["models"]]
     original = stage(document["models"][0], "original")
 
-    def column(key, show, larger):
-        return ([ring[key] for ring in rings], show, larger)
+    def column(key, show, distance):
+        return ([ring[key] for ring in rings], show, distance)
 
-    outside = ([model["outsideShare"] for model in document["models"]], percent, False)
+    def from_original(key):
+        return lambda value: abs(value - original[key])
+
+    outside = ([model["outsideShare"] for model in document["models"]], percent, smaller)
     headroom = ([model["headroomBits"] for model in document["models"]], whole, None)
     if is_decoder(document):
         titles = [
@@ -90,11 +127,11 @@ def accuracy(document):
             "Outside range", "Headroom, bits",
         ]
         columns = [
-            column("perplexity", lambda value: figure(value, 5), False),
+            column("perplexity", lambda value: figure(value, 5), from_original("perplexity")),
             column("perplexityIncrease", signed_percent, None),
-            column("top1", percent, True), column("top5", percent, True),
-            column("meanDivergence", lambda value: figure(value, 3), False),
-            column("meanError", lambda value: figure(value, 3), False), outside, headroom,
+            column("top1", percent, larger), column("top5", percent, larger),
+            column("meanDivergence", lambda value: figure(value, 3), smaller),
+            column("meanError", lambda value: figure(value, 3), smaller), outside, headroom,
         ]
         first = ["Original, float", figure(original["perplexity"], 5)]
     else:
@@ -103,30 +140,31 @@ def accuracy(document):
             "Headroom, bits",
         ]
         columns = [
-            column("meanCosine", lambda value: f"{value:.7f}", True),
-            column("smallestCosine", lambda value: f"{value:.7f}", True),
-            column("spearman", lambda value: figure(value, 5), True),
-            column("meanError", lambda value: figure(value, 3), False), outside, headroom,
+            column("meanCosine", lambda value: f"{value:.7f}", larger),
+            column("smallestCosine", lambda value: f"{value:.7f}", larger),
+            column("spearman", lambda value: figure(value, 5), from_original("spearman")),
+            column("meanError", lambda value: figure(value, 3), smaller), outside, headroom,
         ]
         first = ["Original, float", "", "", figure(original["spearman"], 5)]
     rows = [first + [""] * (len(titles) + 1 - len(first))] + with_best(document, columns)
     return section(
         "Accuracy",
-        table([("Recipe", False)] + [(title, True) for title in titles], rows, "accuracy"))
+        table([("Recipe", False)] + [(title, True) for title in titles], rows, "accuracy")
+        + f'<p class="small">{legend(document)}</p>')
 
 
 def cost(document):
     steps = [step(document, model) for model in document["models"]]
     columns = [
-        ([entry["rounds"] for entry in steps], whole, False),
-        ([entry["bytesPerParty"] for entry in steps], size, False),
+        ([entry["rounds"] for entry in steps], whole, smaller),
+        ([entry["bytesPerParty"] for entry in steps], size, smaller),
     ]
-    titles = ["Rounds", "Sent by each party"]
+    titles = ["Flights", "Sent by each party"]
     for index, network in enumerate(document["networks"]):
-        columns.append(([entry["networkSeconds"][index] for entry in steps], duration, False))
+        columns.append(([entry["networkSeconds"][index] for entry in steps], duration, smaller))
         titles.append(text(network["name"]))
     columns.append(
-        ([model["correlationBytesPerToken"] for model in document["models"]], size, False))
+        ([model["correlationBytesPerToken"] for model in document["models"]], size, smaller))
     titles.append("Correlations a token")
     networks = "; ".join(
         f"{text(network['name'])}: {duration(network['roundTripSeconds'])} round trip, "
@@ -150,28 +188,17 @@ def choice(document):
         f"Further left is faster, further down is nearer to the original ({measure}).", 400,
         networks, "network") + chart(
         "recipes",
-        f"Rounds, bytes sent by each party and correlated randomness, each of "
+        f"Flights, bytes sent by each party and correlated randomness, each of "
         f"{'a token' if is_decoder(document) else 'a text or its token'}.", 400) + "</div>"
     return section("Accuracy against time", content)
 
 
 def recipes(document):
-    names = document["differingMembers"]
-    if not names:
+    rows = differences(document)
+    if not rows:
         return section(
-            "Recipes", "<p>The recipes differ in their names only.</p>")
-
-    def shown(model, name):
-        value = model["recipe"].get(name)
-        if isinstance(value, (dict, list)):
-            return "different"
-        if isinstance(value, float):
-            return figure(value, 3)
-        return "–" if value is None else text(value)
-
-    rows = [
-        [text(name)] + [shown(model, name) for model in document["models"]] for name in names
-    ]
+            "What differs", "<p>For the nodes of this model nothing: the recipes differ in their "
+            "names, or in functions that it does not have.</p>")
     columns = [("Setting", False)] + [(text(model["title"]), False) for model in document["models"]]
     return section("What differs", table(columns, rows, "settings"))
 
@@ -198,8 +225,8 @@ def definitions(document):
     entries = [
         ("Fixed point", "the secure program modulo 2<sup>64</sup>, with the masks of a session: what "
          "two parties compute, bit for bit."),
-        ("Network time", "rounds times the round trip, and bytes at the bandwidth; computing takes "
-         "its time besides."),
+        ("Network time", "flights times half the round trip, and bytes at the bandwidth; computing "
+         "takes its time besides."),
         ("Outside range", "largest share of inputs that a replacement saw outside the range it is "
          "meant for."),
         ("Correlations", "correlated randomness of a session, both parties' files together, by its "

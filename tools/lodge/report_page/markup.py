@@ -92,7 +92,9 @@ def table(columns, rows, identifier=""):
     for row in rows:
         kind, cells = row if isinstance(row, tuple) else ("", row)
         marked = f' class="{kind}"' if kind else ""
-        body = "".join(f"<td{style}>{cell}</td>" for cell, style in zip(cells, numeric))
+        body = "".join(
+            f'<td{style} data-title="{title}">{cell}</td>'
+            for cell, style, (title, _) in zip(cells, numeric, columns))
         lines.append(f"<tr{marked}>{body}</tr>")
     name = f' id="{identifier}"' if identifier else ""
     return (

@@ -109,7 +109,7 @@ def summary(document):
     step = total["token" if is_decoder(document) else "prompt"]
     name = "a token" if is_decoder(document) else "a text"
     items.append(
-        card(f"Cost of {name}", f"{whole(step['rounds'])} rounds",
+        card(f"Cost of {name}", f"{whole(step['rounds'])} flights",
              f"{size(step['bytesPerParty'])} sent by each party"))
     items.append(
         card(f"Network time of {name}", duration(step["networkSeconds"]),
@@ -307,7 +307,7 @@ def cost(document):
             duration(step["networkSeconds"]),
         ])
     columns = [
-        ("Step", False), ("Rounds", True), ("Sent by each party", True), ("Comparisons", True),
+        ("Step", False), ("Flights", True), ("Sent by each party", True), ("Comparisons", True),
         ("Network time", True),
     ]
     options = [("token", "the last token"), ("prompt", "the prompt")] if decoder else [
@@ -316,14 +316,14 @@ def cost(document):
         table(columns, rows, "cost")
         + f'<p class="small">For {session}: correlated randomness of '
         f"{size(correlations['party0Bytes'])} for party 0 and {size(correlations['party1Bytes'])} for "
-        f"party 1. Network time is rounds × {duration(cost['roundTripSeconds'])} and bytes at "
+        f"party 1. Network time is flights × {duration(cost['roundTripSeconds'] / 2)} and bytes at "
         f"{rate(cost['bitsPerSecond'])}.</p>"
         + chart(
             "cost",
-            "By part of the model, all layers together; parts that share a round are each given it, "
-            "so that rounds and times add up to more than the total.",
+            "By part of the model, all layers together; parts that share a flight are each given it, "
+            "so that flights and times add up to more than the total.",
             120 + 20 * len(cost["parts"]), options, "of"))
-    return section("Rounds, bytes and time", content)
+    return section("Flights, bytes and time", content)
 
 
 def definitions(document):
