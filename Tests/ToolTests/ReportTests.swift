@@ -218,7 +218,7 @@ struct ReportTests {
         "compare", "\(Tiny.converted.get())/model.lodge", "\(Tiny.other.get())/model.lodge",
         "--tokens", tokens("[[1,2,3,4,5,6]]"), "--json",
       ])
-    let parsed = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+    let parsed = try JSONSerialization.jsonObject(with: Data(outcome.utf8))
     let document = try #require(parsed as? [String: Any])
     func page(increase: Double) throws -> String {
       var document = document
