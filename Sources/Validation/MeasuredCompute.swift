@@ -119,7 +119,8 @@ public struct MeasuredCompute: Sendable {
       // The other party may have been slower to get ready.
       _ = try channel.connection.exchange([0], incomingCount: 1)
       channel.beginStep()
-      _ = try interpreter.step(inputShare: input, rowCount: rowCount, through: channel)
+      _ = try interpreter.step(
+        inputShare: input, StepRequest(rowCount: rowCount), through: channel)
       channel.endStep()
     }
     // A party that serves has served before: memory and caches are those of a second session.

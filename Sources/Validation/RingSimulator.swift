@@ -181,8 +181,9 @@ public struct RingSimulator: Sendable {
         values[first] = try program.weights[id].scaled(values[x], weight(id))
       case .scores(let query, let key, let heads, let keyHeads, _):
         values[first] = step.scores(
-          values[query], keyCaches[key] ?? values[key], shape(first), heads: heads,
-          keyHeads: keyHeads,
+          values[query],
+          step.text.rows(of: keyCaches[key] ?? values[key], width: shape(key).width ?? 0),
+          shape(first), heads: heads, keyHeads: keyHeads,
           headWidth: (shape(query).width ?? 0) / heads)
       case .mix(let weights, let value, let heads, let keyHeads):
         let width = shape(value).width ?? 0

@@ -82,8 +82,8 @@ struct AttentionPrimitiveTests {
     var weights = try builder.emit(
       .combine([Term(scores.id, 1), Term(maximum.id, -1)], constant: 0), bits: 0, bound: 1)
     var rows = value
+    weights = try builder.emit(.padKeys(weights.id), bits: 0, bound: 1)
     if kind == .encoder {
-      weights = try builder.emit(.padKeys(weights.id), bits: 0, bound: 1)
       rows = try builder.emit(.padRows(rows.id), bits: 0, bound: 1)
     }
     return try builder.emit(

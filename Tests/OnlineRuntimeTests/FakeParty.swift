@@ -3,6 +3,7 @@
 import Bytes
 import Foundation
 import OnlineRuntime
+import Program
 import Synchronization
 
 let fakeInputWidth = 5
@@ -15,9 +16,11 @@ struct FakeEngine: SessionEngine {
   let willStep: @Sendable (Int) throws(InputError) -> Void
   var stepIndex = 0
 
-  mutating func step(inputShare: [UInt64], rowCount: Int, peer: Connection) throws(InputError)
+  mutating func step(inputShare: [UInt64], _ request: StepRequest, peer: Connection)
+    throws(InputError)
     -> [UInt64]
   {
+    let rowCount = request.rowCount
     try willStep(stepIndex)
     stepIndex += 1
     let width = inputShare.count / rowCount

@@ -56,7 +56,7 @@ import Testing
                 query: opened, key: opened, heads: heads, keyHeads: heads, window: window))
           else { continue }
           made = [scores]
-          let weights = try shared(.open(kind == .encoder ? shared(.padKeys(scores)) : scores))
+          let weights = try shared(.open(shared(.padKeys(scores))))
           let rows = kind == .encoder ? try shared(.open(shared(.padRows(x)))) : opened
           made?.append(
             try shared(.mix(weights: weights, value: rows, heads: heads, keyHeads: heads)))

@@ -221,6 +221,15 @@ public struct TwoPartyRun {
     _ inputs: [(words: [UInt64], rowCount: Int)],
     party1: (@Sendable (PairedChannel, MemoryMaterial) -> any OpeningChannel)? = nil
   ) throws -> [[UInt64]] {
+    try run(
+      inputs.map { (words: $0.words, request: StepRequest(rowCount: $0.rowCount)) }, party1: party1)
+  }
+
+  /// The same for steps that may take rows back and ask for several outputs.
+  public func run(
+    _ inputs: [(words: [UInt64], request: StepRequest)],
+    party1: (@Sendable (PairedChannel, MemoryMaterial) -> any OpeningChannel)? = nil
+  ) throws -> [[UInt64]] {
     let shareSeed = batch.seed.derived(label: "test shares")
     @Sendable func share(_ words: [UInt64], party: Int, salt: Int, label: String) -> [UInt64] {
       let mask = RandomStream(
@@ -262,7 +271,7 @@ public struct TwoPartyRun {
             : share(input.words, party: party, salt: index, label: "input")
           outputs.append(
             try interpreter.step(
-              inputShare: inputShare, rowCount: input.rowCount, through: channel))
+              inputShare: inputShare, input.request, through: channel))
         }
         results.withLock { [outputs] in $0[party] = outputs }
       } catch { failures.withLock { $0.append(error) } }

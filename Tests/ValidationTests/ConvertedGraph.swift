@@ -87,6 +87,17 @@ enum SimulatedRun {
     _ program: SecureProgram, _ weights: [[UInt64]], _ session: SessionShape,
     steps: [(words: [UInt64], rowCount: Int)], deployment: Deployment = .twoServer
   ) throws -> (run: TwoPartyRun, outputs: [[UInt64]]) {
+    try compare(
+      program, weights, session,
+      steps: steps.map { (words: $0.words, request: StepRequest(rowCount: $0.rowCount)) },
+      deployment: deployment)
+  }
+
+  /// The same for steps that may take rows back and ask for several outputs.
+  static func compare(
+    _ program: SecureProgram, _ weights: [[UInt64]], _ session: SessionShape,
+    steps: [(words: [UInt64], request: StepRequest)], deployment: Deployment = .twoServer
+  ) throws -> (run: TwoPartyRun, outputs: [[UInt64]]) {
     let run = try TwoPartyRun(
       program: program, weights: weights, session: session, seed: seed, deployment: deployment)
     let outputs = try run.run(steps)
@@ -94,13 +105,10 @@ enum SimulatedRun {
       program: program, weights: weights,
       streams: (0...1).map { run.batch.streams(session: 0, party: $0) },
       comparisonKey: BatchSeeds.comparisonKey(batch: run.batch.identifier, session: 0))
-    var row = 0
+    var progress = SessionProgress(session)
     var rounds = 0
     for (index, input) in steps.enumerated() {
-      var step = SessionStep(
-        session: session, rows: row..<row + input.rowCount, index: index,
-        promptLength: steps[0].rowCount)
-      row += input.rowCount
+      var step = try progress.next(input.request)
       simulator.opened = run.openings.withLock { $0[index] }
       #expect(outputs[index] == simulator.step(step, input: input.words))
       step.patterns = program.patterns(revealed: run.openings.withLock { $0[index] })

@@ -98,7 +98,8 @@ public final class UserSession: SecureSession {
       let message = StepMessage(step: stepCount, rowCount: rowCount, words: [])
       try connection.send(.step, head: message.head, words: [])
       let before = connection.counters
-      let share = try engine.step(inputShare: rows, rowCount: rowCount, peer: connection)
+      let share = try engine.step(
+        inputShare: rows, StepRequest(rowCount: rowCount), peer: connection)
       counters.party1.add(connection.counters.since(before))
       let limit = OutputMessage.headByteCount + 8 * rowCount * identity.outputWidth
       let output = try OutputMessage(

@@ -18,7 +18,7 @@ extension PartyInterpreter {
     case .openBlocks(let x, let opening):
       guard let masks = derived[index].blockMasks else { return nil }
       let pattern = step.pattern(masks.columns)
-      let first = step.firstDealtRow(program.values[x].shape.rows)
+      let first = step.dealtRow(program.values[x].shape.rows, 0)
       let all = masks.words(rows: first..<first + pattern.rows.count)
       let words = opening.masked(
         shared[x], ringBits: program.values[x].ringBits,

@@ -51,7 +51,7 @@ extension PartyInterpreter {
         program.weights[id].scaled($0, weights[id])
       }
     case .scores(let query, let key, let heads, let keyHeads, _):
-      guard let queries = masked[query], let keys = caches[key] ?? masked[key] else { break }
+      guard let queries = masked[query], let keys = keys(key, step) else { break }
       shared[first] = bilinear(queries, keys, product: try component(0)) {
         step.scores(
           $0, $1, shape(first), heads: heads, keyHeads: keyHeads,
@@ -134,7 +134,17 @@ extension PartyInterpreter {
     }
   }
 
-  /// The first `count` rows of a value of attention: those that are not opened yet as zero and this
+  /// The rows of a value of attention that hold the text, by position.
+  private func keys(_ value: ValueID, _ step: SessionStep) -> MaskedWords? {
+    guard let rows = caches[value] ?? masked[value], !step.text.isDense,
+      let width = program.values[value].shape.width
+    else { return caches[value] ?? masked[value] }
+    return MaskedWords(
+      base: step.text.rows(of: rows.base, width: width),
+      parts: rows.parts.map { step.text.rows(of: $0, width: width) })
+  }
+
+  /// The first `count` rows of a value of attention, by slot: those that are not opened yet as zero and this
   /// party's share of their masks, for weights of zero whose own masks are known.
   private func rows(of value: ValueID, count: Int) -> MaskedWords? {
     guard var rows = caches[value] ?? masked[value], let width = program.values[value].shape.width

@@ -55,9 +55,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   var ranges: [[Range<Int>]] = []
   /// Blocks of pools that were used, by the value that decides.
   private var usedBlocks: [ValueID: Int] = [:]
-  private var nextRow = 0
-  private var promptLength = 0
-  private var stepIndex = 0
+  private var progress: SessionProgress
 
   /// Is told what every `open` of a step reveals, both parties' words added: for checks of one
   /// interpreter against another.
@@ -74,6 +72,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     self.program = program
     self.weights = weights
     self.material = material
+    progress = SessionProgress(material.session)
     var shapes = ShapeNumbers()
     let silent = program.silentOpenings(in: material.deployment)
     derived = program.nodes.indices.map {
@@ -117,34 +116,24 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     }
   }
 
-  /// Runs the next `rowCount` rows and returns this party's share of the output.
+  /// Runs the next rows and returns this party's share of their outputs.
   ///
-  /// - Throws: `InputError` when the session has no rows left or the peer fails.
+  /// - Throws: `InputError` when the session has no slots left or the peer fails.
   public mutating func step(
-    inputShare: [UInt64], rowCount: Int, through channel: some OpeningChannel
+    inputShare: [UInt64], _ request: StepRequest, through channel: some OpeningChannel
   ) throws(InputError) -> [UInt64] {
-    let session = material.session
-    guard rowCount > 0, nextRow + rowCount <= session.rowCapacity,
-      stepIndex < session.dealtRowCount(.last), stepIndex == 0 || session.kind.isDecoder
-    else {
-      throw InputError(
-        "session", "\(nextRow + rowCount) positions are more than the \(session.rowCapacity) dealt")
-    }
-    guard stepIndex > 0 || rowCount <= session.promptCapacity else {
-      throw InputError(
-        "session", "prompt has \(rowCount) tokens, sessions allow \(session.promptCapacity)")
-    }
     let width = program.inputValue?.shape.width ?? 0
-    guard inputShare.count == rowCount * width else {
-      throw InputError("session", "input has \(inputShare.count) words, not \(rowCount * width)")
+    guard inputShare.count == request.rowCount * width else {
+      throw InputError(
+        "session", "input has \(inputShare.count) words, not \(request.rowCount * width)")
     }
-    if stepIndex == 0 { promptLength = rowCount }
-    var step = SessionStep(
-      session: session, rows: nextRow..<nextRow + rowCount, index: stepIndex,
-      promptLength: promptLength)
+    var step = try progress.next(request)
+    guard step.text.isDense || program.allowsRejection else {
+      throw InputError(
+        "session", "rows of this model cannot be taken back",
+        hint: "its attention has a window: ask without --draft")
+    }
     ranges = shapes.map(step.dealtRanges)
-    nextRow += rowCount
-    stepIndex += 1
     shared = [[UInt64]](repeating: [], count: program.values.count)
     masked = [MaskedWords?](repeating: nil, count: program.values.count)
     pending = [:]

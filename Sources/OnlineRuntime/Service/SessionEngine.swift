@@ -77,13 +77,13 @@ public protocol SessionEngine {
   /// Sends or receives what one of both has for both, before the first step.
   mutating func prepare(peer: Connection) throws(InputError)
 
-  /// Runs one step and returns this party's share of the output words.
+  /// Runs one step and returns this party's share of the words of its outputs.
   ///
   /// - Parameters:
-  ///   - inputShare: Share of the new input rows, row-major [rowCount, inputWidth].
+  ///   - inputShare: Share of the new input rows, row-major [request.rowCount, inputWidth].
   ///   - peer: Carries the openings; every `exchange` on it is one round.
-  mutating func step(inputShare: [UInt64], rowCount: Int, peer: Connection) throws(InputError)
-    -> [UInt64]
+  mutating func step(inputShare: [UInt64], _ request: StepRequest, peer: Connection)
+    throws(InputError) -> [UInt64]
 }
 
 extension SessionEngine {

@@ -154,7 +154,8 @@ struct SessionRun {
       share = step.words
     }
     let before = peer.counters
-    let output = try engine.step(inputShare: share, rowCount: step.rowCount, peer: peer)
+    let output = try engine.step(
+      inputShare: share, StepRequest(rowCount: step.rowCount), peer: peer)
     counters.add(peer.counters.since(before))
     stepCount += 1
     rowCount += step.rowCount

@@ -205,4 +205,23 @@ extension SecureProgram {
     }
     return cached
   }
+
+  /// Whether rows may be taken back once they were computed, as drafts are.
+  ///
+  /// Not where attention has a window: by slots it would reach less far than by positions.
+  public var allowsRejection: Bool {
+    kind.isDecoder
+      && nodes.allSatisfy { node in
+        switch node.operation {
+        case .scores(_, _, _, _, let window): window == nil
+        case .permuted(let x, _):
+          switch values[x].shape.columns {
+          // Permuted together with those that are dealt for other slots.
+          case .keys, .pairs: false
+          case .fixed, .sessionKeys, .blocks: true
+          }
+        default: true
+        }
+      }
+  }
 }

@@ -79,12 +79,17 @@ public struct SessionShape: Hashable, Sendable {
 }
 
 /// One step of a session: a range of rows evaluated together.
+///
+/// A row has a slot, which says what is dealt for it, and a position in the text, by which it is rotated
+/// and attends to others; they differ where rows of earlier steps were rejected.
 public struct SessionStep: Hashable, Sendable {
   public var session: SessionShape
-  /// Absolute positions evaluated in this step.
-  public var rows: Range<Int>
-  /// 0 for the prompt, then 1, 2, ...: which `.last` row this step uses.
-  public var index: Int
+  /// Slots evaluated in this step.
+  public let rows: Range<Int>
+  /// The slots of the text up to this step's last row.
+  public let text: TextSlots
+  /// The dealt `.last` rows that this step uses: 0 for that of the prompt, then 1, 2, ...
+  public let outputs: Range<Int>
   /// Rows of step 0.
   public let promptLength: Int
   /// All rows of the session at once, `.last` rows of every step included.
@@ -104,72 +109,102 @@ public struct SessionStep: Hashable, Sendable {
   /// Rows `rows` of `dealing(session)`, which attend to the same keys as there.
   public static func dealing(_ session: SessionShape, rows: Range<Int>) -> SessionStep {
     SessionStep(
-      session: session, rows: rows, index: 0, promptLength: session.promptCapacity,
+      session: session, rows: rows, text: TextSlots(count: rows.upperBound),
+      outputs: 0..<session.dealtRowCount(.last), promptLength: session.promptCapacity,
       isDealing: true)
   }
 
-  /// - Parameter promptLength: Rows of step 0: where it is left out, all of them in step 0, and in
-  ///   others as many as the session allows.
+  /// A step of a text of which nothing was rejected: the row of a slot has the position of its number.
+  ///
+  /// - Parameters:
+  ///   - index: 0 for the prompt, then 1, 2, ...: which `.last` row this step uses.
+  ///   - promptLength: Rows of step 0: where it is left out, all of them in step 0, and in others as
+  ///     many as the session allows.
   public init(session: SessionShape, rows: Range<Int>, index: Int, promptLength: Int? = nil) {
-    let promptLength = promptLength ?? (index == 0 ? rows.count : session.promptCapacity)
-    precondition(session.kind.isDecoder || (rows.lowerBound == 0 && index == 0))
-    precondition(index < session.dealtRowCount(.last))
-    precondition(index == 0 || session.kind != .prefixDecoder || promptLength <= rows.lowerBound)
     self.init(
-      session: session, rows: rows, index: index, promptLength: promptLength, isDealing: false)
+      session: session, rows: rows, earlier: TextSlots(count: rows.lowerBound),
+      outputs: index..<index + 1, promptLength: promptLength)
+  }
+
+  /// A step after the text in the slots `earlier`, whose last `outputs.count` rows are asked for.
+  public init(
+    session: SessionShape, rows: Range<Int>, earlier: TextSlots, outputs: Range<Int>,
+    promptLength: Int? = nil
+  ) {
+    let isFirst = outputs.lowerBound == 0
+    let promptLength = promptLength ?? (isFirst ? rows.count : session.promptCapacity)
+    precondition(session.kind.isDecoder || (rows.lowerBound == 0 && isFirst))
+    precondition(!outputs.isEmpty && outputs.upperBound <= session.dealtRowCount(.last))
+    precondition(outputs.count <= rows.count)
+    precondition(isFirst || session.kind != .prefixDecoder || promptLength <= rows.lowerBound)
+    var text = earlier
+    text.append(rows)
+    self.init(
+      session: session, rows: rows, text: text, outputs: outputs, promptLength: promptLength,
+      isDealing: false)
   }
 
   private init(
-    session: SessionShape, rows: Range<Int>, index: Int, promptLength: Int, isDealing: Bool
+    session: SessionShape, rows: Range<Int>, text: TextSlots, outputs: Range<Int>,
+    promptLength: Int, isDealing: Bool
   ) {
     precondition(!rows.isEmpty && rows.upperBound <= session.rowCapacity)
     self.session = session
     self.rows = rows
-    self.index = index
+    self.text = text
+    self.outputs = outputs
     self.promptLength = promptLength
     self.isDealing = isDealing
   }
 
-  /// Keys that the row at absolute position `row` attends to now, at distances below `window`.
-  public func keys(row: Int, window: Int?) -> Range<Int> {
+  /// The position of the first row in the text.
+  public var firstPosition: Int { text.count - rows.count }
+
+  /// Positions that the row at `position` attends to now, at distances below `window`.
+  public func keys(position: Int, window: Int?) -> Range<Int> {
     session.keys(
-      row: row, textLength: isDealing ? session.rowCapacity : rows.upperBound,
+      row: position, textLength: isDealing ? session.rowCapacity : text.count,
       promptLength: promptLength, window: window)
   }
 
-  /// Place in the context of the row at absolute position `row` of a prefix decoder: its own, or that
-  /// of the mask token, the last of the context, behind it.
-  public func contextPosition(row: Int) -> Int {
-    min(row, max(session.contextLength(promptLength: promptLength) - 1, 0))
+  /// Place in the context of the row at `position` of a prefix decoder: its own, or that of the mask
+  /// token, the last of the context, behind it.
+  public func contextPosition(_ position: Int) -> Int {
+    min(position, max(session.contextLength(promptLength: promptLength) - 1, 0))
   }
 
-  /// Place in the generated text of the row at absolute position `row`, counted from one for that of
-  /// the start token; zero in the context.
-  public func blockPosition(row: Int) -> Int {
-    max(row - session.contextLength(promptLength: promptLength) + 1, 0)
+  /// Place in the generated text of the row at `position`, counted from one for that of the start
+  /// token; zero in the context.
+  public func blockPosition(_ position: Int) -> Int {
+    max(position - session.contextLength(promptLength: promptLength) + 1, 0)
   }
 
   /// Number of rows that a value with this extent has in this step.
   public func rowCount(_ extent: RowExtent) -> Int {
     switch extent {
     case .step: rows.count
-    case .last: isDealing ? session.dealtRowCount(.last) : 1
+    case .last: outputs.count
     case .session: session.rowCapacity
     }
   }
 
-  /// Absolute position of row `index` of a value with this extent.
+  /// Position in the text of row `index` of a value with this extent.
   public func position(_ extent: RowExtent, _ index: Int) -> Int {
     switch extent {
-    case .step: rows.lowerBound + index
-    case .last: isDealing ? session.promptCapacity - 1 + index : rows.upperBound - 1
+    case .step: firstPosition + index
+    case .last:
+      isDealing ? session.promptCapacity - 1 + index : text.count - outputs.count + index
     case .session: index
     }
   }
 
-  /// The dealt row that the first row of a value with this extent has.
-  public func firstDealtRow(_ extent: RowExtent) -> Int {
-    extent == .last ? index : position(extent, 0)
+  /// The dealt row that row `index` of a value with this extent has.
+  public func dealtRow(_ extent: RowExtent, _ index: Int) -> Int {
+    switch extent {
+    case .step: rows.lowerBound + index
+    case .last: outputs.lowerBound + index
+    case .session: index
+    }
   }
 
   /// Columns in each run of row `index`.
@@ -178,11 +213,10 @@ public struct SessionStep: Hashable, Sendable {
       let rows = pattern(columns).rows
       return rows.indices.contains(index) ? rows[index].count * columns.width : 0
     }
-    let row = position(shape.rows, index)
     let window = shape.columns.window
     return shape.columns.runLength(
-      keyCount: keys(row: row, window: window).count,
-      dealtKeyCount: session.dealtKeys(row: row, window: window).count)
+      keyCount: keys(position: position(shape.rows, index), window: window).count,
+      dealtKeyCount: session.dealtKeys(row: dealtRow(shape.rows, index), window: window).count)
   }
 
   /// Number of elements of a value of this shape in this step.
@@ -197,7 +231,8 @@ public struct SessionStep: Hashable, Sendable {
 
   /// Where the elements of a value lie in the dealt layout: ranges in the order of the elements.
   ///
-  /// A single range where all runs are as long as dealt, as they always are in a causal decoder.
+  /// A single range where all runs are as long as dealt, as they are in a causal decoder of which
+  /// nothing was rejected. Keys have the elements of their slots, pairs the first of their run.
   public func dealtRanges(_ shape: ValueShape) -> [Range<Int>] {
     if case .blocks(let columns) = shape.columns {
       let pattern = pattern(columns)
@@ -205,30 +240,43 @@ public struct SessionStep: Hashable, Sendable {
       let count = pattern.blockCount * columns.width
       return count == 0 ? [] : [first..<first + count]
     }
-    let firstRow = firstDealtRow(shape.rows)
     let count = elementCount(shape)
-    let start = session.dealtOffset(shape, row: firstRow)
-    let dense: Bool
+    let start = session.dealtOffset(shape, row: dealtRow(shape.rows, 0))
+    let isDense: Bool
     switch shape.columns {
-    case .fixed, .sessionKeys, .blocks: dense = true
+    case .fixed, .sessionKeys, .blocks: isDense = true
     case .keys, .pairs:
-      dense = (0..<rowCount(shape.rows)).allSatisfy { row in
+      isDense = (0..<rowCount(shape.rows)).allSatisfy { row in
         runLength(shape, row)
-          == session.dealtRunLength(shape.columns, row: position(shape.rows, row))
+          == session.dealtRunLength(shape.columns, row: dealtRow(shape.rows, row))
       }
     }
-    if dense { return count == 0 ? [] : [start..<start + count] }
+    if isDense { return count == 0 ? [] : [start..<start + count] }
     var ranges: [Range<Int>] = []
     var offset = start
     for row in 0..<rowCount(shape.rows) {
-      let length = runLength(shape, row)
-      let dealtLength = session.dealtRunLength(shape.columns, row: position(shape.rows, row))
+      let dealtLength = session.dealtRunLength(shape.columns, row: dealtRow(shape.rows, row))
+      let run = dealtColumns(shape, row)
       for _ in 0..<shape.columns.runCount {
-        if length > 0 { ranges.append(offset..<offset + length) }
+        for columns in run {
+          ranges.append(offset + columns.lowerBound..<offset + columns.upperBound)
+        }
         offset += dealtLength
       }
     }
     return ranges
+  }
+
+  /// The dealt columns of one run of row `index`: those of the slots of its keys, else the first.
+  func dealtColumns(_ shape: ValueShape, _ index: Int) -> [Range<Int>] {
+    guard case .keys(_, 0, let window) = shape.columns, !text.isDense else {
+      let length = runLength(shape, index)
+      return length > 0 ? [0..<length] : []
+    }
+    let first = session.dealtKeys(row: dealtRow(shape.rows, index), window: window).lowerBound
+    return text.slots(of: keys(position: position(shape.rows, index), window: window)).map {
+      $0.lowerBound - first..<$0.upperBound - first
+    }
   }
 }
 

@@ -150,14 +150,9 @@ extension SecureProgram {
         (1...4096).contains(heads) && keyHeads > 0 && heads % keyHeads == 0
           && valueWidth % keyHeads == 0, "values do not fit \(heads) heads")
       let window = weightShape.columns.window
-      let expected: (ColumnExtent, RowExtent) =
-        switch kind {
-        case .decoder: (.keys(heads: heads, halvings: 0, window: window), .step)
-        case .prefixDecoder: (.sessionKeys(heads: heads, window: window), .step)
-        case .encoder: (.sessionKeys(heads: heads, window: window), .session)
-        }
       try need(
-        weightShape == ValueShape(.step, expected.0) && valueShape.rows == expected.1,
+        weightShape == ValueShape(.step, .sessionKeys(heads: heads, window: window))
+          && valueShape.rows == (kind == .encoder ? .session : .step),
         "attention weights \(weightShape) do not fit values \(valueShape)")
       return [(.fixed(valueWidth / keyHeads * heads), .shared)]
     case .multiply(let x, let y):
@@ -314,7 +309,7 @@ extension SecureProgram {
       ]
     case .padKeys(let x):
       let shape = try shared(x)
-      guard kind != .decoder, case .keys(let heads, 0, let window) = shape.columns else {
+      guard case .keys(let heads, 0, let window) = shape.columns else {
         throw ShapeError(cause: "\(shape) cannot be padded")
       }
       return [(ValueShape(shape.rows, .sessionKeys(heads: heads, window: window)), .shared)]

@@ -4,8 +4,8 @@
 public enum RowExtent: String, Sendable, CaseIterable {
   /// The rows of the current step: the prompt, then one row a new token.
   case step
-  /// One row of the current step only: the last one of a decoder, whose logits are wanted, or what
-  /// an encoder pools its text to.
+  /// Rows of the current step only: the last ones of a decoder, whose logits are wanted, or the one
+  /// that an encoder pools its text to.
   case last
   /// All rows of the session, zero beyond the text (encoders only).
   case session
@@ -21,7 +21,7 @@ public enum ColumnExtent: Hashable, Sendable {
   /// `heads` runs of floor(ceil(K / 2^halvings) / 2) columns: the pairs of `.keys`.
   case pairs(heads: Int, halvings: Int, window: Int? = nil)
   /// `heads` runs of as many columns as the row has keys in the dealt layout: in a text, or after a
-  /// prompt, as long as the session allows (not in causal decoders).
+  /// prompt, as long as the session allows, and in a causal decoder all slots up to the row's own.
   case sessionKeys(heads: Int, window: Int? = nil)
   /// Those of the blocks of the row that run.
   case blocks(BlockColumns)

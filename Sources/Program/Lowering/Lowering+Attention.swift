@@ -82,7 +82,7 @@ extension Lowering {
     let valueBits = max(bits, min(activationBits(value), ringBits(mixBound) - weights.bits))
     let narrowValue = try builder.rescale(value, to: valueBits)
     var rows = narrowValue
-    if model.kind != .decoder { weights = try padded(weights, openedBits: weights.bits) }
+    weights = try padded(weights, openedBits: weights.bits)
     if model.kind == .encoder {
       rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
     }
@@ -110,12 +110,12 @@ extension Lowering {
   /// zero when the weights are opened with `openedBits`.
   ///
   /// What drops bits adds one to everything: an encoder's missing keys have values of zero, but those
-  /// of a context may be rows to come, of which nothing but the masks is known.
+  /// of a decoder are rejected rows, or rows of a context that are to come.
   mutating func padded(_ weights: FixedValue, openedBits: Int) throws(InputError) -> FixedValue {
     var result = weights
     result.id = try builder.emit(.padKeys(weights.id), bits: [weights.bits])[0]
     let shift = weights.bits - openedBits
-    guard model.kind == .prefixDecoder, shift > 0 else { return result }
+    guard model.kind.isDecoder, shift > 0 else { return result }
     result.id = try builder.emit(
       .combine([Term(result.id, 1)], constant: 0 &- (1 &<< UInt64(shift))), bits: [weights.bits])[0]
     return result

@@ -99,7 +99,7 @@ extension Lowering {
     var rows = try builder.rescale(value, to: min(valueBits, value.bits))
     var mixed = weights
     if !isDirect { mixed = try builder.rescale(weights, to: dealtBits) }
-    if model.kind != .decoder { mixed = try padded(mixed, openedBits: dealtBits) }
+    mixed = try padded(mixed, openedBits: dealtBits)
     if model.kind == .encoder {
       rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
     }

@@ -124,9 +124,7 @@ extension Lowering {
     let needed = min(
       max(try streamRing(index, bits: mixBits, bound: value.bound) ?? 64, mixRing), 64)
     var padded = scores
-    if model.kind != .decoder {
-      padded.id = try builder.emit(.padKeys(scores.id), bits: [scores.bits])[0]
-    }
+    padded.id = try builder.emit(.padKeys(scores.id), bits: [scores.bits])[0]
     let weights = try permuted(
       padded, .softmax, inputBits: Self.scoreBits, bits: Self.weightBits, ringBits: needed,
       bound: 1)

@@ -101,16 +101,24 @@ extension SessionStep {
     return result
   }
 
-  /// Zero columns appended to each run, up to the keys of a text as long as the session.
+  /// Columns for all keys that are dealt: those of this text at their slots, all others zero.
   public func padKeys(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
+    let runCount = shape.columns.runCount
     let wide = ValueShape(
-      shape.rows, .sessionKeys(heads: shape.columns.runCount, window: shape.columns.window))
-    var result = [UInt64](repeating: 0, count: elementCount(wide))
-    for (run, padded) in zip(
-      runs(shape, count: shape.columns.runCount), runs(wide, count: shape.columns.runCount))
-    {
-      for (offset, element) in run.enumerated() {
-        result[padded.lowerBound + offset] = words[element]
+      shape.rows, .sessionKeys(heads: runCount, window: shape.columns.window))
+    let (count, wideCount) = (elementCount(shape), elementCount(wide))
+    if count == wideCount { return words }
+    var result = [UInt64](repeating: 0, count: wideCount)
+    var (source, start) = (0, 0)
+    for row in 0..<rowCount(shape.rows) {
+      let columns = dealtColumns(shape, row)
+      let length = runLength(wide, row)
+      for _ in 0..<runCount {
+        for column in columns.joined() {
+          result[start + column] = words[source]
+          source += 1
+        }
+        start += length
       }
     }
     return result
@@ -137,7 +145,7 @@ extension SessionStep {
     return sums.map { $0 &* factor }
   }
 
-  /// The last row of a value of fixed width; the last rows of all steps where they are one.
+  /// The last rows of a value of fixed width, as many as the step gives.
   public func lastRow(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
     Array(words.suffix(rowCount(.last) * (shape.width ?? 0)))
   }

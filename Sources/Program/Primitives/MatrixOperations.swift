@@ -23,7 +23,7 @@ extension ProgramWeight {
 extension SessionStep {
   /// For each head, the products of this step's query rows with the key rows that each attends to.
   ///
-  /// `query` is [rows, heads * headWidth], `key` [keys so far, keyHeads * headWidth]; the result
+  /// `query` is [rows, heads * headWidth], `key` [positions so far, keyHeads * headWidth]; the result
   /// has the shape `shape`.
   public func scores(
     _ query: [UInt64], _ key: [UInt64], _ shape: ValueShape, heads: Int, keyHeads: Int,
@@ -120,8 +120,8 @@ extension SessionStep {
     return result
   }
 
-  /// Rows of values that weights of shape `shape` have columns for: those so far, and where columns
-  /// are padded all that are dealt for the last row.
+  /// Rows of values that weights of shape `shape` have columns for: those of the slots so far, and of
+  /// an encoder or the context of a prefix decoder all that are dealt for the last row.
   public func mixedRowCount(_ shape: ValueShape) -> Int {
     keys(of: rows.count - 1, shape.columns).upperBound
   }
@@ -146,13 +146,13 @@ extension SessionStep {
     }
   }
 
-  /// The keys that row `row` of this step has columns for.
+  /// The keys that row `row` of this step has columns for: slots where columns are those dealt, else
+  /// positions.
   private func keys(of row: Int, _ columns: ColumnExtent) -> Range<Int> {
-    let position = rows.lowerBound + row
     if case .sessionKeys(_, let window) = columns {
-      return session.dealtKeys(row: position, window: window)
+      return session.dealtKeys(row: dealtRow(.step, row), window: window)
     }
-    return keys(row: position, window: columns.window)
+    return keys(position: position(.step, row), window: columns.window)
   }
 
   /// Where the keys of row `row` begin among those of its block.

@@ -158,7 +158,7 @@ extension SessionStep {
     var start = 0
     for row in 0..<rowCount(shape.rows) {
       let rowLength = runLength(shape, row) * shape.columns.runCount
-      let dealtRow = shape.rows == .last ? (isDealing ? row : index) : position(shape.rows, row)
+      let dealtRow = dealtRow(shape.rows, row)
       for _ in 0..<perRow {
         let length = rowLength / perRow
         result.append(PermutedRange(row: dealtRow, elements: start..<start + length))
@@ -190,10 +190,14 @@ extension SessionStep {
     let present = ValueShape(shape.rows, .keys(heads: heads, halvings: 0, window: window))
     var start = 0
     for row in 0..<rowCount(shape.rows) {
-      let (length, padded) = (runLength(present, row), runLength(shape, row))
+      let length = runLength(shape, row)
+      let columns = dealtColumns(present, row)
+      let gaps = zip([0] + columns.map(\.upperBound), columns.map(\.lowerBound) + [length])
       for _ in 0..<heads {
-        for element in start + length..<start + padded { words[element] = absent }
-        start += padded
+        for (from, to) in gaps {
+          for column in from..<to { words[start + column] = absent }
+        }
+        start += length
       }
     }
   }

@@ -126,8 +126,8 @@ extension SessionStep {
         let place =
           switch rotation.layout {
           case .halves, .pairs: position
-          case .twoPositions where pair < count: contextPosition(row: position)
-          case .twoPositions: blockPosition(row: position)
+          case .twoPositions where pair < count: contextPosition(position)
+          case .twoPositions: blockPosition(position)
           }
         let (cosine, sine) = rotation.factors(position: place, pair: pair % count)
         let columns = rotation.columns(pair: pair)

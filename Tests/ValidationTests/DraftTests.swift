@@ -1,0 +1,166 @@
+// Steps of several rows of which some are taken back: drafts that the client rejects.
+
+import Approximation
+import Bytes
+import Models
+import Program
+import Sharing
+import TestSupport
+import Testing
+import Validation
+
+struct DraftTests {
+  /// What a client sends: drafts behind each token, of which the next step keeps some.
+  struct Step {
+    var tokens: [Int]
+    var kept: Int?
+    var outputs = 1
+  }
+
+  /// A prompt with a draft, drafts that are rejected in whole, in part and not at all, and a lone token.
+  static let steps = [
+    Step(tokens: [2, 5, 1, 7, 4], outputs: 2), Step(tokens: [3, 8, 8], kept: 4, outputs: 3),
+    Step(tokens: [6, 1, 9], kept: 1, outputs: 3), Step(tokens: [2], kept: 2),
+    Step(tokens: [7, 3], outputs: 2), Step(tokens: [9], kept: 2),
+  ]
+
+  /// The text that every output is of, as the rows before it are kept.
+  static func texts(_ steps: [Step]) -> [[[Int]]] {
+    var kept: [Int] = []
+    var last: [Int] = []
+    return steps.map { step in
+      kept += last.prefix(step.kept ?? last.count)
+      last = step.tokens
+      let first = step.tokens.count - step.outputs + 1
+      return (first...step.tokens.count).map { kept + step.tokens[..<$0] }
+    }
+  }
+
+  static func oneHot(_ tokens: [Int], _ program: SecureProgram) -> [UInt64] {
+    tokens.flatMap { token in (0..<program.vocabularySize).map { $0 == token ? UInt64(1) : 0 } }
+  }
+
+  /// Two parties give the simulator's words, and these are near those of each text by itself.
+  static func expectRun(
+    _ program: SecureProgram, _ weights: [[UInt64]], kind: ModelKind, steps: [Step] = steps,
+    deployment: Deployment = .twoServer, within tolerance: Float = 0.02
+  ) throws {
+    let session = SessionShape(kind: kind, promptCapacity: 6, newCapacity: 13)
+    let outputs = try SimulatedRun.compare(
+      program, weights, session,
+      steps: steps.map { step in
+        (
+          words: oneHot(step.tokens, program),
+          request: StepRequest(
+            rowCount: step.tokens.count, keptCount: step.kept, outputCount: step.outputs)
+        )
+      }, deployment: deployment
+    ).outputs.map(program.outputValues)
+    for (output, texts) in zip(outputs, Self.texts(steps)) {
+      let width = output.count / texts.count
+      #expect(output.count == width * texts.count)
+      for (row, text) in texts.enumerated() {
+        var simulator = RingSimulator(
+          program: program, weights: weights, streams: (0...1).map(SimulatedRun.streams))
+        let promptLength = kind == .prefixDecoder ? steps[0].tokens.count - steps[0].outputs + 1 : 1
+        var alone: [Float] = []
+        for (index, rows) in ([0..<promptLength] + (promptLength..<text.count).map { $0..<$0 + 1 })
+          .enumerated()
+        {
+          alone = program.outputValues(
+            simulator.step(
+              SessionStep(
+                session: SessionShape(kind: kind, promptCapacity: 6, newCapacity: 20), rows: rows,
+                index: index, promptLength: promptLength),
+              input: oneHot(Array(text[rows]), program)))
+        }
+        for (a, b) in zip(output[row * width..<(row + 1) * width], alone) {
+          #expect(abs(a - b) < tolerance, "\(text)")
+        }
+      }
+    }
+  }
+
+  @Test(arguments: ["accurate", "fitted", "pcft"], ["opt", "gpt2", "llama"])
+  func twoServers(name: String, family: String) throws {
+    let recipe = try #require(Recipe.shipped(name))
+    let (model, source) = try RecipeProgramTests.model(family)
+    let whole = try RecipeProgramTests.Whole(model, source, recipe: recipe)
+    #expect(whole.program.allowsRejection)
+    try Self.expectRun(whole.program, whole.weights, kind: .decoder)
+  }
+
+  @Test(arguments: ["accurate", "permllm", "elements"])
+  func providerAndUser(name: String) throws {
+    let recipe = try #require(Recipe.shipped(name))
+    let (model, source) = try RecipeProgramTests.model("gpt2")
+    let whole = try RecipeProgramTests.Whole(model, source, recipe: recipe)
+    #expect(whole.program.allowsRejection)
+    try Self.expectRun(
+      whole.program, whole.weights, kind: .decoder, deployment: .providerUser)
+  }
+
+  /// A blind dealer's products are completed by slots as well.
+  @Test func blindDealer() throws {
+    let (model, source) = try RecipeProgramTests.model("opt")
+    let whole = try RecipeProgramTests.Whole(
+      model, source, recipe: #require(Recipe.shipped("accurate")))
+    try Self.expectRun(
+      whole.program, whole.weights, kind: .decoder, deployment: .blindDealer)
+  }
+
+  /// Only rows that were drafts may go, and every output and slot is there once.
+  @Test func whatCannotBeIsRefused() throws {
+    let session = SessionShape(kind: .decoder, promptCapacity: 4, newCapacity: 4)
+    func refusal(_ requests: [StepRequest]) -> String {
+      var progress = SessionProgress(session)
+      do throws(InputError) {
+        for request in requests { _ = try progress.next(request) }
+        return ""
+      } catch { return error.description }
+    }
+    let prompt = StepRequest(rowCount: 4)
+    #expect(refusal([prompt, StepRequest(rowCount: 3, outputCount: 3)]) == "")
+    for (requests, cause) in [
+      ([StepRequest(rowCount: 5)], "prompt has 5 tokens, sessions allow 4"),
+      ([StepRequest(rowCount: 0)], "0 positions"),
+      ([StepRequest(rowCount: 2, outputCount: 3)], "3 outputs of 2 rows"),
+      (
+        [prompt, StepRequest(rowCount: 4, outputCount: 1)], "8 positions are more than the 7 dealt"
+      ),
+      (
+        [prompt, StepRequest(rowCount: 1, keptCount: 3)],
+        "3 rows of a step of 4 with 1 outputs stay"
+      ),
+      ([prompt, StepRequest(rowCount: 1, keptCount: 5)], "5 rows of a step of 4"),
+      (
+        [
+          prompt, StepRequest(rowCount: 2, outputCount: 2),
+          StepRequest(rowCount: 1, keptCount: 0),
+        ], "0 rows of a step of 2"
+      ),
+    ] {
+      #expect(refusal(requests).contains(cause), "\(refusal(requests))")
+    }
+  }
+
+  /// A row attends to the rows that are kept, at their slots.
+  @Test func slotsAreNotPositions() throws {
+    let session = SessionShape(kind: .decoder, promptCapacity: 4, newCapacity: 8)
+    var progress = SessionProgress(session)
+    _ = try progress.next(StepRequest(rowCount: 3))
+    _ = try progress.next(StepRequest(rowCount: 3, outputCount: 3))
+    let step = try progress.next(StepRequest(rowCount: 2, keptCount: 1, outputCount: 2))
+    #expect(step.rows == 6..<8)
+    #expect(step.text.ranges == [0..<4, 6..<8])
+    #expect(step.firstPosition == 4)
+    #expect(step.outputs == 4..<6)
+    #expect(step.keys(position: 5, window: nil) == 0..<6)
+    // Rows 6 and 7 have 7 and 8 dealt keys; of the first slots 4 and 5 are gone.
+    let scores = ValueShape(.step, .keys(heads: 1, halvings: 0))
+    #expect(step.dealtRanges(scores) == [21..<25, 27..<28, 28..<32, 34..<36])
+    #expect(
+      step.padKeys([1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16], scores)
+        == [1, 2, 3, 4, 0, 0, 5, 11, 12, 13, 14, 0, 0, 15, 16])
+  }
+}
