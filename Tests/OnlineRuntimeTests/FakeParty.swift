@@ -16,7 +16,7 @@ struct FakeEngine: SessionEngine {
   let willStep: @Sendable (Int) throws(InputError) -> Void
   var stepIndex = 0
 
-  mutating func step(inputShare: [UInt64], _ request: StepRequest, peer: Connection)
+  mutating func step(inputShare: [UInt64], _ request: StepRequest, through channel: any OpeningChannel)
     throws(InputError)
     -> [UInt64]
   {
@@ -25,7 +25,7 @@ struct FakeEngine: SessionEngine {
     stepIndex += 1
     let width = inputShare.count / rowCount
     let opened = reconstruct(
-      inputShare, try peer.exchange(inputShare, incomingCount: inputShare.count))
+      inputShare, try channel.exchange(inputShare, incomingCount: inputShare.count))
     // The opened sum is public: party 0 alone contributes to the result.
     return (0..<rowCount * fakeOutputWidth).map { index in
       let place = index / fakeOutputWidth * width + index % fakeOutputWidth

@@ -230,7 +230,7 @@ import Testing
     let (party0, party1) = try pair(folder)
     let client = try begin(party0, party1, prompt: 2, new: 1)
     let error = #expect(throws: InputError.self) { try client.step(rows: rows(3), rowCount: 3) }
-    #expect(error?.description.contains("sent 3 rows in step 0, at most 2 fit") == true)
+    #expect(error?.description.contains("prompt has 3 tokens, sessions allow 2") == true)
     try begin(party0, party1).end()
     try party0.stop()
     try party1.stop()

@@ -94,11 +94,11 @@ struct SessionShapeTests {
       ])
     let steps = Self.steps(session, prompt: 4)
     #expect(
-      steps.flatMap { step in step.rows.map { step.keys(row: $0, window: nil) } } == [
+      steps.flatMap { step in step.rows.map { step.keys(position: $0, window: nil) } } == [
         0..<3, 0..<3, 0..<3, 0..<4, 0..<5, 0..<6, 0..<7,
       ])
     #expect(
-      steps.flatMap { step in step.rows.map { step.keys(row: $0, window: 2) } } == [
+      steps.flatMap { step in step.rows.map { step.keys(position: $0, window: 2) } } == [
         0..<2, 0..<3, 1..<3, 2..<4, 3..<5, 4..<6, 5..<7,
       ])
     #expect(
@@ -106,7 +106,7 @@ struct SessionShapeTests {
     #expect(steps.flatMap { step in step.rows.map(step.blockPosition) } == [0, 0, 0, 1, 2, 3, 4])
     // Without any context there is no mask: nothing traps.
     let lone = SessionStep(session: session, rows: 0..<1, index: 0)
-    #expect(lone.contextPosition(row: 0) == 0 && lone.blockPosition(row: 0) == 1)
+    #expect(lone.contextPosition(0) == 0 && lone.blockPosition(0) == 1)
   }
 
   /// Rows see the last keys of the window in a decoder, those on both sides in an encoder.
@@ -118,12 +118,12 @@ struct SessionShapeTests {
       ])
     let encoder = SessionShape(kind: .encoder, promptCapacity: 6, newCapacity: 0)
     let step = SessionStep(session: encoder, rows: 0..<4, index: 0)
-    #expect((0..<4).map { step.keys(row: $0, window: 2) } == [0..<2, 0..<3, 1..<4, 2..<4])
+    #expect((0..<4).map { step.keys(position: $0, window: 2) } == [0..<2, 0..<3, 1..<4, 2..<4])
     #expect(
       (0..<6).map { encoder.dealtKeys(row: $0, window: 2) } == [
         0..<2, 0..<3, 1..<4, 2..<5, 3..<6, 4..<6,
       ])
-    #expect(step.keys(row: 3, window: nil) == 0..<4)
+    #expect(step.keys(position: 3, window: nil) == 0..<4)
   }
 
   @Test(arguments: [1, 2, 7])

@@ -17,11 +17,11 @@ struct DraftTests {
     var outputs = 1
   }
 
-  /// A prompt with a draft, drafts that are rejected in whole, in part and not at all, and a lone token.
+  /// A prompt with a draft, drafts that are rejected in whole, in part and not at all, and a lone token:
+  /// six positions in nine slots.
   static let steps = [
-    Step(tokens: [2, 5, 1, 7, 4], outputs: 2), Step(tokens: [3, 8, 8], kept: 4, outputs: 3),
-    Step(tokens: [6, 1, 9], kept: 1, outputs: 3), Step(tokens: [2], kept: 2),
-    Step(tokens: [7, 3], outputs: 2), Step(tokens: [9], kept: 2),
+    Step(tokens: [2, 5, 4], outputs: 2), Step(tokens: [3, 8, 8], kept: 2, outputs: 3),
+    Step(tokens: [6, 1], kept: 1, outputs: 2), Step(tokens: [2], kept: 2),
   ]
 
   /// The text that every output is of, as the rows before it are kept.
@@ -45,7 +45,7 @@ struct DraftTests {
     _ program: SecureProgram, _ weights: [[UInt64]], kind: ModelKind, steps: [Step] = steps,
     deployment: Deployment = .twoServer, within tolerance: Float = 0.02
   ) throws {
-    let session = SessionShape(kind: kind, promptCapacity: 6, newCapacity: 13)
+    let session = SessionShape(kind: kind, promptCapacity: 3, newCapacity: 8)
     let outputs = try SimulatedRun.compare(
       program, weights, session,
       steps: steps.map { step in
@@ -70,7 +70,7 @@ struct DraftTests {
           alone = program.outputValues(
             simulator.step(
               SessionStep(
-                session: SessionShape(kind: kind, promptCapacity: 6, newCapacity: 20), rows: rows,
+                session: SessionShape(kind: kind, promptCapacity: 3, newCapacity: 8), rows: rows,
                 index: index, promptLength: promptLength),
               input: oneHot(Array(text[rows]), program)))
         }

@@ -43,10 +43,15 @@ public struct GenerationSummary {
     let ahead =
       result.aheadByteCount == 0
       ? "" : "; \(Quantity.text(byteCount: result.aheadByteCount)) of keys came before"
+    let drafts =
+      result.draftedCount == 0
+      ? ""
+      : "; \(result.newTokens.count) tokens in \(result.stepSeconds.count) steps, "
+        + "\(result.acceptedCount) of \(result.draftedCount) drafts came true"
     return """
       \(result.session): \(counters.rounds) flights, party 0 sent \
       \(Quantity.text(byteCount: counters.bytesSent)), party 1 sent \
-      \(Quantity.text(byteCount: otherCounters.bytesSent)), \(Quantity.text(seconds: seconds))\(ahead)
+      \(Quantity.text(byteCount: otherCounters.bytesSent)), \(Quantity.text(seconds: seconds))\(ahead)\(drafts)
       """
   }
 
@@ -56,7 +61,8 @@ public struct GenerationSummary {
       "session": .integer(result.session.session), "rounds": .integer(counters.rounds),
       "party0BytesSent": .integer(counters.bytesSent),
       "party1BytesSent": .integer(otherCounters.bytesSent), "seconds": .number(seconds),
-      "aheadBytes": .integer(result.aheadByteCount),
+      "aheadBytes": .integer(result.aheadByteCount), "drafted": .integer(result.draftedCount),
+      "accepted": .integer(result.acceptedCount),
       "steps": .array(
         zip(result.stepSeconds, result.counters).map { seconds, counters in
           [

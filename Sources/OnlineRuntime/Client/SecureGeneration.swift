@@ -17,6 +17,9 @@ public struct SecureGeneration {
     /// text.
     public var rows: [[Float]] = []
     public var meaning: ModelOutput
+    /// Tokens that were proposed ahead, and how many of them came true.
+    public var draftedCount = 0
+    public var acceptedCount = 0
     /// Seconds of each step as the client sees it.
     public var stepSeconds: [Double] = []
     /// Counters of both parties after each step.
@@ -96,13 +99,19 @@ public struct SecureGeneration {
     return words
   }
 
+  /// Most tokens that are proposed for one step: more come true too seldom for what they cost.
+  public static let mostDrafted = 8
+
   /// Evaluates `prompt` and, for a decoder, generates `newCount` tokens that `sampler` chooses.
   ///
   /// `chosen` is told every token as it is generated; one of `stop`, or for which `ends` holds, is the
   /// last. With `forced`, those tokens are fed instead of the chosen ones, so that logits can be
-  /// compared position by position.
+  /// compared position by position. What `drafter` proposes is computed in the same step as the token
+  /// before it, as far as the session's `newCapacity` allows, and stays where it is what is chosen: a
+  /// drawn token is that of the logits either way.
   public func run(
-    prompt: [Int], newCount: Int, forced: [Int] = [], stop: Set<Int> = [],
+    prompt: [Int], newCount: Int, newCapacity: Int? = nil, drafter: (any Drafter)? = nil,
+    forced: [Int] = [], stop: Set<Int> = [],
     sampler: TokenSampler = .greedy, ends: (Int) -> Bool = { _ in false },
     chosen: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
@@ -110,27 +119,53 @@ public struct SecureGeneration {
     var result = Result(meaning: identity.output.meaning, session: session.key)
     result.aheadByteCount = session.aheadByteCount
     var sampler = sampler
+    var drafter = forced.isEmpty && identity.isDecoder ? drafter : nil
     var next = prompt
-    var position = 0
-    for step in 0..<max(newCount, 1) {
+    // Rows that stay of the last step, and where the next ones stand.
+    var (kept, position) = (0, 0)
+    var outputsLeft = max(newCapacity ?? newCount, newCount)
+    var text = prompt
+    generating: repeat {
+      let left = max(newCount, 1) - result.newTokens.count
+      // Every token that is still wanted keeps an output of its own.
+      let room = min(left - 1, outputsLeft - left, Self.mostDrafted)
+      let drafted = drafter?.draft(after: text, most: max(room, 0)) ?? []
+      let proposed = next + drafted
+      let request = StepRequest(
+        rowCount: proposed.count, keptCount: kept, outputCount: drafted.count + 1)
       let started = Date()
-      let words = try session.step(rows: rows(next, start: position), rowCount: next.count)
+      let words = try session.step(rows: rows(proposed, start: position), request)
       result.stepSeconds.append(Date().timeIntervalSince(started))
       result.counters.append(session.counters)
-      position += next.count
+      result.draftedCount += drafted.count
+      outputsLeft -= request.outputCount
       let values = identity.output.values(
         words, fractionalBits: identity.outputFractionalBits)
       let width = identity.outputWidth
-      for start in stride(from: 0, to: values.count, by: width) {
-        result.rows.append(Array(values[start..<start + width]))
+      let outputs = stride(from: 0, to: values.count, by: width).map {
+        Array(values[$0..<$0 + width])
       }
-      guard identity.isDecoder, let last = result.rows.last else { break }
-      let token = sampler.token(last)
-      result.newTokens.append(token)
-      chosen(token)
-      if ends(token) || stop.contains(token) { break }
-      next = [step < forced.count ? forced[step] : token]
-    }
+      guard identity.isDecoder else {
+        result.rows = outputs
+        break
+      }
+      kept = next.count
+      position += next.count
+      for (place, row) in outputs.enumerated() {
+        result.rows.append(row)
+        let token = sampler.token(row)
+        result.newTokens.append(token)
+        text.append(token)
+        chosen(token)
+        if ends(token) || stop.contains(token) { break generating }
+        let step = result.newTokens.count - 1
+        next = [step < forced.count ? forced[step] : token]
+        guard place < drafted.count, drafted[place] == token else { break }
+        result.acceptedCount += 1
+        kept += 1
+        position += 1
+      }
+    } while result.newTokens.count < newCount
     try session.end()
     return result
   }

@@ -1,6 +1,7 @@
 // What generation needs of a session, whoever the parties are.
 
 public import Bytes
+public import Program
 
 /// A session that turns input rows into output rows, step by step.
 public protocol SecureSession {
@@ -15,12 +16,21 @@ public protocol SecureSession {
 
   /// Runs one step and returns the output words, row-major [rows, outputWidth].
   ///
-  /// - Parameter rows: Ring elements, row-major [rowCount, inputWidth].
+  /// - Parameters:
+  ///   - rows: Ring elements, row-major [rowCount, inputWidth].
+  ///   - request: How many rows, which of the last step stay, and how many outputs.
   /// - Throws: `InputError` naming who failed, with the reason; the session is over.
-  func step(rows: [UInt64], rowCount: Int) throws(InputError) -> [UInt64]
+  func step(rows: [UInt64], _ request: StepRequest) throws(InputError) -> [UInt64]
 
   /// Ends the session and waits until that is noted.
   func end() throws(InputError)
+}
+
+extension SecureSession {
+  /// Runs a step of which the last row gives an output, after all rows so far.
+  public func step(rows: [UInt64], rowCount: Int) throws(InputError) -> [UInt64] {
+    try step(rows: rows, StepRequest(rowCount: rowCount))
+  }
 }
 
 extension ClientSession: SecureSession {

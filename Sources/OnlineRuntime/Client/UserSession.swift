@@ -1,6 +1,7 @@
 // The user of a provider: client and party 1 in one process.
 
 public import Bytes
+public import Program
 
 /// A session of a user with a provider, over one connection.
 ///
@@ -16,6 +17,7 @@ public final class UserSession: SecureSession {
   private var engine: any SessionEngine
   private var ledger: PatientLedger
   private var stepCount = 0
+  private var lastRowCount = 0
   private var isOver = false
 
   private init(
@@ -92,16 +94,18 @@ public final class UserSession: SecureSession {
     try identity.check(peer: other, source: connection.label)
   }
 
-  public func step(rows: [UInt64], rowCount: Int) throws(InputError) -> [UInt64] {
-    precondition(rows.count == rowCount * identity.inputWidth, "rows do not have the input width")
+  public func step(rows: [UInt64], _ request: StepRequest) throws(InputError) -> [UInt64] {
+    precondition(
+      rows.count == request.rowCount * identity.inputWidth, "rows do not have the input width")
     do throws(InputError) {
-      let message = StepMessage(step: stepCount, rowCount: rowCount, words: [])
+      let message = StepMessage(step: stepCount, request, keptCount: lastRowCount, words: [])
+      lastRowCount = request.rowCount
       try connection.send(.step, head: message.head, words: [])
       let before = connection.counters
       let share = try engine.step(
-        inputShare: rows, StepRequest(rowCount: rowCount), peer: connection)
+        inputShare: rows, message.request, through: connection)
       counters.party1.add(connection.counters.since(before))
-      let limit = OutputMessage.headByteCount + 8 * rowCount * identity.outputWidth
+      let limit = OutputMessage.headByteCount + 8 * request.rowCount * identity.outputWidth
       let output = try OutputMessage(
         connection.receive(.data(.output, atMost: limit, or: .refusal, .end)),
         source: connection.label)

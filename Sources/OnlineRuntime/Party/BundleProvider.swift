@@ -22,10 +22,10 @@ final class InterpreterEngine: SessionEngine {
     try interpreter.material.passKeys(through: peer)
   }
 
-  func step(inputShare: [UInt64], _ request: StepRequest, peer: Connection) throws(InputError)
-    -> [UInt64]
+  func step(inputShare: [UInt64], _ request: StepRequest, through channel: any OpeningChannel)
+    throws(InputError) -> [UInt64]
   {
-    try interpreter.step(inputShare: inputShare, request, through: peer)
+    try interpreter.step(inputShare: inputShare, request, through: channel)
   }
 }
 

@@ -1,6 +1,7 @@
 // The client's side: one session with both parties.
 
 public import Bytes
+public import Program
 import Randomness
 
 /// A session that a client runs: it shares input rows and puts the output shares together.
@@ -20,6 +21,7 @@ public final class ClientSession {
   private let connections: [Connection]
   private let seed: Seed
   private var stepCount = 0
+  private var lastRowCount = 0
 
   private init(
     identity: PartyIdentity, key: SessionKey, connections: [Connection], seed: Seed
@@ -127,14 +129,20 @@ public final class ClientSession {
 
   /// Runs one step and returns the reconstructed output words, row-major [rows, outputWidth].
   ///
-  /// - Parameter rows: Ring elements, row-major [rowCount, inputWidth].
+  /// - Parameters:
+  ///   - rows: Ring elements, row-major [rowCount, inputWidth].
+  ///   - request: How many rows, which of the last step stay, and how many outputs.
   /// - Throws: `InputError` naming the party that failed, with the reason; the session is over.
-  public func step(rows: [UInt64], rowCount: Int) throws(InputError) -> [UInt64] {
+  public func step(rows: [UInt64], _ request: StepRequest) throws(InputError) -> [UInt64] {
+    let rowCount = request.rowCount
     precondition(rows.count == rowCount * identity.inputWidth, "rows do not have the input width")
     let share = InputShares.partyZeroShare(of: rows, seed: seed, step: stepCount)
+    var message = StepMessage(step: stepCount, request, keptCount: lastRowCount, words: [])
     // Party 1 needs a few bytes only: it goes first and can begin.
-    try send(StepMessage(step: stepCount, rowCount: rowCount, words: []), party: 1)
-    try send(StepMessage(step: stepCount, rowCount: rowCount, words: share), party: 0)
+    try send(message, party: 1)
+    message.words = share
+    try send(message, party: 0)
+    lastRowCount = rowCount
     let first = try receiveOutput(party: 0, rowCount: rowCount)
     let second = try receiveOutput(party: 1, rowCount: rowCount)
     guard first.words.count == second.words.count else {

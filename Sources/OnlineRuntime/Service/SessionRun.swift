@@ -1,6 +1,8 @@
 // One session from its first step to its end, at either party.
 
 import Bytes
+import Models
+import Program
 
 /// Serves the steps of one client until it ends the session or something fails.
 struct SessionRun {
@@ -9,7 +11,7 @@ struct SessionRun {
   private let peer: Connection
   private var engine: any SessionEngine
   private var stepCount = 0
-  private var rowCount = 0
+  private var progress: SessionProgress
   private var peerHasEnded = false
   /// Whether client and peer are one: a user, who sends what a client sends and opens values as well.
   private var isWithUser: Bool { client.connection === peer }
@@ -22,6 +24,11 @@ struct SessionRun {
     self.client = client
     self.peer = peer
     self.engine = engine
+    let kind = service.identity.kind
+    progress = SessionProgress(
+      SessionShape(
+        kind: kind, promptCapacity: client.begin.promptCount,
+        newCapacity: kind.isDecoder ? max(client.begin.newCount, 1) : 0))
   }
 
   /// Runs the session and agrees on its end with the peer; the client is told by the caller.
@@ -112,10 +119,9 @@ struct SessionRun {
     throw InputError(peer.label, SessionEnd.interruptionText(frame))
   }
 
-  private func receiveStep(_ limit: Deadline) throws(InputError) -> StepMessage? {
+  private mutating func receiveStep(_ limit: Deadline) throws(InputError) -> StepMessage? {
     let connection = client.connection
-    // The last generated token is not fed back.
-    let rowLimit = client.begin.promptCount + max(client.begin.newCount - 1, 0) - rowCount
+    let rowLimit = progress.remainingRowCount
     let width = service.identity.party == 0 && !isWithUser ? service.identity.inputWidth : 0
     // One row more is read, so that it can be refused with the number of rows.
     let byteCount = StepMessage.headByteCount + 8 * (rowLimit + 1) * width
@@ -130,10 +136,8 @@ struct SessionRun {
     guard step.step == stepCount else {
       throw InputError(connection.label, "sent step \(step.step), expected \(stepCount)")
     }
-    let most = stepCount == 0 ? client.begin.promptCount : rowLimit
-    guard step.rowCount >= 1, step.rowCount <= most else {
-      throw InputError(
-        connection.label, "sent \(step.rowCount) rows in step \(stepCount), at most \(most) fit")
+    do throws(InputError) { _ = try progress.next(step.request) } catch {
+      throw InputError(connection.label, "asks for what cannot be: \(error.cause)")
     }
     guard step.words.count == step.rowCount * width else {
       throw InputError(
@@ -154,11 +158,10 @@ struct SessionRun {
       share = step.words
     }
     let before = peer.counters
-    let output = try engine.step(
-      inputShare: share, StepRequest(rowCount: step.rowCount), peer: peer)
+    let channel: any OpeningChannel = isWithUser ? peer : ComparedStep(step, peer: peer)
+    let output = try engine.step(inputShare: share, step.request, through: channel)
     counters.add(peer.counters.since(before))
     stepCount += 1
-    rowCount += step.rowCount
     let message = OutputMessage(step: step.step, counters: counters, words: output)
     let (start, rate) = service.configuration.outputTimeout
     try client.connection.send(

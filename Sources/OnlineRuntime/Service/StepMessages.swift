@@ -1,6 +1,7 @@
 // The data messages of a session: input shares to the parties, output shares back.
 
 import Bytes
+import Program
 
 /// Rounds and bytes that one party counted on its connection to the other, over a session so far.
 public struct StepCounters: Equatable, Sendable {
@@ -24,20 +25,35 @@ public struct StepCounters: Equatable, Sendable {
   }
 }
 
-/// `step`: u32 index of the step, u32 rows; for party 0 its share of the rows follows.
+/// `step`: u32 index of the step, u32 rows, u32 rows of the last step that stay, u32 outputs; for party
+/// 0 its share of the rows follows.
 struct StepMessage {
-  static let headByteCount = 8
+  static let headByteCount = 16
 
   var step: Int
   var rowCount: Int
+  var keptCount: Int
+  var outputCount: Int
   /// Party 0's share, row-major [rowCount, inputWidth]; empty for party 1.
   var words: [UInt64]
 
-  var head: [UInt8] { LittleEndian.bytes(UInt32(step)) + LittleEndian.bytes(UInt32(rowCount)) }
+  var head: [UInt8] {
+    [step, rowCount, keptCount, outputCount].flatMap { LittleEndian.bytes(UInt32($0)) }
+  }
 
-  init(step: Int, rowCount: Int, words: [UInt64]) {
+  /// The same as two words, which the parties compare.
+  var headWords: [UInt64] { LittleEndian.words(head, from: 0) ?? [] }
+
+  var request: StepRequest {
+    StepRequest(rowCount: rowCount, keptCount: keptCount, outputCount: outputCount)
+  }
+
+  /// - Parameter keptCount: Those of the last step that stay where `request` leaves it out.
+  init(step: Int, _ request: StepRequest, keptCount: Int, words: [UInt64]) {
     self.step = step
-    self.rowCount = rowCount
+    rowCount = request.rowCount
+    self.keptCount = request.keptCount ?? keptCount
+    outputCount = request.outputCount
     self.words = words
   }
 
@@ -47,6 +63,8 @@ struct StepMessage {
     }
     step = Int(LittleEndian.value(frame.payload[0..<4]))
     rowCount = Int(LittleEndian.value(frame.payload[4..<8]))
+    keptCount = Int(LittleEndian.value(frame.payload[8..<12]))
+    outputCount = Int(LittleEndian.value(frame.payload[12..<16]))
     guard let words = LittleEndian.words(frame.payload, from: StepMessage.headByteCount) else {
       throw InputError(source, "sent a step that is not made of whole ring elements")
     }

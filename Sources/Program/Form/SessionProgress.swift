@@ -1,6 +1,7 @@
 // How far a session has come: the next step from what is asked for it.
 
 public import Bytes
+import Models
 
 /// What a client asks of one step.
 public struct StepRequest: Hashable, Sendable {
