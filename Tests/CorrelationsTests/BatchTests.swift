@@ -26,7 +26,7 @@ struct DealerFixture {
     self.files = files
     bundle = try DealerBundle(path: "\(files.folder)/dealer.bundle")
     let kind = bundle.program.kind
-    shape = SessionShape(kind: kind, promptCapacity: 3, newCapacity: kind == .decoder ? 2 : 0)
+    shape = SessionShape(kind: kind, promptCapacity: 3, newCapacity: kind == .decoder ? 4 : 0)
   }
 
   func folder(_ name: String) -> String { files.scratch.file(name) }

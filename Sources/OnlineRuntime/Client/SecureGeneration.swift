@@ -151,7 +151,7 @@ public struct SecureGeneration {
       }
       kept = next.count
       position += next.count
-      for (place, row) in outputs.enumerated() {
+      for (place, row) in outputs.suffix(request.outputCount).enumerated() {
         result.rows.append(row)
         let token = sampler.token(row)
         result.newTokens.append(token)

@@ -45,6 +45,11 @@ public struct SessionProgress: Sendable {
     guard isFirst || session.kind.isDecoder else {
       throw InputError("session", "an encoder's session has one step")
     }
+    guard !isFirst || request.rowCount - request.outputCount < session.promptCapacity else {
+      throw InputError(
+        "session",
+        "prompt has \(request.rowCount) tokens, sessions allow \(session.promptCapacity)")
+    }
     guard request.rowCount > 0, request.rowCount <= remainingRowCount,
       request.outputCount <= remainingOutputCount
     else {
@@ -58,11 +63,6 @@ public struct SessionProgress: Sendable {
     else {
       throw InputError(
         "session", "\(request.outputCount) outputs of \(request.rowCount) rows")
-    }
-    guard !isFirst || request.rowCount - request.outputCount < session.promptCapacity else {
-      throw InputError(
-        "session",
-        "prompt has \(request.rowCount) tokens, sessions allow \(session.promptCapacity)")
     }
     let kept = request.keptCount ?? last.count
     guard kept <= last.count, isFirst || kept > last.count - lastOutputCount else {

@@ -53,7 +53,9 @@ def program(is_narrow=False):
     opened = add("open", [scores], shape(keys, "opened", 8))
     view = add("view", [opened], shape(keys, "view", 6, shift=2), shift=2)
     shifted = add("truncate", [view], shape(keys, bits=6))
-    weights = add("open", [shifted], shape(keys, "opened", 6))
+    dealt = ["sessionKeys", 1]
+    padded = add("padKeys", [shifted], shape(dealt, bits=6))
+    weights = add("open", [padded], shape(dealt, "opened", 6))
     mixed = add("mix", [weights, y], shape(two, bits=10), heads=1, keyHeads=1)
     z = add("open", [mixed], shape(two, "opened", 10))
     view = add("view", [z], shape(two, "view", 7, shift=3), shift=3)
@@ -86,7 +88,8 @@ def program(is_narrow=False):
                 resultBits=40, fractionalBits=30)
     gelu = add("permuted", [mixed], shape(two, bits=20, ringBits=30), function="gelu", shift=3, bits=24,
                fractionalBits=20, resultBits=30)
-    softmax = add("permuted", [scores], shape(keys, bits=16, ringBits=20), function="softmax", shift=0,
+    padded = add("padKeys", [scores], shape(dealt, bits=8))
+    softmax = add("permuted", [padded], shape(dealt, bits=16, ringBits=20), function="softmax", shift=0,
                   bits=30, fractionalBits=16, resultBits=20)
     weighed = add("sum", [softmax], shape(["fixed", 1], bits=16, ringBits=20), runs=1)
     few = [add("linear", [near], shape(two, bits=12, ringBits=20), weight=3)] if is_narrow else []

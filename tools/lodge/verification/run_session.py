@@ -5,7 +5,8 @@ Written from formats/program.md. Slow, and it sees everything: for tests and aud
 
     run_session.py shares/party{0,1}.bundle corr/party{0,1}/000000.corr --tokens "[[5,7,1],[4]]"
 
-prints the output words of each step, in hexadecimal, one row a line. The list has the tokens of each step.
+prints the output words of each step, in hexadecimal, one row a line. The list has the tokens of each step, or
+{"tokens": [4, 2], "kept": 3, "outputs": 2}: how many rows of the step before stay, and how many rows give outputs.
 """
 
 import argparse
@@ -64,20 +65,32 @@ class Run:
         self.weights = [[b.share(i) for i in weights] for b in session.pair.bundles]
         attended = [n["reads"][1] for n in session.nodes if n["name"] in ("scores", "mix")]
         self.kept = {value: None for value in attended} if self.decoder else {}
-        self.row = self.index = self.prompt = 0
+        # The first slot and output of the step, and the slots of the text before and with it.
+        self.row = self.index = self.prompt = self.outputs = 0
+        self.text, self.last = [], range(0)
         self.used, self.running = {}, {}  # By the value that decides.
 
     # Layout of the step: P4 and the tables of Shapes
 
     def rows(self, value):
         kind = self.session.values[value]["rows"]
-        return {"step": self.count, "last": 1, "session": self.session.rows}[kind]
+        return {"step": self.count, "last": self.outputs, "session": self.session.rows}[kind]
 
     def keys(self, row, value):
-        """The keys that row number `row` of the step has columns for."""
-        padded = self.session.values[value]["columns"][0] == "sessionKeys"
-        return self.session.keys(self.row + row, self.session.rows if padded else self.count,
-                                 self.session.window(value), None if padded else self.prompt)
+        """The keys that row number `row` of the step has columns for: slots where columns are those that
+        are dealt, else positions."""
+        window = self.session.window(value)
+        if self.session.values[value]["columns"][0] == "sessionKeys":
+            return self.session.keys(self.row + row, self.session.rows, window)
+        return self.session.keys(self.position + row, self.count, window, self.prompt)
+
+    def columns(self, value, row):
+        """The dealt columns of one run of row number `row`."""
+        kind, *numbers = self.session.values[value]["columns"]
+        if kind != "keys" or numbers[1]:
+            return range(self.runs(value)[1][row])
+        first = self.session.keys(self.row + row, self.session.rows, self.session.window(value)).start
+        return [self.text[key] - first for key in self.keys(row, value)]
 
     def runs(self, value):
         """(runs a row, length of the runs of each row)."""
@@ -102,9 +115,9 @@ class Run:
         first = self.index if self.session.values[value]["rows"] == "last" else (
             0 if self.session.values[value]["rows"] == "session" else self.row)
         places = []
-        for row, length in enumerate(self.runs(value)[1], start=first):
-            start = heads * sum(dealt[:row])
-            places += [start + run * dealt[row] + k for run in range(heads) for k in range(length)]
+        for row in range(self.rows(value)):
+            start, columns = heads * sum(dealt[:first + row]), self.columns(value, row)
+            places += [start + run * dealt[first + row] + k for run in range(heads) for k in columns]
         return np.array(places, dtype=int)
 
     def split(self, words, value, runs=None):
@@ -130,11 +143,15 @@ class Run:
 
     # Operations
 
-    def step(self, inputs):
+    def step(self, inputs, kept=None, outputs=1):
         """Output words of the next rows; `inputs` are plaintext words [rows, width]."""
-        self.count = len(inputs)
+        self.count, self.outputs = len(inputs), outputs
+        self.text = self.text[:len(self.text) - len(self.last)] + list(self.last)[:kept]
+        self.position = len(self.text)
+        self.last = range(self.row, self.row + self.count)
+        self.text = self.text + list(self.last)
         if self.index == 0:
-            self.prompt = self.count
+            self.prompt = self.count - outputs + 1
         noise = np.random.default_rng(1).integers(0, 2**64, inputs.size, dtype=U)
         if self.session.deployment == PROVIDER_USER:  # The user keeps all of it.
             noise = inputs.ravel()
@@ -146,7 +163,7 @@ class Run:
             elif node["name"] != "input":
                 getattr(self, "do_" + node["name"])(index, node, node["reads"],
                                                     self.session.first_value[index])
-        self.row, self.index = self.row + self.count, self.index + 1
+        self.row, self.index = self.row + self.count, self.index + outputs
         return output
 
     def both(self, result, function):
@@ -207,7 +224,8 @@ class Run:
         right = right.reshape(-1, key_heads, width // key_heads)
         right = right.repeat(heads // key_heads, axis=1)
         pieces = self.split(left, reads[0], heads)
-        keys = [self.keys(row, z if scores else reads[0]) for row in range(self.count)]
+        keys = [[self.text[key] for key in self.keys(row, z)] if scores and self.decoder
+                else self.keys(row, z if scores else reads[0]) for row in range(self.count)]
         return np.concatenate([
             right[keys[row], h] @ pieces[row * heads + h] if scores
             else pieces[row * heads + h] @ right[keys[row], h]
@@ -443,9 +461,10 @@ class Run:
         if kind != "sessionKeys":
             return np.zeros(len(self.places(value)), dtype=bool)
         window, marks = self.session.window(value), []
-        for row, length in enumerate(self.runs(value)[1]):
-            present = len(self.session.keys(self.row + row, self.count, window, self.prompt))
-            marks += (heads * ([False] * present + [True] * (length - present)))
+        for row in range(self.rows(value)):
+            present = self.session.keys(self.position + row, self.count, window, self.prompt)
+            slots = {self.text[key] if self.decoder else key for key in present}
+            marks += heads * [slot not in slots for slot in self.keys(row, value)]
         return np.array(marks, dtype=bool)
 
     def do_combine(self, index, node, reads, z):
@@ -457,13 +476,13 @@ class Run:
 
     def positions(self, value):
         kind = self.session.values[value]["rows"]
-        step = range(self.row, self.row + self.count)
-        return {"step": step, "last": step[-1:], "session": range(self.session.rows)}[kind]
+        step = range(self.position, self.position + self.count)
+        return {"step": step, "last": step[-self.outputs:], "session": range(self.session.rows)}[kind]
 
     def distances(self, value):
         """(head, distance) of every element of scores."""
         heads = self.runs(value)[0]
-        return [(head, key - self.row - row) for row in range(self.count) for head in range(heads)
+        return [(head, key - self.position - row) for row in range(self.count) for head in range(heads)
                 for key in self.keys(row, value)]
 
     def do_addDistance(self, index, node, reads, z):
@@ -527,10 +546,15 @@ class Run:
 
     def do_padKeys(self, index, node, reads, z):
         heads, padded = self.runs(z)
-        lengths = [length for length in padded for _ in range(heads)]
-        self.both(z, lambda p: np.concatenate(
-            [np.append(run, np.zeros(length - len(run), U))
-             for run, length in zip(self.split(self.shared[reads[0]][p], reads[0]), lengths)]))
+
+        def share(p):
+            runs = []
+            for number, run in enumerate(self.split(self.shared[reads[0]][p], reads[0])):
+                row = number // heads
+                runs.append(np.zeros(padded[row], U))
+                runs[-1][list(self.columns(reads[0], row))] = run
+            return np.concatenate(runs)
+        self.both(z, share)
 
     def do_padRows(self, index, node, reads, z):
         self.both(z, lambda p: np.append(self.shared[reads[0]][p], np.zeros(
@@ -547,7 +571,7 @@ class Run:
 
     def do_lastRow(self, index, node, reads, z):
         width = self.session.values[z]["columns"][1]
-        self.both(z, lambda p: self.shared[reads[0]][p][-width:])
+        self.both(z, lambda p: self.shared[reads[0]][p][-width * self.outputs:])
 
 
 def main():
@@ -565,8 +589,10 @@ def main():
         run = Run(session)
         np.seterr(over="ignore")
         openings = []
-        for tokens in json.loads(arguments.tokens):
-            words = run.step(np.eye(session.program["vocabularySize"], dtype=U)[tokens])
+        for step in json.loads(arguments.tokens):
+            step = step if isinstance(step, dict) else {"tokens": step}
+            rows = np.eye(session.program["vocabularySize"], dtype=U)[step.pop("tokens")]
+            words = run.step(rows, **step)
             width = session.values[session.nodes[-1]["reads"][0]]["columns"][1]
             for row in words.reshape(-1, width):
                 print(" ".join(f"{int(x):016x}" for x in row), flush=True)
