@@ -82,7 +82,7 @@ import Testing
       "decoder", checkpoint,
       files: ["chat_template.jinja": "{% for m in messages %}{{ m.content }} {% endfor %}d"],
       text: "a b c d e f g h i j a c e g i b d f h j a d g j c f i b e h", convert: [],
-      deal: ["--sessions", "11", "--prompt", "8", "--new", "120"],
+      deal: ["--sessions", "12", "--prompt", "8", "--new", "120"],
       ["--concurrent", "1", "--queue", "1", "--allow-origin", "http://page.example"])
     let modules = ["Transformer", "1_Pooling/Pooling"].map { path in
       let name = path.split(separator: "/").last ?? ""
@@ -104,10 +104,10 @@ import Testing
       "--party", "\(decoder.parties[0].tool.identifier)",
     ])
     #expect(outcome.status == 0, "\(outcome.errors.suffix(2000))")
-    // Ten were answered, and that of a client which left was given up.
+    // Ten were answered; a client left one, and one was made to fail.
     let log = try decoder.parties[0].tool.messages
     #expect(log.components(separatedBy: " finished: ").count == 11)
-    #expect(log.components(separatedBy: " burned: ").count == 2)
+    #expect(log.components(separatedBy: " burned: ").count == 3)
     let access = try decoder.endpoint.messages
     #expect(access.contains("POST /v1/completions 200 ") && access.contains("3+5 tokens"))
     #expect(access.contains("(left)") && access.contains("POST /v1/chat/completions 200"))
