@@ -25,7 +25,8 @@ def make_key(path):
         finally:
             os.unlink(temporary)
     except OSError as error:
-        raise InputError(f"{path}: cannot be made: {error.strerror}") from None
+        raise InputError(
+            f"{path}: cannot be made: {error.strerror}", "name another place with --key-file") from None
     return key
 
 

@@ -118,11 +118,13 @@ def check_client(command):
 
 
 def describe(options):
-    """What the model is called, and since when it is there."""
-    folder = Path(options.folder or options.bundle or ".").resolve()
+    """What the model is called, since when it is there, and where its key is unless that is said."""
+    path = options.folder or os.path.dirname(options.bundle or "") or "."
+    folder = Path(path).resolve()
     name = folder.parent.name if folder.name in ("client", "user") else folder.name
     options.model = options.model or name or "lodge"
-    options.created = int(folder.stat().st_mtime) if folder.exists() else 0
+    options.created = int(folder.stat().st_mtime)
+    options.key_file = options.key_file or os.path.join(path, "serve.key")
 
 
 def disclose_no_memory():
@@ -138,11 +140,12 @@ def main():
     try:
         if options.folder is None and options.bundle is None and options.tokenizer is None:
             raise InputError("FOLDER: is needed", "name the client's or the user's folder")
+        if options.folder is not None and not os.path.isdir(options.folder):
+            raise InputError(f"{options.folder}: is no folder")
         options.command = client_command(options)
         check_client(options.command)
         describe(options)
-        path = options.key_file or os.path.join(options.folder or ".", "serve.key")
-        key, is_new = read_key(path)
+        key, is_new = read_key(options.key_file)
         listener = listening_socket(options.listen, options.insecure_listen)
     except InputError as error:
         print(f"serve: error: {error}", file=sys.stderr)
@@ -151,7 +154,7 @@ def main():
         return 1
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
-    print(f"serve: {'new key' if is_new else 'key'} in {path}", file=sys.stderr)
+    print(f"serve: {'new key' if is_new else 'key'} in {options.key_file}", file=sys.stderr)
     if options.insecure_listen:
         print("serve: note: without TLS the network reads prompts, answers and the key", file=sys.stderr)
     print(f"serve: {options.model} listens on http://{host}:{port}/v1", file=sys.stderr, flush=True)
