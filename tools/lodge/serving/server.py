@@ -93,8 +93,11 @@ def serve(app, listener):
         app, http=Protocol, ws="none", lifespan="off", loop="asyncio", log_config=None,
         access_log=False, proxy_headers=False, server_header=False, h11_max_incomplete_event_size=LONGEST_HEAD,
         timeout_keep_alive=SECONDS_BETWEEN_REQUESTS, timeout_graceful_shutdown=SECONDS_TO_FINISH)
-    # uvicorn raises the signal again that ended it; to be asked to end is no failure.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # uvicorn raises the signal again that ended it; to be asked to end is no failure. Who started this
+    # may have blocked them.
+    ends = (signal.SIGINT, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
+    for number in ends:
         signal.signal(number, lambda *_: None)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
