@@ -98,7 +98,14 @@ extension Questions {
     }
     endings = request.endings
     if !request.messages.isEmpty {
-      let text = try ChatTemplate(folder: folder).text(request.messages)
+      let text: String
+      do throws(InputError) {
+        text = try ChatTemplate(folder: folder).text(request.messages)
+      } catch {
+        var error = error
+        error.hint = "give prompts instead of messages: the model goes on from the text"
+        throw error
+      }
       prompts = try codec.encode([text], addingSpecialTokens: false).map { ($0, "the messages") }
     }
     let texts = request.prompts.compactMap { if case .text(let text) = $0 { text } else { nil } }

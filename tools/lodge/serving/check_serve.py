@@ -140,6 +140,8 @@ def embeddings(client, raw):
     raw.refuse(400, "/v1/embeddings", {"model": "tiny", "input": "a", "dimensions": 4}, "dimensions")
     raw.refuse(400, "/v1/embeddings", {"model": "tiny", "input": "a", "encoding_format": "int8"}, "encoding_format")
     raw.refuse(400, "/v1/completions", {"model": "tiny", "prompt": "a"}, "gives embedding, no text")
+    chat = {"model": "tiny", "messages": [{"role": "user", "content": "a"}]}
+    raw.refuse(400, "/v1/chat/completions", chat, "has no chat template (give prompts")
 
 
 def exhaustion(raw, client, options, openai):
