@@ -7,49 +7,80 @@ import Models
 import OnlineRuntime
 import Tokenization
 
+/// The text of one answer, as its tokens come.
+struct AnswerText {
+  private let questions: Questions
+  /// Nil where text is decoded in one piece at the end.
+  private var stream: AnswerStream?
+  /// Whether an end token or a text that ends answers has come.
+  private(set) var isOver = false
+
+  init(_ questions: Questions) {
+    self.questions = questions
+    if case .exact(let tokenizer) = questions.codec {
+      stream = AnswerStream(tokenizer, endings: questions.endings)
+    }
+  }
+
+  /// What `token` lets be shown.
+  mutating func append(_ token: Int) -> String {
+    // What ends an answer is no part of it.
+    if questions.ends.contains(token) {
+      isOver = true
+      return ""
+    }
+    guard stream != nil else { return "" }
+    defer { isOver = stream?.isOver ?? false }
+    return stream?.append(token) ?? ""
+  }
+
+  /// What is left to be shown of the answer `tokens`, all of which were appended.
+  mutating func finish(_ tokens: [Int]) throws(InputError) -> String {
+    if stream != nil {
+      defer { isOver = isOver || stream?.isOver ?? false }
+      return stream?.finish() ?? ""
+    }
+    let shown = isOver ? tokens.dropLast() : tokens[...]
+    guard let codec = questions.codec, !shown.isEmpty else { return "" }
+    return try codec.decode([Array(shown)], source: "the answer")[0]
+  }
+}
+
 /// Prints one answer as its tokens come.
 struct AnswerPrinter {
   private let questions: Questions
   private let console: Console
   /// Whether text is printed as it comes.
   private let streams: Bool
-  private var stream: AnswerStream?
+  private var answer: AnswerText
+  private var text = ""
   private(set) var hasPrinted = false
 
   init(_ questions: Questions, console: Console, isJSON: Bool) {
     self.questions = questions
     self.console = console
-    if case .exact(let tokenizer) = questions.codec {
-      stream = AnswerStream(tokenizer, endings: questions.endings)
-    }
-    streams = stream != nil && !isJSON
+    answer = AnswerText(questions)
+    streams = !isJSON
   }
 
   /// Takes a token; true where it ends the answer.
   mutating func append(_ token: Int) -> Bool {
-    // What ends an answer is no part of it.
-    if questions.stop.union(questions.ownStop).contains(token) { return true }
-    write(stream?.append(token) ?? "")
-    return stream?.isOver ?? false
+    write(answer.append(token))
+    return answer.isOver
   }
 
-  private mutating func write(_ text: String) {
-    guard streams, !text.isEmpty else { return }
+  private mutating func write(_ piece: String) {
+    text += piece
+    guard streams, !piece.isEmpty else { return }
     hasPrinted = true
-    console.write(text)
+    console.write(piece)
   }
 
   /// The whole text of a decoder's answer; nil where ids were asked for.
   mutating func finish(_ tokens: [Int]) throws(InputError) -> String? {
-    guard let codec = questions.codec else { return nil }
-    guard stream != nil else {
-      let ends = questions.stop.union(questions.ownStop)
-      let shown = tokens.last.map(ends.contains) == true ? tokens.dropLast() : tokens[...]
-      let text = shown.isEmpty ? "" : try codec.decode([Array(shown)], source: "the answer")[0]
-      return text
-    }
-    write(stream?.finish() ?? "")
-    return stream?.text
+    guard questions.codec != nil else { return nil }
+    write(try answer.finish(tokens))
+    return text
   }
 }
 

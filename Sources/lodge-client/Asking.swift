@@ -43,7 +43,7 @@ func ask(_ index: Int, of questions: Questions, out: String?, _ arguments: Parse
   let result: SecureGeneration.Result
   do throws(InputError) {
     result = try SecureGeneration(session: session, tables: tables).run(
-      prompt: prompt, newCount: newCount, stop: questions.stop.union(questions.ownStop),
+      prompt: prompt, newCount: newCount, stop: questions.ends,
       sampler: sampler,
       ends: { token in
         received.append(token)

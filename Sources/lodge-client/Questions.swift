@@ -18,16 +18,13 @@ struct Questions {
   var ownStop: Set<Int> = []
   /// Texts that end an answer.
   var endings: [String] = []
+  /// All tokens that end an answer.
+  var ends: Set<Int> { stop.union(ownStop) }
 
   init(_ arguments: ParsedArguments) throws {
     let texts = try Questions.texts(arguments)
     if let texts {
-      let path = try Questions.tokenizer(arguments)
-      let folder = FilePaths.isFolder(path) ? path : FilePaths.folder(of: path)
-      self.folder = folder
-      let codec = try TextCodec(path)
-      self.codec = codec
-      ownStop = try EndTokens.read(folder: folder, codec: codec)
+      let (codec, folder) = try readTokenizer(arguments)
       let lists: [[Int]]
       if arguments.flag("chat") {
         let template = try ChatTemplate(folder: folder)
@@ -56,12 +53,25 @@ struct Questions {
     if let text = arguments.optionalString("stop") { try addStop(text) }
   }
 
+  /// Reads the tokenizer, and what its folder says of the model.
+  mutating func readTokenizer(
+    _ arguments: ParsedArguments
+  ) throws -> (codec: TextCodec, folder: String) {
+    let path = try Questions.tokenizer(arguments)
+    let folder = FilePaths.isFolder(path) ? path : FilePaths.folder(of: path)
+    let codec = try TextCodec(path)
+    self.folder = folder
+    self.codec = codec
+    ownStop = try EndTokens.read(folder: folder, codec: codec)
+    return (codec, folder)
+  }
+
   /// The texts that are asked; nil where ids are.
   private static func texts(_ arguments: ParsedArguments) throws -> [String]? {
     let given = arguments.strings("QUESTION")
     let ways = [!given.isEmpty, arguments.isGiven("file"), arguments.isGiven("tokens")]
     guard ways.contains(true) else {
-      throw UsageError("QUESTION is missing (or give --file or --tokens)")
+      throw UsageError("QUESTION is missing (or give --file, --tokens or --request)")
     }
     guard ways.count(where: { $0 }) == 1 else {
       throw UsageError("QUESTION, --file and --tokens exclude each other")

@@ -15,8 +15,11 @@ struct Request {
   var stop: Set<Int>
   /// Whether nothing would be shown of an output that only a file can take.
   var isForNothing = false
+  /// What else must hold of the parties before a session is asked for.
+  var admits: (PartyIdentity, ClientBundle?) throws(InputError) -> Void = { _, _ in }
 
   func check(_ identity: PartyIdentity, tables: ClientBundle?) throws(InputError) {
+    try admits(identity, tables)
     let meaning = identity.output.meaning
     guard !isForNothing || (meaning != .embedding && meaning != .states) else {
       throw InputError(

@@ -13,6 +13,7 @@ Command(
     the answer is printed as it comes, up to the model's end token or --stop; several questions take
     a session each. With --tokens, ids are asked and printed. An encoder's classes are printed with
     their probabilities; --out writes all rows of the output: logits, states, or the embedding.
+    Programs ask by --request, with nothing of the question on the command line (as tools/serve does).
 
     With --provider this is the user, who is party 1 as well: --bundle is user.bundle, --correlations
     the folder with the user's .corr files, and the ledger notes which of them are used. --folder names
@@ -42,6 +43,9 @@ Command(
       help: "the client's or the user's folder of a conversion, or that of all roles"),
     Option("file", .path, help: "file with the question, instead of QUESTION"),
     Option("tokens", .path, help: "JSON array of token ids, instead of QUESTION"),
+    Option(
+      "request", .path,
+      help: "JSON that holds the question, - for standard input: JSON lines answer it"),
     Option(
       "tokenizer", .path, placeholder: "FOLDER",
       help: "folder of the model's tokenizer.json (default: beside --bundle, or in --folder)"),
@@ -90,6 +94,7 @@ Command(
 ) { arguments in
   try checkAddresses(arguments)
   arguments.printConfiguration()
+  if arguments.isGiven("request") { return try answerRequest(arguments) }
   // Nothing that can be found wrong here may cost a session.
   let questions = try Questions(arguments)
   let out = try outputPath(arguments, questions)

@@ -84,6 +84,51 @@ import Testing
     try parties.stop()
   }
 
+  /// What programs ask is JSON, and so is what they are told; what is wrong costs no session.
+  @Test func programsAskWithRequests() throws {
+    let folder = try ScratchFolder()
+    try writeTokenizer(to: folder)
+    let parties = try Parties(Servers())
+    let ids = try parties.generate().tokens
+    func ask(_ request: String, _ more: [String] = []) throws -> (Tool.Outcome, [String]) {
+      let file = try folder.write(request.utf8, to: "request.json")
+      let outcome = try self.ask(parties, folder, ["--request", file] + more)
+      return (outcome, outcome.output.split(separator: "\n").map { String($0) })
+    }
+    let wrong: [(String, String)] = [
+      ("{", "byte 1"), (#"{"output":"sound","prompts":[]}"#, "neither text nor embedding"),
+      (#"{"output":"text"}"#, "prompts: missing key"),
+      (#"{"output":"text","prompts":[3]}"#, "prompts: expected texts"),
+      (#"{"output":"text","prompts":[[]]}"#, "prompts: expected texts"),
+      (#"{"output":"text","prompts":["w1"],"new":3}"#, "new"),
+      (#"{"output":"text","prompts":["w1"],"stop":[""]}"#, "stop: expected texts"),
+      (#"{"output":"text","messages":[]}"#, "messages: there are none"),
+      (#"{"output":"text","prompts":["w1",[11]]}"#, "token 11 is outside the vocabulary of 11"),
+      (#"{"output":"embedding","prompts":["w1"]}"#, "this model: gives logits, no embedding"),
+    ]
+    for (request, part) in wrong {
+      let (outcome, lines) = try ask(request)
+      Tool.expectFailure(outcome, of: "lodge-client", saying: [part])
+      #expect(lines.last?.contains(#""stage":"request""#) == true, "\(lines)")
+    }
+    let (_, refused) = try ask(#"{"output":"text","prompts":["w1 w1 w1 w1"]}"#)
+    #expect(refused.last?.contains("sessions allow 3") == true, "\(refused)")
+    #expect(refused.last?.contains(#""stage":"session""#) == true, "\(refused)")
+    #expect(try ask("", ["--chat"]).0.status == 64)
+    // The longer first.
+    let (outcome, lines) = try ask(#"{"output":"text","prompts":["w7",[3,1,4]],"stop":["w99"]}"#)
+    try #require(outcome.status == 0, "\(outcome.messages)")
+    #expect(lines[0] == #"{"event":"question","index":0,"tokens":1}"#)
+    #expect(lines[2].contains(#""event":"session","index":1,"session":1"#))
+    for (step, id) in ids.enumerated() {
+      #expect(lines[3 + step].hasPrefix(#"{"event":"token","id":\#(id),"index":1,"text":""#))
+    }
+    #expect(
+      lines[3 + ids.count].hasPrefix(#"{"event":"answer","index":1,"reason":"length","text":""#))
+    #expect(lines.last?.hasPrefix(#"{"event":"answer","index":0,"#) == true)
+    try parties.stop()
+  }
+
   @Test func textIsTokenisedForTheOtherTools() throws {
     let model = Repository.fixtures.appending(path: "opt-dickens-5m").path
     let folder = try ScratchFolder()

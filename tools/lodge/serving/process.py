@@ -1,0 +1,143 @@
+"""One lodge-client for one request: what it is given, what it says, and its end."""
+
+import asyncio
+import contextlib
+import json
+
+from lodge.serving.errors import Refusal
+
+# An embedding stands on one line.
+LONGEST_LINE = 16 << 20
+SECONDS_TO_END = 2
+
+
+class Places:
+    """As many requests as run at once, and a queue with an end."""
+
+    def __init__(self, running, waiting):
+        self.semaphore = asyncio.Semaphore(running)
+        self.free = running + waiting
+
+    @contextlib.asynccontextmanager
+    async def take(self):
+        if self.free == 0:
+            raise Refusal(
+                429, "too many requests wait here", "rate_limit_error", "rate_limit_exceeded",
+                headers={"retry-after": "5"})
+        self.free -= 1
+        try:
+            async with self.semaphore:
+                yield
+        finally:
+            self.free += 1
+
+
+class Asking:
+    """A question that is being answered: its events, read as fast as they come.
+
+    Whoever reads the answer slowly, or not at all, holds neither the session nor a place.
+    """
+
+    def __init__(self, command, places, question, record):
+        self.command = command
+        self.places = places
+        self.question = question
+        self.record = record
+        self.queue = asyncio.Queue()
+        self.has_spent = False
+
+    async def __aenter__(self):
+        self.task = asyncio.create_task(self.pump())
+        return self
+
+    async def __aexit__(self, *_):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def events(self):
+        """The events in the order in which they come; throws what ended them early."""
+        while (event := await self.queue.get()) is not None:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    async def pump(self):
+        try:
+            async with self.places.take():
+                await self.run()
+            self.queue.put_nowait(None)
+        except Exception as error:
+            self.queue.put_nowait(error)
+
+    async def run(self):
+        process = await asyncio.create_subprocess_exec(
+            *self.command, "--request", "-", *self.question.options, stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, limit=LONGEST_LINE,
+            start_new_session=True)
+        try:
+            # One that has ended already says why.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                process.stdin.write(self.question.input())
+                await process.stdin.drain()
+            process.stdin.close()
+            async for line in process.stdout:
+                self.take(json.loads(line))
+            if await process.wait() != 0:
+                raise self.failure("lodge-client ended early", {})
+        finally:
+            await end(process)
+
+    def take(self, event):
+        kind = event["event"]
+        if kind == "question":
+            self.record.prompt_tokens += event["tokens"]
+        elif kind == "token":
+            self.record.new_tokens += 1
+        elif kind == "session":
+            self.has_spent = True
+        elif kind == "error":
+            raise self.refusal(event)
+        self.queue.put_nowait(event)
+
+    def refusal(self, event):
+        """What a client is told of an error of lodge-client."""
+        message = event["error"] + (f" ({event['hint']})" if event["hint"] else "")
+        if event["stage"] == "request" and not self.has_spent:
+            return Refusal(400, message)
+        if event["stage"] == "answer":
+            return self.failure(message, {})
+        # The parties say this in words.
+        if "sessions allow" in message or "session allows" in message:
+            return Refusal(400, message, code="context_length_exceeded")
+        if "session is left" in message or "are no sessions" in message:
+            # Clients that ask again by themselves would not be served either.
+            return Refusal(
+                429, message, "insufficient_quota", "insufficient_quota",
+                headers={"retry-after": "60", "x-should-retry": "false"})
+        if "in time" in message or "wait" in message or "busy" in message:
+            return Refusal(
+                429, message, "rate_limit_error", "rate_limit_exceeded",
+                headers={"retry-after": "5", **self.retry()})
+        return self.failure(message, {"retry-after": "10"})
+
+    def failure(self, message, headers):
+        return Refusal(
+            502 if self.has_spent else 503, message, "server_error",
+            headers={**headers, **self.retry()})
+
+    def retry(self):
+        """Clients of OpenAI ask again by themselves, which would spend another session."""
+        return {"x-should-retry": "false"} if self.has_spent else {}
+
+
+async def end(process):
+    """Ends a process that still runs, so that no more tokens are computed."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), SECONDS_TO_END)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
