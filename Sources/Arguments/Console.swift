@@ -11,16 +11,22 @@ public struct Console: Sendable {
   private let failure: @Sendable () -> InputError?
   /// True when a person watches standard error, so that progress may be drawn there.
   public let errorIsTerminal: Bool
+  /// How results are set, and what tells about them.
+  private let outputStyle: TextStyle
+  private let errorStyle: TextStyle
 
   /// A console for tests; nothing reaches the process's own streams.
   public init(
-    errorIsTerminal: Bool = false, output: @escaping @Sendable (String) -> Void,
+    errorIsTerminal: Bool = false, style: TextStyle = .plain,
+    output: @escaping @Sendable (String) -> Void,
     error: @escaping @Sendable (String) -> Void
   ) {
     self.output = output
     self.error = error
     self.failure = { nil }
     self.errorIsTerminal = errorIsTerminal
+    outputStyle = style
+    errorStyle = style
   }
 
   private init(stream: StandardOutput) {
@@ -28,6 +34,8 @@ public struct Console: Sendable {
     error = { text in _ = writeAll(text, to: STDERR_FILENO) }
     failure = { stream.failure }
     errorIsTerminal = isatty(STDERR_FILENO) == 1
+    outputStyle = TextStyle(descriptor: STDOUT_FILENO)
+    errorStyle = TextStyle(descriptor: STDERR_FILENO)
   }
 
   /// The streams of this process.
@@ -39,8 +47,40 @@ public struct Console: Sendable {
   /// Prints `text` of the result as it is.
   public func write(_ text: String) { output(text) }
 
+  /// Prints a result as wide as there is room for it.
+  public func show(_ document: TextDocument) { output(document.text(outputStyle) + "\n") }
+
   /// Prints one line for the person at the terminal.
   public func report(_ line: String) { error(line + "\n") }
+
+  /// What a line to a person is.
+  public enum Label: String, Sendable {
+    case error
+    case warning
+    case hint
+    case note
+
+    fileprivate var colour: TextStyle.Colour {
+      switch self {
+      case .error: .red
+      case .warning: .yellow
+      case .hint, .note: .cyan
+      }
+    }
+  }
+
+  /// Prints "TOOL: LABEL: TEXT" for the person at the terminal.
+  public func report(_ label: Label, _ text: String, of tool: String) {
+    report("\(tool): \(errorStyle.coloured("\(label.rawValue):", label.colour)) \(text)")
+  }
+
+  /// Prints the command to run next.
+  func report(next command: ShellCommand) {
+    report("\(errorStyle.coloured("Next:", .green)) \(command.text)")
+  }
+
+  /// Prints a document for the person at the terminal.
+  func report(_ document: TextDocument) { report(document.text(errorStyle)) }
 
   /// Writes to standard error as it is.
   func writeError(_ text: String) { error(text) }
@@ -82,4 +122,26 @@ private func writeAll(_ text: String, to descriptor: Int32) -> Int32 {
     rest.removeFirst(count)
   }
   return 0
+}
+
+extension TextStyle {
+  /// That of a stream of this process.
+  ///
+  /// A terminal is as wide as COLUMNS says, or else the terminal itself, and has colours unless
+  /// NO_COLOR holds anything or TERM is "dumb".
+  fileprivate init(descriptor: Int32) {
+    guard isatty(descriptor) == 1 else {
+      self = .plain
+      return
+    }
+    func variable(_ name: String) -> String? {
+      unsafe getenv(name).map { unsafe String(cString: $0) }
+    }
+    var size = winsize()
+    let isKnown = unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    let given = variable("COLUMNS").flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
+    self.init(
+      columnCount: given ?? (isKnown ? Int(size.ws_col) : nil),
+      isColoured: variable("NO_COLOR")?.isEmpty != false && variable("TERM") != "dumb")
+  }
 }

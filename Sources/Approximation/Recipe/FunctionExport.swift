@@ -4,11 +4,13 @@ public import Bytes
 public import Models
 
 /// The graph, where its weights stand in the checkpoint, and the form of every replaced node.
-public struct FunctionExport {
+public struct FunctionExport: Report {
   private let loaded: LoadedModel
   private let recipe: Recipe
   /// Form, exact form and choice of each node with a non-linear operation, in the graph's order.
   private let functions: [(name: String, members: [String: JSON])]
+  /// Whether people are shown every operation, and not those of all layers together.
+  public var isComplete = false
 
   /// - Parameter recipe: resolved for `loaded`.
   /// - Throws: `InputError` where it is not.
@@ -48,15 +50,23 @@ public struct FunctionExport {
     ]
   }
 
-  /// One line a node.
-  public var text: String {
-    var table = TextTable([("operation", .left), ("class", .left), ("replaced by", .left)])
-    for node in loaded.model.nodes {
+  /// What stands for each operation.
+  public var document: TextDocument {
+    let rows = loaded.model.nodes.compactMap { node -> [String]? in
       guard let operationClass = node.operation.operationClass,
         let choice = recipe.choice(for: node)
-      else { continue }
-      table.addRow([node.name, operationClass.rawValue, choice.replacement.summary])
+      else { return nil }
+      return [
+        isComplete ? node.name : namePattern(node.name), operationClass.rawValue,
+        choice.replacement.summary,
+      ]
     }
-    return table.text
+    var table = TextTable([
+      ("operation", .name), ("number", .right), ("class", .left), ("replaced by", .prose),
+    ])
+    for (cells, all) in rows.grouped(by: { $0 }) {
+      table.addRow([cells[0], "\(all.count)"] + cells.dropFirst())
+    }
+    return isComplete ? TextDocument(table) : "\(table)\n\n--all lists every operation."
   }
 }
