@@ -14,6 +14,7 @@ public struct Console: Sendable {
   /// How results are set, and what tells about them.
   private let outputStyle: TextStyle
   private let errorStyle: TextStyle
+  private let drawn = DrawnLine()
 
   /// A console for tests; nothing reaches the process's own streams.
   public init(
@@ -51,7 +52,10 @@ public struct Console: Sendable {
   public func show(_ document: TextDocument) { output(document.text(outputStyle) + "\n") }
 
   /// Prints one line for the person at the terminal.
-  public func report(_ line: String) { error(line + "\n") }
+  public func report(_ line: String) {
+    erase()
+    error(line + "\n")
+  }
 
   /// What a line to a person is.
   public enum Label: String, Sendable {
@@ -82,8 +86,24 @@ public struct Console: Sendable {
   /// Prints a document for the person at the terminal.
   func report(_ document: TextDocument) { report(document.text(errorStyle)) }
 
-  /// Writes to standard error as it is.
-  func writeError(_ text: String) { error(text) }
+  /// Draws `line` on standard error, in the place of what was drawn before; what is reported next
+  /// takes its place.
+  func draw(_ line: String) {
+    let room = errorStyle.columnCount.map { $0 - 1 } ?? .max
+    drawn.isThere.withLock { $0 = true }
+    error("\(Console.erasure)\(line.prefix(room))")
+  }
+
+  /// Removes what is drawn.
+  func erase() {
+    let wasThere = drawn.isThere.withLock { isThere in
+      defer { isThere = false }
+      return isThere
+    }
+    if wasThere { error(Console.erasure) }
+  }
+
+  private static let erasure = "\r\u{1b}[K"
 
   /// Throws when standard output could not take what was printed (a full disk, say).
   ///
@@ -91,6 +111,11 @@ public struct Console: Sendable {
   public func checkOutput() throws(InputError) {
     if let failure = failure() { throw failure }
   }
+}
+
+/// Whether a line of progress stands on the terminal.
+private final class DrawnLine: Sendable {
+  let isThere = Mutex(false)
 }
 
 /// Standard output; remembers the first failure and stays silent from then on.

@@ -8,9 +8,11 @@ struct TableLayout {
   private var widths: [Int]
 
   private static let gap = 2
-  /// Names and prose are not made narrower than this to keep a column beside them.
-  private static let narrowestName = 20
-  private static let narrowestProse = 24
+  /// Names and prose are not made narrower than this to keep a column beside them, and names lose
+  /// a quarter at most.
+  private static let narrowestText = 24
+  /// Where not even two columns have room, they have so little.
+  private static let shortestText = 10
 
   /// The widths that a column may have.
   private struct Room {
@@ -18,8 +20,10 @@ struct TableLayout {
     var natural = 0
     /// With its heading broken at words.
     var tight = 0
-    /// With names and prose as narrow as may be.
+    /// With names and prose as narrow as may be beside others.
     var least = 0
+    /// The same, where there is no other way.
+    var shortest = 0
   }
 
   /// The parts of `table`, one below the other: one, unless it is too wide for that.
@@ -40,10 +44,12 @@ struct TableLayout {
     return parts.map { columns in
       var widths = columns.map { rooms[$0].tight }
       // What is too much is taken from the widest, one by one.
-      while widths.reduce(-gap, { $0 + $1 + gap }) > limit,
-        let widest = widths.indices.filter({ widths[$0] > rooms[columns[$0]].least })
-          .max(by: { widths[$0] < widths[$1] })
-      { widths[widest] -= 1 }
+      for least in [\Room.least, \.shortest] {
+        while widths.reduce(-gap, { $0 + $1 + gap }) > limit,
+          let widest = widths.indices.filter({ widths[$0] > rooms[columns[$0]][keyPath: least] })
+            .max(by: { widths[$0] < widths[$1] })
+        { widths[widest] -= 1 }
+      }
       // What is left keeps headings whole.
       for (index, column) in columns.enumerated() {
         let more = rooms[column].natural - widths[index]
@@ -71,11 +77,16 @@ struct TableLayout {
       }
     }
     room.tight = max(heading, cells)
+    let least: Int
     switch table.columns[column] {
-    case .left, .right: room.least = room.tight
-    case .name: room.least = max(heading, min(cells, narrowestName))
-    case .prose: room.least = max(heading, min(cells, max(narrowestProse, min(word, 32))))
+    case .left, .right:
+      (room.least, room.shortest) = (room.tight, room.tight)
+      return room
+    case .name: least = cells * 3 / 4
+    case .prose: least = word
     }
+    room.least = max(heading, min(cells, max(narrowestText, least)))
+    room.shortest = max(heading, min(cells, shortestText))
     return room
   }
 

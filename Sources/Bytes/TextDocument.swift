@@ -78,12 +78,8 @@ public struct TextDocument: Sendable, ExpressibleByStringInterpolation {
       }
     }
     if isShortened {
-      result +=
-        "\n\n"
-        + wrapped(
-          "… stands for what this terminal has no room for; in a file or a pipe, as in | less -S, "
-            + "nothing is left out.", columnCount: style.proseColumnCount
-        ).joined(separator: "\n")
+      let note = "… stands for what has no room here: into a file or a pipe all is written."
+      result += "\n\n" + wrapped(note, columnCount: style.proseColumnCount).joined(separator: "\n")
     }
     return result
   }

@@ -160,7 +160,7 @@ public struct CostReport: Report {
     for name in isDecoder ? ["prompt", "token"] : ["text"] {
       columns += [("\(name) flights", .right), ("\(name) bytes", .right)]
     }
-    columns += [("comparison keys", .right), ("by bits", .right), ("correlation bytes", .right)]
+    columns += [("comparison keys", .right), ("by bits", .right), ("dealt", .right)]
     var table = TextTable(columns)
     for row in comparisons {
       table.addRow(
@@ -284,7 +284,7 @@ public struct CostReport: Report {
     for name in isDecoder ? ["prompt", "token"] : ["text"] {
       columns += [("\(name) flights", .right), ("\(name) bytes", .right)]
     }
-    columns += [("comparison keys", .right), ("correlation bytes", .right)]
+    columns += [("keys", .right), ("dealt", .right)]
     var table = TextTable(columns)
     func add(_ row: Row) {
       table.addRow(
@@ -334,7 +334,8 @@ public struct CostReport: Report {
       A flight is one message each way at the same time, or one message, half a round trip.
       Bytes are those each party sends in one step, or in each flight who sends more; a flight of one \
       part may share its messages with other parts, so flights and framing of parts add up to more \
-      than the total.
+      than the total. Keys are those of comparisons, dealt are all correlations of a session, both \
+      files together.
       Minimum: what a kind takes however it is encoded, one share of each element being a seed's.
       Session for \(size): correlations of \(parties[0]) for \(roles[0]), \(parties[1]) for \
       \(roles[1]).\(ahead)

@@ -77,7 +77,7 @@ let validateCommand = Command(
 
 /// Shares the model at `path`, beside it.
 func sharing(_ path: String) -> ShellCommand {
-  ShellCommand(["lodge-model", "share", path, "--out", "\(FilePaths.folder(of: path))/shares"])
+  ShellCommand(["lodge-model", "share", path, "--out", FilePaths.beside(path, "shares")])
 }
 
 private func readThresholds(_ arguments: ParsedArguments) throws(InputError) -> Thresholds {

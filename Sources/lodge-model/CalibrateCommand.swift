@@ -70,7 +70,7 @@ let calibrateCommand = Command(
   arguments.printNext([
     ShellCommand(
       ["lodge-model", "approximate", paths[0], "--calibration", out, "--out"]
-        + ["\(FilePaths.folder(of: out))/model.lodge"]
+        + [FilePaths.beside(out, "model.lodge")]
         + arguments.passedOn(["adapter", "gates", "output"]))
   ])
 }

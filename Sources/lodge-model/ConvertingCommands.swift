@@ -127,7 +127,7 @@ let approximateCommand = Command(
   arguments.note(report.warnings)
   arguments.print(report)
   arguments.printNext([
-    ShellCommand(["lodge-model", "share", out, "--out", "\(FilePaths.folder(of: out))/shares"])
+    ShellCommand(["lodge-model", "share", out, "--out", FilePaths.beside(out, "shares")])
   ])
 }
 

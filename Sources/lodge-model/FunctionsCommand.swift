@@ -51,8 +51,11 @@ let functionsCommand = Command(
   arguments.print(export)
   arguments.printNext([
     ShellCommand(
-      ["tools/finetune", try arguments.string("CHECKPOINT"), "--functions", out, "--tokens"]
+      [
+        (try? HelperTool("finetune", for: "training").path) ?? "tools/finetune",
+        try arguments.string("CHECKPOINT"), "--functions", out, "--tokens",
+      ]
         + [arguments.optionalString("tokens") ?? "train.json", "--out"]
-        + ["\(FilePaths.folder(of: out))/adapted"])
+        + [FilePaths.beside(out, "adapted")])
   ])
 }

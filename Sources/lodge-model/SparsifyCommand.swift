@@ -77,7 +77,7 @@ let sparsifyCommand = Command(
         "lodge-model", "approximate", try arguments.string("CHECKPOINT"), "--gates", out,
         "--tokens",
       ]
-        + [path, "--out", "\(FilePaths.folder(of: out))/gated.lodge"]
+        + [path, "--out", FilePaths.beside(out, "gated.lodge")]
         + arguments.passedOn(["adapter", "output"]))
   ])
 }

@@ -74,7 +74,7 @@ private func next(_ tokenizer: String, tokens: String) -> [ShellCommand] {
   return [
     ShellCommand(
       ["lodge-model", "approximate", folder, "--tokens", tokens, "--out"]
-        + ["\(FilePaths.folder(of: tokens))/model.lodge"])
+        + [FilePaths.beside(tokens, "model.lodge")])
   ]
 }
 

@@ -66,8 +66,14 @@ import Testing
       ),
       ("lodge-model", ["approximate", model, "--tokens", tokens, "--out", folder.file("m.lodge")]),
       ("lodge-model", ["share", "\(model)/model.lodge", "--out", folder.file("shares")]),
-      ("lodge-check", ["cost", "\(model)/model.lodge", "--no-compute", "--prompt", "3"]),
-      ("lodge-check", ["cost", "\(model)/model.lodge", "--no-compute", "--prompt", "3", "--all"]),
+      (
+        "lodge-check",
+        ["cost", "\(model)/model.lodge", "--no-compute", "--prompt", "3", "--new", "3"]
+      ),
+      (
+        "lodge-check",
+        ["cost", "\(model)/model.lodge", "--no-compute", "--prompt", "3", "--new", "3", "--all"]
+      ),
       ("lodge-check", ["validate", "\(model)/model.lodge", "--tokens", tokens]),
       ("lodge-check", ["compare", "\(model)/model.lodge", "--tokens", tokens]),
       ("lodge-check", ["verify", folder.file("shares/manifest.json")]),

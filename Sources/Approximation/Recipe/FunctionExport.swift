@@ -52,20 +52,19 @@ public struct FunctionExport: Report {
 
   /// What stands for each operation.
   public var document: TextDocument {
-    let rows = loaded.model.nodes.compactMap { node -> [String]? in
+    let rows = loaded.model.nodes.compactMap { node -> (cells: [String], summary: String)? in
       guard let operationClass = node.operation.operationClass,
         let choice = recipe.choice(for: node)
       else { return nil }
-      return [
-        isComplete ? node.name : namePattern(node.name), operationClass.rawValue,
-        choice.replacement.summary,
-      ]
+      let name = isComplete ? node.name : namePattern(node.name)
+      return ([name, operationClass.rawValue, choice.name], choice.replacement.summary)
     }
     var table = TextTable([
       ("operation", .name), ("number", .right), ("class", .left), ("replaced by", .prose),
     ])
-    for (cells, all) in rows.grouped(by: { $0 }) {
-      table.addRow([cells[0], "\(all.count)"] + cells.dropFirst())
+    for (cells, all) in rows.grouped(by: \.cells) {
+      let summary = all.allSatisfy { $0.summary == all[0].summary } ? all[0].summary : cells[2]
+      table.addRow([cells[0], "\(all.count)", cells[1], summary])
     }
     return isComplete ? TextDocument(table) : "\(table)\n\n--all lists every operation."
   }

@@ -102,19 +102,18 @@ public struct ContainerInspection: Report, Sendable {
       """
   }
 
-  /// The header with the sizes of its long members in their places.
+  /// The header without its long members.
   private var summarised: JSON {
     guard case .object(let members) = header else { return header }
     return .object(
       members.mapValues { member in
-        let lineCount = member.indentedText.count { $0 == "\n" } + 1
-        return lineCount > ContainerInspection.longestMember
-          ? .string("... \(Quantity.grouped(lineCount)) lines") : member
+        member.indentedText.utf8.count > ContainerInspection.longestMember
+          ? .string("... (--all)") : member
       })
   }
 
-  /// Lines of a header's member that are shown without being asked for.
-  private static let longestMember = 12
+  /// Characters of a header's member that are shown without being asked for.
+  private static let longestMember = 200
 
   private static func withoutSeeds(_ value: JSON) -> JSON {
     switch value {
