@@ -9,7 +9,9 @@ extension Command {
   public func main() -> Never {
     do throws(InputError) {
       try Interruption.discloseNoMemory()
-      try Interruption.removeUnfinishedFiles(tool: name, console: .standard)
+      try Interruption.removeUnfinishedFiles(
+        tool: name, command: hasPrivateWords ? nil : ShellCommand(CommandLine.arguments),
+        console: .standard)
     } catch {
       exit(report(error.description, hint: "", status: 1, .standard))
     }
@@ -22,7 +24,7 @@ extension Command {
   public func execute(_ words: [String], console: Console) -> Int32 {
     do throws(UsageError) {
       switch try invocation(words, path: name, console: console) {
-      case .help(let command, let path): console.write(command.helpText(path: path))
+      case .help(let command, let path): console.show(command.help(path: path))
       case .version: console.print("\(name) \(Command.version)")
       case .run(let command, let arguments):
         do {
@@ -30,9 +32,7 @@ extension Command {
         } catch let error as UsageError {
           return report(error.cause, hint: error.hint, status: 64, console)
         } catch let error as InputError {
-          if command.options.contains(where: { $0.name == "json" }), arguments.flag("json") {
-            console.print(error.json.indentedText)
-          }
+          if arguments.wantsJSON { console.print(error.json.indentedText) }
           return report(error.description, hint: error.hint, status: 1, console)
         } catch let failure as CheckFailure {
           return report(
@@ -53,8 +53,8 @@ extension Command {
   }
 
   private func report(_ cause: String, hint: String, status: Int32, _ console: Console) -> Int32 {
-    console.report("\(name): error: \(oneLine(cause))")
-    if !hint.isEmpty { console.report("\(name): hint: \(oneLine(hint))") }
+    console.report(.error, oneLine(cause), of: name)
+    if !hint.isEmpty { console.report(.hint, oneLine(hint), of: name) }
     return status
   }
 

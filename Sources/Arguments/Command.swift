@@ -26,6 +26,11 @@ public struct Command: Sendable {
   /// What `--version` of every tool says.
   public static let version = "0.2.0"
 
+  /// Whether its words may be what nobody else is to read.
+  var hasPrivateWords: Bool {
+    positionals.contains(where: \.isPrivate) || subcommands.contains(where: \.hasPrivateWords)
+  }
+
   /// The options that are declared, and those that every command has.
   var allOptions: [Option] { options + [.verbose] }
 

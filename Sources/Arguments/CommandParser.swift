@@ -141,7 +141,7 @@ private struct CommandParser {
       given[name, default: []].append(value)
       texts[name, default: []].append(text)
     case .failure(let error):
-      throw UsageError("\(label): \(error.cause)", hint: helpHint)
+      throw UsageError("\(label): \(error.cause)", hint: error.hint.isEmpty ? helpHint : error.hint)
     }
   }
 }

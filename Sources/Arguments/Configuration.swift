@@ -15,25 +15,23 @@ extension ParsedArguments {
   /// A person at a terminal sees it with `--verbose` only; logs always hold it.
   public func printConfiguration() {
     if console.errorIsTerminal, given["verbose"] == nil { return }
-    let wantsJSON = command.options.contains { $0.name == "json" } && flag("json")
     if wantsJSON {
       let document: JSON = ["command": .string(commandPath), "configuration": configuration]
       console.report(document.text)
       return
     }
-    var table = TextTable([.left, .left, .left])
+    var table = TextTable([.left, .name, .left])
     for row in resolvedRows where !row.isHidden {
       table.addRow(["  " + row.label, row.text, row.isDefault ? "(default)" : ""])
     }
     console.report("\(commandPath): configuration")
-    if table.rowCount > 0 { console.report(table.text) }
+    if table.rowCount > 0 { console.report(TextDocument(table)) }
   }
 
   /// Prints a line that is no error to standard error; nothing for nil.
   public func note(_ text: String?) {
     guard let text else { return }
-    let tool = commandPath.prefix { $0 != " " }
-    console.report("\(tool): note: \(text)")
+    console.report(.note, text, of: tool)
   }
 
   /// Prints each of `texts` as a line of its own.

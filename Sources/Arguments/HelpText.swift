@@ -4,10 +4,11 @@ import Bytes
 
 extension Command {
   /// The help text of this command, which the user reaches as `path`.
-  public func helpText(path: String) -> String {
-    var sections = ["\(path): \(summary)"]
-    sections.append("usage: \(usageLine(path: path))")
-    if !details.isEmpty { sections.append(details) }
+  func help(path: String) -> TextDocument {
+    var sections: [TextDocument] = [
+      "\(path): \(summary)", "usage: \(usageLine(path: path))",
+      TextDocument(Command.paragraphs(details)),
+    ]
     if !subcommands.isEmpty {
       sections.append(section("subcommands:", subcommands.map { ($0.name, $0.summary) }))
     }
@@ -20,11 +21,19 @@ extension Command {
       sections.append(section("options:", rows))
     }
     let lines = example.split(separator: "\n").map { "  \($0)" }.joined(separator: "\n")
-    sections.append((example.contains("\n") ? "examples:\n" : "example:\n") + lines)
+    sections.append("\(example.contains("\n") ? "examples:" : "example:")\n\(lines)")
     if !subcommands.isEmpty {
       sections.append("'\(path) SUBCOMMAND --help' says more about each.")
     }
-    return sections.joined(separator: "\n\n") + "\n"
+    return TextDocument(sections)
+  }
+
+  /// `text` with one line a paragraph, which the terminal's width breaks.
+  private static func paragraphs(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).reduce("") { result, line in
+      if result.isEmpty { return String(line) }
+      return result + (line.isEmpty ? "\n\n" : result.hasSuffix("\n") ? "" : " ") + line
+    }
   }
 
   private func usageLine(path: String) -> String {
@@ -35,10 +44,10 @@ extension Command {
     return words.joined(separator: " ")
   }
 
-  private func section(_ title: String, _ rows: [(String, String)]) -> String {
-    var table = TextTable([.left, .left])
+  private func section(_ title: String, _ rows: [(String, String)]) -> TextDocument {
+    var table = TextTable([.left, .prose])
     for row in rows { table.addRow(["  " + row.0, row.1]) }
-    return "\(title)\n\(table.text)"
+    return "\(title)\n\(table)"
   }
 }
 

@@ -4,8 +4,12 @@ import Bytes
 import CProcess
 import Foundation
 import Glibc
+import Synchronization
 
 enum Interruption {
+  /// What the running command leaves; nil where it has not said.
+  fileprivate static let left = Mutex<(@Sendable () -> String)?>(nil)
+
   /// Keeps memory out of core files and crash reports, for the life of this process.
   /// - Throws: `InputError` where the system refuses.
   static func discloseNoMemory() throws(InputError) {
@@ -17,7 +21,11 @@ enum Interruption {
 
   /// From now on SIGINT, SIGTERM and SIGHUP remove what is unfinished and end the process as they
   /// would have, with a line that says so.
-  static func removeUnfinishedFiles(tool: String, console: Console) throws(InputError) {
+  ///
+  /// - Parameter command: The command line that goes on, which is printed as well.
+  static func removeUnfinishedFiles(
+    tool: String, command: ShellCommand?, console: Console
+  ) throws(InputError) {
     let descriptor = lodge_interruptions()
     guard descriptor >= 0 else {
       throw InputError("signals", "cannot be handled: \(SystemError.message(errno))")
@@ -27,10 +35,10 @@ enum Interruption {
       while unsafe read(descriptor, &byte, 1) != 1 {}
       let number = Int32(byte)
       UnfinishedFiles.removeAll {
-        console.report("\(tool): error: interrupted by \(name(of: number))")
-        console.report(
-          "\(tool): hint: unfinished files are removed, finished ones kept: run the same command "
-            + "again to go on")
+        console.report(.error, "interrupted by \(name(of: number))", of: tool)
+        let left = left.withLock { $0 }?() ?? "the same command begins again"
+        console.report(.hint, "unfinished files are removed; \(left)", of: tool)
+        if let command { console.report(next: command) }
         _ = signal(number, SIG_DFL)
         kill(getpid(), number)
         // Another thread may take the signal.
@@ -46,5 +54,12 @@ enum Interruption {
     case SIGHUP: "SIGHUP"
     default: "signal \(number)"
     }
+  }
+}
+
+extension ParsedArguments {
+  /// From here on, a run that is interrupted says `text`: what is kept, and how to go on.
+  public func onInterruption(_ text: @escaping @Sendable () -> String) {
+    Interruption.left.withLock { $0 = text }
   }
 }

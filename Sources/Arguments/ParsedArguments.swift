@@ -15,6 +15,17 @@ public struct ParsedArguments: Sendable {
   let given: [String: [ArgumentValue]]
   let givenTexts: [String: [String]]
 
+  /// Name of the tool.
+  public var tool: String { String(commandPath.prefix { $0 != " " }) }
+
+  /// Whether results are for a machine.
+  public var wantsJSON: Bool { option("json") != nil && flag("json") }
+
+  /// Prints a result: one JSON document under `--json`, else as a person reads it.
+  public func print(_ report: some Report) {
+    if wantsJSON { console.print(report.json.indentedText) } else { console.show(report.document) }
+  }
+
   /// True when the flag was given.
   public func flag(_ name: String) -> Bool {
     precondition(option(name)?.kind == .flag, "--\(name) is not a flag")

@@ -62,14 +62,14 @@ public final class Progress: Sendable {
       let line = Progress.line(
         label: label, done: state.done, total: state.total, unit: unit,
         seconds: (now - start) / .seconds(1))
-      console.writeError("\r\u{1b}[K\(line)")
+      console.draw(line)
     }
   }
 
   /// Removes the drawn line, if there is one.
   public func finish() {
     state.withLock { state in
-      if state.lastDrawn != nil { console.writeError("\r\u{1b}[K") }
+      if state.lastDrawn != nil { console.erase() }
       state.lastDrawn = nil
     }
   }

@@ -26,9 +26,8 @@ public struct ShellCommand: Equatable, Sendable {
 extension ParsedArguments {
   /// Prints what people run next, one command a line, to standard error; nothing under `--json`.
   public func printNext(_ commands: [ShellCommand]) {
-    let wantsJSON = command.options.contains { $0.name == "json" } && flag("json")
     guard !wantsJSON else { return }
-    for command in commands { console.report("Next: \(command.text)") }
+    for command in commands { console.report(next: command) }
   }
 
   /// What was given of `names`, as options for another command.

@@ -88,9 +88,11 @@ public enum ValueKind: Equatable, Sendable {
       return read(
         Quantity.byteCount(text).map { .integer($0) }, expected: "a size such as 512MB or 2GiB")
     case .choice(let words):
-      return read(
-        words.contains(text) ? .string(text) : nil,
-        expected: "one of \(words.joined(separator: ", "))")
+      if words.contains(text) { return .success(.string(text)) }
+      return .failure(
+        UsageError(
+          "\"\(text)\" is not one of \(words.joined(separator: ", "))",
+          hint: nearestName(to: text, among: words).map { "did you mean \($0)?" } ?? ""))
     }
   }
 

@@ -10,6 +10,15 @@ public enum FilePaths {
     return slash == path.utf8.startIndex ? "/" : String(path[..<slash])
   }
 
+  /// The path of `name` in the folder of `path`.
+  public static func beside(_ path: String, _ name: String) -> String {
+    switch folder(of: path) {
+    case ".": path.hasPrefix("./") ? "./\(name)" : name
+    case "/": "/\(name)"
+    case let folder: "\(folder)/\(name)"
+    }
+  }
+
   /// What follows the last slash.
   public static func lastComponent(of path: String) -> String {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return path }

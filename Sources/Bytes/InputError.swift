@@ -1,5 +1,7 @@
 // The one error type for everything that comes from outside: files, sockets, the command line.
 
+import Glibc
+
 /// Says which file (or host, or argument) is wrong, where in it, and why, on one line.
 ///
 /// Never holds a secret: a message names tensors, offsets and sizes, not values of shares or seeds.
@@ -38,12 +40,13 @@ public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   /// A call to the system that failed with `code`, after what was tried: "cannot open: no such file
-  /// or directory".
+  /// or directory". Where nothing is at `source`, the hint tells the nearest name that there is.
   public init(
     _ source: String, place: String = "", _ action: String = "", system code: Int32,
     hint: String = ""
   ) {
     let message = SystemError.message(code)
+    let hint = hint.isEmpty && code == ENOENT ? nearestPathHint(to: source) : hint
     self.init(
       source, place: place, action.isEmpty ? message : "\(action): \(message)", hint: hint)
     systemCode = code

@@ -39,7 +39,9 @@ public struct Checkpoint: Sendable {
   /// - Parameter adapter: folder of an adapter that is merged, so that nothing is said of it.
   /// - Throws: `InputError` where a file is absent, of a format that is not read, or malformed.
   public init(path: String, adapter merged: String? = nil) throws(InputError) {
-    guard FilePaths.exists(path) else { throw InputError(path, "no such file or folder") }
+    guard FilePaths.exists(path) else {
+      throw InputError(path, "no such file or folder", hint: nearestPathHint(to: path))
+    }
     let isFolder = FilePaths.isFolder(path)
     let folder =
       isFolder

@@ -113,7 +113,7 @@ public struct NextSteps: Sendable {
       Give every role its own folder, and nothing else:
 
         \(roles.owner)
-          stays with the owner: the converted model, its texts, its validation, and a prompt in ids to try
+          stays with the owner: the converted model, its texts and its validation
         \(roles.dealer)
           \(roles.deployment.isDealerBlind
             ? "goes to whoever deals, who works with neither \(names[0]) nor \(names[1])"
@@ -138,9 +138,10 @@ public struct NextSteps: Sendable {
 
            \(dealing.text)
 
-         They go into the folders of both parties where these lie beside the dealer's, and into
-         correlations/ in the dealer's folder otherwise: correlations/party0 in there becomes
-         correlations/ in the folder of \(names[0]), correlations/party1 that in the folder of \(names[1]).
+         They go into the folders of both parties where these lie beside the
+         dealer's, and into correlations/ in the dealer's folder otherwise:
+         correlations/party0 in there becomes correlations/ in the folder of
+         \(names[0]), correlations/party1 that in the folder of \(names[1]).
 
       2. Servers start, each in a terminal of its own:
 
@@ -150,9 +151,10 @@ public struct NextSteps: Sendable {
 
            \(asking.text)
 
-      These addresses are of one machine. Beyond it everybody has a key of 'lodge-party keygen' and is told
-      the public keys of the others: see --identity, --peer-key and --client-keys of 'lodge-party --help', and
-      the --...-key options of 'lodge-client --help'.
+      These addresses are of one machine. Beyond it everybody has a key of
+      'lodge-party keygen' and is told the public keys of the others: see
+      --identity, --peer-key and --client-keys of 'lodge-party --help', and the
+      --...-key options of 'lodge-client --help'.
       """)
     return parts.joined(separator: "\n") + "\n"
   }

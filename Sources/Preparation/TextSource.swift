@@ -17,7 +17,9 @@ public struct TextSource: Sendable {
   /// - Throws: `InputError` for a path without text, and for a file that is not UTF-8.
   public init(path: String) throws(InputError) {
     self.path = path
-    guard FilePaths.exists(path) else { throw InputError(path, "no such file or folder") }
+    guard FilePaths.exists(path) else {
+      throw InputError(path, "no such file or folder", hint: nearestPathHint(to: path))
+    }
     var files = [path]
     if FilePaths.isFolder(path) {
       let below = (try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? []

@@ -3,7 +3,7 @@
 public import Bytes
 
 /// The layers' gates as a table for people and JSON for machines.
-public struct SparsityReport {
+public struct SparsityReport: Report {
   private let layers: [SparsifiedLayer]
   private let settings: Sparsifier.Settings
 
@@ -12,7 +12,7 @@ public struct SparsityReport {
     self.settings = settings
   }
 
-  public var text: String {
+  public var document: TextDocument {
     var table = TextTable([
       ("layer", .right), ("fire", .right), ("never", .right), ("always", .right),
       ("kept", .right), ("blocks", .right), ("of", .right), ("active", .right), ("open", .right),
@@ -37,7 +37,7 @@ public struct SparsityReport {
         layer.reason == nil ? "gated" : "dense",
       ])
     }
-    var lines = [table.text, ""]
+    var lines: [String] = []
     for layer in layers {
       guard let reason = layer.reason else { continue }
       let removed = layer.removedCount > 0 ? "; \(layer.removedCount) neurons are removed" : ""
@@ -49,7 +49,7 @@ public struct SparsityReport {
       fires, and open gates, on \(layers.first?.quality.positionCount ?? 0) held-out positions. \
       computed: of all neurons. gate: what it costs of what it saves.
       """)
-    return lines.joined(separator: "\n")
+    return "\(table)\n\n\(lines.joined(separator: "\n"))"
   }
 
   public var json: JSON {

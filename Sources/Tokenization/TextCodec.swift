@@ -1,13 +1,12 @@
 // A model's tokenizer: exact here, or through tools/tokenize where it is of another kind.
 
 public import Bytes
-import Foundation
 
 /// Text to ids and back by whatever does it exactly.
 public enum TextCodec {
   case exact(Tokenizer)
-  /// `tools/tokenize` at `tool`, with the file at `path`.
-  case helper(path: String, tool: String)
+  /// `tools/tokenize`, with the file at `path`.
+  case helper(path: String, tool: HelperTool)
 
   /// The tokenizer of the file or the folder at `path`.
   ///
@@ -16,20 +15,11 @@ public enum TextCodec {
     do throws(InputError) {
       self = .exact(try Tokenizer(folder: path))
     } catch {
-      guard Tokenizer.refuses(error), let tool = TextCodec.tool else { throw error }
+      guard Tokenizer.refuses(error), let tool = try? HelperTool("tokenize", for: path) else {
+        throw error
+      }
       self = .helper(path: path, tool: tool)
     }
-  }
-
-  /// The tool of the repository that this program was built in.
-  private static var tool: String? {
-    guard var folder = FilePaths.resolved("/proc/self/exe") else { return nil }
-    while folder != "/", folder != "." {
-      folder = FilePaths.folder(of: folder)
-      let path = "\(folder)/tools/tokenize"
-      if FilePaths.exists(path) { return path }
-    }
-    return nil
   }
 
   /// The ids of each of `texts`, none of them empty.
@@ -58,10 +48,10 @@ public enum TextCodec {
     case .helper(let path, let tool):
       let input = JSON.array(texts.map(JSON.string)).text
       let startWords = start.map { ["--start", String($0)] } ?? (addsTokens ? [] : ["--bare"])
-      let output = try TextCodec.run(
-        tool, ["encode", "--tokenizer", path, "--list", "--json"] + startWords, input: input)
-      guard case .array(let elements) = try JSON.parse(output, source: tool) else {
-        throw InputError(tool, "did not print token lists")
+      let output = try tool.run(
+        ["encode", "--tokenizer", path, "--list", "--json"] + startWords, input: input)
+      guard case .array(let elements) = try JSON.parse(output, source: tool.path) else {
+        throw InputError(tool.path, "did not print token lists")
       }
       lists = elements.map { element in
         guard case .array(let ids) = element else { return [] }
@@ -96,41 +86,13 @@ public enum TextCodec {
       var texts: [String] = []
       for list in lists {
         let keeping = skippingSpecialTokens ? [] : ["--keep-special"]
-        var text = try TextCodec.run(
-          tool, ["decode", "--tokenizer", path] + keeping,
+        var text = try tool.run(
+          ["decode", "--tokenizer", path] + keeping,
           input: JSON.array(list.map(JSON.integer)).text)
         if text.unicodeScalars.last == "\n" { text.unicodeScalars.removeLast() }
         texts.append(text)
       }
       return texts
     }
-  }
-
-  private static func run(_ tool: String, _ arguments: [String], input: String) throws(InputError)
-    -> String
-  {
-    let process = Process()
-    process.executableURL = URL(filePath: tool)
-    process.arguments = arguments
-    let (given, printed, errors) = (Pipe(), Pipe(), Pipe())
-    process.standardInput = given
-    process.standardOutput = printed
-    process.standardError = errors
-    do { try process.run() } catch { throw InputError(tool, "does not run") }
-    // Written beside the reading: neither pipe may fill while the other waits.
-    let bytes = Data(input.utf8)
-    let writer = given.fileHandleForWriting
-    DispatchQueue.global().async {
-      try? writer.write(contentsOf: bytes)
-      try? writer.close()
-    }
-    let output = (try? printed.fileHandleForReading.readToEnd()) ?? Data()
-    let messages = (try? errors.fileHandleForReading.readToEnd()) ?? Data()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else {
-      let lines = String(decoding: messages, as: UTF8.self).split(separator: "\n")
-      throw InputError("tools/tokenize", lines.first.map { String($0) } ?? "failed")
-    }
-    return String(decoding: output, as: UTF8.self)
   }
 }

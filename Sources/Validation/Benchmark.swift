@@ -10,7 +10,7 @@ import Program
 import Sharing
 
 /// One benchmark run of a model, medians over repetitions.
-public struct Benchmark {
+public struct Benchmark: Report {
   /// One line of the table.
   public struct Row: Sendable {
     public var stage: String
@@ -127,10 +127,10 @@ public struct Benchmark {
 }
 
 extension Benchmark {
-  public var text: String {
+  public var document: TextDocument {
     var table = TextTable([
       (name, .left), ("median", .right), ("fastest", .right), ("slowest", .right),
-      ("bytes", .right), ("of what", .left),
+      ("bytes", .right), ("of what", .prose),
     ])
     for row in rows {
       table.addRow([
@@ -140,7 +140,7 @@ extension Benchmark {
         row.byteCount.map { Quantity.text(byteCount: $0) } ?? "", row.note,
       ])
     }
-    return table.text
+    return "\(table)\n\nmedians on \(Benchmark.machine)"
   }
 
   public var json: JSON {

@@ -7,10 +7,12 @@ public import Models
 import Sharing
 
 /// A calibration as a table for people and JSON for machines.
-public struct CalibrationReport {
+public struct CalibrationReport: Report {
   /// One observed quantity.
   private struct Row {
     var node: String
+    /// How many nodes it is of.
+    var count = 1
     /// What it is to the operation that needs it, such as "input" or "scores".
     var role: String
     var range: ClosedRange<Double>
@@ -31,11 +33,13 @@ public struct CalibrationReport {
   private let model: Model
   private let calibration: Calibration
   private let rows: [Row]
+  private let isComplete: Bool
 
-  /// - Parameter isComplete: whether the outputs of all nodes are listed, and not only what
-  ///   non-linear operations read and write.
+  /// - Parameter isComplete: whether each node is listed, with its output, and not only what
+  ///   non-linear operations read and write, layers together.
   public init(model: Model, calibration: Calibration, isComplete: Bool) {
     self.model = model
+    self.isComplete = isComplete
     self.calibration = calibration
     var rows: [Row] = []
     func add(_ node: String, _ quantity: ObservedQuantity, _ role: String) {
@@ -64,28 +68,48 @@ public struct CalibrationReport {
     self.rows = rows
   }
 
-  public var text: String {
+  /// The rows of nodes that differ in their layer alone, together.
+  private var layersTogether: [Row] {
+    rows.grouped { [namePattern($0.node), $0.role] }.map { group in
+      var sum = group.elements[0]
+      guard group.elements.count > 1 else { return sum }
+      sum.node = group.key[0]
+      sum.count = group.elements.count
+      for row in group.elements.dropFirst() {
+        sum.range =
+          min(
+            sum.range.lowerBound, row.range.lowerBound)...max(
+            sum.range.upperBound, row.range.upperBound)
+        sum.histogram.merge(row.histogram)
+      }
+      return sum
+    }
+  }
+
+  public var document: TextDocument {
     var table = TextTable([
-      ("node", .left), ("values", .left), ("minimum", .right), ("1 %", .right),
+      ("node", .name), ("nodes", .right), ("values", .left), ("minimum", .right), ("1 %", .right),
       ("median", .right), ("99 %", .right), ("maximum", .right), ("non-zero", .right),
       ("headroom", .right),
     ])
     func number(_ value: Double) -> String { Quantity.decimal(value, fractionDigits: 4) }
-    for row in rows {
+    for row in isComplete ? rows : layersTogether {
       let count = Double(row.histogram.count)
       let density = count > 0 ? 1 - Double(row.histogram.zeroCount) / count : 0
       table.addRow([
-        row.node, row.role, number(row.range.lowerBound), number(row.quantile(0.01)),
+        row.node, "\(row.count)", row.role, number(row.range.lowerBound),
+        number(row.quantile(0.01)),
         number(row.quantile(0.5)), number(row.quantile(0.99)), number(row.range.upperBound),
         "\(Quantity.decimal(100 * density, fractionDigits: 1)) %",
         "\(Quantity.decimal(row.headroomBits(fractionalBits: Self.productBits), fractionDigits: 1)) bits",
       ])
     }
+    let more = isComplete ? "" : "\n--all lists every node, and what it gives."
     return """
-      \(table.text)
+      \(table)
 
       \(calibration.textCount) texts, \(calibration.tokenCount) tokens. Headroom: bits left below 2^62 \
-      for the largest value with \(Self.productBits) fractional bits.
+      for the largest value with \(Self.productBits) fractional bits.\(more)
       """
   }
 

@@ -6,11 +6,11 @@ public import Models
 public import Program
 
 /// The result of a conversion, as a table for people and JSON for machines.
-public struct ConversionReport: Sendable {
+public struct ConversionReport: Report, Sendable {
   private let recipe: Recipe
   private let calibration: Calibration
   private let program: SecureProgram
-  public let replacements: ReplacementReport
+  public private(set) var replacements: ReplacementReport
   private let repair: Repair?
   private let unusualRows: UnusualRows?
   private let coarseWeights: [String]
@@ -74,16 +74,23 @@ public struct ConversionReport: Sendable {
       + "are divided as small ones are, and stay zero"
   }
 
-  public var text: String {
+  /// Whether every operation is listed.
+  public var isComplete: Bool {
+    get { replacements.isComplete }
+    set { replacements.isComplete = newValue }
+  }
+
+  public var document: TextDocument {
     """
-    \(replacements.text)
-    \(repair.map { "\n\($0.text)\n" } ?? "")
+    \(replacements.document)\(repair.map { "\n\n\($0.document)" } ?? "")
+
     Calibrated on \(calibration.textCount) texts, \(calibration.tokenCount) tokens; ranges are \
     kept with a headroom of \(recipe.headroom).
     Recipe \(recipe.name), \(recipe.fractionalBits) fractional bits, embedding held by \
     \(recipe.embedding == .secret ? "nobody (secret)" : "the client").
     Program: \(program.nodes.count) operations, \(program.weights.count) shared weights; see \
-    `lodge-check program` and `lodge-check cost`.
+    `lodge-check program` and `lodge-check cost`.\
+    \(isComplete ? "" : "\n--all lists every operation.")
     """
   }
 
@@ -101,9 +108,9 @@ public struct ConversionReport: Sendable {
 
 extension Repair {
   /// The error of each layer against the original before and after.
-  fileprivate var text: String {
+  fileprivate var document: TextDocument {
     var table = TextTable([
-      ("refitted", .left), ("error before", .right), ("after", .right), ("penalty", .right),
+      ("refitted", .name), ("error before", .right), ("after", .right), ("penalty", .right),
     ])
     for layer in layers {
       table.addRow([
@@ -113,7 +120,7 @@ extension Repair {
       ])
     }
     return """
-      \(table.text)
+      \(table)
 
       Errors are relative, of a layer's outputs on text that it was not fitted on.
       """

@@ -8,13 +8,19 @@ public import Program
 import Sharing
 
 /// The cost of a session under a network's latency and bandwidth.
-public struct CostReport {
+public struct CostReport: Report {
   /// One class of operations: a part of the model that all layers share.
   struct Row {
     var name: String
     var prompt: StepCost
     var token: StepCost
     var correlations: CorrelationCost
+
+    /// Whether nothing is sent and nothing dealt for it.
+    var isFree: Bool {
+      prompt.roundCount == 0 && token.roundCount == 0
+        && correlations.byteCount(party: 0) + correlations.byteCount(party: 1) == 0
+    }
   }
 
   let program: SecureProgram
@@ -26,6 +32,8 @@ public struct CostReport {
   /// What the parties compute, where it was measured.
   let compute: MeasuredCompute?
   let rows: [Row]
+  /// The same by block: the parts of a layer's attention together, and so on.
+  private let blocks: [Row]
   let total: Row
   /// Together, the layers of which a prompt or text evaluates every row (all layers where there is
   /// no such layer), and how many they are: of the others the output needs one row only.
@@ -39,6 +47,8 @@ public struct CostReport {
   let steps: [StepCost]?
   /// The whole program as it is with either way to compare preferred, by its name in recipes.
   let comparisons: [Row]
+  /// Whether every part is listed, and not blocks of them.
+  public var isComplete = false
   /// Beside the same model without gates, where it has some and is at hand.
   public var gates: GateReport?
 
@@ -77,11 +87,13 @@ public struct CostReport {
         correlations: program.correlationCost(
           of: session, deployment: deployment, where: included))
     }
-    var names: [String] = []
-    for node in program.nodes where !names.contains(CostReport.part(node.label)) {
-      names.append(CostReport.part(node.label))
+    func rows(by name: (String) -> String) -> [Row] {
+      program.nodes.map { name($0.label) }.grouped { $0 }.map { group in
+        row(group.key, of: program) { name($0.label) == group.key }
+      }
     }
-    rows = names.map { name in row(name, of: program) { CostReport.part($0.label) == name } }
+    self.rows = rows(by: namePattern)
+    blocks = rows(by: CostReport.block)
     total = row("total", of: program)
     var whole = Set<Substring>()
     var pruned = Set<Substring>()
@@ -129,34 +141,35 @@ public struct CostReport {
     }
   }
 
-  private var stepTable: String {
+  private var stepTable: TextDocument {
     guard let steps else { return "" }
     var table = TextTable([("step", .right), ("flights", .right), ("bytes", .right)])
     for (index, cost) in steps.enumerated() {
       table.addRow([
         String(index), String(cost.roundCount),
-        String(cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
+        Quantity.text(
+          byteCount: cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
       ])
     }
-    return "\n\n\(table.text)"
+    return "\n\n\(table)"
   }
 
   /// What this program costs with `compare: keys` and with `compare: bits`.
-  private var comparisonTable: String {
-    var columns: [(title: String, alignment: TextTable.Alignment)] = [("compare", .left)]
+  private var comparisonTable: TextTable {
+    var columns: [(title: String, column: TextTable.Column)] = [("compare", .left)]
     for name in isDecoder ? ["prompt", "token"] : ["text"] {
       columns += [("\(name) flights", .right), ("\(name) bytes", .right)]
     }
-    columns += [("comparison keys", .right), ("by bits", .right), ("correlation bytes", .right)]
+    columns += [("comparison keys", .right), ("by bits", .right), ("dealt", .right)]
     var table = TextTable(columns)
     for row in comparisons {
       table.addRow(
         [row.name] + costs(row) + [
-          String(row.correlations.keyCount), String(row.correlations.bitComparisonCount),
-          String(row.correlations.byteCount(party: 0) + row.correlations.byteCount(party: 1)),
+          Quantity.grouped(row.correlations.keyCount),
+          Quantity.grouped(row.correlations.bitComparisonCount), correlationBytes(row),
         ])
     }
-    return table.text
+    return table
   }
 
   /// Flights and bytes of the prompt and the token, or of the text.
@@ -164,9 +177,16 @@ public struct CostReport {
     (isDecoder ? [row.prompt, row.token] : [row.prompt]).flatMap { cost in
       [
         String(cost.roundCount),
-        String(cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
+        Quantity.text(
+          byteCount: cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)),
       ]
     }
+  }
+
+  /// Both files of a session together.
+  private func correlationBytes(_ row: Row) -> String {
+    Quantity.text(
+      byteCount: row.correlations.byteCount(party: 0) + row.correlations.byteCount(party: 1))
   }
 
   /// "3" of "layers.3.attention.scores".
@@ -175,13 +195,14 @@ public struct CostReport {
     return parts.count > 1 && parts[0] == "layers" ? parts[1] : nil
   }
 
-  /// "layers.3.attention.scores" as "layers.*.attention.scores".
-  static func part(_ label: String) -> String {
-    label.split(separator: ".").map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
+  /// "layers.*.attention" of "layers.3.attention.scores".
+  private static func block(_ label: String) -> String {
+    let parts = namePattern(label).split(separator: ".")
+    return parts.prefix(parts.first == "layers" ? 3 : 1).joined(separator: ".")
   }
 
   /// Bytes of correlations for each token of the session, both files together, by kind.
-  private var correlationTable: String {
+  private var correlationTable: TextTable {
     var table = TextTable([
       ("correlations by token", .left), ("number", .right), ("bytes", .right),
       ("minimum", .right), ("share", .right),
@@ -192,8 +213,8 @@ public struct CostReport {
     func row(_ name: String, _ size: CorrelationSize) {
       table.addRow([
         name, Quantity.grouped(Int((Double(size.count) / tokens).rounded())),
-        Quantity.grouped(Int((Double(size.storedByteCount) / tokens).rounded())),
-        Quantity.grouped(Int((Double(size.minimumBitCount) / 8 / tokens).rounded())),
+        Quantity.text(byteCount: Int((Double(size.storedByteCount) / tokens).rounded())),
+        Quantity.text(byteCount: Int((Double(size.minimumBitCount) / 8 / tokens).rounded())),
         "\(Quantity.decimal(100 * Double(size.storedByteCount) / max(all, 1), fractionDigits: 1)) %",
       ])
     }
@@ -207,7 +228,7 @@ public struct CostReport {
     }
     table.addRule()
     row("total", total)
-    return table.text
+    return table
   }
 
   /// The time of the prompt or text, and of a token.
@@ -223,8 +244,8 @@ public struct CostReport {
     return [("prompt", text), ("token", time(token, total.token, compute?.tokenSeconds))]
   }
 
-  private var timeTable: String {
-    var table = TextTable([("time", .left)] + times.map { ($0.name, .right) } + [("is", .left)])
+  private var timeTable: TextTable {
+    var table = TextTable([("time", .left)] + times.map { ($0.name, .right) } + [("is", .prose)])
     func row(_ name: String, _ meaning: String, _ seconds: (PredictedTime) -> Double?) {
       let cells = times.map { entry in
         seconds(entry.time).map { Quantity.text(seconds: $0) } ?? "left out"
@@ -245,7 +266,7 @@ public struct CostReport {
     ) { $0.client }
     table.addRule()
     row("total", "as the client sees it") { $0.total }
-    return table.text
+    return table
   }
 
   var isDecoder: Bool { program.kind.isDecoder }
@@ -257,22 +278,27 @@ public struct CostReport {
       ? "layer" : "layer of which all rows are needed (\(layerCount) of \(all))"
   }
 
-  public var text: String {
-    var columns: [(title: String, alignment: TextTable.Alignment)] = [("part", .left)]
+  /// Flights, bytes and correlations of each part or block; those that cost nothing are left out.
+  private var partTable: TextTable {
+    var columns: [(title: String, column: TextTable.Column)] = [("part", .name)]
     for name in isDecoder ? ["prompt", "token"] : ["text"] {
       columns += [("\(name) flights", .right), ("\(name) bytes", .right)]
     }
-    columns += [("comparison keys", .right), ("correlation bytes", .right)]
+    columns += [("keys", .right), ("dealt", .right)]
     var table = TextTable(columns)
-    for (index, row) in (rows + [total]).enumerated() {
-      if index == rows.count { table.addRule() }
-      let cells =
+    func add(_ row: Row) {
+      table.addRow(
         [row.name] + costs(row) + [
-          String(row.correlations.keyCount),
-          String(row.correlations.byteCount(party: 0) + row.correlations.byteCount(party: 1)),
-        ]
-      table.addRow(cells)
+          Quantity.grouped(row.correlations.keyCount), correlationBytes(row),
+        ])
     }
+    for row in isComplete ? rows : blocks where !row.isFree { add(row) }
+    table.addRule()
+    add(total)
+    return table
+  }
+
+  public var document: TextDocument {
     let roles = (0...1).map { deployment.role(ofParty: $0) }
     let parties = (0...1).map { Quantity.text(byteCount: total.correlations.byteCount(party: $0)) }
     let size =
@@ -298,7 +324,7 @@ public struct CostReport {
       : " The provider sends \(Quantity.text(byteCount: total.correlations.keyByteCount)) of keys "
         + "before the first step."
     return """
-      \(table.text)
+      \(partTable)
 
       \(correlationTable)
 
@@ -306,9 +332,10 @@ public struct CostReport {
       \(Quantity.decimal(Double(perLayer.roundCount) / count, fractionDigits: 1)) flights, \
       \(layerText).
       A flight is one message each way at the same time, or one message, half a round trip.
-      Bytes are those each party sends in one step, or in each flight who sends more; a flight of one
-      part may share its messages with other parts, so flights and framing of parts add up to more
-      than the total.
+      Bytes are those each party sends in one step, or in each flight who sends more; a flight of one \
+      part may share its messages with other parts, so flights and framing of parts add up to more \
+      than the total. Keys are those of comparisons, dealt are all correlations of a session, both \
+      files together.
       Minimum: what a kind takes however it is encoded, one share of each element being a seed's.
       Session for \(size): correlations of \(parties[0]) for \(roles[0]), \(parties[1]) for \
       \(roles[1]).\(ahead)
@@ -316,11 +343,15 @@ public struct CostReport {
       \(timeTable)
 
       The same with comparisons by keys, and by bits where they take at most a quarter of the bytes:
-      \(comparisonTable)\(gateText)\(revealedText)\(stepTable)
+      \(comparisonTable)\(gateText)\(revealedText)\(stepTable)\(more)
       """
   }
 
-  private var gateText: String { gates.map { "\n\n\($0.text)" } ?? "" }
+  private var gateText: TextDocument { gates.map { "\n\n\($0.document)" } ?? "" }
+
+  private var more: String {
+    isComplete ? "" : "\n\n--all lists every part, --steps every step of a session."
+  }
 
   /// What a party sees in the clear, where there is anything.
   private var revealedText: String {

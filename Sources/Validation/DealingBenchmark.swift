@@ -13,7 +13,7 @@ public import Sharing
 /// The bound is the time of the multiply-accumulates with weights and between masks at the rate of
 /// a 1024 x 1024 by 1024 x 1024 product of 64 by 16 bits, plus that of writing as many bytes to as
 /// many files in the same folder from as many threads. All three take turns in each repetition.
-public struct DealingBenchmark {
+public struct DealingBenchmark: Report {
   /// Seconds of each repetition.
   public private(set) var multiplying: [Double] = []
   public private(set) var writing: [Double] = []
@@ -120,16 +120,19 @@ extension DealingBenchmark {
 
   private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 
-  public var text: String {
+  public var document: TextDocument {
     var table = TextTable([
       ("\(sessionCount) sessions", .left), ("median", .right), ("fastest", .right),
-      ("slowest", .right), ("a session", .right), ("of what", .left),
+      ("slowest", .right), ("a session", .right), ("of what", .prose),
     ])
     let bytes = Quantity.text(byteCount: sessionCount * byteCount)
     for (name, seconds, note) in [
-      ("multiplying", multiplying, "\(sessionCount * productCount) multiply-accumulates"),
+      (
+        "multiplying", multiplying,
+        "\(Quantity.grouped(sessionCount * productCount)) multiply-accumulates"
+      ),
       ("writing", writing, "\(bytes) to \(2 * sessionCount) files"),
-      ("dealing", dealing, "\(sessionCount * keyCount) comparison keys"),
+      ("dealing", dealing, "\(Quantity.grouped(sessionCount * keyCount)) comparison keys"),
       ("processor time", processor, "of dealing, user and system"),
     ] {
       table.addRow([
@@ -139,7 +142,13 @@ extension DealingBenchmark {
       ])
     }
     let ratio = Quantity.decimal(Self.median(ratios), fractionDigits: 2)
-    return table.text + "\n\nDealing takes \(ratio) times as long as multiplying and writing."
+    return """
+      \(table)
+
+      Dealing takes \(ratio) times as long as multiplying and writing.
+
+      medians on \(Benchmark.machine)
+      """
   }
 
   public var json: JSON {

@@ -91,7 +91,7 @@ public struct GateReport {
     value < 1e-6 ? "< 1e-6" : Quantity.decimal(value, fractionDigits: 6)
   }
 
-  public var text: String {
+  var document: TextDocument {
     var table = TextTable([
       ("gated layer", .left), ("blocks", .right), ("run", .right), ("pool", .right),
       ("used up", .right), ("sent", .right), ("of dense", .right), ("gate's", .right),
@@ -122,9 +122,9 @@ public struct GateReport {
     table.addRow(
       ["whole model", "", "", "", Self.probability(exhaustion)] + cells(gated, nil, dense))
     return """
-      \(table.text)
-      Sent by a party for a token, dealt for a session, both files together; of dense: beside the same
-      model without gates. Gate's: what decides, over what is saved. A session that needs more blocks
+      \(table)
+      Sent by a party for a token, dealt for a session, both files together; of dense: beside the same \
+      model without gates. Gate's: what decides, over what is saved. A session that needs more blocks \
       than its pool holds ends with an error.
       """
   }

@@ -3,7 +3,7 @@
 public import Bytes
 
 /// How far the logits of a secure greedy generation are from those of the plaintext model.
-public struct LogitComparison: Equatable, Sendable {
+public struct LogitComparison: Report, Equatable, Sendable {
   /// The first token in which the two differ.
   public struct Divergence: Equatable, Sendable {
     /// Row of both arrays, from 0.
@@ -101,8 +101,8 @@ public struct LogitComparison: Equatable, Sendable {
     Quantity.decimal(Double(value), fractionDigits: 4)
   }
 
-  public var text: String {
-    var table = TextTable([.left, .left])
+  public var document: TextDocument {
+    var table = TextTable([.left, .prose])
     let equal = divergence == nil ? comparedRowCount : comparedRowCount - 1
     table.addRow(["equal tokens", "\(equal) of \(rowCount)"])
     if let divergence {
@@ -114,7 +114,7 @@ public struct LogitComparison: Equatable, Sendable {
     }
     table.addRow(["largest logit difference", LogitComparison.text(largestDifference)])
     table.addRow(["mean logit difference", LogitComparison.text(meanDifference)])
-    return table.text
+    return TextDocument(table)
   }
 
   public var json: JSON {

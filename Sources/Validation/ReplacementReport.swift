@@ -8,7 +8,7 @@ import OnlineRuntime
 public import Program
 
 /// What a recipe, settled for a model, does to each non-linear operation.
-public struct ReplacementReport: Sendable {
+public struct ReplacementReport: Report, Sendable {
   /// One node.
   public struct Row: Sendable {
     public var node: String
@@ -28,6 +28,8 @@ public struct ReplacementReport: Sendable {
   }
 
   public let rows: [Row]
+  /// Whether every operation is listed, and not those of all layers together.
+  public var isComplete = false
   let session: SessionShape
 
   /// - Throws: `InputError` where the recipe is not resolved.
@@ -72,21 +74,40 @@ public struct ReplacementReport: Sendable {
     cost.byteCount(frameByteCount: Connection.frameHeaderByteCount)
   }
 
-  public var text: String {
+  /// Rows of one operation in several layers, with one replacement.
+  private var groups: [[Row]] {
+    guard !isComplete else { return rows.map { [$0] } }
+    return rows.grouped { [namePattern($0.node), $0.choice.name] }.map(\.elements)
+  }
+
+  private static func cells(_ rows: [Row]) -> [String] {
+    let first = rows[0]
+    func hull(_ ranges: [ClosedRange<Double>]) -> ClosedRange<Double> {
+      ranges.dropFirst().reduce(ranges[0]) {
+        min($0.lowerBound, $1.lowerBound)...max($0.upperBound, $1.upperBound)
+      }
+    }
+    let valid = rows.map(\.valid)
+    let mean = rows.reduce(0) { $0 + $1.error.mean } / Double(rows.count)
+    return [
+      rows.count == 1 ? first.node : namePattern(first.node), first.operationClass.rawValue,
+      first.choice.name + (first.needsTraining ? " (trained)" : ""),
+      text(hull(rows.map(\.seen))),
+      valid.allSatisfy { $0 == valid[0] } ? text(valid[0]) : "by layer",
+      text(rows.map(\.error.maximum).max() ?? 0), text(mean),
+      String(rows.reduce(0) { $0 + $1.cost.roundCount }),
+      Quantity.text(byteCount: rows.reduce(0) { $0 + byteCount($1.cost) }),
+      Quantity.text(byteCount: rows.reduce(0) { $0 + $1.dealtByteCount }),
+    ]
+  }
+
+  public var document: TextDocument {
     var table = TextTable([
-      ("operation", .left), ("class", .left), ("replacement", .left), ("seen", .right),
+      ("operation", .name), ("class", .left), ("replacement", .left), ("seen", .right),
       ("valid", .right), ("max error", .right), ("mean error", .right), ("flights", .right),
       ("bytes", .right), ("dealt", .right),
     ])
-    for row in rows {
-      table.addRow([
-        row.node, row.operationClass.rawValue,
-        row.choice.name + (row.needsTraining ? " (trained)" : ""), Self.text(row.seen),
-        Self.text(row.valid), Self.text(row.error.maximum), Self.text(row.error.mean),
-        String(row.cost.roundCount), String(Self.byteCount(row.cost)),
-        String(row.dealtByteCount),
-      ])
-    }
+    for rows in groups { table.addRow(Self.cells(rows)) }
     var notes: [String] = []
     for row in rows where !row.choice.note.isEmpty {
       let note = "\(row.operationClass.rawValue): \(row.choice.note)."
@@ -96,11 +117,11 @@ public struct ReplacementReport: Sendable {
       session.kind.isDecoder
       ? "of one token after \(session.rowCapacity - 1)" : "of a text of \(session.promptCapacity)"
     return """
-      \(table.text)
+      \(table)
 
-      Errors are those on the calibration text: of values (activations), of attention weights and
-      their sum in a row (softmax), relative (normalisations). Flights and bytes are those \(size);
-      flights may be shared with other operations. Dealt are bytes of correlations a token, in both
+      Errors are those on the calibration text: of values (activations), of attention weights and \
+      their sum in a row (softmax), relative (normalisations). Flights and bytes are those \(size); \
+      flights may be shared with other operations. Dealt are bytes of correlations a token, in both \
       files together.\(notes.map { "\n\($0)" }.joined())
       """
   }

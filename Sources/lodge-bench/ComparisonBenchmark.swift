@@ -62,7 +62,7 @@ struct ComparisonBenchmark {
     }
   }
 
-  var text: String {
+  var document: TextDocument {
     var table = TextTable([
       ("32 compared bits, one core", .left), ("M key pairs/s", .right), ("of AES", .right),
       ("M evaluations/s", .right), ("of AES", .right), ("G AES blocks/s", .right),
@@ -79,8 +79,11 @@ struct ComparisonBenchmark {
         decimal(row.blocks.median / 1e9),
       ])
     }
-    return table.text + "\nof AES: \(ComparisonBenchmark.blocksPerKey) blocks a key pair and "
-      + "\(ComparisonBenchmark.blocksPerEvaluation) an evaluation would take so much of the time"
+    return """
+      \(table)
+      of AES: \(ComparisonBenchmark.blocksPerKey) blocks a key pair and \
+      \(ComparisonBenchmark.blocksPerEvaluation) an evaluation would take so much of the time
+      """
   }
 
   var json: JSON {

@@ -44,14 +44,14 @@ struct ComparisonWalkBenchmark {
     }
   }
 
-  var text: String {
+  var document: TextDocument {
     var table = TextTable(
       [("32 compared bits, 3 words, M points/s", .left)]
         + ComparisonWalkBenchmark.pointsPerKey.map { ("\($0) of a key", .right) })
     for row in rows {
       table.addRow([row.arm.description] + row.points.map { decimal($0.median / 1e6) })
     }
-    return table.text
+    return TextDocument(table)
   }
 
   var json: JSON {

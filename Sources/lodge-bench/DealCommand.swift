@@ -38,6 +38,5 @@ let dealCommand = Command(
     memory: MemoryBudget(byteCount: arguments.integer("memory")),
     repetitions: arguments.integer("repeat"), folder: folder
   ) { console.report($0) }
-  console.print(arguments.flag("json") ? benchmark.json.indentedText : benchmark.text)
-  if !arguments.flag("json") { console.print("\nmedians on \(Benchmark.machine)") }
+  arguments.print(benchmark)
 }

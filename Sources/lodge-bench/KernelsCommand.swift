@@ -38,11 +38,14 @@ let kernelsCommand = Command(
     ]
     console.print(report.indentedText)
   } else {
-    console.print(
-      [products.text, streams.text, comparisons.text, walks.text, lookups.text]
-        .joined(separator: "\n\n"))
-    console.print(
-      "\nmedians of \(repetitions) on one core of \(Benchmark.machine); "
-        + "arms: \(arms.joined(separator: ", "))")
+    console.show(
+      TextDocument([
+        products.document, streams.document, comparisons.document, walks.document,
+        lookups.document,
+        """
+        medians of \(repetitions) on one core of \(Benchmark.machine); arms: \
+        \(arms.joined(separator: ", "))
+        """,
+      ]))
   }
 }

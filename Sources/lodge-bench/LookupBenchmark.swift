@@ -48,14 +48,14 @@ struct LookupBenchmark {
     }
   }
 
-  var text: String {
+  var document: TextDocument {
     var table = TextTable(
       [("parabolas looked up, M cells/s", .left)]
         + LookupBenchmark.bits.map { ("of \(1 << $0)", .right) })
     for row in rows {
       table.addRow([row.arm.description] + row.cells.map { decimal($0.median / 1e6) })
     }
-    return table.text
+    return TextDocument(table)
   }
 
   var json: JSON {

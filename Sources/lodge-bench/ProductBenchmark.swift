@@ -87,7 +87,7 @@ struct ProductBenchmark {
     rates.first { $0.name == name }?.rates[0].median
   }
 
-  var text: String {
+  var document: TextDocument {
     let references = ["avx512", "portable", "Swift SIMD8 loop"]
     var table = TextTable(
       [("1024 x 4096 by 4096 x 512, G/s", .left)]
@@ -101,7 +101,7 @@ struct ProductBenchmark {
           }
           + references.map { full($0).map { decimal(row.rates[0].median / $0) } ?? "" })
     }
-    return table.text
+    return TextDocument(table)
   }
 
   var json: JSON {

@@ -55,14 +55,14 @@ struct StreamBenchmark {
     }
   }
 
-  var text: String {
+  var document: TextDocument {
     var table = TextTable([("AES-256-CTR", .left), ("GB/s", .right), ("to libcrypto", .right)])
     for rate in rates {
       table.addRow([
         rate.name, decimal(rate.median / 1e9), decimal(rate.median / rates[0].median),
       ])
     }
-    return table.text
+    return TextDocument(table)
   }
 
   var json: JSON {

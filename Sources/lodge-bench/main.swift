@@ -40,6 +40,5 @@ Command(
     repetitions: arguments.integer("repeat"),
     folder: TemporaryFolder(prefix: "lodge-bench")
   ) { console.report($0) }
-  console.print(arguments.flag("json") ? benchmark.json.indentedText : benchmark.text)
-  if !arguments.flag("json") { console.print("\nmedians on \(Benchmark.machine)") }
+  arguments.print(benchmark)
 }.main()

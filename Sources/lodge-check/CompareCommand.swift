@@ -40,6 +40,7 @@ let compareCommand = Command(
   }
   progress.finish()
   try outputs.write(comparison.json)
-  arguments.console.print(
-    arguments.flag("json") ? comparison.json.indentedText : comparison.text)
+  arguments.print(comparison)
+  // Which of them is the user's choice.
+  arguments.printNext(files.map { sharing($0.0) })
 }

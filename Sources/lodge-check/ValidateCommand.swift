@@ -65,13 +65,19 @@ let validateCommand = Command(
         bitsPerSecond: arguments.number("bandwidth"))),
     thresholds: thresholds)
   try outputs.write(report.json)
-  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+  arguments.print(report)
   let faults = report.faults
   if !faults.isEmpty || !report.misses.isEmpty {
     throw CheckFailure(
       (faults + report.misses.map(\.text)).map { "\(path): \($0)" },
       hint: faults.isEmpty ? nil : report.faultHint)
   }
+  arguments.printNext([sharing(path)])
+}
+
+/// Shares the model at `path`, beside it.
+func sharing(_ path: String) -> ShellCommand {
+  ShellCommand(["lodge-model", "share", path, "--out", FilePaths.beside(path, "shares")])
 }
 
 private func readThresholds(_ arguments: ParsedArguments) throws(InputError) -> Thresholds {

@@ -45,6 +45,7 @@ let costCommand = Command(
       "client-bandwidth", .bandwidth,
       help: "bandwidth of the client's link (default: that of --bandwidth)"),
     .flag("no-compute", help: "measure nothing: leave out what the parties compute"),
+    .flag("all", help: "list every part of the program, and not blocks of them"),
     .flag("steps", help: "list every step of a session as well"),
     .json,
   ]
@@ -75,13 +76,14 @@ let costCommand = Command(
     program: program, session: session, deployment: deployment, network: network,
     clientLink: client, compute: compute,
     listsSteps: arguments.flag("steps"))
+  report.isComplete = arguments.flag("all")
   if program.hasGates, FileKind(at: try arguments.string("FILE")) == .model {
     let file = try ModelFile(path: arguments.string("FILE"))
     report.gates = try GateReport(
       program, dense: file.ungatedProgram(), calibration: file.calibration, session: session,
       token: report.token)
   }
-  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+  arguments.print(report)
 }
 
 let verifyCommand = Command(
@@ -103,6 +105,7 @@ let verifyCommand = Command(
       "trust", .string, placeholder: "KEY",
       help: "public keys whose signatures count: a line, or a file with several"),
     Option("identity", .path, help: "private key to open sealed files with"),
+    .flag("all", help: "show all of a header, and every dataset"),
     .json,
   ]
 ) { arguments in
@@ -110,8 +113,8 @@ let verifyCommand = Command(
     trust: arguments.optionalString("trust"), identity: arguments.optionalString("identity"),
     scratch: nil)
   for path in arguments.strings("FILE") {
-    let verified = try VerifiedFile(path: path, access: access)
-    arguments.console.print(arguments.flag("json") ? verified.json.indentedText : verified.text)
+    arguments.print(
+      try VerifiedFile(path: path, access: access, isComplete: arguments.flag("all")))
   }
 }
 
@@ -136,8 +139,7 @@ let logitsCommand = Command(
 ) { arguments in
   let comparison = try LogitComparison(
     securePath: arguments.string("SECURE"), plaintextPath: arguments.string("PLAINTEXT"))
-  arguments.console.print(
-    arguments.flag("json") ? comparison.json.indentedText : comparison.text)
+  arguments.print(comparison)
   try comparison.check(margin: arguments.number("margin"))
 }
 

@@ -30,9 +30,13 @@ func ask(_ index: Int, of questions: Questions, out: String?, _ arguments: Parse
   let request = Request(
     prompt: prompt, source: source, stop: questions.stop,
     isForNothing: questions.codec != nil && out == nil && !isJSON)
-  let (session, tables) =
-    arguments.isGiven("provider")
-    ? try userSession(request, arguments) : try clientSession(request, arguments)
+  let (session, tables) = try whenListening(arguments) {
+    try arguments.isGiven("provider")
+      ? userSession(request, arguments) : clientSession(request, arguments)
+  }
+  arguments.onInterruption {
+    "the session that had begun is used up: the next question takes another"
+  }
   let isDecoder = session.identity.isDecoder
   let newCount = isDecoder ? try arguments.integer("new") : 0
   var printer = AnswerPrinter(questions, console: console, isJSON: isJSON)
@@ -57,7 +61,7 @@ func ask(_ index: Int, of questions: Questions, out: String?, _ arguments: Parse
       console.print("")
     } else if !received.isEmpty {
       let ids = JSON.array(received.map(JSON.integer)).text
-      console.report("lodge-client: note: before that came the tokens \(ids)")
+      arguments.note("before that came the tokens \(ids)")
     }
     throw error
   }

@@ -89,6 +89,8 @@ Command(
       "insecure-plaintext",
       help: "plain TCP beyond this machine: the network reads the prompt and the answer"),
     Option("timeout", .duration, default: "120s", help: "longest wait for a turn"),
+    Option(
+      "wait", .duration, default: "30s", help: "longest wait for servers that do not listen yet"),
     .json,
   ]
 ) { arguments in

@@ -26,10 +26,20 @@ let statusCommand = Command(
   let stocks = try SessionStock.stocks(
     in: BatchFolder(anyOf: arguments.string("CORR")), ledgers: ledgers(arguments)
   ) { arguments.note("does not count \($0)") }
-  arguments.console.print(
-    arguments.flag("json")
-      ? JSON.object(["batches": .array(stocks.map(\.json))]).indentedText
-      : stocks.map(\.text).joined(separator: "\n\n"))
+  if arguments.wantsJSON {
+    let document: JSON = ["batches": .array(stocks.map(\.json))]
+    arguments.console.print(document.indentedText)
+  } else {
+    arguments.console.show(TextDocument(stocks.map(\.document)))
+  }
+  let folder = FilePaths.withoutTrailingSlashes(try arguments.string("CORR"))
+  guard stocks.allSatisfy({ $0.ready.isEmpty }), FilePaths.isFolder("\(folder)/dealer") else {
+    return
+  }
+  arguments.printNext([
+    ShellCommand(
+      ["lodge-deal", folder, "--keep", "4"] + arguments.passedOn(["ledger0", "ledger1"]))
+  ])
 }
 
 /// The ledgers that are given, each checked to be that of its party.

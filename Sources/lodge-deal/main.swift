@@ -99,6 +99,11 @@ Command(
   let output = try batchFolder(arguments, bundle)
   let sessions = try requestedSessions(arguments, output)
   let missing = try output.missing(of: sessions, delivery: delivery)
+  arguments.onInterruption {
+    let rest = (try? output.missing(of: sessions, delivery: delivery).count) ?? sessions.count
+    return "\(sessions.count - rest) of \(sessions.count) sessions are finished and kept, the same "
+      + "command deals the rest"
+  }
   try DiskSpace.check(
     byteCount: bundle.program.sessionByteCount(
       shape, deployment: bundle.conversion.deployment), times: missing.count,

@@ -27,7 +27,7 @@ let calibrateCommand = Command(
     adapterOption, gatesOption,
     .flag("merge", help: "add calibrations of the same model"),
     outputOption, memoryOption,
-    .flag("all", help: "list the values of every node"),
+    .flag("all", help: "list every node, with what it gives"),
     Option("out", .path, isRequired: true, help: "file to write"),
     .json,
   ]
@@ -65,7 +65,14 @@ let calibrateCommand = Command(
   let report = CalibrationReport(
     model: calibration.model, calibration: calibration.calibration,
     isComplete: arguments.flag("all"))
-  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+  arguments.print(report)
+  guard tokens != nil else { return }
+  arguments.printNext([
+    ShellCommand(
+      ["lodge-model", "approximate", paths[0], "--calibration", out, "--out"]
+        + [FilePaths.beside(out, "model.lodge")]
+        + arguments.passedOn(["adapter", "gates", "output"]))
+  ])
 }
 
 /// Runs `texts` with progress.

@@ -106,7 +106,12 @@ let convertCommand = Command(
   guard model.kind != .prefixDecoder else {
     throw InputError(
       checkpoint, "is a prefix decoder, whose texts have a context of their own and cannot be cut",
-      hint: "tokenise texts as its users will, and take approximate, validate and share")
+      hint:
+        "put such texts, the mask and the start token in each, into a file as ids, and give that to "
+        + ShellCommand([
+          "lodge-model", "approximate", checkpoint, "--tokens", "tokens.json", "--out",
+          "model.lodge",
+        ]).text)
   }
   let tokenizer = try TextTokenizer(
     folder: arguments.optionalString("tokenizer")
@@ -135,6 +140,7 @@ let convertCommand = Command(
     evaluation: evaluation, deployment: deployment, network: network, thresholds: thresholds,
     memory: memory)
   // Everything appears at once, under its name, or not at all.
+  arguments.onInterruption { "nothing of \(out) is kept, the same command begins again" }
   let work = try WorkFolder(for: out)
   let roles = RoleFolders(path: work.path, deployment: deployment)
   try Folder.make(roles.owner)
@@ -161,7 +167,7 @@ let convertCommand = Command(
   let selection = selected.selection
   let isJSON = arguments.flag("json")
   guard let modelPath = selected.modelPath else {
-    if !isJSON { arguments.console.print(selection.text) }
+    if !isJSON { arguments.console.show(selection.document) }
     throw CheckFailure(
       ["no recipe keeps the limits of \(checkpoint)"] + selection.failures,
       hint: "raise --\(criterion.option), or train the model for a cheaper recipe (tools/finetune)")
@@ -185,8 +191,6 @@ let convertCommand = Command(
   try Folder.make(roles.client)
   try tokenizer.copy(to: "\(roles.client)/tokenizer")
   let session = try CostReport.session(of: result.program, prompt: nil, new: nil)
-  let prompt = Array(texts.evaluation[0].prefix(min(session.promptCapacity, 16)))
-  try work.write([prompt], to: "\(roles.owner)/prompt.json")
   let final = RoleFolders(
     path: FilePaths.resolved(FilePaths.folder(of: out)).map {
       "\($0 == "/" ? "" : $0)/\(FilePaths.lastComponent(of: out))"
@@ -210,9 +214,9 @@ let convertCommand = Command(
     ]
     arguments.console.print(document.indentedText)
   } else {
-    arguments.console.print(
+    arguments.console.show(
       """
-      \(selection.text)
+      \(selection.document)
 
       \(deployment.isDealerBlind ? "" : "The owner deals: the dealer's folder holds plaintext weights. ")\
       Times are of a decoder's last token, or a text, at \(network.text), without what the parties compute.

@@ -38,8 +38,7 @@ let recipesCommand = Command(
     arguments.console.print(recipe.json.indentedText)
     return
   }
-  arguments.console.print(
-    arguments.flag("json") ? RecipeList.json.indentedText : RecipeList.text)
+  arguments.print(RecipeList())
 }
 
 let approximateCommand = Command(
@@ -66,6 +65,7 @@ let approximateCommand = Command(
     Option("rtt", .duration, default: "10ms", help: "round-trip time that `fitted` weighs"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth that `fitted` weighs"),
     memoryOption,
+    .flag("all", help: "list every operation, and not those of all layers together"),
     Option("out", .path, isRequired: true, help: "file to write, such as model.lodge"),
     .json,
   ]
@@ -123,10 +123,11 @@ let approximateCommand = Command(
   writing.finish()
   var report = approximated.report
   report.notices = loaded.notices
+  report.isComplete = arguments.flag("all")
   arguments.note(report.warnings)
-  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+  arguments.print(report)
   arguments.printNext([
-    ShellCommand(["lodge-model", "share", out, "--out", "\(FilePaths.folder(of: out))/shares"])
+    ShellCommand(["lodge-model", "share", out, "--out", FilePaths.beside(out, "shares")])
   ])
 }
 
@@ -197,7 +198,7 @@ let shareCommand = Command(
   ) { progress.advance(by: $0) }
   progress.finish()
   let report = ShareReport(result, folder: folder, delivery: delivery)
-  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+  arguments.print(report)
   let isFlat = deployment == .twoServer
   arguments.printNext([
     ShellCommand(

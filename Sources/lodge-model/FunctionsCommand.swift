@@ -28,6 +28,7 @@ let functionsCommand = Command(
     Option("calibration", .path, help: "file of `lodge-model calibrate`, instead of --tokens"),
     .flag("clamp", help: "clip inputs that leave the range a replacement is made for"),
     outputOption, memoryOption,
+    .flag("all", help: "list every operation, and not those of all layers together"),
     Option("out", .path, isRequired: true, help: "JSON file to write"),
   ]
 ) { arguments in
@@ -43,8 +44,18 @@ let functionsCommand = Command(
   let observed = try calibration(arguments, of: loaded.model, weights, memory: memory)
   var recipe = try Recipe.named(arguments.string("recipe"))
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }
-  let export = try FunctionExport(
+  var export = try FunctionExport(
     loaded, recipe: recipe.resolved(for: loaded.model, calibration: observed))
   try AtomicFile.write(Array((export.json.text + "\n").utf8), to: out, mode: 0o644)
-  arguments.console.print(export.text)
+  export.isComplete = arguments.flag("all")
+  arguments.print(export)
+  arguments.printNext([
+    ShellCommand(
+      [
+        (try? HelperTool("finetune", for: "training").path) ?? "tools/finetune",
+        try arguments.string("CHECKPOINT"), "--functions", out, "--tokens",
+      ]
+        + [arguments.optionalString("tokens") ?? "train.json", "--out"]
+        + [FilePaths.beside(out, "adapted")])
+  ])
 }

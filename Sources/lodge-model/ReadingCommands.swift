@@ -46,7 +46,8 @@ let inspectCommand = Command(
       help: "folder with config.json and weights, or a tensor file")
   ],
   options: [
-    .flag("families", help: "list the model families that are read, and their settings"),
+    .flag("families", help: "list the model families that are read"),
+    .flag("all", help: "list every tensor, or every setting of the families"),
     adapterOption, gatesOption, outputOption, .json,
   ]
 ) { arguments in
@@ -54,22 +55,30 @@ let inspectCommand = Command(
     guard !arguments.isGiven("CHECKPOINT") else {
       throw UsageError("--families takes no CHECKPOINT")
     }
-    arguments.console.print(
-      arguments.flag("json") ? FamilyDescription.json.indentedText : FamilyDescription.table)
+    arguments.print(FamilyList(isComplete: arguments.flag("all")))
     return
   }
   guard arguments.isGiven("CHECKPOINT") else {
     throw UsageError("CHECKPOINT is missing")
   }
   let path = try arguments.string("CHECKPOINT")
-  let inspection = ModelInspection(
+  var inspection = ModelInspection(
     try FileKind.expecting(.checkpoint, at: path) { () throws(InputError) in
       try ModelLoader.load(
         path: path, adapter: arguments.optionalString("adapter"),
         gates: arguments.optionalString("gates"), output: arguments.output)
     })
-  arguments.console.print(
-    arguments.flag("json") ? inspection.json.indentedText : inspection.table)
+  inspection.isComplete = arguments.flag("all")
+  arguments.print(inspection)
+  let options = arguments.passedOn(["adapter", "gates", "output"])
+  arguments.printNext([
+    inspection.kind == .prefixDecoder
+      ? ShellCommand(
+        ["lodge-model", "approximate", path, "--tokens", "tokens.json", "--out", "model.lodge"]
+          + options)
+      : ShellCommand(
+        ["lodge-model", "convert", path, "--text", "text.txt", "--out", "served"] + options)
+  ])
 }
 
 let logitsCommand = Command(

@@ -69,5 +69,15 @@ let sparsifyCommand = Command(
     try GatesFile.write(layers, to: out)
   }
   let report = SparsityReport(layers, settings: settings)
-  arguments.console.print(arguments.flag("json") ? report.json.indentedText : report.text)
+  arguments.print(report)
+  guard !GatesFile.isEmpty(layers) else { return }
+  arguments.printNext([
+    ShellCommand(
+      [
+        "lodge-model", "approximate", try arguments.string("CHECKPOINT"), "--gates", out,
+        "--tokens",
+      ]
+        + [path, "--out", FilePaths.beside(out, "gated.lodge")]
+        + arguments.passedOn(["adapter", "output"]))
+  ])
 }

@@ -61,9 +61,21 @@ let tokenizeCommand = Command(
   }
   if let out {
     try AtomicFile.write(Array((result + "\n").utf8), to: out, mode: 0o666)
+    if !arguments.isGiven("decode") { arguments.printNext(next(path, tokens: out)) }
   } else {
     arguments.console.print(result)
   }
+}
+
+/// What is done with tokens in a file, where the model lies beside its tokenizer.
+private func next(_ tokenizer: String, tokens: String) -> [ShellCommand] {
+  let folder = FilePaths.isFolder(tokenizer) ? tokenizer : FilePaths.folder(of: tokenizer)
+  guard FilePaths.exists("\(folder)/config.json") else { return [] }
+  return [
+    ShellCommand(
+      ["lodge-model", "approximate", folder, "--tokens", tokens, "--out"]
+        + [FilePaths.beside(tokens, "model.lodge")])
+  ]
 }
 
 /// The texts on the command line or of `--text`.

@@ -32,5 +32,8 @@ let keygenCommand = Command(
     arguments.console.print(document.indentedText)
   } else {
     arguments.console.print("\(key.publicKey.text) \(comment)")
+    arguments.note(
+      "\(path) stays here; \(path).pub goes to the others, for --peer-key, --client-keys, --trust or "
+        + "--recipient0")
   }
 }

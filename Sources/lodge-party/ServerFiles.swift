@@ -59,8 +59,8 @@ func next(_ arguments: ParsedArguments, _ files: ServerFiles, _ deployment: Depl
   }
   let servers =
     peer.map { ["--party0", $0, "--party1", listen] } ?? ["--provider", listen]
-  let prompt = "\(roles.owner)/prompt.json"
+  let hasTokenizer = FilePaths.isFolder("\(roles.client)/tokenizer")
   return ShellCommand(
     ["lodge-client"] + (FilePaths.isFolder(roles.client) ? ["--folder", roles.client] : [])
-      + servers + ["--tokens", FilePaths.exists(prompt) ? prompt : "prompt.json"])
+      + servers + (hasTokenizer ? ["Your question"] : ["--tokens", "prompt.json"]))
 }

@@ -13,9 +13,10 @@ final class CommandRun: Sendable {
   var output: String { outputText.withLock { $0 } }
   var error: String { errorText.withLock { $0 } }
 
-  func console(errorIsTerminal: Bool = false) -> Console {
+  func console(errorIsTerminal: Bool = false, style: TextStyle = .plain) -> Console {
     Console(
-      errorIsTerminal: errorIsTerminal, output: { text in self.outputText.withLock { $0 += text } },
+      errorIsTerminal: errorIsTerminal, style: style,
+      output: { text in self.outputText.withLock { $0 += text } },
       error: { text in self.errorText.withLock { $0 += text } })
   }
 }
@@ -157,6 +158,10 @@ final class CommandRun: Sendable {
     (
       "deal m --out a --recipe quick", "--recipe: \"quick\" is not one of accurate, fast",
       "see 'tool deal --help'"
+    ),
+    (
+      "deal m --out a --recipe acurate", "--recipe: \"acurate\" is not one of accurate, fast",
+      "did you mean accurate?"
     ),
     (
       "deal m --out a --rtt 10", "--rtt: \"10\" is not a time such as 10ms or 2s",

@@ -12,7 +12,7 @@ import Testing
     let path = folder.path("sample.lodge")
     let digest = try Sample.write(to: path)
     let inspection = try ContainerInspection(path: path)
-    let lines = inspection.table.split(separator: "\n").map(String.init)
+    let lines = inspection.text.split(separator: "\n").map(String.init)
     let hexadecimal = digest.map { String(Int($0) + 0x100, radix: 16).suffix(2) }.joined()
     #expect(lines[0] == "file    \(path)")
     #expect(lines[1] == "kind    model")
@@ -23,13 +23,13 @@ import Testing
     #expect(stored > 50 && stored < 1000)
     #expect(
       Array(lines.suffix(7)) == [
-        "name          type  shape   storage  bytes  in file",
-        "------------  ----  ------  -------  -----  -------",
-        "nothing       u16   4x0     zstd         0        0",
-        "public/empty  i8    0x7     raw          0        0",
-        "public/table  f32   20x5x6  zstd      2400      \(stored)",
-        "shares        u64   3x5     raw        120      120",
-        "4 datasets, 2520 bytes",
+        "name          number  type  shape   storage     size  in file",
+        "------------  ------  ----  ------  -------  -------  -------",
+        "nothing            1  u16   4x0     zstd         0 B      0 B",
+        "public/empty       1  i8    0x7     raw          0 B      0 B",
+        "public/table       1  f32   20x5x6  zstd     2.40 kB    \(stored) B",
+        "shares             1  u64   3x5     raw        120 B    120 B",
+        "4 datasets, 2.52 kB. --all shows all of the header, and every dataset.",
       ])
   }
 
@@ -42,7 +42,7 @@ import Testing
     let writer = try ContainerWriter(path: path, kind: "bundle", header: header, datasets: [])
     _ = try writer.finish()
     let inspection = try ContainerInspection(path: path)
-    #expect(!inspection.table.contains("TOPSECRET"))
+    #expect(!inspection.text.contains("TOPSECRET"))
     #expect(!inspection.json.text.contains("TOPSECRET"))
     #expect(inspection.json.text.contains("\"seed\":\"(secret)\""))
     #expect(inspection.json.text.contains("\"layers\":4"))

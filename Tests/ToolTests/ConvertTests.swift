@@ -99,7 +99,8 @@ import Testing
       arguments: ["\(out)/party0", "--listen", "127.0.0.1:0"], 0, peer: "127.0.0.1:0")
     let party1 = try PartyProcess(
       arguments: [out, "--party", "1", "--listen", "127.0.0.1:0"], 1, peer: party0.address)
-    let prompt = "\(out)/owner/prompt.json"
+    let ids = try TokenFile.read("\(out)/owner/evaluation.json")[0].prefix(16)
+    let prompt = try folder.write("\(ids)".utf8, to: "prompt.json")
     let answer = try wait(
       [party0, party1],
       [
@@ -159,7 +160,7 @@ import Testing
       [provider],
       [
         "--folder", "\(out)/user", "--provider", provider.address, "--tokens",
-        "\(out)/owner/prompt.json", "--new", "2",
+        try folder.write("[3,1,4]".utf8, to: "prompt.json"), "--new", "2",
       ] + trust)
     #expect(answer.tokens.count == 2)
   }
@@ -240,7 +241,7 @@ import Testing
       "lodge-client",
       [
         "--folder", "\(first)/client", "--provider", "127.0.0.1:1", "--tokens",
-        "\(first)/owner/prompt.json",
+        "\(first)/owner/evaluation.json",
       ], saying: ["client: holds no bundle of a user"])
     let deal = ["--sessions", "0..<1", "--prompt", "3", "--new", "2"]
     try Tool.succeed("lodge-deal", [second] + deal)

@@ -1,5 +1,6 @@
 // Tools that are interrupted or killed leave no secret behind, and nothing that looks finished.
 
+import Arguments
 import Bytes
 import Foundation
 import Glibc
@@ -31,7 +32,15 @@ import Testing
     if status == -signal, signal != SIGKILL {
       #expect(
         messages.contains("\(name): error: interrupted by SIG")
-          && messages.contains("\(name): hint: unfinished files are removed"), "\(messages)")
+          && messages.contains("\(name): hint: unfinished files are removed; "), "\(messages)")
+      // Most is begun again; of dealing, the rest.
+      #expect(
+        messages.contains(
+          name == "lodge-deal"
+            ? " of 3 sessions are finished and kept, the same command deals the rest\n"
+            : "the same command begins again\n"), "\(messages)")
+      let command = ShellCommand([try Tool.executable(name).path] + arguments)
+      #expect(messages.hasSuffix("\nNext: \(command.text)\n"), "\(messages)")
     } else {
       #expect(status == -signal || status == 0, "\(status) \(messages)")
     }

@@ -32,7 +32,7 @@ struct RecipeCommandTests {
 
   @Test func everyOperationHasARow() throws {
     let folder = try ScratchFolder()
-    let text = try Tool.succeed("lodge-model", approximate("bolt", folder))
+    let text = try Tool.succeed("lodge-model", approximate("bolt", folder, ["--all"]))
     for part in [
       "operation", "seen", "valid", "max error", "mean error", "flights", "bytes",
       "layers.1.attention", "softmax", "bolt", "finalLayerNorm",

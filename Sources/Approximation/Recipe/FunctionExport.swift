@@ -4,11 +4,13 @@ public import Bytes
 public import Models
 
 /// The graph, where its weights stand in the checkpoint, and the form of every replaced node.
-public struct FunctionExport {
+public struct FunctionExport: Report {
   private let loaded: LoadedModel
   private let recipe: Recipe
   /// Form, exact form and choice of each node with a non-linear operation, in the graph's order.
   private let functions: [(name: String, members: [String: JSON])]
+  /// Whether people are shown every operation, and not those of all layers together.
+  public var isComplete = false
 
   /// - Parameter recipe: resolved for `loaded`.
   /// - Throws: `InputError` where it is not.
@@ -48,15 +50,22 @@ public struct FunctionExport {
     ]
   }
 
-  /// One line a node.
-  public var text: String {
-    var table = TextTable([("operation", .left), ("class", .left), ("replaced by", .left)])
-    for node in loaded.model.nodes {
+  /// What stands for each operation.
+  public var document: TextDocument {
+    let rows = loaded.model.nodes.compactMap { node -> (cells: [String], summary: String)? in
       guard let operationClass = node.operation.operationClass,
         let choice = recipe.choice(for: node)
-      else { continue }
-      table.addRow([node.name, operationClass.rawValue, choice.replacement.summary])
+      else { return nil }
+      let name = isComplete ? node.name : namePattern(node.name)
+      return ([name, operationClass.rawValue, choice.name], choice.replacement.summary)
     }
-    return table.text
+    var table = TextTable([
+      ("operation", .name), ("number", .right), ("class", .left), ("replaced by", .prose),
+    ])
+    for (cells, all) in rows.grouped(by: \.cells) {
+      let summary = all.allSatisfy { $0.summary == all[0].summary } ? all[0].summary : cells[2]
+      table.addRow([cells[0], "\(all.count)", cells[1], summary])
+    }
+    return isComplete ? TextDocument(table) : "\(table)\n\n--all lists every operation."
   }
 }

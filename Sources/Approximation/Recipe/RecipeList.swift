@@ -2,24 +2,32 @@
 
 public import Bytes
 
-public enum RecipeList {
-  public static var text: String {
+/// The shipped recipes and the replacements that recipes may choose.
+public struct RecipeList: Report {
+  public init() {}
+
+  public var document: TextDocument {
+    // Classes for which all recipes choose alike share a column.
+    let columns = OperationClass.allCases.grouped { operationClass in
+      Recipe.shipped.map { $0.choices[operationClass]?.name ?? "" }
+    }
     var recipes = TextTable(
-      [("recipe", .left)] + OperationClass.allCases.map { ($0.rawValue, .left) })
-    for recipe in Recipe.shipped {
-      recipes.addRow(
-        [recipe.name] + OperationClass.allCases.map { recipe.choices[$0]?.name ?? "" })
+      [("recipe", .left)]
+        + columns.map { ($0.elements.map(\.rawValue).joined(separator: ", "), .left) })
+    for (index, recipe) in Recipe.shipped.enumerated() {
+      recipes.addRow([recipe.name] + columns.map { $0.key[index] })
     }
-    var replacements = TextTable([("class", .left), ("replacement", .left), ("source", .left)])
-    for operationClass in OperationClass.allCases {
-      for type in ReplacementCatalogue.replacements(for: operationClass) {
-        replacements.addRow([operationClass.rawValue, type.name, type.source])
-      }
+    let replacements = OperationClass.allCases.flatMap { operationClass in
+      ReplacementCatalogue.replacements(for: operationClass).map { (operationClass, $0) }
     }
-    return "\(recipes.text)\n\n\(replacements.text)"
+    var table = TextTable([("replacement", .left), ("of", .prose), ("source", .prose)])
+    for (key, entries) in replacements.grouped(by: { [$0.1.name, $0.1.source] }) {
+      table.addRow([key[0], entries.map(\.0.rawValue).joined(separator: ", "), key[1]])
+    }
+    return "\(recipes)\n\n\(table)"
   }
 
-  public static var json: JSON {
+  public var json: JSON {
     [
       "recipes": .array(Recipe.shipped.map(\.json)),
       "replacements": .array(

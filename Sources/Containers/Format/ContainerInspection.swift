@@ -3,7 +3,7 @@
 public import Bytes
 
 /// A description of one container for people and scripts; holds no content of datasets.
-public struct ContainerInspection: Sendable {
+public struct ContainerInspection: Report, Sendable {
   /// One line of the table of datasets.
   public struct Row: Sendable, Equatable {
     public let description: DatasetDescription
@@ -23,6 +23,9 @@ public struct ContainerInspection: Sendable {
   public let header: JSON
   /// By name in byte order.
   public let rows: [Row]
+  /// Whether people are shown all of the header and every dataset, and not those of all layers
+  /// together.
+  public var isComplete = false
 
   /// Opens and, where `verifying`, verifies the container of any kind at `path`.
   public init(path: String, verifying: Bool = true) throws(InputError) {
@@ -61,24 +64,56 @@ public struct ContainerInspection: Sendable {
   }
 
   /// Kind, digest, indented header and an aligned table of the datasets, for people.
-  public var table: String {
-    var lines = ["file    \(path)", "kind    \(kind)", "digest  \(digest)", "header"]
-    lines += header.indentedText.split(separator: "\n").map { "  \($0)" }
+  public var document: TextDocument {
+    let shown = isComplete ? header : summarised
+    let lines = shown.indentedText.split(separator: "\n").map { "  \($0)" }
     var table = TextTable([
-      ("name", .left), ("type", .left), ("shape", .left), ("storage", .left), ("bytes", .right),
-      ("in file", .right),
+      ("name", .name), ("number", .right), ("type", .left), ("shape", .left), ("storage", .left),
+      ("size", .right), ("in file", .right),
     ])
-    for row in rows {
-      table.addRow([
-        row.description.name, row.description.elementType.rawValue,
+    let groups = rows.grouped { row -> [String] in
+      let name = row.description.name
+      return [
+        isComplete ? name : namePattern(name), row.description.elementType.rawValue,
         row.description.shape.map(String.init).joined(separator: "x"),
-        row.description.storage.rawValue, String(row.byteCount), String(row.storedByteCount),
-      ])
+        row.description.storage.rawValue,
+      ]
     }
-    lines.append(table.text)
-    lines.append("\(rows.count) datasets, \(rows.reduce(0) { $0 + $1.byteCount }) bytes")
-    return lines.joined(separator: "\n") + "\n"
+    for (cells, rows) in groups {
+      table.addRow(
+        [cells[0], "\(rows.count)"] + cells.dropFirst()
+          + [
+            Quantity.text(byteCount: rows.reduce(0) { $0 + $1.byteCount }),
+            Quantity.text(byteCount: rows.reduce(0) { $0 + $1.storedByteCount }),
+          ])
+    }
+    let size = Quantity.text(byteCount: rows.reduce(0) { $0 + $1.byteCount })
+    return """
+      file    \(path)
+      kind    \(kind)
+      digest  \(digest)
+      header
+      \(lines.joined(separator: "\n"))
+
+      \(table)
+
+      \(rows.count) datasets, \(size).\
+      \(isComplete ? "" : " --all shows all of the header, and every dataset.")
+      """
   }
+
+  /// The header without its long members.
+  private var summarised: JSON {
+    guard case .object(let members) = header else { return header }
+    return .object(
+      members.mapValues { member in
+        member.indentedText.utf8.count > ContainerInspection.longestMember
+          ? .string("... (--all)") : member
+      })
+  }
+
+  /// Characters of a header's member that are shown without being asked for.
+  private static let longestMember = 200
 
   private static func withoutSeeds(_ value: JSON) -> JSON {
     switch value {

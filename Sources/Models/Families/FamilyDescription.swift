@@ -28,21 +28,6 @@ public struct FamilyDescription: Equatable, Sendable {
   /// The supported families, in the order in which they are documented.
   public static var all: [FamilyDescription] { Family.allCases.map(\.description) }
 
-  /// The families for people: one table after another.
-  public static var table: String {
-    all.map { family in
-      var fields = TextTable([("config.json", .left), ("read as", .left)])
-      for field in family.fields { fields.addRow([field.key, field.meaning]) }
-      return """
-        \(family.name): \(family.summary)
-        ends in: \(family.outputs.map(\.rawValue).joined(separator: ", "))
-        not read: \(family.notRead)
-
-        \(fields.text)
-        """
-    }.joined(separator: "\n\n")
-  }
-
   /// The families as the table of formats/checkpoints.md.
   public static var markdown: String {
     let rows = all.map { family in
@@ -58,10 +43,40 @@ public struct FamilyDescription: Equatable, Sendable {
       + rows).joined(separator: "\n")
   }
 
-  /// The same for machines.
-  public static var json: JSON {
+}
+
+/// The families, for `lodge-model inspect --families`.
+public struct FamilyList: Report {
+  private let isComplete: Bool
+
+  /// - Parameter isComplete: Whether people are shown every setting as well.
+  public init(isComplete: Bool) { self.isComplete = isComplete }
+
+  public var document: TextDocument {
+    guard isComplete else {
+      var table = TextTable([("model_type", .left), ("what it is", .prose), ("ends in", .prose)])
+      for family in FamilyDescription.all {
+        table.addRow([family.name, family.summary, family.outputTexts])
+      }
+      return "\(table)\n\n--all lists the settings of each, and what is not read."
+    }
+    return TextDocument(
+      FamilyDescription.all.map { family in
+        var fields = TextTable([("config.json", .left), ("read as", .prose)])
+        for field in family.fields { fields.addRow([field.key, field.meaning]) }
+        return """
+          \(family.name): \(family.summary)
+          ends in: \(family.outputTexts)
+          not read: \(family.notRead)
+
+          \(fields)
+          """
+      })
+  }
+
+  public var json: JSON {
     .array(
-      all.map { family in
+      FamilyDescription.all.map { family in
         [
           "modelType": .string(family.name), "summary": .string(family.summary),
           "notRead": .string(family.notRead),
@@ -72,6 +87,10 @@ public struct FamilyDescription: Equatable, Sendable {
         ]
       })
   }
+}
+
+extension FamilyDescription {
+  fileprivate var outputTexts: String { outputs.map(\.rawValue).joined(separator: ", ") }
 }
 
 extension Family {

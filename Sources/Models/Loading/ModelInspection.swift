@@ -4,7 +4,7 @@ public import Bytes
 public import Checkpoints
 
 /// Architecture, sizes, non-linear operations and tensors of a checkpoint.
-public struct ModelInspection: Sendable {
+public struct ModelInspection: Report, Sendable {
   /// One tensor of the checkpoint and what the graph calls it or its parts; no names where
   /// inference does not use it.
   public struct Tensor: Equatable, Sendable {
@@ -33,6 +33,8 @@ public struct ModelInspection: Sendable {
   public let nonLinearOperations: [NonLinearOperations]
   /// Sorted by the checkpoint's key.
   public let tensors: [Tensor]
+  /// Whether people are shown every tensor, and not those of all layers together.
+  public var isComplete = false
 
   /// Inspects the checkpoint at `path`.
   /// - Throws: one `InputError` with all that is not supported, as `ModelLoader.load` does.
@@ -101,8 +103,8 @@ extension ModelInspection {
   }
 
   /// The same for people: sizes, then non-linear operations, then tensors, in aligned columns.
-  public var table: String {
-    var sizes = TextTable([.left, .left])
+  public var document: TextDocument {
+    var sizes = TextTable([.left, .prose])
     sizes.addRow(["file", path])
     sizes.addRow(["format", formatName])
     for notice in notices { sizes.addRow(["note", notice]) }
@@ -129,17 +131,51 @@ extension ModelInspection {
       ])
     }
 
-    var list = TextTable([
-      ("tensor", .left), ("shape", .left), ("dtype", .left), ("weight", .left),
+    return """
+      \(sizes)
+
+      \(operations)
+
+      \(isComplete ? tensorTable : "\(layersTogether)\n\n--all lists every tensor.")
+      """
+  }
+
+  private var tensorTable: TextDocument {
+    var table = TextTable([
+      ("tensor", .name), ("shape", .left), ("dtype", .left), ("weight", .name),
     ])
     for tensor in tensors {
-      list.addRow([
-        tensor.description.name,
-        tensor.description.shape.map(String.init).joined(separator: " x "),
-        tensor.description.type.rawValue,
-        tensor.weightNames.isEmpty ? "(not used)" : tensor.weightNames.joined(separator: ", "),
-      ])
+      table.addRow(
+        [tensor.description.name] + cells(tensor).dropLast() + [tensor.weightText { $0 }])
     }
-    return "\(sizes.text)\n\n\(operations.text)\n\n\(list.text)"
+    return TextDocument(table)
+  }
+
+  /// Tensors that differ in their layer alone, with how many they are.
+  private var layersTogether: TextTable {
+    var table = TextTable([
+      ("tensor", .name), ("number", .right), ("shape", .left), ("dtype", .left), ("weight", .name),
+    ])
+    let groups = tensors.grouped { [namePattern($0.description.name)] + cells($0) }
+    for (key, tensors) in groups {
+      table.addRow([key[0], "\(tensors.count)"] + key.dropFirst())
+    }
+    return table
+  }
+
+  /// Shape, type and the names of the weights without those of layers.
+  private func cells(_ tensor: Tensor) -> [String] {
+    [
+      tensor.description.shape.map(String.init).joined(separator: " x "),
+      tensor.description.type.rawValue, tensor.weightText(namePattern),
+    ]
+  }
+}
+
+extension ModelInspection.Tensor {
+  /// What the graph calls it, each name by `shown`.
+  fileprivate func weightText(_ shown: (String) -> String) -> String {
+    let names = weightNames.map(shown).grouped { $0 }.map(\.key)
+    return names.isEmpty ? "(not used)" : names.joined(separator: ", ")
   }
 }

@@ -57,7 +57,9 @@ public final class UserSession: SecureSession {
     do throws(InputError) {
       connection = try Connection.dial(provider, security: security.dialled(party: 0))
     } catch {
-      throw InputError("provider at \(error.source)", error.cause, hint: error.hint)
+      var error = error
+      error.source = "provider at \(error.source)"
+      throw error
     }
     connection.label = "provider at \(provider)"
     do throws(InputError) {

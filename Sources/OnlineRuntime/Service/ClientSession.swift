@@ -61,7 +61,9 @@ public final class ClientSession {
       do throws(InputError) {
         connection = try Connection.dial(address, security: security.dialled(party: party))
       } catch {
-        throw InputError("party \(party) at \(error.source)", error.cause, hint: error.hint)
+        var error = error
+        error.source = "party \(party) at \(error.source)"
+        throw error
       }
       connection.label = "party \(party) at \(address)"
       connections.append(connection)

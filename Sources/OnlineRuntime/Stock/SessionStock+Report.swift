@@ -2,9 +2,9 @@
 
 public import Bytes
 
-extension SessionStock {
+extension SessionStock: Report {
   /// A table with one row a party, and what is ready at all of them.
-  public var text: String {
+  public var document: TextDocument {
     var table = TextTable([
       ("party", .right), ("files", .right), ("ready", .right), ("claimed", .right),
       ("finished", .right), ("burned", .right), ("ready bytes", .right),
@@ -18,19 +18,21 @@ extension SessionStock {
           + [Quantity.text(byteCount: side.readyByteCount)])
     }
     let place = sides.count == 2 ? "at both parties" : "at this party"
-    var lines = [
-      "Batch \(batch)", table.text,
-      "Ready \(place): \(ready.count) sessions, \(Quantity.grouped(readyTokenCount)) tokens, "
-        + Quantity.text(byteCount: readyByteCount),
+    var lines: [TextDocument] = [
+      "Batch \(batch)", TextDocument(table),
+      """
+      Ready \(place): \(ready.count) sessions, \(Quantity.grouped(readyTokenCount)) tokens, \
+      \(Quantity.text(byteCount: readyByteCount))
+      """,
     ]
     let unknown = sides.filter { !$0.hasLedger }.map { "--ledger\($0.party)" }
     if !unknown.isEmpty {
       lines.append("Used sessions count as ready without \(unknown.joined(separator: ", ")).")
     }
-    return lines.joined(separator: "\n")
+    return TextDocument(lines, separator: "\n")
   }
 
-  /// The same as `text`; states are null for a party whose ledger is not known.
+  /// The same; states are null for a party whose ledger is not known.
   public var json: JSON {
     [
       "batch": .string(batch), "ready": .integer(ready.count),

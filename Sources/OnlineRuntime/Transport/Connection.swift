@@ -152,7 +152,7 @@ public final class Connection: Sendable {
           security, as: .dialler, deadline: .after(.seconds(seconds)))
         return connection
       }
-      failure = InputError(address.description, "cannot connect: \(Socket.text(code))")
+      failure = InputError(address.description, "cannot connect", system: code)
     }
     throw failure
   }

@@ -7,7 +7,7 @@ import Program
 import Trust
 
 /// The result of sharing, as a table for people and JSON for machines.
-public struct ShareReport {
+public struct ShareReport: Report {
   private let result: ShareWriter.Result
   private let folder: String
   private let delivery: Delivery
@@ -32,27 +32,30 @@ public struct ShareReport {
 
   private var fullCopyByteCount: Int { result.weightElementCount * 8 }
 
-  public var text: String {
-    var files = TextTable([("file", .left), ("bytes", .right), ("digest", .left)])
+  public var document: TextDocument {
+    var files = TextTable([("file", .left), ("size", .right), ("digest", .name)])
     for (name, count) in byteCounts {
-      files.addRow([name, String(count), result.manifest.files[name]?.digest.hexadecimal ?? ""])
+      files.addRow([
+        name, Quantity.text(byteCount: count),
+        result.manifest.files[name]?.digest.hexadecimal ?? "",
+      ])
     }
-    var leakage = TextTable([("operations", .left), ("role", .left), ("learns", .left)])
+    var leakage = TextTable([("operations", .left), ("role", .left), ("learns", .prose)])
     for entry in result.manifest.leakage {
       leakage.addRow([entry.operations, entry.role, entry.learns])
     }
     let ratio = Double(bundleByteCount) / Double(max(fullCopyByteCount, 1))
     return """
-      \(files.text)
+      \(files)
 
       \(deliveryText)
 
       Conversion \(result.conversion.identifier.hexadecimal) in \(folder). Both bundles together \
       are \(Quantity.decimal(ratio, fractionDigits: 3)) of one 64-bit copy of the \
-      \(result.weightElementCount) shared weights.
+      \(Quantity.grouped(result.weightElementCount)) shared weights.
 
       Leakage report
-      \(leakage.text)
+      \(leakage)
       """
   }
 

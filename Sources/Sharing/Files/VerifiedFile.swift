@@ -6,22 +6,27 @@ public import Program
 import Trust
 
 /// A file whose digests were all recomputed, and its signature checked where one is asked for.
-public struct VerifiedFile {
+public struct VerifiedFile: Report {
   public let json: JSON
-  public let text: String
+  public let document: TextDocument
 
   /// Verifies a container, or a manifest and the files beside it that it names.
   ///
-  /// - Parameter access: With `trust`, manifests must be signed and containers must be named by
-  ///   one; with `identity`, sealed files are opened and verified as well.
-  public init(path: String, access: FileAccess = .plain) throws(InputError) {
+  /// - Parameters:
+  ///   - access: With `trust`, manifests must be signed and containers must be named by
+  ///     one; with `identity`, sealed files are opened and verified as well.
+  ///   - isComplete: Whether people are shown all of a header, and every dataset.
+  public init(path: String, access: FileAccess = .plain, isComplete: Bool = false)
+    throws(InputError)
+  {
     guard path.hasSuffix(".json") else {
       let entry =
         path.contains(".corr")
         ? try VerifiedFile.sessionEntry(path, access) : try access.entry(ofBundle: path)
-      let inspection = ContainerInspection(try access.reader(path, kind: nil, entry: entry))
+      var inspection = ContainerInspection(try access.reader(path, kind: nil, entry: entry))
+      inspection.isComplete = isComplete
       json = inspection.json
-      text = inspection.table
+      document = inspection.document
       return
     }
     let (kind, reader, signer) = try ManifestFile.read(path, trust: access.trust)
@@ -46,7 +51,7 @@ public struct VerifiedFile {
         conversion \(header.conversion.identifier.hexadecimal)
         """
     }
-    var table = TextTable([("file", .left), ("digest", .left), ("state", .left)])
+    var table = TextTable([("file", .left), ("digest", .name), ("state", .left)])
     var states: [String: JSON] = [:]
     for (name, entry) in files.sorted(by: { $0.key < $1.key }) {
       let state = try VerifiedFile.state(of: name, entry, FilePaths.folder(of: path), access)
@@ -61,8 +66,8 @@ public struct VerifiedFile {
       signer.map { "signed by \($0)" }
       ?? (FilePaths.exists(path + SignedFile.suffix)
         ? "signature not checked (--trust KEY)" : "not signed")
-    text = """
-      \(table.text)
+    document = """
+      \(table)
       \(what)
       \(signature)
       """

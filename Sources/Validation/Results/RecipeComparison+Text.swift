@@ -1,12 +1,12 @@
 // A comparison of recipes as tables for people.
 
 import Approximation
-import Bytes
+public import Bytes
 import Program
 import Sharing
 
 extension RecipeComparison {
-  public var text: String {
+  public var document: TextDocument {
     let what =
       isDecoder
       ? "the last token after a prompt of \(session.promptCapacity) and \(session.newCapacity) new"
@@ -20,7 +20,8 @@ extension RecipeComparison {
       Costs are of \(what): flights, bytes that each party sends, and network time (\(names)).
       Correlations are those of a session by its \(session.rowCapacity) tokens, both files together.
 
-      \(leakageText)
+      Who learns what beyond its own input and output:
+      \(leakageTable)
       """
   }
 
@@ -42,10 +43,10 @@ extension RecipeComparison {
     return isShared ? "\(name) (\(FilePaths.lastComponent(of: entry.path)))" : name
   }
 
-  private var accuracyTable: String {
+  private var accuracyTable: TextTable {
     guard isDecoder else { return encoderTable }
     var table = TextTable([
-      ("recipe", .left), ("perplexity", .right), ("increase", .right), ("top-1", .right),
+      ("recipe", .name), ("perplexity", .right), ("increase", .right), ("top-1", .right),
       ("top-5", .right), ("mean KL", .right), ("mean error", .right), ("outside range", .right),
       ("headroom bits", .right),
     ])
@@ -63,12 +64,12 @@ extension RecipeComparison {
         Figure.percent(entry.result.outsideShare), String(entry.result.headroom),
       ])
     }
-    return table.text
+    return table
   }
 
-  private var encoderTable: String {
+  private var encoderTable: TextTable {
     var table = TextTable([
-      ("recipe", .left), ("mean cosine", .right), ("smallest cosine", .right),
+      ("recipe", .name), ("mean cosine", .right), ("smallest cosine", .right),
       ("Spearman", .right), ("mean error", .right), ("outside range", .right),
       ("headroom bits", .right),
     ])
@@ -86,15 +87,15 @@ extension RecipeComparison {
         Figure.percent(entry.result.outsideShare), String(entry.result.headroom),
       ])
     }
-    return table.text
+    return table
   }
 
-  private var costTable: String {
-    var columns: [(title: String, alignment: TextTable.Alignment)] = [
-      ("recipe", .left), ("flights", .right), ("bytes", .right),
+  private var costTable: TextTable {
+    var columns: [(title: String, column: TextTable.Column)] = [
+      ("recipe", .name), ("flights", .right), ("bytes", .right),
     ]
     columns += networks.map { ($0.name, .right) }
-    columns += [("correlations", .right), ("shown to party 1", .left)]
+    columns += [("correlations", .right), ("shown to party 1", .prose)]
     var table = TextTable(columns)
     for entry in entries {
       let cost = step(entry)
@@ -103,7 +104,7 @@ extension RecipeComparison {
           + networks.map { Quantity.text(seconds: seconds(cost, $0)) }
           + [Quantity.text(byteCount: correlationByteCountPerToken(entry)), shown(entry)])
     }
-    return table.text
+    return table
   }
 
   /// The functions whose arguments party 1 sees, in random order.
@@ -118,17 +119,18 @@ extension RecipeComparison {
   }
 
   /// What is learned, once, with the recipes that it holds for where not for all.
-  private var leakageText: String {
+  private var leakageTable: TextTable {
     var order: [LeakageEntry] = []
     for entry in entries {
       for leak in leakage(entry) where !order.contains(leak) { order.append(leak) }
     }
-    let lines = order.map { leak -> String in
+    var table = TextTable([("who", .left), ("where", .left), ("learns", .prose)])
+    for leak in order {
       let holders = entries.filter { leakage($0).contains(leak) }
       let only =
         holders.count == entries.count ? "" : " (\(holders.map(title).joined(separator: ", ")))"
-      return "  \(leak.role), \(leak.operations): \(leak.learns)\(only)"
+      table.addRow([leak.role, leak.operations, "\(leak.learns)\(only)"])
     }
-    return "Who learns what beyond its own input and output\n\(lines.joined(separator: "\n"))"
+    return table
   }
 }

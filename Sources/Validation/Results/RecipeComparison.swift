@@ -8,7 +8,7 @@ public import Program
 public import Sharing
 
 /// Conversions of one model evaluated on one set, from which a user chooses.
-public struct RecipeComparison {
+public struct RecipeComparison: Report {
   /// One conversion.
   struct Entry {
     var path: String

@@ -7,7 +7,11 @@ public struct ReportTool: Sendable {
   private let tool: HelperTool
 
   /// - Throws: `InputError` where it is not found or its Python packages are missing.
-  public init() throws(InputError) { tool = try HelperTool("report", for: "--report") }
+  public init() throws(InputError) {
+    tool = try HelperTool("report", for: "--report")
+    // No long work is to end without it.
+    try tool.run(["--help"])
+  }
 
   /// Writes the page of `document` to `out`.
   public func write(_ document: JSON, to out: String) throws(InputError) {
@@ -15,7 +19,7 @@ public struct ReportTool: Sendable {
     let file = "\(temporary.path)/report.json"
     try AtomicFile.write(Array(document.text.utf8), to: file)
     try withExtendedLifetime(temporary) { () throws(InputError) in
-      try tool.run([file, "--out", out])
+      _ = try tool.run([file, "--out", out])
     }
   }
 }

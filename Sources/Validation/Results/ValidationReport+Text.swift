@@ -1,35 +1,36 @@
 // A validation as tables for people.
 
 import Approximation
-import Bytes
+public import Bytes
 import Models
 import Sharing
 
 extension ValidationReport {
-  public var text: String {
+  public var document: TextDocument {
     let set = result.set
     let model = evaluator.model
     let pairs = set.pairs.isEmpty ? "" : ", \(set.pairs.count) scored pairs"
     let predicted =
       result.kind.isDecoder ? ", \(Quantity.grouped(set.scoredCount)) of them predicted" : ""
-    var sections = [
+    var sections: [TextDocument] = [
       """
       \(path): \(file.checkpoint) (\(model.family), \(model.kind.rawValue)), recipe \
       \(file.recipe.name), \(file.recipe.fractionalBits) fractional bits
       \(set.textCount) texts\(pairs), \(Quantity.grouped(set.tokenCount)) tokens in \
       \(set.windows.count) windows of at most \(set.longestWindow)\(predicted); \
       \(Quantity.text(seconds: result.wallSeconds))
-      """, stageTable, functionTable, findings,
+      """, TextDocument(stageTable), TextDocument(functionTable),
+      TextDocument(findings),
     ]
-    if !thresholds.limits.isEmpty { sections.append(thresholdTable) }
-    return sections.joined(separator: "\n\n")
+    if !thresholds.limits.isEmpty { sections.append(TextDocument(thresholdTable)) }
+    return TextDocument(sections)
   }
 
-  private var stageTable: String {
+  private var stageTable: TextTable {
     result.kind.isDecoder ? decoderTable : encoderTable
   }
 
-  private var decoderTable: String {
+  private var decoderTable: TextTable {
     var table = TextTable([
       ("stage", .left), ("perplexity", .right), ("increase", .right), ("top-1", .right),
       ("top-5", .right), ("mean KL", .right), ("largest KL", .right), ("mean error", .right),
@@ -50,10 +51,10 @@ extension ValidationReport {
         Figure.text(metrics.meanError), Figure.text(metrics.maximumError),
       ])
     }
-    return table.text
+    return table
   }
 
-  private var encoderTable: String {
+  private var encoderTable: TextTable {
     let isScored = result.embeddings.values.contains { $0.topAgreement != nil }
     var table = TextTable(
       [("stage", .left)] + (isScored ? [("top-1", .right)] : [])
@@ -77,12 +78,12 @@ extension ValidationReport {
           isOriginal ? "" : Figure.text(metrics.maximumError),
         ])
     }
-    return table.text
+    return table
   }
 
-  private var functionTable: String {
+  private var functionTable: TextTable {
     var table = TextTable([
-      ("function", .left), ("replaced by", .left), ("nodes", .right), ("inputs", .right),
+      ("function", .left), ("replaced by", .prose), ("nodes", .right), ("inputs", .right),
       ("smallest", .right), ("largest", .right), ("outside range", .right),
       ("mean error", .right), ("largest error", .right),
     ])
@@ -96,7 +97,7 @@ extension ValidationReport {
         Figure.text(statistics.maximumError),
       ])
     }
-    return table.text
+    return table
   }
 
   private var findings: String {
@@ -129,7 +130,7 @@ extension ValidationReport {
     return lines.joined(separator: "\n")
   }
 
-  private var thresholdTable: String {
+  private var thresholdTable: TextTable {
     var table = TextTable([
       ("threshold", .left), ("limit", .right), ("value", .right), ("", .left),
     ])
@@ -138,10 +139,10 @@ extension ValidationReport {
         let value = try? criterion.value(in: result).get()
       else { continue }
       let isMissed = misses.contains { $0.criterion == criterion }
-      table.addRow([
-        criterion.option, Figure.text(limit), Figure.text(value), isMissed ? "MISSED" : "kept",
-      ])
+      table.addRow(
+        [criterion.option, Figure.text(limit), Figure.text(value), isMissed ? "MISSED" : "kept"],
+        isMarked: isMissed)
     }
-    return table.text
+    return table
   }
 }

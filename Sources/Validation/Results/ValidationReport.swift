@@ -6,7 +6,7 @@ import Program
 public import Sharing
 
 /// An evaluation of a converted model, as tables for people and JSON for machines.
-public struct ValidationReport {
+public struct ValidationReport: Report {
   let path: String
   let file: ModelFile
   let evaluator: Evaluator
@@ -111,7 +111,7 @@ public struct ValidationReport {
     var order: [String] = []
     var widths: [String: BitWidthHistogram] = [:]
     for node in evaluator.program.nodes {
-      let name = CostReport.part(node.label)
+      let name = namePattern(node.label)
       for value in node.outputs where result.widths[value].counts.contains(where: { $0 > 0 }) {
         if widths[name] == nil { order.append(name) }
         widths[name, default: BitWidthHistogram()].add(result.widths[value])

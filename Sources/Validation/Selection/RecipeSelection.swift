@@ -7,7 +7,7 @@ public import Models
 ///
 /// The quickest comes first; of those that differ from it by at most 2 %, the one with the fewest
 /// correlations. The first whose answers keep the limits is chosen.
-public struct RecipeSelection: Sendable {
+public struct RecipeSelection: Report, Sendable {
   public private(set) var trials: [RecipeTrial] = []
   public let criterion: Criterion
   private let isDecoder: Bool
@@ -75,7 +75,7 @@ public struct RecipeSelection: Sendable {
     }
   }
 
-  private func text(_ judgement: RecipeTrial.Judgement) -> String {
+  private func figure(_ judgement: RecipeTrial.Judgement) -> String {
     switch criterion {
     case .maxPerplexityIncrease, .minTop1: Figure.percent(judgement.accuracy)
     default: Quantity.decimal(judgement.accuracy, fractionDigits: 6)
@@ -95,23 +95,24 @@ public struct RecipeSelection: Sendable {
     }
   }
 
-  public var text: String {
+  public var document: TextDocument {
     var table = TextTable([
       ("recipe", .left), ("flights", .right), (isDecoder ? "time a token" : "time a text", .right),
-      ("correlations a token", .right), (criterion.title, .right), ("", .left),
+      ("correlations a token", .right), (criterion.title, .right), ("", .prose),
     ])
     for (trial, verdict) in verdicts {
       guard let costs = trial.costs else {
         table.addRow([trial.recipe, "", "", "", "", verdict])
         continue
       }
-      table.addRow([
-        trial.recipe, String(costs.flights), Quantity.text(seconds: costs.seconds),
-        Quantity.text(byteCount: costs.correlationByteCountPerToken),
-        trial.judgement.map(text) ?? "", verdict,
-      ])
+      table.addRow(
+        [
+          trial.recipe, String(costs.flights), Quantity.text(seconds: costs.seconds),
+          Quantity.text(byteCount: costs.correlationByteCountPerToken),
+          trial.judgement.map(figure) ?? "", verdict,
+        ], isMarked: trial.judgement?.objections.isEmpty == false)
     }
-    return table.text
+    return TextDocument(table)
   }
 
   public var json: JSON {

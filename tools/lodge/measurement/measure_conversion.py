@@ -154,7 +154,7 @@ def main():
         # The input, its copy in model.lodge, three bundles and the copies that cat makes of them.
         needed = int(12.5 * arguments.size * 1e9)
         if shutil.disk_usage(work).free < needed:
-            sys.exit(f"measure-conversion: error: {work} has less than {needed / 1e9:.0f} GB free")
+            sys.exit(f"conversion: error: {work} has less than {needed / 1e9:.0f} GB free")
         checkpoint = f"{work}/checkpoint"
         os.mkdir(checkpoint)
         shards = write_checkpoint(checkpoint, int(arguments.size * 1e9))
