@@ -4,7 +4,7 @@ public import Bytes
 import Foundation
 
 /// Text to ids and back by whatever does it exactly.
-public enum TextCodec {
+public enum TextCodec: Sendable {
   case exact(Tokenizer)
   /// `tools/tokenize` at `tool`, with the file at `path`.
   case helper(path: String, tool: String)

@@ -11,7 +11,7 @@ Command(
   details: """
     A question in text is tokenised by the model's own tokenizer (--tokenizer, or beside --bundle), and
     the answer is printed as it comes, up to the model's end token or --stop; several questions take
-    a session each. With --tokens, ids are asked and printed. An encoder's classes are printed with
+    a session each, side by side. With --tokens, ids are asked and printed. An encoder's classes are printed with
     their probabilities; --out writes all rows of the output: logits, states, or the embedding.
 
     With --provider this is the user, who is party 1 as well: --bundle is user.bundle, --correlations
@@ -84,6 +84,9 @@ Command(
     .flag(
       "insecure-plaintext",
       help: "plain TCP beyond this machine: the network reads the prompt and the answer"),
+    Option(
+      "concurrent", .integer(1...PartyConfiguration.maximumConcurrency), default: "4",
+      help: "questions that are asked at once; answers are printed in their order"),
     Option("timeout", .duration, default: "120s", help: "longest wait for a turn"),
     .json,
   ]
@@ -93,7 +96,5 @@ Command(
   // Nothing that can be found wrong here may cost a session.
   let questions = try Questions(arguments)
   let out = try outputPath(arguments, questions)
-  for question in questions.prompts.indices {
-    try ask(question, of: questions, out: out, arguments)
-  }
+  try Asking(questions, out: out, arguments).run()
 }.main()
