@@ -6,6 +6,7 @@ import OnlineRuntime
 import Synchronization
 import TestSupport
 import Testing
+import Trust
 
 @Suite struct ConcurrentSessionTests {
   /// Both parties; `change` may alter either provider.
@@ -124,6 +125,75 @@ import Testing
     hold.withLock { $0 = false }
     try slow.value()
     for party in parties { try party.stop() }
+  }
+
+  /// A client that does not read its output, which fills the buffers on the way, costs its own session.
+  @Test func aSlowReaderHoldsNobodyUp() throws {
+    let folder = try TemporaryFolder()
+    let rowCount = 400_000
+    let parties = try pair(
+      folder, change: { $0.sessions[0].promptCapacity = rowCount },
+      configure: { $0.outputTimeout = (.seconds(2), 64 << 20) })
+    let request = String(repeating: "ab", count: 16)
+    let slow = try parties.map {
+      try FrameSocket(port: $0.address.port, receiveByteCount: 4096)
+    }
+    for client in slow {
+      try client.send(.hello, #"{"role": "client"}"#)
+      _ = try client.receive(.hello)
+      try client.send(
+        .begin, #"{"request": "\#(request)", "prompt": \#(rowCount), "new": 1}"#)
+    }
+    try slow[1].send(.seed, [UInt8](repeating: 1, count: 32))
+    for client in slow { _ = try client.receive(.ready, skipping: .waiting) }
+    let head = (0..<8).map { UInt8(truncatingIfNeeded: $0 < 4 ? 0 : rowCount >> (8 * ($0 - 4))) }
+    try slow[1].send(.step, head)
+    try slow[0].send(.step, head + [UInt8](repeating: 0, count: 8 * fakeInputWidth * rowCount))
+    let start = ContinuousClock.now
+    while !parties[0].log.contains("session 0 of batch beef burned"),
+      ContinuousClock.now - start < .seconds(10)
+    {
+      let start = ContinuousClock.now
+      let quick = try begin(parties, prompt: 1, new: 2)
+      #expect(try quick.step(rows: rows(1), rowCount: 1) == expected(rows(1)))
+      try quick.end()
+      #expect(ContinuousClock.now - start < .seconds(1))
+      if quick.key.session == 3 { break }
+    }
+    #expect(parties[0].waitForLog("session 0 of batch beef burned"))
+    for party in parties { try party.stop() }
+    #expect(try states(folder, 0)[0] == .burned)
+    withExtendedLifetime(slow) {}
+  }
+
+  /// A client with many requests does not keep another with one from its turn.
+  @Test func aGreedyClientIsServedInTurn() throws {
+    let parties = try KeyedParties(sessionCount: 8, concurrency: 1)
+    let first = try parties.begin()
+    let order = Mutex<[String]>([])
+    func ask(_ name: String, _ key: TLSContext) -> Worker<Void> {
+      Worker {
+        let session = try parties.begin(as: key)
+        order.withLock { $0.append(name) }
+        try session.end()
+      }
+    }
+    func waiting(_ count: Int) {
+      while parties.party0.log.components(separatedBy: "asks for").count - 1 < count
+        || parties.party1.log.components(separatedBy: "asks for").count - 1 < count
+      {
+        usleep(5000)
+      }
+    }
+    let greedy = (0..<4).map { _ in ask("greedy", parties.client) }
+    waiting(5)
+    let modest = ask("modest", parties.other)
+    waiting(6)
+    usleep(300_000)
+    try first.end()
+    for worker in greedy + [modest] { try worker.value() }
+    #expect(order.withLock { $0.firstIndex(of: "modest") } == 0)
+    try parties.stop()
   }
 
   /// With the smaller of both numbers taken, the next client waits.
