@@ -3,7 +3,7 @@
 public import Bytes
 
 /// Text to ids and back by whatever does it exactly.
-public enum TextCodec {
+public enum TextCodec: Sendable {
   case exact(Tokenizer)
   /// `tools/tokenize`, with the file at `path`.
   case helper(path: String, tool: HelperTool)

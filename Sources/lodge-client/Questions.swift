@@ -5,7 +5,7 @@ import Bytes
 import Tokenization
 
 /// Prompts as ids, and what reads answers back.
-struct Questions {
+struct Questions: Sendable {
   /// Each prompt's ids, and where it is from, for errors.
   var prompts: [(ids: [Int], source: String)] = []
   /// Nil where ids were given, and ids are printed.

@@ -154,24 +154,26 @@ private func answer(
   _ events: EventPrinter, _ arguments: ParsedArguments
 ) throws {
   let (prompt, source) = questions.prompts[index]
-  var asked = Request(prompt: prompt, source: source, stop: [])
-  asked.admits = { (identity, tables) throws(InputError) in
+  let counterpart = try Counterpart(arguments, [])
+  let asked = Request(prompt: prompt, source: source, stop: [])
+  func admit(_ identity: PartyIdentity) throws(InputError) {
     events.stage = .request
     try request.check(identity)
     for (prompt, source) in questions.prompts {
       try SecureGeneration.check(
-        prompt: prompt, source: source, tables: tables, identity: identity)
+        prompt: prompt, source: source, tables: counterpart.tables, identity: identity)
     }
     events.stage = .session
   }
   events.stage = .session
-  let (session, tables) =
-    arguments.isGiven("provider")
-    ? try userSession(asked, arguments) : try clientSession(asked, arguments)
+  let session = try counterpart.begin(asked, admits: admit) {
+    arguments.console.report("waiting: \($0)")
+  }
   events.session(index, session.key)
   var text = AnswerText(questions)
-  let result = try SecureGeneration(session: session, tables: tables).run(
-    prompt: prompt, newCount: arguments.integer("new"), stop: questions.ownStop, sampler: sampler,
+  let result = try SecureGeneration(session: session, tables: counterpart.tables).run(
+    prompt: prompt, newCount: arguments.integer("new"), newCapacity: counterpart.newCapacity,
+    drafter: Drafting.drafter(arguments), stop: questions.ownStop, sampler: sampler,
     ends: { token in
       events.token(index, token, text: text.append(token))
       return text.isOver

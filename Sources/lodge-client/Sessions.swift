@@ -8,18 +8,14 @@ import Program
 import Sharing
 
 /// What is asked.
-struct Request {
+struct Request: Sendable {
   var prompt: [Int]
   /// Where it is from, for errors.
   var source: String
   var stop: Set<Int>
   /// Whether nothing would be shown of an output that only a file can take.
   var isForNothing = false
-  /// What else must hold of the parties before a session is asked for.
-  var admits: (PartyIdentity, ClientBundle?) throws(InputError) -> Void = { _, _ in }
-
   func check(_ identity: PartyIdentity, tables: ClientBundle?) throws(InputError) {
-    try admits(identity, tables)
     let meaning = identity.output.meaning
     guard !isForNothing || (meaning != .embedding && meaning != .states) else {
       throw InputError(
@@ -39,66 +35,109 @@ func checkAddresses(_ arguments: ParsedArguments) throws(UsageError) {
   }
 }
 
-/// A session with two parties.
-func clientSession(_ request: Request, _ arguments: ParsedArguments) throws
-  -> (any SecureSession, ClientBundle?)
-{
-  for name in ["correlations", "ledger", "scratch", "provider-key"] where arguments.isGiven(name) {
-    throw UsageError("--\(name) goes with --provider")
+/// Whom all questions are asked; what that takes is opened once.
+struct Counterpart: Sendable {
+  private enum Way: Sendable {
+    case parties([Address], ClientSecurity)
+    case provider(Address, ClientSecurity, BundleProvider, PatientLedger)
   }
-  let addresses = try ["party0", "party1"].map { try Address(arguments.string($0)) }
-  var tables: ClientBundle?
-  if let bundle = try clientBundle(arguments) {
-    let access = try FileAccess(
-      trust: arguments.optionalString("trust"), identity: nil, scratch: nil)
-    tables = try ClientBundle(path: bundle, access: access)
-  }
-  let security = try ClientSecurity(
-    identity: arguments.optionalString("identity"),
-    partyKeys: ["party0-key", "party1-key"].map { arguments.optionalString($0) },
-    isInsecure: arguments.flag("insecure-plaintext"))
-  let session = try ClientSession.begin(
-    party0: addresses[0], party1: addresses[1],
-    promptCount: request.prompt.count, newCount: arguments.integer("new"),
-    security: security, timeout: .seconds(arguments.number("timeout")),
-    admit: { [tables] identity throws(InputError) in
-      try request.check(identity, tables: tables)
-    }, waiting: { arguments.console.report("waiting: \($0)") })
-  return (session, tables)
-}
 
-/// A session of a user with a provider.
-func userSession(_ request: Request, _ arguments: ParsedArguments) throws
-  -> (any SecureSession, ClientBundle?)
-{
-  for name in ["party0", "party1", "party0-key", "party1-key"] where arguments.isGiven(name) {
-    throw UsageError("--\(name) and --provider exclude each other")
+  private let way: Way
+  /// Where the client holds the embedding.
+  let tables: ClientBundle?
+  /// New tokens that a session must have room for, drafts included.
+  let newCapacity: Int
+  private let timeout: Duration
+
+  /// - Parameter requests: Those to come; a provider's user can tell what is wrong with any before it asks.
+  init(_ arguments: ParsedArguments, _ requests: [Request]) throws {
+    newCapacity = try Drafting.newCapacity(arguments)
+    timeout = .seconds(try arguments.number("timeout"))
+    (way, tables) =
+      arguments.isGiven("provider")
+      ? try Counterpart.provider(arguments, requests) : try Counterpart.parties(arguments)
   }
-  let (bundle, folder) = try userFiles(arguments)
-  let identity = arguments.optionalString("identity")
-  let security = try ClientSecurity(
-    identity: identity, partyKeys: [arguments.optionalString("provider-key")],
-    isInsecure: arguments.flag("insecure-plaintext"), keyNames: ["provider-key"])
-  let access = try FileAccess(
-    trust: arguments.optionalString("trust"), identity: identity,
-    scratch: arguments.optionalString("scratch"))
-  let console = arguments.console
-  let files = try BundleProvider(
-    party: 1, bundlePath: bundle, correlationFolder: folder, access: access, isUser: true,
-    report: { console.report("lodge-client: \($0)") })
-  var tables: ClientBundle?
-  if files.identity.takesEmbedding {
-    tables = try ClientBundle(
-      path: "\(FilePaths.folder(of: bundle))/client.bundle", access: access)
+
+  /// Two parties.
+  private static func parties(_ arguments: ParsedArguments) throws -> (Way, ClientBundle?) {
+    for name in ["correlations", "ledger", "scratch", "provider-key"]
+    where arguments.isGiven(name) {
+      throw UsageError("--\(name) goes with --provider")
+    }
+    let addresses = try ["party0", "party1"].map { try Address(arguments.string($0)) }
+    var tables: ClientBundle?
+    if let bundle = try clientBundle(arguments) {
+      let access = try FileAccess(
+        trust: arguments.optionalString("trust"), identity: nil, scratch: nil)
+      tables = try ClientBundle(path: bundle, access: access)
+    }
+    let security = try ClientSecurity(
+      identity: arguments.optionalString("identity"),
+      partyKeys: ["party0-key", "party1-key"].map { arguments.optionalString($0) },
+      isInsecure: arguments.flag("insecure-plaintext"))
+    return (.parties(addresses, security), tables)
   }
-  try request.check(files.identity, tables: tables)
-  let ledger = try SessionLedger(
-    path: arguments.optionalString("ledger") ?? SessionLedger.defaultPath(bundle: bundle),
-    party: 1, guarding: folder)
-  let session = try UserSession.begin(
-    provider: Address(arguments.string("provider")), files: files, ledger: ledger,
-    promptCount: request.prompt.count, newCount: arguments.integer("new"), security: security,
-    timeout: .seconds(arguments.number("timeout"))
-  ) { console.report("waiting: \($0)") }
-  return (session, tables)
+
+  /// A provider, of whom this is a user.
+  private static func provider(
+    _ arguments: ParsedArguments, _ requests: [Request]
+  ) throws -> (Way, ClientBundle?) {
+    for name in ["party0", "party1", "party0-key", "party1-key"] where arguments.isGiven(name) {
+      throw UsageError("--\(name) and --provider exclude each other")
+    }
+    let (bundle, folder) = try userFiles(arguments)
+    let identity = arguments.optionalString("identity")
+    let security = try ClientSecurity(
+      identity: identity, partyKeys: [arguments.optionalString("provider-key")],
+      isInsecure: arguments.flag("insecure-plaintext"), keyNames: ["provider-key"])
+    let access = try FileAccess(
+      trust: arguments.optionalString("trust"), identity: identity,
+      scratch: arguments.optionalString("scratch"))
+    let console = arguments.console
+    let files = try BundleProvider(
+      party: 1, bundlePath: bundle, correlationFolder: folder, access: access, isUser: true,
+      report: { console.report("lodge-client: \($0)") })
+    var tables: ClientBundle?
+    if files.identity.takesEmbedding {
+      tables = try ClientBundle(
+        path: "\(FilePaths.folder(of: bundle))/client.bundle", access: access)
+    }
+    for request in requests { try request.check(files.identity, tables: tables) }
+    let ledger = PatientLedger(
+      try SessionLedger(
+        path: arguments.optionalString("ledger") ?? SessionLedger.defaultPath(bundle: bundle),
+        party: 1, guarding: folder))
+    let address = try Address(arguments.string("provider"))
+    return (.provider(address, security, files, ledger), tables)
+  }
+
+  /// A session for `request`.
+  ///
+  /// - Parameters:
+  ///   - admits: What else must hold of the parties before a session is asked for.
+  ///   - isOwnTurn: Whether sessions of this client are why there is none yet: that wait has no limit.
+  ///   - waiting: Is told about once a second why there is none yet.
+  func begin(
+    _ request: Request,
+    admits: (PartyIdentity) throws(InputError) -> Void = { _ in },
+    isOwnTurn: () -> Bool = { false }, waiting: (String) -> Void
+  ) throws(InputError) -> any SecureSession {
+    switch way {
+    case .parties(let addresses, let security):
+      return try ClientSession.begin(
+        party0: addresses[0], party1: addresses[1], promptCount: request.prompt.count,
+        newCount: newCapacity, security: security, timeout: timeout,
+        admit: { identity throws(InputError) in
+          try admits(identity)
+          try request.check(identity, tables: tables)
+        },
+        waiting: waiting, isOwnTurn: isOwnTurn)
+    case .provider(let address, let security, let files, let ledger):
+      try admits(files.identity)
+      return try UserSession.begin(
+        provider: address, files: files, ledger: ledger, promptCount: request.prompt.count,
+        newCount: newCapacity, security: security, timeout: timeout, waiting: waiting,
+        isOwnTurn: isOwnTurn)
+    }
+  }
 }

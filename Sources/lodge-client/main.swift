@@ -11,7 +11,7 @@ Command(
   details: """
     A question in text is tokenised by the model's own tokenizer (--tokenizer, or beside --bundle), and
     the answer is printed as it comes, up to the model's end token or --stop; several questions take
-    a session each. With --tokens, ids are asked and printed. An encoder's classes are printed with
+    a session each, side by side. With --tokens, ids are asked and printed. An encoder's classes are printed with
     their probabilities; --out writes all rows of the output: logits, states, or the embedding.
     Programs ask by --request, with nothing of the question on the command line (as tools/serve does).
 
@@ -63,6 +63,7 @@ Command(
       "top-p", .number(0...1), placeholder: "P",
       help: "draw from the fewest that have the probability P together"),
     Option("seed", .integer(0...Int.max), help: "make the same choices again"),
+    Drafting.options[0], Drafting.options[1],
     Option(
       "stop", .string, placeholder: "ID|TEXT",
       help: "end at such a token: ids as 43,47, the settings (or folder) that name them, or a text"),
@@ -88,6 +89,9 @@ Command(
     .flag(
       "insecure-plaintext",
       help: "plain TCP beyond this machine: the network reads the prompt and the answer"),
+    Option(
+      "concurrent", .integer(1...PartyConfiguration.maximumConcurrency), default: "4",
+      help: "questions that are asked at once; answers are printed in their order"),
     Option("timeout", .duration, default: "120s", help: "longest wait for a turn"),
     Option(
       "wait", .duration, default: "30s", help: "longest wait for servers that do not listen yet"),
@@ -100,7 +104,5 @@ Command(
   // Nothing that can be found wrong here may cost a session.
   let questions = try Questions(arguments)
   let out = try outputPath(arguments, questions)
-  for question in questions.prompts.indices {
-    try ask(question, of: questions, out: out, arguments)
-  }
+  try Asking(questions, out: out, arguments).run()
 }.main()

@@ -61,6 +61,15 @@ Command(
       "scratch", .path, placeholder: "DIR",
       help: "folder for the plaintext of sealed files, without a name (default: memory)"),
     Option("ledger", .path, help: "database of used sessions (default: BUNDLE.ledger)"),
+    Option(
+      "concurrent", .integer(1...PartyConfiguration.maximumConcurrency), default: "4",
+      help: "sessions that run at once, if the other party allows as many"),
+    Option(
+      "memory", .byteCount,
+      help: "most memory for running sessions: one that does not fit waits (default: no limit)"),
+    Option(
+      "metrics", .string, placeholder: "PORT",
+      help: "tell metrics and health over HTTP, at 127.0.0.1:PORT or HOST:PORT"),
     Option("peer-timeout", .duration, default: "60s", help: "longest wait for the other party"),
   ],
   subcommands: [keygenCommand]
@@ -81,6 +90,13 @@ Command(
     clientKeys: arguments.optionalString("client-keys"),
     isInsecure: arguments.flag("insecure-plaintext"), isProvider: isProvider)
   try configuration.checkSecurity()
+  configuration.concurrency = try arguments.integer("concurrent")
+  if arguments.isGiven("memory") {
+    configuration.memoryByteCount = try arguments.integer("memory")
+  }
+  if let text = arguments.optionalString("metrics") {
+    configuration.metrics = try Address(text.contains(":") ? text : "127.0.0.1:\(text)")
+  }
   configuration.peerTimeout = .seconds(try arguments.number("peer-timeout"))
   let console = arguments.console
   let log: @Sendable (String) -> Void = { console.report("lodge-party \(party): \($0)") }
@@ -103,6 +119,6 @@ Command(
   log(configuration.security.summary)
   log("notes used sessions in \(ledger.path)")
   if let next = next(arguments, files, provider.identity.deployment) { arguments.printNext([next]) }
-  try TerminationSignals.call { service.stop() }
+  try TerminationSignals.call { service.finish() }
   try service.run(provider: provider, ledger: ledger)
 }.main()

@@ -10,20 +10,22 @@ struct KeyedParties {
   let folder: TemporaryFolder
   let keys = (0..<2).map { _ in TLSContext(key: .random()) }
   let client = TLSContext(key: .random())
+  /// Another client.
+  let other = TLSContext(key: .random())
   let party0: FakeParty
   let party1: FakeParty
 
   /// - Parameter throughTap: Gives the address that party 1 dials for that of party 0.
   init(
     inputWidth: Int = fakeInputWidth, sessionCount: Int = 3,
-    handshakeTimeout: Duration = .seconds(5),
+    handshakeTimeout: Duration = .seconds(5), concurrency: Int = 4,
     peerAddress: (Address) throws -> Address = { $0 }
   ) throws {
     let folder = try TemporaryFolder()
     let keys = keys
-    let client = client
+    let clients: Set = [client.publicKey, other.publicKey]
     func security(_ party: Int) -> PartySecurity {
-      .keys(own: keys[party], peer: keys[1 - party].publicKey, clients: [client.publicKey])
+      .keys(own: keys[party], peer: keys[1 - party].publicKey, clients: clients)
     }
     func start(_ party: Int, peer: Address?) throws -> FakeParty {
       try FakeParty(
@@ -32,6 +34,7 @@ struct KeyedParties {
       ) {
         $0.security = security(party)
         $0.handshakeTimeout = handshakeTimeout
+        $0.concurrency = concurrency
       }
     }
     self.folder = folder

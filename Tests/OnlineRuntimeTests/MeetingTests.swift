@@ -78,6 +78,7 @@ import Testing
     let party0 = try FakeParty(provider, folder: folder)
     let client = try half(party0, request: request(1))
     let peer = try PeerSocket(ofPartyZero: party0.address.port)
+    let lane = try peer.lane()
     func clients(_ key: String) -> String {
       #"{"clients": [{"request": "\#(request(1))", "prompt": 2, "new": 4, "client": "\#(key)"}]}"#
     }
@@ -86,14 +87,40 @@ import Testing
     #expect(opened.sessions.isEmpty)
     try peer.socket.send(.clients, clients(""))
     #expect(!party0.log.contains("error"), "\(party0.log)")
-    let proposal = try peer.socket.receive(.proposal)
+    let proposal = try lane.receive(.proposal)
     #expect(proposal.text.contains(request(1)))
     // Declined, the session is as good as new, at both.
-    try peer.socket.send(.decline, #"{"fault": "client", "reason": "it left", "hint": ""}"#)
+    try lane.send(.decline, #"{"fault": "client", "reason": "it left", "hint": ""}"#)
     let refusal = try client.receive(.refusal, skipping: .waiting)
     #expect(refusal.text.contains("it left"))
     try party0.stop()
     #expect(try ledgerState(folder, party: 0, session: 0) == nil)
+  }
+
+  /// A lane of no meeting, or of one that is over, is refused; so is any at party 1.
+  @Test func lanesBelongToTheMeeting() throws {
+    let folder = try TemporaryFolder()
+    let party0 = try FakeParty(FakeProvider(party: 0), folder: folder)
+    func open(_ meeting: String) throws -> FrameSocket {
+      let lane = try FrameSocket(port: party0.address.port)
+      try lane.send(.hello, #"{"role": "lane", "meeting": "\#(meeting)"}"#)
+      return lane
+    }
+    let anything = String(repeating: "0", count: 32)
+    #expect(try open(anything).receive(.refusal).text.contains("no meeting"))
+    var meeting = ""
+    for _ in 0..<1 {
+      let peer = try PeerSocket(ofPartyZero: party0.address.port)
+      _ = try peer.lane()
+      meeting = peer.meeting
+      #expect(try open(anything).receive(.refusal).text.contains("no meeting"))
+    }
+    #expect(party0.waitForLog("lost party 1"))
+    #expect(try open(meeting).receive(.refusal).text.contains("no meeting"))
+    let again = try PeerSocket(ofPartyZero: party0.address.port)
+    #expect(again.meeting != meeting)
+    #expect(try open(meeting).receive(.refusal).text.contains("no meeting"))
+    try party0.stop()
   }
 
   /// One client that takes every place in the queue loses them to others.
@@ -108,7 +135,7 @@ import Testing
     }
     // Without keys all of this machine are one client: it cannot take more, nor push itself out.
     let late = try half(party0, request: String(repeating: "f", count: 32))
-    #expect(try late.receive(.refusal).text.contains("too many clients are waiting here"))
+    #expect(try late.receive(.refusal).text.contains("busy: too many clients are waiting here"))
     let twice = try half(party0, request: String(format: "%032x", 3))
     #expect(try twice.receive(.refusal).text.contains("waits here already"))
     try party0.stop()
@@ -118,6 +145,9 @@ import Testing
 /// A test in party 1's place.
 struct PeerSocket {
   let socket: FrameSocket
+  private let port: UInt16
+  /// What lanes name.
+  let meeting: String
 
   /// Dials party 0 and says that its ledger is empty.
   init(ofPartyZero port: UInt16) throws {
@@ -131,5 +161,16 @@ struct PeerSocket {
     _ = try socket.receive(.hello)
     while try socket.receive(.used).text.contains(#""more":true"#) {}
     try socket.send(.used, #"{"batch": "", "ranges": [], "more": false}"#)
+    self.port = port
+    let lanes = try socket.receive(.lanes).text
+    meeting = try #require(lanes.firstMatch(of: /"meeting":"([0-9a-f]{32})"/)).1.description
+  }
+
+  /// Opens a lane.
+  func lane() throws -> FrameSocket {
+    let lane = try FrameSocket(port: port)
+    try lane.send(.hello, #"{"role": "lane", "meeting": "\#(meeting)"}"#)
+    #expect(try lane.receive(.hello).text.contains(meeting))
+    return lane
   }
 }

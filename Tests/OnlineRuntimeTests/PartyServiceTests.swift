@@ -9,7 +9,7 @@ import Testing
   /// Both parties, connected; `change` may alter either provider.
   private func pair(
     _ folder: TemporaryFolder, sessionCount: Int = 3, inputWidth: Int = fakeInputWidth,
-    change: (inout FakeProvider) -> Void = { _ in }
+    concurrency: Int = 4, change: (inout FakeProvider) -> Void = { _ in }
   ) throws -> (FakeParty, FakeParty) {
     let providers = (0..<2).map { party in
       var provider = FakeProvider(
@@ -17,8 +17,10 @@ import Testing
       change(&provider)
       return provider
     }
-    let party0 = try FakeParty(providers[0], folder: folder)
-    let party1 = try FakeParty(providers[1], folder: folder, peer: party0.address)
+    let party0 = try FakeParty(providers[0], folder: folder) { $0.concurrency = concurrency }
+    let party1 = try FakeParty(providers[1], folder: folder, peer: party0.address) {
+      $0.concurrency = concurrency
+    }
     return (party0, party1)
   }
 
@@ -84,7 +86,7 @@ import Testing
 
   @Test func aSecondClientWaitsForItsTurn() throws {
     let folder = try TemporaryFolder()
-    let (party0, party1) = try pair(folder)
+    let (party0, party1) = try pair(folder, concurrency: 1)
     let first = try begin(party0, party1)
     let addresses = (party0.address, party1.address)
     let notices = LogLines()
@@ -99,7 +101,7 @@ import Testing
     _ = try first.step(rows: rows(1), rowCount: 1)
     try first.end()
     #expect(try second.value() == 1)
-    #expect(notices.text.contains("busy with another client"))
+    #expect(notices.text.contains("busy with other clients"))
     try party0.stop()
     try party1.stop()
   }
@@ -296,8 +298,8 @@ import Testing
     for party in [party0, party1] {
       for bytes in [
         Array("GET / HTTP/1.1\r\n\r\n".utf8), [UInt8](repeating: 0xff, count: 100_000),
-        [0x4c, 0x57, 3, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8),
-        [0x4c, 0x57, 3, 7, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0],
+        [0x4c, 0x57, 4, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8),
+        [0x4c, 0x57, 4, 7, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0],
       ] {
         let stranger = try RawSocket(port: party.address.port)
         stranger.send(bytes)

@@ -41,13 +41,16 @@ private final class Roles {
     _ = try batch.deal(sessions: sessions, program: bundle.program, weights: bundle)
   }
 
-  func serve(security: PartySecurity = .plaintextOnLoopback) throws {
+  func serve(
+    security: PartySecurity = .plaintextOnLoopback, concurrency: Int = 4
+  ) throws {
     let files = try BundleProvider(
       party: 0, bundlePath: "\(folder)/provider/provider.bundle",
       correlationFolder: "\(correlations)/party0")
     var configuration = PartyConfiguration(
       listen: Address(host: "127.0.0.1", port: 0), peer: nil)
     configuration.security = security
+    configuration.concurrency = concurrency
     let service = try PartyService(identity: files.identity, configuration: configuration) { _ in }
     let paths = (ledger: "\(folder)/provider.ledger", sessions: "\(correlations)/party0")
     provider = service
@@ -65,7 +68,7 @@ private final class Roles {
   }
 
   /// The user's files and ledger; another `name` is that of a second user, who has copies.
-  func user(_ name: String = "user") throws -> (BundleProvider, SessionLedger) {
+  func user(_ name: String = "user") throws -> (BundleProvider, PatientLedger) {
     let sessions = name == "user" ? "\(correlations)/party1" : "\(folder)/\(name)"
     if !FileManager.default.fileExists(atPath: sessions) {
       try FileManager.default.copyItem(atPath: "\(correlations)/party1", toPath: sessions)
@@ -74,7 +77,7 @@ private final class Roles {
       try BundleProvider(
         party: 1, bundlePath: "\(folder)/user/user.bundle", correlationFolder: sessions,
         isUser: true),
-      try SessionLedger(path: ledger(name), party: 1, guarding: sessions)
+      PatientLedger(try SessionLedger(path: ledger(name), party: 1, guarding: sessions))
     )
   }
 
@@ -88,7 +91,8 @@ private final class Roles {
     guard let address = provider?.address else { throw InputError("test", "nobody serves") }
     let (files, ledger) = try user(name)
     return try UserSession.begin(
-      provider: address, files: files, ledger: ledger, promptCount: prompt, newCount: new,
+      provider: address, files: files, ledger: ledger, promptCount: prompt,
+      newCount: new,
       security: security, timeout: timeout, waiting: waiting)
   }
 }
@@ -226,10 +230,10 @@ private final class Roles {
   /// A second user waits its turn and is told so; one that has no more time says what it waited for.
   @Test func usersAreServedOneAfterTheOther() throws {
     let roles = try roles()
-    try roles.serve()
+    try roles.serve(concurrency: 1)
     let first = try roles.begin()
     let error = inputError { _ = try roles.begin(as: "second", timeout: .seconds(2)) }
-    #expect(error?.cause == "no session in time: busy with another client")
+    #expect(error?.cause == "no session in time: busy with other clients")
     // Nor does one user ask twice at a time.
     let own = inputError { _ = try roles.begin() }
     #expect(own?.cause == "another process uses this ledger")
@@ -240,7 +244,7 @@ private final class Roles {
     let path = roles.ledger("third")
     let second = Worker {
       let session = try UserSession.begin(
-        provider: address, files: files, ledger: SessionLedger(path: path, party: 1),
+        provider: address, files: files, ledger: PatientLedger(SessionLedger(path: path, party: 1)),
         promptCount: 3, newCount: 2
       ) { reason in reasons.withLock { $0.append(reason) } }
       try session.end()
@@ -249,7 +253,7 @@ private final class Roles {
     while reasons.withLock({ $0.isEmpty }) { usleep(5000) }
     try first.end()
     #expect(try second.value() == 1)
-    #expect(reasons.withLock { $0[0] } == "busy with another client")
+    #expect(reasons.withLock { $0[0] } == "busy with other clients")
     try roles.stop()
   }
 

@@ -225,7 +225,7 @@ import Trust
         Array("GET / HTTP/1.1\r\n\r\n".utf8), [UInt8](repeating: 0xff, count: 100_000),
         [UInt8](repeating: 0, count: 100),
         [0x16, 3, 1, 0xff, 0xff] + [UInt8](repeating: 1, count: 70_000),
-        [0x4c, 0x57, 3, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8),
+        [0x4c, 0x57, 4, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8),
       ] {
         let stranger = try RawSocket(port: party.address.port)
         stranger.send(bytes)

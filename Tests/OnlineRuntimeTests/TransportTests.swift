@@ -134,7 +134,7 @@ func connectedPair() throws -> (Connection, Connection) {
   @Test(arguments: [
     (1, UInt64(1) << 62, "sent 576460752303423488 words where 1 were expected"),
     (0, 8, "sent frame number 7, expected 0"),
-    (3, 8, "speaks protocol version 9, this is version 3"),
+    (3, 8, "speaks protocol version 9, this is version 4"),
     (2, 8, "sent a frame of unknown type 99"),
     (4, 70_000, "announced a control frame of 70000 bytes"),
   ])
@@ -143,7 +143,7 @@ func connectedPair() throws -> (Connection, Connection) {
     let raw = try RawSocket(port: listener.address.port)
     let accepted = try #require(listener.accept(milliseconds: 5000))
     let type: UInt8 = kind == 2 ? 99 : kind == 4 ? 9 : 12
-    var bytes: [UInt8] = [0x4c, 0x57, kind == 3 ? 9 : 3, type, kind == 0 ? 7 : 0, 0, 0, 0]
+    var bytes: [UInt8] = [0x4c, 0x57, kind == 3 ? 9 : 4, type, kind == 0 ? 7 : 0, 0, 0, 0]
     for shift in stride(from: UInt64(0), to: 64, by: 8) {
       bytes.append(UInt8(truncatingIfNeeded: length >> shift))
     }
@@ -163,7 +163,7 @@ func connectedPair() throws -> (Connection, Connection) {
     }
     func frame(_ type: UInt8, _ sequence: UInt8, _ payload: [UInt8]) -> [UInt8] {
       let length = (0..<8).map { UInt8(truncatingIfNeeded: payload.count >> ($0 * 8)) }
-      return [0x4c, 0x57, 3, type, sequence, 0, 0, 0] + length + payload
+      return [0x4c, 0x57, 4, type, sequence, 0, 0, 0] + length + payload
     }
     // Where 50 words are awaited: the end of the session and all that follows it.
     let end = frame(9, 0, Array(#"{"finished":false,"reason":"enough"}"#.utf8))

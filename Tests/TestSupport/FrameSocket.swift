@@ -10,7 +10,7 @@ public final class FrameSocket: Sendable {
   public enum Kind: UInt8, Sendable {
     case hello = 1
     case begin, seed, waiting, ready, refusal, step, output, end, proposal, acceptance, words, used
-    case clients, decline, keys
+    case clients, decline, keys, lanes
   }
 
   public struct Frame {
@@ -19,7 +19,7 @@ public final class FrameSocket: Sendable {
     public var text: String { String(decoding: payload, as: UTF8.self) }
   }
 
-  private static let version: UInt8 = 3
+  private static let version: UInt8 = 4
 
   public let descriptor: Int32
   /// Number of the next frame.

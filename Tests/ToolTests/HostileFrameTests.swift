@@ -13,6 +13,7 @@ import Testing
     case clientAfterEnd
     case peerBeforeHello, peerBeforeUsed, peerIdle, peerAfterProposal, peerInSession, peerInStep
     case peerAfterEnd
+    case laneBeforeHello, laneIdle
   }
 
   /// A party in the hands of a test, which plays its client and the other party.
@@ -31,6 +32,8 @@ import Testing
     /// Of the last client; each has one of its own.
     private var request: String { String(format: "%032x", clientCount) }
     private let batch: String
+    /// The name of the last meeting, in party 0's place.
+    private var meeting = ""
 
     init(party: Int) throws {
       let folder = try ScratchFolder()
@@ -90,17 +93,41 @@ import Testing
       try peer.send(.used, #"{"batch": "", "ranges": [], "more": false}"#)
       if party == 1 {
         try awaitUsed(peer)
+        meeting = String(format: "%032x", Int.random(in: 0..<Int.max))
+        try peer.send(.lanes, #"{"meeting": "\#(meeting)", "count": 1}"#)
         _ = try peer.receive(.clients)
       }
       return peer
     }
 
-    /// The connection that party 1 has dialled last: it gives up those that nobody answers.
+    /// A lane of the meeting that `peer` began.
+    func lane(_ peer: FrameSocket, _ state: State = .laneIdle) throws -> FrameSocket {
+      let name = #/"meeting": ?"([0-9a-f]+)"/#
+      if party == 0 {
+        let lanes = try peer.receive(.lanes).text
+        let meeting = try #require(lanes.firstMatch(of: name)).1
+        let lane = try FrameSocket(port: port)
+        if state == .laneBeforeHello { return lane }
+        try lane.send(.hello, #"{"role": "lane", "meeting": "\#(meeting)"}"#)
+        _ = try lane.receive(.hello)
+        return lane
+      }
+      while true {
+        let lane = try listener.accept()
+        let hello = try lane.receive(.hello)
+        guard hello.text.contains(meeting) else { continue }
+        if state != .laneBeforeHello { try lane.send(.hello, hello.payload) }
+        return lane
+      }
+    }
+
+    /// The connection that party 1 has dialled last: it gives up those that nobody answers, and the lanes
+    /// of what is over.
     private func acceptLiving() throws -> FrameSocket {
       while true {
         let peer = try listener.accept()
-        _ = try peer.receive(.hello)
-        if !peer.isClosed { return peer }
+        let isLane = try peer.receive(.hello).text.contains("lane")
+        if !isLane, !peer.isClosed { return peer }
       }
     }
 
@@ -118,26 +145,30 @@ import Testing
         let peer = try peer(.peerIdle)
         return (try client(state), [peer])
       case .peerBeforeHello, .peerBeforeUsed, .peerIdle: return (try peer(state), [])
+      case .laneBeforeHello, .laneIdle:
+        let peer = try peer(.peerIdle)
+        return (try lane(peer, state), [peer])
       case .peerAfterProposal, .clientInSession, .clientAfterEnd, .peerInSession, .peerInStep,
         .peerAfterEnd:
-        let peer = try peer(.peerIdle)
+        let control = try peer(.peerIdle)
+        let peer = try lane(control)
         let client = try client(.clientWaiting)
-        if state == .peerAfterProposal, party == 1 { return (peer, [client]) }
-        try agree(peer, state)
-        if state == .peerAfterProposal { return (peer, [client]) }
+        if state == .peerAfterProposal, party == 1 { return (peer, [client, control]) }
+        try agree(control, peer, state)
+        if state == .peerAfterProposal { return (peer, [client, control]) }
         _ = try client.receive(.ready, skipping: .waiting)
         switch state {
-        case .clientInSession: return (client, [peer])
-        case .peerInSession: return (peer, [client])
+        case .clientInSession: return (client, [peer, control])
+        case .peerInSession: return (peer, [client, control])
         case .peerInStep:
           try sendStep(client)
           _ = try peer.receive(.words)
-          return (peer, [client])
+          return (peer, [client, control])
         default:
           try client.send(.end, #"{"finished": true, "reason": ""}"#)
           _ = try peer.receive(.end)
-          if state == .peerAfterEnd { return (peer, [client]) }
-          return (client, [peer])
+          if state == .peerAfterEnd { return (peer, [client, control]) }
+          return (client, [peer, control])
         }
       }
     }
@@ -150,24 +181,24 @@ import Testing
     }
 
     /// Has the party claim a session for the client.
-    private func agree(_ peer: FrameSocket, _ state: State) throws {
+    private func agree(_ control: FrameSocket, _ lane: FrameSocket, _ state: State) throws {
       let client =
         #""request": "\#(request)", "prompt": 1, "new": 1, "client": """#
       if party == 0 {
-        try peer.send(.clients, "{\"clients\": [{\(client)}]}")
-        let proposal = try peer.receive(.proposal)
+        try control.send(.clients, "{\"clients\": [{\(client)}]}")
+        let proposal = try lane.receive(.proposal)
         if state == .peerAfterProposal { return }
         var reader = try JSONReader(
           JSON.parse(proposal.payload, source: "proposal"), source: "proposal")
         let batch = try reader.string("batch")
-        try peer.send(
+        try lane.send(
           .acceptance, #"{"batch": "\#(batch)", "session": \#(try reader.integer("session"))}"#)
       } else {
-        _ = try peer.receive(.clients)
-        try peer.send(
+        _ = try control.receive(.clients)
+        try lane.send(
           .proposal, "{\(client), \"batch\": \"\(batch)\", \"session\": \(session)}")
         session += 1
-        _ = try peer.receive(.acceptance, skipping: .clients)
+        _ = try lane.receive(.acceptance)
       }
     }
   }

@@ -5,6 +5,7 @@ import Dispatch
 import Foundation
 import Glibc
 import OnlineRuntime
+import Program
 import Synchronization
 import TestSupport
 import Testing
@@ -12,8 +13,10 @@ import Testing
 /// Two parties that are killed and started again, watched on the wire between them.
 private final class KilledParties {
   static let promptCapacity = 2
-  static let newCapacity = 2
+  static let newCapacity = 4
 
+  /// Clients that ask at the same time.
+  let clientCount: Int
   let folder: ScratchFolder
   let servers: Servers
   let relay: RecordingRelay
@@ -23,7 +26,8 @@ private final class KilledParties {
   private(set) var killCount = 0
   private(set) var finishedCount = 0
 
-  init(seed: UInt64, sessionCount: Int) throws {
+  init(seed: UInt64, sessionCount: Int, clientCount: Int = 1) throws {
+    self.clientCount = clientCount
     generator = SplitMix(seed)
     // A killed process loses nothing that it has written, in memory as on a disk.
     folder = try ScratchFolder(isInMemory: true)
@@ -42,15 +46,17 @@ private final class KilledParties {
     }
     servers = Servers(converted: folder)
     relay = try RecordingRelay()
-    try FileManager.default.supply(folder, after: -1, from: &nextInReserve)
-    let party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0")
+    try FileManager.default.supply(
+      folder, after: -1, from: &nextInReserve, clientCount: clientCount)
+    let limit = ["--concurrent", "\(clientCount)"]
+    let party0 = try PartyProcess(servers, 0, peer: "127.0.0.1:0", limit)
     relay.setTarget(try Address(party0.address))
-    parties = [party0, try PartyProcess(servers, 1, peer: relay.address.description)]
+    parties = [party0, try PartyProcess(servers, 1, peer: relay.address.description, limit)]
   }
 
   deinit { relay.close() }
 
-  /// Asks for a session and kills one party or both at a random point of it.
+  /// Asks for a session for each client and kills one party or both at a random point of it.
   ///
   /// - Parameters:
   ///   - both: True to kill both parties whatever chance says.
@@ -59,43 +65,61 @@ private final class KilledParties {
     let choice = Int.random(in: 0..<10, using: &generator)
     let killed = both || choice == 0 ? [0, 1] : [choice % 2]
     // A session has some 130 frames; meeting, agreement and claims are the first few.
-    let frame =
-      Bool.random(using: &generator)
-      ? Int.random(in: 0..<8, using: &generator) : Int.random(in: 0..<150, using: &generator)
+    let range = (Bool.random(using: &generator) ? 8 : 150) * clientCount
+    let frame = Int.random(in: 0..<range, using: &generator)
     let delay = Bool.random(using: &generator) ? UInt32.random(in: 0..<2000, using: &generator) : 0
     let identifiers = killed.map { parties[$0].tool.identifier }
     relay.setTrap(frame: frame) {
       if delay > 0 { usleep(delay) }
       for identifier in identifiers { kill(identifier, SIGKILL) }
     }
-    do {
-      try runSession()
-      finishedCount += 1
-    } catch is InputError {}
+    finishedCount += try runSessions()
     relay.setTrap(frame: .max) {}
     if killed.contains(0) { relay.setTarget(nil) }
     for party in killed { parties[party].tool.kill() }
     killCount += killed.count
     try FileManager.default.supply(
-      folder, after: relay.record.lastSession, from: &nextInReserve)
+      folder, after: relay.record.lastSession, from: &nextInReserve, clientCount: clientCount)
     try whileDown(folder)
     for party in killed {
       let peer = party == 0 ? "127.0.0.1:0" : relay.address.description
-      parties[party] = try PartyProcess(servers, party, peer: peer)
+      parties[party] = try PartyProcess(
+        servers, party, peer: peer, ["--concurrent", "\(clientCount)"])
       if party == 0 { relay.setTarget(try Address(parties[0].address)) }
     }
   }
 
-  /// A client in this process with an input of its own.
-  private func runSession() throws {
+  /// Clients in this process, all at once; returns how many came to their end.
+  private func runSessions() throws -> Int {
+    let addresses = try parties.map { try Address($0.address) }
+    let finished = Mutex(0)
+    let running = DispatchGroup()
+    for _ in 0..<clientCount {
+      let seed = generator.next()
+      running.enter()
+      Thread.detachNewThread {
+        if (try? Self.runSession(addresses, seed)) != nil { finished.withLock { $0 += 1 } }
+        running.leave()
+      }
+    }
+    running.wait()
+    return finished.withLock { $0 }
+  }
+
+  /// A client with an input of its own, of whose drafts one is rejected and computed again.
+  private static func runSession(_ addresses: [Address], _ seed: UInt64) throws {
+    var generator = SplitMix(seed)
     let session = try ClientSession.begin(
-      party0: Address(parties[0].address), party1: Address(parties[1].address),
-      promptCount: Self.promptCapacity, newCount: Self.newCapacity)
-    for rowCount in [Self.promptCapacity, 1] {
-      let rows = (0..<rowCount * session.identity.inputWidth).map { _ in
+      party0: addresses[0], party1: addresses[1], promptCount: Self.promptCapacity,
+      newCount: Self.newCapacity)
+    for request in [
+      StepRequest(rowCount: Self.promptCapacity), StepRequest(rowCount: 2, outputCount: 2),
+      StepRequest(rowCount: 1, keptCount: 1),
+    ] {
+      let rows = (0..<request.rowCount * session.identity.inputWidth).map { _ in
         UInt64.random(in: 0...1, using: &generator)
       }
-      _ = try session.step(rows: rows, rowCount: rowCount)
+      _ = try session.step(rows: rows, request)
     }
     try session.end()
   }
@@ -111,25 +135,27 @@ private final class KilledParties {
 }
 
 extension FileManager {
-  /// Puts three sessions after `last` in the parties' folders and leaves the four before: enough
-  /// for a party to go wrong with, and few enough to start it two hundred times.
-  fileprivate func supply(_ folder: ScratchFolder, after last: Int, from next: inout Int) throws {
+  /// Puts three sessions for each client after `last` in the parties' folders and leaves the four
+  /// before: enough for a party to go wrong with, and few enough to start it two hundred times.
+  fileprivate func supply(
+    _ folder: ScratchFolder, after last: Int, from next: inout Int, clientCount: Int
+  ) throws {
     func path(_ name: String, _ party: Int, _ session: Int) -> String {
       let digits = String(session)
       return folder.file(
         "\(name)/party\(party)/\(String(repeating: "0", count: 6 - digits.count))\(digits).corr")
     }
     for party in 0...1 {
-      for session in next..<max(next, last + 4)
+      for session in next..<max(next, last + 1 + 3 * clientCount)
       where fileExists(atPath: path("reserve", party, session)) {
         try moveItem(
           atPath: path("reserve", party, session), toPath: path("correlations", party, session))
       }
-      for session in max(0, last - 12)..<max(0, last - 4) {
+      for session in max(0, last - 12 * clientCount)..<max(0, last - 4 * clientCount) {
         try? removeItem(atPath: path("correlations", party, session))
       }
     }
-    next = max(next, last + 4)
+    next = max(next, last + 1 + 3 * clientCount)
   }
 }
 
@@ -137,27 +163,34 @@ extension FileManager {
   /// What a number of kills left on the wire and in the ledgers.
   private struct Outcome {
     var record: RecordingRelay.Record
+    var clientCount: Int
     var killCount: Int
     var finishedCount: Int
     var ledgers: [[SessionKey]]
   }
 
-  private static func run(seed: UInt64, killCount: Int) throws -> Outcome {
-    let parties = try KilledParties(seed: seed, sessionCount: killCount + 20)
+  private static func run(seed: UInt64, killCount: Int, clientCount: Int) throws -> Outcome {
+    let parties = try KilledParties(
+      seed: seed, sessionCount: clientCount * (killCount + 20), clientCount: clientCount)
     while parties.killCount < killCount { try parties.killOnce() }
     return Outcome(
-      record: parties.relay.record, killCount: parties.killCount,
+      record: parties.relay.record, clientCount: clientCount, killCount: parties.killCount,
       finishedCount: parties.finishedCount, ledgers: try parties.ledgerKeys())
   }
 
-  /// Whatever is killed wherever: every opening of every session is sent once, for one client.
+  /// Whatever is killed wherever, with one session or with eight at once: every opening of every
+  /// session is sent once, for one client.
   @Test func noMaskIsUsedTwice() throws {
     let seed = UInt64.random(in: 0..<UInt64.max)
     print("kill test seed: \(seed)")
     // Two pairs of parties at once: mostly they wait for each other.
     let results = Mutex<[Result<Outcome, any Error>]>([])
     DispatchQueue.concurrentPerform(iterations: 2) { lane in
-      let result = Result { try KillTests.run(seed: seed + UInt64(lane), killCount: 100) }
+      let result = Result {
+        try KillTests.run(
+          seed: seed + UInt64(lane), killCount: lane == 0 ? 140 : 60,
+          clientCount: lane == 0 ? 1 : 8)
+      }
       results.withLock { $0.append(result) }
     }
     let outcomes = try results.withLock { try $0.map { try $0.get() } }
@@ -170,10 +203,11 @@ extension FileManager {
         #expect(Set(keys).isSuperset(of: record.requests.keys), "seed \(seed)")
       }
       print(
-        "\(outcome.killCount) kills: \(record.requests.count) sessions opened something, "
+        "\(outcome.killCount) kills of \(outcome.clientCount) at once: \(record.requests.count) sessions opened something, "
           + "\(outcome.finishedCount) reached their end, \(record.openings.count) openings")
       // The points were spread: sessions were cut before, in the middle and after their openings.
-      #expect(record.requests.count > 20 && record.requests.count < outcome.killCount)
+      let most = outcome.killCount * outcome.clientCount
+      #expect(record.requests.count > 20 && record.requests.count < most)
     }
     #expect(outcomes.reduce(0) { $0 + $1.killCount } >= 200)
   }

@@ -57,7 +57,11 @@ import Testing
   @Test func severalQuestionsTakeASessionEach() throws {
     let folder = try ScratchFolder()
     try writeTokenizer(to: folder)
-    let parties = try Parties(Servers())
+    let files = try ScratchFolder()
+    try FileManager.default.copyItem(
+      atPath: "\(try Tiny.first.get())/shares", toPath: files.file("shares"))
+    try Tiny.deal(files.path, into: files.file("correlations"), sessions: 5)
+    let parties = try Parties(Servers(converted: files))
     let wrong: [([String], Int32, String)] = [
       (["--new=0", "w1"], 64, "--new"), (["w1", "--tokens", "x"], 64, "exclude each other"),
       ([""], 1, "is empty"), (["--file", folder.file("none"), "x"], 64, "exclude each other"),
@@ -72,10 +76,14 @@ import Testing
       ]
       try Tool.fail("lodge-client", given + arguments, status: status, saying: [part])
     }
-    let answer = try ask(parties, folder, ["w3 w1 w4", "w3 w1 w4"])
+    // Asked side by side, answered in their order.
+    let answer = try ask(parties, folder, ["w3 w1 w4", "w5", "w3 w1 w4", "--concurrent", "2"])
     try #require(answer.status == 0, "\(answer.messages)")
     let lines = answer.output.split(separator: "\n")
-    #expect(lines.count == 2 && lines[0] == lines[1])
+    try #require(lines.count == 3)
+    #expect(lines[0] == lines[2])
+    let alone = try ask(parties, folder, ["w5"])
+    #expect(alone.output == "\(lines[1])\n")
     // A text that ends the answer; errors above have cost no session.
     let second = try #require(lines[0].split(separator: " ").dropFirst().first)
     let file = try folder.write("w3 w1 w4\n".utf8, to: "question.txt")

@@ -109,6 +109,49 @@ struct DraftTests {
       whole.program, whole.weights, kind: .decoder, deployment: .blindDealer)
   }
 
+  /// A rejected row that comes again, with the same token at the same position, has other masks.
+  @Test func noSlotIsOpenedTwice() throws {
+    let (model, source) = try RecipeProgramTests.model("opt")
+    let whole = try RecipeProgramTests.Whole(
+      model, source, recipe: #require(Recipe.shipped("accurate")))
+    let requests = [
+      ([2, 5], StepRequest(rowCount: 2)), ([3, 8], StepRequest(rowCount: 2, outputCount: 2)),
+      ([8], StepRequest(rowCount: 1, keptCount: 1)),
+    ]
+    let run = try TwoPartyRun(
+      program: whole.program, weights: whole.weights,
+      session: SessionShape(kind: .decoder, promptCapacity: 2, newCapacity: 4),
+      seed: SimulatedRun.seed)
+    let outputs = try run.run(
+      requests.map { (words: Self.oneHot($0, whole.program), request: $1) })
+    let vocabulary = whole.program.vocabularySize
+    for (a, b) in zip(outputs[1][vocabulary...], outputs[2]) {
+      #expect(abs(Int64(bitPattern: a &- b)) < 1 << 40, "the row is the same")
+    }
+    let openings = run.openings.withLock { $0 }
+    for (node, words) in openings[2] {
+      guard case .open(_, let opening) = whole.program.nodes[node].operation, opening.bits > 40
+      else { continue }
+      #expect(Set(words).isDisjoint(with: openings[1][node] ?? []), "operation \(node)")
+    }
+  }
+
+  @Test func windowsTakeNothingBack() throws {
+    let whole = try ConvertedGraph(TinyGraph(GraphKind("window") { $0.windows = [2, 2] }))
+    #expect(!whole.program.allowsRejection)
+    let run = try TwoPartyRun(
+      program: whole.program, weights: whole.weights,
+      session: SessionShape(kind: .decoder, promptCapacity: 2, newCapacity: 3),
+      seed: SimulatedRun.seed)
+    let error = #expect(throws: InputError.self) {
+      _ = try run.run([
+        (words: Self.oneHot([2, 5], whole.program), request: StepRequest(rowCount: 2, outputCount: 2)),
+        (words: Self.oneHot([3], whole.program), request: StepRequest(rowCount: 1, keptCount: 1)),
+      ])
+    }
+    #expect(error?.cause == "rows of this model cannot be taken back")
+  }
+
   /// Only rows that were drafts may go, and every output and slot is there once.
   @Test func whatCannotBeIsRefused() throws {
     let session = SessionShape(kind: .decoder, promptCapacity: 4, newCapacity: 4)

@@ -15,7 +15,7 @@ public final class UserSession: SecureSession {
 
   private let connection: Connection
   private var engine: any SessionEngine
-  private var ledger: PatientLedger
+  private let ledger: PatientLedger
   private var stepCount = 0
   private var lastRowCount = 0
   private var isOver = false
@@ -39,16 +39,18 @@ public final class UserSession: SecureSession {
   ///
   /// - Parameters:
   ///   - files: The user's bundle and sessions.
-  ///   - ledger: What the user notes used sessions in.
+  ///   - ledger: What the user notes used sessions in, for all that it runs at once.
   ///   - promptCount: Rows of the first step at most.
   ///   - newCount: Tokens to generate; an encoder generates none whatever this says.
   ///   - security: The user's key, and the provider's.
   ///   - timeout: Longest wait for a turn while other users are served.
+  ///   - isOwnTurn: Whether sessions of this user run, so that the wait has no limit yet.
   ///   - waiting: Is told about once a second why there is no session yet.
   public static func begin(
-    provider: Address, files: some SessionProvider, ledger: SessionLedger, promptCount: Int,
+    provider: Address, files: some SessionProvider, ledger: PatientLedger, promptCount: Int,
     newCount: Int, security: ClientSecurity = .plaintextOnLoopback,
-    timeout: Duration = .seconds(120), waiting: (String) -> Void = { _ in }
+    timeout: Duration = .seconds(120), waiting: (String) -> Void = { _ in },
+    isOwnTurn: () -> Bool = { false }
   ) throws(InputError) -> UserSession {
     precondition(promptCount >= 1 && newCount >= 0, "a session has at least one prompt row")
     let identity = files.identity
@@ -67,9 +69,9 @@ public final class UserSession: SecureSession {
       let begin = BeginMessage.random(
         promptCount: promptCount, newCount: identity.isDecoder ? newCount : 0)
       try connection.send(.begin, begin.payload, deadline: limit)
-      var claim = Claim(begin: begin, files: files, ledger: PatientLedger(ledger))
+      var claim = Claim(begin: begin, files: files, ledger: ledger)
       do throws(InputError) {
-        var (key, engine) = try claim.agree(connection, limit, waiting)
+        var (key, engine) = try claim.agree(connection, timeout, isOwnTurn, waiting)
         connection.progressTimeout = .seconds(600)
         let before = connection.counters
         try engine.prepare(peer: connection)
@@ -152,7 +154,7 @@ public final class UserSession: SecureSession {
 private struct Claim<Files: SessionProvider> {
   let begin: BeginMessage
   let files: Files
-  var ledger: PatientLedger
+  let ledger: PatientLedger
   private var claimed: SessionKey?
 
   init(begin: BeginMessage, files: Files, ledger: PatientLedger) {
@@ -163,8 +165,10 @@ private struct Claim<Files: SessionProvider> {
 
   /// Waits for the provider's turn and its proposals, until one is claimed by both.
   mutating func agree(
-    _ connection: Connection, _ limit: Deadline, _ waiting: (String) -> Void
+    _ connection: Connection, _ timeout: Duration, _ isOwnTurn: () -> Bool,
+    _ waiting: (String) -> Void
   ) throws(InputError) -> (SessionKey, any SessionEngine) {
+    var limit = Deadline.after(timeout)
     var engine: (any SessionEngine)?
     var reason = "no answer"
     while true {
@@ -180,6 +184,7 @@ private struct Claim<Files: SessionProvider> {
       case .waiting:
         reason = try WaitingNotice.reason(frame, source: connection.label)
         waiting(reason)
+        if isOwnTurn() { limit = .after(timeout) }
       case .used:
         _ = try ledger.burn(UsedMessage.receive(from: connection, first: frame))
         try UsedMessage.tell(ledger.claimedSessions(), to: connection)

@@ -2,6 +2,8 @@
 
 public import Bytes
 import Correlations
+import Dispatch
+import Foundation
 import Models
 import Program
 import Randomness
@@ -13,9 +15,12 @@ extension Connection: OpeningChannel {}
 /// One session of one party, driven by the service.
 final class InterpreterEngine: SessionEngine {
   private var interpreter: PartyInterpreter<StoredMaterial>
+  /// As many sessions compute at once as there are processors.
+  private let turns: DispatchSemaphore
 
-  init(_ interpreter: consuming PartyInterpreter<StoredMaterial>) {
+  init(_ interpreter: consuming PartyInterpreter<StoredMaterial>, turns: DispatchSemaphore) {
     self.interpreter = interpreter
+    self.turns = turns
   }
 
   func prepare(peer: Connection) throws(InputError) {
@@ -25,7 +30,22 @@ final class InterpreterEngine: SessionEngine {
   func step(inputShare: [UInt64], _ request: StepRequest, through channel: any OpeningChannel)
     throws(InputError) -> [UInt64]
   {
-    try interpreter.step(inputShare: inputShare, request, through: channel)
+    turns.wait()
+    defer { turns.signal() }
+    return try interpreter.step(
+      inputShare: inputShare, request, through: Lane(channel: channel, turns: turns))
+  }
+
+  /// The way to the other party; while a session waits for that another computes.
+  private struct Lane: OpeningChannel {
+    let channel: any OpeningChannel
+    let turns: DispatchSemaphore
+
+    func exchange(_ words: [UInt64], incomingCount: Int) throws(InputError) -> [UInt64] {
+      turns.signal()
+      defer { turns.wait() }
+      return try channel.exchange(words, incomingCount: incomingCount)
+    }
   }
 }
 
@@ -41,7 +61,9 @@ public final class BundleProvider: SessionProvider, Sendable {
   private let report: @Sendable (String) -> Void
   private let observe: OpeningObserver?
   /// Files whose manifests or headers were read, by path: a folder of many sessions is opened once.
-  private let known = Mutex<[String: SessionFile]>([:])
+  private let known = Mutex<[String: KnownFile]>([:])
+  private let wordByteCounts = Mutex<[SessionShape: Int]>([:])
+  private let turns = DispatchSemaphore(value: ProcessInfo.processInfo.activeProcessorCount)
   /// Files that were refused and reported.
   private let refused = Mutex<Set<String>>([])
 
@@ -92,7 +114,7 @@ public final class BundleProvider: SessionProvider, Sendable {
       outputFractionalBits: max(output.fractionalBits, 0), output: program.output,
       deployment: conversion.deployment)
     // A folder of another party, program or conversion is told at once.
-    if let file = try files(most: 1).first {
+    if let file = try files(most: 1).first?.file {
       if file.entry == nil {
         try CorrelationFile(path: file.path, verifying: false)
           .check(party: party, conversion: conversion, program: program)
@@ -104,8 +126,8 @@ public final class BundleProvider: SessionProvider, Sendable {
   }
 
   /// The first `most` files that can be listed; throws the first refusal when there is no such file.
-  private func files(most: Int = .max) throws(InputError) -> [SessionFile] {
-    var result: [SessionFile] = []
+  private func files(most: Int = .max) throws(InputError) -> [KnownFile] {
+    var result: [KnownFile] = []
     var refusal: InputError?
     for path in try SessionFile.paths(in: folder) where result.count < most {
       if let file = known.withLock({ $0[path] }) {
@@ -113,7 +135,9 @@ public final class BundleProvider: SessionProvider, Sendable {
         continue
       }
       do throws(InputError) {
-        let file = try SessionFile(path: path, trust: access.trust)
+        let file = KnownFile(
+          file: try SessionFile(path: path, trust: access.trust),
+          byteCount: try FilePaths.byteCount(of: path))
         known.withLock { $0[path] = file }
         result.append(file)
       } catch {
@@ -126,17 +150,28 @@ public final class BundleProvider: SessionProvider, Sendable {
   }
 
   public func availableSessions() throws(InputError) -> [SessionDescription] {
-    try files().map { file in
-      SessionDescription(
+    try files().map { known in
+      let file = known.file
+      return SessionDescription(
         key: file.key, promptCapacity: file.header.shape.promptCapacity,
-        newCapacity: file.header.shape.newCapacity, user: file.header.user?.hexadecimal)
+        newCapacity: file.header.shape.newCapacity, user: file.header.user?.hexadecimal,
+        memoryByteCount: known.byteCount + wordByteCount(of: file.header.shape))
     }.sorted { $0.key < $1.key }
+  }
+
+  private func wordByteCount(of shape: SessionShape) -> Int {
+    wordByteCounts.withLock { known in
+      if let count = known[shape] { return count }
+      let count = program.wordByteCount(of: shape)
+      known[shape] = count
+      return count
+    }
   }
 
   public func openSession(_ session: SessionDescription) throws(SessionFault) -> any SessionEngine {
     let found: SessionFile?
     do throws(InputError) {
-      found = try files().first { $0.key == session.key }
+      found = try files().first { $0.file.key == session.key }?.file
     } catch {
       throw SessionFault(.machine, error)
     }
@@ -153,11 +188,17 @@ public final class BundleProvider: SessionProvider, Sendable {
         material: try StoredMaterial(
           file: file, program: program, weightMasks: weightMasks))
       interpreter.observe = observe
-      return InterpreterEngine(interpreter)
+      return InterpreterEngine(interpreter, turns: turns)
     } catch {
       throw SessionFault(opening: error)
     }
   }
+}
+
+/// A file of the folder, and its size.
+private struct KnownFile {
+  var file: SessionFile
+  var byteCount: Int
 }
 
 extension SessionFile {

@@ -7,3 +7,6 @@ func runInBackground(_ body: @escaping @Sendable () -> Void) { Thread.detachNewT
 
 /// Lets one second pass on this thread.
 func pauseOneSecond() { Thread.sleep(forTimeInterval: 1) }
+
+/// Lets a moment pass on this thread, for what is not worth a signal.
+func pauseShortly() { Thread.sleep(forTimeInterval: 0.02) }

@@ -42,6 +42,7 @@ public final class ClientSession {
   ///   - newCount: Tokens to generate; an encoder generates none whatever this says.
   ///   - security: The keys to connect with.
   ///   - timeout: Longest wait for a turn while other clients are served.
+  ///   - isOwnTurn: Whether sessions of this client run, so that the wait has no limit yet.
   ///   - admit: Is shown what the parties run before a session is asked for; what it throws ends
   ///     the attempt and costs no session.
   ///   - waiting: Is told about once a second why there is no session yet.
@@ -50,7 +51,7 @@ public final class ClientSession {
     party0: Address, party1: Address, promptCount: Int, newCount: Int,
     security: ClientSecurity = .plaintextOnLoopback, timeout: Duration = .seconds(120),
     admit: (PartyIdentity) throws(InputError) -> Void = { _ in },
-    waiting: (String) -> Void = { _ in }
+    waiting: (String) -> Void = { _ in }, isOwnTurn: () -> Bool = { false }
   ) throws(InputError) -> ClientSession {
     precondition(promptCount >= 1 && newCount >= 0, "a session has at least one prompt row")
     let limit = Deadline.after(timeout)
@@ -76,7 +77,7 @@ public final class ClientSession {
     let seed = Seed.random()
     for connection in connections { try connection.send(.begin, begin.payload, deadline: limit) }
     try connections[1].send(.seed, seed.bytes, deadline: limit)
-    let keys = try awaitReady(connections, limit, waiting)
+    let keys = try awaitReady(connections, timeout, isOwnTurn, waiting)
     guard keys[0] == keys[1] else {
       throw InputError(connections[1].label, "offers \(keys[1]), party 0 offers \(keys[0])")
     }
@@ -101,8 +102,10 @@ public final class ClientSession {
 
   /// Waits for `ready` of both, whichever speaks first; a refusal by one ends the wait.
   private static func awaitReady(
-    _ connections: [Connection], _ limit: Deadline, _ waiting: (String) -> Void
+    _ connections: [Connection], _ timeout: Duration, _ isOwnTurn: () -> Bool,
+    _ waiting: (String) -> Void
   ) throws(InputError) -> [SessionKey] {
+    var limit = Deadline.after(timeout)
     var keys: [SessionKey?] = [nil, nil]
     var reasons = ["no answer", "no answer"]
     while true {
@@ -122,6 +125,7 @@ public final class ClientSession {
           keys[party] = try SessionKey(frame, type: .ready, source: connection.label)
         }
       }
+      if isOwnTurn() { limit = .after(timeout) }
       if limit.hasPassed {
         let late = open.first ?? 0
         throw InputError(connections[late].label, "no session in time: \(reasons[late])")

@@ -6,11 +6,14 @@ import Trust
 
 /// The state that a party's threads share.
 final class Inbox: Sendable {
-  private struct State {
+  fileprivate struct State {
     var peer: Connection?
     var clients: [WaitingClient] = []
     var mismatch: InputError?
-    var status = "starting"
+    var meeting: Meeting?
+    var absence: String? = "starting"
+    var turns = Turns()
+    var isStopping = false
     var isStopped = false
     /// Connections that are being greeted, oldest first.
     var greeted: [(connection: Connection, name: String)] = []
@@ -21,20 +24,46 @@ final class Inbox: Sendable {
   /// Connections that are greeted at most, and waiting clients at most.
   static let capacity = 64
 
+  /// Sessions that run at once.
+  private let sessionCapacity: Int
   private let state = Mutex(State())
   private let changed: Wake
 
-  init() throws(InputError) { changed = try Wake() }
+  init(sessionCapacity: Int) throws(InputError) {
+    self.sessionCapacity = sessionCapacity
+    changed = try Wake()
+  }
 
   var isStopped: Bool { state.withLock { $0.isStopped } }
   var mismatch: InputError? { state.withLock { $0.mismatch } }
   var peer: Connection? { state.withLock { $0.peer } }
 
-  /// Why a client that waits now has to wait.
-  var status: String {
-    get { state.withLock { $0.status } }
-    set { state.withLock { $0.status = newValue } }
+  /// Whether the party ends when its running steps are done.
+  var isStopping: Bool { state.withLock { $0.isStopping } }
+
+  /// Party 0: the meeting whose lanes are taken.
+  var meeting: Meeting? {
+    get { state.withLock { $0.meeting } }
+    set { state.withLock { $0.meeting = newValue } }
   }
+
+  /// Why nobody is served at all; nil while the parties are together.
+  var absence: String? {
+    get { state.withLock { $0.absence } }
+    set { state.withLock { $0.absence = newValue } }
+  }
+
+  /// Why a client that waits now has to wait. How many others there are is not for it to know.
+  var notice: String {
+    state.withLock { state in
+      if let absence = state.absence { return absence }
+      return state.turns.runningCount < sessionCapacity
+        ? "about to be served" : "busy with other clients"
+    }
+  }
+
+  /// Ends the wait of the serving thread.
+  func signal() { changed.signal() }
 
   /// Waits for a change or, where it is given, for something on `peer`; at most `milliseconds`.
   ///
@@ -121,17 +150,15 @@ final class Inbox: Sendable {
       if state.clients.contains(where: { $0.name == client.name }) {
         return ("a client with this request waits here already", nil)
       }
-      func holder(_ client: WaitingClient) -> String {
-        client.name.key.isEmpty ? client.connection.host : client.name.key
-      }
+      if state.isStopping { return ("this party is being stopped", nil) }
       var displaced: WaitingClient?
       switch FairShare.verdict(
-        holder(client), among: state.clients.map(holder), capacity: Inbox.capacity)
+        client.holder, among: state.clients.map(\.holder), capacity: Inbox.capacity)
       {
       case .admitted: break
-      case .inPlaceOf(let index) where holder(state.clients[index]) != holder(client):
+      case .inPlaceOf(let index) where state.clients[index].holder != client.holder:
         displaced = state.clients.remove(at: index)
-      case .inPlaceOf, .refused: return ("too many clients are waiting here", nil)
+      case .inPlaceOf, .refused: return (Inbox.busyReason, nil)
       }
       state.clients.append(client)
       return (nil, displaced)
@@ -154,10 +181,53 @@ final class Inbox: Sendable {
   /// The clients in the queue, in the order of their arrival.
   var clients: [WaitingClient] { state.withLock { $0.clients } }
 
-  /// The first client in the queue that `isReady`; it leaves the queue.
-  func take(where isReady: (WaitingClient) -> Bool) -> WaitingClient? {
+  /// The client whose turn it is among those that are `isReady`, where one more session may run; it
+  /// leaves the queue, and `endSession` must follow.
+  func takeNext(where isReady: (WaitingClient) -> Bool) -> WaitingClient? {
     state.withLock { state in
-      state.clients.firstIndex(where: isReady).map { state.clients.remove(at: $0) }
+      guard !state.isStopped, !state.isStopping, state.turns.runningCount < sessionCapacity else {
+        return nil
+      }
+      let ready = state.clients.filter(isReady)
+      guard let index = state.turns.next(among: ready.map(\.holder)) else { return nil }
+      state.begin(ready[index])
+      return ready[index]
+    }
+  }
+
+  /// Party 1: takes `client` out of the queue for a session; false when it was not there any more.
+  func beginSession(of client: WaitingClient) -> Bool {
+    let isThere = state.withLock { state in
+      guard state.clients.contains(where: { $0 === client }) else { return false }
+      state.begin(client)
+      return true
+    }
+    changed.signal()
+    return isThere
+  }
+
+  /// Notes that what `takeNext` or `beginSession` began is over.
+  func endSession(of client: WaitingClient) {
+    state.withLock { $0.turns.end(client.holder) }
+    changed.signal()
+  }
+
+  /// Sessions that run.
+  var runningCount: Int { state.withLock { $0.turns.runningCount } }
+
+  /// Waits until no session runs.
+  func awaitSessions(_ limit: Deadline) {
+    while runningCount > 0, !limit.hasPassed { pauseShortly() }
+  }
+
+  /// Begins no more sessions; returns the clients of the queue, or nil where that was said before.
+  func finish() -> [WaitingClient]? {
+    defer { changed.signal() }
+    return state.withLock { state in
+      guard !state.isStopping, !state.isStopped else { return nil }
+      state.isStopping = true
+      defer { state.clients = [] }
+      return state.clients
     }
   }
 
@@ -169,5 +239,16 @@ final class Inbox: Sendable {
     }
     for connection in connections { connection.close() }
     changed.signal()
+  }
+}
+
+extension Inbox {
+  static let busyReason = "busy: too many clients are waiting here"
+}
+
+extension Inbox.State {
+  fileprivate mutating func begin(_ client: WaitingClient) {
+    clients.removeAll { $0 === client }
+    turns.begin(client.holder)
   }
 }

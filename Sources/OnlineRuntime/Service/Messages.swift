@@ -8,10 +8,15 @@ import Program
 enum Hello: Equatable, Sendable {
   case client
   case party(PartyIdentity)
+  /// Party 1 opens a connection for sessions, in the meeting of this name.
+  case lane([UInt8])
 
   var payload: [UInt8] {
     switch self {
     case .client: return Array(JSON.object(["role": "client"]).text.utf8)
+    case .lane(let meeting):
+      let json: JSON = ["role": "lane", "meeting": .string(meeting.hexadecimal)]
+      return Array(json.text.utf8)
     case .party(let identity):
       var members = identity.output.members(of: identity.kind)
       let always: [String: JSON] = [
@@ -35,6 +40,7 @@ enum Hello: Equatable, Sendable {
     var reader = try frame.reader(.hello, source: source)
     switch try reader.string("role") {
     case "client": self = .client
+    case "lane": self = .lane(try Meeting.identifier(&reader))
     case "party":
       let isDecoder = try reader.bool("decoder")
       let hasContext = reader.contains(ContextMarkers.key)
@@ -58,7 +64,7 @@ enum Hello: Equatable, Sendable {
           takesEmbedding: try reader.bool("embedding"),
           outputFractionalBits: try reader.integer("outputFractionalBits", in: 0...62),
           output: try OutputDescription(&reader, of: kind), deployment: deployment))
-    default: throw reader.failure("role", "neither party nor client")
+    default: throw reader.failure("role", "is no party, client or lane")
     }
     try reader.finish()
   }

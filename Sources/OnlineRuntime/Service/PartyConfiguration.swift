@@ -4,6 +4,8 @@ public import Bytes
 
 /// Addresses and time limits of one party.
 public struct PartyConfiguration: Sendable {
+  public static let maximumConcurrency = LanesMessage.maximumCount
+
   /// Where clients (and, at party 0, the other party) connect.
   public var listen: Address
   /// The other party, which a provider has none of. Party 1 dials it; party 0 asks there when nobody
@@ -23,6 +25,14 @@ public struct PartyConfiguration: Sendable {
   public var clientIdleTimeout = Duration.seconds(120)
   /// How long the other party may be silent in the middle of a step.
   public var progressTimeout = Connection.defaultProgressTimeout
+  /// How long the steps that run may take once the party is asked to end.
+  public var finishTimeout = Duration.seconds(60)
+  /// Where metrics and health are told; nowhere where it is nil.
+  public var metrics: Address?
+  /// Sessions that run at once, at most `maximumConcurrency`.
+  public var concurrency = 4
+  /// Memory that running sessions may take together, as `SessionDescription` estimates it.
+  public var memoryByteCount = Int.max
   /// How long opening and checking a session's file may take.
   public var openTimeout = Duration.seconds(600)
 

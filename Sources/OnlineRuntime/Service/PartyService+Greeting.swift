@@ -35,6 +35,7 @@ extension PartyService {
     case .party(let other) where identity.deployment == .providerUser:
       try greetUser(other, connection, limit)
     case .party(let other): try greetParty(other, connection, limit)
+    case .lane(let meeting): try greetLane(meeting, connection, limit)
     case .client where identity.deployment == .providerUser:
       let refusal = Refusal(
         reason: "this is a provider, which serves users",
@@ -77,6 +78,24 @@ extension PartyService {
     }
   }
 
+  /// Takes a lane of the meeting that goes on.
+  private func greetLane(
+    _ identifier: [UInt8], _ connection: Connection, _ limit: Deadline
+  ) throws(InputError) {
+    connection.label = "party 1 at \(connection.label)"
+    guard let meeting = inbox.meeting, meeting.identifier == identifier else {
+      let refusal = Refusal(reason: "this is no meeting of now", mayRetry: true)
+      try connection.send(.refusal, refusal.payload, deadline: limit)
+      throw InputError(connection.label, "opens a lane of no meeting of now")
+    }
+    try connection.send(.hello, Hello.lane(identifier).payload, deadline: limit)
+    connection.progressTimeout = configuration.progressTimeout
+    guard meeting.add(connection) else {
+      throw InputError(connection.label, "opens more than the \(meeting.capacity) lanes")
+    }
+    inbox.signal()
+  }
+
   /// Greets a client, which is taken for one of both parties'.
   private func greetClient(_ connection: Connection, _ limit: Deadline) throws(InputError) {
     connection.label = "client \(connection.label)"
@@ -108,7 +127,7 @@ extension PartyService {
       Refusal(reason: "others with fewer requests are waiting here", mayRetry: true))
     strangers.log(
       "\(connection.label) asks for \(begin.promptCount) prompt and \(begin.newCount) new tokens")
-    while !inbox.isStopped, client.notify(inbox.status) { pauseOneSecond() }
+    while !inbox.isStopped, client.notify(inbox.notice) { pauseOneSecond() }
     if inbox.remove(client) {
       strangers.log("\(connection.label) left, or spoke, before its turn")
       connection.close()

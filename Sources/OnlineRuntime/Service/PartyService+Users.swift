@@ -3,16 +3,16 @@
 import Bytes
 
 extension PartyService {
-  /// Serves users, one at a time and in the order in which they came, until the service is stopped.
-  func serveUsers(_ server: inout SessionServer) {
-    inbox.status = "about to be served"
+  /// Serves users until the service is stopped, each on its own connection.
+  func serveUsers(_ server: SessionServer) {
+    inbox.absence = nil
     while !inbox.isStopped {
-      guard let user = inbox.take(where: { _ in true }) else {
+      guard let user = inbox.takeNext(where: { _ in true }) else {
         inbox.wait(milliseconds: 200)
         continue
       }
-      inbox.register(user.connection)
-      serve(user) {
+      serve(user) { [self] in
+        user.stopWaiting()
         do throws(InputError) {
           try server.reconcile(with: user)
           user.connection.progressTimeout = configuration.progressTimeout

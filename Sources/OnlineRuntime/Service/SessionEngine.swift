@@ -62,9 +62,17 @@ public struct SessionDescription: Equatable, Sendable {
   /// The public key of the user that it is for, in hexadecimal; nil for anybody.
   public var user: String?
 
+  /// Bytes of memory that the session takes here while it runs, estimated from its shape.
+  public var memoryByteCount: Int
+
+  /// Rows that were dealt for it.
+  var rowCount: Int { promptCapacity + max(newCapacity - 1, 0) }
+
   public init(
-    key: SessionKey, promptCapacity: Int, newCapacity: Int, user: String? = nil
+    key: SessionKey, promptCapacity: Int, newCapacity: Int, user: String? = nil,
+    memoryByteCount: Int = 0
   ) {
+    self.memoryByteCount = memoryByteCount
     self.user = user
     self.key = key
     self.promptCapacity = promptCapacity
@@ -92,7 +100,7 @@ extension SessionEngine {
 }
 
 /// What a party process has on disk.
-public protocol SessionProvider {
+public protocol SessionProvider: Sendable {
   var identity: PartyIdentity { get }
   /// The sessions in the correlations folder, used ones included.
   func availableSessions() throws(InputError) -> [SessionDescription]

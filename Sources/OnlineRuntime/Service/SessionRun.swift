@@ -43,8 +43,8 @@ struct SessionRun {
     } catch {
       end = SessionEnd(
         isFinished: false,
-        reason: service.inbox.isStopped
-          ? "party \(service.identity.party) was stopped" : error.description)
+        reason: service.inbox.isStopped || service.inbox.isStopping
+          ? service.stopReason : error.description)
     }
     // A user has said that it is done, and waits for the answer alone.
     let answer = isWithUser && end.isFinished ? nil : SessionRun.tellPeer(peer, end)
@@ -84,6 +84,9 @@ struct SessionRun {
   private mutating func nextStep() throws(InputError) -> StepMessage? {
     var idle = Deadline.after(service.configuration.clientIdleTimeout)
     while true {
+      if service.inbox.isStopped || service.inbox.isStopping {
+        throw InputError("party", "stopped")
+      }
       // An opening may already be there when the peer got its step first; its end may be as well.
       let peerEvents = peer.hasPendingFrame ? Readiness.closed : Readiness.readable
       let ready = Connection.wait(
@@ -94,7 +97,6 @@ struct SessionRun {
         try checkPeer(idle)
         if peerHasEnded { idle = .after(.seconds(5)) }
       }
-      if service.inbox.isStopped { throw InputError("party", "stopped") }
       if idle.hasPassed {
         throw InputError(client.connection.label, "sent no step in time")
       }
@@ -158,9 +160,13 @@ struct SessionRun {
       share = step.words
     }
     let before = peer.counters
+    let beginning = ContinuousClock.now
     let channel: any OpeningChannel = isWithUser ? peer : ComparedStep(step, peer: peer)
     let output = try engine.step(inputShare: share, step.request, through: channel)
-    counters.add(peer.counters.since(before))
+    let moved = peer.counters.since(before)
+    counters.add(moved)
+    service.metrics.addStep(
+      rowCount: step.rowCount, moved, took: ContinuousClock.now - beginning)
     stepCount += 1
     let message = OutputMessage(step: step.step, counters: counters, words: output)
     let (start, rate) = service.configuration.outputTimeout

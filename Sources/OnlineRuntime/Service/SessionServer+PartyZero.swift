@@ -7,17 +7,11 @@ extension SessionServer {
   /// Sessions that are tried for one client before it is refused: others wait meanwhile.
   private static let triesForClient = 8
 
-  /// The next client that both parties have seen; it leaves the queue.
-  func nextClient() -> WaitingClient? {
-    let names = Set(seenByPeer.map(\.name))
-    return service.inbox.take { names.contains($0.name) }
-  }
-
   /// Refuses the clients that have not come to party 1 in time.
   func refuseStragglers() {
     let names = Set(seenByPeer.map(\.name))
     for client in service.inbox.clients where !names.contains(client.name) {
-      let start = max(client.arrival, freeSince)
+      let start = max(client.arrival, hasMetSince)
       guard ContinuousClock.now - start > service.configuration.meetingTimeout,
         service.inbox.remove(client)
       else { continue }
@@ -27,22 +21,24 @@ extension SessionServer {
   }
 
   /// Reads which clients wait at party 1.
-  mutating func readClients(of peer: Connection) throws(InputError) {
+  func readClients(of peer: Connection) throws(InputError) {
     let frame = try peer.receive(.control(.clients), deadline: .after(.seconds(10)))
     seenByPeer = try ClientsMessage(frame, source: peer.label).clients
   }
 
-  /// Finds a session for `client` and runs it, or tells the client why there is none.
-  mutating func serve(_ client: WaitingClient, peer: Connection) {
+  /// Finds a session for `client` and runs it on the lane `peer`, or tells the client why there is
+  /// none.
+  func serve(_ client: WaitingClient, peer: Connection) {
     // Nobody is there to use the session: it stays for the next client.
     if client.connection.isClosedByPeer {
       client.connection.close()
       return
     }
     do throws(SessionFault) {
-      let (key, engine) = try chooseSession(for: client, peer: peer)
+      let (session, engine) = try chooseSession(for: client, peer: peer)
       reportClaim()
-      run(client, key, engine, peer: peer)
+      run(client, session.key, engine, peer: peer)
+      memory.giveBack(session.memoryByteCount)
     } catch {
       var refusal = Refusal(error.error, from: "party 0")
       if error.kind == .machine {
@@ -52,37 +48,72 @@ extension SessionServer {
       } else {
         service.strangers.log("refused \(client.connection.label): \(error.error)")
       }
+      service.metrics.addRefusal()
       client.refuse(refusal)
     }
   }
 
-  /// The lowest session that fits, that neither party has used, and that both have claimed now.
-  private mutating func chooseSession(
+  /// The smallest session that fits, that neither party has used, and that both have claimed now; it
+  /// has its memory.
+  private func chooseSession(
     for client: WaitingClient, peer: Connection
-  ) throws(SessionFault) -> (SessionKey, any SessionEngine) {
+  ) throws(SessionFault) -> (SessionDescription, any SessionEngine) {
     var problem: SessionFault?
-    for session in try candidates(for: client).prefix(SessionServer.triesForClient) {
-      do throws(SessionFault) {
-        let engine = try provider.openSession(session)
-        try claim(session.key, for: client, with: peer)
-        setAside[session.key] = nil
-        return (session.key, engine)
-      } catch {
-        switch error.kind {
-        case .machine, .client: throw error
-        case .used, .damaged, .unavailable:
-          if setAside.updateValue(error, forKey: session.key)?.kind != error.kind {
-            service.log("error: \(error.error)")
+    var tries = 0
+    while tries < SessionServer.triesForClient {
+      var isOthers = false
+      for session in try candidates(for: client) where tries < SessionServer.triesForClient {
+        guard reserve(session.key) else {
+          isOthers = true
+          continue
+        }
+        defer { release(session.key) }
+        // Another client may have claimed it since it was listed.
+        if try isClaimed(session.key) { continue }
+        tries += 1
+        do throws(SessionFault) {
+          let engine = try open(session, for: client, peer: peer)
+          _ = setAside(session.key, nil)
+          return (session, engine)
+        } catch {
+          switch error.kind {
+          case .machine, .client: throw error
+          case .used, .damaged, .unavailable:
+            if setAside(session.key, error) { service.log("error: \(error.error)") }
+            problem = error
           }
-          problem = error
         }
       }
+      // What another client tries may yet be left.
+      guard isOthers, problem == nil, !service.inbox.isStopped else { break }
+      pauseShortly()
     }
     throw problem ?? SessionFault(.client, InputError("party 0", "no unused session is left"))
   }
 
+  private func isClaimed(_ key: SessionKey) throws(SessionFault) -> Bool {
+    do throws(InputError) { return try ledger.unclaimed(among: [key]).isEmpty } catch {
+      throw SessionFault(.machine, error)
+    }
+  }
+
+  /// Opens `session` when it has memory, and has both parties claim it.
+  private func open(
+    _ session: SessionDescription, for client: WaitingClient, peer: Connection
+  ) throws(SessionFault) -> any SessionEngine {
+    try awaitMemory(for: session, of: client)
+    do throws(SessionFault) {
+      let engine = try provider.openSession(session)
+      try claim(session.key, for: client, with: peer)
+      return engine
+    } catch {
+      memory.giveBack(session.memoryByteCount)
+      throw error
+    }
+  }
+
   /// Claims `key` here and then at party 1; where that one declines, the claim is taken back.
-  private mutating func claim(
+  private func claim(
     _ key: SessionKey, for client: WaitingClient, with peer: Connection
   ) throws(SessionFault) {
     try ledger.claim(key)
@@ -93,12 +124,12 @@ extension SessionServer {
       // Party 1 may have claimed it. An answer that comes late must not be taken for one to a later
       // proposal.
       peer.close()
-      noteEnd { (ledger) throws(InputError) in try ledger.end(key, as: .burned) }
+      noteEnd { () throws(InputError) in try ledger.end(key, as: .burned) }
       throw SessionFault(.client, error)
     }
     guard let decline else { return }
     let fault = decline.fault(source: peer.label)
-    noteEnd { (ledger) throws(InputError) in
+    noteEnd { () throws(InputError) in
       if fault.kind == .used {
         try ledger.end(key, as: .burned)
       } else {
@@ -108,41 +139,35 @@ extension SessionServer {
     throw fault
   }
 
-  private mutating func noteEnd(_ body: (inout PatientLedger) throws(InputError) -> Void) {
-    do throws(InputError) { try body(&ledger) } catch { report(error) }
+  private func noteEnd(_ body: () throws(InputError) -> Void) {
+    do throws(InputError) { try body() } catch { report(error) }
   }
 
   /// Party 1's reason to decline, or nil when it has claimed the session.
-  private mutating func propose(
+  private func propose(
     _ proposal: ProposalMessage, to peer: Connection
   ) throws(InputError) -> DeclineMessage? {
     try peer.send(.proposal, proposal.payload, deadline: .after(.seconds(10)))
-    let limit = Deadline.after(service.configuration.openTimeout)
-    while true {
-      let answer = try peer.receive(
-        .control(.acceptance, .decline, .clients), deadline: limit)
-      switch answer.type {
-      case .clients: seenByPeer = try ClientsMessage(answer, source: peer.label).clients
-      case .decline: return try DeclineMessage(answer, source: peer.label)
-      default:
-        let key = try SessionKey(answer, type: .acceptance, source: peer.label)
-        guard key == proposal.key else {
-          throw InputError(peer.label, "accepted another session than was proposed")
-        }
-        return nil
-      }
+    let answer = try peer.receive(
+      .control(.acceptance, .decline), deadline: .after(service.configuration.openTimeout))
+    if answer.type == .decline { return try DeclineMessage(answer, source: peer.label) }
+    let key = try SessionKey(answer, type: .acceptance, source: peer.label)
+    guard key == proposal.key else {
+      throw InputError(peer.label, "accepted another session than was proposed")
     }
+    return nil
   }
 
-  /// Unused sessions with enough capacity, lowest first, and at the end those that could not be read
-  /// before; throws the reason when there are none.
+  /// Unused sessions with enough capacity, smallest first, then lowest; at the end those that could not
+  /// be read before. Throws the reason when there are none.
   private func candidates(for client: WaitingClient) throws(SessionFault) -> [SessionDescription] {
     let begin = client.begin
     let all: [SessionDescription]
     let free: Set<SessionKey>
     do throws(InputError) {
       all = try provider.availableSessions()
-        .filter { $0.user == nil || $0.user == client.name.key }.sorted { $0.key < $1.key }
+        .filter { $0.user == nil || $0.user == client.name.key }
+        .sorted { ($0.rowCount, $0.key) < ($1.rowCount, $1.key) }
       free = Set(try ledger.unclaimed(among: all.map(\.key)))
     } catch {
       throw SessionFault(.machine, error)
@@ -161,10 +186,10 @@ extension SessionServer {
     try SessionServer.checkCapacity(of: unused, for: begin)
     let fitting = unused.filter { SessionServer.fits(begin, $0) }
     let usable =
-      fitting.filter { setAside[$0.key] == nil }
-      + fitting.filter { setAside[$0.key]?.kind == .unavailable }
+      fitting.filter { fault(of: $0.key) == nil }
+      + fitting.filter { fault(of: $0.key)?.kind == .unavailable }
     if usable.isEmpty {
-      let reason = fitting.first.flatMap { setAside[$0.key]?.error.description } ?? ""
+      let reason = fitting.first.flatMap { fault(of: $0.key)?.error.description } ?? ""
       throw refuse("no usable session is left: \(reason)")
     }
     return usable

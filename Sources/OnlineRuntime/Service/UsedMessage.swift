@@ -82,7 +82,7 @@ extension SessionServer {
   /// After a crash between two claims, or when an old copy of one ledger was put back, this ledger
   /// lacks sessions that the other holds. Without this it would offer them again as soon as the
   /// other ledger is lost as well.
-  mutating func reconcile(with peer: Connection) throws(InputError) {
+  func reconcile(with peer: Connection) throws(InputError) {
     // One after the other: two long ledgers sent at once would block each other.
     if service.identity.party == 0 { try UsedMessage.tell(ledger.claimedSessions(), to: peer) }
     let keys = try UsedMessage.receive(from: peer)
@@ -91,7 +91,7 @@ extension SessionServer {
   }
 
   /// The same between a provider and one of its users, who is told of its own batches only.
-  mutating func reconcile(with user: WaitingClient) throws(InputError) {
+  func reconcile(with user: WaitingClient) throws(InputError) {
     let batches = Set(
       try provider.availableSessions().filter { $0.user == nil || $0.user == user.name.key }
         .map(\.key.batch))
@@ -102,7 +102,7 @@ extension SessionServer {
       try UsedMessage.receive(from: peer).filter { batches.contains($0.batch) }, usedBy: peer)
   }
 
-  private mutating func burn(_ keys: [SessionKey], usedBy peer: Connection) {
+  private func burn(_ keys: [SessionKey], usedBy peer: Connection) {
     var burned: [SessionKey] = []
     do throws(InputError) {
       burned = try ledger.burn(keys)

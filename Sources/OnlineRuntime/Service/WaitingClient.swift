@@ -31,6 +31,9 @@ final class WaitingClient: Sendable {
       key: connection.peerKey?.bytes.hexadecimal ?? "", request: begin.request)
   }
 
+  /// Whose places it takes: its key's, or its address's without keys.
+  var holder: String { name.key.isEmpty ? connection.host : name.key }
+
   /// Tells the client why it waits; returns false when it waits no more, has left, or has sent
   /// something before its turn.
   func notify(_ reason: String) -> Bool {

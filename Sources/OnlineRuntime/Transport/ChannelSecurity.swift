@@ -57,6 +57,9 @@ public enum PartySecurity: Sendable {
       if peer == nil, let key, clients.contains(key) { return }
       guard key != peer else { return }
       throw InputError(source, "says that it is a party, with the key of a client")
+    case .lane:
+      guard key != peer else { return }
+      throw InputError(source, "opens a lane, with the key of a client")
     case .client:
       if let key, clients.contains(key) { return }
       throw InputError(source, "says that it is a client, with the key of the other party")

@@ -20,6 +20,7 @@ enum FrameType: UInt8, Sendable {
   case clients = 14
   case decline = 15
   case keys = 16
+  case lanes = 17
 
   /// Data frames are as long as their receiver allows; all others are short.
   var isData: Bool { self == .step || self == .output || self == .words || self == .keys }
@@ -34,7 +35,7 @@ struct Frame: Sendable {
 /// The sixteen bytes before every payload: "LW", version, type, sequence (u32), length (u64).
 struct FrameHeader: Equatable, Sendable {
   static let byteCount = 16
-  static let version: UInt8 = 3
+  static let version: UInt8 = 4
   /// Longest payload of a frame that carries no data.
   static let maximumControlByteCount = 65_536
 

@@ -54,10 +54,31 @@ class Impostor:
         while True:
             frames = Frames(self.listener.accept()[0])
             try:
-                frames.expect("hello")
-                return frames
+                if json.loads(frames.expect("hello"))["role"] == "party":
+                    return frames
             except (OSError, Closed):
-                frames.close()
+                pass
+            frames.close()
+
+    def lane(self, control):
+        """A lane of the meeting on `control`, which stays open as long."""
+        frames = self.open_lane()
+        frames.control = control
+        return frames
+
+    def open_lane(self):
+        hello = {"role": "lane", "meeting": self.meeting}
+        if self.party == 0:
+            frames = Frames.dial(self.pair.parties[0].port)
+            frames.send("hello", hello)
+            frames.expect("hello")
+            return frames
+        while True:
+            frames = Frames(self.listener.accept()[0])
+            if json.loads(frames.expect("hello")) == hello:
+                frames.send("hello", hello)
+                return frames
+            frames.close()
 
     def meet(self, state):
         """Goes as far as `state`; returns the connection and what may come there."""
@@ -74,10 +95,13 @@ class Impostor:
                 return frames, ("used", nothing | {"batch": "ab" * 16, "ranges": [5, 9]}), ()
             frames.send("used", nothing)
             if self.party == 0:
+                self.meeting = json.loads(frames.expect("lanes"))["meeting"]
                 return frames, ("clients", {"clients": []}), ()
             self.await_used(frames)
+            self.meeting = self.random.randbytes(16).hex()
+            frames.send("lanes", {"meeting": self.meeting, "count": 1})
             frames.expect("clients")
-            return frames, ("proposal", self.proposal({"request": "00" * 16})), ("end",)
+            return frames, ("lanes", {"meeting": self.meeting, "count": 1}), ()
         except BaseException:
             frames.close()
             raise
@@ -107,13 +131,14 @@ class Impostor:
             if self.party == 1:
                 client.send("seed", self.random.randbytes(32))
             client.expect("waiting")
-            peer, _, _ = self.meet("idle")
+            control, _, _ = self.meet("idle")
+            peer = self.lane(control)
             if self.party == 0:
-                peer.send("clients", {"clients": [begin | {"client": ""}]})
+                control.send("clients", {"clients": [begin | {"client": ""}]})
                 wanted = json.loads(peer.expect("proposal"))
                 key = {"batch": wanted["batch"], "session": wanted["session"]}
                 if state == "after proposal":
-                    return peer, client, ("acceptance", key), ("decline", "clients")
+                    return peer, client, ("acceptance", key), ("decline",)
                 peer.send("acceptance", key)
                 self.note(key["session"])
             else:
@@ -121,7 +146,7 @@ class Impostor:
                 if state == "after proposal":
                     return peer, client, ("proposal", wanted), ("proposal", "end")
                 peer.send("proposal", wanted)
-                peer.expect("acceptance", "clients")
+                peer.expect("acceptance")
                 self.note(wanted["session"])
             client.expect("ready", "waiting")
             words = self.random.randbytes(8)
@@ -146,11 +171,14 @@ class Impostor:
         with client:
             client.send("seed", self.random.randbytes(32))
             client.expect("waiting")
-            peer, _, _ = self.meet("before used")
-            with peer:
-                peer.send("used", {"batch": "", "ranges": [], "more": False})
-                self.await_used(peer)
-                seen = json.loads(peer.expect("clients"))["clients"]
+            control, _, _ = self.meet("before used")
+            with control:
+                control.send("used", {"batch": "", "ranges": [], "more": False})
+                self.await_used(control)
+                self.meeting = self.random.randbytes(16).hex()
+                control.send("lanes", {"meeting": self.meeting, "count": 1})
+                seen = json.loads(control.expect("clients"))["clients"]
+                peer = self.lane(control)
                 session = self.random.choice(sorted(self.agreed))
                 peer.send("proposal", seen[-1] | {"batch": self.batch, "session": session})
                 answer, _ = peer.receive()

@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-VERSION = 3
+VERSION = 4
 NAMES = ("hello", "begin", "seed", "waiting", "ready", "refusal", "step", "output", "end",
-         "proposal", "acceptance", "words", "used", "clients", "decline", "keys")
+         "proposal", "acceptance", "words", "used", "clients", "decline", "keys", "lanes")
 KINDS = {name: number for number, name in enumerate(NAMES, 1)}
 HEADER = struct.Struct("<2sBBIQ")
 MOST_CONTROL_BYTES = 65536

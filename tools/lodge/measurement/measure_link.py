@@ -86,6 +86,8 @@ class Measurement:
     def __init__(self, arguments, folder):
         self.arguments, self.folder = arguments, folder
         self.precedence = ["chrt", "--fifo", "1"] if arguments.precedence else []
+        # More options of the parties.
+        self.options = []
         self.has_user = getattr(arguments, "deployment", "two-server") == "provider-user"
 
     def tool(self, name, *words, is_timed=False):
@@ -135,7 +137,7 @@ class Measurement:
         return Service(
             [*self.precedence, os.path.join(self.arguments.tools, "lodge-party"), "--party", str(number),
              "--bundle", self.file(bundle), "--correlations", self.file(f"correlations/party{number}"),
-             "--listen", "127.0.0.1:0"] + ([] if self.has_user else ["--peer", peer]), 1)
+             "--listen", "127.0.0.1:0", *self.options] + ([] if self.has_user else ["--peer", peer]), 1)
 
     def link(self, *words):
         return Service([os.path.join(ROOT, "tools", "link"), *words], words.count("--to"))
