@@ -159,7 +159,8 @@ struct ReportTests {
     #expect(try Browser.misfits(of: page.replacingOccurrences(of: " ", with: "%20"), width: 400) == [])
     // Both stages' errors of all 27 nodes but the embedding's, which has none in float, and
     // circles.
-    #expect((53...55).contains(Self.pointCount(try #require(charts["nodes"]))))
+    let count = Self.pointCount(try #require(charts["nodes"]))
+    #expect((53...55).contains(count), "\(count)")
   }
 
   @Test func anEncoderAndAMissAreDrawn() throws {

@@ -139,6 +139,8 @@ struct Answer {
     session = try reader.integer("session")
     _ = try reader.string("batch")
     _ = try reader.integer("aheadBytes")
+    _ = try reader.integer("drafted")
+    _ = try reader.integer("accepted")
     total = try step(&reader)
     steps = try reader.array("steps").map { element in
       var inner = try JSONReader(element, source: "answer", place: "steps")

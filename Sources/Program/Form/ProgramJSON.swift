@@ -5,7 +5,7 @@ import Models
 
 extension SecureProgram {
   /// Version of the stored form.
-  public static let formatVersion = 1
+  public static let formatVersion = 2
 
   public var json: JSON {
     var members = output.members(of: kind)
@@ -25,7 +25,11 @@ extension SecureProgram {
     var reader = try JSONReader(json, source: source, place: "program")
     let version = try reader.integer("version")
     guard version == SecureProgram.formatVersion else {
-      throw reader.failure("version", "\(version) is not \(SecureProgram.formatVersion)")
+      var error = reader.failure("version", "\(version) is not \(SecureProgram.formatVersion)")
+      error.hint =
+        version < SecureProgram.formatVersion
+        ? "this is of an earlier Lodge: convert the checkpoint again" : "this is of a later Lodge"
+      throw error
     }
     self.init(
       family: try reader.string("family"),

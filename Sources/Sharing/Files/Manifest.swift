@@ -25,7 +25,8 @@ public struct LeakageEntry: Equatable, Sendable {
       LeakageEntry(
         operations: "all", role: "each party",
         learns: "the program: architecture, shapes, scales and calibrated ranges; lengths of "
-          + "prompts and answers, and when they are asked"),
+          + "prompts and answers, when they are asked, and with --draft how many guesses of each "
+          + "step came true"),
       LeakageEntry(
         operations: "output", role: isWithUser ? "user" : "client", learns: output),
       LeakageEntry(

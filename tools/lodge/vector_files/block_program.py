@@ -45,6 +45,6 @@ def gated():
                weight("down", 2, 6)]
     for name, member in enumerate(("rowBlocks", "rowBlocks", "rowBlocks", "columnBlocks", "columnBlocks")):
         weights[name]["source"][member] = order[0]
-    return {"version": 1, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
+    return {"version": 2, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
             "vocabularySize": 2, "maximumPositions": 4, "values": values, "operations": operations,
             "weights": weights}

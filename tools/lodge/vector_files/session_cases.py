@@ -94,11 +94,11 @@ class Cases:
         yield "R4-read-array-type", file, self.replaced(file, datasets={name: array.view("i8")})
         yield "R4-read-array-shape", file, self.replaced(file, datasets={name: array[:-1]})
         yield "R4-read-keys-shape", file, self.replaced(file, datasets={
-            "operations/15/keys": self.valid[file][2]["operations/15/keys"][:, :-1]})
+            "operations/16/keys": self.valid[file][2]["operations/16/keys"][:, :-1]})
         yield "R4-read-point-keys-shape", file, self.replaced(file, datasets={
-            "operations/24/keys": self.valid[file][2]["operations/24/keys"][:, :-1]})
+            "operations/25/keys": self.valid[file][2]["operations/25/keys"][:, :-1]})
         yield "R4-read-point-keys-missing", file, self.replaced(file, datasets={
-            "operations/24/keys": None})
+            "operations/25/keys": None})
         yield "R4-read-seed-shape", file, self.replaced(file, datasets={
             "seed": np.zeros(16, dtype="u1")})
         yield "R4-pair-session", "party1.corr", self.replaced("party1.corr", {"session": 4})
@@ -128,7 +128,7 @@ class Cases:
             for component, name, dataset in arrays:
                 case = f"R11-algebra-{index}-{node['name']}-{component}"
                 yield case, name, self.word(name, dataset, component % 2, 2**component)
-        keys, points = "operations/15/keys", "operations/24/keys"
+        keys, points = "operations/16/keys", "operations/25/keys"
         yield "R12-algebra-one-file", "party1.corr", self.word("party1.corr", keys, 0)
         yield "R12-algebra-point-one-file", "party1.corr", self.word("party1.corr", points, 0)
         # Of a key with 3 levels of 40 bytes: a byte of control bits first, then two leaves of 24.
@@ -198,7 +198,7 @@ class Cases:
         yield "R10-read-user", batch, self.replaced(batch, {"user": key + "00"})
         # The user's file has no arrays, and digests of keys only.
         keys = {name: self.valid[files[0]][2][name] for name in self.valid[files[0]][2] if "keys" in name}
-        name = "operations/15/keys"
+        name = "operations/16/keys"
         yield "R13-read-keys", files[1], self.replaced(
             files[1], datasets={name: keys[name], f"{name}Digest": None})
         yield "R13-read-both", files[1], self.replaced(files[1], datasets={name: keys[name]})
@@ -209,11 +209,11 @@ class Cases:
             files[0], datasets={f"{name}Digest": np.zeros(32, dtype="u1")})
         yield "R13-read-array-of-user", files[1], self.replaced(
             files[1], datasets={"operations/7/0": self.valid[files[0]][2]["operations/7/0"]})
-        for index in (15, 24):
+        for index in (16, 25):
             yield f"R13-algebra-{index}-digest", files[1], self.word(
                 files[1], f"operations/{index}/keysDigest", 31)
         yield "R12-algebra-provider-key", files[0], self.word(files[0], name, 0)
-        for number in (2, 28, 31):
+        for number in (2, 30, 33):
             for file in (blind, files[0]):
                 dataset = f"operations/{number}/0"
                 file = file if dataset in self.valid[file][2] else "blind-dealer.party1.corr"
@@ -221,7 +221,7 @@ class Cases:
 
     def content(self):
         """A dataset of each of two files whose bytes are changed when its digest is taken."""
-        for name, dataset in (("party0.bundle", "weights/0"), ("party0.corr", "operations/15/keys")):
+        for name, dataset in (("party0.bundle", "weights/0"), ("party0.corr", "operations/16/keys")):
             yield ("B4" if "bundle" in name else "R5"), name, self.valid[name][2][dataset]
 
 
