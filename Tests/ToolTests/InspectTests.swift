@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test func familiesAreListed() throws {
-    let text = try Tool.succeed("lodge-model", ["inspect", "--families"])
+    let text = try Tool.succeed("lodge-model", ["inspect", "--families", "--all"])
     for family in FamilyDescription.all {
       #expect(text.contains("\(family.name): \(family.summary)"))
       #expect(text.contains("not read: \(family.notRead)"))
