@@ -18,7 +18,7 @@ public enum Folder {
   /// Names in the folder `path`, sorted.
   public static func names(in path: String) throws(InputError) -> [String] {
     do { return try FileManager.default.contentsOfDirectory(atPath: path).sorted() } catch {
-      throw InputError(path, "is not a folder that can be read")
+      throw InputError(path, "is not a folder that can be read", hint: nearestPathHint(to: path))
     }
   }
 }

@@ -14,7 +14,9 @@ public struct WorkFolder {
   public init(for out: String) throws(InputError) {
     self.out = out
     let parent = FilePaths.folder(of: out)
-    guard FilePaths.isFolder(parent) else { throw InputError(parent, "is no folder") }
+    guard FilePaths.isFolder(parent) else {
+      throw InputError(parent, "is no folder", hint: nearestPathHint(to: parent))
+    }
     temporary = try TemporaryFolder(
       path: "\(parent)/.\(FilePaths.lastComponent(of: out)).partial")
   }

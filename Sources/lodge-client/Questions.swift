@@ -92,7 +92,7 @@ struct Questions: Sendable {
   /// Where the tokenizer is: `--tokenizer`, or beside the bundle, or in the folder of the role.
   private static func tokenizer(_ arguments: ParsedArguments) throws -> String {
     if let given = arguments.optionalString("tokenizer") { return given }
-    let candidates = roleFolders(arguments).flatMap { ["\($0)/tokenizer", $0] }
+    let candidates = try roleFolders(arguments).flatMap { ["\($0)/tokenizer", $0] }
     if let found = candidates.first(where: Tokenizer.isIn) { return found }
     throw InputError(
       "--tokenizer",

@@ -40,11 +40,9 @@ func userFiles(_ arguments: ParsedArguments) throws -> (bundle: String, correlat
 }
 
 /// The folders that may hold what a client or a user was given: beside `--bundle`, in `--folder`.
-func roleFolders(_ arguments: ParsedArguments) -> [String] {
+func roleFolders(_ arguments: ParsedArguments) throws -> [String] {
   if let bundle = arguments.optionalString("bundle") { return [FilePaths.folder(of: bundle)] }
-  guard let folder = arguments.optionalString("folder").map(FilePaths.withoutTrailingSlashes) else {
-    return []
-  }
+  guard let folder = try roleFolder(arguments) else { return [] }
   return [folder]
     + [.twoServer, .providerUser].map { RoleFolders(path: folder, deployment: $0).client }
 }
@@ -56,6 +54,8 @@ private func roleFolder(_ arguments: ParsedArguments) throws -> String? {
     throw UsageError("--folder and --bundle exclude each other")
   }
   let folder = FilePaths.withoutTrailingSlashes(text)
-  guard FilePaths.isFolder(folder) else { throw InputError(folder, "is no folder") }
+  guard FilePaths.isFolder(folder) else {
+    throw InputError(folder, "is no folder", hint: nearestPathHint(to: folder))
+  }
   return folder
 }

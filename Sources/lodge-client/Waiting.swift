@@ -4,6 +4,10 @@ import Arguments
 import Bytes
 import Foundation
 import OnlineRuntime
+import Synchronization
+
+/// Whether it has been told that somebody does not listen: once for all questions.
+private let isTold = Mutex(false)
 
 /// Runs `begin`, and again when those listen who did not, for as long as `--wait` says.
 ///
@@ -16,18 +20,20 @@ func whenListening<Session>(_ arguments: ParsedArguments, _ begin: () throws -> 
   let addresses = try ["party0", "party1", "provider"].compactMap { name throws(InputError) in
     try arguments.optionalString(name).map { text throws(InputError) in try Address(text) }
   }
-  var isTold = false
   while true {
     do {
       return try begin()
     } catch let error as InputError
       where error.systemCode == ECONNREFUSED && ContinuousClock.now < end
     {
-      if !isTold {
+      let isFirst = isTold.withLock { isTold in
+        defer { isTold = true }
+        return !isTold
+      }
+      if isFirst {
         arguments.note(
           "\(error.source) does not listen yet: waits up to \(Quantity.text(seconds: seconds)) (--wait)"
         )
-        isTold = true
       }
       while addresses.contains(where: { Connection.isRefused(by: $0) }),
         ContinuousClock.now < end

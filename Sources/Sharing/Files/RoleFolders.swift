@@ -95,9 +95,10 @@ public struct PartyFiles: Sendable {
   }
 
   private static func noBundle(in path: String, of whom: String) -> InputError {
-    InputError(
+    let nearest = nearestPathHint(to: path)
+    return InputError(
       path, FilePaths.isFolder(path) ? "holds no bundle of \(whom)" : "is no folder",
-      hint: "'lodge-model convert' writes a folder for each role")
+      hint: nearest.isEmpty ? "'lodge-model convert' writes a folder for each role" : nearest)
   }
 
   /// Bundles in `path` or in the folders of roles below it.
