@@ -41,6 +41,17 @@ public struct SessionFile: Sendable {
     entry = manifest.entry
   }
 
+  /// Paths of the session files in `folder` and in the folders in it: a batch has sessions of one size
+  /// and its own names, so that several batches need a folder each.
+  public static func paths(below folder: String) throws(InputError) -> [String] {
+    var result = try paths(in: folder)
+    for name in try Folder.names(in: folder).sorted() where !name.hasPrefix(".") {
+      let path = "\(folder)/\(name)"
+      if FilePaths.isFolder(path) { result += try paths(in: path) }
+    }
+    return result
+  }
+
   /// Paths of the session files in `folder`, in the order of their names; a session that is there
   /// sealed and plain comes once.
   public static func paths(in folder: String) throws(InputError) -> [String] {

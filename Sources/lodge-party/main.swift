@@ -39,7 +39,9 @@ Command(
     Option("bundle", .path, help: "this party's bundle, where it has no FOLDER"),
     Option(
       "correlations", .path, placeholder: "DIR",
-      help: "folder with this party's .corr files (default: FOLDER/correlations)"),
+      help:
+        "folder with this party's .corr files, or with folders of them (default: FOLDER/correlations)"
+    ),
     Option(
       "listen", .string, placeholder: "HOST:PORT", isRequired: true, help: "address to listen on"),
     Option(

@@ -135,7 +135,9 @@ import Testing
     }
     // Without keys all of this machine are one client: it cannot take more, nor push itself out.
     let late = try half(party0, request: String(repeating: "f", count: 32))
-    #expect(try late.receive(.refusal).text.contains("busy: too many clients are waiting here"))
+    let refusal = try late.receive(.refusal).text
+    #expect(refusal.contains("busy: too many clients are waiting here"))
+    #expect(refusal.contains(#""retry":true"#) && refusal.contains("ask again in a minute"))
     let twice = try half(party0, request: String(format: "%032x", 3))
     #expect(try twice.receive(.refusal).text.contains("waits here already"))
     try party0.stop()

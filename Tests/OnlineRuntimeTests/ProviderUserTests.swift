@@ -227,6 +227,37 @@ private final class Roles {
     try roles.stop()
   }
 
+  /// Two sessions of one user, who has one ledger for both, and one of another, step by step in turns.
+  @Test func usersAreServedSideBySide() throws {
+    let roles = try roles()
+    try roles.serve()
+    let address = try #require(roles.provider?.address)
+    let (files, ledger) = try roles.user("user")
+    let own = try UserSession.begin(
+      provider: address, files: files, ledger: ledger, promptCount: 3, newCount: 2)
+    let second = try UserSession.begin(
+      provider: address, files: files, ledger: ledger, promptCount: 3, newCount: 2)
+    #expect(Set([own.key.session, second.key.session]) == [0, 1])
+    let width = files.identity.inputWidth
+    let row = (0..<width).map { $0 == 3 ? UInt64(1) : 0 }
+    let first = try own.step(rows: row, rowCount: 1)
+    let other = try second.step(rows: row, rowCount: 1)
+    // The same token at the same place, under other masks.
+    let values = [first, other].map {
+      files.identity.output.values($0, fractionalBits: files.identity.outputFractionalBits)
+    }
+    for (left, right) in zip(values[0], values[1]) { #expect(abs(left - right) < 0.01) }
+    try second.end()
+    _ = try own.step(rows: row, rowCount: 1)
+    try own.end()
+    try roles.stop()
+    for session in 0...1 {
+      let key = SessionKey(batch: own.key.batch, session: session)
+      let provider = try SessionLedger(path: roles.ledger("provider"), party: 0)
+      #expect(try provider.state(of: key) == .finished)
+    }
+  }
+
   /// A second user waits its turn and is told so; one that has no more time says what it waited for.
   @Test func usersAreServedOneAfterTheOther() throws {
     let roles = try roles()

@@ -49,7 +49,7 @@ final class InterpreterEngine: SessionEngine {
   }
 }
 
-/// Sessions of one bundle from a folder of session files.
+/// Sessions of one bundle from a folder of session files, with folders in it for more batches.
 public final class BundleProvider: SessionProvider, Sendable {
   public let identity: PartyIdentity
   private let program: SecureProgram
@@ -129,7 +129,7 @@ public final class BundleProvider: SessionProvider, Sendable {
   private func files(most: Int = .max) throws(InputError) -> [KnownFile] {
     var result: [KnownFile] = []
     var refusal: InputError?
-    for path in try SessionFile.paths(in: folder) where result.count < most {
+    for path in try SessionFile.paths(below: folder) where result.count < most {
       if let file = known.withLock({ $0[path] }) {
         result.append(file)
         continue

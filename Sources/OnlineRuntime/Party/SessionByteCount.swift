@@ -4,9 +4,10 @@ import Models
 import Program
 
 extension SecureProgram {
-  /// Bytes of a party's words in a session of `shape`, beside its file: the opened keys and values that a
-  /// decoder keeps, each with its mask, for all rows; and twice the most that values of the prompt take
-  /// at once, since what is sent, received and drawn for an operation is as large as its values.
+  /// Bytes that a party takes for a session of `shape` beside its file, a little above what
+  /// `tools/measure/throughput --memory` finds: 4 MiB; the opened keys and values that a decoder keeps, each
+  /// with its mask, for all rows; and seven times the most that values of the prompt take at once, for what is
+  /// drawn, sent and received of them.
   func wordByteCount(of shape: SessionShape) -> Int {
     let rowCount = shape.promptCapacity
     let step = SessionStep(session: shape, rows: 0..<rowCount, index: 0)
@@ -31,6 +32,6 @@ extension SecureProgram {
     }
     let cached =
       kind.isDecoder ? cachedValues.reduce(0) { $0 + shape.dealtCount(values[$1].shape) } : 0
-    return 8 * (2 * cached + 2 * peak)
+    return (4 << 20) + 8 * (2 * cached + 7 * peak)
   }
 }

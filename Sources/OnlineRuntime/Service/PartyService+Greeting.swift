@@ -118,7 +118,8 @@ extension PartyService {
     let client = WaitingClient(connection: connection, begin: begin, seed: seed)
     let (reason, displaced) = inbox.add(client)
     if let reason {
-      let refusal = Refusal(reason: reason, mayRetry: true)
+      let refusal = Refusal(reason: reason, hint: "ask again in a minute", mayRetry: true)
+      metrics.addRefusal()
       try connection.send(.refusal, refusal.payload, deadline: limit)
       throw InputError(connection.label, reason)
     }

@@ -61,7 +61,7 @@ class Impostor:
             frames.close()
 
     def lane(self, control):
-        """A lane of the meeting on `control`, which stays open as long."""
+        """A lane of the meeting on `control`, which is closed with it."""
         frames = self.open_lane()
         frames.control = control
         return frames
@@ -124,7 +124,7 @@ class Impostor:
     def meet_with_client(self, state):
         """Goes to a state with a client, which is returned as well."""
         client, _, _ = enter(self.pair, self.party, "before begin", self.random)
-        peer = None
+        peer = control = None
         try:
             begin = {"request": self.random.randbytes(16).hex(), "prompt": 1, "new": 1}
             client.send("begin", begin)
@@ -160,9 +160,9 @@ class Impostor:
                 return peer, client, ("end", END), ("words",)
             return peer, client, ("words", words), ("end",)
         except BaseException:
-            client.close()
-            if peer:
-                peer.close()
+            for connection in (client, peer, control):
+                if connection:
+                    connection.close()
             raise
 
     def propose_again(self):
@@ -178,10 +178,10 @@ class Impostor:
                 self.meeting = self.random.randbytes(16).hex()
                 control.send("lanes", {"meeting": self.meeting, "count": 1})
                 seen = json.loads(control.expect("clients"))["clients"]
-                peer = self.lane(control)
                 session = self.random.choice(sorted(self.agreed))
-                peer.send("proposal", seen[-1] | {"batch": self.batch, "session": session})
-                answer, _ = peer.receive()
+                with self.lane(control) as peer:
+                    peer.send("proposal", seen[-1] | {"batch": self.batch, "session": session})
+                    answer, _ = peer.receive()
                 if answer == "acceptance":
                     self.note(session)
                 return answer

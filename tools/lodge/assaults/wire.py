@@ -36,6 +36,8 @@ class Frames:
         self.channel = channel
         channel.settimeout(seconds)
         self.number = 0
+        # Of a lane: the connection of its meeting, which ends with it.
+        self.control = None
 
     @classmethod
     def dial(cls, port, context=None, seconds=10):
@@ -61,6 +63,8 @@ class Frames:
             self.channel.close()
         except OSError:
             pass
+        if self.control:
+            self.control.close()
 
     def reset(self):
         """Closes at once and without a word, as a host that is switched off."""

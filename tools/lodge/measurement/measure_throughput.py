@@ -30,7 +30,7 @@ class Throughput(Measurement):
 
     def __init__(self, arguments, folder):
         super().__init__(arguments, folder)
-        self.options = ["--concurrent", str(max(arguments.clients))]
+        self.options = ["--concurrent", str(max(arguments.clients)), "--metrics", "0"]
 
     def run(self, services, count):
         """Tokens a second of `count` clients together, and the seconds of their steps."""
@@ -44,7 +44,6 @@ class Throughput(Measurement):
 
     def memory(self, count):
         """Bytes a session of `count`: of its files, idle between steps, at most in steps, and as party 0 estimates."""
-        self.options += ["--metrics", "0"]
         with self.deployment() as services:
             party = services.parties[0]
             ports = [int(address.rpartition(":")[2]) for address in services.addresses]
@@ -101,7 +100,8 @@ def main():
     parser.add_argument("--new", type=int, default=32, help="new tokens of a session")
     parser.add_argument("--clients", type=lambda text: [int(n) for n in text.split(",")], default=[1, 8],
                         metavar="N,N", help="numbers of clients at once (default: 1,8)")
-    parser.add_argument("--setting", default="10ms,1Gbps", metavar="RTT,BANDWIDTH")
+    parser.add_argument("--setting", default="10ms,1Gbps", metavar="RTT,BANDWIDTH",
+                        help="of both links (default: 10ms,1Gbps), or \"none\" for this machine's own loopback")
     parser.add_argument("--memory", action="store_true", help="measure memory instead")
     parser.add_argument("--at-least", type=float, metavar="X",
                         help="fail where the most clients get less than X times one client's tokens a second")
@@ -109,6 +109,7 @@ def main():
     parser.add_argument("--tools", default=os.path.join(ROOT, ".build", "release"), metavar="DIR")
     arguments = parser.parse_args()
     rtt, _, bandwidth = arguments.setting.partition(",")
+    speed = ["--rtt", rtt, "--bandwidth", bandwidth] if bandwidth else None
     try:
         with tempfile.TemporaryDirectory(prefix="lodge-measure-throughput-") as folder:
             measurement = Throughput(arguments, folder)
@@ -123,7 +124,7 @@ def main():
             print("| ---: " * 6 + "|")
             first = None
             for count in arguments.clients:
-                with measurement.deployment(["--rtt", rtt, "--bandwidth", bandwidth]) as services:
+                with measurement.deployment(speed) as services:
                     before = sum(party.processor_seconds() for party in services.parties)
                     rate, steps = measurement.run(services, count)
                     used = sum(party.processor_seconds() for party in services.parties) - before
