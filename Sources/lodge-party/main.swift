@@ -11,8 +11,9 @@ Command(
   details: """
     Party 1 connects to party 0's listening address; clients connect to both. With the bundle of a
     provider this is party 0 and has no --peer: each user is party 1 itself ('lodge-client
-    --provider'). Runs until it is stopped (SIGTERM or Ctrl-C). A session is used once: the ledger
-    remembers it for good, so keep the ledger when correlations are moved or copied.
+    --provider'). Sessions of several clients run side by side. It runs until it is stopped (SIGTERM or
+    Ctrl-C), which lets the tokens that are being computed come to their end. A session is used once: the
+    ledger remembers it for good, so keep the ledger when correlations are moved or copied.
 
     FOLDER is the party's of `lodge-model convert`, which has its bundle and its sessions; or the one
     with the folders of all roles, and then --party says which. Without it both are named.

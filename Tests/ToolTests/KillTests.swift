@@ -166,16 +166,19 @@ extension FileManager {
     var clientCount: Int
     var killCount: Int
     var finishedCount: Int
+    var seconds: Double
     var ledgers: [[SessionKey]]
   }
 
   private static func run(seed: UInt64, killCount: Int, clientCount: Int) throws -> Outcome {
+    let start = ContinuousClock.now
     let parties = try KilledParties(
-      seed: seed, sessionCount: clientCount * (killCount + 20), clientCount: clientCount)
+      seed: seed, sessionCount: clientCount * killCount + 40, clientCount: clientCount)
     while parties.killCount < killCount { try parties.killOnce() }
     return Outcome(
       record: parties.relay.record, clientCount: clientCount, killCount: parties.killCount,
-      finishedCount: parties.finishedCount, ledgers: try parties.ledgerKeys())
+      finishedCount: parties.finishedCount, seconds: (ContinuousClock.now - start) / .seconds(1),
+      ledgers: try parties.ledgerKeys())
   }
 
   /// Whatever is killed wherever, with one session or with eight at once: every opening of every
@@ -188,7 +191,7 @@ extension FileManager {
     DispatchQueue.concurrentPerform(iterations: 2) { lane in
       let result = Result {
         try KillTests.run(
-          seed: seed + UInt64(lane), killCount: lane == 0 ? 140 : 60,
+          seed: seed + UInt64(lane), killCount: lane == 0 ? 150 : 50,
           clientCount: lane == 0 ? 1 : 8)
       }
       results.withLock { $0.append(result) }
@@ -204,7 +207,8 @@ extension FileManager {
       }
       print(
         "\(outcome.killCount) kills of \(outcome.clientCount) at once: \(record.requests.count) sessions opened something, "
-          + "\(outcome.finishedCount) reached their end, \(record.openings.count) openings")
+          + "\(outcome.finishedCount) reached their end, \(record.openings.count) openings, "
+          + "\(Int(outcome.seconds)) s")
       // The points were spread: sessions were cut before, in the middle and after their openings.
       let most = outcome.killCount * outcome.clientCount
       #expect(record.requests.count > 20 && record.requests.count < most)
