@@ -116,10 +116,15 @@ final class RunningTool {
     // Files, not pipes: nobody has to read while the process runs.
     for file in ["output", "messages"] { _ = try folder.write([], to: file) }
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.standardOutput =
-      try output ?? FileHandle(forWritingTo: URL(filePath: folder.file("output")))
-    process.standardError = try FileHandle(forWritingTo: URL(filePath: folder.file("messages")))
+    let results = try output ?? FileHandle(forWritingTo: URL(filePath: folder.file("output")))
+    let messages = try FileHandle(forWritingTo: URL(filePath: folder.file("messages")))
+    process.standardOutput = results
+    process.standardError = messages
     try process.run()
+    // A process that nobody waits for with `waitUntilExit` keeps its files for ever, and where more
+    // than a thousand are open, the next may be started with a crash.
+    try messages.close()
+    if output == nil { try results.close() }
   }
 
   deinit { kill() }
