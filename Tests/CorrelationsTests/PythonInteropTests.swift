@@ -105,7 +105,8 @@ import Validation
     }
     let outcome = try PythonTool("run-session").run(
       Self.arguments(fixture.files, batch) + [
-        "--tokens", "[\(texts.joined(separator: ","))]", "--openings", fixture.files.scratch.file("openings.json"),
+        "--tokens", "[\(texts.joined(separator: ","))]", "--openings",
+        fixture.files.scratch.file("openings.json"),
       ])
     #expect(outcome.status == 0, "\(outcome.errors)")
     let words = outcome.output.split { $0 == " " || $0 == "\n" }.map { UInt64($0, radix: 16) }

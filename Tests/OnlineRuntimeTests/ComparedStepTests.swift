@@ -13,7 +13,8 @@ struct ComparedStepTests {
     let party0 = try FakeParty(FakeProvider(party: 0), folder: folder)
     let party1 = try FakeParty(FakeProvider(party: 1), folder: folder, peer: party0.address)
     // Bytes 8 ..< 12 of the step with the index 1, on its way to party 0.
-    let tap = try Wiretap(to: #require(UInt16(party0.address.description.split(separator: ":")[1]))) {
+    let tap = try Wiretap(to: #require(UInt16(party0.address.description.split(separator: ":")[1])))
+    {
       bytes, _ in
       for start in bytes.indices.dropLast(31)
       where bytes[start...].starts(with: [0x4c, 0x57]) && bytes[start + 3] == 7

@@ -146,7 +146,7 @@ import Trust
     }
     try slow[1].send(.seed, [UInt8](repeating: 1, count: 32))
     for client in slow { _ = try client.receive(.ready, skipping: .waiting) }
-    let head = (0..<8).map { UInt8(truncatingIfNeeded: $0 < 4 ? 0 : rowCount >> (8 * ($0 - 4))) }
+    let head = FrameSocket.firstStep(rowCount: rowCount)
     try slow[1].send(.step, head)
     try slow[0].send(.step, head + [UInt8](repeating: 0, count: 8 * fakeInputWidth * rowCount))
     let start = ContinuousClock.now
@@ -368,10 +368,10 @@ import Trust
     lanes[0].endSending()
     #expect(party0.waitForLog("burned: "))
     // The other still is in its session: its step comes through to its lane.
-    var step = [UInt8](repeating: 0, count: 8 + 8 * fakeInputWidth)
-    step[4] = 1
+    let step =
+      FrameSocket.firstStep(rowCount: 1) + [UInt8](repeating: 0, count: 8 * fakeInputWidth)
     for client in clients { try? client.send(.step, step) }
-    #expect(try lanes[1].receive(.words).payload.count == 8 * fakeInputWidth)
+    #expect(try lanes[1].receive(.words).payload.count == 16 + 8 * fakeInputWidth)
     try party0.stop()
     #expect(party0.log.components(separatedBy: "burned: ").count - 1 == 2)
   }

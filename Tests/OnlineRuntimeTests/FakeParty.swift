@@ -16,7 +16,9 @@ struct FakeEngine: SessionEngine {
   let willStep: @Sendable (Int) throws(InputError) -> Void
   var stepIndex = 0
 
-  mutating func step(inputShare: [UInt64], _ request: StepRequest, through channel: any OpeningChannel)
+  mutating func step(
+    inputShare: [UInt64], _ request: StepRequest, through channel: any OpeningChannel
+  )
     throws(InputError)
     -> [UInt64]
   {

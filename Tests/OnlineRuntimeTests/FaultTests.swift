@@ -249,8 +249,7 @@ import Testing
     }
     try clients[1].send(.seed, [UInt8](repeating: 1, count: 32))
     for client in clients { _ = try client.receive(.ready, skipping: .waiting) }
-    var head = [UInt8](repeating: 0, count: 8)
-    for shift in 0..<4 { head[4 + shift] = UInt8(truncatingIfNeeded: rowCount >> (8 * shift)) }
+    let head = FrameSocket.firstStep(rowCount: rowCount)
     try clients[1].send(.step, head)
     try clients[0].send(.step, head + [UInt8](repeating: 0, count: 16 * rowCount))
     let start = ContinuousClock.now

@@ -21,6 +21,13 @@ public final class FrameSocket: Sendable {
 
   private static let version: UInt8 = 4
 
+  /// The head of a client's first `step`: index 0, `rowCount` rows, none that stay, one output.
+  public static func firstStep(rowCount: Int) -> [UInt8] {
+    [0, rowCount, 0, 1].flatMap { number in
+      (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
+    }
+  }
+
   public let descriptor: Int32
   /// Number of the next frame.
   private let sequence = Atomic<UInt32>(0)

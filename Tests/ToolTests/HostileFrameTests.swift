@@ -174,8 +174,7 @@ import Testing
     }
 
     func sendStep(_ client: FrameSocket) throws {
-      var step = [UInt8](repeating: 0, count: 8)
-      step[4] = 1
+      var step = FrameSocket.firstStep(rowCount: 1)
       if party == 0 { step += [UInt8](repeating: 0, count: 8 * inputWidth) }
       try client.send(.step, step)
     }

@@ -46,7 +46,7 @@ import Testing
     try user.send(.acceptance, #"{"batch": "\#(batch)", "session": \#(session)}"#)
     _ = try user.receive(.ready)
     if state == .inSession { return user }
-    try user.send(.step, [0, 0, 0, 0, 1, 0, 0, 0])
+    try user.send(.step, FrameSocket.firstStep(rowCount: 1))
     return user
   }
 

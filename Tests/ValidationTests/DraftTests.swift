@@ -145,7 +145,10 @@ struct DraftTests {
       seed: SimulatedRun.seed)
     let error = #expect(throws: InputError.self) {
       _ = try run.run([
-        (words: Self.oneHot([2, 5], whole.program), request: StepRequest(rowCount: 2, outputCount: 2)),
+        (
+          words: Self.oneHot([2, 5], whole.program),
+          request: StepRequest(rowCount: 2, outputCount: 2)
+        ),
         (words: Self.oneHot([3], whole.program), request: StepRequest(rowCount: 1, keptCount: 1)),
       ])
     }

@@ -91,7 +91,9 @@ public protocol SessionEngine {
   ///   - inputShare: Share of the new input rows, row-major [request.rowCount, inputWidth].
   ///   - request: Its rows, which of the last step stay, and how many outputs it gives.
   ///   - channel: Carries the openings; every `exchange` on it is one flight.
-  mutating func step(inputShare: [UInt64], _ request: StepRequest, through channel: any OpeningChannel)
+  mutating func step(
+    inputShare: [UInt64], _ request: StepRequest, through channel: any OpeningChannel
+  )
     throws(InputError) -> [UInt64]
 }
 

@@ -102,7 +102,7 @@ def in_session(pair, row, state, party, random, spent):
             for connection in client.connections:
                 connection.send("end", {"finished": True, "reason": ""})
         frames = client.connections[party]
-        step = struct.pack("<II", client.steps, 1) + random.randbytes(8 * width * (1 - party))
+        step = struct.pack("<IIII", client.steps, 1, client.rows, 1) + random.randbytes(8 * width * (1 - party))
         right = random.choice((("step", step), ("end", {"finished": True, "reason": ""})))
         hostile = Hostile(random, frames.number, None if state == "after end" else right,
                           ("step", "end"))

@@ -152,7 +152,7 @@ class Impostor:
             words = self.random.randbytes(8)
             if state == "in step":
                 share = self.random.randbytes(8 * self.width * (1 - self.party))
-                client.send("step", struct.pack("<II", 0, 1) + share)
+                client.send("step", struct.pack("<IIII", 0, 1, 0, 1) + share)
                 words = peer.expect("words")
             elif state == "after end":
                 client.send("end", END)

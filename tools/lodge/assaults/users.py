@@ -39,7 +39,7 @@ def enter(provider, state, random):
             return frames, ("acceptance", key), ("decline", "end")
         frames.send("acceptance", key)
         frames.expect("ready")
-        step = struct.pack("<II", 0, 1)
+        step = struct.pack("<IIII", 0, 1, 0, 1)
         if state == "in session":
             return frames, ("step", step), ("end",)
         if state == "in step":

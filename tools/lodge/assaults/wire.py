@@ -150,7 +150,7 @@ class Client:
             self.close()
             raise
         self.key = ready[0]["batch"], ready[0]["session"]
-        self.steps = 0
+        self.steps = self.rows = 0
 
     def await_ready(self, end):
         """`ready` of both, whichever comes first; the loss of one ends the wait."""
@@ -183,7 +183,9 @@ class Client:
         self.close()
 
     def send_step(self, rows=1):
-        head = struct.pack("<II", self.steps, rows)
+        # All rows of the step before stay, and the last row gives an output.
+        head = struct.pack("<IIII", self.steps, rows, self.rows, 1)
+        self.rows = rows
         share = self.random.randbytes(8 * rows * self.identity["inputWidth"])
         self.connections[1].send("step", head)
         self.connections[0].send("step", head + share)
