@@ -57,13 +57,14 @@ public struct TextTokenizer {
     "chat_template.jinja", "generation_config.json", "config.json",
   ]
 
-  /// Copies what a client needs of the tokenizer into the folder `path`.
-  public func copy(to path: String) throws(InputError) {
+  /// Copies what a client needs of the tokenizer into the folder `path`, and notes there what the servers
+  /// run.
+  public func copy(to path: String, programDigest: [UInt8]) throws(InputError) {
     try Folder.make(path)
     for name in TextTokenizer.clientFileNames where FilePaths.exists("\(folder)/\(name)") {
       let bytes = try MappedFile(path: "\(folder)/\(name)").allBytes(atMost: 256 << 20)
       try AtomicFile.write(bytes, to: "\(path)/\(name)")
     }
-    if let start { try StartToken.write(start, to: path) }
+    try ClientNotes(start: start, programDigest: programDigest).write(to: path)
   }
 }

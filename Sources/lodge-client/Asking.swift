@@ -37,8 +37,13 @@ struct Asking: Sendable {
     self.out = out
     self.arguments = arguments
     let isForNothing = questions.codec != nil && out == nil && !arguments.flag("json")
+    let decoderOptions = ["temperature", "top-k", "top-p", "seed", "stop", "draft"]
+      .filter(arguments.isGiven)
     requests = questions.prompts.map { prompt, source in
-      Request(prompt: prompt, source: source, stop: questions.stop, isForNothing: isForNothing)
+      Request(
+        prompt: prompt, source: source, stop: questions.stop,
+        programDigest: questions.programDigest, decoderOptions: decoderOptions,
+        isForNothing: isForNothing)
     }
     // Nothing that can be found wrong here may cost a session.
     _ = try Asking.sampler(arguments)
@@ -90,7 +95,7 @@ struct Asking: Sendable {
     let session = try whenListening(arguments) {
       try counterpart.begin(
         requests[index], isOwnTurn: { running.value > 0 },
-        waiting: { if requests.count == 1 { console.report("waiting: \($0)") } })
+        waiting: { if requests.count == 1 { console.report("lodge-client: waiting: \($0)") } })
     }
     arguments.onInterruption {
       "every session that had begun is used up: the next question takes another"

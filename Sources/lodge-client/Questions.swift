@@ -16,6 +16,8 @@ struct Questions: Sendable {
   var stop: Set<Int> = []
   /// Tokens that end answers by the model's own settings.
   var ownStop: Set<Int> = []
+  /// The program that the folder is for, where it says so.
+  var programDigest: [UInt8]?
   /// Texts that end an answer.
   var endings: [String] = []
   /// All tokens that end an answer.
@@ -33,7 +35,7 @@ struct Questions: Sendable {
             try template.text([ChatMessage(role: "user", content: text)])
           }, addingSpecialTokens: false)
       } else {
-        let start = try arguments.optionalInteger("start") ?? StartToken.read(folder: folder)
+        let start = try arguments.optionalInteger("start") ?? ClientNotes(folder: folder).start
         lists = try codec.encode(texts, start: start)
       }
       for (index, ids) in lists.enumerated() {
@@ -63,6 +65,7 @@ struct Questions: Sendable {
     self.folder = folder
     self.codec = codec
     ownStop = try EndTokens.read(folder: folder, codec: codec)
+    programDigest = try ClientNotes(folder: folder).programDigest
     return (codec, folder)
   }
 
@@ -84,7 +87,9 @@ struct Questions: Sendable {
       throw UsageError("standard input is read once")
     }
     return try given.map { text throws(InputError) in
-      guard !text.isEmpty else { throw InputError("QUESTION", "is empty") }
+      guard text.contains(where: { !$0.isWhitespace }) else {
+        throw InputError("QUESTION", "is empty")
+      }
       return text == "-" ? try TextFile.read("-", isWhole: true)[0] : text
     }
   }
@@ -103,12 +108,18 @@ struct Questions: Sendable {
 
   /// Ids or settings as ever, else a text.
   private mutating func addStop(_ text: String) throws {
-    let isIDs = text.split(separator: ",").allSatisfy { Int($0) != nil }
-    if codec == nil || isIDs || FilePaths.exists(text) {
+    guard !text.isEmpty else { throw InputError("--stop", "is empty") }
+    let isIDs = text.split(separator: ",", omittingEmptySubsequences: false)
+      .allSatisfy { Int($0) != nil }
+    // "." is a folder, and the commonest text that ends an answer.
+    let isSettings =
+      FilePaths.isFolder(text)
+      ? ["generation_config.json", "config.json"].contains { FilePaths.exists("\(text)/\($0)") }
+      : FilePaths.exists(text)
+    if codec == nil || isIDs || isSettings {
       stop = try StopTokens.read(text)
       return
     }
-    guard !text.isEmpty else { throw InputError("--stop", "is empty") }
     guard case .exact = codec else {
       throw InputError(
         "--stop", "a text is looked for only where lodge-client tokenises by itself",

@@ -109,7 +109,7 @@ extension Questions {
       prompts = try codec.encode([text], addingSpecialTokens: false).map { ($0, "the messages") }
     }
     let texts = request.prompts.compactMap { if case .text(let text) = $0 { text } else { nil } }
-    let start = try arguments.optionalInteger("start") ?? StartToken.read(folder: folder)
+    let start = try arguments.optionalInteger("start") ?? ClientNotes(folder: folder).start
     var lists = texts.isEmpty ? [][...] : try codec.encode(texts, start: start)[...]
     for (index, prompt) in request.prompts.enumerated() {
       switch prompt {
@@ -155,7 +155,8 @@ private func answer(
 ) throws {
   let (prompt, source) = questions.prompts[index]
   let counterpart = try Counterpart(arguments, [])
-  let asked = Request(prompt: prompt, source: source, stop: [])
+  let asked = Request(
+    prompt: prompt, source: source, stop: [], programDigest: questions.programDigest)
   func admit(_ identity: PartyIdentity) throws(InputError) {
     events.stage = .request
     try request.check(identity)

@@ -13,14 +13,26 @@ struct Request: Sendable {
   /// Where it is from, for errors.
   var source: String
   var stop: Set<Int>
+  /// The program that the client's folder is for, where it says so.
+  var programDigest: [UInt8]?
+  /// Options that an encoder has no use for.
+  var decoderOptions: [String] = []
   /// Whether nothing would be shown of an output that only a file can take.
   var isForNothing = false
   func check(_ identity: PartyIdentity, tables: ClientBundle?) throws(InputError) {
+    if let programDigest, programDigest != identity.programDigest {
+      throw InputError(
+        "the client's folder", "is of another conversion than what the servers run",
+        hint: "take the client's folder of the conversion whose parties these are")
+    }
+    if !identity.isDecoder, let option = decoderOptions.first {
+      throw InputError("--\(option)", "does nothing: this model generates no tokens")
+    }
     let meaning = identity.output.meaning
     guard !isForNothing || (meaning != .embedding && meaning != .states) else {
       throw InputError(
         "--out", "is needed: this model gives \(meaning.rawValue), which are numbers",
-        hint: "name an NPY file")
+        hint: "add --out embedding.npy, or --json")
     }
     try SecureGeneration.check(
       prompt: prompt, source: source, stop: stop, tables: tables, identity: identity)

@@ -46,7 +46,8 @@ let statusCommand = Command(
 private func ledgers(_ arguments: ParsedArguments) throws(InputError) -> [LedgerSnapshot] {
   var result: [LedgerSnapshot] = []
   for party in 0...1 {
-    guard let path = arguments.optionalString("ledger\(party)") else { continue }
+    guard let path = arguments.optionalString("ledger\(party)") ?? ownLedger(party, arguments)
+    else { continue }
     let ledger = try LedgerSnapshot(path: path)
     guard ledger.party == party else {
       throw InputError(path, "is the ledger of party \(ledger.party), not of party \(party)")
@@ -54,6 +55,15 @@ private func ledgers(_ arguments: ParsedArguments) throws(InputError) -> [Ledger
     result.append(ledger)
   }
   return result
+}
+
+/// The ledger of a role whose folder lies in the one that is asked about; nil where there is none.
+private func ownLedger(_ party: Int, _ arguments: ParsedArguments) -> String? {
+  guard let folder = arguments.optionalString("CORR").map(FilePaths.withoutTrailingSlashes) else {
+    return nil
+  }
+  let roles = party == 0 ? ["party0", "provider"] : ["party1", "user"]
+  return roles.map { "\(folder)/\($0)/\($0).bundle.ledger" }.first(where: FilePaths.exists)
 }
 
 /// Where sessions go: to `--out`, or to the folders of the roles of which the dealer's is one.

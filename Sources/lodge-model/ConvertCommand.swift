@@ -189,7 +189,7 @@ let convertCommand = Command(
   ) { sharing.advance(by: $0) }
   sharing.finish()
   try Folder.make(roles.client)
-  try tokenizer.copy(to: "\(roles.client)/tokenizer")
+  try tokenizer.copy(to: "\(roles.client)/tokenizer", programDigest: result.program.digest)
   let session = try CostReport.session(of: result.program, prompt: nil, new: nil)
   let final = RoleFolders(
     path: FilePaths.resolved(FilePaths.folder(of: out)).map {

@@ -107,7 +107,7 @@ struct CorrelationFileTests {
     let batch = try Self.dealt(fixture)
     let copy = fixture.folder("changed.corr")
     try DamagedFile.rewrite(batch.path(party: 0, session: 0), to: copy) {
-      $0["promptCapacity"] = 4
+      $0["promptCapacity"] = 2
     }
     let error = inputError { try Self.check(copy, fixture) }
     #expect(error?.place.hasPrefix("operations/") == true)

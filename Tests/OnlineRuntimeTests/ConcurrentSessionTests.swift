@@ -58,7 +58,7 @@ import Trust
       for (number, client) in clients.enumerated().reversed() {
         let input = rows(1, seed: UInt64(10 * step + number))
         #expect(try client.step(rows: input, rowCount: 1) == expected(input))
-        let byteCount = (step + 1) * (16 + 8 * fakeInputWidth)
+        let byteCount = (step + 1) * (16 + 16 + 8 * fakeInputWidth)
         let counters = StepCounters(
           rounds: step + 1, bytesSent: byteCount, bytesReceived: byteCount)
         #expect(client.counters.party0 == counters)

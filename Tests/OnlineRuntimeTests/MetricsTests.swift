@@ -54,7 +54,7 @@ import Testing
       "lodge_peer_connected 1", "lodge_sessions_running 1", "lodge_sessions_finished_total 1",
       "lodge_sessions_burned_total 1", "lodge_rows_total 3", "lodge_step_seconds_count 2",
       #"lodge_step_seconds_bucket{le="+Inf"} 2"#, "lodge_clients_waiting 0",
-      "lodge_bytes_sent_total \(2 * 16 + 3 * 8 * fakeInputWidth)",
+      "lodge_bytes_sent_total \(2 * (16 + 16) + 3 * 8 * fakeInputWidth)",
       "# TYPE lodge_step_seconds histogram",
     ] {
       #expect(text.contains("\n\(line)\n"), "\(line)")

@@ -25,7 +25,7 @@ import Trust
     let rows = (0..<2 * width).map { UInt64($0) &* 0x9e37_79b9_7f4a_7c15 }
     let output = try session.step(rows: rows, rowCount: 2)
     #expect(output == [0, 1, width, width + 1].map { 3 &* rows[$0] })
-    #expect(session.counters.party0.bytesSent == 16 + 8 * rows.count)
+    #expect(session.counters.party0.bytesSent == 16 + 16 + 8 * rows.count)
     try session.end()
     try run.stop()
   }

@@ -65,7 +65,7 @@ struct ProgramJSONTests {
   }
 
   @Test(arguments: [
-    Change("", "version", 2), Change("", "version", nil), Change("", "kind", "both"),
+    Change("", "version", 1), Change("", "version", nil), Change("", "kind", "both"),
     Change("", "clientInput", "plain"), Change("", "vocabularySize", 0),
     Change("", "maximumPositions", 0), Change("", "maximumPositions", .integer(1 << 25)),
     Change("", "family", 1), Change("", "more", 1), Change("", "operations", nil),

@@ -44,7 +44,7 @@ import Validation
     let cost = files.program.cost(of: token)
     let time = try object(report.json, "seconds", "token")
     #expect(abs(try number(time["flights"]) - Double(cost.roundCount) * 0.005) < 1e-12)
-    let sent = cost.openedWordCount * 8 + cost.roundCount * 16
+    let sent = cost.openedWordCount * 8 + cost.roundCount * 16 + 16
     #expect(abs(try number(time["bytes"]) - Double(sent) * 8 / 1e8) < 1e-12)
     #expect(try number(time["compute"]) == compute.tokenSeconds)
     // One-hot input to party 0, logits from both; headers of 16, 16 and 32 bytes.

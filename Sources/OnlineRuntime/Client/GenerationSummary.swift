@@ -73,7 +73,9 @@ public struct GenerationSummary {
         }),
     ]
     switch result.meaning {
-    case .logits, .states, .embedding: break
+    case .logits, .states: break
+    case .embedding:
+      members["embedding"] = .array((result.rows.first ?? []).map { .number(Double($0)) })
     case .tokenLogits, .tokenClasses:
       members["best"] = .array(bestColumns.map(JSON.integer))
     case .classes:

@@ -13,6 +13,8 @@ public struct StepCost: Equatable, Sendable {
   public var messageCounts = [0, 0]
   /// Words that travel one after the other: of each flight those of the party that sends more.
   public var openedWordCount = 0
+  /// Words of each server that say what the client asked of it, in the first flight of a step.
+  public var comparedWordCount = 0
   /// Comparison key evaluations of one party.
   public var comparisonCount = 0
   /// Comparisons by bits.
@@ -29,12 +31,12 @@ public struct StepCost: Equatable, Sendable {
   /// Bytes that travel one after the other, with `frameByteCount` bytes around each message: those
   /// that each party sends, where both send the same.
   public func byteCount(frameByteCount: Int) -> Int {
-    openedWordCount * 8 + roundCount * frameByteCount
+    (openedWordCount + comparedWordCount) * 8 + roundCount * frameByteCount
   }
 
   /// Bytes that `party` sends.
   public func byteCount(party: Int, frameByteCount: Int) -> Int {
-    sentWordCounts[party] * 8 + messageCounts[party] * frameByteCount
+    (sentWordCounts[party] + comparedWordCount) * 8 + messageCounts[party] * frameByteCount
   }
 }
 
@@ -60,12 +62,13 @@ public struct CorrelationCost: Equatable, Sendable {
 }
 
 extension SecureProgram {
-  /// The cost of one step; `nodes` limits it to those that satisfy the predicate.
+  /// The cost of one step, or of those of its nodes that satisfy the predicate.
   public func cost(
     of step: SessionStep, deployment: Deployment = .twoServer,
-    where included: (ProgramNode) -> Bool = { _ in true }
+    where predicate: ((ProgramNode) -> Bool)? = nil
   ) -> StepCost {
     let step = expectingBlocks(step)
+    func included(_ node: ProgramNode) -> Bool { predicate?(node) ?? true }
     var cost = StepCost()
     for flight in Timetable(self, deployment: deployment).flights {
       let messages = flight.filter { included(nodes[$0.node]) }
@@ -79,6 +82,9 @@ extension SecureProgram {
         cost.sentWordCounts[party] += words[party]
         cost.messageCounts[party] += 1
       }
+    }
+    if predicate == nil, deployment != .providerUser, cost.roundCount > 0 {
+      cost.comparedWordCount = 2
     }
     for node in nodes where included(node) {
       func count(_ value: ValueID) -> Int { step.elementCount(values[value].shape) }
