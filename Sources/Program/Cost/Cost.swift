@@ -62,13 +62,19 @@ public struct CorrelationCost: Equatable, Sendable {
 }
 
 extension SecureProgram {
-  /// The cost of one step, or of those of its nodes that satisfy the predicate.
+  /// The cost of one step.
+  public func cost(of step: SessionStep, deployment: Deployment = .twoServer) -> StepCost {
+    var cost = cost(of: step, deployment: deployment) { _ in true }
+    if deployment != .providerUser, cost.roundCount > 0 { cost.comparedWordCount = 2 }
+    return cost
+  }
+
+  /// The cost of those nodes of a step that satisfy the predicate.
   public func cost(
     of step: SessionStep, deployment: Deployment = .twoServer,
-    where predicate: ((ProgramNode) -> Bool)? = nil
+    where included: (ProgramNode) -> Bool
   ) -> StepCost {
     let step = expectingBlocks(step)
-    func included(_ node: ProgramNode) -> Bool { predicate?(node) ?? true }
     var cost = StepCost()
     for flight in Timetable(self, deployment: deployment).flights {
       let messages = flight.filter { included(nodes[$0.node]) }
@@ -82,9 +88,6 @@ extension SecureProgram {
         cost.sentWordCounts[party] += words[party]
         cost.messageCounts[party] += 1
       }
-    }
-    if predicate == nil, deployment != .providerUser, cost.roundCount > 0 {
-      cost.comparedWordCount = 2
     }
     for node in nodes where included(node) {
       func count(_ value: ValueID) -> Int { step.elementCount(values[value].shape) }
