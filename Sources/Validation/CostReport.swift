@@ -78,8 +78,14 @@ public struct CostReport: Report {
       : prompt
     self.prompt = prompt
     self.token = token
+    func row(_ name: String, of program: SecureProgram) -> Row {
+      Row(
+        name: name, prompt: program.cost(of: prompt, deployment: deployment),
+        token: program.cost(of: token, deployment: deployment),
+        correlations: program.correlationCost(of: session, deployment: deployment))
+    }
     func row(
-      _ name: String, of program: SecureProgram, _ included: (ProgramNode) -> Bool = { _ in true }
+      _ name: String, of program: SecureProgram, _ included: (ProgramNode) -> Bool
     ) -> Row {
       Row(
         name: name, prompt: program.cost(of: prompt, deployment: deployment, where: included),

@@ -226,7 +226,7 @@ struct ProgramValidationTests {
       .lastRow(operation.inputs[0])
     }
     try Self.expect("cannot be padded", "combine") { operation, _ in .padRows(operation.inputs[0]) }
-    try Self.expect("cannot be padded", "combine") { operation, _ in .padKeys(operation.inputs[0]) }
+    try Self.expect("cannot be padded", "lastRow") { operation, _ in .padKeys(operation.inputs[0]) }
     try Self.expect("cannot be padded", "padKeys", inEncoder: true) { _, _ in .padKeys(0) }
     try Self.expect("cannot be padded", "padRows", inEncoder: true) { _, program in
       .padRows(program.nodes[program.first("padKeys") ?? 0].operation.inputs[0])

@@ -112,12 +112,18 @@ extension Lowering {
   /// What drops bits adds one to everything: an encoder's missing keys have values of zero, but those
   /// of a decoder are rejected rows, or rows of a context that are to come.
   mutating func padded(_ weights: FixedValue, openedBits: Int) throws(InputError) -> FixedValue {
-    var result = weights
-    result.id = try builder.emit(.padKeys(weights.id), bits: [weights.bits])[0]
     let shift = weights.bits - openedBits
-    guard model.kind.isDecoder, shift > 0 else { return result }
-    result.id = try builder.emit(
-      .combine([Term(result.id, 1)], constant: 0 &- (1 &<< UInt64(shift))), bits: [weights.bits])[0]
+    // Keys that are there get it before, so that what is taken off afterwards falls on the others.
+    let dropped = shift > 0 && model.kind.isDecoder ? UInt64(1) << UInt64(shift) : 0
+    func adding(_ constant: UInt64, to id: ValueID) throws(InputError) -> ValueID {
+      if constant == 0 { return id }
+      return try builder.emit(
+        .combine([Term(id, 1)], constant: constant), bits: [weights.bits])[0]
+    }
+    var result = weights
+    result.id = try adding(dropped, to: weights.id)
+    result.id = try builder.emit(.padKeys(result.id), bits: [weights.bits])[0]
+    result.id = try adding(0 &- dropped, to: result.id)
     return result
   }
 }

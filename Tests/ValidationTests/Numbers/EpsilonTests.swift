@@ -63,14 +63,19 @@ struct EpsilonTests {
     let model = try NumbersModel(
       Self.reserved(family.1, family.2), texts: Self.texts + (isSeen ? Self.small : []),
       recipe: recipe)
+    // What other rows cost is drawn by masks: the largest of six prompts alone says little of it.
+    let prompts = [[1, 4, 2, 3], [7], [9], [10, 8, 7, 9], [9, 1, 2, 7], [1, 2, 7, 9, 10]]
+    let more = (0..<40).map { number in (0..<4).map { (number * (2 * $0 + 3) + $0) % 11 } }
     var before = (mean: 0.0, largest: 0.0)
-    for prompt in [[1, 4, 2, 3], [7], [9], [10, 8, 7, 9], [9, 1, 2, 7], [1, 2, 7, 9, 10]] {
+    for prompt in prompts + more {
       let error = try plain.error(prompt)
       before = (max(before.mean, error.mean), max(before.largest, error.largest))
     }
-    for prompt in [[1, 4, 2, 3], [7], [9], [10, 8, 7, 9], [9, 1, 2, 7], [1, 2, 7, 9, 10]] {
+    for prompt in prompts {
       let error = try model.error(prompt)
-      #expect(error.mean <= 3 * before.mean && error.largest <= 3 * before.largest, "\(prompt)")
+      #expect(
+        error.mean <= 3 * before.mean && error.largest <= 3 * before.largest,
+        "\(family.0), \(prompt): \(error) beside \(before)")
     }
   }
 }
