@@ -24,7 +24,8 @@ let statusCommand = Command(
   options: [ledger0Option, ledger1Option, .json]
 ) { arguments in
   let stocks = try SessionStock.stocks(
-    in: BatchFolder(anyOf: arguments.string("CORR")), ledgers: ledgers(arguments)
+    in: BatchFolder(anyOf: arguments.string("CORR")),
+    ledgers: ledgers(arguments, in: arguments.string("CORR"))
   ) { arguments.note("does not count \($0)") }
   if arguments.wantsJSON {
     let document: JSON = ["batches": .array(stocks.map(\.json))]
@@ -42,11 +43,14 @@ let statusCommand = Command(
   ])
 }
 
-/// The ledgers that are given, each checked to be that of its party.
-private func ledgers(_ arguments: ParsedArguments) throws(InputError) -> [LedgerSnapshot] {
+/// The ledgers that are given, or lie in folders of roles below `folder`, each checked to be that of its
+/// party.
+private func ledgers(_ arguments: ParsedArguments, in folder: String) throws(InputError)
+  -> [LedgerSnapshot]
+{
   var result: [LedgerSnapshot] = []
   for party in 0...1 {
-    guard let path = arguments.optionalString("ledger\(party)") ?? ownLedger(party, arguments)
+    guard let path = arguments.optionalString("ledger\(party)") ?? ownLedger(party, in: folder)
     else { continue }
     let ledger = try LedgerSnapshot(path: path)
     guard ledger.party == party else {
@@ -58,10 +62,8 @@ private func ledgers(_ arguments: ParsedArguments) throws(InputError) -> [Ledger
 }
 
 /// The ledger of a role whose folder lies in the one that is asked about; nil where there is none.
-private func ownLedger(_ party: Int, _ arguments: ParsedArguments) -> String? {
-  guard let folder = arguments.optionalString("CORR").map(FilePaths.withoutTrailingSlashes) else {
-    return nil
-  }
+private func ownLedger(_ party: Int, in folder: String) -> String? {
+  let folder = FilePaths.withoutTrailingSlashes(folder)
   let roles = party == 0 ? ["party0", "provider"] : ["party1", "user"]
   return roles.map { "\(folder)/\($0)/\($0).bundle.ledger" }.first(where: FilePaths.exists)
 }
@@ -99,7 +101,9 @@ func requestedSessions(_ arguments: ParsedArguments, _ folder: BatchFolder) thro
     return Array(range)
   }
   guard let identifier = try folder.identifier() else { return Array(0..<count) }
-  let stocks = try SessionStock.stocks(in: folder, ledgers: ledgers(arguments)) {
+  let stocks = try SessionStock.stocks(
+    in: folder, ledgers: ledgers(arguments, in: arguments.string("DIR"))
+  ) {
     arguments.note("does not count \($0)")
   }
   return stocks.first { $0.batch == identifier.hexadecimal }?.sessions(toKeep: count) ?? []

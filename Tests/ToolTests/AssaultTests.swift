@@ -69,7 +69,11 @@ import Testing
       "lodge-party",
       "for word; do [ \"$last\" != --ledger ] || rm -f \"$word\"; last=$word; done\n"
         + "exec \"$real\" \"$@\"")
-    let outcome = try assault(folder.path, ["--only", "kills"])
+    // Whether the few kills of one run hit both parties within openings is chance.
+    var outcome = try assault(folder.path, ["--only", "kills"])
+    for _ in 0..<7 where outcome.status == 0 {
+      outcome = try assault(folder.path, ["--only", "kills"])
+    }
     #expect(outcome.status == 1, "\(outcome.output)\n\(outcome.errors)")
     #expect(try AssaultTests.numbers("all", in: outcome.output)[7] > 0, "\(outcome.output)")
   }
