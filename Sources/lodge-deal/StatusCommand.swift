@@ -4,6 +4,7 @@ import Arguments
 import Bytes
 import Correlations
 import OnlineRuntime
+import Program
 import Sharing
 
 let ledger0Option = Option("ledger0", .path, help: "party 0's ledger, to know its used sessions")
@@ -37,15 +38,22 @@ let statusCommand = Command(
   guard stocks.allSatisfy({ $0.ready.isEmpty }), FilePaths.isFolder("\(folder)/dealer") else {
     return
   }
+  // More of the same size, where the folder has sessions of one.
+  let shape = stocks.first?.sides.first?.files.values.first?.header.shape
+  let size = shape.map { shape in
+    ["--prompt", "\(shape.promptCapacity)"]
+      + (shape.newCapacity > 0 ? ["--new", "\(shape.newCapacity)"] : [])
+  }
   arguments.printNext([
     ShellCommand(
-      ["lodge-deal", folder, "--keep", "4"] + arguments.passedOn(["ledger0", "ledger1"]))
+      ["lodge-deal", folder, "--keep", "4"] + (size ?? [])
+        + arguments.passedOn(["ledger0", "ledger1"]))
   ])
 }
 
 /// The ledgers that are given, or lie in folders of roles below `folder`, each checked to be that of its
 /// party.
-private func ledgers(_ arguments: ParsedArguments, in folder: String) throws(InputError)
+func ledgers(_ arguments: ParsedArguments, in folder: String) throws(InputError)
   -> [LedgerSnapshot]
 {
   var result: [LedgerSnapshot] = []

@@ -139,6 +139,26 @@ Command(
       0 and \(Quantity.text(byteCount: bytes[1])) for party 1.
       """)
   }
+  // Numbers that were used are not dealt again, which "kept" would hide.
+  if !arguments.isGiven("keep") {
+    let stocks = try SessionStock.stocks(in: output, ledgers: ledgers(arguments, in: folder)) { _ in
+    }
+    let identifier = batch.seeds.identifier.hexadecimal
+    let used = Set(
+      stocks.filter { $0.batch == identifier }.flatMap(\.sides).flatMap(\.states.keys))
+    let usedCount = sessions.count(where: used.contains)
+    if usedCount > 0 {
+      arguments.note("\(usedCount) of these \(sessions.count) sessions are used already")
+      arguments.printNext([
+        ShellCommand(
+          ["lodge-deal", folder, "--keep", "\(sessions.count)", "--prompt"]
+            + ["\(shape.promptCapacity)"]
+            + (shape.newCapacity > 0 ? ["--new", "\(shape.newCapacity)"] : [])
+            + arguments.passedOn(["sign", "recipient0", "recipient1", "user", "out"]))
+      ])
+      return
+    }
+  }
   arguments.printNext(
     NextSteps.afterDealing(
       bundle.conversion.deployment, folder: FilePaths.folder(of: bundle.path), into: output,

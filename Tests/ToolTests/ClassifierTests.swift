@@ -98,6 +98,26 @@ import Testing
     }
     let array = try NPY.readFloats(scores)
     #expect(array.shape == [1, 3] && array.values.max() == array.values[1])
+
+    // All are used, and so say those who count; an option that does nothing would not cost one anyway.
+    try Tool.fail(
+      "lodge-client", ask + ["--stop", "x", "hi"], saying: ["--stop: does nothing"])
+    let state = try Tool.succeed("lodge-deal", ["status", out])
+    #expect(state.contains("Ready at both parties: 0 sessions"), "\(state)")
+    let again = try Tool.run(
+      "lodge-deal", [out, "--sessions", "\(expected.count + 1)", "--prompt", "12"])
+    #expect(again.messages.contains("note: 5 of these 5 sessions are used already"))
+    #expect(again.messages.contains("Next: lodge-deal \(out) --keep 5 --prompt 12"))
+    try Tool.succeed("lodge-deal", [out, "--keep", "1", "--prompt", "12"])
+    // The folder of another conversion is noticed before a session is.
+    let other = folder.file("other")
+    try FileManager.default.copyItem(atPath: "\(out)/client", toPath: other)
+    try #"{"program": "\#(String(repeating: "07", count: 32))"}"#.write(
+      toFile: "\(other)/tokenizer/lodge.json", atomically: true, encoding: .utf8)
+    try Tool.fail(
+      "lodge-client", ["--folder", other] + ask.dropFirst(2) + ["hi"],
+      saying: ["the client's folder: is of another conversion than what the servers run"])
+    try Tool.succeed("lodge-client", ask + ["hi"])
     for party in parties.reversed() { try party.stop() }
   }
 
