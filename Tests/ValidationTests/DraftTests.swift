@@ -43,9 +43,9 @@ struct DraftTests {
   /// Two parties give the simulator's words, and these are near those of each text by itself.
   static func expectRun(
     _ program: SecureProgram, _ weights: [[UInt64]], kind: ModelKind, steps: [Step] = steps,
-    deployment: Deployment = .twoServer, within tolerance: Float = 0.02
+    deployment: Deployment = .twoServer, promptCapacity: Int = 3, within tolerance: Float = 0.02
   ) throws {
-    let session = SessionShape(kind: kind, promptCapacity: 3, newCapacity: 8)
+    let session = SessionShape(kind: kind, promptCapacity: promptCapacity, newCapacity: 8)
     let outputs = try SimulatedRun.compare(
       program, weights, session,
       steps: steps.map { step in
@@ -70,7 +70,8 @@ struct DraftTests {
           alone = program.outputValues(
             simulator.step(
               SessionStep(
-                session: SessionShape(kind: kind, promptCapacity: 3, newCapacity: 8), rows: rows,
+                session: SessionShape(kind: kind, promptCapacity: promptCapacity, newCapacity: 8),
+                rows: rows,
                 index: index, promptLength: promptLength),
               input: oneHot(Array(text[rows]), program)))
         }
@@ -107,6 +108,18 @@ struct DraftTests {
       model, source, recipe: #require(Recipe.shipped("accurate")))
     try Self.expectRun(
       whole.program, whole.weights, kind: .decoder, deployment: .blindDealer)
+  }
+
+  /// The context of a prefix decoder sees itself, whatever is rejected behind it.
+  @Test func prefixDecoder() throws {
+    let converted = try ChatGLMSimulationTests.converted.get()
+    let (_, prompt, length) = try #require(ChatGLMSimulationTests.prompts().first { $0.2 <= 6 })
+    var steps = Self.steps
+    steps[0].tokens = prompt.tokens[..<length] + [steps[0].tokens[2]]
+    steps[1].kept = length
+    try Self.expectRun(
+      converted.program, converted.weights, kind: .prefixDecoder, steps: steps,
+      promptCapacity: 7)
   }
 
   /// A rejected row that comes again, with the same token at the same position, has other masks.
