@@ -1,5 +1,6 @@
 // The second implementation: it writes the vectors, and refuses them where it must.
 
+import Bytes
 import Foundation
 import TestSupport
 import Testing
@@ -15,7 +16,10 @@ import Testing
     }
     for name in valid { #expect(outcome.output.contains("valid-\(name): valid"), "\(name)") }
     for vector in vectors { #expect(outcome.output.contains("\(vector.name): "), "\(vector.name)") }
-    #expect(outcome.output.hasSuffix("\(vectors.count + valid.count) vectors checked, 0 wrong\n"))
+    let wire = "\(FormatVector.folder)/wire.json"
+    var reader = try JSONReader(JSON.read(wire), source: wire)
+    let count = try vectors.count + valid.count + reader.array("frames").count
+    #expect(outcome.output.hasSuffix("\(count) vectors checked, 0 wrong\n"))
   }
 
   private func check(_ names: [String]) throws -> PythonTool.Outcome {
@@ -58,7 +62,7 @@ import Testing
             == Data(contentsOf: URL(filePath: "\(kept)/\(name)")), "\(name)")
       }
     }
-    for name in ["comparison.json", "permuted.json", "point.json", "program.json"] {
+    for name in ["comparison.json", "permuted.json", "point.json", "program.json", "wire.json"] {
       #expect(
         try String(contentsOfFile: folder.file(name), encoding: .utf8)
           == String(contentsOfFile: "\(FormatVector.folder)/\(name)", encoding: .utf8), "\(name)")

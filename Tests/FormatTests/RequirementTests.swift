@@ -12,13 +12,16 @@ struct RequirementTests {
   /// Names of all vectors that must fail, or that only a reader that breaks the rule refuses.
   private static func vectors() throws -> [String] {
     let files = ["container", "session", "program"].flatMap { FormatVector.all(in: $0) }
-    let path = "\(FormatVector.folder)/manifest.json"
-    var reader = try JSONReader(JSON.read(path), source: path)
-    let manifests = try reader.array("cases").map { element in
-      var reader = try JSONReader(element, source: path)
-      return try reader.string("name")
+    let lists = [("manifest.json", "cases"), ("wire.json", "frames")]
+    let entries = try lists.flatMap { file, key in
+      let path = "\(FormatVector.folder)/\(file)"
+      var reader = try JSONReader(JSON.read(path), source: path)
+      return try reader.array(key).map { element in
+        var reader = try JSONReader(element, source: path)
+        return try reader.string("name")
+      }
     }
-    return files.map(\.name) + manifests
+    return files.map(\.name) + entries
   }
 
   /// All tests there are, as `Suite.function`.

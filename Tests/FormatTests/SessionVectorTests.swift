@@ -52,7 +52,7 @@ struct SessionVectorTests {
       path: FormatVector.valid(prefix(deployment) + "party0.corr"), verifying: true)
     return try Batch(
       folder: folder, conversion: bundle.conversion,
-      shape: SessionShape(kind: .decoder, promptCapacity: 2, newCapacity: 2),
+      shape: SessionShape(kind: .decoder, promptCapacity: 2, newCapacity: 3),
       user: session.header.user)
   }
 

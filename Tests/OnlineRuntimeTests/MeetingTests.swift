@@ -82,7 +82,7 @@ import Testing
     func clients(_ key: String) -> String {
       #"{"clients": [{"request": "\#(request(1))", "prompt": 2, "new": 4, "client": "\#(key)"}]}"#
     }
-    try peer.socket.send(.clients, clients("00ff"))
+    try peer.socket.send(.clients, clients(String(repeating: "0f", count: 32)))
     Thread.sleep(forTimeInterval: 0.5)
     #expect(opened.sessions.isEmpty)
     try peer.socket.send(.clients, clients(""))

@@ -13,6 +13,9 @@ import Validation
 struct ChatGLMSimulationTests {
   static let folder = Repository.fixtures.appending(path: "chatglm-small")
 
+  /// Largest difference of a logit, by the noise of fixed point in this model: the mean is a tenth of it.
+  static let tolerance = 0.05
+
   static func calibrationTexts() throws -> [[Int]] {
     try TokenFile.read(folder.appending(path: "calibration.json").path)
   }
@@ -68,7 +71,7 @@ struct ChatGLMSimulationTests {
       print("chatglm-small, prompt \(index): \(difference)")
       #expect(outputs.count == prompt.tokens.count - promptLength + 1)
       #expect(difference.mean < 0.005)
-      #expect(difference.maximum < 0.05)
+      #expect(difference.maximum < Self.tolerance)
     }
   }
 

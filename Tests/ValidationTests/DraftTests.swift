@@ -43,7 +43,7 @@ struct DraftTests {
   /// Two parties give the simulator's words, and these are near those of each text by itself.
   static func expectRun(
     _ program: SecureProgram, _ weights: [[UInt64]], kind: ModelKind, steps: [Step] = steps,
-    deployment: Deployment = .twoServer, promptCapacity: Int = 3, within tolerance: Float = 0.02
+    deployment: Deployment = .twoServer, promptCapacity: Int = 3, within tolerance: Double = 0.01
   ) throws {
     let session = SessionShape(kind: kind, promptCapacity: promptCapacity, newCapacity: 8)
     let outputs = try SimulatedRun.compare(
@@ -56,6 +56,8 @@ struct DraftTests {
         )
       }, deployment: deployment
     ).outputs.map(program.outputValues)
+    // Both are fixed point, with the noise of truncations of their own.
+    var difference = LogitDifference()
     for (output, texts) in zip(outputs, Self.texts(steps)) {
       let width = output.count / texts.count
       #expect(output.count == width * texts.count)
@@ -75,11 +77,11 @@ struct DraftTests {
                 index: index, promptLength: promptLength),
               input: oneHot(Array(text[rows]), program)))
         }
-        for (a, b) in zip(output[row * width..<(row + 1) * width], alone) {
-          #expect(abs(a - b) < tolerance, "\(text)")
-        }
+        difference.add(alone, output[row * width..<(row + 1) * width])
       }
     }
+    print("drafts: \(difference)")
+    #expect(difference.mean < tolerance / 10 && difference.maximum < tolerance)
   }
 
   @Test(arguments: ["accurate", "fitted", "pcft"], ["opt", "gpt2", "llama"])
@@ -119,7 +121,7 @@ struct DraftTests {
     steps[1].kept = length
     try Self.expectRun(
       converted.program, converted.weights, kind: .prefixDecoder, steps: steps,
-      promptCapacity: 7)
+      promptCapacity: 7, within: ChatGLMSimulationTests.tolerance)
   }
 
   /// A rejected row that comes again, with the same token at the same position, has other masks.

@@ -3,6 +3,7 @@
 import Bytes
 import Models
 import Program
+import Randomness
 
 /// Who speaks; the first frame in each direction of every connection.
 enum Hello: Equatable, Sendable {
@@ -128,6 +129,16 @@ extension BeginMessage {
   }
 }
 
+extension Seed {
+  /// Of a client's shares for party 1.
+  init(_ frame: Frame, source: String) throws(InputError) {
+    guard frame.type == .seed, frame.payload.count == Seed.byteCount else {
+      throw InputError(source, "sent no seed for its input shares")
+    }
+    self.init(bytes: frame.payload)
+  }
+}
+
 /// A client as one party describes it to the other.
 struct SeenClient: Equatable, Sendable {
   /// The public key that it has shown, in hexadecimal; empty without keys.
@@ -150,6 +161,9 @@ extension SeenClient {
   init(_ reader: inout JSONReader) throws(InputError) {
     begin = try BeginMessage(&reader)
     key = try reader.string("client")
+    guard key.isEmpty || [UInt8](hexadecimal: key)?.count == 32 else {
+      throw reader.failure("client", "is no public key")
+    }
   }
 }
 

@@ -109,11 +109,8 @@ extension PartyService {
       connection.receive(.control(.begin), deadline: limit), source: connection.label)
     var seed: Seed?
     if identity.party == 1 {
-      let frame = try connection.receive(.control(.seed), deadline: limit)
-      guard frame.payload.count == Seed.byteCount else {
-        throw InputError(connection.label, "sent no seed for its input shares")
-      }
-      seed = Seed(bytes: frame.payload)
+      seed = try Seed(
+        connection.receive(.control(.seed), deadline: limit), source: connection.label)
     }
     let client = WaitingClient(connection: connection, begin: begin, seed: seed)
     let (reason, displaced) = inbox.add(client)

@@ -198,17 +198,11 @@ private struct FrameReceiver {
     if state.partialHeader.count == FrameHeader.byteCount {
       let header: FrameHeader
       do throws(InputError) {
-        header = try FrameHeader(state.partialHeader, source: state.label)
+        header = try FrameHeader(
+          state.partialHeader, number: state.receiveSequence, source: state.label)
       } catch {
         state.failure = error
         throw error
-      }
-      guard header.sequence == state.receiveSequence else {
-        throw state.fail(
-          "sent frame number \(header.sequence), expected \(state.receiveSequence)")
-      }
-      if !header.type.isData, header.length > UInt64(FrameHeader.maximumControlByteCount) {
-        throw state.fail("announced a control frame of \(header.length) bytes")
       }
       state.partialHeader = []
       state.pendingHeader = header

@@ -51,8 +51,9 @@ struct FrameHeader: Equatable, Sendable {
     self.length = length
   }
 
-  /// - Throws: `InputError` naming `source` when the bytes are no header of this version.
-  init(_ bytes: [UInt8], source: String) throws(InputError) {
+  /// - Parameter number: The number that this frame of its direction must have.
+  /// - Throws: `InputError` naming `source` when the bytes are no header of this version, or not this one.
+  init(_ bytes: [UInt8], number: UInt32, source: String) throws(InputError) {
     precondition(bytes.count == FrameHeader.byteCount, "a header has 16 bytes")
     guard bytes[0] == UInt8(ascii: "L"), bytes[1] == UInt8(ascii: "W") else {
       throw InputError(source, "does not speak Lodge's protocol")
@@ -67,6 +68,12 @@ struct FrameHeader: Equatable, Sendable {
     self.type = type
     sequence = bytes[4..<8].reversed().reduce(0) { $0 << 8 | UInt32($1) }
     length = bytes[8..<16].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    guard sequence == number else {
+      throw InputError(source, "sent frame number \(sequence), expected \(number)")
+    }
+    guard type.isData || length <= UInt64(FrameHeader.maximumControlByteCount) else {
+      throw InputError(source, "announced a control frame of \(length) bytes")
+    }
   }
 
   var bytes: [UInt8] {

@@ -189,7 +189,7 @@ class Conversion:
     def session_header(self, party, session=SESSION):
         user = {"user": self.seed("user").hex()} if self.deployment == PROVIDER_USER else {}
         return self.named | user | {"batch": self.batch, "session": session, "party": party,
-                                    "kind": "decoder", "promptCapacity": 2, "newCapacity": 2}
+                                    "kind": "decoder", "promptCapacity": 2, "newCapacity": 3}
 
     def dealer_batch(self):
         return ("batch", self.session_header(0, session=0),

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from lodge.vector_files import (
-    comparison, container_cases, permuted_values, program_cases, program_sizes, session_cases)
+    comparison, container_cases, permuted_values, program_cases, program_sizes, session_cases,
+    wire_cases)
 from lodge.vector_files.session import write_all
 
 
@@ -36,6 +37,7 @@ def main():
         comparison.build(folder)
         program_sizes.build(folder)
         permuted_values.build(folder)
+        wire_cases.build(folder)
         return 0
     except OSError as error:
         print(f"write-vectors: error: {error}", file=sys.stderr)

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Opens every container of formats/vectors in Python: each must fail at the stage that its name tells.
+"""Opens every container of formats/vectors in Python: each must fail at the stage that its name tells, and
+every frame of wire.json must be read or refused.
 
     check_vectors.py formats/vectors
 """
 
 import argparse
+import json
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -15,6 +17,7 @@ from lodge.verification.check_session import Session, check_algebra, check_deale
 from lodge.verification.read_bundle import (
     PROVIDER_USER, SEEDS, Bundle, DealerBundle, FormatError, Pair, check_salt, derived_seed)
 from lodge.verification.read_container import Container, ContainerError
+from lodge.verification.wire import WireError, read_frame, read_message
 
 ERRORS = (FormatError, ContainerError, OSError, KeyError, ValueError, TypeError)
 
@@ -125,6 +128,17 @@ def cases(folder):
         yield case, replaced, stages
 
 
+def check_wire(folder):
+    """Names of the frames of wire.json, and for each what is wrong with the vector, or None."""
+    for entry in json.loads((folder / "wire.json").read_text())["frames"]:
+        try:
+            found = read_message(*read_frame(bytes.fromhex(entry["frame"]), 0))
+        except WireError:
+            found = None
+        is_right = found == entry["message"] and entry["name"].startswith("valid-") == (found is not None)
+        yield entry["name"], None if is_right else f"is read as {found}"
+
+
 def main():
     parser = argparse.ArgumentParser(prog="check-vectors", description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
@@ -143,6 +157,11 @@ def main():
             print(f"check-vectors: error: {name}: fails at {stage}: {error}", file=sys.stderr)
         else:
             print(f"{name}: {error or 'valid'}")
+    for name, complaint in check_wire(folder):
+        count += 1
+        if complaint:
+            wrong += 1
+            print(f"check-vectors: error: {name}: {complaint}", file=sys.stderr)
     print(f"{count} vectors checked, {wrong} wrong")
     return 1 if wrong else 0
 

@@ -143,8 +143,8 @@ class Run:
 
     # Operations
 
-    def step(self, inputs, kept=None, outputs=1):
-        """Output words of the next rows; `inputs` are plaintext words [rows, width]."""
+    def step(self, inputs, kept=None, outputs=1, own=None):
+        """Output words of the next rows; `inputs` are plaintext words [rows, width], `own` party 1's share."""
         self.count, self.outputs = len(inputs), outputs
         self.text = self.text[:len(self.text) - len(self.last)] + list(self.last)[:kept]
         self.position = len(self.text)
@@ -152,19 +152,20 @@ class Run:
         self.text = self.text + list(self.last)
         if self.index == 0:
             self.prompt = self.count - outputs + 1
-        noise = np.random.default_rng(1).integers(0, 2**64, inputs.size, dtype=U)
         if self.session.deployment == PROVIDER_USER:  # The user keeps all of it.
-            noise = inputs.ravel()
+            own = inputs.ravel()
+        if own is None:
+            own = np.random.default_rng(1).integers(0, 2**64, inputs.size, dtype=U)
         self.openings = {}
-        self.shared, self.masked, output = {0: [inputs.ravel() - noise, noise]}, {}, None
+        self.shared, self.masked = {0: [inputs.ravel() - own, own]}, {}
         for index, node in enumerate(self.session.nodes):
             if node["name"] == "output":
-                output = sum(self.shared[node["reads"][0]])
+                self.output = self.shared[node["reads"][0]]
             elif node["name"] != "input":
                 getattr(self, "do_" + node["name"])(index, node, node["reads"],
                                                     self.session.first_value[index])
         self.row, self.index = self.row + self.count, self.index + outputs
-        return output
+        return sum(self.output)
 
     def both(self, result, function):
         self.shared[result] = [function(p) for p in (0, 1)]
