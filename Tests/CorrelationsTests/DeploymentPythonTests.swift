@@ -50,11 +50,11 @@ import Validation
     func files() throws -> ConversionFiles {
       let permuted = try #require(Recipe.shipped.first { $0.name == "permllm" })
       switch self {
-      case .opt: return try .tiny(.opt())
-      case .bert: return try .tiny(.bert())
-      case .llama: return try .tiny(.llama())
-      case .permutedOPT: return try .tiny(.opt(), recipe: permuted)
-      case .permutedBERT: return try .tiny(.bert(), recipe: permuted)
+      case .opt: return try .tiny(.opt(layerCount: 1))
+      case .bert: return try .tiny(.bert(layerCount: 1))
+      case .llama: return try .tiny(.llama(layerCount: 1))
+      case .permutedOPT: return try .tiny(.opt(layerCount: 1), recipe: permuted)
+      case .permutedBERT: return try .tiny(.bert(layerCount: 1), recipe: permuted)
       }
     }
   }

@@ -4,6 +4,7 @@ Point keys are made and evaluated by the same functions with another layout (poi
 """
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -16,34 +17,34 @@ class Layout:
     payload: int
     word_bytes: int = 8
 
-    @property
+    @cached_property
     def value_bytes(self):
         return self.payload * self.word_bytes
 
-    @property
+    @cached_property
     def level_value_bytes(self):
         """Bytes of the value correction of a level."""
         return self.value_bytes
 
-    @property
+    @cached_property
     def tail_bits(self):
         """Levels at the end that are no levels of the tree: where keys cost least, the most of such."""
         return min(range(min(self.levels - 1, 6) + 1), key=lambda tail: (self.cost(tail), -tail))
 
-    @property
+    @cached_property
     def depth(self):
         return self.levels - self.tail_bits
 
-    @property
+    @cached_property
     def size(self):
         return self.size_with(self.tail_bits)
 
-    @property
+    @cached_property
     def leaves(self):
         """Where the values of the last places begin."""
         return -(-self.depth // 8)
 
-    @property
+    @cached_property
     def path(self):
         """Where the levels begin, each a value, if it has one, and a seed correction."""
         return self.leaves + (self.value_bytes << self.tail_bits)
@@ -75,11 +76,16 @@ class Layout:
                         for word in words)
 
 
+@lru_cache(maxsize=4)
+def block_cipher(key):
+    return Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+
+
 class Generator:
     """H and V of the text under one public key."""
 
     def __init__(self, fixed_key, payload):
-        self.cipher = Cipher(algorithms.AES(fixed_key), modes.ECB()).encryptor()
+        self.cipher = block_cipher(fixed_key)
         self.payload = payload
 
     def hashed(self, seed, constant):
