@@ -1,6 +1,6 @@
 // Runs a command: parses, calls, and turns errors into messages and exit statuses.
 
-import Bytes
+public import Bytes
 import Glibc
 
 extension Command {
@@ -53,9 +53,22 @@ extension Command {
   }
 
   private func report(_ cause: String, hint: String, status: Int32, _ console: Console) -> Int32 {
-    console.report(.error, oneLine(cause), of: name)
-    if !hint.isEmpty { console.report(.hint, oneLine(hint), of: name) }
+    console.report(cause, hint: hint, of: name)
     return status
+  }
+}
+
+extension ParsedArguments {
+  /// Prints an error after which the tool goes on, as the one that ends it is printed.
+  public func report(_ error: InputError) {
+    console.report(error.description, hint: error.hint, of: tool)
+  }
+}
+
+extension Console {
+  fileprivate func report(_ cause: String, hint: String, of tool: String) {
+    report(.error, oneLine(cause), of: tool)
+    if !hint.isEmpty { report(.hint, oneLine(hint), of: tool) }
   }
 
   /// Line breaks and control characters of file names must not forge further lines.

@@ -57,6 +57,12 @@ public struct Console: Sendable {
     error(line + "\n")
   }
 
+  /// Writes `text` to the person at the terminal, who answers on the same line.
+  public func ask(_ text: String) {
+    erase()
+    error(text)
+  }
+
   /// What a line to a person is.
   public enum Label: String, Sendable {
     case error

@@ -39,22 +39,17 @@ struct Asking: Sendable {
     let isForNothing = questions.codec != nil && out == nil && !arguments.flag("json")
     let decoderOptions = ["temperature", "top-k", "top-p", "seed", "stop", "draft"]
       .filter(arguments.isGiven)
+    let room = try Room(arguments, newCount: arguments.integer("new"), isConversation: false)
     requests = questions.prompts.map { prompt, source in
       Request(
-        prompt: prompt, source: source, stop: questions.stop,
+        prompt: prompt, source: source, stop: questions.stop, room: room,
         programDigest: questions.programDigest, decoderOptions: decoderOptions,
         isForNothing: isForNothing)
     }
     // Nothing that can be found wrong here may cost a session.
-    _ = try Asking.sampler(arguments)
+    _ = try TokenSampler(arguments)
     _ = try Drafting.drafter(arguments)
     counterpart = try Counterpart(arguments, requests)
-  }
-
-  private static func sampler(_ arguments: ParsedArguments) throws -> TokenSampler {
-    try TokenSampler(
-      temperature: arguments.number("temperature"), topK: arguments.optionalInteger("top-k"),
-      topP: arguments.optionalNumber("top-p"), seed: arguments.optionalInteger("seed"))
   }
 
   /// Asks all; after a failure no more are asked, and it is thrown when those that run are done.
@@ -91,7 +86,7 @@ struct Asking: Sendable {
   private func ask(_ index: Int, console: Console) throws {
     let prompt = requests[index].prompt
     let isJSON = arguments.flag("json")
-    let sampler = try Asking.sampler(arguments)
+    let sampler = try TokenSampler(arguments)
     let session = try whenListening(arguments) {
       try counterpart.begin(
         requests[index], isOwnTurn: { running.value > 0 },
@@ -113,8 +108,8 @@ struct Asking: Sendable {
     let result: SecureGeneration.Result
     do throws(InputError) {
       result = try SecureGeneration(session: session, tables: tables).run(
-        prompt: prompt, newCount: newCount, newCapacity: counterpart.newCapacity,
-        drafter: Drafting.drafter(arguments), stop: questions.ends, sampler: sampler,
+        prompt: prompt, newCount: newCount, drafter: Drafting.drafter(arguments),
+        stop: questions.ends, sampler: sampler,
         ends: { token in
           received.append(token)
           let isOver = printer.append(token)
@@ -172,5 +167,16 @@ struct Asking: Sendable {
     case .states, .embedding, .tokenLogits, .tokenClasses: console.print(summary.answer)
     }
     console.report("lodge-client: \(summary.statistics)")
+  }
+}
+
+extension TokenSampler {
+  /// What the options say, each of which a program may give with its question.
+  init(_ arguments: ParsedArguments, _ request: ProgramRequest? = nil) throws {
+    try self.init(
+      temperature: request?.temperature ?? arguments.number("temperature"),
+      topK: request?.topK ?? arguments.optionalInteger("top-k"),
+      topP: request?.topP ?? arguments.optionalNumber("top-p"),
+      seed: request?.seed ?? arguments.optionalInteger("seed"))
   }
 }

@@ -1,10 +1,11 @@
-// Guesses of the next tokens, which a step checks together with the one before them.
+// How long a session has to be: what is asked for, and guesses of the next tokens, which a step checks
+// together with the one before them.
 
 import Arguments
 import Bytes
 import OnlineRuntime
 
-/// What `--draft` and `--draft-slots` say.
+/// What `--draft`, `--draft-slots` and `--room` say.
 enum Drafting {
   static let options = [
     Option(
@@ -12,7 +13,10 @@ enum Drafting {
       help: "guess tokens ahead from what the text repeats: fewer steps, larger sessions"),
     Option(
       "draft-slots", .integer(0...1 << 20), placeholder: "N",
-      help: "rows that a session must have for wrong guesses (default: as many as --new)"),
+      help: "rows that a session must have for wrong guesses (default: as many as --new or --room)"),
+    Option(
+      "room", .integer(1...1 << 20), placeholder: "N",
+      help: "tokens of a conversation's session behind the first question (default: 8 times --new)"),
   ]
 
   /// What guesses; nil for nothing.
@@ -24,16 +28,32 @@ enum Drafting {
     }
     return RepetitionDrafter()
   }
+}
 
-  /// New tokens that a session must have room for: those that are wanted, and wrong guesses.
-  static func newCapacity(_ arguments: ParsedArguments) throws -> Int {
-    let newCount = try arguments.integer("new")
+/// What a session must have room for behind its first question.
+struct Room: Sendable {
+  /// Answers, and in a conversation the later questions.
+  private let tokenCount: Int
+  /// Wrong guesses.
+  let draftCount: Int
+
+  /// - Parameters:
+  ///   - newCount: Tokens of an answer at most.
+  ///   - isConversation: Whether more may be asked in the session.
+  init(_ arguments: ParsedArguments, newCount: Int, isConversation: Bool) throws(UsageError) {
+    tokenCount =
+      isConversation
+      ? max(arguments.optionalInteger("room") ?? min(8 * newCount, 1 << 20), newCount) : newCount
     guard arguments.isGiven("draft") else {
       guard !arguments.isGiven("draft-slots") else {
         throw UsageError("--draft-slots goes with --draft")
       }
-      return newCount
+      draftCount = 0
+      return
     }
-    return newCount + (arguments.optionalInteger("draft-slots") ?? newCount)
+    draftCount = arguments.optionalInteger("draft-slots") ?? tokenCount
   }
+
+  /// New tokens that the parties are asked for.
+  var newCapacity: Int { tokenCount + draftCount }
 }

@@ -30,14 +30,15 @@ final class EventPrinter {
     print("question", ["index": .integer(index), "tokens": .integer(tokenCount)])
   }
 
-  /// The parties have claimed a session.
-  func session(_ index: Int, _ key: SessionKey) {
+  /// The parties have claimed a session, or have one that goes on: `keptCount` tokens of the prompt are
+  /// there already.
+  func session(_ index: Int, _ key: SessionKey, keptCount: Int) {
     stage = .answer
-    print(
-      "session",
-      [
-        "index": .integer(index), "batch": .string(key.batch), "session": .integer(key.session),
-      ])
+    var members: [String: JSON] = [
+      "index": .integer(index), "batch": .string(key.batch), "session": .integer(key.session),
+    ]
+    if keptCount > 0 { members["kept"] = .integer(keptCount) }
+    print("session", members)
   }
 
   /// A token has come; `text` is what it lets be shown.

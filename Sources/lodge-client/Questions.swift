@@ -52,8 +52,11 @@ struct Questions: Sendable {
       }
       prompts = [(lists[0], path)]
     }
-    if let text = arguments.optionalString("stop") { try addStop(text) }
+    try addStop(arguments)
   }
+
+  /// Nothing yet.
+  init() {}
 
   /// Reads the tokenizer, and what its folder says of the model.
   mutating func readTokenizer(
@@ -106,8 +109,9 @@ struct Questions: Sendable {
       hint: "name the folder with the model's tokenizer.json")
   }
 
-  /// Ids or settings as ever, else a text.
-  private mutating func addStop(_ text: String) throws {
+  /// What `--stop` says: ids or settings, else a text.
+  mutating func addStop(_ arguments: ParsedArguments) throws {
+    guard let text = arguments.optionalString("stop") else { return }
     guard !text.isEmpty else { throw InputError("--stop", "is empty") }
     let isIDs = text.split(separator: ",", omittingEmptySubsequences: false)
       .allSatisfy { Int($0) != nil }

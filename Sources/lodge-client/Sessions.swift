@@ -13,6 +13,8 @@ struct Request: Sendable {
   /// Where it is from, for errors.
   var source: String
   var stop: Set<Int>
+  /// What its session must have room for.
+  var room: Room
   /// The program that the client's folder is for, where it says so.
   var programDigest: [UInt8]?
   /// Options that an encoder has no use for.
@@ -57,13 +59,10 @@ struct Counterpart: Sendable {
   private let way: Way
   /// Where the client holds the embedding.
   let tables: ClientBundle?
-  /// New tokens that a session must have room for, drafts included.
-  let newCapacity: Int
   private let timeout: Duration
 
   /// - Parameter requests: Those to come; a provider's user can tell what is wrong with any before it asks.
   init(_ arguments: ParsedArguments, _ requests: [Request]) throws {
-    newCapacity = try Drafting.newCapacity(arguments)
     timeout = .seconds(try arguments.number("timeout"))
     (way, tables) =
       arguments.isGiven("provider")
@@ -138,7 +137,7 @@ struct Counterpart: Sendable {
     case .parties(let addresses, let security):
       return try ClientSession.begin(
         party0: addresses[0], party1: addresses[1], promptCount: request.prompt.count,
-        newCount: newCapacity, security: security, timeout: timeout,
+        newCount: request.room.newCapacity, security: security, timeout: timeout,
         admit: { identity throws(InputError) in
           try admits(identity)
           try request.check(identity, tables: tables)
@@ -148,8 +147,8 @@ struct Counterpart: Sendable {
       try admits(files.identity)
       return try UserSession.begin(
         provider: address, files: files, ledger: ledger, promptCount: request.prompt.count,
-        newCount: newCapacity, security: security, timeout: timeout, waiting: waiting,
-        isOwnTurn: isOwnTurn)
+        newCount: request.room.newCapacity, security: security, timeout: timeout,
+        waiting: waiting, isOwnTurn: isOwnTurn)
     }
   }
 }

@@ -15,6 +15,10 @@ Command(
     their probabilities; --out writes all rows of the output: logits, states, or the embedding.
     Programs ask by --request, with nothing of the question on the command line (as tools/serve does).
 
+    --chat without a question is a conversation in one session: what was said is not computed again. The
+    session is asked for with --room tokens behind the first question; where it is over, or the chat
+    template changes what was said, another begins. The parties learn how many tokens each turn has.
+
     With --provider this is the user, who is party 1 as well: --bundle is user.bundle, --correlations
     the folder with the user's .corr files, and the ledger notes which of them are used. --folder names
     what `lodge-model convert` wrote for the client or the user, instead of these.
@@ -52,7 +56,14 @@ Command(
     Option(
       "start", .integer(0...Int(Int32.max)), placeholder: "ID",
       help: "token to put before each question (default: what the conversion had)"),
-    .flag("chat", help: "put each question into the tokenizer's chat template"),
+    .flag(
+      "chat",
+      help:
+        "put questions into the tokenizer's chat template; without any, or with -: converse, a line a turn"
+    ),
+    .flag(
+      "lines",
+      help: "--request -: a request a line, whose messages go on in the session that they continue"),
     Option("new", .integer(1...1 << 20), default: "32", help: "tokens to generate (decoder)"),
     Option(
       "temperature", .number(0...100), default: "0",
@@ -63,7 +74,7 @@ Command(
       "top-p", .number(0...1), placeholder: "P",
       help: "draw from the fewest that have the probability P together"),
     Option("seed", .integer(0...Int.max), help: "make the same choices again"),
-    Drafting.options[0], Drafting.options[1],
+    Drafting.options[0], Drafting.options[1], Drafting.options[2],
     Option(
       "stop", .string, placeholder: "ID|TEXT",
       help: "end at such a token: ids as 43,47, the settings (or folder) that name them, or a text"),
@@ -100,7 +111,18 @@ Command(
 ) { arguments in
   try checkAddresses(arguments)
   arguments.printConfiguration()
-  if arguments.isGiven("request") { return try answerRequest(arguments) }
+  let converses = Chat.isAsked(arguments)
+  guard converses || arguments.flag("lines") || !arguments.isGiven("room") else {
+    throw UsageError("--room goes with a conversation: --chat without QUESTION, or --lines")
+  }
+  guard arguments.isGiven("request") || !arguments.flag("lines") else {
+    throw UsageError("--lines goes with --request -")
+  }
+  if arguments.isGiven("request") { return try answerRequests(arguments) }
+  if converses {
+    var chat = try Chat(arguments)
+    return try chat.run()
+  }
   // Nothing that can be found wrong here may cost a session.
   let questions = try Questions(arguments)
   let out = try outputPath(arguments, questions)

@@ -68,6 +68,11 @@ Command(
       "concurrent", .integer(1...PartyConfiguration.maximumConcurrency), default: "4",
       help: "sessions that run at once, if the other party allows as many"),
     Option(
+      "idle", .duration, default: "120s",
+      help:
+        "longest wait for a session's next step, as between turns of a conversation: then it is burned"
+    ),
+    Option(
       "memory", .byteCount,
       help: "most memory for running sessions: one that does not fit waits (default: no limit)"),
     Option(
@@ -100,6 +105,7 @@ Command(
   if let text = arguments.optionalString("metrics") {
     configuration.metrics = try Address(text.contains(":") ? text : "127.0.0.1:\(text)")
   }
+  configuration.clientIdleTimeout = .seconds(try arguments.number("idle"))
   configuration.peerTimeout = .seconds(try arguments.number("peer-timeout"))
   let console = arguments.console
   let log: @Sendable (String) -> Void = { console.report("lodge-party \(party): \($0)") }

@@ -10,19 +10,6 @@ import Testing
 
   init() throws { folder = try ScratchFolder() }
 
-  /// A tokenizer of the words a to j.
-  private static let tokenizer: JSON = [
-    "version": "1.0", "truncation": .null, "padding": .null, "added_tokens": [],
-    "normalizer": .null, "pre_tokenizer": ["type": "WhitespaceSplit"], "post_processor": .null,
-    "decoder": .null,
-    "model": [
-      "type": "WordLevel", "unk_token": "<unk>",
-      "vocab": [
-        "<unk>": 0, "a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7, "h": 8, "i": 9, "j": 10,
-      ],
-    ],
-  ]
-
   /// Two parties of a converted checkpoint, and the endpoint before them.
   private struct Served {
     let parties: [PartyProcess]
@@ -35,35 +22,17 @@ import Testing
     _ name: String, _ checkpoint: TinyCheckpoint, files: [String: String], text: String,
     convert: [String], deal: [String], _ options: [String]
   ) throws -> Served {
-    let source = try ScratchFolder()
-    _ = try checkpoint.write(to: source)
-    _ = try source.write(Self.tokenizer.text.utf8, to: "tokenizer.json")
-    for (path, content) in files {
-      try FileManager.default.createDirectory(
-        atPath: FilePaths.folder(of: source.file(path)), withIntermediateDirectories: true)
-      _ = try source.write(content.utf8, to: path)
-    }
-    let out = folder.file(name)
-    try Tool.succeed(
-      "lodge-model",
-      [
-        "convert", source.path, "--text", source.write(text.utf8, to: "text.txt"), "--out", out,
-        "--recipe", "accurate",
-      ] + convert)
-    try Tool.succeed("lodge-deal", [out] + deal)
-    let party0 = try PartyProcess(
-      arguments: ["\(out)/party0", "--listen", "127.0.0.1:0"], 0, peer: "127.0.0.1:0")
-    let party1 = try PartyProcess(
-      arguments: ["\(out)/party1", "--listen", "127.0.0.1:0"], 1, peer: party0.address)
+    let model = try WordParties(
+      folder.file(name), checkpoint, files: files, text: text, convert: convert, deal: deal)
     let endpoint = try RunningTool(
       executable: Repository.root.appending(path: "tools/serve"),
-      try arguments("\(out)/client", party0.address, party1.address) + ["--model", "tiny"]
-        + options)
+      try arguments(model.client, model.parties[0].address, model.parties[1].address)
+        + ["--model", "tiny"] + options)
     try endpoint.await("tiny listens on ")
     let port = try #require(endpoint.messages.components(separatedBy: "127.0.0.1:").last)
     return Served(
-      parties: [party0, party1], endpoint: endpoint, port: String(port.prefix { $0 != "/" }),
-      keyFile: "\(out)/client/serve.key")
+      parties: model.parties, endpoint: endpoint, port: String(port.prefix { $0 != "/" }),
+      keyFile: "\(model.client)/serve.key")
   }
 
   private func arguments(_ client: String, _ party0: String, _ party1: String) throws -> [String] {
@@ -75,13 +44,10 @@ import Testing
 
   /// Completions, chats and embeddings, whole and streamed; what is refused costs no session.
   @Test(.needsOpenAI) func openAIsClientIsAnswered() throws {
-    var checkpoint = TinyCheckpoint.opt(layerCount: 1)
-    checkpoint.configuration["max_position_embeddings"] = 200
-    checkpoint.add("model.decoder.embed_positions.weight", [202, 8])
     let decoder = try serve(
-      "decoder", checkpoint,
+      "decoder", WordParties.decoder(),
       files: ["chat_template.jinja": "{% for m in messages %}{{ m.content }} {% endfor %}d"],
-      text: "a b c d e f g h i j a c e g i b d f h j a d g j c f i b e h", convert: [],
+      text: WordParties.text, convert: [],
       deal: ["--sessions", "12", "--prompt", "8", "--new", "120"],
       ["--concurrent", "1", "--queue", "1", "--allow-origin", "http://page.example"])
     let modules = ["Transformer", "1_Pooling/Pooling"].map { path in
@@ -120,12 +86,31 @@ import Testing
     #expect(try encoder.endpoint.wait(.seconds(10)) == 0)
   }
 
+  /// Messages that continue a conversation go on in its session; others do not.
+  @Test(.needsOpenAI) func conversationsGoOn() throws {
+    let served = try serve(
+      "chats", WordParties.decoder(), files: ["chat_template.jinja": WordParties.template],
+      text: WordParties.text, convert: [],
+      deal: ["--sessions", "3", "--prompt", "40", "--new", "60"],
+      ["--conversations", "1", "--idle", "2", "--room", "60"])
+    let outcome = try PythonTool("development/check-serve").run([
+      "--conversations", served.port, "--decoder-key", served.keyFile,
+    ])
+    #expect(outcome.status == 0, "\(outcome.errors.suffix(2000))")
+    let party = served.parties[0].tool
+    try party.await(" finished: ", count: 3)
+    let log = try party.messages
+    #expect(!log.contains(" burned: "), "\(log)")
+    #expect(try served.endpoint.messages.contains(" of them kept"))
+  }
+
   @Test(.needsOpenAI) func wrongStartsAreRefused() throws {
-    _ = try folder.write(Self.tokenizer.text.utf8, to: "tokenizer.json")
+    _ = try folder.write(WordParties.tokenizer.text.utf8, to: "tokenizer.json")
     let open = try folder.write(String(repeating: "k", count: 40).utf8, to: "open.key")
     let known = try arguments(folder.path, "127.0.0.1:1", "127.0.0.1:2")
     let cases: [([String], Int32, String)] = [
       (known + ["--listen", "0.0.0.0:0"], 1, "in the clear"),
+      (known + ["--room", "9"], 1, "--room: goes with --conversations"),
       (known + ["--key-file", open], 1, "others than you can read or change it"),
       (known.filter { $0 != "--party1" && $0 != "127.0.0.1:2" }, 64, "--party1 is missing"),
     ]

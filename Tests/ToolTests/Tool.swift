@@ -97,22 +97,24 @@ final class RunningTool {
   private let folder: ScratchFolder
 
   convenience init(
-    _ name: String, _ arguments: [String], environment: [String: String] = [:]
+    _ name: String, _ arguments: [String], environment: [String: String] = [:], input: Pipe? = nil
   ) throws {
-    try self.init(executable: Tool.executable(name), arguments, environment: environment)
+    try self.init(
+      executable: Tool.executable(name), arguments, environment: environment, input: input)
   }
 
   /// - Parameters:
   ///   - environment: Is added to that of the tests.
+  ///   - input: Is read as standard input, which is nothing without it.
   ///   - output: Takes standard output in place of a file.
   init(
     executable: URL, _ arguments: [String], environment: [String: String] = [:],
-    output: FileHandle? = nil
+    input: Pipe? = nil, output: FileHandle? = nil
   ) throws {
     folder = try ScratchFolder()
     process.executableURL = executable
     process.arguments = arguments
-    process.standardInput = FileHandle.nullDevice
+    process.standardInput = input ?? FileHandle.nullDevice
     // Files, not pipes: nobody has to read while the process runs.
     for file in ["output", "messages"] { _ = try folder.write([], to: file) }
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
@@ -176,7 +178,8 @@ final class RunningTool {
     try #require(found, "no \"\(text)\" in: \(log)", sourceLocation: sourceLocation)
   }
 
-  private func poll(_ limit: Duration, _ condition: () -> Bool) -> Bool {
+  /// Waits until `condition` holds; false where it does not in time.
+  func poll(_ limit: Duration, _ condition: () -> Bool) -> Bool {
     let end = ContinuousClock.now + limit
     while !condition() {
       if ContinuousClock.now >= end { return false }

@@ -24,6 +24,12 @@ struct DraftTests {
     Step(tokens: [6, 1], kept: 1, outputs: 2), Step(tokens: [2], kept: 2),
   ]
 
+  /// A question, an answer with a draft that is rejected, a question of two tokens, and its answer.
+  static let turns = [
+    Step(tokens: [2, 5]), Step(tokens: [3, 8], outputs: 2), Step(tokens: [6, 1], kept: 1),
+    Step(tokens: [4]),
+  ]
+
   /// The text that every output is of, as the rows before it are kept.
   static func texts(_ steps: [Step]) -> [[[Int]]] {
     var kept: [Int] = []
@@ -101,6 +107,29 @@ struct DraftTests {
     #expect(whole.program.allowsRejection)
     try Self.expectRun(
       whole.program, whole.weights, kind: .decoder, deployment: .providerUser)
+  }
+
+  /// Questions are rows of later steps: what was said before is not computed again.
+  @Test(arguments: [
+    ("opt", "accurate", Deployment.twoServer), ("gpt2", "fitted", .twoServer),
+    ("llama", "pcft", .twoServer), ("gpt2", "permllm", .providerUser),
+    ("opt", "accurate", .blindDealer),
+  ])
+  func questionsGoOn(family: String, name: String, deployment: Deployment) throws {
+    let recipe = try #require(Recipe.shipped(name))
+    let (model, source) = try RecipeProgramTests.model(family)
+    let whole = try RecipeProgramTests.Whole(model, source, recipe: recipe)
+    try Self.expectRun(
+      whole.program, whole.weights, kind: .decoder, steps: Self.turns, deployment: deployment)
+  }
+
+  /// Where attention has a window as well, though nothing can be taken back there.
+  @Test func questionsGoOnWithWindows() throws {
+    let whole = try ConvertedGraph(TinyGraph(GraphKind("window") { $0.windows = [2, 2] }))
+    var steps = Self.turns
+    steps[1] = Step(tokens: [3])
+    steps[2].kept = nil
+    try Self.expectRun(whole.program, whole.weights, kind: .decoder, steps: steps)
   }
 
   /// A blind dealer's products are completed by slots as well.

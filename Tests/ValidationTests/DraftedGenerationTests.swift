@@ -15,6 +15,7 @@ private final class FloatSession: SecureSession {
   let key = SessionKey(batch: "float", session: 0)
   let counters = (party0: StepCounters(), party1: StepCounters())
   let aheadByteCount = 0
+  let shape: SessionShape
   private let interpreter: FloatInterpreter
   private var progress: SessionProgress
   private var text: [Int] = []
@@ -27,9 +28,9 @@ private final class FloatSession: SecureSession {
     identity = PartyIdentity(
       party: 0, programDigest: [], conversionDigest: [], inputWidth: size, outputWidth: size,
       isDecoder: true, outputFractionalBits: 24)
-    progress = SessionProgress(
-      SessionShape(
-        kind: .decoder, promptCapacity: promptCapacity, newCapacity: newCapacity))
+    shape = SessionShape(
+      kind: .decoder, promptCapacity: promptCapacity, newCapacity: newCapacity)
+    progress = SessionProgress(shape)
   }
 
   func step(rows: [UInt64], _ request: StepRequest) throws(InputError) -> [UInt64] {
@@ -45,7 +46,14 @@ private final class FloatSession: SecureSession {
     }
   }
 
+  func loss() -> InputError? { nil }
+
   func end() {}
+}
+
+/// Guesses that hardly ever come true.
+private struct Wrong: Drafter {
+  func draft(after text: [Int], most: Int) -> [Int] { (0..<most).map { (text.last ?? 0) + $0 } }
 }
 
 struct DraftedGenerationTests {
@@ -61,7 +69,7 @@ struct DraftedGenerationTests {
     func answer(_ drafter: RepetitionDrafter?) throws -> ([Int], Int) {
       let session = FloatSession(interpreter, promptCapacity: prompt.count, newCapacity: 64)
       let result = try SecureGeneration(session: session, tables: nil).run(
-        prompt: prompt, newCount: 32, newCapacity: 64, drafter: drafter)
+        prompt: prompt, newCount: 32, drafter: drafter)
       #expect(result.stepSeconds.count == session.stepCount)
       #expect(result.rows.count == result.newTokens.count)
       return (result.newTokens, session.stepCount)
@@ -75,18 +83,57 @@ struct DraftedGenerationTests {
 
   /// Wrong guesses never take a row that a wanted token needs, nor change one.
   @Test(arguments: [12, 13, 15, 24]) func draftsLeaveRoomForTokens(newCapacity: Int) throws {
-    struct Wrong: Drafter {
-      func draft(after text: [Int], most: Int) -> [Int] { (0..<most).map { (text.last ?? 0) + $0 } }
-    }
     let (model, source) = try RecipeProgramTests.model("llama")
     let interpreter = try FloatInterpreter(model, weights: source)
     func tokens(_ drafter: Wrong?) throws -> [Int] {
       let session = FloatSession(interpreter, promptCapacity: 2, newCapacity: newCapacity)
       return try SecureGeneration(session: session, tables: nil).run(
-        prompt: [2, 5], newCount: 4, newCapacity: newCapacity, drafter: drafter
+        prompt: [2, 5], newCount: 4, drafter: drafter
       ).newTokens
     }
     #expect(try tokens(Wrong()) == tokens(nil))
+  }
+
+  /// Turn after turn in one session says what a session of its own says to the whole conversation.
+  @Test(arguments: [false, true]) func aSessionGoesOn(withDrafts: Bool) throws {
+    let (model, source) = try RecipeProgramTests.model("llama")
+    let interpreter = try FloatInterpreter(model, weights: source)
+    let session = FloatSession(interpreter, promptCapacity: 2, newCapacity: 24)
+    var generation = SecureGeneration(session: session, tables: nil, draftCapacity: 6)
+    var sampler = TokenSampler.greedy
+    var said = [2, 5]
+    for (question, newCount) in [([], 3), ([7, 1], 3), ([4], 2)] {
+      said += question
+      let rest = try #require(generation.continuation(of: said))
+      #expect(rest.count == (question.isEmpty ? 2 : question.count + 1))
+      let (left, steps) = (generation.tokensLeft, session.stepCount)
+      let result = try generation.answer(
+        rest, newCount: newCount, drafter: withDrafts ? Wrong() : nil, sampler: &sampler)
+      let alone = try SecureGeneration(
+        session: FloatSession(interpreter, promptCapacity: said.count, newCapacity: newCount),
+        tables: nil
+      ).run(prompt: said, newCount: newCount)
+      #expect(result.newTokens == alone.newTokens)
+      #expect(result.stepSeconds.count == session.stepCount - steps)
+      said += result.newTokens
+      #expect(generation.text == said.dropLast())
+      let wrongCount = result.draftedCount - result.acceptedCount
+      #expect(generation.tokensLeft == left - rest.count - newCount + 1 - wrongCount)
+    }
+    // What does not fit is refused before anything is computed, and something shorter still fits.
+    let (left, steps) = (generation.tokensLeft, session.stepCount)
+    let error = #expect(throws: InputError.self) {
+      _ = try generation.answer([3, 3], newCount: left - 1, sampler: &sampler)
+    }
+    #expect(error?.cause.contains("more than the \(left) that the session has left") == true)
+    #expect(session.stepCount == steps && generation.tokensLeft == left)
+    #expect(
+      try generation.answer([3, 3], newCount: left - 2, sampler: &sampler).newTokens.count
+        == left - 2)
+    #expect(generation.tokensLeft == 1)
+    // A past that reads otherwise is another conversation, and the same one asks nothing.
+    #expect(generation.continuation(of: [2, 6] + said.dropFirst(2) + [1]) == nil)
+    #expect(generation.continuation(of: generation.text) == nil)
   }
 
   @Test func whatStoodBeforeIsProposed() {

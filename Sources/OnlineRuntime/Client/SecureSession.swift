@@ -8,6 +8,8 @@ public protocol SecureSession {
   /// What the parties run.
   var identity: PartyIdentity { get }
   var key: SessionKey { get }
+  /// The steps that were asked for.
+  var shape: SessionShape { get }
   /// What each party has counted, after the last step.
   var counters: (party0: StepCounters, party1: StepCounters) { get }
 
@@ -21,6 +23,10 @@ public protocol SecureSession {
   ///   - request: How many rows, which of the last step stay, and how many outputs.
   /// - Throws: `InputError` naming who failed, with the reason; the session is over.
   func step(rows: [UInt64], _ request: StepRequest) throws(InputError) -> [UInt64]
+
+  /// Why the session is over though nobody here ended it, as after too long a silence; nil while the
+  /// other side waits for a step.
+  func loss() -> InputError?
 
   /// Ends the session and waits until that is noted.
   func end() throws(InputError)

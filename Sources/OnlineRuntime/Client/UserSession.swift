@@ -10,6 +10,7 @@ public import Program
 public final class UserSession: SecureSession {
   public let identity: PartyIdentity
   public let key: SessionKey
+  public let shape: SessionShape
   public private(set) var counters: (party0: StepCounters, party1: StepCounters)
   public let aheadByteCount: Int
 
@@ -21,9 +22,10 @@ public final class UserSession: SecureSession {
   private var isOver = false
 
   private init(
-    identity: PartyIdentity, key: SessionKey, connection: Connection,
+    identity: PartyIdentity, key: SessionKey, shape: SessionShape, connection: Connection,
     engine: any SessionEngine, ledger: PatientLedger, aheadByteCount: Int
   ) {
+    self.shape = shape
     self.aheadByteCount = aheadByteCount
     self.identity = identity
     self.key = key
@@ -76,8 +78,8 @@ public final class UserSession: SecureSession {
         let before = connection.counters
         try engine.prepare(peer: connection)
         return UserSession(
-          identity: identity, key: key, connection: connection, engine: engine,
-          ledger: claim.ledger,
+          identity: identity, key: key, shape: begin.shape(identity.kind), connection: connection,
+          engine: engine, ledger: claim.ledger,
           aheadByteCount: connection.counters.since(before).bytesReceived)
       } catch {
         claim.giveUp()
@@ -123,6 +125,20 @@ public final class UserSession: SecureSession {
       burn(error.cause)
       throw error
     }
+  }
+
+  public func loss() -> InputError? {
+    // Between two steps a provider speaks only to say that there are no more.
+    guard !isOver, connection.hasInput else { return nil }
+    var cause = "ended the session"
+    if let frame = try? connection.receive(
+      .control(.end, .refusal), deadline: .after(.seconds(1))),
+      frame.type == .end, let end = try? SessionEnd(frame, source: connection.label)
+    {
+      cause = end.reason
+    }
+    burn(cause)
+    return InputError(connection.label, cause)
   }
 
   public func end() throws(InputError) {

@@ -15,6 +15,7 @@ public final class ClientSession {
   public let identity: PartyIdentity
   /// The session that the parties chose.
   public let key: SessionKey
+  public let shape: SessionShape
   /// What each party has counted on its connection to the other, after the last step.
   public private(set) var counters: (party0: StepCounters, party1: StepCounters)
 
@@ -24,8 +25,10 @@ public final class ClientSession {
   private var lastRowCount = 0
 
   private init(
-    identity: PartyIdentity, key: SessionKey, connections: [Connection], seed: Seed
+    identity: PartyIdentity, key: SessionKey, shape: SessionShape, connections: [Connection],
+    seed: Seed
   ) {
+    self.shape = shape
     self.identity = identity
     self.key = key
     self.connections = connections
@@ -83,7 +86,8 @@ public final class ClientSession {
     }
     for connection in connections { connection.progressTimeout = .seconds(600) }
     return ClientSession(
-      identity: identities[0], key: keys[0], connections: connections, seed: seed)
+      identity: identities[0], key: keys[0], shape: begin.shape(identities[0].kind),
+      connections: connections, seed: seed)
   }
 
   private static func greet(
@@ -185,6 +189,14 @@ public final class ClientSession {
       throw InputError(connection.label, "sent the output of another step or width")
     }
     return output
+  }
+
+  public func loss() -> InputError? {
+    // Between two steps a party speaks only to say that there are no more.
+    for connection in connections where connection.hasInput {
+      return reasonForLeaving(connection) ?? InputError(connection.label, "ended the session")
+    }
+    return nil
   }
 
   /// Ends the session and waits until both parties have noted it as finished.

@@ -107,6 +107,12 @@ struct BeginMessage: Equatable, Sendable {
 }
 
 extension BeginMessage {
+  /// The steps that are asked for: more are refused, though more may be dealt.
+  func shape(_ kind: ModelKind) -> SessionShape {
+    SessionShape(
+      kind: kind, promptCapacity: promptCount, newCapacity: kind.isDecoder ? max(newCount, 1) : 0)
+  }
+
   /// Under a fresh name.
   static func random(promptCount: Int, newCount: Int) -> BeginMessage {
     var generator = SystemRandomNumberGenerator()

@@ -24,11 +24,7 @@ struct SessionRun {
     self.client = client
     self.peer = peer
     self.engine = engine
-    let kind = service.identity.kind
-    progress = SessionProgress(
-      SessionShape(
-        kind: kind, promptCapacity: client.begin.promptCount,
-        newCapacity: kind.isDecoder ? max(client.begin.newCount, 1) : 0))
+    progress = SessionProgress(client.begin.shape(service.identity.kind))
   }
 
   /// Runs the session and agrees on its end with the peer; the client is told by the caller.
@@ -98,7 +94,11 @@ struct SessionRun {
         if peerHasEnded { idle = .after(.seconds(5)) }
       }
       if idle.hasPassed {
-        throw InputError(client.connection.label, "sent no step in time")
+        let limit = Quantity.text(
+          seconds: service.configuration.clientIdleTimeout / .seconds(1))
+        throw InputError(
+          client.connection.label,
+          peerHasEnded ? "did not end the session here" : "sent no step in \(limit) (--idle)")
       }
     }
   }

@@ -212,6 +212,9 @@ extension SessionServer {
       }
     throw SessionFault(
       .client,
-      InputError("party 0", cause, hint: "deal longer sessions with lodge-deal --prompt N --new N"))
+      InputError(
+        "party 0", cause,
+        hint: "deal longer ones: lodge-deal --prompt \(max(begin.promptCount, prompt)) "
+          + "--new \(max(begin.newCount, new))"))
   }
 }

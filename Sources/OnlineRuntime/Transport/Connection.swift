@@ -77,6 +77,11 @@ public final class Connection: Sendable {
     Readiness.wait([(socket, Readiness.closed)], milliseconds: 0)[0] != 0
   }
 
+  /// True when there is something to read, be it the end; does not wait.
+  var hasInput: Bool {
+    hasBufferedInput || Readiness.wait([(socket, Readiness.readable)], milliseconds: 0)[0] != 0
+  }
+
   /// Ends the connection; calls that wait on it throw. Safe from any thread.
   public func close() {
     state.withLock { $0.isClosed = true }

@@ -76,7 +76,9 @@ class ChatForm(Form):
 def usage(record):
     return {
         "prompt_tokens": record.prompt_tokens, "completion_tokens": record.new_tokens,
-        "total_tokens": record.prompt_tokens + record.new_tokens}
+        "total_tokens": record.prompt_tokens + record.new_tokens,
+        # Those that the session has from earlier turns.
+        "prompt_tokens_details": {"cached_tokens": record.kept_tokens}}
 
 
 class Answer(Response):

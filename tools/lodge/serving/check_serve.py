@@ -2,7 +2,8 @@
 
 Two endpoints run, of a decoder and of an encoder whose tokenizers know the words a to j (ids 1 to 10),
 the decoder's with `--concurrent 1 --queue 1` and exactly 12 sessions of 8 prompt and 120 new tokens: a
-refused request that cost one, or an answer that cost two, is found in the end.
+refused request that cost one, or an answer that cost two, is found in the end. With `--conversations` there is
+one endpoint, which keeps one conversation for two seconds, and exactly 3 sessions.
 """
 
 import argparse
@@ -162,6 +163,38 @@ def exhaustion(raw, client, options, openai):
     expect(headers["retry-after"] == "10", "when to come again")
 
 
+def conversation(client):
+    """Five turns and a repetition of one, in three sessions."""
+    def ask(messages, **more):
+        return client.chat.completions.create(
+            model="tiny", messages=messages, temperature=0, max_tokens=5, **more)
+
+    def answered(messages, answer, *more):
+        return [*messages, {"role": "assistant", "content": answer}, *[{"role": "user", "content": text} for text in more]]
+
+    def kept(usage):
+        return usage.prompt_tokens_details.cached_tokens
+
+    first = [{"role": "user", "content": "a b"}]
+    one = ask(first)
+    expect(kept(one.usage) == 0 and one.usage.prompt_tokens == 3, f"nothing is kept at first: {one.usage}")
+    second = answered(first, one.choices[0].message.content, "c")
+    two = ask(second)
+    # All but the last token of the answer, which nothing has followed yet: 3 of 10 rows are new.
+    expect(kept(two.usage) == 7 and two.usage.prompt_tokens == 10, f"the second turn goes on: {two.usage}")
+    third = answered(second, two.choices[0].message.content, "e f")
+    chunks = list(ask(third, stream=True, stream_options={"include_usage": True}))
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1])
+    expect(kept(chunks[-1].usage) == 14 and len(text.split()) == 5, f"the third goes on: {chunks[-1].usage}")
+    again = ask(second)
+    expect(kept(again.usage) == 0, "what has gone on elsewhere is no beginning")
+    expect(again.choices[0].message.content == two.choices[0].message.content, "the same in one session and in two")
+    other = ask(answered(third, text, "g"))
+    expect(kept(other.usage) == 0, "one conversation is kept, the last")
+    last = ask(answered(answered(third, text, "g"), other.choices[0].message.content, "h"))
+    expect(kept(last.usage) == other.usage.total_tokens - 1, f"which goes on: {last.usage}")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/development/check-serve", description=__doc__)
     parser.add_argument("--available", action="store_true", help="only tell whether OpenAI's client is there")
@@ -170,6 +203,7 @@ def main():
             f"--{name}", type=int, metavar="N", help={
                 "decoder": "port of the decoder's endpoint", "encoder": "port of the encoder's",
                 "serve": "process of the decoder's endpoint", "party": "process of its party 0"}[name])
+    parser.add_argument("--conversations", type=int, metavar="N", help="port of one that keeps conversations")
     for name in ("decoder-key", "encoder-key"):
         parser.add_argument(f"--{name}", metavar="FILE", help="file with its key")
     options = parser.parse_args()
@@ -178,11 +212,18 @@ def main():
     import openai
 
     raws, clients = [], []
-    for port, path in ((options.decoder, options.decoder_key), (options.encoder, options.encoder_key)):
+    if options.conversations:
+        endpoints = [(options.conversations, options.decoder_key)]
+    else:
+        endpoints = [(options.decoder, options.decoder_key), (options.encoder, options.encoder_key)]
+    for port, path in endpoints:
         with open(path) as file:
             key = file.read().strip()
         raws.append(Raw(port, key))
         clients.append(openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=key))
+    if options.conversations:
+        conversation(clients[0])
+        return 1 if FAILURES else 0
     thread = threading.Thread(target=encode, args=(clients[1], raws[1]))
     thread.start()
     answers(clients[0])

@@ -10,8 +10,9 @@ from starlette.routing import Route
 
 from lodge.serving import questions
 from lodge.serving.answers import ChatForm, CompletionForm, Embeddings, StreamedText, WholeText
+from lodge.serving.asking import Asking, Places
+from lodge.serving.conversations import Conversations
 from lodge.serving.errors import Refusal
-from lodge.serving.process import Asking, Places
 
 SECONDS_FOR_BODY = 30
 READ_TIMES = 16
@@ -23,6 +24,7 @@ class Endpoint:
     def __init__(self, settings):
         self.settings = settings
         self.places = Places(settings.concurrent, settings.queue)
+        self.conversations = Conversations(settings.conversations, settings.idle, settings.room)
         self.model = {
             "id": settings.model, "object": "model", "created": settings.created, "owned_by": "lodge"}
 
@@ -67,7 +69,9 @@ class Endpoint:
         return kind(self.asking(request, question), form)
 
     def asking(self, request, question):
-        return Asking(self.settings.command, self.places, question, request.scope["lodge.record"])
+        return Asking(
+            self.settings.command, self.places, self.conversations, question,
+            request.scope["lodge.record"])
 
     async def body(self, request):
         """The JSON of a request, which must come soon and be short."""

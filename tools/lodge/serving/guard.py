@@ -28,6 +28,8 @@ class Record:
     def __init__(self):
         self.prompt_tokens = 0
         self.new_tokens = 0
+        # Of the prompt, in a session that goes on.
+        self.kept_tokens = 0
         self.has_left = False
 
 
@@ -122,6 +124,7 @@ class Guard:
             path = "/v1/models/..." if path.startswith("/v1/models/") else "(another path)"
         method = scope["method"] if scope["method"] in METHODS else "(another method)"
         tokens = f" {record.prompt_tokens}+{record.new_tokens} tokens" if record.prompt_tokens else ""
+        tokens += f", {record.kept_tokens} of them kept" if record.kept_tokens else ""
         left = " (left)" if record.has_left else ""
         self.write(f"{method} {path} {status or '-'} {seconds:.3f} s{tokens}{left}")
 

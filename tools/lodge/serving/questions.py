@@ -24,24 +24,24 @@ ANSWERS = {"model", "max_tokens", "temperature", "top_p", "stop", "seed", "strea
 
 
 class Question:
-    """A request as lodge-client is asked: what goes to its standard input, and its options."""
+    """A request as lodge-client is asked, and how its answer is written."""
 
     def __init__(self, output):
         self.output = output
         self.prompts = []
         self.messages = []
         self.stops = []
-        self.options = []
+        self.choices = {}
         self.streams = False
         self.includes_usage = False
         self.encoding = "float"
 
-    def input(self):
-        """The JSON of lodge-client's --request."""
+    def request(self):
+        """What lodge-client's --request takes."""
         content = {"messages": self.messages} if self.messages else {"prompts": self.prompts}
         if self.stops:
             content["stop"] = self.stops
-        return json.dumps({"output": self.output, **content}).encode()
+        return {"output": self.output, **content, **self.choices}
 
     def count(self):
         return 1 if self.messages else len(self.prompts)
@@ -194,11 +194,10 @@ def add_generation(question, body, settings):
     seed = body.get("seed")
     if seed is not None and not is_integer(seed, 0, LARGEST_SEED):
         raise wrong(f"seed must be a whole number from 0 to {LARGEST_SEED}", "seed")
-    question.options = ["--new", str(new), "--temperature", repr(temperature)]
+    question.choices = {"new": new, "temperature": temperature}
     # The likeliest token is what it is, whatever these say.
     if temperature > 0:
-        question.options += ["--top-p", repr(mass)]
-        question.options += [] if seed is None else ["--seed", str(seed)]
+        question.choices |= {"topP": mass} | ({} if seed is None else {"seed": seed})
     stops = body.get("stop", [])
     stops = [stops] if isinstance(stops, str) else stops
     if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):

@@ -43,11 +43,19 @@ def positive(text):
     return number
 
 
+def count(text):
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
 def arguments():
     parser = Parser(
         prog="tools/serve", allow_abbrev=False,
         description="An endpoint for OpenAI's clients on this machine: /v1/models, /v1/completions, "
-        "/v1/chat/completions and /v1/embeddings, over lodge-client. Every answer takes a session.",
+        "/v1/chat/completions and /v1/embeddings, over lodge-client. Every answer takes a session, but of "
+        "conversations that are kept (--conversations).",
         epilog="example: tools/serve served/client --party0 127.0.0.1:9000 --party1 127.0.0.1:9001",
     )
     parser.add_argument(
@@ -68,6 +76,15 @@ def arguments():
     parser.add_argument(
         "--queue", type=positive, default=16, metavar="N",
         help="requests that may wait here; more are told to come again (default: %(default)s)")
+    parser.add_argument(
+        "--conversations", type=count, default=0, metavar="N",
+        help="chats whose session is kept for the next message, of --concurrent places (default: %(default)s)")
+    parser.add_argument(
+        "--idle", type=positive, default=60, metavar="SECONDS",
+        help="longest time that one is kept; less than the parties' --idle (default: %(default)s)")
+    parser.add_argument(
+        "--room", type=positive, metavar="N",
+        help="tokens of its session behind the first question (default: 8 times max_tokens)")
     parser.add_argument(
         "--body-bytes", type=positive, default=1 << 20, metavar="N",
         help="longest request (default: %(default)s)")
@@ -142,6 +159,8 @@ def main():
             raise InputError("FOLDER: is needed", "name the client's or the user's folder")
         if options.folder is not None and not os.path.isdir(options.folder):
             raise InputError(f"{options.folder}: is no folder")
+        if options.room is not None and options.conversations == 0:
+            raise InputError("--room: goes with --conversations")
         options.command = client_command(options)
         check_client(options.command)
         describe(options)
@@ -158,8 +177,9 @@ def main():
     if options.insecure_listen:
         print("serve: note: without TLS the network reads prompts, answers and the key", file=sys.stderr)
     print(f"serve: {options.model} listens on http://{host}:{port}/v1", file=sys.stderr, flush=True)
-    guard = Guard(Endpoint(options).app(), key, options.allow_host, options.allow_origin)
-    serve(guard, listener)
+    endpoint = Endpoint(options)
+    guard = Guard(endpoint.app(), key, options.allow_host, options.allow_origin)
+    serve(guard, listener, endpoint.conversations.finish)
     return 0
 
 

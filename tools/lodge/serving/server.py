@@ -85,8 +85,20 @@ def listening_socket(address, may_be_seen):
     return listener
 
 
-def serve(app, listener):
-    """Serves until SIGINT or SIGTERM; answers that have begun get some time to end."""
+class Server(uvicorn.Server):
+    """One that waits for `finish` when it has ended."""
+
+    def __init__(self, config, finish):
+        super().__init__(config)
+        self.finish = finish
+
+    async def shutdown(self, sockets=None):
+        await super().shutdown(sockets)
+        await self.finish()
+
+
+def serve(app, listener, finish):
+    """Serves until SIGINT or SIGTERM; answers that have begun get some time to end, then `finish`."""
     # Tracebacks and request lines may hold content: the guard logs what is logged.
     logging.disable(logging.CRITICAL)
     config = uvicorn.Config(
@@ -100,4 +112,4 @@ def serve(app, listener):
     for number in ends:
         signal.signal(number, lambda *_: None)
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config, finish).run(sockets=[listener])

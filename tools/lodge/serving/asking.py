@@ -1,22 +1,20 @@
-"""One lodge-client for one request: what it is given, what it says, and its end."""
+"""A request that lodge-client answers, in its turn."""
 
 import asyncio
 import contextlib
-import json
 
+from lodge.serving.client import Client
 from lodge.serving.errors import Refusal
-
-# An embedding stands on one line.
-LONGEST_LINE = 16 << 20
-SECONDS_TO_END = 2
 
 
 class Places:
     """As many requests as run at once, and a queue with an end."""
 
-    def __init__(self, running, waiting):
-        self.semaphore = asyncio.Semaphore(running)
-        self.free = running + waiting
+    def __init__(self, count, waiting):
+        self.count = count
+        self.running = 0
+        self.semaphore = asyncio.Semaphore(count)
+        self.free = count + waiting
 
     @contextlib.asynccontextmanager
     async def take(self):
@@ -27,7 +25,11 @@ class Places:
         self.free -= 1
         try:
             async with self.semaphore:
-                yield
+                self.running += 1
+                try:
+                    yield
+                finally:
+                    self.running -= 1
         finally:
             self.free += 1
 
@@ -38,9 +40,10 @@ class Asking:
     Whoever reads the answer slowly, or not at all, holds neither the session nor a place.
     """
 
-    def __init__(self, command, places, question, record):
+    def __init__(self, command, places, conversations, question, record):
         self.command = command
         self.places = places
+        self.conversations = conversations
         self.question = question
         self.record = record
         self.queue = asyncio.Queue()
@@ -70,22 +73,28 @@ class Asking:
             self.queue.put_nowait(error)
 
     async def run(self):
-        process = await asyncio.create_subprocess_exec(
-            *self.command, "--request", "-", *self.question.options, stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, limit=LONGEST_LINE,
-            start_new_session=True)
+        question, kept = self.question, self.conversations
+        goes_on = kept.most > 0 and bool(question.messages)
+        client = kept.take(question.messages) if goes_on else None
+        if client is None:
+            await kept.make_room(self.places.running, self.places.count)
+            client = await Client.start(self.command, kept.options if goes_on else [])
+        said = []
         try:
-            # One that has ended already says why.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                process.stdin.write(self.question.input())
-                await process.stdin.drain()
-            process.stdin.close()
-            async for line in process.stdout:
-                self.take(json.loads(line))
-            if await process.wait() != 0:
+            await client.ask(question.request(), is_last=not goes_on)
+            async for event in client.events():
+                self.take(event)
+                said.append(event.get("text", ""))
+                if goes_on and event["event"] == "answer":
+                    answer = {"role": "assistant", "content": "".join(said)}
+                    kept.keep([*question.messages, answer], client)
+                    client = None
+                    return
+            if goes_on or await client.has_failed():
                 raise self.failure("lodge-client ended early", {})
         finally:
-            await end(process)
+            if client is not None:
+                await client.end()
 
     def take(self, event):
         kind = event["event"]
@@ -95,6 +104,7 @@ class Asking:
             self.record.new_tokens += 1
         elif kind == "session":
             self.has_spent = True
+            self.record.kept_tokens += event.get("kept", 0)
         elif kind == "error":
             raise self.refusal(event)
         self.queue.put_nowait(event)
@@ -128,16 +138,3 @@ class Asking:
     def retry(self):
         """Clients of OpenAI ask again by themselves, which would spend another session."""
         return {"x-should-retry": "false"} if self.has_spent else {}
-
-
-async def end(process):
-    """Ends a process that still runs, so that no more tokens are computed."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), SECONDS_TO_END)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
