@@ -36,6 +36,8 @@ struct Room: Sendable {
   private let tokenCount: Int
   /// Wrong guesses.
   let draftCount: Int
+  /// Whether anything is guessed, so that rows may have to be taken back.
+  let isDrafting: Bool
 
   /// - Parameters:
   ///   - newCount: Tokens of an answer at most.
@@ -44,7 +46,8 @@ struct Room: Sendable {
     tokenCount =
       isConversation
       ? max(arguments.optionalInteger("room") ?? min(8 * newCount, 1 << 20), newCount) : newCount
-    guard arguments.isGiven("draft") else {
+    isDrafting = arguments.isGiven("draft")
+    guard isDrafting else {
       guard !arguments.isGiven("draft-slots") else {
         throw UsageError("--draft-slots goes with --draft")
       }

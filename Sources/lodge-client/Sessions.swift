@@ -37,7 +37,8 @@ struct Request: Sendable {
         hint: "add --out embedding.npy, or --json")
     }
     try SecureGeneration.check(
-      prompt: prompt, source: source, stop: stop, tables: tables, identity: identity)
+      prompt: prompt, source: source, stop: stop, isDrafting: room.isDrafting, tables: tables,
+      identity: identity)
   }
 }
 

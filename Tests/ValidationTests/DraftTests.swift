@@ -3,6 +3,7 @@
 import Approximation
 import Bytes
 import Models
+import OnlineRuntime
 import Program
 import Sharing
 import TestSupport
@@ -197,6 +198,17 @@ struct DraftTests {
       ])
     }
     #expect(error?.cause == "rows of this model cannot be taken back")
+    // A client that is told so by the parties' hello spends no session.
+    let identity = PartyIdentity(
+      party: 0, programDigest: [1], conversionDigest: [2], inputWidth: 11, outputWidth: 11,
+      isDecoder: true, allowsRejection: whole.program.allowsRejection)
+    for isDrafting in [false, true] {
+      let refusal = inputError {
+        try SecureGeneration.check(
+          prompt: [2], source: "prompt", isDrafting: isDrafting, tables: nil, identity: identity)
+      }
+      #expect((refusal?.source == "--draft") == isDrafting)
+    }
   }
 
   /// Only rows that were drafts may go, and every output and slot is there once.

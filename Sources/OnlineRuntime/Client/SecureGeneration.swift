@@ -60,10 +60,16 @@ public struct SecureGeneration {
   ///   - identity: What the parties run.
   ///   - source: Where `prompt` is from, for errors.
   ///   - stop: Tokens that end the answer.
+  ///   - isDrafting: Whether tokens are guessed ahead, so that rows may have to be taken back.
   public static func check(
-    prompt: [Int], source: String, stop: Set<Int> = [], tables: ClientBundle?,
-    identity: PartyIdentity
+    prompt: [Int], source: String, stop: Set<Int> = [], isDrafting: Bool = false,
+    tables: ClientBundle?, identity: PartyIdentity
   ) throws(InputError) {
+    guard identity.allowsRejection || !isDrafting else {
+      throw InputError(
+        "--draft", "is not possible: this model's attention has a window, and takes no row back",
+        hint: "ask without --draft")
+    }
     if identity.takesEmbedding {
       guard let tables else {
         throw InputError(

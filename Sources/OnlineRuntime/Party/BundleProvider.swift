@@ -112,7 +112,7 @@ public final class BundleProvider: SessionProvider, Sendable {
       outputWidth: outputWidth, isDecoder: program.kind.isDecoder,
       takesEmbedding: program.clientInput == .embedding,
       outputFractionalBits: max(output.fractionalBits, 0), output: program.output,
-      deployment: conversion.deployment)
+      deployment: conversion.deployment, allowsRejection: program.allowsRejection)
     // A folder of another party, program or conversion is told at once.
     if let file = try files(most: 1).first?.file {
       if file.entry == nil {

@@ -26,7 +26,7 @@ enum Hello: Equatable, Sendable {
         "conversion": .string(identity.conversionDigest.hexadecimal),
         "inputWidth": .integer(identity.inputWidth),
         "outputWidth": .integer(identity.outputWidth), "decoder": .bool(identity.isDecoder),
-        "embedding": .bool(identity.takesEmbedding),
+        "embedding": .bool(identity.takesEmbedding), "rejection": .bool(identity.allowsRejection),
         "outputFractionalBits": .integer(identity.outputFractionalBits),
       ]
       members.merge(always) { _, new in new }
@@ -64,7 +64,8 @@ enum Hello: Equatable, Sendable {
           isDecoder: isDecoder,
           takesEmbedding: try reader.bool("embedding"),
           outputFractionalBits: try reader.integer("outputFractionalBits", in: 0...62),
-          output: try OutputDescription(&reader, of: kind), deployment: deployment))
+          output: try OutputDescription(&reader, of: kind), deployment: deployment,
+          allowsRejection: try reader.bool("rejection")))
     default: throw reader.failure("role", "is no party, client or lane")
     }
     try reader.finish()

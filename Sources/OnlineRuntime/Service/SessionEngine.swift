@@ -20,6 +20,8 @@ public struct PartyIdentity: Equatable, Sendable {
   public var isDecoder: Bool
   /// True when the client shares rows of an embedding table that it holds, false for one-hot rows.
   public var takesEmbedding: Bool
+  /// Whether rows may be taken back, as those of drafts are.
+  public var allowsRejection: Bool
   /// Fractional bits of the output words.
   public var outputFractionalBits: Int
   /// What the output is, and what the client does to it.
@@ -30,8 +32,10 @@ public struct PartyIdentity: Equatable, Sendable {
   public init(
     party: Int, programDigest: [UInt8], conversionDigest: [UInt8], inputWidth: Int,
     outputWidth: Int, isDecoder: Bool, takesEmbedding: Bool = false, outputFractionalBits: Int = 0,
-    output: OutputDescription? = nil, deployment: Deployment = .twoServer
+    output: OutputDescription? = nil, deployment: Deployment = .twoServer,
+    allowsRejection: Bool? = nil
   ) {
+    self.allowsRejection = allowsRejection ?? isDecoder
     self.deployment = deployment
     self.output =
       output ?? OutputDescription(meaning: (isDecoder ? ModelKind.decoder : .encoder).plainOutput)

@@ -18,7 +18,8 @@ KEY = {"batch": BATCH, "session": 3}
 SEEN = {"request": REQUEST, "prompt": 12, "new": 32, "client": CLIENT}
 PARTY = {
     "role": "party", "party": 1, "program": "0e" * 32, "conversion": "0f" * 32, "inputWidth": 512,
-    "outputWidth": 512, "outputFractionalBits": 17, "decoder": True, "embedding": False}
+    "outputWidth": 512, "outputFractionalBits": 17, "decoder": True, "embedding": False,
+    "rejection": True}
 
 # Steps in tokens: a prompt of one with a draft that is taken back, and two tokens in its place.
 STEPS = [{"tokens": [0, 1], "kept": 0, "outputs": 2}, {"tokens": [1, 0], "kept": 1, "outputs": 1}]
@@ -49,6 +50,7 @@ def valid():
     yield "hello-client", message("hello", {"role": "client"})
     yield "hello-lane", message("hello", {"role": "lane", "meeting": MEETING})
     yield "hello-party", message("hello", PARTY)
+    yield "hello-windowed", message("hello", PARTY | {"rejection": False})
     yield "hello-provider", message("hello", PARTY | {"party": 0, "deployment": "provider-user"})
     yield "hello-classes", message("hello", PARTY | {"decoder": False, "output": "classes", "outputWidth": 2})
     yield "hello-capped", message("hello", PARTY | {"outputCap": 30.5, "outputBound": 45.5, "padToken": 1})

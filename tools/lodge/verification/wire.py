@@ -76,7 +76,7 @@ ROLES = {
     "lane": {"meeting": hexadecimal(16, 16)},
     "party": {"party": integer(0, 1), "program": DIGEST, "conversion": DIGEST, "inputWidth": WIDTH,
               "outputWidth": WIDTH, "outputFractionalBits": integer(0, 62), "decoder": boolean,
-              "embedding": boolean},
+              "embedding": boolean, "rejection": boolean},
 }
 # What a party's hello has where the program does.
 OUTPUTS = ("logits", "states", "tokenLogits", "tokenClasses", "classes", "embedding")
