@@ -3,6 +3,7 @@
 public import Arguments
 import Bytes
 public import Correlations
+public import Models
 public import Program
 public import Sharing
 
@@ -40,11 +41,15 @@ public struct NextSteps: Sendable {
 
   private let roles: RoleFolders
   private let session: SessionShape
+  private let output: ModelOutput
   private let keys: Keys
 
-  public init(_ roles: RoleFolders, session: SessionShape, keys: Keys = Keys()) {
+  public init(
+    _ roles: RoleFolders, session: SessionShape, output: ModelOutput, keys: Keys = Keys()
+  ) {
     self.roles = roles
     self.session = session
+    self.output = output
     self.keys = keys
   }
 
@@ -72,23 +77,37 @@ public struct NextSteps: Sendable {
 
   /// Asks a question in text, as whoever has the client's or the user's folder can.
   public var asking: ShellCommand {
-    let new = session.newCapacity > 0 ? ["--new", "\(session.newCapacity)"] : []
     let servers =
       hasProvider
       ? ["--provider", NextSteps.addresses[0]]
       : ["--party0", NextSteps.addresses[0], "--party1", NextSteps.addresses[1]]
-    return ShellCommand(
-      ["lodge-client", "--folder", roles.client] + servers + ["Your question"] + new
-        + (hasProvider ? keys.access(ofParty: 1) : []))
+    return NextSteps.asking(
+      ["--folder", roles.client] + servers, output: output, newCapacity: session.newCapacity,
+      options: hasProvider ? keys.access(ofParty: 1) : [])
+  }
+
+  /// Asks the servers that `whom` names, in sessions for at most `newCapacity` new tokens.
+  public static func asking(
+    _ whom: [String], question: [String] = ["Your question"], output: ModelOutput,
+    newCapacity: Int, options: [String] = []
+  ) -> ShellCommand {
+    let new = newCapacity > 0 ? ["--new", "\(newCapacity)"] : []
+    let out =
+      switch output {
+      case .embedding: ["--out", "embedding.npy"]
+      case .states: ["--out", "states.npy"]
+      case .logits, .tokenLogits, .tokenClasses, .classes: [String]()
+      }
+    return ShellCommand(["lodge-client"] + whom + question + new + out + options)
   }
 
   /// What follows when sessions lie in `batch`, dealt from the dealer's bundle in `folder`.
   public static func afterDealing(
     _ deployment: Deployment, folder: String, into batch: BatchFolder, session: SessionShape,
-    keys: Keys
+    output: ModelOutput, keys: Keys
   ) -> [ShellCommand] {
     let roles = RoleFolders(path: FilePaths.folder(of: folder), deployment: deployment)
-    let steps = NextSteps(roles, session: session, keys: keys)
+    let steps = NextSteps(roles, session: session, output: output, keys: keys)
     let places = (0...1).map { RoleFolders.correlations(in: roles.folder(ofParty: $0)) }
     if batch.partyFolders == places { return steps.serving + [steps.asking] }
     // The bundles may be anywhere: of one folder they are known, of another they are the parties'.

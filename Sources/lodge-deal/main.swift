@@ -162,7 +162,7 @@ Command(
   arguments.printNext(
     NextSteps.afterDealing(
       bundle.conversion.deployment, folder: FilePaths.folder(of: bundle.path), into: output,
-      session: shape,
+      session: shape, output: bundle.program.output.meaning,
       keys: NextSteps.Keys(
         sign: arguments.optionalString("sign"),
         recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) })))

@@ -196,7 +196,7 @@ let convertCommand = Command(
       "\($0 == "/" ? "" : $0)/\(FilePaths.lastComponent(of: out))"
     } ?? out, deployment: deployment)
   let steps = NextSteps(
-    final, session: session,
+    final, session: session, output: result.program.output.meaning,
     keys: NextSteps.Keys(
       sign: arguments.optionalString("sign"),
       recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) }))

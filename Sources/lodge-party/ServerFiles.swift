@@ -2,6 +2,8 @@
 
 import Arguments
 import Bytes
+import OnlineRuntime
+import Preparation
 import Program
 import Sharing
 
@@ -44,13 +46,14 @@ func serverFiles(_ arguments: ParsedArguments) throws(InputError) -> ServerFiles
 }
 
 /// What comes after this party has started; nil where its own address is not known yet.
-func next(_ arguments: ParsedArguments, _ files: ServerFiles, _ deployment: Deployment)
+func next(_ arguments: ParsedArguments, _ files: ServerFiles, _ provider: BundleProvider)
   -> ShellCommand?
 {
   guard let listen = arguments.optionalString("listen"), !listen.hasSuffix(":0") else { return nil }
   // On the owner's machine, where everything can be tried, the others' folders lie beside.
   let roles = RoleFolders(
-    path: FilePaths.folder(of: FilePaths.folder(of: files.bundle)), deployment: deployment)
+    path: FilePaths.folder(of: FilePaths.folder(of: files.bundle)),
+    deployment: provider.identity.deployment)
   let peer = arguments.optionalString("peer")
   if let peer, files.party == 0 {
     let other = roles.folder(ofParty: 1)
@@ -60,7 +63,10 @@ func next(_ arguments: ParsedArguments, _ files: ServerFiles, _ deployment: Depl
   let servers =
     peer.map { ["--party0", $0, "--party1", listen] } ?? ["--provider", listen]
   let hasTokenizer = FilePaths.isFolder("\(roles.client)/tokenizer")
-  return ShellCommand(
-    ["lodge-client"] + (FilePaths.isFolder(roles.client) ? ["--folder", roles.client] : [])
-      + servers + (hasTokenizer ? ["Your question"] : ["--tokens", "prompt.json"]))
+  let sessions = (try? provider.availableSessions()) ?? []
+  return NextSteps.asking(
+    (FilePaths.isFolder(roles.client) ? ["--folder", roles.client] : []) + servers,
+    question: hasTokenizer ? ["Your question"] : ["--tokens", "prompt.json"],
+    output: provider.identity.output.meaning,
+    newCapacity: sessions.map(\.newCapacity).max() ?? 0)
 }

@@ -127,7 +127,7 @@ Command(
     identity: provider.identity, configuration: configuration, log: log)
   log(configuration.security.summary)
   log("notes used sessions in \(ledger.path)")
-  if let next = next(arguments, files, provider.identity.deployment) { arguments.printNext([next]) }
+  if let next = next(arguments, files, provider) { arguments.printNext([next]) }
   try TerminationSignals.call { service.finish() }
   try service.run(provider: provider, ledger: ledger)
 }.main()
