@@ -12,6 +12,8 @@ public struct SparsifiedLayer: Equatable, Sendable {
   public var blocks: NeuronBlocks
   public var gate: LowRankGate
   public var quality: GateQuality
+  public var curve = GateCurve()
+  public var picture = GatePicture()
   /// Why the layer has no gate; nil where it has one.
   public var reason: String?
 

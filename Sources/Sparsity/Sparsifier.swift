@@ -241,7 +241,8 @@ public struct Sparsifier: Sendable {
       alwaysFiringCount: activity.counts.count {
         Double($0) >= Sparsifier.alwaysShare * positions
       },
-      blocks: blocks, gate: gate, quality: quality, reason: nil)
+      blocks: blocks, gate: gate, quality: quality,
+      curve: GateCurve(gate, samples.judging), picture: GatePicture(gate, samples.judging))
     layer.reason = layer.cost.reason
     return layer
   }

@@ -54,7 +54,8 @@ public struct SparsityReport: Report {
 
   public var json: JSON {
     [
-      "mass": .number(settings.mass), "seed": .integer(Int(settings.seed)),
+      "format": "lodge-sparsity", "version": 1, "mass": .number(settings.mass),
+      "seed": .integer(Int(settings.seed)),
       "layers": .array(layers.map(SparsityReport.json)),
     ]
   }
@@ -84,6 +85,12 @@ public struct SparsityReport: Report {
         ],
       ],
       "reason": layer.reason.map { .string($0) } ?? .null,
+      "curve": [
+        "openShare": .array(layer.curve.points.map { .number($0.openShare) }),
+        "recall": .array(layer.curve.points.map { .number($0.recall) }),
+        "massKept": .array(layer.curve.points.map { .number($0.massKept) }),
+      ],
+      "picture": .array(layer.picture.rows.map { .string($0) }),
     ]
   }
 }

@@ -5,6 +5,7 @@ import Bytes
 import Models
 import Sharing
 import Sparsity
+import Validation
 
 let sparsifyCommand = Command(
   "sparsify", summary: "fits gates that skip blocks of feed-forward neurons, without training",
@@ -34,13 +35,16 @@ let sparsifyCommand = Command(
     Option("seed", .integer(0...Int(Int32.max)), default: "1", help: "of the training of gates"),
     adapterOption, outputOption, memoryOption,
     Option("out", .path, isRequired: true, help: "file to write, such as gates.safetensors"),
+    Option("report", .path, help: "write one self-contained HTML page"),
     .json,
   ]
 ) { arguments in
   arguments.printConfiguration()
   let memory = try memoryBudget(arguments)
   let out = try arguments.string("out")
-  try AtomicFile.check(out)
+  let page = arguments.optionalString("report")
+  for path in [out, page].compactMap({ $0 }) { try AtomicFile.check(path) }
+  let pageTool = try page.map { _ throws(InputError) in try ReportTool() }
   let loaded = try loadCheckpoint(
     arguments.string("CHECKPOINT"), arguments, adapter: arguments.optionalString("adapter"))
   func texts(_ path: String) throws -> [[Int]] {
@@ -69,6 +73,7 @@ let sparsifyCommand = Command(
     try GatesFile.write(layers, to: out)
   }
   let report = SparsityReport(layers, settings: settings)
+  if let page { try pageTool?.write(report.json, to: page) }
   arguments.print(report)
   guard !GatesFile.isEmpty(layers) else { return }
   arguments.printNext([

@@ -224,6 +224,55 @@ struct ReportTests {
     #expect(try Browser.misfits(of: page, width: 400) == [])
   }
 
+  /// Gates of a tiny model: three charts, also on a telephone, and why a layer stays dense.
+  @Test func gatesAreDrawn() throws {
+    let scratch = try #require(folder)
+    let checkpoint = try ScratchFolder()
+    _ = try TinyCheckpoint.opt(width: 8, innerWidth: 64).write(to: checkpoint)
+    let texts = (0..<40).map { text in
+      JSON.array((0..<6).map { .integer((text * 7 + $0 * 3) % 11) })
+    }
+    let page = scratch.file("gates.html")
+    let json = try Tool.succeed(
+      "lodge-model",
+      [
+        "sparsify", checkpoint.path, "--tokens", tokens(JSON.array(texts).text), "--block-width",
+        "2",
+        "--rank", "1", "--mass", "0.5", "--out", scratch.file("gates.safetensors"), "--report",
+        page,
+        "--json",
+      ])
+    let parsed = try JSONSerialization.jsonObject(with: Data(json.utf8))
+    let layers = try #require((parsed as? [String: Any])?["layers"] as? [[String: Any]])
+    #expect(layers.count == 2)
+    for layer in layers {
+      let curve = try #require(layer["curve"] as? [String: [Double]])
+      for key in ["openShare", "recall", "massKept"] {
+        let values = try #require(curve[key])
+        #expect(
+          values.first == 0 && zip(values, values.dropFirst()).allSatisfy { $0 <= $1 }, "\(key)")
+      }
+      #expect(curve["openShare"]?.last == 1)
+      // The point that was chosen lies on the curve.
+      let (open, kept) = try (
+        #require(layer["openShare"] as? Double), #require(layer["massKept"] as? Double)
+      )
+      let next = try #require(curve["openShare"]?.firstIndex { $0 >= open })
+      let masses = try #require(curve["massKept"])
+      #expect(masses[max(next - 1, 0)] <= kept + 1e-9 && kept <= masses[next] + 1e-9)
+      let picture = try #require(layer["picture"] as? [String])
+      let letters = picture.joined()
+      let openCount = letters.count { $0 == "o" || $0 == "i" }
+      #expect(abs(Double(openCount) / Double(letters.count) - open) < 1e-9)
+    }
+    try Self.expectOffline(page)
+    let visible = Self.visible(try String(contentsOfFile: page, encoding: .utf8))
+    #expect(visible.contains("2 feed-forward layers") && visible.contains("Block by token"))
+    Self.expectDrawn(
+      try Self.charts(page, theme: "light"), names: ["gateDensity", "gateCurve", "gatePicture"])
+    #expect(try Browser.misfits(of: page, width: 400) == [])
+  }
+
   /// A page that shows green where few flights are paid for with another answer misleads.
   @Test func onlyTheOriginalsAnswerIsGreen() throws {
     let scratch = try #require(folder)
@@ -258,9 +307,9 @@ struct ReportTests {
   }
 
   @Test(arguments: [
-    ("{}", "is neither a validation nor a comparison"),
+    ("{}", "is no validation, comparison or sparsification"),
     ("[1", "is not JSON"), ("{\"format\": \"lodge-validation\", \"version\": 2}", "version: 2"),
-    ("{\"format\": \"lodge-validation\", \"version\": 1}", "is not what lodge-check writes"),
+    ("{\"format\": \"lodge-validation\", \"version\": 1}", "is not as it was written"),
     ("{\"format\": \"lodge-comparison\", \"version\": 1, \"x\": NaN}", "NaN is no JSON"),
   ]) func whatIsNoResultIsRefused(text: String, cause: String) throws {
     let scratch = try #require(folder)

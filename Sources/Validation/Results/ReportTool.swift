@@ -1,4 +1,4 @@
-// Runs tools/report, which makes the HTML page of a validation or a comparison.
+// Runs tools/report, which makes HTML pages of results.
 
 public import Bytes
 

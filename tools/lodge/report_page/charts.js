@@ -389,6 +389,81 @@
     ], 28);
   };
 
+  charts.gateDensity = (place) => {
+    const layers = data.layers;
+    const bar = (name, key, colourName) => ({
+      type: "bar", orientation: "h", name, y: layers.map((layer) => `layer ${layer.layer}`),
+      x: layers.map((layer) => layer[key]), marker: { color: colour(colourName) },
+      hovertemplate: "%{y}<br>%{x:.2%}<extra>" + name + "</extra>",
+    });
+    return {
+      traces: [
+        bar("neurons that fire", "density", "original"),
+        bar("blocks in which one fires", "activeShare", "approximated"),
+        bar("open gates", "openShare", "ring"),
+      ],
+      layout: {
+        barmode: "group", bargap: 0.25,
+        xaxis: axis("share", { tickformat: ".0%", rangemode: "tozero", nticks: isNarrow(place) ? 5 : 10 }),
+        yaxis: axis("", { type: "category", autorange: "reversed", showgrid: false }),
+        margin: { l: 70, r: 16, t: isNarrow(place) ? 60 : 24, b: 46 },
+      },
+    };
+  };
+
+  charts.gateCurve = (place, choice) => {
+    const layer = data.layers[Number(choice)];
+    const { openShare, recall, massKept } = layer.curve;
+    const line = (name, y, colourName, chosen) => [{
+      type: "scatter", mode: "lines", name, x: openShare, y,
+      line: { color: colour(colourName), width: 2 },
+      hovertemplate: "%{x:.2%} open<br>%{y:.2%}<extra>" + name + "</extra>",
+    }, {
+      type: "scatter", mode: "markers", x: [layer.openShare], y: [chosen], showlegend: false,
+      marker: { symbol: "circle-open", size: 14, color: colour(colourName), line: { width: 2 } },
+      hovertemplate: "chosen: %{x:.2%} open<br>%{y:.2%}<extra>" + name + "</extra>",
+    }];
+    return {
+      traces: [
+        ...line("recall", recall, "ring", layer.recall),
+        ...line("mass kept", massKept, "approximated", layer.massKept),
+      ],
+      layout: {
+        hovermode: "closest",
+        xaxis: axis("open gates", { tickformat: ".0%", range: [0, 1], nticks: isNarrow(place) ? 5 : 10 }),
+        yaxis: axis("kept", { tickformat: ".0%", range: [0, 1.03] }),
+      },
+    };
+  };
+
+  charts.gatePicture = (place, choice) => {
+    const { picture } = data.layers[Number(choice)];
+    const cells = ".iom";
+    const colours = [colour("band"), colour("density"), colour("ring"), colour("bad")];
+    const names = ["shut, nothing fires", "computed for nothing", "computed, some fire", "missed"];
+    const blocks = picture.length ? picture[0].length : 0;
+    const z = Array.from({ length: blocks }, (_, block) => (
+      picture.map((row) => cells.indexOf(row[block]))));
+    // A step of colour for each kind of cell.
+    const scale = colours.flatMap((value, kind) => [[kind / 4, value], [(kind + 1) / 4, value]]);
+    const key = names.map((name, kind) => ({
+      type: "scatter", mode: "markers", name, x: [null], y: [null],
+      marker: { color: colours[kind], symbol: "square", size: 10 },
+    }));
+    return {
+      traces: [{
+        type: "heatmap", z, zmin: -0.5, zmax: 3.5, colorscale: scale, showscale: false, xgap: 0, ygap: 0,
+        text: z.map((row) => row.map((kind) => names[kind])),
+        hovertemplate: "position %{x}, block %{y}<br>%{text}<extra></extra>",
+      }, ...key],
+      layout: {
+        xaxis: axis("position", { showgrid: false, nticks: isNarrow(place) ? 5 : 10 }),
+        yaxis: axis("block", { showgrid: false }),
+        margin: { l: 60, r: 16, t: isNarrow(place) ? 70 : 24, b: 46 },
+      },
+    };
+  };
+
   const draw = (place) => {
     const name = place.dataset.chart;
     const select = document.querySelector(`select[data-chart-choice="${name}"]`);

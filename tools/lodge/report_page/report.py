@@ -1,4 +1,4 @@
-"""Makes one self-contained HTML page of what lodge-check validate or compare wrote as JSON.
+"""Makes one self-contained HTML page of what lodge-check validate or compare, or lodge-model sparsify, wrote as JSON.
 
 The page holds its data, its style, its scripts and plotly.js (from the PyPI package plotly, which
 is not imported): it needs no network, and says so to the browser.
@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from lodge.report_page import comparison, validation
+from lodge.report_page import comparison, sparsity, validation
 from lodge.report_page.markup import page
 
 
@@ -27,17 +27,17 @@ class Parser(argparse.ArgumentParser):
         sys.exit(64)
 
 
-KINDS = {"lodge-validation": validation, "lodge-comparison": comparison}
+KINDS = {"lodge-validation": validation, "lodge-comparison": comparison, "lodge-sparsity": sparsity}
 
 
 def arguments():
     parser = Parser(
         prog="tools/report",
-        description="One HTML page of a validation or a comparison.",
+        description="One HTML page of a validation, a comparison, or the gates of sparsify.",
         epilog="example: lodge-check validate opt.lodge --tokens eval.json --out opt.json && "
         "tools/report opt.json --out opt.html",
     )
-    parser.add_argument("file", metavar="FILE", help="JSON written by lodge-check")
+    parser.add_argument("file", metavar="FILE", help="JSON written by lodge-check or lodge-model sparsify")
     parser.add_argument("--out", required=True, metavar="FILE", help="HTML file to write")
     return parser.parse_args()
 
@@ -57,7 +57,7 @@ def read(path):
         raise InputError(f"{path}: is not JSON: {error}") from None
     kind = KINDS.get(document.get("format")) if isinstance(document, dict) else None
     if kind is None:
-        raise InputError(f"{path}: is neither a validation nor a comparison of lodge-check")
+        raise InputError(f"{path}: is no validation, comparison or sparsification")
     if document.get("version") != kind.VERSION:
         raise InputError(
             f"{path}: version: {document.get('version')}, this tool draws {kind.VERSION}"
@@ -102,7 +102,7 @@ def main():
             title, body = kind.page(document)
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise InputError(
-                f"{options.file}: is not what lodge-check writes: {type(error).__name__} {error}"
+                f"{options.file}: is not as it was written: {type(error).__name__} {error}"
             ) from None
         write(page(title, body, document, plotly()), options.out)
     except InputError as error:
