@@ -1,6 +1,7 @@
 // Matrix products with AVX2, which has no multiplier of 64 bits.
 //
-// x y = xl yl + 2^32 (xh yl + xl yh) mod 2^64: the two sums are kept apart and joined at the end.
+// x y = xl yl + 2^32 (xh yl + xl yh) mod 2^64: the two sums are kept apart and joined at the end, the
+// second modulo 2^32 or as a sum of its halves.
 // With x of at most 32 bits and signs, and y = yl + 2^32 yh for a signed yl, two products are
 // enough: x y = x yl + 2^32 x yh.
 
@@ -230,7 +231,7 @@ const lodge_product_arm lodge_product_avx2_32 = {
     .in_place_rows = 32,
     .multiply = multiply_32,
     .multiply_few = multiply_few_32,
-    .few = 32,
+    .few = 4,
 };
 
 #endif

@@ -65,7 +65,7 @@ const lodge_product_arm lodge_product_avx512_64 = {
     .in_place_rows = 128,
     .multiply = multiply_64,
     .multiply_few = multiply_few_64,
-    .few = 32,
+    .few = 4,
 };
 
 #undef ELEMENT
@@ -94,7 +94,7 @@ const lodge_product_arm lodge_product_avx512_32 = {
     .in_place_rows = 128,
     .multiply = multiply_32,
     .multiply_few = multiply_few_32,
-    .few = 32,
+    .few = 4,
 };
 
 #endif
