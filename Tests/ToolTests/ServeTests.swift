@@ -91,14 +91,14 @@ import Testing
     let served = try serve(
       "chats", WordParties.decoder(), files: ["chat_template.jinja": WordParties.template],
       text: WordParties.text, convert: [],
-      deal: ["--sessions", "3", "--prompt", "40", "--new", "60"],
+      deal: ["--sessions", "4", "--prompt", "40", "--new", "60"],
       ["--conversations", "1", "--idle", "2", "--room", "60"])
     let outcome = try PythonTool("development/check-serve").run([
       "--conversations", served.port, "--decoder-key", served.keyFile,
     ])
     #expect(outcome.status == 0, "\(outcome.errors.suffix(2000))")
     let party = served.parties[0].tool
-    try party.await(" finished: ", count: 3)
+    try party.await(" finished: ", count: 4)
     let log = try party.messages
     #expect(!log.contains(" burned: "), "\(log)")
     #expect(try served.endpoint.messages.contains(" of them kept"))

@@ -53,7 +53,9 @@ private final class FloatSession: SecureSession {
 
 /// Guesses that hardly ever come true.
 private struct Wrong: Drafter {
-  func draft(after text: [Int], most: Int) -> [Int] { (0..<most).map { (text.last ?? 0) + $0 } }
+  func draft(after text: [Int], most: Int) -> [Int] {
+    (0..<most).map { ((text.last ?? 0) + $0) % 8 }
+  }
 }
 
 struct DraftedGenerationTests {
@@ -96,9 +98,10 @@ struct DraftedGenerationTests {
 
   /// Turn after turn in one session says what a session of its own says to the whole conversation.
   @Test(arguments: [false, true]) func aSessionGoesOn(withDrafts: Bool) throws {
-    let (model, source) = try RecipeProgramTests.model("llama")
-    let interpreter = try FloatInterpreter(model, weights: source)
-    let session = FloatSession(interpreter, promptCapacity: 2, newCapacity: 24)
+    let loaded = try ModelLoader.load(
+      path: Repository.fixtures.appending(path: "opt-dickens-5m").path)
+    let interpreter = try FloatInterpreter(loaded.model, weights: loaded)
+    let session = FloatSession(interpreter, promptCapacity: 2, newCapacity: 30)
     var generation = SecureGeneration(session: session, tables: nil, draftCapacity: 6)
     var sampler = TokenSampler.greedy
     var said = [2, 5]

@@ -247,7 +247,7 @@ extension SecureGeneration {
 
   /// Throws where the session has no room for `tokens` and an answer of `newCount`; nothing is lost.
   public func checkRoom(_ tokens: [Int], newCount: Int) throws(InputError) {
-    let newCount = max(newCount, 1)
+    let newCount = session.identity.isDecoder ? max(newCount, 1) : 1
     guard tokens.count + newCount <= tokensLeft, newCount <= progress.remainingOutputCount else {
       throw InputError(
         "the question",

@@ -89,16 +89,17 @@ struct SessionRun {
         [(client.connection, Readiness.readable)] + (isWithUser ? [] : [(peer, peerEvents)]),
         milliseconds: idle.milliseconds(limit: 1000))
       if ready[0] != 0 { return try receiveStep(idle) }
-      if !isWithUser, ready[1] != 0 {
-        try checkPeer(idle)
-        if peerHasEnded { idle = .after(.seconds(5)) }
-      }
+      // Both parties lose their patience at the same time: what this one says of itself is clearer.
       if idle.hasPassed {
         let limit = Quantity.text(
           seconds: service.configuration.clientIdleTimeout / .seconds(1))
         throw InputError(
           client.connection.label,
           peerHasEnded ? "did not end the session here" : "sent no step in \(limit) (--idle)")
+      }
+      if !isWithUser, ready[1] != 0 {
+        try checkPeer(.after(.seconds(10)))
+        if peerHasEnded { idle = .after(.seconds(5)) }
       }
     }
   }

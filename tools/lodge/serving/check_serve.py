@@ -3,7 +3,7 @@
 Two endpoints run, of a decoder and of an encoder whose tokenizers know the words a to j (ids 1 to 10),
 the decoder's with `--concurrent 1 --queue 1` and exactly 12 sessions of 8 prompt and 120 new tokens: a
 refused request that cost one, or an answer that cost two, is found in the end. With `--conversations` there is
-one endpoint, which keeps one conversation for two seconds, and exactly 3 sessions.
+one endpoint, which keeps one conversation for two seconds, and exactly 4 sessions.
 """
 
 import argparse
@@ -164,7 +164,7 @@ def exhaustion(raw, client, options, openai):
 
 
 def conversation(client):
-    """Five turns and a repetition of one, in three sessions."""
+    """Three turns, and what does not go on from them, in four sessions."""
     def ask(messages, **more):
         return client.chat.completions.create(
             model="tiny", messages=messages, temperature=0, max_tokens=5, **more)
@@ -189,10 +189,13 @@ def conversation(client):
     again = ask(second)
     expect(kept(again.usage) == 0, "what has gone on elsewhere is no beginning")
     expect(again.choices[0].message.content == two.choices[0].message.content, "the same in one session and in two")
-    other = ask(answered(third, text, "g"))
-    expect(kept(other.usage) == 0, "one conversation is kept, the last")
-    last = ask(answered(answered(third, text, "g"), other.choices[0].message.content, "h"))
-    expect(kept(last.usage) == other.usage.total_tokens - 1, f"which goes on: {last.usage}")
+    other = ask([{"role": "user", "content": "g"}])
+    expect(kept(other.usage) == 0, "another conversation")
+    fourth = answered(second, two.choices[0].message.content, "h")
+    late = ask(fourth)
+    expect(kept(late.usage) == 0, "one conversation is kept, the last")
+    last = ask(answered(fourth, late.choices[0].message.content, "i"))
+    expect(kept(last.usage) == late.usage.total_tokens - 1, f"which goes on: {last.usage}")
 
 
 def main():
