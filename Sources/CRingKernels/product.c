@@ -58,9 +58,10 @@ static int multiply_blocks(const lodge_product_arm *arm, size_t element_bytes, c
                            size_t column_step, int accumulate) {
   const int is_in_place = !wide->operand->produce && wide->stride == 1 &&
                           narrow->count <= arm->in_place_rows;
-  // One row streams through the whole operand: blocks would only interrupt the stream.
-  const size_t wide_block =
-      is_in_place && narrow->count == 1 ? wide->count : least_of(arm->wide_block, wide->count);
+  // Where the operand is read in its order, blocks would only interrupt the stream.
+  const size_t wide_block = is_in_place && lodge_is_ordered(narrow->count, wide->count)
+                                ? wide->count
+                                : least_of(arm->wide_block, wide->count);
   const size_t depth_block = least_of(arm->depth_block, inner);
   const size_t narrow_block = least_of(arm->narrow_block, narrow->count);
   const size_t group_bytes =
@@ -124,8 +125,10 @@ static int multiply_blocks(const lodge_product_arm *arm, size_t element_bytes, c
 static void multiply_few(const lodge_product_arm *arm, size_t element_bytes, const side *narrow,
                          const side *wide, size_t inner, void *c, size_t row_step,
                          size_t column_step, int accumulate) {
-  // One row of A streams through B once; several share what is in the cache of B.
-  const size_t depth_block = narrow->count == 1 ? inner : least_of(arm->depth_block, inner);
+  // Columns are read in order and once; the rows stay in the cache meanwhile.
+  const size_t cached_bytes = 256 << 10;
+  const size_t depth_block =
+      narrow->count == 1 ? inner : least_of(cached_bytes / (element_bytes * narrow->count), inner);
   for (size_t p = 0; p < inner; p += depth_block) {
     const size_t depth = least_of(depth_block, inner - p);
     const lodge_strip rows =

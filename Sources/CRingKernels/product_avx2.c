@@ -1,6 +1,7 @@
 // Matrix products with AVX2, which has no multiplier of 64 bits.
 //
-// x y = xl yl + 2^32 (xh yl + xl yh) mod 2^64: the two sums are kept apart and joined at the end.
+// x y = xl yl + 2^32 (xh yl + xl yh) mod 2^64: the two sums are kept apart and joined at the end, the
+// second modulo 2^32 or as a sum of its halves.
 // With x of at most 32 bits and signs, and y = yl + 2^32 yh for a signed yl, two products are
 // enough: x y = x yl + 2^32 x yh.
 
@@ -74,26 +75,34 @@ INLINE __m256i rounding(void) { return _mm256_set1_epi64x(0x80000000); }
   INLINE __m256i NAME(value)(sums total) {                                                         \
     /* If the compiler saw that the shift drops half of every product, it would multiply by words. */ \
     __asm__("" : "+x"(total.cross));                                                               \
-    return _mm256_add_epi64(total.low, _mm256_slli_epi64(total.cross, 32));                        \
+    return LODGE_VALUE(total);                                                                     \
   }
 
-// Both operands of the whole ring.
+// Both operands of the whole ring: products across halves count modulo 2^32, so that one
+// multiplication of 32-bit lanes makes both, of an operand whose halves are exchanged.
 #define NAME(name) name##_64
+#define LODGE_VALUE(total)                                                                         \
+  _mm256_add_epi64(                                                                                \
+      (total).low,                                                                                 \
+      _mm256_add_epi64(_mm256_slli_epi64((total).cross, 32),                                       \
+                       _mm256_and_si256((total).cross, _mm256_set1_epi64x(~0xffffffffll))))
 LODGE_OPERATIONS
-INLINE words prepare_64(__m256i x) { return (words){x, _mm256_srli_epi64(x, 32)}; }
-INLINE words prepare_narrow_64(__m256i x) { return prepare_64(x); }
+#undef LODGE_VALUE
+INLINE words prepare_64(__m256i x) { return (words){x, _mm256_shuffle_epi32(x, 0xb1)}; }
+INLINE words prepare_narrow_64(__m256i x) { return (words){x, x}; }
 INLINE words broadcast_64(const uint64_t *x) {
-  return (words){half_words((const char *)x), half_words((const char *)x + 4)};
+  const __m256i all = _mm256_set1_epi64x((long long)*x);
+  return (words){all, all};
 }
 INLINE void multiply_add_64(sums *total, words x, words y) {
   total->low = _mm256_add_epi64(total->low, _mm256_mul_epu32(x.low, y.low));
-  total->cross = _mm256_add_epi64(total->cross, _mm256_mul_epu32(x.high, y.low));
-  total->cross = _mm256_add_epi64(total->cross, _mm256_mul_epu32(x.low, y.high));
+  total->cross = _mm256_add_epi32(total->cross, _mm256_mullo_epi32(x.low, y.high));
 }
 #include "product_template.h"
 #undef NAME
 
 // The narrow operand has at most 32 bits.
+#define LODGE_VALUE(total) _mm256_add_epi64((total).low, _mm256_slli_epi64((total).cross, 32))
 #define NAME(name) name##_narrow
 LODGE_OPERATIONS
 INLINE words prepare_narrow(__m256i x) {
@@ -153,7 +162,7 @@ const lodge_product_arm lodge_product_avx2_64 = {
     .in_place_rows = 32,
     .multiply = multiply_64_promised,
     .multiply_few = multiply_few_64_promised,
-    .few = 4,
+    .few = 32,
 };
 
 #undef ELEMENT

@@ -111,24 +111,36 @@ INLINE void NAME(group)(const int vector_count, const size_t last, const int is_
 #undef LODGE_ROWS
 }
 
+// What `depth` rows of the wide operand add to `count` elements of C, LANES where `is_whole`.
+INLINE void NAME(row_step)(const int depth, const int is_whole, size_t count,
+                           const NAME(operand) factors[8], const ELEMENT *y, size_t y_step,
+                           ELEMENT *c, int accumulate) {
+  NAME(accumulator) total = NAME(zero)();
+  for (int u = 0; u < depth; u++) {
+    const ELEMENT *from = y + (size_t)u * y_step;
+    NAME(multiply_add)(
+        &total, factors[u],
+        NAME(prepare)(is_whole ? NAME(load)(from) : NAME(load_first)(from, count)));
+  }
+  NAME(vector) result = NAME(value)(total);
+  if (accumulate)
+    result = NAME(add)(result, is_whole ? NAME(load)(c) : NAME(load_first)(c, count));
+  if (is_whole)
+    NAME(store)(c, result);
+  else
+    NAME(store_first)(c, result, count);
+}
+
 // One row: C += sum of eight rows of the wide operand times one element each, read in order.
 INLINE void NAME(row)(const int depth, size_t columns, const ELEMENT *x, size_t x_step,
                       const ELEMENT *y, size_t y_step, ELEMENT *c, int accumulate) {
   NAME(operand) factors[8];
   for (int u = 0; u < depth; u++) factors[u] = NAME(broadcast)(x + (size_t)u * x_step);
-  for (size_t j = 0; j < columns; j += LANES) {
-    const size_t count = columns - j < LANES ? columns - j : LANES;
-    NAME(accumulator) total = NAME(zero)();
-    for (int u = 0; u < depth; u++) {
-      const ELEMENT *from = y + (size_t)u * y_step + j;
-      NAME(multiply_add)(
-          &total, factors[u],
-          NAME(prepare)(count == LANES ? NAME(load)(from) : NAME(load_first)(from, count)));
-    }
-    NAME(vector) result = NAME(value)(total);
-    if (accumulate) result = NAME(add)(result, NAME(load_first)(c + j, count));
-    NAME(store_first)(c + j, result, count);
-  }
+  size_t j = 0;
+  for (; j + LANES <= columns; j += LANES)
+    NAME(row_step)(depth, 1, LANES, factors, y + j, y_step, c + j, accumulate);
+  if (j < columns)
+    NAME(row_step)(depth, 0, columns - j, factors, y + j, y_step, c + j, accumulate);
 }
 
 INLINE void NAME(multiply_oriented)(const int is_transposed, const lodge_strip *narrow,
@@ -156,25 +168,57 @@ INLINE void NAME(multiply_oriented)(const int is_transposed, const lodge_strip *
   }
 }
 
+// All rows times eight rows of the wide operand, or one: pieces of them stay in the cache meanwhile.
+INLINE void NAME(ordered_rows)(const int depth, const lodge_strip *narrow, size_t columns,
+                               const ELEMENT *x, const ELEMENT *y, size_t y_step, ELEMENT *c,
+                               size_t c_stride, int accumulate) {
+  const size_t piece = narrow->count == 1 ? columns : 2048 / sizeof(ELEMENT);
+  for (size_t j = 0; j < columns; j += piece) {
+    const size_t width = columns - j < piece ? columns - j : piece;
+    for (size_t i = 0; i < narrow->count; i++)
+      NAME(row)(depth, width, x + i * narrow->stride, narrow->depth_stride, y + j, y_step,
+                c + i * c_stride + j, accumulate);
+  }
+}
+
 TARGET static void NAME(multiply)(const lodge_strip *narrow, const lodge_strip *wide, void *c,
                                   size_t row_step, size_t column_step, int accumulate) {
-  if (narrow->count == 1 && column_step == 1 &&
+  if (lodge_is_ordered(narrow->count, wide->count) && column_step == 1 &&
       wide->stride == VECTORS * LANES * sizeof(ELEMENT)) {
     const ELEMENT *x = narrow->elements, *y = wide->elements;
     const size_t x_step = narrow->depth_stride, y_step = wide->depth_stride;
     size_t p = 0;
     for (; p + 8 <= wide->depth; p += 8)
-      NAME(row)(8, wide->count, x + p * x_step, x_step, y + p * y_step, y_step, c,
-                accumulate || p > 0);
+      NAME(ordered_rows)(8, narrow, wide->count, x + p * x_step, y + p * y_step, y_step, c,
+                         row_step, accumulate || p > 0);
     for (; p < wide->depth; p++)
-      NAME(row)(1, wide->count, x + p * x_step, x_step, y + p * y_step, y_step, c,
-                accumulate || p > 0);
+      NAME(ordered_rows)(1, narrow, wide->count, x + p * x_step, y + p * y_step, y_step, c,
+                         row_step, accumulate || p > 0);
     return;
   }
   if (column_step == 1)
     NAME(multiply_oriented)(0, narrow, wide, c, row_step, accumulate);
   else
     NAME(multiply_oriented)(1, narrow, wide, c, column_step, accumulate);
+}
+
+// What `count` elements of the depth add to the sums of a tile, LANES where `is_whole`.
+INLINE void NAME(few_step)(const int row_count, const int column_count, const int is_whole,
+                           size_t count, const ELEMENT *x, size_t x_stride, const ELEMENT *y,
+                           size_t y_stride, NAME(accumulator) total[FEW][FEW_COLUMNS]) {
+  NAME(operand) columns[FEW_COLUMNS];
+  for (int j = 0; j < column_count; j++) {
+    const ELEMENT *from = y + (size_t)j * y_stride;
+    // The next tile: what stands in memory is read once, and each tile begins new streams.
+    __builtin_prefetch(from + FEW_COLUMNS * y_stride, 0, 2);
+    columns[j] = NAME(prepare)(is_whole ? NAME(load)(from) : NAME(load_first)(from, count));
+  }
+  for (int i = 0; i < row_count; i++) {
+    const ELEMENT *from = x + (size_t)i * x_stride;
+    const NAME(operand) row =
+        NAME(prepare_narrow)(is_whole ? NAME(load)(from) : NAME(load_first)(from, count));
+    for (int j = 0; j < column_count; j++) NAME(multiply_add)(&total[i][j], row, columns[j]);
+  }
 }
 
 // Sums along the depth: row_count rows times column_count columns.
@@ -184,23 +228,13 @@ INLINE void NAME(few_tile)(const int row_count, const int column_count, const lo
   NAME(accumulator) total[FEW][FEW_COLUMNS];
   for (int i = 0; i < row_count; i++)
     for (int j = 0; j < column_count; j++) total[i][j] = NAME(zero)();
-  for (size_t p = 0; p < wide->depth; p += LANES) {
-    const size_t count = wide->depth - p < LANES ? wide->depth - p : LANES;
-    NAME(operand) columns[FEW_COLUMNS];
-    for (int j = 0; j < column_count; j++) {
-      const ELEMENT *from = y + (size_t)j * wide->stride + p;
-      // The next tile: what stands in memory is read once, and each tile begins new streams.
-      __builtin_prefetch(from + FEW_COLUMNS * wide->stride, 0, 2);
-      columns[j] =
-          NAME(prepare)(count == LANES ? NAME(load)(from) : NAME(load_first)(from, count));
-    }
-    for (int i = 0; i < row_count; i++) {
-      const ELEMENT *from = x + (size_t)i * narrow->stride + p;
-      const NAME(operand) row =
-          NAME(prepare_narrow)(count == LANES ? NAME(load)(from) : NAME(load_first)(from, count));
-      for (int j = 0; j < column_count; j++) NAME(multiply_add)(&total[i][j], row, columns[j]);
-    }
-  }
+  size_t p = 0;
+  for (; p + LANES <= wide->depth; p += LANES)
+    NAME(few_step)(row_count, column_count, 1, LANES, x + p, narrow->stride, y + p, wide->stride,
+                   total);
+  if (p < wide->depth)
+    NAME(few_step)(row_count, column_count, 0, wide->depth - p, x + p, narrow->stride, y + p,
+                   wide->stride, total);
   for (int i = 0; i < row_count; i++)
     for (int j = 0; j < column_count; j++) {
       ELEMENT *z = c + (size_t)i * row_step + (size_t)j * column_step;
@@ -208,33 +242,34 @@ INLINE void NAME(few_tile)(const int row_count, const int column_count, const lo
     }
 }
 
-INLINE void NAME(few_rows)(const int row_count, const lodge_strip *narrow, const ELEMENT *x,
-                           const lodge_strip *wide, ELEMENT *c, size_t row_step,
-                           size_t column_step, int accumulate) {
-  const ELEMENT *y = wide->elements;
-  size_t j = 0;
-  for (; j + FEW_COLUMNS <= wide->count; j += FEW_COLUMNS)
-    NAME(few_tile)(row_count, FEW_COLUMNS, narrow, x, wide, y + j * wide->stride,
-                   c + j * column_step, row_step, column_step, accumulate);
-  for (; j < wide->count; j++)
-    NAME(few_tile)(row_count, 1, narrow, x, wide, y + j * wide->stride, c + j * column_step,
-                   row_step, column_step, accumulate);
-}
-
-TARGET static void NAME(multiply_few)(const lodge_strip *narrow, const lodge_strip *wide, void *c,
-                                      size_t row_step, size_t column_step, int accumulate) {
+// All rows times column_count columns, which are in the cache after the first rows.
+INLINE void NAME(few_columns)(const int column_count, const lodge_strip *narrow,
+                              const lodge_strip *wide, const ELEMENT *y, ELEMENT *c,
+                              size_t row_step, size_t column_step, int accumulate) {
   const ELEMENT *x = narrow->elements;
   size_t i = 0;
 #define LODGE_ROWS(tile_rows)                                                                      \
   for (; i + (tile_rows) <= narrow->count; i += (tile_rows))                                       \
-    NAME(few_rows)((tile_rows), narrow, x + i * narrow->stride, wide, (ELEMENT *)c + i * row_step, \
-                   row_step, column_step, accumulate);
+    NAME(few_tile)((tile_rows), column_count, narrow, x + i * narrow->stride, wide, y,             \
+                   c + i * row_step, row_step, column_step, accumulate);
   LODGE_ROWS(FEW)
 #if FEW > 2
   LODGE_ROWS(2)
 #endif
   LODGE_ROWS(1)
 #undef LODGE_ROWS
+}
+
+TARGET static void NAME(multiply_few)(const lodge_strip *narrow, const lodge_strip *wide, void *c,
+                                      size_t row_step, size_t column_step, int accumulate) {
+  const ELEMENT *y = wide->elements;
+  size_t j = 0;
+  for (; j + FEW_COLUMNS <= wide->count; j += FEW_COLUMNS)
+    NAME(few_columns)(FEW_COLUMNS, narrow, wide, y + j * wide->stride,
+                      (ELEMENT *)c + j * column_step, row_step, column_step, accumulate);
+  for (; j < wide->count; j++)
+    NAME(few_columns)(1, narrow, wide, y + j * wide->stride, (ELEMENT *)c + j * column_step,
+                      row_step, column_step, accumulate);
 }
 
 // Of the variants of an arm, one packs for all.

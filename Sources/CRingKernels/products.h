@@ -47,6 +47,12 @@ struct lodge_product_arm {
   void (*end)(void);
 };
 
+// Whether a wide operand that is read in place is read in its order, eight of its rows at a time:
+// groups of columns would take a line of each row, which is slow from memory.
+static inline int lodge_is_ordered(size_t narrow_count, size_t wide_count) {
+  return narrow_count == 1 || (narrow_count <= 4 && wide_count >= 512);
+}
+
 extern const lodge_product_arm lodge_product_portable_64, lodge_product_portable_32;
 extern const lodge_product_arm lodge_product_amx_model_64, lodge_product_amx_model_32;
 #if LODGE_X86

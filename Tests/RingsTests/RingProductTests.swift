@@ -173,12 +173,13 @@ private final class Counts: Sendable {
     }
   }
 
-  /// Beyond the blocks of columns and rows, and beyond the threshold of the parallel pieces.
+  /// Beyond the blocks of columns and rows, and beyond the threshold of the parallel pieces; few rows
+  /// with columns in order, and with more depth than is cached of them.
   @Test func largeShapes() {
     var random = SplitMix(6)
     for (rows, columns, inner) in [
       (1, 2049, 600), (2049, 1, 600), (3, 1999, 401), (131, 277, 141), (64, 200, 600),
-      (300, 40, 1030),
+      (300, 40, 1030), (2, 517, 43), (4, 1030, 75), (16, 600, 34), (9, 70, 4100),
     ] {
       for isTransposed in [false, true] {
         for producedB in [false, true] {
