@@ -59,7 +59,7 @@ Command(
     .flag(
       "chat",
       help:
-        "put questions into the tokenizer's chat template; without any, or with -: converse, a line a turn"
+        "put questions into the tokenizer's chat template; without any, or with -, converse by lines"
     ),
     .flag(
       "lines",

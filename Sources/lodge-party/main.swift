@@ -70,7 +70,7 @@ Command(
     Option(
       "idle", .duration, default: "120s",
       help:
-        "longest wait for a session's next step, as between turns of a conversation: then it is burned"
+        "longest wait for a session's next step, as between turns of a conversation"
     ),
     Option(
       "memory", .byteCount,

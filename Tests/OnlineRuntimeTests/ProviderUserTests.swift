@@ -42,7 +42,8 @@ private final class Roles {
   }
 
   func serve(
-    security: PartySecurity = .plaintextOnLoopback, concurrency: Int = 4
+    security: PartySecurity = .plaintextOnLoopback, concurrency: Int = 4,
+    clientIdleTimeout: Duration = .seconds(120)
   ) throws {
     let files = try BundleProvider(
       party: 0, bundlePath: "\(folder)/provider/provider.bundle",
@@ -51,6 +52,7 @@ private final class Roles {
       listen: Address(host: "127.0.0.1", port: 0), peer: nil)
     configuration.security = security
     configuration.concurrency = concurrency
+    configuration.clientIdleTimeout = clientIdleTimeout
     let service = try PartyService(identity: files.identity, configuration: configuration) { _ in }
     let paths = (ledger: "\(folder)/provider.ledger", sessions: "\(correlations)/party0")
     provider = service
@@ -100,6 +102,24 @@ private final class Roles {
 @Suite struct ProviderUserTests {
   private func roles(recipe: Recipe = .accurate, user: PublicKey? = nil) throws -> Roles {
     try Roles(ConversionFiles.tiny(.opt(layerCount: 1), recipe: recipe), user: user)
+  }
+
+  /// A user learns between two turns that the provider has given the session up, and why.
+  @Test func silenceEndsTheSession() throws {
+    let roles = try roles()
+    try roles.serve(clientIdleTimeout: .seconds(1))
+    var generation = SecureGeneration(session: try roles.begin(), tables: nil)
+    var sampler = TokenSampler.greedy
+    _ = try generation.answer([1, 4], newCount: 1, sampler: &sampler)
+    #expect(generation.loss() == nil)
+    let end = ContinuousClock.now + .seconds(20)
+    var loss: InputError?
+    while loss == nil, ContinuousClock.now < end {
+      usleep(20_000)
+      loss = generation.loss()
+    }
+    #expect(loss?.cause.contains("sent no step in 1.00 s (--idle)") == true, "\(loss as Any)")
+    try roles.stop()
   }
 
   /// The tokens that the model itself chooses, with what either side is told of the cost.

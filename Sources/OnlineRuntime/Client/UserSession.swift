@@ -136,6 +136,8 @@ public final class UserSession: SecureSession {
       frame.type == .end, let end = try? SessionEnd(frame, source: connection.label)
     {
       cause = end.reason
+      // What has come is the provider's answer to what it is told now.
+      connection.keepInterruption(frame)
     }
     burn(cause)
     return InputError(connection.label, cause)
