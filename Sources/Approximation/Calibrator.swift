@@ -48,9 +48,10 @@ extension Calibration {
     return calibration
   }
 
-  /// Widens row maxima to those of the beginnings of some texts: in an encoder, and in the context of a
-  /// prefix decoder, every row sees all keys, and the largest score of a few keys is less than that of
-  /// many.
+  /// Widens what the length of a text decides about to the beginnings of some texts: row maxima, since in
+  /// an encoder, and in the context of a prefix decoder, every row sees all keys, and the largest score of
+  /// a few keys is less than that of many; and all behind pooling, since the mean of few rows is longer
+  /// than that of many, up to that of one row by itself.
   private mutating func includeShortTexts(
     _ interpreter: FloatInterpreter, texts: [[Int]], source: String
   ) throws(InputError) {
@@ -65,16 +66,23 @@ extension Calibration {
       })
     guard !short.isEmpty else { return }
     var found: [(node: String, maxima: [ClosedRange<Double>])] = []
+    let isPooled = model.isPooled
+    var pooled: [(node: String, quantity: ObservedQuantity, values: [Float])] = []
     try interpreter.run(
       texts: short.sorted { $0.lexicographicallyPrecedes($1) }, source: source,
       observe: { node, kind, values in
-        guard kind == .rowMaxima, FloatMatrix.areFinite(values),
+        guard FloatMatrix.areFinite(values) else { return }
+        if isPooled[node], let quantity = ObservedQuantity(rawValue: kind.rawValue) {
+          pooled.append((model.nodes[node].name, quantity, values))
+        }
+        guard kind == .rowMaxima,
           case .attention(_, _, _, let settings) = model.nodes[node].operation
         else { return }
         found.append(
           (model.nodes[node].name, Calibration.ranges(values, parts: settings.headCount)))
       })
     for (node, maxima) in found { include(rowMaxima: maxima, node: node) }
+    for (node, quantity, values) in pooled { include(values, node: node, quantity: quantity) }
   }
 
   /// Texts whose beginnings are run.

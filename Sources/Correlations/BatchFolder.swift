@@ -49,13 +49,14 @@ public struct BatchFolder: Sendable {
     return try CorrelationHeader(reader.header, source: batch).batch
   }
 
-  /// All session files whose header can be read, in the order of their folders and names.
+  /// All session files whose header can be read, in the order of their folders and names; those of further
+  /// batches in folders of their own among them, as parties serve them.
   ///
   /// - Parameter report: Is told of each of the others, and what is wrong with it.
   public func entries(report: (InputError) -> Void) throws(InputError) -> [Entry] {
     var result: [Entry] = []
     for folder in try sessionFolders() {
-      for path in try SessionFile.paths(in: folder) {
+      for path in try SessionFile.paths(below: folder) {
         do throws(InputError) { result.append(try entry(path)) } catch { report(error) }
       }
     }

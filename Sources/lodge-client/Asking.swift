@@ -40,15 +40,15 @@ struct Asking: Sendable {
     let decoderOptions = ["temperature", "top-k", "top-p", "seed", "stop", "draft"]
       .filter(arguments.isGiven)
     let room = try Room(arguments, newCount: arguments.integer("new"), isConversation: false)
+    let drafting = try Drafting(arguments)
     requests = questions.prompts.map { prompt, source in
       Request(
-        prompt: prompt, source: source, stop: questions.stop, room: room,
+        prompt: prompt, source: source, stop: questions.stop, room: room, drafting: drafting,
         programDigest: questions.programDigest, decoderOptions: decoderOptions,
         isForNothing: isForNothing)
     }
     // Nothing that can be found wrong here may cost a session.
     _ = try TokenSampler(arguments)
-    _ = try Drafting.drafter(arguments)
     counterpart = try Counterpart(arguments, requests)
   }
 
@@ -108,7 +108,7 @@ struct Asking: Sendable {
     let result: SecureGeneration.Result
     do throws(InputError) {
       result = try SecureGeneration(session: session, tables: tables).run(
-        prompt: prompt, newCount: newCount, drafter: Drafting.drafter(arguments),
+        prompt: prompt, newCount: newCount, drafter: requests[index].drafting.drafter(),
         stop: questions.ends, sampler: sampler,
         ends: { token in
           received.append(token)

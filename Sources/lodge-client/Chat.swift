@@ -15,6 +15,7 @@ struct Chat {
   private let template: ChatTemplate
   private let counterpart: Counterpart
   private let room: Room
+  private let drafting: Drafting
   private let isTerminal = isatty(STDIN_FILENO) == 1
   private var sampler: TokenSampler
   private var conversation: Conversation
@@ -42,7 +43,7 @@ struct Chat {
     template = try ChatTemplate(folder: folder)
     // Nothing that can be found wrong here may cost a session.
     sampler = try TokenSampler(arguments)
-    _ = try Drafting.drafter(arguments)
+    drafting = try Drafting(arguments)
     room = try Room(arguments, newCount: arguments.integer("new"), isConversation: true)
     counterpart = try Counterpart(arguments, [])
     conversation = Conversation(counterpart)
@@ -55,7 +56,6 @@ struct Chat {
   mutating func run() throws {
     var lines = LineReader(maximumByteCount: TextFile.maximumByteCount)
     var refusedCount = 0
-    arguments.onInterruption { "the session of the conversation is used up" }
     while true {
       if isTerminal { arguments.console.ask("> ") }
       guard let line = try lines.next() else { break }
@@ -79,22 +79,32 @@ struct Chat {
     let asked = messages + [ChatMessage(role: "user", content: line)]
     let prompt = try codec.encode([template.text(asked)], addingSpecialTokens: false)[0]
     let request = Request(
-      prompt: prompt, source: "the question", stop: questions.stop, room: room,
+      prompt: prompt, source: "the question", stop: questions.stop, room: room, drafting: drafting,
       programDigest: questions.programDigest, decoderOptions: ["chat"])
     let newCount = try arguments.integer("new")
     let console = arguments.console
-    let tokens = try conversation.prepare(
-      request, newCount: newCount, takesAnother: false,
-      begin: { [arguments, counterpart] in
-        try whenListening(arguments) {
-          try counterpart.begin(request) { console.report("lodge-client: waiting: \($0)") }
-        }
-      }, note: { [arguments] in arguments.note($0) })
+    let tokens: [Int]
+    do {
+      tokens = try conversation.prepare(
+        request, newCount: newCount, takesAnother: false,
+        begin: { [arguments, counterpart] in
+          try whenListening(arguments) {
+            try counterpart.begin(request) { console.report("lodge-client: waiting: \($0)") }
+          }
+        }, note: { [arguments] in arguments.note($0) })
+    } catch var error as InputError where !messages.isEmpty && !conversation.isOpen {
+      // Another session takes all that was said.
+      error.hint +=
+        "\(error.hint.isEmpty ? "" : "; ")all that was said, \(prompt.count) tokens, is asked again: "
+        + "start lodge-client anew to begin with nothing"
+      throw error
+    }
+    arguments.onInterruption { "the session of the conversation is used up" }
     var printer = AnswerPrinter(questions, console: console, isJSON: arguments.flag("json"))
     let result: SecureGeneration.Result
     do throws(InputError) {
       result = try conversation.answer(
-        tokens, newCount: newCount, drafter: Drafting.drafter(arguments), stop: questions.ends,
+        tokens, newCount: newCount, drafter: drafting.drafter(), stop: questions.ends,
         sampler: &sampler, ends: { printer.append($0) })
     } catch {
       if printer.hasPrinted { console.print("") }

@@ -3,14 +3,24 @@
 
 import Arguments
 import Bytes
+import Models
 import OnlineRuntime
 
-/// What `--draft`, `--draft-slots` and `--room` say.
-enum Drafting {
+/// What guesses, as `--draft` says; a model is read once for all questions.
+struct Drafting: Sendable {
+  private enum Way {
+    case nothing
+    case repeats
+    case model(FloatInterpreter, path: String)
+  }
+
+  /// `--draft`, `--draft-slots` and `--room`.
   static let options = [
     Option(
-      "draft", .string, placeholder: "repeats",
-      help: "guess tokens ahead from what the text repeats: fewer steps, larger sessions"),
+      "draft", .string, placeholder: "repeats|MODEL",
+      help:
+        "guess tokens ahead, from what repeats or by a small model: fewer steps, larger sessions"
+    ),
     Option(
       "draft-slots", .integer(0...1 << 20), placeholder: "N",
       help: "rows that a session must have for wrong guesses (default: as many as --new or --room)"),
@@ -19,14 +29,35 @@ enum Drafting {
       help: "tokens of a conversation's session behind the first question (default: 8 times --new)"),
   ]
 
-  /// What guesses; nil for nothing.
-  static func drafter(_ arguments: ParsedArguments) throws(InputError) -> (any Drafter)? {
-    guard let name = arguments.optionalString("draft") else { return nil }
-    guard name == "repeats" else {
-      throw InputError(
-        "--draft", "there is no drafter '\(name)'", hint: "repeats guesses from the text itself")
+  private let way: Way
+
+  init(_ arguments: ParsedArguments) throws(InputError) {
+    switch arguments.optionalString("draft") {
+    case nil: way = .nothing
+    case "repeats": way = .repeats
+    case let path?:
+      guard FilePaths.exists(path) else {
+        throw InputError(
+          "--draft", "'\(path)' is neither repeats nor there as a model",
+          hint: "give repeats, or the folder of a small model with the same tokenizer")
+      }
+      way = .model(try FloatInterpreter(ModelLoader.load(path: path)), path: path)
     }
-    return RepetitionDrafter()
+  }
+
+  /// Throws where guesses are no tokens of a model with that vocabulary.
+  func check(vocabularySize: Int) throws(InputError) {
+    guard case .model(let interpreter, let path) = way else { return }
+    try ModelDrafter.check(interpreter.model, vocabularySize: vocabularySize, source: path)
+  }
+
+  /// What guesses for one answer; nil for nothing.
+  func drafter() -> (any Drafter)? {
+    switch way {
+    case .nothing: nil
+    case .repeats: RepetitionDrafter()
+    case .model(let interpreter, _): ModelDrafter(interpreter)
+    }
   }
 }
 

@@ -77,7 +77,11 @@ struct Questions: Sendable {
     let given = arguments.strings("QUESTION")
     let ways = [!given.isEmpty, arguments.isGiven("file"), arguments.isGiven("tokens")]
     guard ways.contains(true) else {
-      throw UsageError("QUESTION is missing (or give --file, --tokens or --request)")
+      throw UsageError(
+        "QUESTION is missing (or give --file, --tokens or --request)",
+        hint: arguments.flag("chat")
+          ? "'--chat -' takes the questions of a conversation from standard input, one a line"
+          : "see 'lodge-client --help'")
     }
     guard ways.count(where: { $0 }) == 1 else {
       throw UsageError("QUESTION, --file and --tokens exclude each other")

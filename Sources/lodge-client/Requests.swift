@@ -82,6 +82,7 @@ private struct ProgramAnswers {
   private let arguments: ParsedArguments
   private let events: EventPrinter
   private let codec: TextCodec
+  private let drafting: Drafting
   private let isConversation: Bool
   private var questions = Questions()
   private var counterpart: Counterpart?
@@ -93,7 +94,7 @@ private struct ProgramAnswers {
     isConversation = arguments.flag("lines")
     // What is wrong with the options is found before anything is asked.
     _ = try TokenSampler(arguments)
-    _ = try Drafting.drafter(arguments)
+    drafting = try Drafting(arguments)
     _ = try Room(arguments, newCount: 1, isConversation: isConversation)
     codec = try questions.readTokenizer(arguments).codec
   }
@@ -120,7 +121,7 @@ private struct ProgramAnswers {
     let (prompt, source) = questions.prompts[index]
     let asked = Request(
       prompt: prompt, source: source, stop: [],
-      room: try Room(arguments, newCount: newCount, isConversation: goesOn),
+      room: try Room(arguments, newCount: newCount, isConversation: goesOn), drafting: drafting,
       programDigest: questions.programDigest)
     events.stage = .session
     var conversation = (goesOn ? self.conversation : nil) ?? Conversation(counterpart)
@@ -139,7 +140,7 @@ private struct ProgramAnswers {
     var text = AnswerText(questions)
     var sampler = try TokenSampler(arguments, request)
     let result = try conversation.answer(
-      tokens, newCount: newCount, drafter: Drafting.drafter(arguments), stop: questions.ownStop,
+      tokens, newCount: newCount, drafter: drafting.drafter(), stop: questions.ownStop,
       sampler: &sampler,
       ends: { token in
         events.token(index, token, text: text.append(token))

@@ -15,6 +15,7 @@ struct Request: Sendable {
   var stop: Set<Int>
   /// What its session must have room for.
   var room: Room
+  var drafting: Drafting
   /// The program that the client's folder is for, where it says so.
   var programDigest: [UInt8]?
   /// Options that an encoder has no use for.
@@ -30,6 +31,7 @@ struct Request: Sendable {
     if !identity.isDecoder, let option = decoderOptions.first {
       throw InputError("--\(option)", "does nothing: this model generates no tokens")
     }
+    try drafting.check(vocabularySize: tables?.vocabularySize ?? identity.inputWidth)
     let meaning = identity.output.meaning
     guard !isForNothing || (meaning != .embedding && meaning != .states) else {
       throw InputError(
@@ -133,6 +135,27 @@ struct Counterpart: Sendable {
     _ request: Request,
     admits: (PartyIdentity) throws(InputError) -> Void = { _ in },
     isOwnTurn: () -> Bool = { false }, waiting: (String) -> Void
+  ) throws(InputError) -> any SecureSession {
+    var told = ""
+    do throws(InputError) {
+      return try ask(
+        request, admits: admits, isOwnTurn: isOwnTurn,
+        waiting: { reason in
+          if reason != told { waiting(reason) }
+          told = reason
+        })
+    } catch {
+      var error = error
+      if request.room.draftCount > 0, error.cause.contains("new tokens") {
+        error.hint += "; \(request.room.draftCount) of them are for guesses (--draft-slots)"
+      }
+      throw error
+    }
+  }
+
+  private func ask(
+    _ request: Request, admits: (PartyIdentity) throws(InputError) -> Void,
+    isOwnTurn: () -> Bool, waiting: (String) -> Void
   ) throws(InputError) -> any SecureSession {
     switch way {
     case .parties(let addresses, let security):

@@ -23,9 +23,12 @@ func whenListening<Session>(_ arguments: ParsedArguments, _ begin: () throws -> 
   while true {
     do {
       return try begin()
-    } catch let error as InputError
-      where error.systemCode == ECONNREFUSED && ContinuousClock.now < end
-    {
+    } catch let error as InputError where error.systemCode == ECONNREFUSED {
+      guard ContinuousClock.now < end else {
+        var error = error
+        error.hint = "nobody listens there: start lodge-party, or wait longer with --wait"
+        throw error
+      }
       let isFirst = isTold.withLock { isTold in
         defer { isTold = true }
         return !isTold

@@ -69,11 +69,12 @@ func ledgers(_ arguments: ParsedArguments, in folder: String) throws(InputError)
   return result
 }
 
-/// The ledger of a role whose folder lies in the one that is asked about; nil where there is none.
+/// The ledger of a role whose folder is the one that is asked about, or lies in it; nil where there is none.
 private func ownLedger(_ party: Int, in folder: String) -> String? {
   let folder = FilePaths.withoutTrailingSlashes(folder)
   let roles = party == 0 ? ["party0", "provider"] : ["party1", "user"]
-  return roles.map { "\(folder)/\($0)/\($0).bundle.ledger" }.first(where: FilePaths.exists)
+  return roles.flatMap { ["\(folder)/\($0)/\($0).bundle.ledger", "\(folder)/\($0).bundle.ledger"] }
+    .first(where: FilePaths.exists)
 }
 
 /// Where sessions go: to `--out`, or to the folders of the roles of which the dealer's is one.

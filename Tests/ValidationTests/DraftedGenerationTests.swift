@@ -83,6 +83,28 @@ struct DraftedGenerationTests {
     #expect(Double(steps) >= 1.8 * Double(fewer), "\(steps) and \(fewer) steps")
   }
 
+  /// The same model with gates, which says nearly the same in plaintext, guesses most of the answer.
+  @Test func aModelTakesFewerSteps() throws {
+    func interpreter(_ name: String) throws -> FloatInterpreter {
+      try FloatInterpreter(ModelLoader.load(path: Repository.fixtures.appending(path: name).path))
+    }
+    let (secure, small) = try (interpreter("opt-dickens-5m"), interpreter("opt-dickens-gated"))
+    func answer(_ drafter: ModelDrafter?) throws -> (SecureGeneration.Result, Int) {
+      let session = FloatSession(secure, promptCapacity: 4, newCapacity: 64)
+      let result = try SecureGeneration(session: session, tables: nil).run(
+        prompt: [2, 40, 71, 12], newCount: 32, drafter: drafter)
+      return (result, session.stepCount)
+    }
+    let (plain, steps) = try answer(nil)
+    let (drafted, fewer) = try answer(ModelDrafter(small))
+    print(
+      "a model drafts: \(steps) and \(fewer) steps, \(drafted.acceptedCount) of \(drafted.draftedCount)"
+    )
+    #expect(drafted.newTokens == plain.newTokens)
+    #expect(Double(steps) >= 1.5 * Double(fewer), "\(steps) and \(fewer) steps")
+    #expect(drafted.acceptedCount * 2 > drafted.draftedCount)
+  }
+
   /// Wrong guesses never take a row that a wanted token needs, nor change one.
   @Test(arguments: [12, 13, 15, 24]) func draftsLeaveRoomForTokens(newCapacity: Int) throws {
     let (model, source) = try RecipeProgramTests.model("llama")

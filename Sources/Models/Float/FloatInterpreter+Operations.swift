@@ -2,11 +2,14 @@
 
 import Glibc
 
-/// One attention operation: q and the result are [positionCount, headCount * headWidth], k and v
-/// [positionCount, keyHeadCount * headWidth], all from row `firstRow` on.
+/// One attention operation: q and the result are [positions.count, headCount * headWidth], k and v
+/// [keyCount, keyHeadCount * headWidth], all from row `firstRow` on.
 struct AttentionShape {
   var firstRow: Int
-  var positionCount: Int
+  /// Positions of the text, all of which have keys.
+  var keyCount: Int
+  /// Those of the queries.
+  var positions: Range<Int>
   var headWidth: Int
   var settings: AttentionSettings
   /// [bucketCount, headCount], where the bias has a table.
@@ -15,11 +18,11 @@ struct AttentionShape {
   /// Positions at the beginning that every position sees, within a window.
   var contextLength: Int
 
-  /// The key positions that query position `row` attends to.
-  func keys(of row: Int) -> Range<Int> {
-    let end = isCausal ? max(row + 1, contextLength) : positionCount
+  /// The key positions that the query at `position` attends to.
+  func keys(of position: Int) -> Range<Int> {
+    let end = isCausal ? max(position + 1, contextLength) : keyCount
     guard let window = settings.window else { return 0..<end }
-    return max(row - window + 1, 0)..<min(row + window, end)
+    return max(position - window + 1, 0)..<min(position + window, end)
   }
 
   /// What is added to the score of query head `head` for each distance, or nil.
@@ -35,7 +38,7 @@ struct AttentionShape {
   /// All positions of head `head` in a query or a result.
   func view(of head: Int) -> MatrixView {
     MatrixView(
-      offset: (firstRow * settings.headCount + head) * headWidth, rowCount: positionCount,
+      offset: (firstRow * settings.headCount + head) * headWidth, rowCount: positions.count,
       columnCount: headWidth, stride: settings.headCount * headWidth)
   }
 
@@ -43,7 +46,7 @@ struct AttentionShape {
   func keyView(of head: Int) -> MatrixView {
     let keyHead = head / (settings.headCount / settings.keyHeadCount)
     return MatrixView(
-      offset: (firstRow * settings.keyHeadCount + keyHead) * headWidth, rowCount: positionCount,
+      offset: (firstRow * settings.keyHeadCount + keyHead) * headWidth, rowCount: keyCount,
       columnCount: headWidth, stride: settings.keyHeadCount * headWidth)
   }
 }
@@ -124,7 +127,7 @@ extension FloatInterpreter {
     let context = text.context
     let headWidth = width / headCount
     let count = positions.frequencies.count
-    for (position, row) in text.rows.enumerated() {
+    for (position, row) in zip(text.firstPosition..., text.rows) {
       let start = row * width
       for pair in 0..<positions.dimensions / 2 {
         let (first, second, place) =
@@ -151,22 +154,23 @@ extension FloatInterpreter {
     query: [Float], key: [Float], value: [Float], name: String, shape: AttentionShape,
     into result: inout [Float], observe: ((Observation, [Float]) -> Void)?
   ) {
-    let count = shape.positionCount
-    let square = MatrixView(offset: 0, rowCount: count, columnCount: count, stride: count)
-    var scores = [Float](repeating: 0, count: count * count)
+    let count = shape.keyCount
+    let table = MatrixView(
+      offset: 0, rowCount: shape.positions.count, columnCount: count, stride: count)
+    var scores = [Float](repeating: 0, count: shape.positions.count * count)
     var rowMaxima: [Float] = []
     for head in 0..<shape.settings.headCount {
       let (view, keyView) = (shape.view(of: head), shape.keyView(of: head))
       MatrixProduct.multiply(
         query, view, key, keyView, transposed: true, scale: Float(shape.settings.scale),
-        into: &scores, square)
+        into: &scores, table)
       let bias = shape.bias(of: head)
       var seenUncapped: [Float] = []
       var seenScores: [Float] = []
       var seenCentred: [Float] = []
       var seenSums: [Float] = []
-      for row in 0..<count {
-        let keys = shape.keys(of: row)
+      for (row, position) in shape.positions.enumerated() {
+        let keys = shape.keys(of: position)
         let allowed = row * count + keys.lowerBound..<row * count + keys.upperBound
         if let cap = shape.settings.softCap {
           if observe != nil { seenUncapped += scores[allowed] }
@@ -174,7 +178,7 @@ extension FloatInterpreter {
           for index in allowed { scores[index] = Float(function(Double(scores[index]))) }
         }
         if let bias {
-          for index in allowed { scores[index] += bias(index - row * count - row) }
+          for index in allowed { scores[index] += bias(index - row * count - position) }
         }
         if observe != nil { seenScores += scores[allowed] }
         let largest = scores[allowed].max() ?? 0
@@ -186,7 +190,7 @@ extension FloatInterpreter {
         for masked in allowed.upperBound..<(row + 1) * count { scores[masked] = 0 }
       }
       MatrixProduct.multiply(
-        scores, square, value, keyView, transposed: false, into: &result, view)
+        scores, table, value, keyView, transposed: false, into: &result, view)
       if !seenUncapped.isEmpty { observe?(.uncappedScores, seenUncapped) }
       observe?(.scores, seenScores)
       observe?(.centredScores, seenCentred)

@@ -249,7 +249,8 @@ public struct FloatInterpreter: Sendable {
         attention(
           query: values[query], key: values[key], value: values[value], name: node.name,
           shape: AttentionShape(
-            firstRow: text.rows.lowerBound, positionCount: text.rows.count,
+            firstRow: text.rows.lowerBound, keyCount: text.rows.count,
+            positions: 0..<text.rows.count,
             headWidth: node.width / settings.headCount, settings: settings, biasTable: biasTable,
             isCausal: model.kind.isDecoder, contextLength: text.context.length),
           into: &result, observe: observe.map { observe in { observe(index, $0, $1) } })
@@ -274,6 +275,34 @@ public struct FloatInterpreter: Sendable {
     case .pool(let input, let pooling):
       return pool(values[input], batch, width: node.width, pooling)
     }
+  }
+}
+
+extension FloatInterpreter {
+  /// The output of the attention at `index` for the last rows of a decoder's text, of which `keys` and
+  /// `values` hold all, row-major.
+  ///
+  /// - Parameters:
+  ///   - query: [count, width], of the positions from `firstPosition` on.
+  ///   - count: Rows of the query.
+  func attend(
+    _ index: Int, query: [Float], keys: [Float], values: [Float], firstPosition: Int, count: Int
+  ) throws(InputError) -> [Float] {
+    let node = model.nodes[index]
+    guard case .attention(_, _, _, let settings) = node.operation else {
+      preconditionFailure("the node is an attention")
+    }
+    var result = [Float](repeating: 0, count: count * node.width)
+    attention(
+      query: query, key: keys, value: values, name: node.name,
+      shape: AttentionShape(
+        firstRow: 0, keyCount: firstPosition + count,
+        positions: firstPosition..<firstPosition + count,
+        headWidth: node.width / settings.headCount, settings: settings,
+        biasTable: try settings.biasTable.map { name throws(InputError) in
+          try weights.vector(name)
+        }, isCausal: true, contextLength: 0), into: &result, observe: nil)
+    return result
   }
 }
 

@@ -167,7 +167,13 @@ public struct SecureGeneration {
         rowCount: proposed.count, keptCount: keptCount, outputCount: drafted.count + 1)
       _ = try progress.next(request)
       let started = Date()
-      let words = try session.step(rows: rows(proposed, start: text.count), request)
+      let input = try rows(proposed, start: text.count)
+      let words: [UInt64]
+      do throws(InputError) { words = try session.step(rows: input, request) } catch {
+        var error = error
+        if error.hint.isEmpty { error.hint = "this session is used up: ask again, in another" }
+        throw error
+      }
       result.stepSeconds.append(Date().timeIntervalSince(started))
       result.counters.append(
         (

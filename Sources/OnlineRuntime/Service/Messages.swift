@@ -49,7 +49,7 @@ enum Hello: Equatable, Sendable {
       var deployment = Deployment.twoServer
       if reader.contains("deployment") {
         let name = try reader.string("deployment")
-        guard let known = Deployment(rawValue: name) else {
+        guard let known = Deployment(rawValue: name), known != .twoServer else {
           throw reader.failure("deployment", "is not known here")
         }
         deployment = known

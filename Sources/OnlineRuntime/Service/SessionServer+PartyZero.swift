@@ -214,7 +214,7 @@ extension SessionServer {
       .client,
       InputError(
         "party 0", cause,
-        hint: "deal longer ones: lodge-deal --prompt \(max(begin.promptCount, prompt)) "
-          + "--new \(max(begin.newCount, new))"))
+        hint: "deal longer ones: lodge-deal --prompt \(max(begin.promptCount, prompt))"
+          + (max(begin.newCount, new) > 0 ? " --new \(max(begin.newCount, new))" : "")))
   }
 }

@@ -34,6 +34,11 @@ extension SessionServer {
       service.log(
         "has \(ready.count) unused \(what)"
           + (sizes.isEmpty ? ": deal some with lodge-deal" : ": \(sizes.joined(separator: ", "))"))
+      if let least = ready.map(\.memoryByteCount).min(), least > memory.byteCount {
+        service.log(
+          "warning: none of them fits --memory, each takes at least "
+            + Quantity.text(byteCount: least))
+      }
     } catch {
       service.log("error: \(error)")
     }

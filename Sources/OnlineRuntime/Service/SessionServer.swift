@@ -60,7 +60,9 @@ final class SessionServer: Sendable {
       throw SessionFault(
         .client,
         InputError(
-          party, "\(session.key) takes \(needed) while it runs, more than is allowed here",
+          party,
+          "\(session.key) takes \(needed) while it runs, more than the "
+            + "\(Quantity.text(byteCount: memory.byteCount)) that are allowed here",
           hint: "start the party with a larger --memory, or deal smaller sessions"))
     }
     let isTaken = memory.take(session.memoryByteCount) { [service] in
@@ -89,8 +91,9 @@ final class SessionServer: Sendable {
       try? client.connection.send(.end, end.payload, deadline: .after(.seconds(5)))
       let counters = run.counters
       service.log(
-        "\(key) finished: \(counters.rounds) rounds, \(counters.bytesSent) bytes sent, "
-          + "\(counters.bytesReceived) bytes received")
+        "\(key) finished: \(counters.rounds) flights, "
+          + "\(Quantity.text(byteCount: counters.bytesSent)) sent, "
+          + "\(Quantity.text(byteCount: counters.bytesReceived)) received")
     } else {
       let refusal = Refusal(reason: end.reason, hint: "the session is burned; ask for a new one")
       try? client.connection.send(.refusal, refusal.payload, deadline: .after(.seconds(5)))

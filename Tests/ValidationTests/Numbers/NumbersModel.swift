@@ -19,9 +19,17 @@ struct NumbersModel {
 
   var program: SecureProgram { approximated.program }
 
-  init(_ checkpoint: TinyCheckpoint, texts: [[Int]], recipe: Recipe = .accurate) throws {
+  /// - Parameter files: What lies beside the checkpoint, by name.
+  init(
+    _ checkpoint: TinyCheckpoint, texts: [[Int]], recipe: Recipe = .accurate,
+    output: ModelOutput? = nil, files: [String: JSON] = [:]
+  ) throws {
     folder = try ScratchFolder()
-    loaded = try ModelLoader.load(path: checkpoint.write(to: folder))
+    for (name, content) in files {
+      try Folder.make(FilePaths.folder(of: folder.file(name)))
+      _ = try folder.write(content.text.utf8, to: name)
+    }
+    loaded = try ModelLoader.load(path: checkpoint.write(to: folder), output: output)
     float = try FloatInterpreter(loaded)
     let equalised = try EqualisedWeights(loaded.model, loaded)
     approximated = try ApproximatedModel(

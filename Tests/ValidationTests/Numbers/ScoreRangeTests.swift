@@ -44,6 +44,39 @@ struct ScoreRangeTests {
     }
   }
 
+  /// The mean of many rows is shorter than one row by itself, which a text of one token is.
+  @Test func shortTextsOfAnEmbeddingAreSeen() throws {
+    let types = ["Transformer", "Pooling", "Normalize"]
+    let modules = types.enumerated().map { index, type -> JSON in
+      [
+        "idx": .integer(index), "name": .string("\(index)"),
+        "path": .string(index == 0 ? "" : "\(index)_\(type)"),
+        "type": .string("sentence_transformers.models.\(type)"),
+      ]
+    }
+    let texts = (0..<6).map { seed in (0..<6).map { ($0 * (seed + 2) + seed) % 11 } }
+    let model = try NumbersModel(
+      .bert(), texts: texts, output: .embedding,
+      files: [
+        "modules.json": .array(modules),
+        "1_Pooling/config.json": ["pooling_mode_mean_tokens": true],
+      ])
+    let nodes = model.loaded.model.nodes
+    let norm = try #require(nodes.last { if case .rmsNorm = $0.operation { true } else { false } })
+    let calibration = try Calibration.observe(model.float, texts: texts, source: "texts")
+    let range = try #require(calibration.ranges[norm.name]?[.variance])
+    for text in texts {
+      _ = try model.float.run(tokens: [text[0]]) { node, kind, values in
+        guard kind == .variance, nodes[node].name == norm.name else { return }
+        for value in values { #expect(Double(value) <= range.upperBound * 1.0001) }
+      }
+    }
+    for token in 0..<11 {
+      let error = try model.error([token])
+      #expect(error.largest < 0.01 * error.of, "\(token): \(error)")
+    }
+  }
+
   /// Of a few different tokens nothing is concluded about a head.
   @Test func fewTokensLeaveRoom() throws {
     var checkpoint = TinyCheckpoint.llama()

@@ -45,6 +45,8 @@ def main():
     parser.add_argument("--texts", help="texts that repeat themselves, one a line (default: repetitive.txt in MODEL)")
     parser.add_argument("--start", type=int, help="token to put before each text")
     parser.add_argument("--recipe", default="accurate")
+    parser.add_argument("--draft", default="repeats", metavar="repeats|MODEL",
+                        help="what guesses (default: %(default)s)")
     parser.add_argument("--output", help=argparse.SUPPRESS)
     parser.add_argument("--window", type=int, default=64, help="tokens of a held-out window")
     parser.add_argument("--new", type=int, default=64, help="new tokens of an answer")
@@ -71,7 +73,7 @@ def main():
             with measurement.deployment(speed) as services:
                 for name, prompts in texts.items():
                     plain = [measurement.ask(services, prompt) for prompt in prompts]
-                    drafted = [measurement.ask(services, prompt, "--draft", "repeats") for prompt in prompts]
+                    drafted = [measurement.ask(services, prompt, "--draft", arguments.draft) for prompt in prompts]
                     steps, fewer = (sum(len(answer["steps"]) for answer in group) for group in (plain, drafted))
                     same = sum(a["tokens"] == b["tokens"] for a, b in zip(plain, drafted))
                     true, all_drafts = (sum(answer[key] for answer in drafted) for key in ("accepted", "drafted"))

@@ -159,6 +159,7 @@ class StreamedText(Answer):
         except Refusal as refusal:
             if not has_begun:
                 raise
+            self.asking.record.has_failed = True
             await tell(refusal.body)
         else:
             if self.form.question.includes_usage:

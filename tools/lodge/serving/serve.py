@@ -23,7 +23,7 @@ CLIENT_OPTIONS = {
     "party0": "HOST:PORT", "party1": "HOST:PORT", "provider": "HOST:PORT", "party0-key": "KEY",
     "party1-key": "KEY", "provider-key": "KEY", "identity": "FILE", "trust": "KEY", "bundle": "FILE",
     "correlations": "DIR", "ledger": "FILE", "scratch": "DIR", "tokenizer": "FOLDER", "start": "ID",
-    "timeout": "TIME",
+    "timeout": "TIME", "draft": "repeats|MODEL", "draft-slots": "N",
 }
 
 
