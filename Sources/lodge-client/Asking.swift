@@ -127,7 +127,6 @@ struct Asking: Sendable {
       throw error
     }
     progress.finish()
-    arguments.note(session.identity.output.warning(about: result.rows))
     if let out {
       let width = result.rows.first?.count ?? 0
       try NPY.write(
@@ -136,9 +135,11 @@ struct Asking: Sendable {
     let summary = GenerationSummary(result)
     guard questions.codec != nil else {
       console.print(isJSON ? summary.json.indentedText : summary.text)
+      arguments.note(result.warning)
       return
     }
     try show(result, summary, &printer, console)
+    arguments.note(result.warning)
   }
 
   /// Prints the answer to a question in text.

@@ -122,6 +122,7 @@ struct Chat {
       return
     }
     console.print(printer.hasPrinted ? "" : text)
+    arguments.note(result.warning)
     console.report(
       "lodge-client: \(summary.statistics); \(tokens.count) tokens asked, "
         + "room for \(conversation.tokensLeft) more")

@@ -56,6 +56,11 @@ final class EventPrinter {
       ])
   }
 
+  /// Why an answer is not to be trusted.
+  func warning(_ index: Int, _ text: String) {
+    print("warning", ["index": .integer(index), "warning": .string(text)])
+  }
+
   /// - Throws: `InputError` where a value is not finite.
   func embedding(_ index: Int, _ values: [Float]) throws(InputError) {
     guard values.allSatisfy(\.isFinite) else {

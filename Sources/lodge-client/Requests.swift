@@ -149,9 +149,13 @@ private struct ProgramAnswers {
     if goesOn { self.conversation = conversation } else { try conversation.end() }
     switch request.output {
     case .text:
+      if let warning = result.warning { events.warning(index, warning) }
       let rest = try text.finish(result.newTokens)
       events.answer(index, text: rest, isStopped: text.isOver)
-    case .embedding: try events.embedding(index, result.rows.first ?? [])
+    case .embedding:
+      // Nobody would look at it.
+      if let warning = result.warning { throw InputError("the embedding", warning) }
+      try events.embedding(index, result.rows.first ?? [])
     }
   }
 

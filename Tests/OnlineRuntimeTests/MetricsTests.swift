@@ -70,6 +70,25 @@ import Testing
     try party1.stop()
   }
 
+  /// Parties that have met and have no session left serve nobody.
+  @Test func anEmptyStockIsNotHealthy() throws {
+    let folder = try TemporaryFolder()
+    let party0 = try FakeParty(FakeProvider(party: 0, sessionCount: 0), folder: folder) {
+      $0.metrics = Address(host: "127.0.0.1", port: 0)
+    }
+    let port = try #require(party0.service.metricsAddress?.port)
+    let party1 = try FakeParty(
+      FakeProvider(party: 1, sessionCount: 0), folder: folder, peer: party0.address)
+    var health = ""
+    for _ in 0..<100 where !health.contains("no session is left") {
+      Thread.sleep(forTimeInterval: 0.05)
+      health = try get(port, "/healthz")
+    }
+    #expect(health.hasPrefix("HTTP/1.1 503 ") && health.contains("no session is left"))
+    try party0.stop()
+    try party1.stop()
+  }
+
   /// Whatever is asked, the party goes on, and the next question is answered.
   @Test func hostileQuestionsCostNothing() throws {
     let folder = try TemporaryFolder()

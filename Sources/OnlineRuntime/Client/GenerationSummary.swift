@@ -72,6 +72,7 @@ public struct GenerationSummary {
           ]
         }),
     ]
+    if let warning = result.warning { members["warning"] = .string(warning) }
     switch result.meaning {
     case .logits, .states: break
     case .embedding:

@@ -27,6 +27,8 @@ public struct SecureGeneration {
     public var session: SessionKey
     /// Bytes that a user got from the provider before the first step.
     public var aheadByteCount = 0
+    /// Why the answer is not to be trusted; nil where nothing says so.
+    public var warning: String?
 
     public init(meaning: ModelOutput, session: SessionKey) {
       self.meaning = meaning
@@ -203,6 +205,7 @@ public struct SecureGeneration {
         keptCount += 1
       }
     } while result.newTokens.count < newCount
+    result.warning = identity.output.warning(about: result.rows)
     return result
   }
 

@@ -50,8 +50,9 @@ extension SessionServer {
     let trouble = inbox.isStopping || inbox.isStopped ? service.stopReason : inbox.absence
     switch path {
     case "/healthz":
-      guard let trouble else { return ("200 OK", "ok\n") }
-      return ("503 Service Unavailable", "\(trouble)\n")
+      let shortage = readyCount() == 0 && inbox.runningCount == 0 ? "no session is left" : nil
+      guard let reason = trouble ?? shortage else { return ("200 OK", "ok\n") }
+      return ("503 Service Unavailable", "\(reason)\n")
     case "/metrics":
       let gauges = PartyMetrics.Gauges(
         ready: readyCount(), running: inbox.runningCount, waiting: inbox.clients.count,

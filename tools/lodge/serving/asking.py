@@ -105,6 +105,8 @@ class Asking:
         elif kind == "session":
             self.has_spent = True
             self.record.kept_tokens += event.get("kept", 0)
+        elif kind == "warning":
+            self.record.is_doubtful = True
         elif kind == "error":
             raise self.refusal(event)
         self.queue.put_nowait(event)

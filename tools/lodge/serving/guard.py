@@ -31,6 +31,8 @@ class Record:
         # Of the prompt, in a session that goes on.
         self.kept_tokens = 0
         self.has_left = False
+        # Unlike what the owner's calibration saw.
+        self.is_doubtful = False
         # Of an answer that had begun.
         self.has_failed = False
 
@@ -128,6 +130,7 @@ class Guard:
         tokens = f" {record.prompt_tokens}+{record.new_tokens} tokens" if record.prompt_tokens else ""
         tokens += f", {record.kept_tokens} of them kept" if record.kept_tokens else ""
         left = " (left)" if record.has_left else " (failed)" if record.has_failed else ""
+        left += " (values beyond the calibration's)" if record.is_doubtful else ""
         self.write(f"{method} {path} {status or '-'} {seconds:.3f} s{tokens}{left}")
 
     def write(self, line):
