@@ -22,12 +22,15 @@ private final class FloatSession: SecureSession {
   private var last: [Int] = []
   private(set) var stepCount = 0
 
-  init(_ interpreter: FloatInterpreter, promptCapacity: Int, newCapacity: Int) {
+  init(
+    _ interpreter: FloatInterpreter, promptCapacity: Int, newCapacity: Int, bound: Double? = nil
+  ) {
     let size = interpreter.model.vocabularySize
     self.interpreter = interpreter
     identity = PartyIdentity(
       party: 0, programDigest: [], conversionDigest: [], inputWidth: size, outputWidth: size,
-      isDecoder: true, outputFractionalBits: 24)
+      isDecoder: true, outputFractionalBits: 24,
+      output: OutputDescription(meaning: .logits, bound: bound))
     shape = SessionShape(
       kind: .decoder, promptCapacity: promptCapacity, newCapacity: newCapacity)
     progress = SessionProgress(shape)
@@ -116,6 +119,22 @@ struct DraftedGenerationTests {
       ).newTokens
     }
     #expect(try tokens(Wrong()) == tokens(nil))
+  }
+
+  /// What calibration never saw is said to programs too.
+  @Test func answersBeyondTheCalibrationAreNamed() throws {
+    let graph = TinyGraph.llama()
+    let interpreter = try FloatInterpreter(graph.model, weights: graph)
+    for (bound, isNamed) in [(1e-3, true), (1e6, false)] {
+      let session = FloatSession(interpreter, promptCapacity: 2, newCapacity: 2, bound: bound)
+      let result = try SecureGeneration(session: session, tables: nil).run(
+        prompt: [2, 5], newCount: 2)
+      #expect((result.warning != nil) == isNamed)
+      guard case .object(let members) = GenerationSummary(result).json else {
+        throw InputError("summary", "is no object")
+      }
+      #expect((members["warning"] != nil) == isNamed)
+    }
   }
 
   /// Turn after turn in one session says what a session of its own says to the whole conversation.

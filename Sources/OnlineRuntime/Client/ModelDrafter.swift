@@ -10,7 +10,6 @@ public import Models
 /// costs a row of the session.
 public struct ModelDrafter: Drafter {
   /// What `leastProbability` is unless it is said.
-  /// Of a model that says nearly the same, seven of ten such guesses came true.
   public static let usualProbability = 0.1
 
   private var text: GrowingText

@@ -49,8 +49,8 @@ def summary(layers):
 
 def by_layer(layers):
     columns = [("layer", True), ("fire", True), ("never", True), ("blocks", True), ("active", True),
-               ("open", True), ("computed", True), ("recall", True), ("mass kept", True),
-               ("gate: products", True), ("comparisons", True), ("openings", True), ("", False)]
+               ("open", True), ("computed", True), ("recall", True), ("mass", True),
+               ("products", True), ("compared", True), ("opened", True)]
     rows = []
     for layer in layers:
         saved = layer["cost"]["ofSaved"]
@@ -59,11 +59,15 @@ def by_layer(layers):
             f"{whole(layer['blocks'])} of {whole(layer['blockWidth'])}", percent(layer["activeShare"]),
             percent(layer["openShare"]), percent(layer["computedShare"]), percent(layer["recall"]),
             percent(layer["massKept"]), percent(saved["products"], 1), percent(saved["comparisons"], 1),
-            percent(saved["openings"], 1),
-            "gated" if layer["reason"] is None else f"dense: {text(layer['reason'])}"])
+            percent(saved["openings"], 1)])
+    reasons = "".join(
+        f"<p>Layer {whole(layer['layer'])} stays dense: {text(layer['reason'])}.</p>"
+        for layer in layers if layer["reason"] is not None)
     note = ("<p>Fire: neurons at a position. Active: blocks in which one fires. Computed: neurons of open blocks. "
-            "Gate: what it costs of what it saves.</p>")
-    return section("Density by layer", chart("gateDensity", "", 90 + 66 * len(layers)) + table(columns, rows) + note)
+            "Recall and mass: what of both is kept. Products, compared and opened: what a gate costs of "
+            "what it saves.</p>")
+    bars = chart("gateDensity", "", 90 + 66 * len(layers))
+    return section("Density by layer", bars + table(columns, rows) + reasons + note)
 
 
 def choices(layers):
