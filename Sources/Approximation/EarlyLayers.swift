@@ -24,15 +24,15 @@ enum EarlyLayers {
   /// Nats by which softmax leaves room above the largest score of a head.
   static let scoreMargin = 8.0
 
-  /// `tokens`, ascending, or where they are many the first, the last, and as many between: tokens
-  /// that stand for something else than text have the first ids or the last.
-  static func chosen(_ tokens: [Int]) -> [Int] {
-    guard tokens.count > tokenCount else { return tokens }
-    let end = tokenCount / 4
+  /// `tokens`, ascending, or where they are more than `count` the first, the last, and as many
+  /// between: tokens that stand for something else than text have the first ids or the last.
+  static func chosen(_ tokens: [Int], count: Int = tokenCount) -> [Int] {
+    guard tokens.count > count else { return tokens }
+    let end = count / 4
     let middle = tokens.dropFirst(end).dropLast(end)
-    let step = Double(middle.count) / Double(tokenCount - 2 * end)
+    let step = Double(middle.count) / Double(count - 2 * end)
     return tokens.prefix(end)
-      + (0..<tokenCount - 2 * end).map { middle[middle.startIndex + Int(Double($0) * step)] }
+      + (0..<count - 2 * end).map { middle[middle.startIndex + Int(Double($0) * step)] }
       + tokens.suffix(end)
   }
 }

@@ -35,12 +35,23 @@ extension FloatInterpreter {
   ///
   /// - Throws: `InputError` where a weight cannot be read.
   public func observe(rows: [TokenRow], _ observe: @escaping Observer) throws(InputError) {
+    _ = try values(of: rows, nodeCount: model.rowNodeCount, observe)
+  }
+
+  /// Row-major outputs of the first `nodeCount` nodes, which read nothing but their own row, for `rows`.
+  func values(
+    of rows: [TokenRow], nodeCount: Int, _ observe: @escaping Observer
+  ) throws(InputError) -> [[Float]] {
+    // Where a context has places of its own, rows are of one that fills all positions.
+    let context =
+      model.contextMarkers == nil ? TextContext() : TextContext(length: model.maximumPositions)
     var batch = TextBatch()
-    for row in rows { batch.append(row.token, at: row.position) }
+    for row in rows { batch.append([row.token], at: row.position, context) }
     var values: [[Float]] = []
-    for index in 0..<model.rowNodeCount {
+    for index in 0..<nodeCount {
       values.append(try evaluate(index, batch, values: values, observe: observe))
       observe(index, .output, values[index])
     }
+    return values
   }
 }

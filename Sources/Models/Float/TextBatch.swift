@@ -25,14 +25,13 @@ struct TextBatch {
       Text(tokens: tokens, context: context, rows: rowCount..<rowCount + tokens.count))
     rowCount += tokens.count
   }
-  /// A token by itself as it stands at `position`; only what reads no other row may be run on it.
-  mutating func append(_ token: Int, at position: Int) { append([token], at: position) }
-
   /// Tokens as they stand from `position` on; what reads other rows has to know those before.
-  mutating func append(_ tokens: [Int], at position: Int) {
+  mutating func append(
+    _ tokens: [Int], at position: Int, _ context: TextContext = TextContext()
+  ) {
     texts.append(
       Text(
-        tokens: tokens, context: TextContext(), rows: rowCount..<rowCount + tokens.count,
+        tokens: tokens, context: context, rows: rowCount..<rowCount + tokens.count,
         firstPosition: position))
     rowCount += tokens.count
   }

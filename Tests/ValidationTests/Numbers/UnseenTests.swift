@@ -9,6 +9,20 @@ import TestSupport
 import Testing
 import Validation
 
+extension TinyCheckpoint {
+  /// Replaces every element of the matrix `name`.
+  fileprivate mutating func change(
+    _ name: String, _ body: (_ row: Int, _ column: Int, _ value: Float) -> Float
+  ) {
+    guard var tensor = tensors[name] else { preconditionFailure("no tensor \(name)") }
+    let width = tensor.shape[1]
+    for index in tensor.values.indices {
+      tensor.values[index] = body(index / width, index % width, tensor.values[index])
+    }
+    tensors[name] = tensor
+  }
+}
+
 struct UnseenTests {
   /// Rows of the position table behind those of the text are ten times as large.
   @Test(arguments: [false, true]) func latePositionsStayRight(isEncoder: Bool) throws {
@@ -35,20 +49,12 @@ struct UnseenTests {
   private static var massive: TinyCheckpoint {
     var checkpoint = TinyCheckpoint.llama()
     let layer = "model.layers.0."
-    func change(_ name: String, _ body: (_ row: Int, _ column: Int, _ value: Float) -> Float) {
-      guard var tensor = checkpoint.tensors[name] else { return }
-      let width = tensor.shape[1]
-      for index in tensor.values.indices {
-        tensor.values[index] = body(index / width, index % width, tensor.values[index])
-      }
-      checkpoint.tensors[name] = tensor
-    }
-    change("model.embed_tokens.weight") { $1 == 3 ? ($0 == 9 ? 0.6 : 0) : $2 }
-    change(layer + "self_attn.o_proj.weight") { row, _, value in row == 3 ? 0 : value }
+    checkpoint.change("model.embed_tokens.weight") { $1 == 3 ? ($0 == 9 ? 0.6 : 0) : $2 }
+    checkpoint.change(layer + "self_attn.o_proj.weight") { row, _, value in row == 3 ? 0 : value }
     for name in ["mlp.gate_proj.weight", "mlp.up_proj.weight"] {
-      change(layer + name) { $0 == 0 ? ($1 == 3 ? 20 : 0) : $2 }
+      checkpoint.change(layer + name) { $0 == 0 ? ($1 == 3 ? 20 : 0) : $2 }
     }
-    change(layer + "mlp.down_proj.weight") { $1 == 0 ? 5 * $2 : $2 }
+    checkpoint.change(layer + "mlp.down_proj.weight") { $1 == 0 ? 5 * $2 : $2 }
     return checkpoint
   }
 
@@ -87,6 +93,43 @@ struct UnseenTests {
     let seen = try #require(calibration.ranges["layers.0.feedForwardResidual"]?[.output])
     let rows = try #require(calibration.vocabularyRanges["layers.0.feedForwardResidual"]?[.output])
     #expect(rows.upperBound > 4 * max(abs(seen.lowerBound), abs(seen.upperBound)))
+  }
+
+  /// Heads of the first layer that look for token 9, which stands in no text and is as large as others.
+  @Test(arguments: ["llama", "gpt2", "bert"])
+  func headsThatLookForAnUnseenTokenStayRight(family: String) throws {
+    var checkpoint: TinyCheckpoint
+    switch family {
+    case "gpt2":
+      checkpoint = .gpt2()
+      checkpoint.change("transformer.wte.weight") { $1 == 3 ? ($0 == 9 ? 3 : 0) : $2 }
+      // Queries and keys stand beside each other in the columns.
+      checkpoint.change("transformer.h.0.attn.c_attn.weight") { row, column, value in
+        row == 3 && column < 2 * 16 ? (column % 16 == 0 ? 4 : 0) : value
+      }
+    case "bert":
+      checkpoint = .bert()
+      checkpoint.change("embeddings.word_embeddings.weight") { $1 == 3 ? ($0 == 9 ? 3 : 0) : $2 }
+      for name in ["query", "key"] {
+        checkpoint.change("encoder.layer.0.attention.self.\(name).weight") {
+          $1 == 3 ? ($0 == 0 ? 4 : 0) : $2
+        }
+      }
+    default:
+      checkpoint = .llama()
+      checkpoint.change("model.embed_tokens.weight") { $1 == 3 ? ($0 == 9 ? 0.6 : 0) : $2 }
+      for name in ["q_proj", "k_proj"] {
+        checkpoint.change("model.layers.0.self_attn.\(name).weight") {
+          $1 == 3 ? ($0 == 0 ? 4 : 0) : $2
+        }
+      }
+    }
+    let texts = [[1, 4, 2, 3, 5, 6], [0, 10, 3, 7], [2, 5, 8, 6, 1, 2]]
+    let model = try NumbersModel(checkpoint, texts: texts)
+    for prompt in [[9], [9, 9], [1, 9, 2, 9], [9, 4, 2, 9, 9], [1, 4, 2]] {
+      let error = try model.error(prompt)
+      #expect(error.mean < 0.005 * max(error.of, 1), "\(prompt): \(error)")
+    }
   }
 
   /// Rows of a thousandth in front of a text of nothing else: every normalisation sees little.
