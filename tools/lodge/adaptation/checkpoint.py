@@ -90,14 +90,15 @@ def write(
     """Writes config.json, weights, recipe.json and finetune.json into the new folder `folder`, and
     gates.safetensors where there are `gates`.
 
-    `tensors` are the original checkpoint's, `trained` those that replace some of them; a tensor that
+    `tensors` are the original checkpoint's, `trained` those that replace some of them, and what gates
+    compute, which goes into a file of its own; a tensor that
     was a copy of a trained one, as tied matrices are stored by some libraries, stays one. The small
     files beside the original weights, such as the tokenizer's, are copied.
     """
     result = {}
     for key, value in tensors.items():
         twin = next(
-            (k for k in trained if k not in (key,) and tensors[k].shape == value.shape
+            (k for k in trained if k in tensors and tensors[k].shape == value.shape
              and torch.equal(tensors[k], value)), None) if key not in trained else key
         value = trained[twin] if twin else value
         # Tensors that share memory are refused by the format.

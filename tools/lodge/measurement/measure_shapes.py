@@ -84,6 +84,7 @@ class ShapeMeasurement(Measurement):
     def convert(self, recipe, density=None):
         a = self.arguments
         gates = self.file("gates.safetensors")
+        self.has_gates = density is not None
         if density is not None:
             write_gates(gates, self.shape, self.layers, density, a.block_width, a.rank, a.seed)
         options = ["--embedding", a.embedding] if a.embedding else []
@@ -154,7 +155,9 @@ class ShapeMeasurement(Measurement):
         first = steps[-2] if len(steps) > 1 else None
         found = tuple(steps[-1][key] - (first[key] if first else 0)
                       for key in ("rounds", "party0BytesSent", "party1BytesSent"))
-        if found != wanted:
+        # Of gates cost says what is expected: how many blocks run depends on the token.
+        slack = 0.02 if self.has_gates else 0
+        if found[0] != wanted[0] or any(abs(f - w) > slack * w for f, w in zip(found[1:], wanted[1:])):
             raise Failure(f"the parties counted {found} flights and bytes, cost says {wanted}")
 
 
