@@ -67,7 +67,7 @@ extension Calibration {
           for case .integer(let number) in elements { numbers.append(number) }
         }
         guard let statistics = BlockStatistics(numbers: numbers) else {
-          throw reader.failure("blocks.\(node)", "expected six counts")
+          throw reader.failure("blocks.\(node)", "expected \(BlockStatistics.numberCount) counts")
         }
         include(statistics, node: node)
       }

@@ -52,11 +52,14 @@ extension GroupDealing {
           }
         }
         return words
-      case .comparedBits: return comparedBits(function, circuit, mask: mask, maskBits: maskBits)
+      case .comparedBits:
+        return comparedBits(
+          function, circuit, mask: mask, quiet: session.quietBits(node, function, range),
+          maskBits: maskBits)
       case .shiftedMask(let shift): return mask.map { $0 &>> UInt64(shift) }
       case .topBit(let bits): return mask.map { $0 &>> UInt64(bits - 1) }
       case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .exponentials, .cells,
-        .windowBit, .permutedMask, .unpermutedMask:
+        .windowBit, .quietBit, .permutedMask, .unpermutedMask:
         return []
       }
     }
@@ -65,8 +68,10 @@ extension GroupDealing {
   /// Tiles of thresholds, top bits, and products of mask bits; the mask is 0 beyond the last
   /// element.
   private func comparedBits(
-    _ function: PiecewiseLinear, _ circuit: BitComparison, mask: [UInt64], maskBits: [UInt64]
+    _ function: PiecewiseLinear, _ circuit: BitComparison, mask: [UInt64], quiet: [UInt64]?,
+    maskBits: [UInt64]
   ) -> [UInt64] {
+    let windows = function.windows(mask, quiet)
     let knots = function.knots.count
     let tileCount = BitTiles.tileCount(elements: mask.count)
     var words: [UInt64] = []
@@ -75,11 +80,15 @@ extension GroupDealing {
     for tile in 0..<tileCount {
       for lane in 0..<64 {
         let element = 64 * tile + lane
-        planes[lane] = element < mask.count ? function.window(mask[element]) : 0
+        planes[lane] = element < mask.count ? windows[element] : 0
       }
       BitTiles.transpose(&planes)
       for block in circuit.blocks { words += thresholds(planes[block]) }
       words.append(planes[circuit.levels])
+      if let quiet {
+        let lanes = quiet[(64 * tile)..<min(64 * tile + 64, mask.count)]
+        words.append(lanes.reversed().reduce(0) { $0 &<< 1 | $1 })
+      }
       for knot in 0..<knots {
         let first = (tile * knots + knot) * circuit.maskCount
         for gate in circuit.gates.joined() {

@@ -39,11 +39,12 @@ extension GroupDealing {
       let session = sessions[lane]
       let range = part * chunk..<min((part + 1) * chunk, count)
       let mask = masks(of: x, session).words(in: range)
+      let quiet = session.quietBits(index, function, range)
       return (
         shares(
-          index, components, windowComponents(components, function, mask), session,
+          index, components, windowComponents(components, function, mask, quiet), session,
           at: range.lowerBound),
-        keys(index, function, mask, session, at: range.lowerBound)
+        keys(index, function, mask, quiet, session, at: range.lowerBound)
       )
     } store: { (lane, part, dealt) throws(InputError) in
       try store(dealt.shares, components, sessions[lane], node: index, at: part * chunk)
@@ -80,17 +81,18 @@ extension GroupDealing {
 
   /// Comparison keys for the elements of `mask`, which are elements `offset` and following.
   private func keys(
-    _ node: Int, _ function: PiecewiseLinear, _ mask: [UInt64], _ session: DealtSession<Sink>,
-    at offset: Int
+    _ node: Int, _ function: PiecewiseLinear, _ mask: [UInt64], _ quiet: [UInt64]?,
+    _ session: DealtSession<Sink>, at offset: Int
   ) -> [UInt8] {
     let comparison = ComparisonFunction(
       fixedKey: session.comparisonKey, layout: function.keyLayout)
     let low = UInt64.max &>> UInt64(64 - function.levels)
-    let alphas = mask.map { function.window($0) & low }
+    let windows = function.windows(mask, quiet)
+    let alphas = windows.map { $0 & low }
     var betas: [UInt64] = []
     betas.reserveCapacity(mask.count * function.payload)
-    for word in mask {
-      let sign = 1 &- 2 &* function.windowTopBit(word)
+    for (word, window) in zip(mask, windows) {
+      let sign = 1 &- 2 &* (window &>> UInt64(function.levels))
       for part in 0..<function.payload { betas.append(sign &* function.maskPart(part, word)) }
     }
     let (roots0, roots1) = roots(node, session, offset..<offset + mask.count)
@@ -157,7 +159,7 @@ extension GroupDealing {
       case .maskPower(let power): parts[0].map { raised($0, to: power) }
       case .topBitTimesPower(let power):
         zip(parts[0], parts[1]).map { $1 &* raised($0, to: power) }
-      case .maskProduct, .partProduct, .exponentials, .cells, .windowBit, .resultBit,
+      case .maskProduct, .partProduct, .exponentials, .cells, .windowBit, .quietBit, .resultBit,
         .comparedBits, .permutedMask, .unpermutedMask:
         []
       }
@@ -165,12 +167,17 @@ extension GroupDealing {
   }
 
   private func windowComponents(
-    _ components: [CorrelationComponent], _ function: PiecewiseLinear, _ mask: [UInt64]
+    _ components: [CorrelationComponent], _ function: PiecewiseLinear, _ mask: [UInt64],
+    _ quiet: [UInt64]?
   ) -> [[UInt64]] {
-    components.map { component in
+    let windows = function.windows(mask, quiet)
+    return components.map { component in
       switch component.meaning {
       case .windowBit(let part):
-        mask.map { function.maskPart(part, $0) &* function.windowTopBit($0) }
+        zip(mask, windows).map {
+          function.maskPart(part, $0) &* ($1 &>> UInt64(function.levels))
+        }
+      case .quietBit: quiet ?? []
       case .shiftedMask(let shift): mask.map { $0 &>> UInt64(shift) }
       case .topBit(let bits): mask.map { $0 &>> UInt64(bits - 1) }
       case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .exponentials, .cells,
@@ -186,9 +193,10 @@ extension GroupDealing {
 }
 
 extension PiecewiseLinear {
-  /// Top bit of the compared window of a mask.
-  fileprivate func windowTopBit(_ mask: UInt64) -> UInt64 {
-    window(mask) &>> UInt64(comparedBits - 1)
+  /// The compared windows of masks, 0 where an element is not `quiet`: then nothing is below it.
+  func windows(_ mask: [UInt64], _ quiet: [UInt64]?) -> [UInt64] {
+    guard let quiet else { return mask.map(window) }
+    return zip(mask, quiet).map { window($0) &* $1 }
   }
 
   /// 1, then the mask parts of the argument: r, or t and h of its view.
@@ -198,5 +206,13 @@ extension PiecewiseLinear {
     case 1: mask &>> UInt64(shift)
     default: mask &>> UInt64(openedBits - 1)
     }
+  }
+}
+
+extension DealtSession {
+  /// Of a function with noise, 1 for the elements of `range` that are compared and 0 for others.
+  func quietBits(_ node: Int, _ function: PiecewiseLinear, _ range: Range<Int>) -> [UInt64]? {
+    function.noise == 0
+      ? nil : noise.quietBits(node: node, thousandths: function.noise, in: [range])
   }
 }

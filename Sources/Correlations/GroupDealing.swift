@@ -11,6 +11,7 @@ struct DealtSession<Sink: CorrelationSink>: Sendable {
   let program: SecureProgram
   let streams: [SessionStreams]
   let comparisonKey: [UInt8]
+  let noise: SessionNoise
   let deployment: Deployment
   let sink: Sink
 
@@ -20,6 +21,7 @@ struct DealtSession<Sink: CorrelationSink>: Sendable {
     self.program = program
     streams = (0...1).map { batch.streams(session: number, party: $0) }
     comparisonKey = BatchSeeds.comparisonKey(batch: batch.identifier, session: number)
+    noise = batch.noise(session: number)
     self.deployment = deployment
     self.sink = sink
   }

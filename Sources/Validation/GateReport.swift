@@ -2,7 +2,6 @@
 
 public import Approximation
 public import Bytes
-import Foundation
 import Models
 import OnlineRuntime
 public import Program
@@ -63,15 +62,14 @@ public struct GateReport {
       let shape = program.values[node.outputs.lowerBound].shape
       let rowCount = session.dealtRowCount(shape.rows)
       let pool = columns.pool.capacity(rowCount: rowCount, blockCount: columns.count)
-      let seen = calibration.blocks[node.label]
-      let mean = seen?.mean ?? Double(columns.count)
-      let deviation = (seen?.deviation ?? 0) * Double(rowCount).squareRoot()
-      let beyond = Double(pool) + 0.5 - mean * Double(rowCount)
+      let load = calibration.blocks[node.label]?.load(
+        noise: program.noise(of: node), blockCount: columns.count)
       rows.append(
         Row(
-          name: layer, columns: columns, running: mean, poolBlockCount: pool,
+          name: layer, columns: columns, running: load?.mean ?? Double(columns.count),
+          poolBlockCount: pool,
           exhaustion: pool == rowCount * columns.count
-            ? 0 : deviation > 0 ? erfc(beyond / deviation / 2.0.squareRoot()) / 2 : 0,
+            ? 0 : load?.exhaustion(capacity: pool, rowCount: rowCount) ?? 0,
           gated: costs(program, isCounted), gate: costs(program, isGate),
           dense: costs(dense, isCounted)))
     }

@@ -33,9 +33,11 @@ enum RingFunctions {
 
   /// Every output of `function`: the last piece, plus the steps of all knots that x counts as
   /// below.
-  static func piecewise(_ function: PiecewiseLinear, _ words: [UInt64], mask: [UInt64])
-    -> [[UInt64]]
-  {
+  ///
+  /// - Parameter quiet: Of a function with noise, 1 for the elements that are compared and 0 for others.
+  static func piecewise(
+    _ function: PiecewiseLinear, _ words: [UInt64], mask: [UInt64], quiet: [UInt64]? = nil
+  ) -> [[UInt64]] {
     precondition(words.count == mask.count, "every word is opened under a mask")
     let arguments =
       function.isViewed
@@ -57,6 +59,7 @@ enum RingFunctions {
         let window = (words[index] &+ r &- place) &>> dropped
         below[index] = 0 &- (((window &- (r &>> dropped)) & keep) &>> top)
       }
+      if let quiet { for index in words.indices { below[index] &*= quiet[index] } }
       for output in results.indices {
         let step = steps[output][knot]
         // Moved out and back: written in place, without a check for sharing at every element.

@@ -37,6 +37,7 @@ public struct RingSimulator: Sendable {
   /// Blocks of pools that earlier steps have used, by the value that decides.
   private var usedBlocks: [ValueID: Int] = [:]
   private let comparisonKey: [UInt8]
+  private let noise: SessionNoise?
   /// The public words that two parties opened at a node in the step that is evaluated next, where
   /// their output is to be repeated bit for bit.
   public var opened: [Int: [UInt64]] = [:]
@@ -44,11 +45,13 @@ public struct RingSimulator: Sendable {
   /// `weights` in the order of `program.weights`, `streams` those of party 0 and party 1.
   ///
   /// Without weights, each step is given them when they are needed. `comparisonKey` is that of the
-  /// session, which masks of blocks depend on.
+  /// session, which masks of blocks depend on, and `noise` what its dealer draws; without it gates open by
+  /// their scores alone.
   public init(
     program: SecureProgram, weights: [[UInt64]] = [], streams: [SessionStreams],
-    comparisonKey: [UInt8] = [UInt8](repeating: 0, count: 16)
+    comparisonKey: [UInt8] = [UInt8](repeating: 0, count: 16), noise: SessionNoise? = nil
   ) {
+    self.noise = noise
     self.comparisonKey = comparisonKey
     self.program = program
     self.weights = weights
@@ -202,7 +205,12 @@ public struct RingSimulator: Sendable {
           values[output] = RingFunctions.polynomial(polynomial, values[x])
         }
       case .piecewiseLinear(let x, let function):
-        let results = RingFunctions.piecewise(function, values[x], mask: mask(x))
+        let quiet =
+          function.noise == 0
+          ? nil
+          : noise?.quietBits(
+            node: index, thousandths: function.noise, in: step.dealtRanges(shape(x)))
+        let results = RingFunctions.piecewise(function, values[x], mask: mask(x), quiet: quiet)
         for (output, result) in zip(node.outputs, results) { values[output] = result }
       case .exponential(let x, let function):
         let mask = mask(x)

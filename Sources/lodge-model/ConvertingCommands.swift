@@ -151,6 +151,10 @@ let shareCommand = Command(
     provider-user: the owner keeps provider/, the user gets user/, whose size does not depend on the
     model, and a third party dealer/. No role's folder may be seen by another.
 
+    With --reshuffle a model with gates gets another secret order of blocks: share it again before
+    parties have seen enough of the first. Everything secret is new, and must be dealt for anew; what
+    takes long, calibration and fits, is in MODEL.
+
     Keys are those of
     'lodge-party keygen'. Without --sign and the recipients, files are neither signed nor sealed.
 
@@ -159,6 +163,7 @@ let shareCommand = Command(
     """,
   example: """
     lodge-model share opt.lodge --out shares
+    lodge-model share gated.lodge --out again --reshuffle
     lodge-model share opt.lodge --out roles --deployment provider-user
     lodge-model share opt.lodge --out shares --sign owner.key \\
       --recipient0 party0.key.pub --recipient1 party1.key.pub
@@ -171,6 +176,7 @@ let shareCommand = Command(
     Option(
       "dealer", .choice(["owner", "blind"]),
       help: "who deals for two servers (default owner)"),
+    .flag("reshuffle", help: "another secret order of the blocks of a model with gates"),
     memoryOption,
     Option("out", .path, placeholder: "DIR", isRequired: true, help: "folder to write"),
     Option("sign", .path, placeholder: "KEY", help: "private key to sign the manifest with"),
@@ -194,7 +200,8 @@ let shareCommand = Command(
     "sharing", total: try file.program().weights.reduce(0) { $0 + $1.elementCount },
     unit: .items("weights"), console: arguments.console)
   let result = try ShareWriter.share(
-    file, into: folder, deployment: deployment, memory: memory, delivery: delivery
+    file, into: folder, deployment: deployment, reshuffles: arguments.flag("reshuffle"),
+    memory: memory, delivery: delivery
   ) { progress.advance(by: $0) }
   progress.finish()
   let report = ShareReport(result, folder: folder, delivery: delivery)

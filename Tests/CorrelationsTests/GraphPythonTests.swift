@@ -1,5 +1,6 @@
 // Graphs of every kind, dealt and run by the tools in Python, which are written from formats/ alone.
 
+import Approximation
 import Bytes
 import Correlations
 import Models
@@ -20,8 +21,36 @@ import Validation
   /// The algebra of all operations, and the simulator's words of every step, by both parties in
   /// Python from the files.
   @Test(arguments: kinds) func dealtAndRun(kind: GraphKind) throws {
+    _ = try Self.dealAndRun(kind)
+  }
+
+  /// Noise of gates by bits, and by keys where attention is short and feed-forward layers do not wait for
+  /// it; checked with the dealer's seed and without.
+  @Test(arguments: [ComparisonProtocol.bits, .keys])
+  func noiseOfGates(comparison: ComparisonProtocol) throws {
+    var recipe = Recipe.accurate
+    if comparison == .keys {
+      recipe = try Recipe(
+        json: [
+          "name": "short", "softmax": ["replacement": "power", "exponent": 2, "scale": 4],
+        ], source: "test")
+    }
+    recipe.noise = 300
+    let program = try Self.dealAndRun(GraphKind.gates[comparison == .keys ? 3 : 0], recipe: recipe)
+    let functions = program.nodes.compactMap { node -> PiecewiseLinear? in
+      guard case .piecewiseLinear(_, let function) = node.operation, function.givesBits
+      else { return nil }
+      return function
+    }
+    #expect(!functions.isEmpty)
+    #expect(functions.allSatisfy { $0.noise == 300 })
+    #expect(functions.contains { $0.comparison == comparison })
+  }
+
+  /// The same of `kind` under `recipe`; returns its program.
+  static func dealAndRun(_ kind: GraphKind, recipe: Recipe = .accurate) throws -> SecureProgram {
     let isDecoder = kind.kind.isDecoder
-    let files = try ConversionFiles.tiny(TinyGraph(kind))
+    let files = try ConversionFiles.tiny(TinyGraph(kind), recipe: recipe)
     let bundle = try DealerBundle(path: "\(files.folder)/dealer.bundle")
     let shape = SessionShape(
       kind: kind.kind, promptCapacity: 6, newCapacity: isDecoder ? 2 : 0)
@@ -32,6 +61,9 @@ import Validation
     let check = try SessionPythonTests.tool.run(
       arguments + ["--operations", "1000", "--keys", "1"])
     #expect(check.status == 0, "\(check.errors)")
+    let checkWithSeed = try SessionPythonTests.tool.run(
+      arguments + ["--operations", "1", "--keys", "1", "--dealer", "\(batch.folder)/dealer.batch"])
+    #expect(checkWithSeed.status == 0, "\(checkWithSeed.errors)")
 
     let prompt = kind.contextMarkers == nil ? [7, 3, 0, 9, 2] : [7, 3, 0, 9, 10]
     let steps = isDecoder ? [prompt, [10]] : [prompt]
@@ -44,7 +76,8 @@ import Validation
     var simulator = RingSimulator(
       program: files.program, weights: try files.sharedWeights(),
       streams: (0...1).map { batch.seeds.streams(session: 0, party: $0) },
-      comparisonKey: BatchSeeds.comparisonKey(batch: batch.seeds.identifier, session: 0))
+      comparisonKey: BatchSeeds.comparisonKey(batch: batch.seeds.identifier, session: 0),
+      noise: batch.seeds.noise(session: 0))
     var expected: [UInt64] = []
     var row = 0
     for (index, tokens) in steps.enumerated() {
@@ -59,5 +92,6 @@ import Validation
       row += tokens.count
     }
     #expect(!expected.isEmpty && words == expected)
+    return files.program
   }
 }

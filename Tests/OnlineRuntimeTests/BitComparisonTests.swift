@@ -2,6 +2,7 @@
 
 import Models
 import Program
+import Rings
 import Sharing
 import TestSupport
 import Testing
@@ -22,6 +23,70 @@ struct BitComparisonTests {
     return try PrimitiveTests.execute(width: input.count, steps: [input]) { builder, x in
       let ids = try builder.emit(.piecewiseLinear(builder.open(x).id, function), bits: [0])
       return FixedValue(id: ids[0], bits: 0, bound: 1)
+    }
+  }
+
+  /// Constants by pieces: as they are, or modulo 2 as the top bits of the words.
+  static func runConstants(
+    _ input: [UInt64], bits comparedBits: Int, knots: [Int], shift: Int = 0, resultBits: Int?,
+    by comparison: ComparisonProtocol
+  ) throws -> PrimitiveTests.Outcome {
+    let count = knots.count + 1
+    let function = PiecewiseLinear(
+      shift: shift, droppedBits: 0, comparedBits: comparedBits, knots: knots,
+      outputs: [
+        .init(
+          slopes: [Int](repeating: 0, count: count), intercepts: (0..<count).map { 7 * $0 },
+          fractionalBits: 0)
+      ], comparison: comparison, resultBits: resultBits)
+    return try PrimitiveTests.execute(width: input.count, steps: [input]) { builder, x in
+      let id = try builder.emit(.piecewiseLinear(builder.open(x).id, function), bits: [0])[0]
+      guard resultBits != nil else { return FixedValue(id: id, bits: 0, bound: 1) }
+      let top = try builder.emit(.combine([Term(id, Int.min)], constant: 0), bits: [0])[0]
+      return FixedValue(id: top, bits: 0, bound: 1)
+    }
+  }
+
+  /// Of constant pieces the bit alone is dealt, and of results modulo 2 not even a product by bits,
+  /// which then take one round less: down to none.
+  @Test(arguments: [2, 3, 5, 6, 9, 20, 62], [nil, 1])
+  func constantPieces(bits: Int, resultBits: Int?) throws {
+    let reach = 1 << (bits - 1)
+    let knots = bits < 5 ? [0] : [-reach / 4, 0, 3]
+    let largest = reach - 1 - reach / 4
+    let near = (knots + [largest, -largest]).flatMap { [$0 - 1, $0, $0 + 1] }
+      .filter { abs($0) <= largest }
+    let random = PrimitiveTests.inputs(count: 100, bits: bits - 2, salt: UInt32(bits))
+    let input = near.map { UInt64(bitPattern: Int64($0)) } + (bits < 5 ? [] : random)
+    for comparison in ComparisonProtocol.allCases {
+      for shift in [0, 4] {
+        let outcome = try Self.runConstants(
+          input, bits: bits, knots: knots, shift: shift, resultBits: resultBits, by: comparison)
+        #expect(outcome.parties == outcome.simulator)
+        for (x, result) in zip(input, outcome.parties[0]) {
+          let x = Int(PrimitiveTests.signed(x))
+          let constant = 7 * (knots.firstIndex { x < $0 } ?? knots.count)
+          let expected = resultBits == nil ? constant : constant << 63
+          #expect(PrimitiveTests.signed(result) == Int64(expected), "x = \(x)")
+        }
+        let dealt = outcome.run.program.correlationCost(of: outcome.run.session)
+        let words = dealt.storedWordCount.reduce(0, +)
+        let circuit = BitComparison(levels: bits - 1)
+        let tiles = (input.count + 63) / 64 * circuit.planeCount(knots: knots.count)
+        switch (comparison, resultBits) {
+        case (.keys, _):
+          let layout = ComparisonKeyLayout(
+            levels: bits - 1, payload: 1, wordByteCount: resultBits == nil ? 8 : 1)
+          #expect(words == input.count)
+          #expect(dealt.keyByteCount == input.count * layout.byteCount)
+        case (.bits, nil): #expect(words == tiles + input.count * knots.count)
+        case (.bits, _?): #expect(words == tiles)
+        }
+        let rounds = outcome.run.channels[0].rounds.count
+        #expect(
+          rounds == 1
+            + (comparison == .keys ? 0 : circuit.roundCount - (resultBits == nil ? 0 : 1)))
+      }
     }
   }
 

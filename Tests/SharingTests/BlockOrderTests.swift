@@ -67,6 +67,35 @@ struct BlockOrderTests {
     #expect(!FileManager.default.fileExists(atPath: files.scratch.file("roles")))
   }
 
+  /// The same program, and nothing else of the conversion before: other orders and other shares.
+  @Test func reshuffling() throws {
+    let files = try ConversionFiles.tiny(TinyGraph(GraphKind.gates[0]))
+    let again = files.scratch.file("again")
+    let result = try ShareWriter.share(
+      ModelFile(path: files.modelPath), into: again, reshuffles: true)
+    #expect(result.program.digest == files.program.digest)
+    #expect(result.conversion.identifier != files.result.conversion.identifier)
+    let bundles = try [files.folder, again].map { folder in
+      try (0...1).map { try PartyBundle(path: "\(folder)/party\($0).bundle") }
+    }
+    for (id, weight) in files.program.weights.enumerated() {
+      let shares = try bundles.map { pair in try pair.map { try $0.share(id) } }
+      for party in 0...1 { #expect(shares[0][party] != shares[1][party], "\(weight.name)") }
+      let sums = shares.map { zip($0[0], $0[1]).map { $0 &+ $1 } }
+      // Blocks are moved, and elements none.
+      #expect(sums[0].sorted() == sums[1].sorted(), "\(weight.name)")
+      let isGated = weight.source.rowBlocks != nil || weight.source.columnBlocks != nil
+      if !isGated { #expect(sums[0] == sums[1], "\(weight.name)") }
+    }
+    let dense = try ConversionFiles.tiny(.opt(layerCount: 1))
+    let error = #expect(throws: InputError.self) {
+      try ShareWriter.share(
+        ModelFile(path: dense.modelPath), into: dense.scratch.file("again"), reshuffles: true)
+    }
+    #expect(error?.cause.contains("nothing of this model is gated") == true)
+    #expect(!FileManager.default.fileExists(atPath: dense.scratch.file("again")))
+  }
+
   @Test func everyConversionHasItsOwn() {
     var program = Self.program()
     for index in program.weights.indices {

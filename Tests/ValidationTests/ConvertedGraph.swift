@@ -104,7 +104,8 @@ enum SimulatedRun {
     var simulator = RingSimulator(
       program: program, weights: weights,
       streams: (0...1).map { run.batch.streams(session: 0, party: $0) },
-      comparisonKey: BatchSeeds.comparisonKey(batch: run.batch.identifier, session: 0))
+      comparisonKey: BatchSeeds.comparisonKey(batch: run.batch.identifier, session: 0),
+      noise: run.batch.noise(session: 0))
     var progress = SessionProgress(session)
     var rounds = 0
     for (index, input) in steps.enumerated() {

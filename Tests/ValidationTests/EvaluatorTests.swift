@@ -48,6 +48,13 @@ struct EvaluatorTests {
     #expect(again.logits == result.logits && again.embeddings == result.embeddings)
   }
 
+  /// Bits modulo 2, which gates are, have no room above them that they could leave.
+  @Test func gatesStayInTheRing() throws {
+    let files = try ConversionFiles.tiny(TinyGraph(GraphKind.gates[0]))
+    let result = try Self.evaluate(files).result
+    #expect((0...40).contains(result.headroom))
+  }
+
   /// Scores of an encoder have a largest one, which is compared; states have none.
   @Test(arguments: ["bert-token-classes", "distilbert-masked"])
   func largestScoresOfEncodersAreCompared(name: String) throws {

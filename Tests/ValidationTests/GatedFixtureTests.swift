@@ -103,15 +103,17 @@ struct GatedFixtureTests {
           gated: try gated.integer(key), gate: try gate.integer(key), dense: try dense.integer(key)
         )
         #expect(bytes.gated < bytes.dense / 2)
+        // Of no layer does the gate cost 15 % of what it saves.
+        #expect(100 * bytes.gate < 15 * (bytes.dense - bytes.gated), "\(key): \(bytes)")
         totals[key]?.gated += bytes.gated
         totals[key]?.gate += bytes.gate
         totals[key]?.dense += bytes.dense
       }
     }
-    // At most a third is left of all gated layers, and gates cost less than 15 % of what they save.
+    // At most a third is left of all gated layers, and gates cost less than 8 % of what they save.
     for (key, bytes) in totals {
       #expect(3 * bytes.gated <= bytes.dense, "\(key): \(bytes)")
-      #expect(100 * bytes.gate < 15 * (bytes.dense - bytes.gated), "\(key): \(bytes)")
+      #expect(100 * bytes.gate < 8 * (bytes.dense - bytes.gated), "\(key): \(bytes)")
     }
   }
 }

@@ -17,6 +17,7 @@ extension Recipe {
     members["tableTolerance"] = .number(tableTolerance)
     members["outsideRange"] = .string(outsideRange.rawValue)
     members["compare"] = .string(comparison.rawValue)
+    if noise > 0 { members["noise"] = .integer(noise) }
     if !layers.isEmpty {
       members["layers"] = .object(
         Dictionary(
@@ -47,6 +48,7 @@ extension Recipe {
       "tableTolerance", default: recipe.tableTolerance, in: 1e-8...0.1)
     recipe.outsideRange = try reader.choice("outsideRange", recipe.outsideRange)
     recipe.comparison = try reader.choice("compare", recipe.comparison)
+    recipe.noise = try reader.integer("noise", default: recipe.noise, in: 0...500)
     for (operationClass, choice) in try Recipe.choices(&reader) {
       recipe.choose(choice, for: operationClass)
     }

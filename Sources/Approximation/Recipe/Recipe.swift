@@ -44,6 +44,9 @@ public struct Recipe: Equatable, Sendable {
   public var outsideRange: OutsideRange
   /// For every operation whose choice has none.
   public var comparison: Comparison
+  /// Of the blocks that gates leave closed, the thousandths that run all the same, by chance: patterns tell
+  /// less, and what runs adds its neurons.
+  public var noise: Int
   /// One for each class.
   public private(set) var choices: [OperationClass: ReplacementChoice]
   /// Those that differ in a layer, by its number.
@@ -60,6 +63,7 @@ public struct Recipe: Equatable, Sendable {
     tableTolerance = 0x1p-15
     outsideRange = .refuse
     comparison = .keys
+    noise = 0
     choices = [:]
     layers = [:]
     nodes = [:]

@@ -90,9 +90,14 @@ extension PartyInterpreter {
           index, function, opened, ranges, components: components(all))
         for (output, result) in zip(node.outputs, results) { shared[output] = result }
       case .bits where !ranges.isEmpty:
-        // Known after some rounds of its own.
-        pending[index] = try pendingComparison(
+        let comparison = try pendingComparison(
           index, function, opened, ranges, components: components(all.dropLast()))
+        if let results = comparison.resultsWithoutOpening(constantFactor: constantFactor) {
+          for (output, result) in zip(node.outputs, results) { shared[output] = result }
+        } else {
+          // Known after some rounds of its own.
+          pending[index] = comparison
+        }
       case .bits: break
       }
     case .exponential(let x, let function):

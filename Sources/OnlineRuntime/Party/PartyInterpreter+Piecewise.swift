@@ -47,6 +47,12 @@ extension PartyInterpreter {
         let shares = comparison.evaluated(
           party: material.party, keys: keys, keyRange: elements, roots: roots,
           pointsPerKey: knotCount, points: windows, parallel: false)
+        if tables.areConstant {
+          tables.bitSums(
+            of: elements, windows: windows, levels: function.levels, shares: shares,
+            correlated: components, factor: constantFactor, into: &piece)
+          return
+        }
         value.stepSums(
           tables.steps, of: elements, windows: windows.span, levels: function.levels,
           shares: shares.span, correlated: components, factor: constantFactor, into: &piece)
@@ -95,7 +101,7 @@ extension PartyInterpreter {
     return PendingComparison(
       function: function, tables: tables, opened: opened.base,
       value: argument(function, opened, components),
-      results: Array(components.prefix(function.payload)), dealt: dealt, masks: masks,
+      results: Array(components.prefix(function.resultArrayCount)), dealt: dealt, masks: masks,
       party: material.party)
   }
 }

@@ -61,8 +61,9 @@ struct PendingComparison: PendingExchange {
         }
         BitTiles.transpose(&planes)
         let index = tile * knotCount + knot
+        let counted = circuit.isNoisy ? dealt.words[start + circuit.thresholdCount + 1] : ones
         signs[index] =
-          (planes[circuit.levels] & ones) ^ dealt.words[start + circuit.thresholdCount]
+          (planes[circuit.levels] & counted) ^ dealt.words[start + circuit.thresholdCount]
         leaves(planes, thresholds: start, into: index * circuit.blocks.count * 2)
       }
     }
@@ -100,6 +101,7 @@ struct PendingComparison: PendingExchange {
   mutating func outgoing() -> [UInt64] {
     var writer = BitWriter()
     let isLast = round == circuit.gates.count
+    precondition(!isLast || circuit.opensResult, "a round of its own")
     forEachKnot { state, tile, knot, lanes in
       let first = state.firstItem(tile, knot)
       let mask = state.firstMask(tile, knot)
@@ -145,7 +147,27 @@ struct PendingComparison: PendingExchange {
       }
     }
     round += 1
-    return nil
+    return resultsWithoutOpening(constantFactor: constantFactor)
+  }
+
+  /// The outputs once no round is left, where results are bits that are not opened.
+  ///
+  /// Shares of exclusive or are shares modulo 2, and more is not known of the outputs.
+  func resultsWithoutOpening(constantFactor: UInt64) -> [[UInt64]]? {
+    guard !circuit.opensResult, round == circuit.gates.count else { return nil }
+    var sums = PieceSums(tables: tables, value: value, constantFactor: constantFactor)
+    let knotCount = function.knots.count
+    for tile in 0..<dealt.tileCount {
+      for knot in 0..<knotCount {
+        let bits = items[firstItem(tile, knot)] ^ signs[tile * knotCount + knot]
+        for lane in 0..<dealt.laneCount(tile: tile) {
+          sums.add(element: 64 * tile + lane, knot: knot, flip: 0) { _ in
+            (bits &>> UInt64(lane)) & 1
+          }
+        }
+      }
+    }
+    return sums.results
   }
 
   /// Evaluates one gate: a product of variables x_i = X_i + a_i, with X_i opened and a_i dealt
@@ -173,7 +195,7 @@ struct PendingComparison: PendingExchange {
       opened[set] = opened[set & (set - 1)] & opened[set & -set]
     }
     let product =
-      tile * dealt.planeCount + circuit.thresholdCount + 1 + knot * circuit.productCount
+      tile * dealt.planeCount + circuit.firstProduct + knot * circuit.productCount
       + gate.firstProduct
     for (index, set) in gate.products.enumerated() {
       masked[set] = dealt.words[product + index]

@@ -9,6 +9,8 @@ struct PieceTables {
   /// By output.
   let last: [(slope: UInt64, intercept: UInt64)]
   let knots: [UInt64]
+  /// Whether all slopes are 0, and nothing is dealt for them.
+  let areConstant: Bool
 
   init(_ function: PiecewiseLinear) {
     let steps = function.outputs.indices.map(function.steps)
@@ -16,6 +18,33 @@ struct PieceTables {
       slopes: steps.map { $0.map(\.slope) }, intercepts: steps.map { $0.map(\.intercept) })
     last = function.outputs.indices.map(function.lastPiece)
     knots = function.knots.map { UInt64(bitPattern: Int64($0)) }
+    areConstant = function.hasConstantPieces
+  }
+}
+
+extension PieceTables {
+  /// Writes shares of the steps of constant pieces at all knots: [elements, outputs].
+  ///
+  /// A bit is m + (1 - 2 m) c, m the top bit of its window, with `shares` of c - h and `correlated[0]` those
+  /// of h; with noise `correlated[1]` is this party's share of the m that count.
+  func bitSums(
+    of elements: Range<Int>, windows: [UInt64], levels: Int, shares: [UInt64],
+    correlated: [[UInt64]], factor: UInt64, into sums: inout MutableSpan<UInt64>
+  ) {
+    let outputCount = last.count
+    for (number, element) in elements.enumerated() {
+      for knot in knots.indices {
+        let place = number * knots.count + knot
+        let flip = windows[place] &>> UInt64(levels)
+        let counted = correlated.count > 1 ? correlated[1][element] : factor
+        let bit =
+          flip &* counted &+ (1 &- 2 &* flip) &* (correlated[0][element] &+ shares[place])
+        for output in 0..<outputCount {
+          sums[number * outputCount + output] &+=
+            steps.intercepts[output * knots.count + knot] &* bit
+        }
+      }
+    }
   }
 }
 
@@ -44,7 +73,7 @@ struct PieceSums {
     let bit = flip &* constantFactor &+ sign &* parts(0)
     // Share of bit * y = bit * base + sum over parts of coefficient * (bit * part).
     var product = value.base[element] &* bit
-    for part in value.parts.indices {
+    for part in value.parts.indices where !tables.areConstant {
       let masked = flip &* value.parts[part][element] &+ sign &* parts(part + 1)
       product &+= value.coefficient(part, element) &* masked
     }

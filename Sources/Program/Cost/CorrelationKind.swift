@@ -99,7 +99,7 @@ extension CorrelationComponent.Meaning {
     case .shiftedMask, .topBit: .shiftedMasks
     case .exponentials: .exponentials
     case .cells: .cells
-    case .windowBit: .windowBits
+    case .windowBit, .quietBit: .windowBits
     case .resultBit: .resultBits
     case .comparedBits: .comparedBits
     case .permutedMask, .unpermutedMask: .permutations

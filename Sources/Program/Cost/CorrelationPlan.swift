@@ -22,6 +22,8 @@ public struct CorrelationComponent: Hashable, Sendable {
     case topBitTimesPower(Int)
     /// The top bit of the compared window of r, times mask part `part - 1` (0: the bit alone).
     case windowBit(part: Int)
+    /// 1, or 0 where noise lets the element count as at or above all knots.
+    case quietBit
     /// For every knot, the mask bit of the comparison's result times mask part `part - 1` (0: the
     /// bit alone).
     case resultBit(part: Int)
@@ -114,11 +116,13 @@ extension SecureProgram {
         ? all([.shiftedMask(shift: function.shift), .topBit(of: function.openedBits)], like: x)
         : []
       switch function.comparison {
-      case .keys: return all((0..<function.payload).map { .windowBit(part: $0) }, like: x) + parts
+      case .keys:
+        let quiet: [CorrelationComponent.Meaning] = function.noise > 0 ? [.quietBit] : []
+        return all((0..<function.payload).map { .windowBit(part: $0) } + quiet, like: x) + parts
       case .bits:
         let shape = values[x].shape
         let knots = function.knots.count
-        let results = (0..<function.payload).map {
+        let results = (0..<function.resultArrayCount).map {
           CorrelationComponent(
             meaning: .resultBit(part: $0), shape: shape, layout: .words(perElement: knots))
         }

@@ -63,6 +63,8 @@ extension ProgramNode {
       if function.comparison == .bits { members["comparison"] = "bits" }
       if function.openedBits != 64 { members["openedBits"] = .integer(function.openedBits) }
       if function.isLifted { members["lifted"] = true }
+      if let bits = function.resultBits { members["resultBits"] = .integer(bits) }
+      if function.noise > 0 { members["noise"] = .integer(function.noise) }
     case .exponential(_, let function):
       members["cellBits"] = .integer(function.cells.bits)
       members["openedBits"] = .integer(function.cells.openedBits)
@@ -268,7 +270,11 @@ extension PiecewiseLinear {
       }, comparison: comparison,
       openedBits: try reader.contains("openedBits")
         ? reader.integer("openedBits", in: 2...63) : 64,
-      isLifted: reader.contains("lifted") ? try reader.bool("lifted") : false)
+      isLifted: reader.contains("lifted") ? try reader.bool("lifted") : false,
+      resultBits: try reader.contains("resultBits")
+        ? reader.integer("resultBits", in: 1...63) : nil,
+      noise: try reader.contains("noise")
+        ? reader.integer("noise", in: 1...PiecewiseLinear.largestNoise) : 0)
   }
 }
 

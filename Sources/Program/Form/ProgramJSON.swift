@@ -169,7 +169,7 @@ extension ProgramValue {
     default: throw reader.failure("form", "unknown form \"\(formName)\"")
     }
     let ringBits =
-      try reader.contains("ringBits") ? reader.integer("ringBits", in: 2...63) : 64
+      try reader.contains("ringBits") ? reader.integer("ringBits", in: 1...63) : 64
     try reader.finish()
     self.init(
       shape: ValueShape(rows, columns), form: form, fractionalBits: bits, ringBits: ringBits)

@@ -184,6 +184,12 @@ extension SecureProgram {
         "knots must ascend")
       try need(function.servesAllKnots, "knots are further apart than the compared bits reach")
       try need(!function.outputs.isEmpty, "no output")
+      if let resultBits = function.resultBits {
+        try need(
+          function.hasConstantPieces && (1..<function.argumentRingBits).contains(resultBits),
+          "\(resultBits) ring bits of a result, of pieces that are not constant or have no more")
+      }
+      try need(function.noise == 0 || function.givesBits, "noise in results that are no bits")
       for output in function.outputs {
         try need(
           output.slopes.count == function.knots.count + 1

@@ -38,13 +38,47 @@ extension Lowering {
     let function = PiecewiseLinear(
       shift: 0, droppedBits: 0, comparedBits: bits + magnitudeBits(value.bound) + 2, knots: [0],
       outputs: [.init(slopes: [0, 0], intercepts: [0, 1], fractionalBits: 0)],
-      openedBits: openedBits)
+      openedBits: openedBits, resultBits: 1, noise: recipe.noise)
     let share = try builder.emit(.piecewiseLinear(opened.id, function), bits: [0])[0]
     let count = model.nodes[index].width
-    let pool = calibration.blockPool(model.nodes[index].name, blockCount: count)
+    let pool = calibration.blockPool(
+      model.nodes[index].name, blockCount: count, noise: recipe.noise)
     let revealed = try builder.emit(.reveal(share, pool), bits: [0])[0]
     gateBits[index] = revealed
     return FixedValue(id: revealed, bits: 0, bound: 1)
+  }
+
+  /// Whether linear node `index` gives scores of gates, of which only signs are read.
+  private func givesScores(_ index: Int) -> Bool {
+    guard case .linear = model.nodes[index].operation else { return false }
+    let consumers = consumers(of: index)
+    return !consumers.isEmpty
+      && consumers.allSatisfy {
+        if case .gates = model.nodes[$0].operation { true } else { false }
+      }
+  }
+
+  /// Whether linear node `index` makes the few columns that scores of gates come from.
+  func isGateProjection(_ index: Int) -> Bool {
+    let consumers = consumers(of: index)
+    return !consumers.isEmpty && consumers.allSatisfy(givesScores)
+  }
+
+  /// The input `value` of a linear node that gives scores up to `bound`, opened with at most `bits`
+  /// fractional bits and no more ring than scores need, and the fractional bits of the weight; nil for
+  /// other nodes, and where values are opened whole.
+  mutating func openForScores(
+    _ index: Int, _ value: FixedValue, bits: Int, _ precision: WeightPrecision, bound: Double
+  ) throws(InputError) -> (opened: MaskedValue, weightBits: Int)? {
+    guard givesScores(index), builder.opensBits else { return nil }
+    let kept = min(value.bits, bits)
+    let ringBits = kept + precision.sufficient + magnitudeBits(bound) + 2
+    guard builder.canOpen(value, bits: kept, ringBits: ringBits + builder.spareBits) else {
+      return nil
+    }
+    return (
+      try builder.openNarrow(value, bits: kept, ringBits: ringBits), precision.sufficient
+    )
   }
 
   /// The revealed bits that decide about the blocks of linear node `index`, if any do.
@@ -70,14 +104,16 @@ extension Calibration {
   /// Standard deviations of a session's running blocks that its pool holds beyond the mean.
   private static let poolDeviations = 5.0
 
-  /// The pool of the gates `node`: all blocks where nothing was observed.
-  func blockPool(_ node: String, blockCount: Int) -> BlockPool {
+  /// The pool of the gates `node`, of which `noise` thousandths open by chance: all blocks where nothing
+  /// was observed.
+  func blockPool(_ node: String, blockCount: Int, noise: Int = 0) -> BlockPool {
     guard let seen = blocks[node], seen.rowCount > 0 else {
       return BlockPool(expected: 256 * blockCount, spare: 0)
     }
+    let load = seen.load(noise: noise, blockCount: blockCount)
     // A session of one row must hold the fullest row that was seen.
-    let spare = max(Calibration.poolDeviations * seen.deviation, Double(seen.largest) - seen.mean)
+    let spare = max(Calibration.poolDeviations * load.deviation, load.largest - load.mean)
     return BlockPool(
-      expected: Int((256 * seen.mean).rounded(.up)), spare: Int((256 * spare).rounded(.up)))
+      expected: Int((256 * load.mean).rounded(.up)), spare: Int((256 * spare).rounded(.up)))
   }
 }

@@ -23,7 +23,7 @@ extension Lowering {
     var value: FixedValue
     var small = 1.0
     if case .normalised(let normalised, let pending) = lowered[input] {
-      value = try cut(normalised)
+      value = isGateProjection(index) ? normalised : try cut(normalised)
       source.columnScale = pending.gamma
       source.runCount = runCount(of: pending.gamma, width: model.nodes[input].width)
       source.isCentred = pending.isCentred
@@ -50,12 +50,18 @@ extension Lowering {
       && (!builder.fits(bits: value.bits + bits, bound: bound)
         || ringBits(bound) - value.bits < precision.needed
         || (inputWidth <= node.width && isResidual))
-    let opened =
-      narrowSum(of: index) != nil
-      ? try openIntoStream(
-        index, value, bits: narrow, truncatesFirst: truncatesFirst, weightBits: bitsBeside)
-      : try openForLinear(truncatesFirst ? truncated(value) : value)
-    let weightBits = bitsBeside(opened.bits)
+    let opened: MaskedValue
+    let weightBits: Int
+    if let score = try openForScores(index, value, bits: narrow, precision, bound: bound) {
+      (opened, weightBits) = score
+    } else {
+      opened =
+        narrowSum(of: index) != nil
+        ? try openIntoStream(
+          index, value, bits: narrow, truncatesFirst: truncatesFirst, weightBits: bitsBeside)
+        : try openForLinear(truncatesFirst ? truncated(value) : value)
+      weightBits = bitsBeside(opened.bits)
+    }
     let matrix = builder.weight(
       ProgramWeight(
         name: "\(node.name).weight", rowCount: node.width, columnCount: inputWidth,

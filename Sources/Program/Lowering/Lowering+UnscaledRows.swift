@@ -120,7 +120,8 @@ extension Lowering {
       ring = max(ring, rowBits + layer.bits + layer.needed)
     }
     let layer = try unscaledLayer(index, rows, pending, input, weight, bias)
-    let numerator = try cut(rows.numerator)
+    // What attention opens of all rows serves the few columns of a gate, too.
+    let numerator = isGateProjection(index) ? rows.numerator : try cut(rows.numerator)
     let opened = try builder.openNarrow(numerator, bits: rowBits, ringBits: min(ring, 64))
     let matrix = builder.weight(
       ProgramWeight(

@@ -38,7 +38,7 @@ public struct LoweredModel: Sendable {
       model: model, recipe: recipe, forms: forms, calibration: calibration)
     for index in model.nodes.indices { try lowering.lower(index) }
     try lowering.finish()
-    program = lowering.builder.program
+    program = lowering.builder.program.comparingGatesBeside()
     try program.validate(source: "lowering")
     nodes = lowering.traced()
   }

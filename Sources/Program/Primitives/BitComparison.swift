@@ -71,14 +71,20 @@ public struct BitComparison: Equatable, Sendable {
   public let blocks: [Range<Int>]
   /// Gates of each level, the lowest first; none where there is one block.
   public let gates: [[Gate]]
+  /// Whether the result is opened under a mask bit, to be multiplied: not where it is wanted as a bit.
+  public let opensResult: Bool
+  /// Whether there is a dealt bit an element that says if it is compared at all.
+  public let isNoisy: Bool
   /// Bits that are opened for a knot, one mask bit each; the last is the comparison's result.
   public let maskCount: Int
   /// Products of masks that are dealt for a knot.
   public let productCount: Int
 
-  public init(levels: Int) {
+  public init(levels: Int, opensResult: Bool = true, isNoisy: Bool = false) {
     precondition(levels > 0, "a number has bits")
     self.levels = levels
+    self.opensResult = opensResult
+    self.isNoisy = isNoisy
     blocks = stride(from: 0, to: levels, by: BitComparison.blockWidth).map {
       $0..<min($0 + BitComparison.blockWidth, levels)
     }
@@ -99,18 +105,22 @@ public struct BitComparison: Equatable, Sendable {
       itemCount = level.count
     }
     self.gates = gates
-    maskCount = masks + 1
+    maskCount = masks + (opensResult ? 1 : 0)
     productCount = products
   }
 
   /// Bits [block >= k] of all blocks.
   public var thresholdCount: Int { blocks.reduce(0) { $0 + (1 << $1.count) - 1 } }
 
-  /// Dealt bits of an element: thresholds, the mask's top bit, and the products of every knot.
-  public func planeCount(knots: Int) -> Int { thresholdCount + 1 + knots * productCount }
+  /// Where the products of knot 0 begin among the dealt bits of an element.
+  public var firstProduct: Int { thresholdCount + (isNoisy ? 2 : 1) }
 
-  /// Rounds: one a level of gates, and one for the result.
-  public var roundCount: Int { gates.count + 1 }
+  /// Dealt bits of an element: thresholds, the mask's top bit, with noise whether it is compared, and the
+  /// products of every knot.
+  public func planeCount(knots: Int) -> Int { firstProduct + knots * productCount }
+
+  /// Rounds: one a level of gates, and one for the result where that is opened.
+  public var roundCount: Int { gates.count + (opensResult ? 1 : 0) }
 
   /// Bits opened for a knot in round `round`.
   public func openedBitCount(round: Int) -> Int {

@@ -122,6 +122,16 @@ extension SecureProgram {
     return step
   }
 
+  /// How many thousandths of closed gates the dealer opens of those that `node` reveals.
+  public func noise(of node: ProgramNode) -> Int {
+    for input in node.operation.inputs {
+      for other in nodes where other.outputs.contains(input) {
+        if case .piecewiseLinear(_, let function) = other.operation { return function.noise }
+      }
+    }
+    return 0
+  }
+
   /// The columns of running blocks that value `gates` decides about.
   public func blockColumns(gates: ValueID) -> BlockColumns? {
     for value in values {

@@ -13,7 +13,9 @@ public enum ComparisonProtocol: String, CaseIterable, Sendable {
 
 extension PiecewiseLinear {
   /// The circuit of a comparison by bits.
-  public var circuit: BitComparison { BitComparison(levels: levels) }
+  public var circuit: BitComparison {
+    BitComparison(levels: levels, opensResult: !givesBits, isNoisy: noise > 0)
+  }
 
   /// Exchanges between the opening of the argument and the result.
   public var roundCount: Int {
@@ -38,9 +40,13 @@ extension PiecewiseLinear {
     switch comparison {
     case .keys: Double(2 * keyLayout.byteCount + 8 * payload)
     case .bits:
-      Double(circuit.planeCount(knots: knots.count)) / 8 + Double(8 * payload * knots.count)
+      Double(circuit.planeCount(knots: knots.count)) / 8
+        + Double(8 * resultArrayCount * knots.count)
     }
   }
+
+  /// By bits: arrays of the result's mask bit times each of the payload, where it has one.
+  public var resultArrayCount: Int { circuit.opensResult ? payload : 0 }
 
   /// The same function by keys, or where bits are preferred by bits, if these take at most a
   /// quarter of the dealt bytes: bits grow with the number of knots, and a table's key has one
@@ -56,13 +62,33 @@ extension PiecewiseLinear {
 }
 
 extension SecureProgram {
-  /// The same program with every comparison made as `preferred` where that pays.
+  /// The same program with every comparison made as `preferred` where that pays, and that of gates by
+  /// bits where it takes no flight.
   public func comparing(preferring preferred: ComparisonProtocol) -> SecureProgram {
     var result = self
     for index in nodes.indices {
       guard case .piecewiseLinear(let x, let function) = nodes[index].operation else { continue }
       result.nodes[index].operation = .piecewiseLinear(
         x, function.comparing(preferring: preferred))
+    }
+    return result.comparingGatesBeside()
+  }
+
+  /// The same program with gates compared by bits as long as no step takes more flights: they have the
+  /// time that attention takes, and bits are dealt a small part of the bytes.
+  func comparingGatesBeside() -> SecureProgram {
+    var result = self
+    func flightCount() -> Int { Timetable(result, deployment: .twoServer).flights.count }
+    var limit: Int?
+    for (index, node) in nodes.enumerated() {
+      guard case .piecewiseLinear(let x, let function) = node.operation, function.givesBits,
+        function.comparison == .keys
+      else { continue }
+      let count = limit ?? flightCount()
+      limit = count
+      result.nodes[index].operation = .piecewiseLinear(
+        x, function.comparing(preferring: .bits))
+      if flightCount() > count { result.nodes[index] = node }
     }
     return result
   }

@@ -184,6 +184,12 @@ public struct PiecewiseLinear: Equatable, Sendable {
   public var openedBits: Int
   /// Whether y is the opened value in the whole ring, by a view of it, and not modulo 2^openedBits.
   public var isLifted: Bool
+  /// Of constant pieces: the bits of the ring that the outputs are known in, where that is a smaller one
+  /// than y's.
+  public var resultBits: Int?
+  /// Of outputs that are bits: with this probability, in thousandths, an element counts as at or above all
+  /// knots, whatever it is. The dealer draws which.
+  public var noise: Int
 
   /// One function: `knots.count + 1` pieces.
   public struct Output: Equatable, Sendable {
@@ -200,7 +206,8 @@ public struct PiecewiseLinear: Equatable, Sendable {
 
   public init(
     shift: Int, droppedBits: Int, comparedBits: Int, knots: [Int], outputs: [Output],
-    comparison: ComparisonProtocol = .keys, openedBits: Int = 64, isLifted: Bool = false
+    comparison: ComparisonProtocol = .keys, openedBits: Int = 64, isLifted: Bool = false,
+    resultBits: Int? = nil, noise: Int = 0
   ) {
     self.shift = shift
     self.droppedBits = droppedBits
@@ -210,7 +217,12 @@ public struct PiecewiseLinear: Equatable, Sendable {
     self.comparison = comparison
     self.openedBits = openedBits
     self.isLifted = isLifted
+    self.resultBits = resultBits
+    self.noise = noise
   }
+
+  /// Most of it.
+  static let largestNoise = 500
 
   /// What x - knot may be, -2^top ... 2^top - 2^droppedBits with top = droppedBits + comparedBits - 1.
   ///
@@ -239,14 +251,27 @@ public struct PiecewiseLinear: Equatable, Sendable {
   /// Levels of the comparison: all compared bits but the sign.
   public var levels: Int { comparedBits - 1 }
 
-  /// Words of payload: the bit and the bit times the mask (or times both mask parts of a view).
-  public var payload: Int { isViewed ? 3 : 2 }
+  /// Whether all slopes are 0: y matters by the piece that it is in, and by nothing else.
+  public var hasConstantPieces: Bool { outputs.allSatisfy { $0.slopes.allSatisfy { $0 == 0 } } }
 
-  /// Whether y is a view of the opened value, and not that itself.
-  public var isViewed: Bool { shift > 0 || isLifted }
+  /// Words of payload: the bit, and unless pieces are constant the bit times the mask (or times both mask
+  /// parts of a view).
+  public var payload: Int { hasConstantPieces ? 1 : isViewed ? 3 : 2 }
+
+  /// Whether slopes act on a view of the opened value, and not on that itself.
+  public var isViewed: Bool { !hasConstantPieces && isWide }
+
+  /// Whether y is in the whole ring.
+  private var isWide: Bool { shift > 0 || isLifted }
 
   /// The outputs are known modulo 2 to this power.
-  public var resultRingBits: Int { isViewed ? 64 : openedBits }
+  public var resultRingBits: Int { resultBits ?? argumentRingBits }
+
+  /// y is known modulo 2 to this power.
+  var argumentRingBits: Int { isWide ? 64 : openedBits }
+
+  /// Whether outputs are bits: shares of these add up modulo 2, as those of comparisons by bits do.
+  public var givesBits: Bool { resultRingBits == 1 }
 
   /// The comparison key of an element, with words as wide as the result needs them.
   public var keyLayout: ComparisonKeyLayout {

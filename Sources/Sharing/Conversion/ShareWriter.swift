@@ -28,15 +28,22 @@ public enum ShareWriter {
   /// and the other is written, so that both files have about the same size. A provider gets W itself.
   /// A blind dealer gets W - D, and both parties the seed of D. Every seed is fresh.
   ///
+  /// With `reshuffles` it is for the sake of a new order of blocks, and refused where there are none.
+  ///
   /// With `isByRole` every role has a folder of its own, as without a blind dealer it has not.
   /// Weights go through in small parts, whatever their size. `delivery` says who signs and for whom
   /// the parties' files are sealed. `progress` is told how many ring elements are done at a time.
   public static func share(
     _ file: ModelFile, into folder: String, deployment: Deployment = .twoServer,
-    isByRole: Bool = false, memory: MemoryBudget = .default, delivery: Delivery = .plain,
-    progress: (Int) -> Void = { _ in }
+    isByRole: Bool = false, reshuffles: Bool = false, memory: MemoryBudget = .default,
+    delivery: Delivery = .plain, progress: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
     let program = try file.program()
+    guard !reshuffles || program.hasGates else {
+      throw InputError(
+        "--reshuffle", "nothing of this model is gated: no block has an order",
+        hint: "share it without --reshuffle, or give it gates (`lodge-model sparsify`)")
+    }
     guard deployment != .providerUser || !program.hasGates else {
       throw InputError(
         "--deployment", "a provider knows the order of its blocks, and would read them",

@@ -27,6 +27,8 @@ public enum StreamKind: UInt8, Sendable {
   case blockRoot = 9
   /// The owner's orders of blocks, from a seed that serves nothing else.
   case blockOrder = 10
+  /// The dealer's draws of which blocks run though their gates are closed.
+  case noise = 11
   /// Party 1's share of the client's input rows, from a seed that serves nothing else.
   case clientInput = 0x49
 }
@@ -110,6 +112,12 @@ public struct BatchSeeds: Sendable {
     SessionStreams(
       seed: seed.derived(label: "lodge/1/session/\(session)/party/\(party)"), session: session,
       party: party)
+  }
+
+  /// The dealer's own draws in `session`, which neither party can make.
+  public func noise(session: Int) -> SessionNoise {
+    SessionNoise(
+      seed: seed.derived(label: "lodge/1/session/\(session)/noise"), session: session)
   }
 
   /// The public key of the permutation behind the comparison keys of `session`.

@@ -91,7 +91,8 @@ public struct Evaluator: Sendable {
   /// A simulator with the masks of a session, for `step`.
   func simulator(_ seeds: BatchSeeds, session: Int) -> RingSimulator {
     RingSimulator(
-      program: program, streams: (0...1).map { seeds.streams(session: session, party: $0) })
+      program: program, streams: (0...1).map { seeds.streams(session: session, party: $0) },
+      noise: seeds.noise(session: session))
   }
 
   /// The output rows of one step in the simulator.
@@ -192,7 +193,8 @@ public struct Evaluator: Sendable {
       ? SessionStep.dealing(session)
       : SessionStep(session: session, rows: 0..<window.tokens.count, index: 0)
     let observe: RingSimulator.Observer = { value, words in
-      if value > 0 || program.clientInput == .embedding {
+      let isBit = program.values[value].ringBits == 1
+      if !isBit, value > 0 || program.clientInput == .embedding {
         result.widths[value].add(words, ringBits: program.values[value].ringBits)
       }
       for node in nodesByValue[value] ?? [] {

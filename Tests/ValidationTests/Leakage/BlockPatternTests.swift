@@ -50,6 +50,18 @@ struct BlockPatternTests {
     #expect(reshuffled < rate / 2, "\(reshuffled) of \(rate)")
   }
 
+  /// Noise makes patterns of one token differ, those that are known and those that are read.
+  @Test func noiseHidesTokens() throws {
+    var fixture = try Fixture(ownTexts: 6, otherTexts: 1)
+    func rate(noise: Int) -> Double {
+      BlockPatterns.readTokens(
+        of: BlockPatterns.noisy(fixture.others, noise: noise, &fixture.random),
+        known: BlockPatterns.noisy(fixture.own, noise: noise, &fixture.random))
+    }
+    let rates = [0, 20, 200].map(rate)
+    #expect(rates[1] < rates[0] && rates[2] < 0.6 * rates[0], "\(rates)")
+  }
+
   /// Whoever has the model aligns numbers with blocks, and then reads tokens by patterns of its own.
   @Test func theModelTellsTheOrder() throws {
     var fixture = try Fixture(ownTexts: 4, otherTexts: 4)

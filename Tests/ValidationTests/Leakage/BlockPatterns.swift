@@ -52,6 +52,17 @@ struct BlockPatterns {
     rows.map { row in Row(token: row.token, bits: order.map { row.bits[$0] }) }
   }
 
+  /// What is opened where of the blocks that do not run `noise` thousandths do all the same, by chance.
+  static func noisy(_ rows: [Row], noise: Int, _ random: inout SplitMix) -> [Row] {
+    rows.map { row in
+      var row = row
+      for block in row.bits.indices where random.next() % 1000 < UInt64(noise) {
+        row.bits[block] = true
+      }
+      return row
+    }
+  }
+
   /// The share of `rows` whose token is that of the closest of the patterns that are `known`.
   static func readTokens(of rows: [Row], known: [Row]) -> Double {
     let patterns = known.map { words($0.bits) }

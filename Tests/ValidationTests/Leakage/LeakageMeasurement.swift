@@ -86,8 +86,9 @@ struct LeakageMeasurement {
     }
   }
 
-  /// Patterns of running blocks over a number of sessions of 256 tokens, of the gated fixture.
-  @Test(arguments: [1, 4, 16]) func blocks(sessions: Int) throws {
+  /// Patterns of running blocks over a number of sessions of 256 tokens, of the gated fixture, with
+  /// `noise` thousandths of the closed gates opened.
+  @Test(arguments: [1, 4, 16], [0, 20, 100]) func blocks(sessions: Int, noise: Int) throws {
     let folder = Repository.fixtures.appending(path: "opt-dickens-gated").path
     let patterns = BlockPatterns(try FloatInterpreter(ModelLoader.load(path: folder)))
     let models = try #require(Repository.sharedModels)
@@ -98,9 +99,11 @@ struct LeakageMeasurement {
     }
     let own = try patterns.rows(
       TokenFile.read(Repository.fixtures.appending(path: "opt-dickens-5m/calibration.json").path))
-    let seen = try patterns.rows(Array(windows.prefix(sessions)))
-    let read = try patterns.rows(Array(windows.suffix(4)))
     var random = SplitMix(1)
+    let seen = BlockPatterns.noisy(
+      try patterns.rows(Array(windows.prefix(sessions))), noise: noise, &random)
+    let read = BlockPatterns.noisy(
+      try patterns.rows(Array(windows.suffix(4))), noise: noise, &random)
     let order = patterns.order(&random)
     let numbered = patterns.numbered(seen, order)
     let known = BlockPatterns.readTokens(of: patterns.numbered(read, order), known: numbered)
@@ -117,7 +120,7 @@ struct LeakageMeasurement {
     }
     let byModel = BlockPatterns.readTokens(of: patterns.numbered(read, order), known: translated)
     print(
-      "blocks, \(sessions) sessions | numbers found \(right) of \(running.count), "
+      "blocks, \(sessions) sessions, noise \(noise) | numbers found \(right) of \(running.count), "
         + String(format: "tokens read %.3f by known prompts, %.3f by the model", known, byModel))
   }
 }

@@ -25,7 +25,8 @@ def gated():
     opened = add("open", [add("input", [], shape(two, bits=0))], shape(two, "opened", 0))
     scores = add("linear", [opened], shape(two), weight=0)
     seen = add("open", [scores], shape(two, "opened", ringBits=8), shift=0, bits=8)
-    bits = add("piecewiseLinear", [seen], shape(two, bits=0, ringBits=8), **compared(8, (0, 1)))
+    bits = add("piecewiseLinear", [seen], shape(two, bits=0, ringBits=1), resultBits=1, noise=20, comparison="bits",
+               **compared(8, (0, 1)))
     gates = add("reveal", [bits], shape(two, "revealed", 0, pool=POOL), pool=POOL)
     up = add("blockLinear", [opened, gates], shape(blocks), weight=1)
     all_columns = add("linear", [opened], shape(six), weight=2)

@@ -58,7 +58,7 @@ def rounds(program):
         if node["name"] == "permuted":
             number += 3
         if node.get("comparison") == "bits":
-            number += 1 + len(Circuit(node).levels)
+            number += Circuit(node).round_count()
         result += [number] * node["writes"]
     return result
 
@@ -108,7 +108,7 @@ def flights(program, deployment):
         elif name in ("linear", "scale") and is_user:
             results[1] = 0
         elif node.get("comparison") == "bits":
-            for message in range(1 + len(Circuit(node).levels)):
+            for message in range(Circuit(node).round_count()):
                 results = [send(max(ready) + 1 + message, index, message, None)] * 2
         elif name == "permuted":
             flight = send(ready[1] + 1, index, 0, 1)

@@ -42,15 +42,26 @@ class Circuit:
                                 for number, first in enumerate(firsts)])
             count = len(firsts)
         gates = [gate for level in self.levels for gate in level]
-        self.mask_count = sum(len(gate.variables) for gate in gates) + 1
+        self.opens_result = node.get("resultBits") != 1
+        self.mask_count = sum(len(gate.variables) for gate in gates) + self.opens_result
         self.set_count = sum(len(gate.sets) for gate in gates)
+        self.is_noisy = "noise" in node
         self.threshold_count = sum(2**width - 1 for width in self.widths)
 
-    def plane_count(self):
-        return self.threshold_count + 1 + self.knots * self.set_count
+    def round_count(self):
+        """Messages: one a level of gates, and one for the result where that is opened."""
+        return len(self.levels) + self.opens_result
 
-    def dealt(self, windows, masks):
-        """Dealt bits [64 tiles, planes] from the windows of r and the mask bits [64 tiles, planes]."""
+    def plane_count(self):
+        return self.first_product() + self.knots * self.set_count
+
+    def first_product(self):
+        """Where the products of the first knot are; before them thresholds, top bit and the bit of noise."""
+        return self.threshold_count + 1 + self.is_noisy
+
+    def dealt(self, windows, masks, quiet=None):
+        """Dealt bits [64 tiles, planes] from the windows of r, the mask bits [64 tiles, planes] and, with
+        noise, which elements are compared."""
         windows = np.append(windows, np.zeros(len(masks) - len(windows), U))
         planes, start = [], 0
         for width in self.widths:
@@ -58,6 +69,8 @@ class Circuit:
             planes += [block >= U(k) for k in range(1, 2**width)]
             start += width
         planes.append(windows >> U(self.bits))
+        if self.is_noisy:
+            planes.append(np.append(quiet, np.zeros(len(masks) - len(quiet), U)))
         for knot in range(self.knots):
             place = knot * self.mask_count
             for gate in (gate for level in self.levels for gate in level):
@@ -66,10 +79,12 @@ class Circuit:
         return np.stack(planes, axis=1).astype(np.uint8)
 
     def opened(self, windows, knot, dealt, masks):
-        """e of one knot, from the windows of X - knot and both parties' bits [elements, planes]."""
+        """e of one knot, or both shares of its bit where it is not opened, from the windows of X - knot
+        and both parties' bits [elements, planes]."""
         both = (0, 1)
-        tops = [(windows >> U(self.bits)).astype(np.uint8) * (1 - p)
-                ^ dealt[p][:, self.threshold_count] for p in both]
+        tops = [(windows >> U(self.bits)).astype(np.uint8) * (
+            dealt[p][:, self.threshold_count + 1] if self.is_noisy else 1 - p)
+            ^ dealt[p][:, self.threshold_count] for p in both]
         items, place, start = [], 0, 0
         for width in self.widths:
             u = (windows >> U(start) & U(2**width - 1)).astype(int)
@@ -82,7 +97,7 @@ class Circuit:
             items.append(item)
             place, start = place + 2**width - 1, start + width
         mask = knot * self.mask_count
-        product = self.threshold_count + 1 + knot * self.set_count
+        product = self.first_product() + knot * self.set_count
         for level in self.levels:
             joined = []
             for gate in level:
@@ -113,6 +128,8 @@ class Circuit:
                 joined.append({"g": g, "p": p_share})
                 mask, product = mask + len(y), product + len(gate.sets)
             items = joined
+        if not self.opens_result:
+            return [items[0]["g"][p] ^ tops[p] for p in both]
         return np.bitwise_xor.reduce(
             [items[0]["g"][p] ^ tops[p] ^ masks[p][:, mask] for p in both])
 

@@ -19,6 +19,7 @@ import sys
 
 import numpy as np
 
+from lodge.verification.bit_comparison import Circuit, from_tiles
 from lodge.verification.comparison_function import evaluate, evaluate_all
 from lodge.verification.read_bundle import (
     PROVIDER_USER, DealerBundle, FormatError, Pair, deployment_of, derived_seed)
@@ -98,6 +99,21 @@ class Session(Algebra):
         streamed = self.stream(1 - holder, node, CORRELATION, component, stored.size)
         return self.shares_add(node, component)(stored, streamed)
 
+    def quiet(self, index):
+        """As the dealer draws it where its seed is known, else what the shares add up to."""
+        if self.noise_seed is not None:
+            return super().quiet(index)
+        node, count = self.nodes[index], self.count(self.nodes[index]["reads"][0])
+        if self.has_quiet_array(node):
+            component, bits = 1, self.total(index, 1)
+        else:
+            component, circuit = self.result_count(node), Circuit(node)
+            bits = from_tiles(self.total(index, component), circuit.plane_count())
+            bits = bits[:count, circuit.threshold_count + 1].astype(U)
+        if np.any(bits > 1):
+            raise self.error(self.holder(index, component), index, component, "noise is not 0 or 1")
+        return bits
+
     def error(self, party, index, component, cause):
         return FormatError(f"{self.files[party].path}: operations/{index}/{component}: operation "
                            f"{index} ({self.nodes[index]['name']}), component {component}: {cause}")
@@ -156,6 +172,7 @@ def check_dealer_seed(path, session):
         label = f"lodge/1/session/{session.number}/party/{party}".encode()
         if derived_seed(seed, label) != session.seeds[party]:
             raise FormatError(f"{session.files[party].path}: seed: is not derived from {path}")
+    session.noise_seed = derived_seed(seed, f"lodge/1/session/{session.number}/noise".encode())
 
 
 def main():

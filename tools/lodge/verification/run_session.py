@@ -292,8 +292,9 @@ class Run:
     def do_piecewiseLinear(self, index, node, reads, z):
         s, places, x = self.session, self.places(reads[0]), self.masked[reads[0]]
         viewed = s.is_viewed(node)
-        payload = 3 if viewed else 2
-        parts = [self.array(index, k, z) for k in range(payload, payload + 2)] if viewed else []
+        payload = s.payload(node)
+        results = s.result_count(node)
+        parts = [self.array(index, k, z) for k in range(results, results + 2)] if viewed else []
         y = self.viewed(x.base, s.ring_bits(reads[0]), node["shift"], parts) if viewed else x
         compare = self.by_bits if "comparison" in node else self.by_keys
         flips, shares = compare(index, node, payload, places, x.base)
@@ -301,16 +302,20 @@ class Run:
                  for rows in (node["slopes"], node["intercepts"])]
         for p in (0, 1):
             own = U(1 - p)
+            # What a public bit counts: with noise not where it lets nothing be below.
+            counted = self.array(index, 1, reads[0])[p] if s.has_quiet_array(node) else own
             for o, (slope, intercept) in enumerate(zip(node["slopes"], node["intercepts"])):
                 self.shared.setdefault(z + o, []).append(
                     word(slope[-1]) * (own * y.base + y.rest(p)) + own * word(intercept[-1]))
             for k, knot in enumerate(node["knots"]):
                 m, f = flips[k], shares[k][p]
                 sign = U(1) - U(2) * m
-                bit = own * m + sign * f[:, 0]
+                bit = counted * m + sign * f[:, 0]
                 product = y.base * bit
+                # Of constant pieces nothing is dealt for them.
                 for j, (c, part) in enumerate(zip(y.coefficients(), y.parts), start=1):
-                    product = product + c * (m * part[p] + sign * f[:, j])
+                    if payload > 1:
+                        product = product + c * (m * part[p] + sign * f[:, j])
                 for o in range(len(node["slopes"])):
                     self.shared[z + o][p] = (self.shared[z + o][p] + steps[0][o][k] * product
                                              + steps[1][o][k] * bit)
@@ -337,12 +342,16 @@ class Run:
     def by_bits(self, index, node, payload, places, base):
         """The same by bits: for each knot e, and for both parties C_j."""
         s, circuit, both = self.session, Circuit(node), (0, 1)
-        arrays = [self.stored(index, k) for k in range(payload)]
-        words = self.stored(index, payload + (2 if s.is_viewed(node) else 0))
+        arrays = [self.stored(index, k) for k in range(s.result_count(node))]
+        words = self.stored(index, len(arrays) + 2 * s.is_viewed(node))
         dealt = [from_tiles(words[p], circuit.plane_count())[places] for p in both]
         masks = [s.comparison_masks(index, p)[places] for p in both]
-        flips = [circuit.opened(s.compared(node, base - word(knot)), k, dealt, masks).astype(U)
-                 for k, knot in enumerate(node["knots"])]
+        opened = [circuit.opened(s.compared(node, base - word(knot)), k, dealt, masks)
+                  for k, knot in enumerate(node["knots"])]
+        if not circuit.opens_result:  # Shares of exclusive or are shares modulo 2.
+            return [np.zeros_like(base)] * circuit.knots, [
+                [bits[p].astype(U).reshape(-1, 1) for p in both] for bits in opened]
+        flips = [bits.astype(U) for bits in opened]
         return flips, [
             [np.stack([array[p].reshape(-1, circuit.knots)[places, k] for array in arrays], axis=1)
              for p in both] for k in range(circuit.knots)]

@@ -14,6 +14,7 @@ from lodge.verification.permuted import OF_RUNS, permutation
 from lodge.verification.read_bundle import PROVIDER_USER, TWO_SERVER, stream_words
 
 MASK, CORRELATION, ROOT, COMPARISON_MASK = 0, 1, 2, 4
+NOISE = 11
 PERMUTATION, PERMUTED_OPERAND, PERMUTED_RESULT = 5, 6, 7
 BLOCK_ROOT = 9
 U = np.uint64
@@ -61,6 +62,7 @@ class Algebra:
     def __init__(self, program, weight, header, seeds):
         """`weight` gives what the dealer has of a weight by its number; `seeds` are both parties'."""
         self.program, self.weight, self.header, self.seeds = program, weight, header, seeds
+        self.noise_seed = None  # The dealer's, of this session.
         self.deployment = header.get("deployment", TWO_SERVER)
         self.values, self.nodes = program["values"], program["operations"]
         self.number = header["session"]
@@ -177,7 +179,37 @@ class Algebra:
     @staticmethod
     def is_viewed(node):
         """Whether the slopes of a piecewiseLinear act on a view."""
-        return node["shift"] > 0 or node.get("lifted", False)
+        return not Algebra.is_constant(node) and (node["shift"] > 0 or node.get("lifted", False))
+
+    @staticmethod
+    def is_constant(node):
+        """Whether the pieces of a piecewiseLinear are constant."""
+        return not any(map(any, node["slopes"]))
+
+    def payload(self, node):
+        """Words of a piecewiseLinear's payload: the bit, and the bit times the mask parts of y."""
+        return 1 if self.is_constant(node) else 3 if self.is_viewed(node) else 2
+
+    def has_quiet_array(self, node):
+        """Whether there is an array of which elements are compared: with noise, by keys."""
+        return "noise" in node and "comparison" not in node
+
+    def quiet(self, index):
+        """Of an operation with noise, 1 for every element that is compared, and 0 for others."""
+        node = self.nodes[index]
+        words = stream_words(self.noise_seed, self.number, 2, index, NOISE, 0, self.count(node["reads"][0]))
+        return (words >= U(2**64 * node["noise"] // 1000)).astype(U)
+
+    def windows(self, index, mask):
+        """The compared windows of masks, 0 where noise lets nothing be below."""
+        node = self.nodes[index]
+        windows = self.compared(node, mask)
+        return windows * self.quiet(index) if "noise" in node else windows
+
+    def result_count(self, node):
+        """Arrays of a piecewiseLinear that have its payload."""
+        direct = node.get("comparison") == "bits" and node.get("resultBits") == 1
+        return 0 if direct else self.payload(node)
 
     def shares_add(self, index, component):
         """How the shares of an array add up: modulo 2, 2^16 by lanes, or 2^64."""
@@ -188,13 +220,16 @@ class Algebra:
     def is_bits(self, index, component):
         """Whether an array is the dealt bits of comparisons by bits, the last of its operation."""
         node = self.nodes[index]
-        return node.get("comparison") == "bits" and component == (5 if self.is_viewed(node) else 2)
+        return (node.get("comparison") == "bits"
+                and component == self.result_count(node) + 2 * self.is_viewed(node))
 
     def comparison_masks(self, index, party):
         """The share of the mask bits [64 tiles, planes] of comparisons by bits."""
         circuit = Circuit(self.nodes[index])
         planes = circuit.mask_count * circuit.knots
         tiles = -(-self.count(self.nodes[index]["reads"][0]) // 64)
+        if not planes:
+            return np.zeros((64 * tiles, 0), np.uint8)
         return from_tiles(self.stream(party, index, COMPARISON_MASK, 0, tiles * planes), planes)
 
     # Permutations
@@ -287,17 +322,22 @@ class Algebra:
         if name == "coarseSteps":
             return [Cells(node).dealt(mask)]
         viewed = self.is_viewed(node)
-        parts = [np.ones_like(mask)] + (
-            self.view_parts(reads[0], node["shift"]) if viewed else [mask])
+        parts = [np.ones_like(mask)] + ([] if self.is_constant(node) else self.view_parts(
+            reads[0], node["shift"]) if viewed else [mask])
         if node.get("comparison") == "bits":
             circuit = Circuit(node)
             masks = self.comparison_masks(index, 0) ^ self.comparison_masks(index, 1)
-            results = masks[:mask.size, circuit.mask_count - 1::circuit.mask_count].astype(U)
-            return ([(part[:, None] * results).ravel() for part in parts]
+            products = []
+            if circuit.opens_result:
+                results = masks[:mask.size, circuit.mask_count - 1::circuit.mask_count].astype(U)
+                products = [(part[:, None] * results).ravel() for part in parts]
+            return (products
                     + (parts[1:] if viewed else [])
-                    + [to_tiles(circuit.dealt(self.compared(node, mask), masks))])
-        top = self.compared(node, mask) >> U(node["comparedBits"] - 1)
-        return [part * top for part in parts] + (parts[1:] if viewed else [])
+                    + [to_tiles(circuit.dealt(self.windows(index, mask), masks,
+                                              self.quiet(index) if circuit.is_noisy else None))])
+        top = self.windows(index, mask) >> U(node["comparedBits"] - 1)
+        return ([part * top for part in parts] + ([self.quiet(index)] if "noise" in node else [])
+                + (parts[1:] if viewed else []))
 
     def attention(self, name, heads, key_heads, reads, result):
         first, second = self.mask(reads[0]), self.mask(reads[1])
@@ -332,7 +372,8 @@ class Algebra:
             degree = max(map(len, node["coefficients"])) - 1
             return (degree - 1) * (2 if node["reads"][0] in self.viewed else 1)
         if name == "piecewiseLinear":
-            return (5 if self.is_viewed(node) else 2) + ("comparison" in node)
+            return (self.result_count(node) + self.has_quiet_array(node) + 2 * self.is_viewed(node)
+                    + ("comparison" in node))
         return 0
 
     def array_size(self, index, component):
@@ -348,7 +389,7 @@ class Algebra:
         if node.get("comparison") == "bits":
             if self.is_bits(index, component):
                 return Circuit(node).plane_count() * -(-count // 64)
-            if component < (3 if self.is_viewed(node) else 2):
+            if component < self.result_count(node):
                 return len(node["knots"]) * count
         return count
 
@@ -366,9 +407,8 @@ class Algebra:
         node = self.nodes[index]
         if node["name"] == "lookup":
             return Lookup(node).layout
-        viewed = self.is_viewed(node)
-        ring_bits = 64 if viewed else self.ring_bits(node["reads"][0])
-        return Layout(node["comparedBits"] - 1, 3 if viewed else 2, -(-ring_bits // 8))
+        ring_bits = self.ring_bits(self.first_value[index])
+        return Layout(node["comparedBits"] - 1, self.payload(node), -(-ring_bits // 8))
 
     def layout(self, party):
         """Names, element types and shapes of the datasets in the file of `party`."""
@@ -390,10 +430,10 @@ class Algebra:
         node = self.nodes[index]
         if node["name"] == "lookup":
             return Lookup(node).dealt(mask)
-        parts = (self.view_parts(node["reads"][0], node["shift"]) if self.is_viewed(node)
-                 else [mask])
+        parts = ([] if self.is_constant(node)
+                 else self.view_parts(node["reads"][0], node["shift"]) if self.is_viewed(node) else [mask])
         levels, entries = node["comparedBits"] - 1, []
-        for element, window in enumerate(map(int, self.compared(node, mask))):
+        for element, window in enumerate(map(int, self.windows(index, mask))):
             sign = 1 - 2 * (window >> levels)
             payload = [1] + [int(part[element]) for part in parts]
             entries.append((window % 2**levels, [sign * part % 2**64 for part in payload]))
