@@ -56,9 +56,13 @@ public struct GateReport {
         let columns = program.blockColumns(gates: node.outputs.lowerBound)
       else { continue }
       let layer = node.label.split(separator: ".").prefix(2).joined(separator: ".")
-      func isGate(_ label: Substring) -> Bool { label.hasPrefix("\(layer).gate") }
+      let isOfHeads = node.label == "\(layer).headGate"
+      func isGate(_ label: Substring) -> Bool {
+        label.hasPrefix(isOfHeads ? "\(layer).headGate" : "\(layer).gate")
+      }
       func isCounted(_ label: Substring) -> Bool {
-        label.hasPrefix("\(layer).feedForward.") || isGate(label)
+        label.hasPrefix(isOfHeads ? "\(layer).attention." : "\(layer).feedForward.")
+          || isGate(label)
       }
       let shape = program.values[node.outputs.lowerBound].shape
       let rowCount = session.dealtRowCount(shape.rows)
@@ -69,7 +73,8 @@ public struct GateReport {
       let beyond = Double(pool) + 0.5 - mean * Double(rowCount)
       rows.append(
         Row(
-          name: layer, columns: columns, running: mean, poolBlockCount: pool,
+          name: isOfHeads ? "\(layer) heads" : layer, columns: columns, running: mean,
+          poolBlockCount: pool,
           exhaustion: pool == rowCount * columns.count
             ? 0 : deviation > 0 ? erfc(beyond / deviation / 2.0.squareRoot()) / 2 : 0,
           gated: costs(program, isCounted), gate: costs(program, isGate),

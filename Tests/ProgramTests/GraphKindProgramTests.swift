@@ -45,7 +45,8 @@ struct GraphKindProgramTests {
 
   @Test(
     arguments: GraphKind.norms + GraphKind.positions + GraphKind.skeletons + GraphKind.prefixes
-      + GraphKind.encoderPositions + GraphKind.heads + GraphKind.gates + GraphKind.encoderGates)
+      + GraphKind.encoderPositions + GraphKind.heads + GraphKind.gates + GraphKind.encoderGates
+      + GraphKind.headGates)
   func roundTrip(kind: GraphKind) throws {
     try ProgramJSONTests.expectRoundTrip(Self.program(kind))
   }
