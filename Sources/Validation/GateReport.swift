@@ -56,7 +56,7 @@ public struct GateReport {
         let columns = program.blockColumns(gates: node.outputs.lowerBound)
       else { continue }
       let layer = node.label.split(separator: ".").prefix(2).joined(separator: ".")
-      let isOfHeads = node.label == "\(layer).headGate"
+      let isOfHeads = program.skipsHeads(gates: node.outputs.lowerBound)
       func isGate(_ label: Substring) -> Bool {
         label.hasPrefix(isOfHeads ? "\(layer).headGate" : "\(layer).gate")
       }

@@ -81,6 +81,11 @@ struct HeadFixtureTests {
     }
     #expect(close >= tokens.count - 8, "\(close) of \(tokens.count - 7)")
 
+    #expect(
+      LeakageEntry.revealed(converted.program).contains {
+        $0.operations == "layers.*.headGate" && $0.learns.contains("which of the layer's heads")
+      })
+
     let dense = try SecureProgram.lower(
       loaded.model.ungated, recipe: .accurate, calibration: converted.calibration)
     let long = SessionShape(kind: .decoder, promptCapacity: 64, newCapacity: 32)

@@ -174,6 +174,13 @@ extension SecureProgram {
     return step
   }
 
+  /// Whether the blocks that value `gates` decides about are heads of attention.
+  public func skipsHeads(gates: ValueID) -> Bool {
+    values.contains {
+      if case .blockKeys(let columns) = $0.shape.columns { columns.gates == gates } else { false }
+    }
+  }
+
   /// The columns of running blocks that value `gates` decides about.
   public func blockColumns(gates: ValueID) -> BlockColumns? {
     for value in values {
