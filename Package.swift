@@ -25,7 +25,8 @@ let libraries: [Target] = [
     name: "Checkpoints", dependencies: ["Bytes", "CFloatKernels", "CZlib", "HDF5Reading"]),
   .target(name: "Models", dependencies: ["Bytes", "CFloatKernels", "Checkpoints", "COpenBLAS"]),
   .target(name: "Approximation", dependencies: ["Bytes", "Models", "COpenBLAS"]),
-  .target(name: "Sparsity", dependencies: ["Bytes", "Models", "Approximation"]),
+  .target(
+    name: "Sparsity", dependencies: ["Bytes", "Checkpoints", "Models", "Approximation"]),
   .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
   .target(
     name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd", "HDF5Reading"]),

@@ -8,9 +8,14 @@ struct BroadcastLayout {
   private let offsets: (narrow: [Int], wide: [Int])?
 
   init(_ session: SessionShape, _ narrow: ValueShape, to wide: ValueShape) {
-    offsets =
-      narrow == wide
-      ? nil : (narrow: session.dealtRowOffsets(narrow), wide: session.dealtRowOffsets(wide))
+    if narrow == wide {
+      offsets = nil
+    } else if wide.columns.runningBlocks != nil {
+      // Blocks of a pool belong to no row.
+      offsets = (narrow: [0, session.dealtCount(narrow)], wide: [0, session.dealtCount(wide)])
+    } else {
+      offsets = (narrow: session.dealtRowOffsets(narrow), wide: session.dealtRowOffsets(wide))
+    }
   }
 
   /// The narrow elements that serve the wide elements `range`, which is not empty.

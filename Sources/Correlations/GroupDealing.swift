@@ -154,7 +154,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       }
     case .lookup(let x, let function): try dealPoints(index, x, function)
     case .permuted(let x, let function): try dealPermuted(index, x, function)
-    case .input, .open, .openBlocks, .selectBlocks, .reveal, .truncate, .combine, .addWeight,
+    case .input, .open, .openBlocks, .selectBlocks, .spreadBlocks, .reveal, .truncate, .combine,
+      .addWeight,
       .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       break
@@ -172,7 +173,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
     }
     let shares = session.streams.map {
       program.maskShare(
-        node: node, $0, comparisonKey: session.comparisonKey, ofResult: silent[node])
+        node: node, $0, shape, comparisonKey: session.comparisonKey, ofResult: silent[node])
     }
     return MaskStreams(share0: shares[0], share1: shares[1], opening: opening)
   }

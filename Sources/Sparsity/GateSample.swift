@@ -34,10 +34,7 @@ package struct GateSample {
   /// [rows, neurons]; `blocks` is the block of each neuron, nil for one that is removed.
   package mutating func add(source: [Float], hidden: [Float], blocks: [Int?]) {
     let neurons = blocks.count
-    for row in 0..<hidden.count / max(neurons, 1) {
-      seen += 1
-      guard (seen - 1).isMultiple(of: stride) else { continue }
-      inputs += source[row * inputCount..<(row + 1) * inputCount]
+    for row in 0..<hidden.count / max(neurons, 1) where keeps(source, row) {
       let first = masses.count
       masses += repeatElement(0, count: blockCount)
       firing += repeatElement(0, count: blockCount)
@@ -53,10 +50,31 @@ package struct GateSample {
           rest.firing += 1
         }
       }
-      outside.append(rest)
-      rowCount += 1
-      if rowCount > capacity { halve() }
+      finish(outside: rest)
     }
+  }
+
+  /// The same with what the blocks do, row-major [rows, blockCount]; every block counts as firing.
+  package mutating func add(source: [Float], masses: [Float]) {
+    for row in 0..<masses.count / max(blockCount, 1) where keeps(source, row) {
+      self.masses += masses[row * blockCount..<(row + 1) * blockCount]
+      firing += repeatElement(1, count: blockCount)
+      finish(outside: (0, 0))
+    }
+  }
+
+  /// Counts a row of `source`, and takes its input where it is one of those that are kept.
+  private mutating func keeps(_ source: [Float], _ row: Int) -> Bool {
+    seen += 1
+    guard (seen - 1).isMultiple(of: stride) else { return false }
+    inputs += source[row * inputCount..<(row + 1) * inputCount]
+    return true
+  }
+
+  private mutating func finish(outside rest: (mass: Float, firing: Float)) {
+    outside.append(rest)
+    rowCount += 1
+    if rowCount > capacity { halve() }
   }
 
   /// Of the kept positions, what lies outside the blocks.

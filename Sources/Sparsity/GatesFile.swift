@@ -1,6 +1,8 @@
 // Writes gates.safetensors: formats/gates.md.
 
 public import Bytes
+public import Checkpoints
+import Models
 
 /// The gates and the orders of neurons of a model's layers, as a safetensors file.
 public enum GatesFile {
@@ -13,39 +15,71 @@ public enum GatesFile {
     try AtomicFile.write(bytes(layers), to: path)
   }
 
+  /// Writes the gates of `heads` beside those of `others`, a file as this one, if there is any.
+  /// - Throws: `InputError` where the file cannot be written, or the other not be read.
+  public static func write(
+    _ heads: [SparsifiedHeads], beside others: Safetensors?, to path: String
+  ) throws(InputError) {
+    var file = TensorBytes()
+    for tensor in others?.tensors ?? [] {
+      if let numbers = try others?.integers(tensor.name) {
+        file.add(
+          tensor.name, type: "I32", shape: tensor.shape,
+          numbers.map { UInt32(truncatingIfNeeded: $0) })
+      } else if let values = try others?.floats(tensor.name) {
+        file.add(tensor.name, type: "F32", shape: tensor.shape, values.map(\.bitPattern))
+      }
+    }
+    for heads in heads where heads.isGated {
+      file.add(heads.gate, prefix: "layers.\(heads.site.layer).heads.")
+    }
+    try AtomicFile.write(file.bytes, to: path)
+  }
+
   /// Whether there is anything to write.
   public static func isEmpty(_ layers: [SparsifiedLayer]) -> Bool {
     !layers.contains { $0.isGated || $0.removedCount > 0 }
   }
 
   static func bytes(_ layers: [SparsifiedLayer]) -> [UInt8] {
-    var header: [String: JSON] = ["__metadata__": .object(metadata)]
-    var data: [UInt8] = []
-    func add(_ name: String, type: String, shape: [Int], _ words: some Sequence<UInt32>) {
-      let start = data.count
-      for word in words {
-        for byte in 0..<4 { data.append(UInt8(truncatingIfNeeded: word >> UInt32(8 * byte))) }
-      }
-      header[name] = [
-        "dtype": .string(type), "shape": .array(shape.map { .integer($0) }),
-        "data_offsets": [.integer(start), .integer(data.count)],
-      ]
-    }
+    var file = TensorBytes()
     for layer in layers where layer.isGated || layer.removedCount > 0 {
       let prefix = "layers.\(layer.site.layer)."
-      add(
+      file.add(
         prefix + "order", type: "I32", shape: [layer.blocks.order.count],
         layer.blocks.order.map { UInt32($0) })
-      guard layer.isGated else { continue }
-      let gate = layer.gate
-      add(
-        prefix + "low", type: "F32", shape: [gate.rank, gate.inputCount],
-        gate.low.map(\.bitPattern))
-      add(
-        prefix + "high", type: "F32", shape: [gate.blockCount, gate.rank],
-        gate.high.map(\.bitPattern))
-      add(prefix + "bias", type: "F32", shape: [gate.blockCount], gate.bias.map(\.bitPattern))
+      if layer.isGated { file.add(layer.gate, prefix: prefix) }
     }
+    return file.bytes
+  }
+}
+
+/// A safetensors file in the making.
+private struct TensorBytes {
+  private var header: [String: JSON] = ["__metadata__": .object(GatesFile.metadata)]
+  private var data: [UInt8] = []
+
+  mutating func add(_ name: String, type: String, shape: [Int], _ words: some Sequence<UInt32>) {
+    let start = data.count
+    for word in words {
+      for byte in 0..<4 { data.append(UInt8(truncatingIfNeeded: word >> UInt32(8 * byte))) }
+    }
+    header[name] = [
+      "dtype": .string(type), "shape": .array(shape.map { .integer($0) }),
+      "data_offsets": [.integer(start), .integer(data.count)],
+    ]
+  }
+
+  mutating func add(_ gate: LowRankGate, prefix: String) {
+    add(
+      prefix + "low", type: "F32", shape: [gate.rank, gate.inputCount], gate.low.map(\.bitPattern))
+    add(
+      prefix + "high", type: "F32", shape: [gate.blockCount, gate.rank],
+      gate.high.map(\.bitPattern))
+    add(prefix + "bias", type: "F32", shape: [gate.blockCount], gate.bias.map(\.bitPattern))
+  }
+
+  var bytes: [UInt8] {
     var text = Array(JSON.object(header).text.utf8)
     // Data begin at a multiple of eight.
     text += [UInt8](repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8)

@@ -57,7 +57,7 @@ public struct Sparsifier: Sendable {
   }
 
   /// Texts by what they are used for.
-  private struct Parts {
+  struct Parts {
     var training: [[Int]] = []
     var tuning: [[Int]] = []
     var judging: [[Int]] = []
@@ -165,7 +165,7 @@ public struct Sparsifier: Sendable {
     return groups
   }
 
-  private struct Samples {
+  struct Samples {
     var training: GateSample
     var tuning: GateSample
     var judging: GateSample

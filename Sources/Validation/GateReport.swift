@@ -55,9 +55,13 @@ public struct GateReport {
         let columns = program.blockColumns(gates: node.outputs.lowerBound)
       else { continue }
       let layer = node.label.split(separator: ".").prefix(2).joined(separator: ".")
-      func isGate(_ label: Substring) -> Bool { label.hasPrefix("\(layer).gate") }
+      let isOfHeads = program.skipsHeads(gates: node.outputs.lowerBound)
+      func isGate(_ label: Substring) -> Bool {
+        label.hasPrefix(isOfHeads ? "\(layer).headGate" : "\(layer).gate")
+      }
       func isCounted(_ label: Substring) -> Bool {
-        label.hasPrefix("\(layer).feedForward.") || isGate(label)
+        label.hasPrefix(isOfHeads ? "\(layer).attention." : "\(layer).feedForward.")
+          || isGate(label)
       }
       let shape = program.values[node.outputs.lowerBound].shape
       let rowCount = session.dealtRowCount(shape.rows)
@@ -66,7 +70,8 @@ public struct GateReport {
         noise: program.noise(of: node), blockCount: columns.count)
       rows.append(
         Row(
-          name: layer, columns: columns, running: load?.mean ?? Double(columns.count),
+          name: isOfHeads ? "\(layer) heads" : layer, columns: columns,
+          running: load?.mean ?? Double(columns.count),
           poolBlockCount: pool,
           exhaustion: pool == rowCount * columns.count
             ? 0 : load?.exhaustion(capacity: pool, rowCount: rowCount) ?? 0,

@@ -34,8 +34,8 @@ public struct RingSimulator: Sendable {
   private var cells: [ValueID: (cells: MaskCells, tops: [Int])] = [:]
   private var lookups: [ValueID: ClosedRange<Int>] = [:]
   private var keyCaches: [ValueID: [UInt64]] = [:]
-  /// Blocks of pools that earlier steps have used, by the value that decides.
-  private var usedBlocks: [ValueID: Int] = [:]
+  /// Blocks and keys of pools that earlier steps have used, by the value that decides.
+  private var usedBlocks: [ValueID: (blocks: Int, keys: Int)] = [:]
   private let comparisonKey: [UInt8]
   private let noise: SessionNoise?
   /// The public words that two parties opened at a node in the step that is evaluated next, where
@@ -107,7 +107,7 @@ public struct RingSimulator: Sendable {
     /// The mask of an opened value, made when it is first asked for: most are never needed.
     func mask(_ value: ValueID) -> [UInt64] {
       if let mask = masks[value] { return mask }
-      let mask = openers[value].map { self.mask($0, step.dealtRanges(shape(value))) } ?? []
+      let mask = openers[value].map { self.mask($0, step, shape(value)) } ?? []
       masks[value] = mask
       return mask
     }
@@ -150,27 +150,24 @@ public struct RingSimulator: Sendable {
         if cached.contains(first) { keyCaches[first, default: []] += values[first] }
       case .reveal(let x, _):
         let gates = BlockPattern(
-          bits: values[x], count: shape(x).width ?? 1, used: usedBlocks[first] ?? 0)
+          bits: values[x], count: shape(x).width ?? 1, earlier: usedBlocks[first] ?? (0, 0))
         step.patterns[first] = gates
-        usedBlocks[first] = gates.used + gates.blockCount
+        usedBlocks[first] = step.used(gates)
       case .openBlocks(let x, let opening):
-        guard case .blocks(let columns) = shape(x).columns else { break }
-        let pattern = step.pattern(columns)
         let seen = opening.shift > 0 ? opened[index] : nil
         let running = RingFunctions.opened(
           values[x], ringBits: program.values[x].ringBits, opening,
           shares: opening.shift > 0 && seen == nil
             ? streams[0].mask(node: index).words(in: [0..<values[x].count]) : [],
-          mask: seen == nil ? [] : pattern.gathered(mask(first), columns),
-          opened: seen.map { pattern.gathered($0, columns) })
-        values[first] = pattern.spread(running, columns)
+          mask: seen == nil ? [] : step.gathered(mask(first), shape(x)),
+          opened: seen.map { step.gathered($0, shape(x)) })
+        values[first] = step.spread(running, shape(x))
       case .blockLinear(let x, _, let id):
-        guard case .blocks(let columns) = shape(first).columns else { break }
         values[first] = step.blockProduct(
-          values[x], columns, program.weights[id], try weight(id))
+          values[x], shape(first), program.weights[id], try weight(id))
       case .selectBlocks(let x, _):
-        guard case .blocks(let columns) = shape(first).columns else { break }
-        values[first] = step.pattern(columns).gathered(values[x], columns)
+        values[first] = step.gathered(values[x], shape(first))
+      case .spreadBlocks(let x): values[first] = step.spread(values[x], shape(x))
       case .view(let x, let shift):
         values[first] = RingFunctions.view(
           values[x], mask: mask(x), shift: shift, bits: program.values[x].ringBits)
@@ -280,10 +277,13 @@ public struct RingSimulator: Sendable {
     return output
   }
 
-  private func mask(_ opener: (node: Int, opening: Opening), _ ranges: [Range<Int>]) -> [UInt64] {
+  private func mask(
+    _ opener: (node: Int, opening: Opening), _ step: SessionStep, _ shape: ValueShape
+  ) -> [UInt64] {
+    let ranges = step.dealtRanges(shape)
     func share(_ party: Int) -> [UInt64] {
       let share = program.maskShare(
-        node: opener.node, streams[party], comparisonKey: comparisonKey)
+        node: opener.node, streams[party], step.session, comparisonKey: comparisonKey)
       if case .stream(let stream) = share { return stream.words(in: ranges) }
       return ranges.flatMap { share.words(in: $0) }
     }

@@ -8,16 +8,22 @@ import Sparsity
 import Validation
 
 let sparsifyCommand = Command(
-  "sparsify", summary: "fits gates that skip blocks of feed-forward neurons, without training",
+  "sparsify",
+  summary: "fits gates that skip blocks of feed-forward neurons, or heads, without training",
   details: """
     Clusters neurons that fire together into blocks, removes those that never fire, and fits to each
     layer a gate of low rank that reads what the layer's attention reads. Thresholds keep a share of
     the activations' mass on text that the gates have not seen. A layer whose gate does not pay stays
     dense. Gates that are trained with the model are better: tools/finetune --sparsity.
+
+    With --heads gates decide about heads of attention, reading what the feed-forward part of the
+    layer before reads; the mass is that of what heads add to a position. Gates that stand beside the
+    checkpoint are kept in the file.
     """,
   example: """
     lodge-model sparsify opt-125m --tokens calibration.json --out opt-125m/gates.safetensors
     lodge-model sparsify opt-125m --tokens windows.json --mass 0.99 --json --out g.safetensors
+    lodge-model sparsify opt-125m --heads --mass 0.9 --tokens windows.json --out heads.safetensors
     """,
   positionals: [
     Positional("CHECKPOINT", .path, help: "folder with config.json and weights, or a tensor file")
@@ -31,6 +37,7 @@ let sparsifyCommand = Command(
       "mass", .number(0.5...1), default: "0.98", help: "share of the activations' mass to keep"),
     Option(
       "block-width", .integer(1...64), help: "neurons of a block (default: the best of 8, 16, 32)"),
+    .flag("heads", help: "gates of attention heads, beside those that the checkpoint has"),
     Option("rank", .integer(1...1024), default: "32", help: "of the product that computes gates"),
     Option("seed", .integer(0...Int(Int32.max)), default: "1", help: "of the training of gates"),
     adapterOption, outputOption, memoryOption,
@@ -60,6 +67,40 @@ let sparsifyCommand = Command(
   let path = try arguments.string("tokens")
   let progress = Progress(
     "observing", total: 0, unit: .items("steps"), console: arguments.console)
+  /// What comes next with a file of gates.
+  func printNext() throws {
+    arguments.printNext([
+      ShellCommand(
+        [
+          "lodge-model", "approximate", try arguments.string("CHECKPOINT"), "--gates", out,
+          "--tokens",
+        ]
+          + [path, "--out", FilePaths.beside(out, "gated.lodge")]
+          + arguments.passedOn(["adapter", "output"]))
+    ])
+  }
+  if arguments.flag("heads") {
+    if arguments.optionalInteger("block-width") != nil || page != nil {
+      throw InputError(
+        "--heads", "takes no --block-width and no --report", hint: "leave them out")
+    }
+    let heads = try HeadSparsifier(
+      FloatInterpreter(loaded, memory: memory), weights: loaded, settings: settings
+    ).run(
+      texts: texts(path), heldOut: arguments.optionalString("held-out").map(texts) ?? [],
+      source: path
+    ) { progress.reach($0, of: $1) }
+    progress.finish()
+    let isGated = heads.contains(where: \.isGated)
+    if isGated {
+      try GatesFile.write(heads, beside: loaded.gates, to: out)
+    } else {
+      arguments.note("no layer has gates of heads that pay: \(out) is not written")
+    }
+    arguments.print(HeadReport(heads, settings: settings))
+    if isGated { try printNext() }
+    return
+  }
   let layers = try Sparsifier(
     FloatInterpreter(loaded, memory: memory), settings: settings
   ).run(
@@ -76,13 +117,5 @@ let sparsifyCommand = Command(
   if let page { try pageTool?.write(report.json, to: page) }
   arguments.print(report)
   guard !GatesFile.isEmpty(layers) else { return }
-  arguments.printNext([
-    ShellCommand(
-      [
-        "lodge-model", "approximate", try arguments.string("CHECKPOINT"), "--gates", out,
-        "--tokens",
-      ]
-        + [path, "--out", FilePaths.beside(out, "gated.lodge")]
-        + arguments.passedOn(["adapter", "output"]))
-  ])
+  try printNext()
 }

@@ -16,6 +16,7 @@ import Validation
     GraphKind.encoderPositions[1], GraphKind.encoderPositions[4], GraphKind.encoderPositions[5],
     GraphKind.heads[0], GraphKind.heads[1], GraphKind.prefixes[0], GraphKind.prefixes[1],
     GraphKind.gates[0], GraphKind.gates[1], GraphKind.encoderGates[0],
+    GraphKind.headGates[0], GraphKind.headGates[1],
   ]
 
   /// The algebra of all operations, and the simulator's words of every step, by both parties in

@@ -45,7 +45,8 @@ struct GraphKindProgramTests {
 
   @Test(
     arguments: GraphKind.norms + GraphKind.positions + GraphKind.skeletons + GraphKind.prefixes
-      + GraphKind.encoderPositions + GraphKind.heads + GraphKind.gates + GraphKind.encoderGates)
+      + GraphKind.encoderPositions + GraphKind.heads + GraphKind.gates + GraphKind.encoderGates
+      + GraphKind.headGates)
   func roundTrip(kind: GraphKind) throws {
     try ProgramJSONTests.expectRoundTrip(Self.program(kind))
   }
@@ -96,6 +97,8 @@ struct GraphKindProgramTests {
     arguments: [
       ["keys", 4, 0, 0], ["keys", 4, 0, 3, 3], ["keys", 4], ["sessionKeys", 4, 0],
       ["sessionKeys", 4, 3, 3], ["fixed", 4, 3], ["pairs", 4, 0, -1],
+      ["blockKeys", 4, 0, 256, 0], ["blockKeys", 4, 2, 256], ["blockKeys", 4, 2, 1, 256, 0],
+      ["blocks", 4, 2, 1025, 256, 0],
     ] as [JSON])
   func columnsAreChecked(columns: JSON) throws {
     let json = try Self.encoder.get().json.setting(["values", "3", "columns"], to: columns)

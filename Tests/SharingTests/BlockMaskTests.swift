@@ -1,5 +1,6 @@
 // Masks of blocks: what a party reveals of them, and what it does not.
 
+import Models
 import Program
 import Randomness
 import Sharing
@@ -9,13 +10,15 @@ import Testing
 struct BlockMaskTests {
   static let key = [UInt8](0..<16)
 
-  static func masks(_ count: Int, _ width: Int, party: Int) -> BlockMasks {
+  static let session = SessionShape(kind: .decoder, promptCapacity: 50, newCapacity: 8)
+
+  static func masks(_ count: Int, _ width: Int, party: Int, keys: Bool = false) -> BlockMasks {
     SessionStreams(seed: Seed(bytes: [UInt8](repeating: 7, count: 32)), session: 3, party: party)
       .blockMasks(
         node: 5,
         BlockColumns(
           gates: 1, count: count, width: width, pool: BlockPool(expected: 256 * count, spare: 0)),
-        comparisonKey: key)
+        keys: keys ? session : nil, comparisonKey: key)
   }
 
   /// Every pattern of a few blocks, and some of many.
@@ -45,14 +48,44 @@ struct BlockMaskTests {
         #expect(left.index % 2 == 1 || right.index != left.index + 1)
       }
     }
-    let pattern = BlockPattern(rows: patterns, used: 0)
+    let pattern = BlockPattern(rows: patterns)
     let nodes = masks.revealed(pattern, firstRow: 2)
     #expect(nodes.count == tree.revealedWordCount(pattern))
     let all = masks.words(rows: 2..<2 + patterns.count)
-    let found = masks.words(revealed: nodes[...], pattern)
-    let places = Set(pattern.places(masks.columns))
-    for place in all.indices {
-      #expect(found[place] == (places.contains(place) ? 0 : all[place]))
+    let found = masks.words(revealed: nodes[...], pattern, firstRow: 2)
+    #expect(found.count == all.count)
+    for (place, word) in all.enumerated() {
+      let runs = patterns[place / (count * width)].contains(place % (count * width) / width)
+      #expect(found[place] == (runs ? 0 : word))
+    }
+  }
+
+  /// Blocks of as many columns as their row has keys: those of row i have i + 1.
+  @Test(arguments: [1, 3, 8]) func blocksOfKeys(count: Int) {
+    let masks = Self.masks(count, 1, party: 0, keys: true)
+    let patterns = Self.patterns(count).prefix(20)
+    let pattern = BlockPattern(rows: Array(patterns))
+    let all = masks.words(rows: 2..<2 + patterns.count)
+    let found = masks.words(
+      revealed: masks.revealed(pattern, firstRow: 2)[...], pattern, firstRow: 2)
+    var place = 0
+    for (row, running) in patterns.enumerated() {
+      let width = 3 + row
+      #expect(
+        all[place..<place + count * width].elementsEqual(masks.words(rows: 2 + row..<3 + row)))
+      for block in 0..<count {
+        for _ in 0..<width {
+          #expect(found[place] == (running.contains(block) ? 0 : all[place]))
+          place += 1
+        }
+      }
+    }
+    #expect(place == all.count && found.count == all.count)
+    // Rows 0 and 1 have 3 count elements before them.
+    let share = MaskShare.blocks(masks)
+    for range in [3 * count..<3 * count, 3 * count + 1..<all.count, 0..<3 * count + 2] {
+      let expected = masks.words(rows: 0..<2) + all
+      #expect(share.words(in: range) == Array(expected[range]))
     }
   }
 

@@ -17,10 +17,10 @@ public struct ConvertedModel: Sendable {
   public let weights: [[UInt64]]
 
   public init(
-    path: String, calibrationTexts: [[Int]], recipe: Recipe = .accurate,
+    path: String, gates: String? = nil, calibrationTexts: [[Int]], recipe: Recipe = .accurate,
     output: ModelOutput? = nil
   ) throws {
-    loaded = try ModelLoader.load(path: path, output: output)
+    loaded = try ModelLoader.load(path: path, gates: gates, output: output)
     interpreter = try FloatInterpreter(loaded)
     calibration = try Calibration.observe(
       interpreter, texts: calibrationTexts, source: "calibration texts")

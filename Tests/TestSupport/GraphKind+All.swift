@@ -211,6 +211,36 @@ extension GraphKind {
     },
   ]
 
+  /// Decoders of which some heads run, in the middle of three layers and in the last.
+  public static let headGates = [
+    GraphKind("OPT with heads that are skipped") {
+      $0.activation = .relu
+      $0.skipsHeads = true
+      $0.windows = [nil, nil, nil]
+      $0.keyHeads = 4
+    },
+    GraphKind("LLaMA, groups of heads, and blocks of neurons") {
+      $0.usesRMS = true
+      $0.hasBeta = false
+      $0.rotary = halves
+      $0.hasPositions = false
+      $0.isGated = true
+      $0.activation = .relu
+      $0.hasBiases = false
+      $0.blockCount = 6
+      $0.skipsHeads = true
+      $0.windows = [nil, nil, nil]
+    },
+    GraphKind("post-norm, heads that are skipped") {
+      $0.preNorm = false
+      $0.sumNorm = true
+      $0.finalNorm = false
+      $0.skipsHeads = true
+      $0.windows = [nil, nil, nil]
+      $0.keyHeads = 1
+    },
+  ]
+
   /// The same of encoders.
   public static let encoderGates = [
     GraphKind("BERT in blocks of four") {

@@ -39,6 +39,8 @@ public struct GraphKind: Sendable, CustomStringConvertible {
   public var isGated = false
   /// Blocks of the feed-forward layers that gates decide about; they have 12 neurons.
   public var blockCount: Int?
+  /// Whether gates decide about the heads of all layers but the first.
+  public var skipsHeads = false
   /// A constant that the embedding is multiplied by.
   public var embedScale = 1.0
   /// A constant that the sublayers' outputs are multiplied by.
@@ -47,6 +49,7 @@ public struct GraphKind: Sendable, CustomStringConvertible {
   public var residualIsNormalised = false
   /// Width of the embedding, where it is projected.
   public var embedWidth: Int?
+  /// One for each layer.
   public var windows: [Int?] = [nil, nil]
   public var softCap: Double?
   public var outputCap: Double?

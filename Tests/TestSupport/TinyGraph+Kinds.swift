@@ -8,7 +8,7 @@ extension TinyGraph {
   static let width = 16
   static let headCount = 4
 
-  /// Two layers of width 16 with 4 heads, vocabulary 11, 12 positions.
+  /// Layers, two by default, of width 16 with 4 heads, vocabulary 11, 12 positions.
   public init(_ kind: GraphKind) {
     self.init(
       model: Model(
@@ -21,7 +21,7 @@ extension TinyGraph {
     if case .relative(let table, let buckets)? = bias {
       bias = .relative(table: weight(table, [buckets.count, Self.headCount]), buckets)
     }
-    for layer in 0..<2 {
+    for layer in kind.windows.indices {
       stream = self.layer(layer, stream, kind, bias)
     }
     if kind.finalNorm { stream = norm("finalNorm", stream, kind) }
@@ -103,7 +103,7 @@ extension TinyGraph {
   ) -> ModelValue {
     let name = "layers.\(number).attention"
     let headWidth = Self.width / Self.headCount
-    func heads(_ width: Int) -> Int { width / headWidth }
+    let gates = kind.skipsHeads ? headGates(number, kind) : nil
     var query = linear("\(name).query", read, Self.width, kind)
     var key = linear("\(name).key", read, kind.keyHeads * headWidth, kind)
     let value = linear("\(name).value", read, kind.keyHeads * headWidth, kind)
@@ -124,14 +124,25 @@ extension TinyGraph {
         "\(name).rotaryKey", kind.keyHeads * headWidth,
         .rotary(key, headCount: kind.keyHeads, rotary))
     }
-    let mixed = append(
+    var mixed = append(
       name, Self.width,
       .attention(
         query: query, key: key, value: value,
         AttentionSettings(
           headCount: Self.headCount, keyHeadCount: kind.keyHeads, scale: kind.queryScale,
           window: kind.windows[number], softCap: kind.softCap, bias: bias)))
+    if let gates { mixed = append("\(name).gated", Self.width, .gated(mixed, by: gates)) }
     return linear("\(name).output", mixed, Self.width, kind)
+  }
+
+  /// Gates that read what the feed-forward part of the layer before reads.
+  private mutating func headGates(_ number: Int, _ kind: GraphKind) -> ModelValue? {
+    let source = model.nodes.first { $0.name == "layers.\(number - 1).feedForward.gate" }
+    guard case .linear(let read, _, _)? = source?.operation else { return nil }
+    let name = "layers.\(number).headGate"
+    let projection = linear("\(name).projection", read, 5)
+    let score = linear("\(name).score", projection, Self.headCount, kind)
+    return append(name, Self.headCount, .gates(score))
   }
 
   private mutating func feedForward(

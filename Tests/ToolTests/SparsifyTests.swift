@@ -44,6 +44,27 @@ import Testing
     #expect(gates.tensors.contains { $0.name.hasSuffix(".order") })
   }
 
+  /// Texts of six tokens have too few keys for gates of heads to pay: nothing is written.
+  @Test func headsThatDoNotPayStayDense() throws {
+    let (model, folder) = (try ScratchFolder(), try ScratchFolder())
+    let checkpoint = try TinyCheckpoint.opt().write(to: model)
+    let tokens = try folder.write(SparsifyTests.texts, to: "texts.json")
+    let out = folder.file("heads.safetensors")
+    let arguments = [
+      "sparsify", checkpoint, "--heads", "--tokens", tokens, "--mass", "0.6", "--out", out,
+    ]
+    let text = try Tool.succeed("lodge-model", arguments)
+    #expect(text.contains("layer 1 stays dense") && !text.contains("Next:"))
+    var json = try JSONReader(
+      JSON.parse(Tool.succeed("lodge-model", arguments + ["--json"]), source: "json"),
+      source: "json")
+    #expect(try json.string("format") == "lodge-head-sparsity")
+    #expect(try json.array("layers").count == 1)
+    #expect(!FileManager.default.fileExists(atPath: out))
+    try Tool.fail(
+      "lodge-model", arguments + ["--block-width", "2"], saying: ["takes no --block-width"])
+  }
+
   @Test func wrongInputsAreNamed() throws {
     let (model, folder) = (try ScratchFolder(), try ScratchFolder())
     let checkpoint = try TinyCheckpoint.opt().write(to: model)

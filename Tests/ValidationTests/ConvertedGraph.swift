@@ -67,7 +67,7 @@ extension SecureProgram {
       guard case .reveal = node.operation, let bits = opened[index] else { continue }
       let gates = node.outputs.lowerBound
       patterns[gates] = BlockPattern(
-        bits: bits, count: values[gates].shape.width ?? 1, used: 0)
+        bits: bits, count: values[gates].shape.width ?? 1, earlier: (0, 0))
     }
     return patterns
   }

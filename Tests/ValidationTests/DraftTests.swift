@@ -181,6 +181,26 @@ struct DraftTests {
     }
   }
 
+  /// Slots that are taken back have no columns among the keys of running heads.
+  @Test func skippedHeadsTakeNothingBack() throws {
+    let whole = try ConvertedGraph(TinyGraph(GraphKind.headGates[0]))
+    #expect(!whole.program.allowsRejection)
+    let run = try TwoPartyRun(
+      program: whole.program, weights: whole.weights,
+      session: SessionShape(kind: .decoder, promptCapacity: 2, newCapacity: 3),
+      seed: SimulatedRun.seed)
+    let error = #expect(throws: InputError.self) {
+      _ = try run.run([
+        (
+          words: Self.oneHot([2, 5], whole.program),
+          request: StepRequest(rowCount: 2, outputCount: 2)
+        ),
+        (words: Self.oneHot([3], whole.program), request: StepRequest(rowCount: 1, keptCount: 1)),
+      ])
+    }
+    #expect(error?.cause == "rows of this model cannot be taken back")
+  }
+
   @Test func windowsTakeNothingBack() throws {
     let whole = try ConvertedGraph(TinyGraph(GraphKind("window") { $0.windows = [2, 2] }))
     #expect(!whole.program.allowsRejection)

@@ -12,7 +12,7 @@ import Validation
 struct GateTests {
   static let deployments: [Deployment] = [.twoServer, .blindDealer]
 
-  @Test(arguments: deployments, GraphKind.gates)
+  @Test(arguments: deployments, GraphKind.gates + GraphKind.headGates)
   func decoders(deployment: Deployment, kind: GraphKind) throws {
     let converted = try ConvertedGraph(TinyGraph(kind))
     let session = SessionShape(kind: .decoder, promptCapacity: 5, newCapacity: 3)

@@ -1,7 +1,7 @@
 // Gates of feed-forward layers: which neurons stay, in which blocks, and what decides about a block.
 
 import Bytes
-import Checkpoints
+public import Checkpoints
 
 /// A file of gates, as `tools/finetune --sparsity` and `lodge-model sparsify` write it.
 ///
@@ -31,6 +31,8 @@ struct GateFile {
   let source: Safetensors
   /// By the number of the layer.
   let layers: [Int: Layer]
+  /// What decides about the heads of attention, by the number of the layer.
+  let heads: [Int: Predictor]
 
   var path: String { source.path }
 
@@ -50,7 +52,8 @@ struct GateFile {
     var layers: [Int: Layer] = [:]
     let tensors = Dictionary(uniqueKeysWithValues: source.tensors.map { ($0.name, $0) })
     let parts = ["order", "low", "high", "bias"]
-    for tensor in source.tensors {
+    let heads = GateFile.heads(source.tensors, &problems)
+    for tensor in source.tensors where !GateFile.isOfHeads(tensor.name) {
       let words = tensor.name.split(separator: ".", omittingEmptySubsequences: false)
       guard words.count == 3, words[0] == "layers", parts.contains(String(words[2])),
         let number = Int(words[1]), String(number) == words[1]
@@ -100,18 +103,23 @@ struct GateFile {
       }
       layers[number] = layer
     }
-    if layers.isEmpty, problems.isEmpty { problems.add("holds no layer") }
+    if layers.isEmpty, heads.isEmpty, problems.isEmpty { problems.add("holds no layer") }
     try problems.check(source: path)
     self.layers = layers
+    self.heads = heads
   }
 
   /// What to say of a model that has these gates.
   var notice: String {
     let gated = layers.values.count { $0.predictor != nil }
     let removed = layers.values.count - gated
-    let name = FilePaths.lastComponent(of: path)
-    return "\(name) gates the feed-forward networks of \(gated) "
-      + (gated == 1 ? "layer" : "layers")
+    func count(_ count: Int) -> String { "\(count) " + (count == 1 ? "layer" : "layers") }
+    var parts: [String] = []
+    if gated > 0 || heads.isEmpty {
+      parts.append("the feed-forward networks of \(count(gated))")
+    }
+    if !heads.isEmpty { parts.append("the heads of \(count(heads.count))") }
+    return "\(FilePaths.lastComponent(of: path)) gates " + parts.joined(separator: " and ")
       + (removed > 0 ? ", and leaves out neurons of \(removed) more" : "")
   }
 
@@ -143,6 +151,9 @@ struct GateFile {
         GateFile.insert(predictor, layer: number, at: place, in: &result)
       }
     }
+    for (layer, predictor) in heads.sorted(by: { $0.key < $1.key }) {
+      GateFile.insert(heads: predictor, layer: layer, in: &result, &problems)
+    }
     try problems.check(source: path)
     result.model.weights = result.bindings.sorted { $0.key < $1.key }.map {
       WeightShape(name: $0.key, shape: $0.value.shape)
@@ -170,30 +181,11 @@ struct GateFile {
   private static func insert(
     _ predictor: Predictor, layer: Int, at place: FeedForwardPlace, in built: inout BuiltModel
   ) {
-    let name = "layers.\(layer).gate"
-    let stored = "\(prefix)layers.\(layer)"
-    let shapes = [
-      "low": [predictor.rank, predictor.inputWidth],
-      "high": [predictor.blockCount, predictor.rank], "bias": [predictor.blockCount],
-    ]
-    for (part, shape) in shapes {
-      built.bindings["\(name).\(part)"] = WeightBinding(
-        shape: shape, key: "\(stored).\(part)", storedShape: shape)
-    }
     let inner = built.model.nodes[place.inner].width
     let first = place.writers.reduce(place.reader, min)
-    built.model.insert(
-      [
-        ModelNode(
-          name: "\(name).projection",
-          operation: .linear(place.gateInput, weight: "\(name).low", bias: nil),
-          width: predictor.rank),
-        ModelNode(
-          name: "\(name).score",
-          operation: .linear(first, weight: "\(name).high", bias: "\(name).bias"),
-          width: predictor.blockCount),
-        ModelNode(name: name, operation: .gates(first + 1), width: predictor.blockCount),
-      ], at: first)
+    insert(
+      predictor, name: "layers.\(layer).gate", stored: "layers.\(layer)", reading: place.gateInput,
+      at: first, in: &built)
     let activation = place.inner + 3
     built.model.insert(
       [
@@ -206,6 +198,33 @@ struct GateFile {
     if case .linear(_, let weight, let bias) = built.model.nodes[reader].operation {
       built.model.nodes[reader].operation = .linear(activation + 1, weight: weight, bias: bias)
     }
+  }
+
+  /// Inserts the three nodes of `predictor` before node `first`, called `name` and with the tensors
+  /// `stored`; the last of them, first + 2, gives the bits.
+  static func insert(
+    _ predictor: Predictor, name: String, stored: String, reading input: ModelValue, at first: Int,
+    in built: inout BuiltModel
+  ) {
+    let shapes = [
+      "low": [predictor.rank, predictor.inputWidth],
+      "high": [predictor.blockCount, predictor.rank], "bias": [predictor.blockCount],
+    ]
+    for (part, shape) in shapes {
+      built.bindings["\(name).\(part)"] = WeightBinding(
+        shape: shape, key: "\(prefix)\(stored).\(part)", storedShape: shape)
+    }
+    built.model.insert(
+      [
+        ModelNode(
+          name: "\(name).projection",
+          operation: .linear(input, weight: "\(name).low", bias: nil), width: predictor.rank),
+        ModelNode(
+          name: "\(name).score",
+          operation: .linear(first, weight: "\(name).high", bias: "\(name).bias"),
+          width: predictor.blockCount),
+        ModelNode(name: name, operation: .gates(first + 1), width: predictor.blockCount),
+      ], at: first)
   }
 }
 
@@ -243,83 +262,6 @@ private struct FeedForwardPlace {
   }
 }
 
-extension Model {
-  /// Inserts `added` before node `index`; what they read is numbered as it will be.
-  fileprivate mutating func insert(_ added: [ModelNode], at index: Int) {
-    for place in nodes.indices {
-      nodes[place].operation = nodes[place].operation.renumbered {
-        $0 >= index ? $0 + added.count : $0
-      }
-    }
-    nodes.insert(contentsOf: added, at: index)
-  }
-}
-
-extension Model {
-  /// The same neurons without gates: all of them run.
-  public var ungated: Model {
-    var result = self
-    result.nodes = []
-    var numbers: [Int] = []
-    var dropped = Set<String>()
-    let decisive = decisiveNodes
-    for (index, node) in nodes.enumerated() {
-      if case .gated(let value, _) = node.operation {
-        numbers.append(numbers[value])
-      } else if decisive.contains(index) {
-        numbers.append(-1)
-        dropped.formUnion(node.operation.weights)
-      } else {
-        numbers.append(result.nodes.count)
-        var node = node
-        node.operation = node.operation.renumbered { numbers[$0] }
-        result.nodes.append(node)
-      }
-    }
-    result.weights.removeAll { dropped.contains($0.name) }
-    return result
-  }
-
-  /// Nodes that nothing but gates read, and gates.
-  private var decisiveNodes: Set<Int> {
-    var result = Set<Int>()
-    for (index, node) in nodes.enumerated().reversed() {
-      let readers = nodes.indices.filter { nodes[$0].operation.inputs.contains(index) }
-      if case .gates = node.operation {
-        result.insert(index)
-      } else if !readers.isEmpty, readers.allSatisfy(result.contains) {
-        result.insert(index)
-      }
-    }
-    return result
-  }
-}
-
-extension ModelOperation {
-  /// The same operation of other values.
-  fileprivate func renumbered(_ number: (ModelValue) -> ModelValue) -> ModelOperation {
-    switch self {
-    case .embed: self
-    case .layerNorm(let input, let settings): .layerNorm(number(input), settings)
-    case .rmsNorm(let input, let settings): .rmsNorm(number(input), settings)
-    case .linear(let input, let weight, let bias):
-      .linear(number(input), weight: weight, bias: bias)
-    case .rotary(let input, let headCount, let positions):
-      .rotary(number(input), headCount: headCount, positions)
-    case .attention(let query, let key, let value, let settings):
-      .attention(query: number(query), key: number(key), value: number(value), settings)
-    case .activation(let input, let function): .activation(number(input), function)
-    case .add(let left, let right): .add(number(left), number(right))
-    case .multiply(let left, let right): .multiply(number(left), number(right))
-    case .scale(let input, let factor): .scale(number(input), by: factor)
-    case .softCap(let input, let cap): .softCap(number(input), cap: cap)
-    case .pool(let input, let pooling): .pool(number(input), pooling)
-    case .gates(let input): .gates(number(input))
-    case .gated(let input, let gates): .gated(number(input), by: number(gates))
-    }
-  }
-}
-
 /// A checkpoint's tensors and those of its gates.
 struct GatedSource: TensorSource {
   let original: any TensorSource
@@ -344,4 +286,9 @@ struct GatedSource: TensorSource {
     if let gate = gate(name) { return try gates.floats(gate, in: elements) }
     return try original.floats(name, in: elements)
   }
+}
+
+extension LoadedModel {
+  /// The file of the model's gates, where it has any.
+  public var gates: Safetensors? { (checkpoint.source as? GatedSource)?.gates }
 }

@@ -148,9 +148,12 @@ private struct PairFinder {
     readers[index] == [reader] ? linear(index) : nil
   }
 
-  /// The one linear node that reads value `index`.
+  /// The one linear node that reads value `index`, with gates or without.
   private func reader(of index: Int) -> Linear? {
-    readers[index].count == 1 ? linear(readers[index][0]) : nil
+    guard readers[index].count == 1 else { return nil }
+    let reader = readers[index][0]
+    if case .gated(index, _) = model.nodes[reader].operation { return self.reader(of: reader) }
+    return linear(reader)
   }
 
   private mutating func add(

@@ -57,11 +57,10 @@ struct NodeMaterial {
           shapes.number(of: program.values[x].shape)
         )
       } else { nil }
-    if case .openBlocks(let x, _) = operation,
-      case .blocks(let columns) = program.values[x].shape.columns
-    {
+    if case .openBlocks(let x, _) = operation {
       blockMasks = streams.blockMasks(
-        node: index, columns, comparisonKey: material.comparisonKey)
+        node: index, program.values[x].shape.columns, material.session,
+        comparisonKey: material.comparisonKey)
     } else {
       blockMasks = nil
     }

@@ -22,7 +22,7 @@ extension PartyInterpreter {
       let all = masks.words(rows: first..<first + pattern.rows.count)
       let words = opening.masked(
         shared[x], ringBits: program.values[x].ringBits,
-        mask: pattern.gathered(all, masks.columns), constantFactor: constantFactor)
+        mask: step.gathered(all, program.values[x].shape), constantFactor: constantFactor)
       opening.pack(words, into: &outgoing)
       outgoing += masks.revealed(pattern, firstRow: first)
       return PendingOpening(words: words, mask: all)
@@ -43,7 +43,7 @@ extension PartyInterpreter {
       return try take(pattern, of: gates, &step)
     }
     let pattern = BlockPattern(
-      bits: bits, count: program.values[gates].shape.width ?? 1, used: usedBlockCount(gates))
+      bits: bits, count: program.values[gates].shape.width ?? 1, earlier: usedBlocks(gates))
     try take(pattern, of: gates, &step)
   }
 
@@ -51,16 +51,18 @@ extension PartyInterpreter {
   mutating func finishBlocks(
     _ node: Int, _ own: PendingOpening, _ words: ArraySlice<UInt64>, _ step: SessionStep
   ) {
-    guard case .openBlocks(_, let opening) = program.nodes[node].operation,
+    guard case .openBlocks(let x, let opening) = program.nodes[node].operation,
       let masks = derived[node].blockMasks
     else { return }
+    let shape = program.values[x].shape
     let pattern = step.pattern(masks.columns)
     var running = own.words
     let packedCount = opening.wordCount(elements: running.count)
     opening.add(words.prefix(packedCount), to: &running)
-    var base = masks.words(revealed: words.dropFirst(packedCount), pattern)
+    var base = masks.words(
+      revealed: words.dropFirst(packedCount), pattern, firstRow: step.dealtRow(shape.rows, 0))
     for index in base.indices { base[index] = opening.reduced(base[index] &+ own.mask[index]) }
-    for (word, place) in zip(running, pattern.places(masks.columns)) { base[place] = word }
+    for (word, place) in zip(running, step.blockPlaces(shape)) { base[place] = word }
     observe?(node, base)
     masked[program.nodes[node].outputs.lowerBound] = MaskedWords(base: base, parts: [own.mask])
   }

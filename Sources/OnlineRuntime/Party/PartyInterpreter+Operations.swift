@@ -38,14 +38,13 @@ extension PartyInterpreter {
         program.weights[id].product($0, weights[id])
       }
     case .blockLinear(let x, _, let id):
-      guard case .blocks(let columns) = shape(first).columns else { break }
-      let dealt = step.pattern(columns).gathered(try component(0), columns)
+      let dealt = step.gathered(try component(0), shape(first))
       shared[first] = weightProduct(dealt, x, id) {
-        step.blockProduct($0, columns, program.weights[id], weights[id])
+        step.blockProduct($0, shape(first), program.weights[id], weights[id])
       }
     case .selectBlocks(let x, _):
-      guard case .blocks(let columns) = shape(first).columns else { break }
-      shared[first] = step.pattern(columns).gathered(shared[x], columns)
+      shared[first] = step.gathered(shared[x], shape(first))
+    case .spreadBlocks(let x): shared[first] = step.spread(shared[x], shape(x))
     case .scale(let x, let id):
       shared[first] = try weightProduct(component(0), x, id) {
         program.weights[id].scaled($0, weights[id])

@@ -53,8 +53,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   private var unsent: [Int: [UInt64]] = [:]
   /// Where what is dealt for this step lies, by number of shape.
   var ranges: [[Range<Int>]] = []
-  /// Blocks of pools that were used, by the value that decides.
-  private var usedBlocks: [ValueID: Int] = [:]
+  /// Blocks and keys of pools that were used, by the value that decides.
+  private var usedBlocks: [ValueID: (blocks: Int, keys: Int)] = [:]
   private var progress: SessionProgress
 
   /// Is told what every `open` of a step reveals, both parties' words added: for checks of one
@@ -131,7 +131,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     guard step.text.isDense || program.allowsRejection else {
       throw InputError(
         "session", "rows of this model cannot be taken back",
-        hint: "its attention has a window: ask without --draft")
+        hint: "its attention has a window, or skips heads: ask without --draft")
     }
     ranges = shapes.map(step.dealtRanges)
     shared = [[UInt64]](repeating: [], count: program.values.count)
@@ -245,23 +245,25 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     throws(InputError)
   {
     step.patterns[gates] = pattern
-    usedBlocks[gates] = pattern.used + pattern.blockCount
+    let used = step.used(pattern)
+    usedBlocks[gates] = used
     for (number, shape) in shapes.enumerated() {
-      guard case .blocks(let columns) = shape.columns, columns.gates == gates else { continue }
+      guard let columns = shape.columns.runningBlocks, columns.gates == gates else { continue }
       let dealt = step.session.dealtCount(shape) / columns.width
-      guard pattern.used + pattern.blockCount <= dealt else {
+      let isOfKeys = if case .blockKeys = shape.columns { true } else { false }
+      guard (isOfKeys ? used.keys : used.blocks) <= dealt else {
         let label = program.nodes.first { $0.outputs.contains(gates) }?.label ?? ""
+        let what = isOfKeys ? "\(used.keys) keys of heads" : "\(used.blocks) blocks"
         throw InputError(
           "session", place: label,
-          "the pool of this session is used up: \(pattern.used + pattern.blockCount) blocks run, "
-            + "\(dealt) were dealt",
+          "the pool of this session is used up: \(what) run, \(dealt) were dealt",
           hint: "what was answered so far is right; begin another session")
       }
       ranges[number] = step.dealtRanges(shape)
     }
   }
 
-  func usedBlockCount(_ gates: ValueID) -> Int { usedBlocks[gates] ?? 0 }
+  func usedBlocks(_ gates: ValueID) -> (blocks: Int, keys: Int) { usedBlocks[gates] ?? (0, 0) }
 
   /// Opens a value of which the other party has sent its share, or need not, and keeps what it is to be sent.
   private mutating func finishAlone(_ node: Int) {

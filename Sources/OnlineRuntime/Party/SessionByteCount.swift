@@ -12,7 +12,7 @@ extension SecureProgram {
     let rowCount = shape.promptCapacity
     let step = SessionStep(session: shape, rows: 0..<rowCount, index: 0)
     func wordCount(_ value: ValueID) -> Int {
-      if case .blocks = values[value].shape.columns {
+      if values[value].shape.columns.runningBlocks != nil {
         return shape.dealtCount(values[value].shape)
       }
       return step.elementCount(values[value].shape)

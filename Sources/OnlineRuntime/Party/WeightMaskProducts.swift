@@ -42,7 +42,7 @@ package struct WeightMaskProducts {
     func mask(of x: ValueID) -> [UInt64] {
       guard let node = openers[x] else { return [] }
       return program.maskShare(
-        node: node, streams, comparisonKey: comparisonKey, ofResult: silent[node]
+        node: node, streams, session, comparisonKey: comparisonKey, ofResult: silent[node]
       ).words(
         in: 0..<session.dealtCount(program.values[x].shape))
     }

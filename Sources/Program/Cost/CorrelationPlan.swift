@@ -144,7 +144,8 @@ extension SecureProgram {
           layout: .lanes(perElement: function.wordCount))
       ]
     case .permuted(let x, _): return all([.permutedMask, .unpermutedMask], like: x)
-    case .input, .open, .reveal, .openBlocks, .selectBlocks, .truncate, .lookup, .combine,
+    case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .truncate, .lookup,
+      .combine,
       .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       return []

@@ -108,7 +108,8 @@ extension SecureProgram {
       case .lookup(let x, let function): cost.lookupCellCount += count(x) * function.cells.count
       case .permuted(let x, let function):
         cost.permutedElementCount += step.permutedCount(values[x].shape, function)
-      case .input, .open, .reveal, .openBlocks, .selectBlocks, .view, .truncate, .scale, .multiply,
+      case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .view, .truncate,
+        .scale, .multiply,
         .polynomial, .exponential,
         .coarseSteps,
         .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,

@@ -62,7 +62,8 @@ extension SecureProgram {
     case .permuted:
       // Masks of operand and result, the permutation, and messages.
       size += 6 * 64
-    case .input, .open, .reveal, .openBlocks, .selectBlocks, .view, .truncate, .scale, .multiply,
+    case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .view, .truncate,
+      .scale, .multiply,
       .polynomial, .exponential,
       .coarseSteps, .combine, .addWeight,
       .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,

@@ -80,7 +80,8 @@ public struct Timetable: Sendable {
           add(Message(node: index, stage: stage, sender: message.sender), to: flight)
         }
         results[0] = flight
-      case .input, .blockLinear, .selectBlocks, .view, .truncate, .scores, .mix, .multiply,
+      case .input, .blockLinear, .selectBlocks, .spreadBlocks, .view, .truncate, .scores, .mix,
+        .multiply,
         .polynomial, .exponential,
         .coarseSteps, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference,
         .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
@@ -168,7 +169,7 @@ extension SecureProgram {
     case .open(_, let opening): return opening.wordCount(elements: count)
     case .reveal: return Opening.bit.wordCount(elements: count)
     case .openBlocks(_, let opening):
-      guard case .blocks(let columns) = values[x].shape.columns else { return 0 }
+      guard let columns = values[x].shape.columns.runningBlocks else { return 0 }
       return opening.wordCount(elements: count)
         + BlockTree(blockCount: columns.count).revealedWordCount(step.pattern(columns))
     case .piecewiseLinear(_, let function):

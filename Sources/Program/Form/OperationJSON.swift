@@ -91,7 +91,7 @@ extension ProgramNode {
       if function.runCount != 1 { members["runs"] = .integer(function.runCount) }
       members["fractionalBits"] = .integer(function.fractionalBits)
       members["resultBits"] = .integer(function.resultBits)
-    case .input, .selectBlocks, .truncate, .linear, .blockLinear, .scale, .multiply,
+    case .input, .selectBlocks, .spreadBlocks, .truncate, .linear, .blockLinear, .scale, .multiply,
       .addWeight(_, _, .bias),
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .output:
       break
@@ -192,6 +192,7 @@ extension Operation {
       self = .blockLinear(
         reads[0], gates: reads[1], weight: try reader.integer("weight"))
     case "selectBlocks": self = .selectBlocks(reads[0], gates: reads[1])
+    case "spreadBlocks": self = .spreadBlocks(reads[0])
     case "openBlocks":
       self = .openBlocks(
         reads[0],

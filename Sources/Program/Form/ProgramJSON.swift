@@ -101,6 +101,10 @@ extension ProgramValue {
           + [
             columns.gates, columns.count, columns.width, columns.pool.expected, columns.pool.spare,
           ].map(JSON.integer)
+      case .blockKeys(let columns):
+        ["blockKeys"]
+          + [columns.gates, columns.count, columns.pool.expected, columns.pool.spare]
+          .map(JSON.integer)
       }
     members["columns"] = .array(columns + (shape.columns.window.map { [.integer($0)] } ?? []))
     switch form {
@@ -137,6 +141,7 @@ extension ProgramValue {
       switch elements.first {
       case "keys", "pairs": 2
       case "blocks": 5
+      case "blockKeys": 4
       default: 1
       }
     let window = numbers.count > parameterCount ? numbers.last : nil
@@ -152,11 +157,17 @@ extension ProgramValue {
     case "sessionKeys" where (1...4096).contains(numbers[0]):
       columns = .sessionKeys(heads: numbers[0], window: window)
     case "blocks"
-    where window == nil && (1...4096).contains(numbers[1]) && (1...64).contains(numbers[2]):
+    where window == nil && (1...4096).contains(numbers[1])
+      && BlockColumns.widths.contains(numbers[2]):
       columns = .blocks(
         BlockColumns(
           gates: numbers[0], count: numbers[1], width: numbers[2],
           pool: BlockPool(expected: numbers[3], spare: numbers[4])))
+    case "blockKeys" where window == nil && (1...4096).contains(numbers[1]):
+      columns = .blockKeys(
+        BlockColumns(
+          gates: numbers[0], count: numbers[1], width: 1,
+          pool: BlockPool(expected: numbers[2], spare: numbers[3])))
     default: throw columnPath
     }
     let form: ValueForm

@@ -76,7 +76,8 @@ extension SecureProgram {
     case .sum(_, let runs): return "\(name) \(reads), \(runs) runs"
     case .meanRow(_, let bits): return "\(name) \(reads), \(bits) bits"
     case .input: return name
-    case .selectBlocks, .truncate, .multiply, .pairDifference, .pairMerge, .padKeys, .padRows,
+    case .selectBlocks, .spreadBlocks, .truncate, .multiply, .pairDifference, .pairMerge, .padKeys,
+      .padRows,
       .lastRow,
       .firstRow, .output:
       return "\(name) \(reads)"

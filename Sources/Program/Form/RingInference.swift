@@ -28,6 +28,7 @@ extension SecureProgram {
         min(bits, ring(term.value) + term.coefficient.trailingZeroBitCount)
       }
     case .rotate(let x, _), .linear(let x, _), .blockLinear(let x, _, _), .selectBlocks(let x, _),
+      .spreadBlocks(let x),
       .scale(let x, _), .polynomial(let x, _),
       .addWeight(let x, _, _), .addDistance(let x, _), .sum(let x, _), .pairDifference(let x),
       .padKeys(let x), .padRows(let x), .lastRow(let x), .firstRow(let x), .meanRow(let x, _):

@@ -208,17 +208,20 @@ extension SecureProgram {
 
   /// Whether rows may be taken back once they were computed, as drafts are.
   ///
-  /// Not where attention has a window: by slots it would reach less far than by positions.
+  /// Not where attention has a window: by slots it would reach less far than by positions; nor where
+  /// heads are skipped, whose weights have no columns for slots that were taken back.
   public var allowsRejection: Bool {
     kind.isDecoder
       && nodes.allSatisfy { node in
         switch node.operation {
         case .scores(_, _, _, _, let window): window == nil
+        case .openBlocks(let x, _):
+          if case .blockKeys = values[x].shape.columns { false } else { true }
         case .permuted(let x, _):
           switch values[x].shape.columns {
           // Permuted together with those that are dealt for other slots.
           case .keys, .pairs: false
-          case .fixed, .sessionKeys, .blocks: true
+          case .fixed, .sessionKeys, .blocks, .blockKeys: true
           }
         default: true
         }

@@ -69,12 +69,18 @@ public struct SessionShape: Hashable, Sendable {
 
   /// Number of elements that are dealt for a value of this shape.
   public func dealtCount(_ shape: ValueShape) -> Int {
-    if case .blocks(let columns) = shape.columns {
+    switch shape.columns {
+    case .blocks(let columns):
       return columns.width
         * columns.pool.capacity(
           rowCount: dealtRowCount(shape.rows), blockCount: columns.count)
+    case .blockKeys(let columns):
+      return columns.pool.capacity(
+        rowLengths: (0..<dealtRowCount(shape.rows)).map { dealtKeys(row: $0, window: nil).count },
+        blockCount: columns.count)
+    case .fixed, .keys, .pairs, .sessionKeys:
+      return dealtOffset(shape, row: dealtRowCount(shape.rows))
     }
-    return dealtOffset(shape, row: dealtRowCount(shape.rows))
   }
 }
 
@@ -207,7 +213,7 @@ public struct SessionStep: Hashable, Sendable {
     }
   }
 
-  /// Columns in each run of row `index`.
+  /// Columns in each run of row `index`; of blocks, those of all that run.
   public func runLength(_ shape: ValueShape, _ index: Int) -> Int {
     if case .blocks(let columns) = shape.columns {
       let rows = pattern(columns).rows
@@ -223,8 +229,8 @@ public struct SessionStep: Hashable, Sendable {
   public func elementCount(_ shape: ValueShape) -> Int {
     let count = rowCount(shape.rows)
     if case .fixed(let width) = shape.columns { return count * width }
-    if case .blocks(let columns) = shape.columns {
-      return pattern(columns).blockCount * columns.width
+    if shape.columns.runningBlocks != nil {
+      return runningBlockWidths(shape).reduce(0, +)
     }
     return (0..<count).reduce(0) { $0 + runLength(shape, $1) } * shape.columns.runCount
   }
@@ -234,17 +240,20 @@ public struct SessionStep: Hashable, Sendable {
   /// A single range where all runs are as long as dealt, as they are in a causal decoder of which
   /// nothing was rejected. Keys have the elements of their slots, pairs the first of their run.
   public func dealtRanges(_ shape: ValueShape) -> [Range<Int>] {
-    if case .blocks(let columns) = shape.columns {
+    if let columns = shape.columns.runningBlocks {
       let pattern = pattern(columns)
-      let first = pattern.used * columns.width
-      let count = pattern.blockCount * columns.width
+      let first =
+        if case .blockKeys = shape.columns { pattern.usedKeys } else {
+          pattern.used * columns.width
+        }
+      let count = elementCount(shape)
       return count == 0 ? [] : [first..<first + count]
     }
     let count = elementCount(shape)
     let start = session.dealtOffset(shape, row: dealtRow(shape.rows, 0))
     let isDense: Bool
     switch shape.columns {
-    case .fixed, .sessionKeys, .blocks: isDense = true
+    case .fixed, .sessionKeys, .blocks, .blockKeys: isDense = true
     case .keys, .pairs:
       isDense = (0..<rowCount(shape.rows)).allSatisfy { row in
         runLength(shape, row)

@@ -63,13 +63,32 @@ extension SecureProgram {
       guard values.indices.contains(gates), case .revealed(let pool) = values[gates].form else {
         throw ShapeError(cause: "value \(gates) is not revealed")
       }
-      let (count, width) = (try width(values[gates].shape), try width(shape))
+      let count = try width(values[gates].shape)
+      if case .keys(let heads, 0, nil) = shape.columns {
+        // Of other kinds and windows what is dealt for a row depends on more than its place.
+        try need(
+          kind == .decoder && heads == count && values[gates].shape.rows == shape.rows,
+          "\(count) blocks do not fit \(shape)")
+        let columns = BlockColumns(gates: gates, count: count, width: 1, pool: pool)
+        return ValueShape(shape.rows, .blockKeys(columns))
+      }
+      let width = try width(shape)
       try need(
-        width % count == 0 && (1...64).contains(width / count)
+        width % count == 0 && BlockColumns.widths.contains(width / count)
           && values[gates].shape.rows == shape.rows,
         "\(count) blocks do not fit \(width) columns of \(shape.rows) rows")
       let columns = BlockColumns(gates: gates, count: count, width: width / count, pool: pool)
       return ValueShape(shape.rows, .blocks(columns))
+    }
+
+    func allColumns(of shape: ValueShape) throws(ShapeError) -> ValueShape {
+      switch shape.columns {
+      case .blocks(let columns):
+        return ValueShape(shape.rows, .fixed(columns.count * columns.width))
+      case .blockKeys(let columns):
+        return ValueShape(shape.rows, .sessionKeys(heads: columns.count))
+      case .fixed, .keys, .pairs, .sessionKeys: throw ShapeError(cause: "\(shape) has no blocks")
+      }
     }
 
     switch operation {
@@ -120,11 +139,9 @@ extension SecureProgram {
       try need(
         (0...62).contains(opening.shift) && (2...64).contains(opening.bits),
         "\(opening.bits) bits above bit \(opening.shift) are not within a word")
-      let shape = try shared(x)
-      guard case .blocks(let columns) = shape.columns else {
-        throw ShapeError(cause: "\(shape) has no blocks")
-      }
-      return [(ValueShape(shape.rows, .fixed(columns.count * columns.width)), .opened)]
+      return [(try allColumns(of: shared(x)), .opened)]
+    case .spreadBlocks(let x):
+      return [(try allColumns(of: shared(x)), .shared)]
     case .scale(let x, let id):
       let shape = try opened(x)
       let weight = try weight(id)
@@ -158,6 +175,10 @@ extension SecureProgram {
     case .multiply(let x, let y):
       let left = try masked(x)
       try need(serves(left, try masked(y)), "columns of \(values[y].shape) do not serve \(left)")
+      if case .blockKeys = left.columns {
+        // Which words of a pool a word of another serves depends on the pattern.
+        try need(values[y].shape == left, "\(values[y].shape) is not \(left)")
+      }
       return [(left, .shared)]
     case .polynomial(let x, let coefficients):
       let shape = try masked(x)
@@ -290,6 +311,9 @@ extension SecureProgram {
       case .fixed(let width):
         try need(runs > 0 && width % runs == 0, "\(width) columns in \(runs) runs")
       case .blocks: throw ShapeError(cause: "\(shape) is not summed up")
+      case .blockKeys(let columns):
+        try need(runs == columns.count, "\(shape) has no \(runs) runs")
+        return [(ValueShape(shape.rows, .blocks(columns)), .shared)]
       default: try need(runs == shape.columns.runCount, "\(shape) has no \(runs) runs")
       }
       return [(ValueShape(shape.rows, .fixed(runs)), .shared)]
@@ -372,7 +396,7 @@ extension SecureProgram {
       try need(
         opening.bits + lengthBits <= 63,
         "sums of \(length) squares of \(opening.bits) bits are too long")
-    case .blocks: throw ShapeError(cause: "\(shape) cannot be permuted")
+    case .blocks, .blockKeys: throw ShapeError(cause: "\(shape) cannot be permuted")
     case .keys, .pairs, .sessionKeys:
       try need(
         function.runCount == 1 && function.rule.epsilon == nil,
@@ -394,12 +418,17 @@ extension SecureProgram {
   /// Whether each column of `narrow` serves an equal run of columns of `wide`.
   func serves(_ wide: ValueShape, _ narrow: ValueShape) -> Bool {
     if wide == narrow { return true }
+    if case .blocks(let columns) = narrow.columns, columns.width == 1 {
+      // One word for every block that runs.
+      return wide.rows == narrow.rows && wide.columns.runningBlocks?.gates == columns.gates
+        && wide.columns.runningBlocks?.count == columns.count
+    }
     guard wide.rows == narrow.rows, let count = narrow.width, count > 0 else { return false }
     switch wide.columns {
     case .fixed(let width): return width % count == 0
     case .keys, .pairs, .sessionKeys: return wide.columns.runCount == count
     // What is dealt for a pool belongs to no row.
-    case .blocks: return false
+    case .blocks, .blockKeys: return false
     }
   }
 

@@ -25,19 +25,22 @@ public enum ColumnExtent: Hashable, Sendable {
   case sessionKeys(heads: Int, window: Int? = nil)
   /// Those of the blocks of the row that run.
   case blocks(BlockColumns)
+  /// One for each key of the row in each block that runs; the blocks are heads, of width 1.
+  case blockKeys(BlockColumns)
 
-  /// Number of equal runs in a row: the heads, or 1 for `.fixed`.
+  /// Number of equal runs in a row, those of blocks that do not run included: the heads, or 1.
   public var runCount: Int {
     switch self {
     case .fixed, .blocks: 1
     case .keys(let heads, _, _), .pairs(let heads, _, _), .sessionKeys(let heads, _): heads
+    case .blockKeys(let columns): columns.count
     }
   }
 
   /// From which distance on a row sees no keys, or nil.
   public var window: Int? {
     switch self {
-    case .fixed, .blocks: nil
+    case .fixed, .blocks, .blockKeys: nil
     case .keys(_, _, let window), .pairs(_, _, let window), .sessionKeys(_, let window): window
     }
   }
@@ -51,6 +54,15 @@ public enum ColumnExtent: Hashable, Sendable {
     case .pairs(_, let halvings, _): ((keyCount + (1 << halvings) - 1) >> halvings) / 2
     case .sessionKeys: dealtKeyCount
     case .blocks(let columns): columns.count * columns.width
+    case .blockKeys: keyCount
+    }
+  }
+
+  /// Of columns that are there only in blocks that run, which blocks these are.
+  public var runningBlocks: BlockColumns? {
+    switch self {
+    case .blocks(let columns), .blockKeys(let columns): columns
+    case .fixed, .keys, .pairs, .sessionKeys: nil
     }
   }
 }
@@ -92,6 +104,7 @@ extension ValueShape: CustomStringConvertible {
       case .pairs(let heads, let halvings, _): "\(heads)xpairs/\(2 << halvings)"
       case .sessionKeys(let heads, _): "\(heads)xsession"
       case .blocks(let columns): "blocks of \(columns.width) by v\(columns.gates)"
+      case .blockKeys(let columns): "blocks of keys by v\(columns.gates)"
       }
     let windowText = columns.window.map { " below \($0)" } ?? ""
     return "[\(rowText), \(columnText)\(windowText)]"

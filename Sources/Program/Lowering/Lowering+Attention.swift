@@ -21,9 +21,19 @@ extension Lowering {
     let (heads, keyHeads) = (settings.headCount, settings.keyHeadCount)
     let mostKeys = model.maximumKeyCount(settings)
     let keyCount = Double(mostKeys)
+    let gates = headGates.attentions[index].flatMap { gateBits[$0] }
     let (scores, range) = try self.scores(
       index, query: query, key: key, settings, isExponential: form?.kernel == .exponential,
-      reach: form?.largestKnot ?? 8)
+      reach: form?.largestKnot ?? 8, gates: gates)
+    if gates != nil {
+      guard case .exponential? = form?.kernel,
+        try canTakeExponentials(scoreRange(name, settings, range))
+      else {
+        throw InputError(
+          "lowering", place: name, "heads are skipped only where softmax takes exponentials",
+          hint: "leave the heads' gates out, or take the recipe \"accurate\"")
+      }
+    }
     guard var form else {
       return try permutedAttention(index, scores: scores, value: value, settings)
     }
@@ -33,7 +43,8 @@ extension Lowering {
       form = Self.treeForm(keyCount: mostKeys)
     }
     if case .exponential = form.kernel {
-      return try exponentialAttention(index, scores: scores, range: range, value: value, settings)
+      return try exponentialAttention(
+        index, scores: scores, range: range, value: value, settings, gates: gates)
     }
 
     var argument = scores

@@ -42,7 +42,7 @@ extension Lowering {
   /// rounds, for any number of keys.
   mutating func exponentialAttention(
     _ index: Int, scores: FixedValue, range: ClosedRange<Double>, value: FixedValue,
-    _ settings: AttentionSettings
+    _ settings: AttentionSettings, gates: ValueID?
   ) throws(InputError) -> FixedValue {
     let name = model.nodes[index].name
     let heads = settings.headCount
@@ -99,17 +99,21 @@ extension Lowering {
     var rows = try builder.rescale(value, to: min(valueBits, value.bits))
     var mixed = weights
     if !isDirect { mixed = try builder.rescale(weights, to: dealtBits) }
-    mixed = try padded(mixed, openedBits: dealtBits)
+    // Openings of heads that run have zeros in all other columns.
+    if gates == nil { mixed = try padded(mixed, openedBits: dealtBits) }
     if model.kind == .encoder {
       rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
     }
-    let openedWeights = try builder.openNarrow(mixed, bits: dealtBits, ringBits: needed)
+    let openedWeights = try builder.amongAllColumns { (builder) throws(InputError) in
+      try builder.openNarrow(mixed, bits: dealtBits, ringBits: needed)
+    }
     let openedRows = try builder.openNarrow(rows, bits: valueBits, ringBits: needed)
-    let mix = try builder.emit(
+    var mix = try builder.emit(
       .mix(
         weights: openedWeights.id, value: openedRows.id, heads: heads,
         keyHeads: settings.keyHeadCount),
       bits: openedWeights.bits + openedRows.bits, bound: sumBound * value.bound)
+    if let gates { mix = try selected(mix, gates) }
 
     builder.label = "\(name).softmax.divide"
     // A mix as small as e^-shortfall keeps as many significant bits as one of 1 would have.
@@ -127,9 +131,12 @@ extension Lowering {
     }
     let numerator = try builder.open(mix, bits: numeratorBits)
     let denominator = try builder.open(reciprocal, bits: reciprocalBits)
-    return try builder.emit(
+    let result = try builder.emit(
       .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
       bound: value.bound * 1.01)
+    guard gates != nil, index == lastAttention else { return result }
+    // Of the last attention only some rows are read, and pools belong to no row.
+    return try builder.emit(.spreadBlocks(result.id), bits: result.bits, bound: result.bound)
   }
 
   /// The fractional bits with which the linear layer behind node `index` can take a product up to
@@ -221,9 +228,8 @@ extension Lowering {
     _ scores: FixedValue, _ maxima: RowMaxima, range: ClosedRange<Double>, keyCount: Int
   ) throws(InputError) -> FixedValue {
     let levelCount = Int((maxima.depth / Self.levelStep).rounded(.up)) - 1
-    guard levelCount > 0, case .keys(let heads, _, _) = builder.shape(scores.id).columns else {
-      return scores
-    }
+    guard levelCount > 0 else { return scores }
+    let heads = builder.shape(scores.id).columns.runCount
     let scoreBits = min(Self.levelBits, scores.bits)
     let cells = try maskCells(
       reach: (maxima.tops.max() ?? 0) - range.lowerBound, cell: Self.levelCell,

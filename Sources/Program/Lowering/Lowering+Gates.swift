@@ -22,6 +22,21 @@ extension Model {
     }
     return result
   }
+
+  /// Of attentions of which heads are skipped, and of the linear layers that their queries come from,
+  /// the node of the gates.
+  var headGates: (attentions: [Int: Int], queries: [Int: Int]) {
+    var result: (attentions: [Int: Int], queries: [Int: Int]) = ([:], [:])
+    for node in nodes {
+      guard case .gated(let value, let gates) = node.operation,
+        case .attention(var query, _, _, _) = nodes[value].operation
+      else { continue }
+      result.attentions[value] = gates
+      while case .rotary(let input, _, _) = nodes[query].operation { query = input }
+      result.queries[query] = gates
+    }
+    return result
+  }
 }
 
 extension Lowering {
@@ -81,13 +96,22 @@ extension Lowering {
     )
   }
 
+  /// `value`, of all heads, in those that `gates` lets run.
+  mutating func selected(_ value: FixedValue, _ gates: ValueID) throws(InputError) -> FixedValue {
+    guard builder.shape(value.id).columns.runningBlocks == nil else { return value }
+    return try builder.emit(
+      .selectBlocks(value.id, gates: gates), bits: value.bits, bound: value.bound)
+  }
+
   /// The revealed bits that decide about the blocks of linear node `index`, if any do.
   func gateBits(of index: Int) -> ValueID? { gates[index].flatMap { gateBits[$0] } }
 
   /// Whose blocks the rows and the columns of the weight of linear node `index` are.
   func blockOrders(of index: Int) -> (rows: BlockOrder?, columns: BlockOrder?) {
     func order(_ node: Int?) -> BlockOrder? {
-      node.map { BlockOrder(gates: model.nodes[$0].name, count: model.nodes[$0].width) }
+      // Heads have the model's numbers: constants of the program belong to them.
+      guard let node, !headGates.attentions.values.contains(node) else { return nil }
+      return BlockOrder(gates: model.nodes[node].name, count: model.nodes[node].width)
     }
     guard case .linear(let input, _, _) = model.nodes[index].operation else { return (nil, nil) }
     var columns: Int?

@@ -15,7 +15,7 @@ extension Lowering {
   /// seen, with headroom, and what public slopes add in the longest text.
   mutating func scores(
     _ index: Int, query: FixedValue, key: FixedValue, _ settings: AttentionSettings,
-    isExponential: Bool, reach: Double
+    isExponential: Bool, reach: Double, gates: ValueID? = nil
   ) throws(InputError) -> (value: FixedValue, range: ClosedRange<Double>) {
     let name = model.nodes[index].name
     builder.label = "\(name).scores"
@@ -52,7 +52,9 @@ extension Lowering {
       queryBits = max(min(queryBits, room - keyBits), min(queryBits, bits - less))
     }
     let needed = queryBits + keyBits + max(magnitudeBits(largest), 0) + 4
-    let openedQuery = try openShort(query, bits: queryBits, ringBits: needed)
+    let openedQuery = try openShort(
+      gates.map { (gates) throws(InputError) in try selected(query, gates) } ?? query,
+      bits: queryBits, ringBits: needed)
     let openedKey = try openShort(key, bits: keyBits, ringBits: needed)
     var scores = try builder.emit(
       .scores(
@@ -68,6 +70,7 @@ extension Lowering {
       scores = try builder.emit(
         biasing(scores, bias, name: name, settings), bits: scores.bits, bound: bound)
     }
+    if let gates { scores = try selected(scores, gates) }
     return (scores, range)
   }
 
@@ -77,19 +80,25 @@ extension Lowering {
     -> MaskedValue
   {
     guard builder.opensBits else {
-      return try builder.open(builder.rescale(value, to: min(bits, value.bits)))
+      let shortened = try builder.rescale(value, to: min(bits, value.bits))
+      return try builder.amongAllColumns { (builder) throws(InputError) in
+        try builder.open(shortened)
+      }
     }
     let shift = value.bits - bits
     if shift > 0, shift < ProgramBuilder.leastShift,
       builder.canOpen(value, bits: value.bits, ringBits: ringBits + shift)
     {
-      return try builder.openNarrow(value, bits: value.bits, ringBits: ringBits + shift)
+      return try builder.amongAllColumns { (builder) throws(InputError) in
+        try builder.openNarrow(value, bits: value.bits, ringBits: ringBits + shift)
+      }
     }
-    if builder.canOpen(value, bits: bits, ringBits: ringBits) {
-      return try builder.openNarrow(value, bits: bits, ringBits: ringBits)
+    let shortened =
+      builder.canOpen(value, bits: bits, ringBits: ringBits)
+      ? value : try builder.rescale(value, to: min(bits, value.bits))
+    return try builder.amongAllColumns { (builder) throws(InputError) in
+      try builder.openNarrow(shortened, bits: bits, ringBits: ringBits)
     }
-    return try builder.openNarrow(
-      builder.rescale(value, to: min(bits, value.bits)), bits: bits, ringBits: ringBits)
   }
 
   /// What slopes add to scores of up to `keyCount` keys.

@@ -127,14 +127,15 @@ extension Lowering {
       ProgramWeight(
         name: "\(node.name).weight", rowCount: node.width, columnCount: model.nodes[input].width,
         fractionalBits: layer.bits, source: layer.source))
-    let gates = gateBits(of: index)
+    let blockGates = gateBits(of: index)
     let product = try builder.emit(
-      gates.map { .blockLinear(opened.id, gates: $0, weight: matrix) }
+      blockGates.map { .blockLinear(opened.id, gates: $0, weight: matrix) }
         ?? .linear(opened.id, weight: matrix), bits: opened.bits + layer.bits, bound: layer.bound)
     return UnscaledProduct(
       value: product, root: try cut(rows.root), lowRoot: rows.lowRoot,
       bias: layer.bias.map { ("\(node.name).bias", $0) },
-      bound: try outputBound(index) * queryScale(index), label: node.name, gates: gates)
+      bound: try outputBound(index) * queryScale(index), label: node.name,
+      gates: blockGates ?? headGates.queries[index].flatMap { gateBits[$0] })
   }
 
   /// The weight of a linear layer of unscaled rows, its fractional bits, the bound of its results, and
@@ -207,8 +208,10 @@ extension Lowering {
     let label = builder.label
     builder.label = product.label
     defer { builder.label = label }
-    let value = try cut(product.value)
+    var value = try cut(product.value)
     let root = try cut(product.root)
+    // Queries are turned in all heads at once.
+    if let gates = product.gates { value = try selected(value, gates) }
     // Either factor's rounding is that of the result. What is seen of the rows is a factor of eight
     // below their bound, which has the headroom of variances and of the result.
     // Small results are as precise beside their size as those of 8.

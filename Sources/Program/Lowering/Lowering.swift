@@ -98,9 +98,11 @@ struct Lowering {
   var lowered: [LoweredValue] = []
   /// Values as the rest of the graph sees them: after the last attention only the last row counts.
   private var lastRows: [ValueID: FixedValue] = [:]
-  private let lastAttention: Int?
+  let lastAttention: Int?
   /// The node of gates that decide about blocks of each node's value.
   let gates: [Int: Int]
+  /// The same of heads: see `Model.headGates`.
+  let headGates: (attentions: [Int: Int], queries: [Int: Int])
   /// Revealed bits by the node of gates.
   var gateBits: [Int: ValueID] = [:]
 
@@ -110,6 +112,7 @@ struct Lowering {
     self.forms = forms
     self.calibration = calibration
     gates = model.gatedNodes
+    headGates = model.headGates
     builder = ProgramBuilder(
       program: SecureProgram(
         family: model.family, kind: model.kind,
@@ -259,6 +262,10 @@ struct Lowering {
           value: value.id, factor: pending.scale / pending.factor,
           isCentred: !pending.isCentred, gamma: pending.gamma, beta: pending.beta)
       case .plain(let value):
+        // Queries of heads that run, where only some do.
+        if builder.shape(value.id).columns.runningBlocks != nil {
+          return LoweredNode(value: nil, factor: 1)
+        }
         let isScaled =
           switch model.nodes[index].operation {
           case .linear, .rotary, .scale, .layerNorm, .rmsNorm: true

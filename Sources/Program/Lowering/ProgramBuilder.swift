@@ -148,7 +148,7 @@ package struct ProgramBuilder {
     -> MaskedValue
   {
     let bits = value.bits - opening.shift
-    if spreadsBlocks, case .blocks = shape(value.id).columns {
+    if spreadsBlocks, shape(value.id).columns.runningBlocks != nil {
       return MaskedValue(id: try emit(.openBlocks(value.id, opening), bits: [bits])[0], bits: bits)
     }
     if let id = openings[value.id]?[opening] { return MaskedValue(id: id, bits: bits) }

@@ -19,9 +19,23 @@ public struct BlockPool: Hashable, Sendable {
   ///
   /// min(rows * blocks, ceil((rows * expected + ceil(sqrt(rows)) * spare) / 256))
   public func capacity(rowCount: Int, blockCount: Int) -> Int {
-    var root = 0
-    while root * root < rowCount { root += 1 }
-    return min(rowCount * blockCount, (rowCount * expected + root * spare + 255) / 256)
+    capacity(total: rowCount, squares: rowCount, blockCount: blockCount)
+  }
+
+  /// Columns dealt for rows that have `rowLengths` columns in each of `blockCount` blocks.
+  ///
+  /// As above, with the sum of the lengths for the rows, and that of their squares under the root.
+  public func capacity(rowLengths: [Int], blockCount: Int) -> Int {
+    capacity(
+      total: rowLengths.reduce(0, +), squares: rowLengths.reduce(0) { $0 + $1 * $1 },
+      blockCount: blockCount)
+  }
+
+  private func capacity(total: Int, squares: Int, blockCount: Int) -> Int {
+    var root = Int(Double(squares).squareRoot())
+    while root * root >= squares, root > 0 { root -= 1 }
+    while root * root < squares { root += 1 }
+    return min(total * blockCount, (total * expected + root * spare + 255) / 256)
   }
 }
 
@@ -34,6 +48,9 @@ public struct BlockColumns: Hashable, Sendable {
   /// Columns of a block.
   public var width: Int
   public var pool: BlockPool
+
+  /// Of neurons, or of a head of attention.
+  static let widths = 1...1024
 
   public init(gates: ValueID, count: Int, width: Int, pool: BlockPool) {
     self.gates = gates
@@ -49,52 +66,87 @@ public struct BlockPattern: Hashable, Sendable {
   public var rows: [[Int]]
   /// Blocks of the pool that earlier steps have used.
   public var used: Int
+  /// The same of a pool for keys, each block that ran as often as its row has keys.
+  public var usedKeys: Int
 
-  public init(rows: [[Int]], used: Int) {
+  public init(rows: [[Int]], used: Int = 0, usedKeys: Int = 0) {
     self.rows = rows
     self.used = used
+    self.usedKeys = usedKeys
   }
 
-  /// The pattern of revealed bits, `count` in a row.
-  public init(bits: [UInt64], count: Int, used: Int) {
+  /// The pattern of revealed bits, `count` in a row, after `earlier` blocks and keys.
+  public init(bits: [UInt64], count: Int, earlier: (blocks: Int, keys: Int)) {
     rows = stride(from: 0, to: bits.count, by: count).map { start in
       (0..<count).filter { bits[start + $0] & 1 == 1 }
     }
-    self.used = used
+    (used, usedKeys) = earlier
   }
 
   public var blockCount: Int { rows.reduce(0) { $0 + $1.count } }
-
-  /// Places of the elements of running blocks among all columns, block after block.
-  public func places(_ columns: BlockColumns) -> [Int] {
-    var result: [Int] = []
-    result.reserveCapacity(blockCount * columns.width)
-    for (row, blocks) in rows.enumerated() {
-      for block in blocks {
-        let start = (row * columns.count + block) * columns.width
-        for place in start..<start + columns.width { result.append(place) }
-      }
-    }
-    return result
-  }
-
-  /// What `words` of running blocks are among all columns: zero elsewhere.
-  public func spread(_ words: [UInt64], _ columns: BlockColumns) -> [UInt64] {
-    var result = [UInt64](repeating: 0, count: rows.count * columns.count * columns.width)
-    for (word, place) in zip(words, places(columns)) { result[place] = word }
-    return result
-  }
-
-  /// The elements of running blocks of `words`, which has all columns.
-  public func gathered(_ words: [UInt64], _ columns: BlockColumns) -> [UInt64] {
-    places(columns).map { words[$0] }
-  }
 }
 
 extension SessionStep {
   /// The blocks that run in this step, as far as their pattern is known.
   public func pattern(_ columns: BlockColumns) -> BlockPattern {
-    patterns[columns.gates] ?? BlockPattern(rows: [], used: 0)
+    patterns[columns.gates] ?? BlockPattern(rows: [])
+  }
+
+  /// Blocks of `pattern` and of those before, and keys of both.
+  public func used(_ pattern: BlockPattern) -> (blocks: Int, keys: Int) {
+    let keys = pattern.rows.indices.reduce(0) {
+      $0 + pattern.rows[$1].count * self.keys(position: position(.step, $1), window: nil).count
+    }
+    return (pattern.used + pattern.blockCount, pattern.usedKeys + keys)
+  }
+
+  /// Columns of a block of row `index`, of a value that has them in running blocks.
+  public func blockWidth(_ shape: ValueShape, _ index: Int) -> Int {
+    switch shape.columns {
+    case .blocks(let columns): columns.width
+    case .blockKeys: keys(position: position(shape.rows, index), window: nil).count
+    case .fixed, .keys, .pairs, .sessionKeys: 0
+    }
+  }
+
+  /// Columns of each running block, row after row.
+  public func runningBlockWidths(_ shape: ValueShape) -> [Int] {
+    guard let columns = shape.columns.runningBlocks else { return [] }
+    return pattern(columns).rows.enumerated().flatMap { row, blocks in
+      repeatElement(blockWidth(shape, row), count: blocks.count)
+    }
+  }
+
+  /// Places of the elements of a value of running blocks among all columns, block after block.
+  public func blockPlaces(_ shape: ValueShape) -> [Int] {
+    guard let columns = shape.columns.runningBlocks else { return [] }
+    var result: [Int] = []
+    var first = 0
+    for (row, blocks) in pattern(columns).rows.enumerated() {
+      let width = blockWidth(shape, row)
+      for block in blocks {
+        let start = first + block * width
+        for place in start..<start + width { result.append(place) }
+      }
+      first += columns.count * width
+    }
+    return result
+  }
+
+  /// What `words` of running blocks, a value of `shape`, are among all columns: zero elsewhere.
+  public func spread(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
+    guard let columns = shape.columns.runningBlocks else { return words }
+    let count = pattern(columns).rows.indices.reduce(0) {
+      $0 + columns.count * blockWidth(shape, $1)
+    }
+    var result = [UInt64](repeating: 0, count: count)
+    for (word, place) in zip(words, blockPlaces(shape)) { result[place] = word }
+    return result
+  }
+
+  /// A value of `shape`, of running blocks, from `words` of all columns.
+  public func gathered(_ words: [UInt64], _ shape: ValueShape) -> [UInt64] {
+    blockPlaces(shape).map { words[$0] }
   }
 }
 
@@ -117,7 +169,7 @@ extension SecureProgram {
           ((row + 1) * pool.expected + 128) / 256 - (row * pool.expected + 128) / 256, count)
         rows.append((0..<running).map { $0 * count / max(running, 1) })
       }
-      step.patterns[id] = BlockPattern(rows: rows, used: 0)
+      step.patterns[id] = BlockPattern(rows: rows)
     }
     return step
   }
@@ -130,6 +182,13 @@ extension SecureProgram {
       }
     }
     return 0
+  }
+
+  /// Whether the blocks that value `gates` decides about are heads of attention.
+  public func skipsHeads(gates: ValueID) -> Bool {
+    values.contains {
+      if case .blockKeys(let columns) = $0.shape.columns { columns.gates == gates } else { false }
+    }
   }
 
   /// The columns of running blocks that value `gates` decides about.

@@ -6,14 +6,16 @@ extension SessionStep {
   /// Density from which on all columns are computed and those of running blocks taken.
   private static let denseShare = 0.5
 
-  /// The elements of running blocks of x W^T, x of [rows, inputCount] elements.
+  /// The elements of running blocks of x W^T, x of [rows, inputCount] elements; the result has the
+  /// shape `shape`, of blocks.
   public func blockProduct(
-    _ x: [UInt64], _ columns: BlockColumns, _ weight: ProgramWeight, _ elements: [UInt64]
+    _ x: [UInt64], _ shape: ValueShape, _ weight: ProgramWeight, _ elements: [UInt64]
   ) -> [UInt64] {
+    guard case .blocks(let columns) = shape.columns else { return [] }
     let pattern = pattern(columns)
     let total = Double(max(pattern.rows.count * columns.count, 1))
     if pattern.rows.count > 1, Double(pattern.blockCount) / total > SessionStep.denseShare {
-      return pattern.gathered(weight.product(x, elements), columns)
+      return gathered(weight.product(x, elements), shape)
     }
     var result: [UInt64] = []
     result.reserveCapacity(pattern.blockCount * columns.width)

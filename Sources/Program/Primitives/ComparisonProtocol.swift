@@ -101,7 +101,8 @@ extension Operation {
     case .open, .openBlocks, .reveal: 1
     case .piecewiseLinear(_, let function): function.roundCount
     case .permuted: PermutedFunction.roundCount
-    case .input, .view, .truncate, .linear, .blockLinear, .selectBlocks, .scale, .scores, .mix,
+    case .input, .view, .truncate, .linear, .blockLinear, .selectBlocks, .spreadBlocks, .scale,
+      .scores, .mix,
       .multiply, .polynomial,
       .exponential, .coarseSteps, .lookup, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows,

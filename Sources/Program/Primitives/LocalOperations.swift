@@ -3,9 +3,16 @@
 internal import Rings
 
 extension SessionStep {
-  /// The elements of `shape` as `runs` equal runs a row, in order.
+  /// The elements of `shape` as `runs` equal runs a row, in order; of blocks that run, one run each.
   public func runs(_ shape: ValueShape, count runs: Int) -> [Range<Int>] {
     var result: [Range<Int>] = []
+    if shape.columns.runningBlocks != nil {
+      for width in runningBlockWidths(shape) {
+        let start = result.last?.upperBound ?? 0
+        result.append(start..<start + width)
+      }
+      return result
+    }
     result.reserveCapacity(rowCount(shape.rows) * runs)
     var start = 0
     for row in 0..<rowCount(shape.rows) {
@@ -21,7 +28,12 @@ extension SessionStep {
 
   /// The length of each of `runs` equal runs a row where all rows have the same, else nil.
   private func commonRunLength(_ shape: ValueShape, runs: Int) -> Int? {
-    if case .fixed(let width) = shape.columns { return width / runs }
+    switch shape.columns {
+    case .fixed(let width): return width / runs
+    case .blocks(let columns): return columns.width
+    case .blockKeys: return rowCount(shape.rows) == 1 ? blockWidth(shape, 0) : nil
+    case .keys, .pairs, .sessionKeys: break
+    }
     let length = runLength(shape, 0)
     for row in 1..<max(rowCount(shape.rows), 1) where runLength(shape, row) != length {
       return nil

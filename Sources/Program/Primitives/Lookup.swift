@@ -114,7 +114,7 @@ extension Operation {
       function.comparison == .keys ? (x, .comparison(function.keyLayout)) : nil
     case .lookup(let x, let function): (x, .point(function.keyLayout))
     case .input, .open, .openBlocks, .reveal, .view, .truncate, .linear, .blockLinear,
-      .selectBlocks, .scale, .scores, .mix, .multiply, .polynomial,
+      .selectBlocks, .spreadBlocks, .scale, .scores, .mix, .multiply, .polynomial,
       .exponential, .coarseSteps, .permuted, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       nil

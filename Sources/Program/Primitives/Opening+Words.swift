@@ -67,6 +67,9 @@ extension SessionStep {
   /// Runs of elements with the same top.
   private func topRuns(_ count: Int, _ shape: ValueShape, tops: [Int]) -> [(Range<Int>, Int)] {
     if tops.count == 1 { return [(0..<count, tops[0])] }
+    if let columns = shape.columns.runningBlocks {
+      return Array(zip(runs(shape, count: 1), pattern(columns).rows.joined().map { tops[$0] }))
+    }
     return runs(shape, count: tops.count).enumerated().map { ($1, tops[$0 % tops.count]) }
   }
 

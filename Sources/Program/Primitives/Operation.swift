@@ -31,8 +31,10 @@ public enum Operation: Equatable, Sendable {
   case reveal(ValueID, BlockPool)
   /// Rows of x W^T in the blocks that run, for an opened x and a static secret weight.
   case blockLinear(ValueID, gates: ValueID, weight: WeightID)
-  /// The columns of the blocks that run.
+  /// The columns of the blocks that run; of scores, those of the heads that run.
   case selectBlocks(ValueID, gates: ValueID)
+  /// A value of running blocks as one of all columns, which is zero in the others.
+  case spreadBlocks(ValueID)
   /// Opens a shared value of running blocks as one of all columns, which is zero in the others: one
   /// round. Masks of running blocks stay secret; the others' are revealed (see `BlockTree`).
   case openBlocks(ValueID, Opening)
@@ -312,7 +314,7 @@ extension Operation {
       .addDistance(let x, _), .rotate(let x, _), .sum(let x, _), .pairDifference(let x),
       .padKeys(let x), .padRows(let x), .lastRow(let x),
       .firstRow(let x), .meanRow(let x, _), .output(let x), .reveal(let x, _),
-      .openBlocks(let x, _):
+      .openBlocks(let x, _), .spreadBlocks(let x):
       [x]
     case .scores(let x, let y, _, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),
       .pairMerge(let x, let y):
@@ -343,6 +345,7 @@ extension Operation {
     case .reveal: "reveal"
     case .blockLinear: "blockLinear"
     case .selectBlocks: "selectBlocks"
+    case .spreadBlocks: "spreadBlocks"
     case .openBlocks: "openBlocks"
     case .scale: "scale"
     case .scores: "scores"

@@ -77,10 +77,12 @@ public struct LeakageEntry: Equatable, Sendable {
       if case .reveal = node.operation {
         let entry = LeakageEntry(
           operations: operations, role: "each party",
-          learns:
-            "which of the layer's numbered blocks of neurons run at each position: who knows other "
-            + "prompts, or the weights or a public base of them, reads half of the tokens after a few "
-            + "sessions")
+          learns: program.skipsHeads(gates: node.outputs.lowerBound)
+            ? "which of the layer's heads, by the model's numbers, run at each position, which tells "
+              + "tokens to who knows other prompts, or the weights or a public base of them"
+            : "which of the layer's numbered blocks of neurons run at each position: who knows other "
+              + "prompts, or the weights or a public base of them, reads half of the tokens after a "
+              + "few sessions")
         if !entries.contains(entry) { entries.append(entry) }
       }
       guard case .permuted(let x, let function) = node.operation else { continue }

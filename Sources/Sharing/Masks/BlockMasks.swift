@@ -11,39 +11,74 @@ internal import Rings
 /// H(s, 2), H(s, 3), ...; `formats/program.md` specifies them.
 public struct BlockMasks: Sendable {
   public let columns: BlockColumns
+  /// Where a block has a column for each key of its row: the session that says how many these are.
+  private let keys: SessionShape?
   private let roots: RandomStream
   private let hash: FixedKeyHash
   private let tree: BlockTree
 
-  /// `comparisonKey` is that of the session.
-  public init(columns: BlockColumns, roots: RandomStream, comparisonKey: [UInt8]) {
+  /// `comparisonKey` is that of the session; with `keys` blocks have a column for each key of a row.
+  public init(
+    columns: BlockColumns, keys: SessionShape? = nil, roots: RandomStream, comparisonKey: [UInt8]
+  ) {
     self.columns = columns
+    self.keys = keys
     self.roots = roots
     hash = FixedKeyHash(fixedKey: comparisonKey)
     tree = BlockTree(blockCount: columns.count)
   }
 
-  public var rowWidth: Int { columns.count * columns.width }
+  /// Columns of a block of dealt row `row`.
+  private func width(_ row: Int) -> Int {
+    keys?.dealtKeys(row: row, window: nil).count ?? columns.width
+  }
+
+  /// Elements before dealt row `row`.
+  private func offset(_ row: Int) -> Int {
+    columns.count * (keys == nil ? row * columns.width : (0..<row).reduce(0) { $0 + width($1) })
+  }
 
   /// Shares of the masks of the dealt rows `rows`, row-major.
   public func words(rows: Range<Int>) -> [UInt64] {
-    var result: [UInt64] = []
-    result.reserveCapacity(rows.count * rowWidth)
-    for row in rows { result += masks(below: root(row), levels: tree.depth, count: columns.count) }
-    return result
+    rows.flatMap { row in
+      masks(below: root(row), levels: tree.depth, count: columns.count, width: width(row))
+    }
+  }
+
+  /// Shares of the masks of elements `range` of the dealt layout.
+  func words(in range: Range<Int>) -> [UInt64] {
+    guard !range.isEmpty else { return [] }
+    var first = 0
+    if keys == nil {
+      first = range.lowerBound / (columns.count * columns.width)
+    } else {
+      var end = columns.count * width(0)
+      while end <= range.lowerBound {
+        first += 1
+        end += columns.count * width(first)
+      }
+    }
+    let start = offset(first)
+    var (words, row) = ([UInt64](), first)
+    while start + words.count < range.upperBound {
+      words += self.words(rows: row..<row + 1)
+      row += 1
+    }
+    return Array(words[range.lowerBound - start..<range.upperBound - start])
   }
 
   private func root(_ row: Int) -> [UInt64] { roots.words(at: 2 * row, count: 2) }
 
-  /// Masks of the first `count` blocks below a node that has `levels` levels below it.
-  private func masks(below node: [UInt64], levels: Int, count: Int) -> [UInt64] {
+  /// Masks of the first `count` blocks, of `width` columns, below a node that has `levels` levels
+  /// below it.
+  private func masks(below node: [UInt64], levels: Int, count: Int, width: Int) -> [UInt64] {
     var nodes = node
     for _ in 0..<levels { nodes = hash.hashes(nodes, tweaks: 0..<2) }
-    let pairs = UInt64(columns.width + 1) / 2
+    let pairs = UInt64(width + 1) / 2
     let words = hash.hashes(Array(nodes[..<(2 * count)]), tweaks: 2..<2 + pairs)
-    guard columns.width % 2 == 1 else { return words }
+    guard width % 2 == 1 else { return words }
     return (0..<count).flatMap { block in
-      words[2 * block * Int(pairs)..<2 * block * Int(pairs) + columns.width]
+      words[2 * block * Int(pairs)..<2 * block * Int(pairs) + width]
     }
   }
 
@@ -63,29 +98,47 @@ public struct BlockMasks: Sendable {
     }
   }
 
-  /// Shares of all masks of the rows, those of blocks that do not run from `nodes`, which the other
-  /// party revealed; zero where a block runs.
-  public func words(revealed nodes: ArraySlice<UInt64>, _ pattern: BlockPattern) -> [UInt64] {
-    var result = [UInt64](repeating: 0, count: pattern.rows.count * rowWidth)
+  /// Shares of all masks of the rows from dealt row `firstRow` on, those of blocks that do not run from
+  /// `nodes`, which the other party revealed; zero where a block runs.
+  public func words(
+    revealed nodes: ArraySlice<UInt64>, _ pattern: BlockPattern, firstRow: Int
+  ) -> [UInt64] {
+    let widths = pattern.rows.indices.map { width(firstRow + $0) }
+    var result = [UInt64](repeating: 0, count: columns.count * widths.reduce(0, +))
     var place = nodes.startIndex
-    for (row, running) in pattern.rows.enumerated() {
+    var start = 0
+    for (width, running) in zip(widths, pattern.rows) {
       for node in tree.cover(running: running) {
         let blocks = tree.blocks(below: node)
         let words = masks(
           below: Array(nodes[place..<place + 2]), levels: tree.depth - node.level,
-          count: blocks.count)
-        let first = row * rowWidth + blocks.lowerBound * columns.width
+          count: blocks.count, width: width)
+        let first = start + blocks.lowerBound * width
         result.replaceSubrange(first..<first + words.count, with: words)
         place += 2
       }
+      start += columns.count * width
     }
     return result
   }
 }
 
 extension SessionStreams {
-  /// Masks of the blocks that node `node` opens.
-  public func blockMasks(node: Int, _ columns: BlockColumns, comparisonKey: [UInt8]) -> BlockMasks {
-    BlockMasks(columns: columns, roots: blockRoots(node: node), comparisonKey: comparisonKey)
+  /// Masks of the blocks that node `node` opens; see `BlockMasks`.
+  public func blockMasks(
+    node: Int, _ columns: BlockColumns, keys: SessionShape? = nil, comparisonKey: [UInt8]
+  ) -> BlockMasks {
+    BlockMasks(
+      columns: columns, keys: keys, roots: blockRoots(node: node), comparisonKey: comparisonKey)
+  }
+
+  /// The same of a value of `columns`, which are those of blocks, in `session`.
+  public func blockMasks(
+    node: Int, _ columns: ColumnExtent, _ session: SessionShape, comparisonKey: [UInt8]
+  ) -> BlockMasks? {
+    let keys: SessionShape? = if case .blockKeys = columns { session } else { nil }
+    return columns.runningBlocks.map {
+      blockMasks(node: node, $0, keys: keys, comparisonKey: comparisonKey)
+    }
   }
 }

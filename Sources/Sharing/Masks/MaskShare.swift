@@ -12,25 +12,22 @@ public enum MaskShare: Sendable {
   public func words(in range: Range<Int>) -> [UInt64] {
     switch self {
     case .stream(let stream): return stream.words(at: range.lowerBound, count: range.count)
-    case .blocks(let masks):
-      guard !range.isEmpty else { return [] }
-      let width = masks.rowWidth
-      let rows = range.lowerBound / width..<(range.upperBound - 1) / width + 1
-      return Array(
-        masks.words(rows: rows)[
-          range.lowerBound - rows.lowerBound * width..<range.upperBound - rows.lowerBound * width])
+    case .blocks(let masks): return masks.words(in: range)
     }
   }
 }
 
 extension SecureProgram {
-  /// A party's share of the mask of what node `node` opens: see `SessionStreams.mask`.
+  /// A party's share of the mask of what node `node` opens in a session of shape `session`: see
+  /// `SessionStreams.mask`.
   public func maskShare(
-    node: Int, _ streams: SessionStreams, comparisonKey: [UInt8], ofResult permuted: Int? = nil
+    node: Int, _ streams: SessionStreams, _ session: SessionShape, comparisonKey: [UInt8],
+    ofResult permuted: Int? = nil
   ) -> MaskShare {
     guard case .openBlocks(let x, _) = nodes[node].operation,
-      case .blocks(let columns) = values[x].shape.columns
+      let masks = streams.blockMasks(
+        node: node, values[x].shape.columns, session, comparisonKey: comparisonKey)
     else { return .stream(streams.mask(node: node, ofResult: permuted)) }
-    return .blocks(streams.blockMasks(node: node, columns, comparisonKey: comparisonKey))
+    return .blocks(masks)
   }
 }

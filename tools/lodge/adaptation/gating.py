@@ -220,6 +220,8 @@ class Gating:
     def resume(self, tensors, source):
         """Takes the gates that an earlier run has written."""
         graph = self.trainer.student
+        if any(".heads." in name for name in tensors):
+            raise InputError(source, "holds gates of heads, which are not trained", "leave them out")
         for site in sites(graph):
             prefix = f"layers.{site.layer}."
             found = {name: tensors.get(prefix + name) for name in ("order", "low", "high", "bias")}

@@ -59,7 +59,7 @@ def main():
     if options.loss:
         loss = float(np.mean(losses))
         print(f"loss {loss:.6f}, perplexity {np.exp(loss):.4f}")
-    for layer, shares in sorted(opened.items()):
+    for layer, shares in sorted(opened.items(), key=lambda entry: str(entry[0])):
         print(f"layer {layer}: {100 * np.mean(shares):.2f} % of the gates are open")
     if options.closest:
         print(f"smallest magnitude of a score: {closest:.2e}")

@@ -11,7 +11,7 @@ class GatedOPT:
     """Reads config.json, model.safetensors and gates.safetensors of `folder`.
 
     LayerNorm before each part; the gate of block b is open where (high (low x) + bias)_b >= 0, x the
-    output of the layer's first LayerNorm.
+    output of the layer's first LayerNorm. For heads x is that of the second LayerNorm of the layer before.
     """
 
     def __init__(self, folder):
@@ -35,7 +35,15 @@ class GatedOPT:
     def linear(self, x, name):
         return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
 
-    def attention(self, x, name):
+    def heads(self, x, layer):
+        """Scores of the heads of a layer, or None where it has no gates of heads."""
+        prefix = f"layers.{layer}.heads."
+        if prefix + "bias" not in self.gates:
+            return None
+        low, high, bias = (self.gates[prefix + name] for name in ("low", "high", "bias"))
+        return x @ low.T @ high.T + bias
+
+    def attention(self, x, name, running=None):
         heads, count = self.config["num_attention_heads"], len(x)
         query, key, value = (
             self.linear(x, f"{name}.{part}_proj").reshape(count, heads, -1).transpose(1, 0, 2)
@@ -44,7 +52,10 @@ class GatedOPT:
         scores[:, np.triu(np.ones((count, count), dtype=bool), 1)] = -np.inf
         shares = np.exp(scores - scores.max(-1, keepdims=True))
         shares /= shares.sum(-1, keepdims=True)
-        return self.linear((shares @ value).transpose(1, 0, 2).reshape(count, -1), f"{name}.out_proj")
+        mixed = (shares @ value).transpose(1, 0, 2)
+        if running is not None:
+            mixed = mixed * running[:, :, None]
+        return self.linear(mixed.reshape(count, -1), f"{name}.out_proj")
 
     def gate(self, x, layer):
         """(0 or 1 for each neuron, scores of the blocks) of each position, or None where there is no
@@ -63,18 +74,23 @@ class GatedOPT:
         return result, scores
 
     def __call__(self, tokens):
-        """(logits [positions, vocabulary], {layer: scores [positions, blocks]}) of one text."""
+        """(logits [positions, vocabulary], {layer: scores [positions, blocks]}) of one text; scores of
+        heads are those of "<layer> heads"."""
         table = self.weights["embed_tokens.weight"]
         hidden = table[tokens] + self.weights["embed_positions.weight"][2:2 + len(tokens)]
-        scores = {}
+        scores, before = {}, None
         for layer in range(self.config["num_hidden_layers"]):
             name = f"layers.{layer}"
             read = self.normalise(hidden, f"{name}.self_attn_layer_norm")
-            hidden = hidden + self.attention(read, f"{name}.self_attn")
+            heads = self.heads(before, layer)
+            if heads is not None:
+                scores[f"{layer} heads"] = heads
+            hidden = hidden + self.attention(
+                read, f"{name}.self_attn", None if heads is None else heads >= 0)
             neurons, found = self.gate(read, layer)
             if found is not None:
                 scores[layer] = found
-            x = self.normalise(hidden, f"{name}.final_layer_norm")
+            before = x = self.normalise(hidden, f"{name}.final_layer_norm")
             x = neurons * np.maximum(self.linear(x, f"{name}.fc1"), 0)
             hidden = hidden + self.linear(x, f"{name}.fc2")
         return self.normalise(hidden, "final_layer_norm") @ table.T, scores

@@ -8,7 +8,7 @@ from pathlib import Path
 from lodge.verification.bit_comparison import Circuit
 from lodge.verification.read_bundle import PROVIDER_USER, TWO_SERVER
 from lodge.verification.session_algebra import Algebra, one_way_openings, silent_openings
-from lodge.vector_files.block_program import gated
+from lodge.vector_files.block_program import gated, skipping
 from lodge.vector_files.container import canonical
 from lodge.vector_files.session import shape, weight
 
@@ -145,7 +145,8 @@ def build(folder):
     programs = json.loads(PROGRAMS.read_text())["programs"][:COUNT]
     chain = {"canonical": canonical(permuted_chain()), "promptCapacity": 2, "newCapacity": 2}
     blocks = {"canonical": canonical(gated()), "promptCapacity": 3, "newCapacity": 2}
-    for old in programs + [chain, blocks]:
+    heads = {"canonical": canonical(skipping()), "promptCapacity": 3, "newCapacity": 2}
+    for old in programs + [chain, blocks, heads]:
         program = json.loads(old["canonical"])
         header = {"session": 0, "promptCapacity": old["promptCapacity"], "newCapacity": old["newCapacity"],
                   "batch": "00" * 16}

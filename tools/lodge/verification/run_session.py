@@ -68,7 +68,7 @@ class Run:
         # The first slot and output of the step, and the slots of the text before and with it.
         self.row = self.index = self.prompt = self.outputs = 0
         self.text, self.last = [], range(0)
-        self.used, self.running = {}, {}  # By the value that decides.
+        self.used, self.running, self.run_keys = {}, {}, {}  # By the value that decides.
 
     # Layout of the step: P4 and the tables of Shapes
 
@@ -104,13 +104,28 @@ class Run:
                             "sessionKeys": keys}[kind])
         return (1 if kind == "fixed" else numbers[0]), lengths
 
+    def key_counts(self, value):
+        """The number of keys of every row of the step, without a window."""
+        return [len(self.session.keys(position, self.count, None, self.prompt))
+                for position in self.positions(value)]
+
+    def block_places(self, value):
+        """Where the elements of running blocks are among all columns of the step's rows."""
+        columns = self.session.blocks(value)
+        return columns.places(self.running[columns.gates], self.key_counts(value))
+
+    def block_widths(self, value):
+        """(block, columns) of every block that runs, row after row."""
+        columns = self.session.blocks(value)
+        return [(block, width) for width, blocks in zip(
+            columns.widths(self.key_counts(value)), self.running[columns.gates]) for block in blocks]
+
     def places(self, value):
         """Where the elements of the step lie in the dealt layout."""
         if columns := self.session.blocks(value):
-            running = self.running[columns.gates]
-            count = columns.width * sum(map(len, running))
-            first = columns.width * (self.used[columns.gates] - sum(map(len, running)))
-            return np.arange(first, first + count)
+            count = sum(width for _, width in self.block_widths(value))
+            used = self.used[columns.gates][1 if columns.of_keys else 0]
+            return np.arange(used * columns.width, used * columns.width + count)
         heads, dealt = self.session.runs(value)
         first = self.index if self.session.values[value]["rows"] == "last" else (
             0 if self.session.values[value]["rows"] == "session" else self.row)
@@ -121,7 +136,10 @@ class Run:
         return np.array(places, dtype=int)
 
     def split(self, words, value, runs=None):
-        """The words of a value as a list of runs, rows first."""
+        """The words of a value as a list of runs, rows first; of blocks, one for each that runs."""
+        if self.session.blocks(value):
+            widths = [width for _, width in self.block_widths(value)]
+            return np.split(words, np.cumsum(widths)[:-1]) if widths else []
         heads, lengths = self.runs(value)
         if runs is not None and self.session.values[value]["columns"][0] == "fixed":
             heads, lengths = runs, [n // runs for n in lengths]
@@ -359,8 +377,11 @@ class Run:
     def cell_places(self, node, cells, value):
         """(cell, offset) of every opened word, with the top of its run."""
         tops, base = node["tops"], self.masked[value].base
-        heads, lengths = self.runs(value)
-        chosen = [tops[run % len(tops)] for n in lengths for run in range(heads) for _ in range(n)]
+        if self.session.blocks(value):
+            chosen = [tops[block % len(tops)] for block, n in self.block_widths(value) for _ in range(n)]
+        else:
+            heads, lengths = self.runs(value)
+            chosen = [tops[run % len(tops)] for n in lengths for run in range(heads) for _ in range(n)]
         return [cells.place(word, top) for word, top in zip(base, chosen)]
 
     def do_exponential(self, index, node, reads, z):
@@ -389,13 +410,18 @@ class Run:
     def do_reveal(self, index, node, reads, z):
         bits = (self.shared[reads[0]][0] + self.shared[reads[0]][1]) & U(1)
         self.openings[index] = bits
+        # Blocks that ran before this step, and each as often as its row has keys.
+        blocks, keys = self.used.get(z, (0, 0))
+        if z in self.running:
+            blocks += sum(map(len, self.running[z]))
+            keys += sum(n * len(row) for n, row in zip(self.run_keys[z], self.running[z]))
+        self.used[z], self.run_keys[z] = (blocks, keys), self.key_counts(z)
         self.running[z] = [[int(b) for b in np.flatnonzero(row)]
                            for row in bits.reshape(-1, self.session.values[z]["columns"][1])]
-        self.used[z] = self.used.get(z, 0) + sum(map(len, self.running[z]))
 
     def do_blockLinear(self, index, node, reads, z):
         columns = self.session.blocks(z)
-        places, width = columns.places(self.running[columns.gates]), columns.count * columns.width
+        places, width = self.block_places(z), columns.count * columns.width
         dealt = self.session.row_count(reads[0])
         first = self.index if self.session.values[reads[0]]["rows"] == "last" else self.row
         rows = slice(first, first + self.rows(reads[0]))
@@ -404,30 +430,41 @@ class Run:
             words.reshape(-1, w.shape[1]) @ w.T).ravel()[places], arrays)
 
     def do_selectBlocks(self, index, node, reads, z):
-        columns = self.session.blocks(z)
-        places = columns.places(self.running[columns.gates])
+        places = self.block_places(z)
         self.both(z, lambda p: self.shared[reads[0]][p][places])
+
+    def do_spreadBlocks(self, index, node, reads, z):
+        columns, places = self.session.blocks(reads[0]), self.block_places(reads[0])
+        count = columns.count * sum(columns.widths(self.key_counts(reads[0])))
+
+        def share(p):
+            words = np.zeros(count, U)
+            words[places] = self.shared[reads[0]][p]
+            return words
+        self.both(z, share)
 
     def do_openBlocks(self, index, node, reads, z):
         s, columns, shift = self.session, self.session.blocks(reads[0]), node["shift"]
         running = self.running[columns.gates]
-        places, tree = columns.places(running), Tree(columns, s.comparison_key)
+        places, tree = self.block_places(reads[0]), Tree(columns, s.comparison_key)
+        widths = columns.widths(self.key_counts(reads[0]))
         first = self.index if s.values[reads[0]]["rows"] == "last" else self.row
         ring, kept = U(2 ** s.ring_bits(reads[0]) - 1), U(2 ** node["bits"] - 1)
         masks = [np.concatenate(s.block_masks(p, index)[first:first + len(running)]) for p in (0, 1)]
-        opened, width = np.zeros_like(masks[0]), columns.width
+        opened = np.zeros_like(masks[0])
         for p in (0, 1):
             words = ((self.shared[reads[0]][p] & ring) >> U(shift)) + U(1 if shift and p == 0 else 0)
             opened[places] += words + masks[p][places]
             # What the other party makes of the nodes that are sent.
-            for row, blocks in enumerate(running):
+            at = 0
+            for row, (blocks, width) in enumerate(zip(running, widths)):
                 root = s.block_roots(p, index)[first + row]
                 for level, number in tree.cover(blocks):
                     begin = number * 2 ** (tree.depth - level) * width
                     end = min(begin + 2 ** (tree.depth - level) * width, columns.count * width)
-                    found = tree.below(tree.node(root, level, number), level)[:end - begin]
-                    at = row * columns.count * width
+                    found = tree.below(tree.node(root, level, number), level, width)[:end - begin]
                     opened[at + begin:at + end] += np.array(found, dtype=U)
+                at += columns.count * width
         self.openings[index] = opened & kept
         self.masked[z] = Masked(opened & kept, [masks])
 
@@ -507,7 +544,7 @@ class Run:
             return self.both(z, lambda p: self.shared[reads[0]][p] + np.array(
                 [self.weights[p][node["weight"]][place] for place in chosen], dtype=U))
         if columns := self.session.blocks(reads[0]):
-            places = columns.places(self.running[columns.gates]) % (columns.count * columns.width)
+            places = self.block_places(reads[0]) % (columns.count * columns.width)
             return self.both(z, lambda p: self.shared[reads[0]][p]
                              + self.weights[p][node["weight"]].ravel()[places])
         offset = node.get("positionOffset")

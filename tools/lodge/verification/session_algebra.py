@@ -116,11 +116,15 @@ class Algebra:
     def blocks(self, value):
         """The columns of a value of blocks, else None."""
         columns = self.values[value]["columns"]
-        return Columns(columns) if columns[0] == "blocks" else None
+        return Columns(columns) if columns[0] in ("blocks", "blockKeys") else None
+
+    def dealt_keys(self, value):
+        """The number of keys of every dealt row."""
+        return [len(self.keys(row, self.rows, None)) for row in range(self.row_count(value))]
 
     def count(self, value):
         if columns := self.blocks(value):
-            return columns.capacity(self.row_count(value))
+            return columns.capacity(self.dealt_keys(value))
         heads, lengths = self.runs(value)
         return heads * sum(lengths)
 
@@ -128,6 +132,8 @@ class Algebra:
         """Each word of a fixed-width value repeated over its run of `wide`."""
         if self.values[narrow] == self.values[wide] or len(words) == self.count(wide):
             return words
+        if columns := self.blocks(wide):
+            return np.repeat(words, columns.width)
         width, lengths = self.values[narrow]["columns"][1], self.runs(wide)[1]
         fixed = self.values[wide]["columns"][0] == "fixed"
         return np.repeat(words, [n // width if fixed else n for n in lengths for _ in range(width)])
@@ -162,8 +168,10 @@ class Algebra:
 
     def block_masks(self, party, node):
         """A party's share of the masks of what an openBlocks opens, by dealt row."""
-        tree = Tree(self.blocks(self.nodes[node]["reads"][0]), self.comparison_key)
-        return [tree.row(root) for root in self.block_roots(party, node)]
+        value = self.nodes[node]["reads"][0]
+        columns = self.blocks(value)
+        tree, widths = Tree(columns, self.comparison_key), columns.widths(self.dealt_keys(value))
+        return [tree.row(root, width) for root, width in zip(self.block_roots(party, node), widths)]
 
     def parts(self, value):
         """r of an opened value; t and h of a view."""

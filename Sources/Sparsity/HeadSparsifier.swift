@@ -1,0 +1,193 @@
+// Fits gates of attention heads to a model that was not trained with any.
+
+import Approximation
+public import Bytes
+public import Models
+
+/// Predictors of each head's share of what attention adds, and a threshold for all of them.
+///
+/// The mass of head h at a position is |W_h z_h| / sum over heads, z_h what the head mixes and W_h its
+/// columns of the output projection. Gates read what the feed-forward part of the layer before reads.
+public struct HeadSparsifier: Sendable {
+  private let interpreter: FloatInterpreter
+  private let settings: Sparsifier.Settings
+  private let sites: [HeadSite]
+  /// Of each site and head W_h^T W_h, row-major [headWidth, headWidth].
+  private let squares: [[[Float]]]
+
+  /// - Parameter weights: Those of the interpreter's model.
+  /// - Throws: `InputError` for a model of which no layer's heads can be skipped, which says why, and
+  ///   where a weight cannot be read.
+  public init(
+    _ interpreter: FloatInterpreter, weights: some WeightSource, settings: Sparsifier.Settings
+  ) throws(InputError) {
+    let model = interpreter.model
+    let layers = Set(model.nodes.compactMap(\.layer)).sorted()
+    sites = layers.compactMap(model.headSite)
+    guard !sites.isEmpty else {
+      let reason = layers.last.flatMap(model.reasonAgainstHeadGates)
+      throw InputError(
+        model.family, "heads of no layer can be skipped: \(reason ?? "it has no layers")",
+        hint: "leave --heads out")
+    }
+    var squares: [[[Float]]] = []
+    for site in sites {
+      guard case .linear(_, let name, _) = model.nodes[site.output].operation else {
+        throw InputError(
+          model.family, place: "layer \(site.layer)", "its heads have gates already",
+          hint: "take the checkpoint without these gates")
+      }
+      let width = model.nodes[site.attention].width
+      let outputs = model.nodes[site.output].width
+      let weight = try weights.weight(name)
+      let headWidth = width / site.headCount
+      squares.append(
+        (0..<site.headCount).map { head in
+          var columns: [Float] = []
+          columns.reserveCapacity(outputs * headWidth)
+          for row in 0..<outputs {
+            let start = row * width + head * headWidth
+            columns += weight[start..<start + headWidth]
+          }
+          return MatrixProduct.product(
+            columns, columns, transposingLeft: true, rows: headWidth, inner: outputs,
+            columns: headWidth)
+        })
+    }
+    self.squares = squares
+    self.interpreter = interpreter
+    self.settings = settings
+  }
+
+  /// Fits all layers, as `Sparsifier.run` does.
+  /// - Throws: `InputError` for too few texts, and those that the model does not take.
+  public func run(
+    texts: [[Int]], heldOut: [[Int]], source: String,
+    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+  ) throws(InputError) -> [SparsifiedHeads] {
+    let parts = Sparsifier.Parts(texts, heldOut: heldOut)
+    guard !parts.tuning.isEmpty, !parts.judging.isEmpty else {
+      throw InputError(
+        source, "\(texts.count) texts are too few to hold some out",
+        hint: "give at least 8 texts, such as the windows of one long text")
+    }
+    let lists = [parts.training, parts.tuning, parts.judging]
+    let keyCount = parts.judging.reduce(0) { $0 + $1.count * ($1.count + 1) / 2 }
+    let positions = parts.judging.reduce(0) { $0 + $1.count }
+    let groups = groups(lists)
+    var result: [SparsifiedHeads] = []
+    var pass = 0
+    for group in groups {
+      var samples: [[GateSample]] = []
+      for list in lists {
+        samples.append(
+          try sample(list, group: group, source: source) {
+            progress(pass * 1000 + 1000 * $0 / max($1, 1), groups.count * lists.count * 1000)
+          })
+        pass += 1
+      }
+      for (place, index) in group.enumerated() {
+        result.append(
+          fit(
+            index,
+            Sparsifier.Samples(
+              training: samples[0][place], tuning: samples[1][place], judging: samples[2][place]),
+            keyCount: Double(keyCount) / Double(max(positions, 1))))
+      }
+    }
+    return result
+  }
+
+  /// Sites whose samples fit half of the memory together.
+  private func groups(_ lists: [[[Int]]]) -> [[Int]] {
+    let positions = lists.reduce(0) {
+      $0 + min($1.reduce(0) { $0 + $1.count }, settings.positionCount)
+    }
+    var (groups, used): ([[Int]], Int) = ([], 0)
+    for (index, site) in sites.enumerated() {
+      let size =
+        positions
+        * GateSample.byteCount(inputCount: site.sourceWidth, blockCount: site.headCount)
+      if groups.isEmpty || used + size > interpreter.memory.byteCount / 2 {
+        groups.append([])
+        used = 0
+      }
+      groups[groups.count - 1].append(index)
+      used += size
+    }
+    return groups
+  }
+
+  private func sample(
+    _ texts: [[Int]], group: [Int], source: String, progress: (Int, Int) -> Void
+  ) throws(InputError) -> [GateSample] {
+    var samples = group.map {
+      GateSample(
+        inputCount: sites[$0].sourceWidth, blockCount: sites[$0].headCount,
+        capacity: settings.positionCount)
+    }
+    var sources: [ModelValue: [Float]] = [:]
+    let needed = Set(group.map { sites[$0].source })
+    try interpreter.run(
+      texts: texts, source: source,
+      observe: { node, kind, values in
+        guard kind == .output else { return }
+        if needed.contains(node) { sources[node] = values }
+        for (place, index) in group.enumerated() where sites[index].attention == node {
+          guard let read = sources[sites[index].source] else { continue }
+          samples[place].add(source: read, masses: masses(values, index))
+        }
+      }, progress: progress)
+    return samples
+  }
+
+  /// Each head's share, row-major [rows, heads], of what site `index` mixes.
+  private func masses(_ mixed: [Float], _ index: Int) -> [Float] {
+    let heads = sites[index].headCount
+    let width = interpreter.model.nodes[sites[index].attention].width
+    let (headWidth, rows) = (width / heads, mixed.count / width)
+    var result = [Float](repeating: 0, count: rows * heads)
+    for head in 0..<heads {
+      var values: [Float] = []
+      values.reserveCapacity(rows * headWidth)
+      for row in 0..<rows {
+        let start = row * width + head * headWidth
+        values += mixed[start..<start + headWidth]
+      }
+      let products = MatrixProduct.product(
+        values, squares[index][head], rows: rows, inner: headWidth, columns: headWidth)
+      for row in 0..<rows {
+        var square: Float = 0
+        for place in row * headWidth..<(row + 1) * headWidth {
+          square += values[place] * products[place]
+        }
+        result[row * heads + head] = max(square, 0).squareRoot()
+      }
+    }
+    for row in 0..<rows {
+      let places = row * heads..<(row + 1) * heads
+      var sum: Float = 0
+      for place in places { sum += result[place] }
+      guard sum > 0 else { continue }
+      for place in places { result[place] /= sum }
+    }
+    return result
+  }
+
+  private func fit(_ index: Int, _ samples: Sparsifier.Samples, keyCount: Double)
+    -> SparsifiedHeads
+  {
+    let site = sites[index]
+    var training = GateTraining(
+      samples.training, rank: settings.rank, seed: settings.seed &+ UInt64(site.layer))
+    var gate = training.run(mass: settings.mass)
+    let tuning = samples.tuning
+    let threshold = ScoreThreshold.keeping(
+      settings.mass + Sparsifier.margin * (1 - settings.mass),
+      scores: gate.scores(tuning.inputs, rowCount: tuning.rowCount), masses: tuning.masses)
+    for head in gate.bias.indices { gate.bias[head] -= threshold }
+    return SparsifiedHeads(
+      site: site, headWidth: interpreter.model.nodes[site.attention].width / site.headCount,
+      gate: gate, quality: GateQuality(gate, samples.judging), keyCount: keyCount)
+  }
+}
