@@ -29,6 +29,16 @@ struct SecureSampleTests {
     #expect(sample.roundCount > 0 && sample.byteCount > 0)
   }
 
+  /// Blocks are shared in a secret order, and the dealer opens some by chance.
+  @Test(arguments: [0, 300]) func gates(noise: Int) throws {
+    var recipe = Recipe.accurate
+    recipe.noise = noise
+    let sample = try Self.sample(
+      .tiny(TinyGraph(GraphKind.gates[0]), recipe: recipe),
+      texts: [[1, 4, 2, 8, 5, 7], [0, 10], [9, 9, 6]])
+    #expect(sample.sessionCount == 2 && sample.stepCount == 6 && sample.wordCount == 66)
+  }
+
   @Test func encoder() throws {
     let sample = try Self.sample(.tiny(.bert()), texts: [[1, 4, 2], [0, 10, 3, 3]])
     #expect(sample.stepCount == 2 && sample.wordCount == 7 * 8)

@@ -88,10 +88,12 @@ public struct Evaluator: Sendable {
     zip(model.nodes, nodes).contains { $0.name == node.name && $1.value == nil }
   }
 
-  /// A simulator with the masks of a session, for `step`.
-  func simulator(_ seeds: BatchSeeds, session: Int) -> RingSimulator {
+  /// A simulator with the masks of a session, for `step`, or with `weights` of its own.
+  func simulator(_ seeds: BatchSeeds, session: Int, weights: [[UInt64]] = []) -> RingSimulator {
     RingSimulator(
-      program: program, streams: (0...1).map { seeds.streams(session: session, party: $0) },
+      program: program, weights: weights,
+      streams: (0...1).map { seeds.streams(session: session, party: $0) },
+      comparisonKey: BatchSeeds.comparisonKey(batch: seeds.identifier, session: session),
       noise: seeds.noise(session: session))
   }
 

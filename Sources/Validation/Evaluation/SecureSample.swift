@@ -44,6 +44,9 @@ public struct SecureSample: Sendable {
     let shares = "\(folder)/shares"
     _ = try ShareWriter.share(file, into: shares)
     let bundle = try DealerBundle(path: "\(shares)/dealer.bundle")
+    let weights =
+      bundle.program.hasGates
+      ? try SecureSample.sharedWeights(of: bundle.program, in: shares) : nil
     for (number, window) in set.windows.prefix(sessionCount).enumerated() {
       let tokens = try SecureSample.beginning(of: window, evaluator.model)
       let isDecoder = evaluator.model.kind.isDecoder
@@ -63,7 +66,8 @@ public struct SecureSample: Sendable {
       defer { parties.stop() }
       try run(
         tokens, shape, parties, openings, evaluator,
-        evaluator.simulator(batch.seeds, session: 0), place: "window \(number)")
+        evaluator.simulator(batch.seeds, session: 0, weights: weights ?? []),
+        hasWeights: weights != nil, place: "window \(number)")
       try? FileManager.default.removeItem(atPath: correlations)
       self.sessionCount += 1
       progress(1)
@@ -82,9 +86,24 @@ public struct SecureSample: Sendable {
     return Array(window.tokens[first...].prefix(tokenLimit))
   }
 
+  /// What both parties' shares add up to: weights with their blocks in the order of this conversion,
+  /// which patterns are opened in.
+  private static func sharedWeights(of program: SecureProgram, in folder: String)
+    throws(InputError) -> [[UInt64]]
+  {
+    let bundles = try [0, 1].map { party throws(InputError) in
+      try PartyBundle(path: "\(folder)/party\(party).bundle")
+    }
+    return try program.weights.indices.map { id throws(InputError) in
+      zip(try bundles[0].share(id), try bundles[1].share(id)).map { $0 &+ $1 }
+    }
+  }
+
+  /// - Parameter hasWeights: Whether `simulator` has those of the conversion, and not `evaluator` its own.
   private mutating func run(
     _ tokens: [Int], _ shape: SessionShape, _ parties: LocalParties,
-    _ openings: RecordedOpenings, _ evaluator: Evaluator, _ simulator: RingSimulator, place: String
+    _ openings: RecordedOpenings, _ evaluator: Evaluator, _ simulator: RingSimulator,
+    hasWeights: Bool, place: String
   ) throws(InputError) {
     var simulator = simulator
     let client = try ClientSession.begin(
@@ -101,8 +120,11 @@ public struct SecureSample: Sendable {
       let words = try client.step(rows: input, rowCount: rows.count)
       seconds += (clock.now - started) / .seconds(1)
       simulator.opened = openings.take()
-      let expected = try evaluator.step(
-        &simulator, SessionStep(session: shape, rows: rows, index: index), input: input)
+      let step = SessionStep(session: shape, rows: rows, index: index)
+      let expected =
+        hasWeights
+        ? simulator.step(step, input: input)
+        : try evaluator.step(&simulator, step, input: input)
       guard words == expected else {
         let word = zip(words, expected).enumerated().first { $0.element.0 != $0.element.1 }
         throw InputError(

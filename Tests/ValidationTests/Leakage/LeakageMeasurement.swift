@@ -97,9 +97,11 @@ struct LeakageMeasurement {
     let windows = (0..<array.shape[0]).map { window in
       (0..<array.shape[1]).map { Int(array.values[window * array.shape[1] + $0]) }
     }
-    let own = try patterns.rows(
-      TokenFile.read(Repository.fixtures.appending(path: "opt-dickens-5m/calibration.json").path))
     var random = SplitMix(1)
+    let texts = Repository.fixtures.appending(path: "opt-dickens-5m/calibration.json").path
+    // How much noise there is the program tells.
+    let own = BlockPatterns.noisy(
+      try patterns.rows(TokenFile.read(texts)), noise: noise, &random)
     let seen = BlockPatterns.noisy(
       try patterns.rows(Array(windows.prefix(sessions))), noise: noise, &random)
     let read = BlockPatterns.noisy(
