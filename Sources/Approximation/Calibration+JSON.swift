@@ -20,6 +20,9 @@ extension Calibration {
           .array(heads.map { [.number($0.lowerBound), .number($0.upperBound)] })
         })
     }
+    if !pairScores.isEmpty {
+      members["pairScores"] = .object(pairScores.mapValues { .array($0.map(JSON.number)) })
+    }
     if !blocks.isEmpty {
       members["blocks"] = .object(
         blocks.mapValues { .array($0.numbers.map(JSON.integer)) })
@@ -55,6 +58,11 @@ extension Calibration {
     if reader.contains("rowMaxima") {
       for (node, maxima) in try Calibration.rowMaxima(&reader) {
         include(rowMaxima: maxima, node: node)
+      }
+    }
+    if reader.contains("pairScores") {
+      for (node, scores) in try Calibration.pairScores(&reader) {
+        include(pairScores: scores, node: node)
       }
     }
     if reader.contains("blocks") {
@@ -128,6 +136,22 @@ extension Calibration {
         else { throw failure }
         result[node, default: []].append(low...high)
       }
+    }
+    return result
+  }
+
+  private static func pairScores(_ reader: inout JSONReader) throws(InputError)
+    -> [String: [Double]]
+  {
+    guard case .object(let nodes) = try reader.value("pairScores") else {
+      throw reader.failure("pairScores", "expected an object")
+    }
+    var result: [String: [Double]] = [:]
+    for (node, value) in nodes {
+      guard case .array(let heads) = value, case let scores = heads.compactMap(\.double),
+        scores.count == heads.count, !heads.isEmpty, scores.allSatisfy(\.isFinite)
+      else { throw reader.failure("pairScores.\(node)", "expected a score of each head") }
+      result[node] = scores
     }
     return result
   }

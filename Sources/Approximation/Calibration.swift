@@ -33,6 +33,9 @@ public struct Calibration: Equatable, Sendable {
   /// By attention node and head, the largest score of a row: that of the row where it is smallest and
   /// where it is largest.
   public private(set) var rowMaxima: [String: [ClosedRange<Double>]]
+  /// By attention node and head, the largest score that any two tokens have, whether the text has
+  /// them or not: of the first attention, whose scores depend on nothing else.
+  public private(set) var pairScores: [String: [Double]] = [:]
   /// By node of gates, how many blocks run.
   public private(set) var blocks: [String: BlockStatistics] = [:]
   /// Of the model's weights, as far as they were at hand; see `statistics(of:columnScale:)`.
@@ -109,6 +112,12 @@ public struct Calibration: Equatable, Sendable {
     }
   }
 
+  /// Widens the largest scores of two tokens in the heads of `node`.
+  public mutating func include(pairScores scores: [Double], node: String) {
+    let old = pairScores[node] ?? scores
+    pairScores[node] = old.count == scores.count ? zip(old, scores).map { max($0, $1) } : scores
+  }
+
   /// Counts the running blocks of rows of bits at `node`.
   public mutating func include(bits: [Float], blockCount: Int, node: String) {
     blocks[node, default: BlockStatistics()].include(bits, blockCount: blockCount)
@@ -145,6 +154,7 @@ public struct Calibration: Equatable, Sendable {
       for (quantity, range) in quantities { include(range, node: node, quantity: quantity) }
     }
     for (node, maxima) in other.rowMaxima { include(rowMaxima: maxima, node: node) }
+    for (node, scores) in other.pairScores { include(pairScores: scores, node: node) }
     for (node, quantities) in other.vocabularyRanges {
       for (quantity, range) in quantities {
         include(vocabulary: range, node: node, quantity: quantity)

@@ -166,7 +166,8 @@ extension Lowering {
   }
 
   /// Tops of the heads and how far below them maxima of rows lie, beyond what was seen by half of
-  /// its spread and `slack`; of a few tokens by twice that of all heads' scores.
+  /// its spread and `slack`; of a few tokens by twice that of all heads' scores. Where any two tokens
+  /// are known to have more, tops lie above that.
   private func rowMaxima(
     _ name: String, _ settings: AttentionSettings, range: ClosedRange<Double>, slack: Double
   ) -> RowMaxima {
@@ -176,13 +177,15 @@ extension Lowering {
     var result = RowMaxima(tops: [], depth: 0)
     // What few tokens give tells nothing of single heads.
     let scant = calibration.isScant(for: model) ? calibration.ranges[name]?[.scores] : nil
-    for var head in seen {
+    for (number, var head) in seen.enumerated() {
       var margin = slack + (head.upperBound - head.lowerBound) / 2
       if let scant {
         head = min(head.lowerBound, scant.lowerBound)...max(head.upperBound, scant.upperBound)
         margin = 2 * slack + scant.upperBound - scant.lowerBound
       }
-      let top = min(head.upperBound + margin, range.upperBound)
+      let top = max(
+        min(head.upperBound + margin, range.upperBound),
+        (pairScores(name, settings)?[number]).map { $0 + slack } ?? -.infinity)
       result.tops.append(top)
       result.depth = max(result.depth, top - max(head.lowerBound - margin, range.lowerBound))
     }
@@ -200,8 +203,14 @@ extension Lowering {
     if calibration.isScant(for: model) { margin *= 2 }
     // Small scores have some nats of room as well, whatever their headroom.
     let low = min(max(range.lowerBound, seen.lowerBound - margin), seen.lowerBound - 3)
-    let high = max(min(range.upperBound, seen.upperBound + margin), seen.upperBound + 3)
+    let pairs = pairScores(name, settings)?.max().map { $0 + 3 } ?? -.infinity
+    let high = max(min(range.upperBound, seen.upperBound + margin), seen.upperBound + 3, pairs)
     return low...high
+  }
+
+  /// The largest scores that two tokens have in the heads of an attention node, where these are known.
+  func pairScores(_ name: String, _ settings: AttentionSettings) -> [Double]? {
+    calibration.pairScores[name].flatMap { $0.count == settings.headCount ? $0 : nil }
   }
 
   /// e^(x - top) for x from `low` to its head's top, with `dealtBits` and those of the factor.

@@ -19,7 +19,9 @@ extension Lowering {
   ) throws(InputError) -> (value: FixedValue, range: ClosedRange<Double>) {
     let name = model.nodes[index].name
     builder.label = "\(name).scores"
-    let seen = try calibration.bound(name, .scores) * recipe.headroom
+    let seen = max(
+      try calibration.bound(name, .scores) * recipe.headroom,
+      1.25 * (pairScores(name, settings)?.max() ?? 0))
     var range = -seen...seen
     if case .linear(let slopes)? = settings.bias {
       let reach = slopeRange(slopes, keyCount: model.maximumKeyCount(settings))
