@@ -166,8 +166,8 @@ extension Lowering {
   }
 
   /// Tops of the heads and how far below them maxima of rows lie, beyond what was seen by half of
-  /// its spread and `slack`; of a few tokens by twice that of all heads' scores. Where any two tokens
-  /// are known to have more, tops lie above that.
+  /// its spread and `slack`; of a few tokens by twice that of all heads' scores. Where two tokens
+  /// are known to have more, the top lies above these.
   private func rowMaxima(
     _ name: String, _ settings: AttentionSettings, range: ClosedRange<Double>, slack: Double
   ) -> RowMaxima {
@@ -183,9 +183,8 @@ extension Lowering {
         head = min(head.lowerBound, scant.lowerBound)...max(head.upperBound, scant.upperBound)
         margin = 2 * slack + scant.upperBound - scant.lowerBound
       }
-      let top = max(
-        min(head.upperBound + margin, range.upperBound),
-        (pairScores(name, settings)?[number]).map { $0 + slack } ?? -.infinity)
+      var top = min(head.upperBound + margin, range.upperBound)
+      if let pair = pairScores(name, settings)?[number], pair > top { top = pair + slack }
       result.tops.append(top)
       result.depth = max(result.depth, top - max(head.lowerBound - margin, range.lowerBound))
     }
@@ -203,9 +202,9 @@ extension Lowering {
     if calibration.isScant(for: model) { margin *= 2 }
     // Small scores have some nats of room as well, whatever their headroom.
     let low = min(max(range.lowerBound, seen.lowerBound - margin), seen.lowerBound - 3)
-    let pairs = pairScores(name, settings)?.max().map { $0 + 3 } ?? -.infinity
-    let high = max(min(range.upperBound, seen.upperBound + margin), seen.upperBound + 3, pairs)
-    return low...high
+    let high = max(min(range.upperBound, seen.upperBound + margin), seen.upperBound + 3)
+    let pair = pairScores(name, settings)?.max() ?? high
+    return low...(pair > high ? pair + 3 : high)
   }
 
   /// The largest scores that two tokens have in the heads of an attention node, where these are known.

@@ -19,9 +19,8 @@ extension Lowering {
   ) throws(InputError) -> (value: FixedValue, range: ClosedRange<Double>) {
     let name = model.nodes[index].name
     builder.label = "\(name).scores"
-    let seen = max(
-      try calibration.bound(name, .scores) * recipe.headroom,
-      1.25 * (pairScores(name, settings)?.max() ?? 0))
+    var seen = try calibration.bound(name, .scores) * recipe.headroom
+    if let pair = pairScores(name, settings)?.max(), pair > seen { seen = 1.25 * pair }
     var range = -seen...seen
     if case .linear(let slopes)? = settings.bias {
       let reach = slopeRange(slopes, keyCount: model.maximumKeyCount(settings))
