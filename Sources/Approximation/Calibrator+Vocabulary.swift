@@ -5,7 +5,8 @@ public import Models
 
 extension Calibration {
   /// Widens the vocabulary's ranges, up to the first normalisation, to those of every token by
-  /// itself: at the first, second and last position where positions are learned, and a few at all.
+  /// itself: at the first, second and last position where positions are learned, and a few at all; and
+  /// computes the scores of tokens with each other in the first attention.
   ///
   /// - Throws: `InputError` for values that are not finite.
   public mutating func includeVocabulary(_ interpreter: FloatInterpreter, source: String)
@@ -47,6 +48,7 @@ extension Calibration {
       return result
     }
     for part in parts { include(rangesOf: part) }
+    try includeFirstAttention(interpreter, source: source)
   }
 
   /// Calls `body` with parts of `rows` on all cores; nothing for a model without an embedding.

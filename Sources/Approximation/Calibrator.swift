@@ -5,8 +5,7 @@ public import Models
 
 extension Calibration {
   /// Runs `interpreter` on every text and records each observed quantity, and then on every row of
-  /// the vocabulary up to the first normalisation, and on some up to the first attention and through
-  /// the first layers.
+  /// the vocabulary as `includeVocabulary` does, and on some through the first layers.
   ///
   /// `progress` is told how many evaluations of nodes are done, and of how many.
   /// - Throws: `InputError` for a text that the model does not take, and for values that are not
@@ -46,7 +45,6 @@ extension Calibration {
     calibration.seenTokens = Set(texts.joined())
     try calibration.includeVocabulary(interpreter, source: source)
     try calibration.includeEarlyLayers(interpreter, source: source)
-    try calibration.includeFirstAttention(interpreter)
     return calibration
   }
 

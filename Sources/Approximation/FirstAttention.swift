@@ -13,17 +13,23 @@ extension Calibration {
   /// has, and text without them gives nothing near its scores. In later layers values of many tokens
   /// are mixed, and the room beyond what text gave has been enough.
   ///
-  /// - Throws: `InputError` where a weight cannot be read.
-  mutating func includeFirstAttention(_ interpreter: FloatInterpreter) throws(InputError) {
+  /// - Throws: `InputError` where a weight cannot be read, and for scores that are not finite.
+  mutating func includeFirstAttention(_ interpreter: FloatInterpreter, source: String)
+    throws(InputError)
+  {
     let model = interpreter.model
     let markers = model.contextMarkers
     let tokens = (0..<model.vocabularySize).filter {
       $0 != markers?.startToken && markers?.maskTokens.contains($0) != true
     }
     let tried = EarlyLayers.chosen(tokens, count: Calibration.pairTokenCount)
-    guard let largest = try interpreter.largestFirstScores(of: tried),
-      largest.scores.allSatisfy(\.isFinite)
+    guard let node = model.firstAttention,
+      case let scores = try interpreter.largestFirstScores(of: tried), !scores.isEmpty
     else { return }
-    include(pairScores: largest.scores, node: model.nodes[largest.node].name)
+    let name = model.nodes[node].name
+    guard scores.allSatisfy(\.isFinite) else {
+      throw InputError(source, place: name, "scores of two tokens are not finite")
+    }
+    include(pairScores: scores, node: name)
   }
 }

@@ -82,7 +82,8 @@ public struct UnusualRows: Equatable, Sendable {
 extension Calibration {
   /// Whether every row of the vocabulary of `model` was seen; files of earlier versions have none.
   public func coversVocabulary(of model: Model) -> Bool {
-    model.rowNodeCount == 0 || !vocabularyRanges.isEmpty
+    model.rowNodeCount == 0
+      || !vocabularyRanges.isEmpty && (model.firstAttention == nil || !pairScores.isEmpty)
   }
 
   /// Whether some row of the vocabulary lies far outside what text gave, or leads there.

@@ -65,24 +65,20 @@ public struct HeadSparsifier: Sendable {
     texts: [[Int]], heldOut: [[Int]], source: String,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(InputError) -> [SparsifiedHeads] {
-    let parts = Sparsifier.Parts(texts, heldOut: heldOut)
-    guard !parts.tuning.isEmpty, !parts.judging.isEmpty else {
-      throw InputError(
-        source, "\(texts.count) texts are too few to hold some out",
-        hint: "give at least 8 texts, such as the windows of one long text")
-    }
-    let lists = [parts.training, parts.tuning, parts.judging]
+    let parts = try TextParts(texts, heldOut: heldOut, source: source)
     let keyCount = parts.judging.reduce(0) { $0 + $1.count * ($1.count + 1) / 2 }
     let positions = parts.judging.reduce(0) { $0 + $1.count }
-    let groups = groups(lists)
+    let groups = interpreter.sampleGroups(
+      sites.map { (inputCount: $0.sourceWidth, blockCount: $0.headCount) },
+      positionCount: parts.sampledCount(atMost: settings.positionCount))
     var result: [SparsifiedHeads] = []
     var pass = 0
     for group in groups {
       var samples: [[GateSample]] = []
-      for list in lists {
+      for list in parts.all {
         samples.append(
           try sample(list, group: group, source: source) {
-            progress(pass * 1000 + 1000 * $0 / max($1, 1), groups.count * lists.count * 1000)
+            progress(pass * 1000 + 1000 * $0 / max($1, 1), groups.count * parts.all.count * 1000)
           })
         pass += 1
       }
@@ -98,26 +94,6 @@ public struct HeadSparsifier: Sendable {
     return result
   }
 
-  /// Sites whose samples fit half of the memory together.
-  private func groups(_ lists: [[[Int]]]) -> [[Int]] {
-    let positions = lists.reduce(0) {
-      $0 + min($1.reduce(0) { $0 + $1.count }, settings.positionCount)
-    }
-    var (groups, used): ([[Int]], Int) = ([], 0)
-    for (index, site) in sites.enumerated() {
-      let size =
-        positions
-        * GateSample.byteCount(inputCount: site.sourceWidth, blockCount: site.headCount)
-      if groups.isEmpty || used + size > interpreter.memory.byteCount / 2 {
-        groups.append([])
-        used = 0
-      }
-      groups[groups.count - 1].append(index)
-      used += size
-    }
-    return groups
-  }
-
   private func sample(
     _ texts: [[Int]], group: [Int], source: String, progress: (Int, Int) -> Void
   ) throws(InputError) -> [GateSample] {
@@ -126,18 +102,12 @@ public struct HeadSparsifier: Sendable {
         inputCount: sites[$0].sourceWidth, blockCount: sites[$0].headCount,
         capacity: settings.positionCount)
     }
-    var sources: [ModelValue: [Float]] = [:]
-    let needed = Set(group.map { sites[$0].source })
-    try interpreter.run(
-      texts: texts, source: source,
-      observe: { node, kind, values in
-        guard kind == .output else { return }
-        if needed.contains(node) { sources[node] = values }
-        for (place, index) in group.enumerated() where sites[index].attention == node {
-          guard let read = sources[sites[index].source] else { continue }
-          samples[place].add(source: read, masses: masses(values, index))
-        }
-      }, progress: progress)
+    try interpreter.observe(
+      group.map { (source: sites[$0].source, value: sites[$0].attention) }, texts: texts,
+      source: source, progress: progress
+    ) { place, read, mixed in
+      samples[place].add(source: read, masses: masses(mixed, group[place]))
+    }
     return samples
   }
 

@@ -20,8 +20,6 @@ public struct Sparsifier: Sendable {
     public init() {}
   }
 
-  /// Every tenth of the texts chooses thresholds; two of ten judge where no other text does.
-  static let partCount = 10
   /// What a file of gates can hold.
   static let largestBlockCount = 4096
   /// Share of what may be lost that thresholds leave for text unlike that which chose them.
@@ -56,24 +54,6 @@ public struct Sparsifier: Sendable {
     }
   }
 
-  /// Texts by what they are used for.
-  struct Parts {
-    var training: [[Int]] = []
-    var tuning: [[Int]] = []
-    var judging: [[Int]] = []
-
-    init(_ texts: [[Int]], heldOut: [[Int]]) {
-      for (index, text) in texts.enumerated() {
-        switch index % Sparsifier.partCount {
-        case 4: tuning.append(text)
-        case 2, 7: if heldOut.isEmpty { judging.append(text) } else { training.append(text) }
-        default: training.append(text)
-        }
-      }
-      judging += heldOut
-    }
-  }
-
   /// Fits all layers; with `heldOut` texts these judge, else some of `texts` that are not trained on.
   ///
   /// `progress` is told how many evaluations of texts are done, and of how many.
@@ -83,13 +63,11 @@ public struct Sparsifier: Sendable {
     texts: [[Int]], heldOut: [[Int]], source: String,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(InputError) -> [SparsifiedLayer] {
-    let parts = Parts(texts, heldOut: heldOut)
-    guard !parts.tuning.isEmpty, !parts.judging.isEmpty else {
-      throw InputError(
-        source, "\(texts.count) texts are too few to hold some out",
-        hint: "give at least 8 texts, such as the windows of one long text")
-    }
-    let groups = groups(parts)
+    let parts = try TextParts(texts, heldOut: heldOut, source: source)
+    let leastWidth = settings.blockWidths.min() ?? 1
+    let groups = interpreter.sampleGroups(
+      sites.map { (inputCount: $0.sourceWidth, blockCount: $0.neuronCount / leastWidth) },
+      positionCount: parts.sampledCount(atMost: settings.positionCount))
     let passes = 1 + groups.count * settings.blockWidths.count
     var pass = 0
     func reach(_ done: Int, _ all: Int) {
@@ -142,29 +120,6 @@ public struct Sparsifier: Sendable {
     return activity
   }
 
-  /// Sites whose samples fit half of the memory together.
-  private func groups(_ parts: Parts) -> [[Int]] {
-    let positions =
-      min(parts.training.reduce(0) { $0 + $1.count }, settings.positionCount)
-      + min(parts.tuning.reduce(0) { $0 + $1.count }, settings.positionCount)
-      + min(parts.judging.reduce(0) { $0 + $1.count }, settings.positionCount)
-    var (groups, used): ([[Int]], Int) = ([], 0)
-    for (index, site) in sites.enumerated() {
-      let size =
-        positions
-        * GateSample.byteCount(
-          inputCount: site.sourceWidth,
-          blockCount: site.neuronCount / (settings.blockWidths.min() ?? 1))
-      if groups.isEmpty || used + size > interpreter.memory.byteCount / 2 {
-        groups.append([])
-        used = 0
-      }
-      groups[groups.count - 1].append(index)
-      used += size
-    }
-    return groups
-  }
-
   struct Samples {
     var training: GateSample
     var tuning: GateSample
@@ -172,14 +127,13 @@ public struct Sparsifier: Sendable {
   }
 
   private func sample(
-    _ parts: Parts, group: [Int], blocks: [NeuronBlocks], source: String,
+    _ parts: TextParts, group: [Int], blocks: [NeuronBlocks], source: String,
     progress: (Int, Int) -> Void
   ) throws(InputError) -> [Samples] {
-    let texts = [parts.training, parts.tuning, parts.judging]
-    let counts = texts.map(\.count)
+    let counts = parts.all.map(\.count)
     var done = 0
     var results: [[GateSample]] = []
-    for list in texts {
+    for list in parts.all {
       results.append(
         try sample(list, group: group, blocks: blocks, source: source) { part, all in
           progress(done * all + part * list.count, all * counts.reduce(0, +))
@@ -203,18 +157,12 @@ public struct Sparsifier: Sendable {
     let members = zip(group, blocks).map { index, blocks in
       blocks.blocks(neuronCount: sites[index].neuronCount)
     }
-    var sources: [ModelValue: [Float]] = [:]
-    let needed = Set(group.map { sites[$0].source })
-    try interpreter.run(
-      texts: texts, source: source,
-      observe: { node, kind, values in
-        guard kind == .output else { return }
-        if needed.contains(node) { sources[node] = values }
-        for (place, index) in group.enumerated() where sites[index].hidden == node {
-          guard let read = sources[sites[index].source] else { continue }
-          samples[place].add(source: read, hidden: values, blocks: members[place])
-        }
-      }, progress: progress)
+    try interpreter.observe(
+      group.map { (source: sites[$0].source, value: sites[$0].hidden) }, texts: texts,
+      source: source, progress: progress
+    ) { place, read, hidden in
+      samples[place].add(source: read, hidden: hidden, blocks: members[place])
+    }
     return samples
   }
 

@@ -44,10 +44,7 @@ struct GateFileTests {
   }
 
   private func folder(_ gates: Gates) throws -> ScratchFolder {
-    let folder = try ScratchFolder()
-    _ = try TinyCheckpoint.opt().write(to: folder)
-    _ = try folder.write(gates.bytes, to: "gates.safetensors")
-    return folder
+    try TinyCheckpoint.opt().folder(gates: gates.bytes)
   }
 
   /// The outputs are those of weights in which the neurons of closed blocks, and those that left, are
@@ -128,5 +125,15 @@ struct GateFileTests {
     let error = #expect(throws: InputError.self) { try ModelLoader.load(path: folder.path) }
     #expect(error?.description.contains(cause) == true)
     #expect(error?.source == folder.file("gates.safetensors"))
+  }
+}
+
+extension TinyCheckpoint {
+  /// A folder with the checkpoint and a file of gates.
+  func folder(gates: [UInt8]) throws -> ScratchFolder {
+    let folder = try ScratchFolder()
+    _ = try write(to: folder)
+    _ = try folder.write(gates, to: "gates.safetensors")
+    return folder
   }
 }

@@ -39,10 +39,7 @@ struct HeadGateFileTests {
   }
 
   private func folder(_ gates: Gates) throws -> ScratchFolder {
-    let folder = try ScratchFolder()
-    _ = try TinyCheckpoint.opt().write(to: folder)
-    _ = try folder.write(gates.bytes, to: "gates.safetensors")
-    return folder
+    try TinyCheckpoint.opt().folder(gates: gates.bytes)
   }
 
   /// The output projection reads zero of heads that do not run, and what attention gives of the others;

@@ -216,6 +216,26 @@ import Testing
     #expect(missing.errors.contains("gates.safetensors"), "\(missing.errors)")
   }
 
+  /// Tensors that are not trained, such as the masks of old GPT-2 files, are written as they were.
+  @Test(.needsTorch) func tensorsThatAreNotTrainedAreKept() throws {
+    let mask = "transformer.h.0.attn.bias"
+    var checkpoint = TinyCheckpoint.gpt2()
+    checkpoint.configuration["activation_function"] = "relu"
+    checkpoint.add(mask, [1, 1, 6, 6])
+    let subject = try Subject(recipe: "accurate", checkpoint: checkpoint)
+    let out = subject.folder.file("gated")
+    let outcome = try PythonTool("finetune").run(
+      subject.arguments(
+        out,
+        [
+          "--sparsity", "--block-width", "4", "--rank", "3", "--densest", "1", "--open", "0.5",
+          "--steps", "4",
+        ]))
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    let written = try Safetensors(path: "\(out)/model.safetensors").floats(mask)
+    #expect(written == checkpoint.tensors[mask]?.values)
+  }
+
   @Test(.needsTorch) func modelsThatAreNeverSilentGetNoGates() throws {
     let subject = try Subject(recipe: "accurate", checkpoint: .gpt2())
     let out = subject.folder.file("gated")

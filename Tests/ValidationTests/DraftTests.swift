@@ -181,9 +181,9 @@ struct DraftTests {
     }
   }
 
-  /// Slots that are taken back have no columns among the keys of running heads.
-  @Test func skippedHeadsTakeNothingBack() throws {
-    let whole = try ConvertedGraph(TinyGraph(GraphKind.headGates[0]))
+  /// A model that takes no rows back, and a run in which that is asked for.
+  private static func takingNothingBack(_ kind: GraphKind) throws -> ConvertedGraph {
+    let whole = try ConvertedGraph(TinyGraph(kind))
     #expect(!whole.program.allowsRejection)
     let run = try TwoPartyRun(
       program: whole.program, weights: whole.weights,
@@ -199,25 +199,16 @@ struct DraftTests {
       ])
     }
     #expect(error?.cause == "rows of this model cannot be taken back")
+    return whole
+  }
+
+  /// Slots that are taken back have no columns among the keys of running heads.
+  @Test func skippedHeadsTakeNothingBack() throws {
+    _ = try Self.takingNothingBack(GraphKind.headGates[0])
   }
 
   @Test func windowsTakeNothingBack() throws {
-    let whole = try ConvertedGraph(TinyGraph(GraphKind("window") { $0.windows = [2, 2] }))
-    #expect(!whole.program.allowsRejection)
-    let run = try TwoPartyRun(
-      program: whole.program, weights: whole.weights,
-      session: SessionShape(kind: .decoder, promptCapacity: 2, newCapacity: 3),
-      seed: SimulatedRun.seed)
-    let error = #expect(throws: InputError.self) {
-      _ = try run.run([
-        (
-          words: Self.oneHot([2, 5], whole.program),
-          request: StepRequest(rowCount: 2, outputCount: 2)
-        ),
-        (words: Self.oneHot([3], whole.program), request: StepRequest(rowCount: 1, keptCount: 1)),
-      ])
-    }
-    #expect(error?.cause == "rows of this model cannot be taken back")
+    let whole = try Self.takingNothingBack(GraphKind("window") { $0.windows = [2, 2] })
     // A client that is told so by the parties' hello spends no session.
     let identity = PartyIdentity(
       party: 0, programDigest: [1], conversionDigest: [2], inputWidth: 11, outputWidth: 11,

@@ -81,14 +81,10 @@ struct GatedFixtureTests {
     let token = SessionStep(session: session, rows: 94..<95, index: 31)
     #expect(
       converted.program.cost(of: token).roundCount <= dense.cost(of: token).roundCount)
-    let report = GateReport(
+    let layers = try GateReport(
       converted.program, dense: dense, calibration: converted.calibration, session: session,
-      token: token)
-    guard case .object(let members) = report.json, case .array(let layers)? = members["layers"]
-    else {
-      Issue.record("the report has no layers")
-      return
-    }
+      token: token
+    ).layers()
     #expect(layers.count == 5)
     var totals: [String: (gated: Int, gate: Int, dense: Int)] = [
       "sentBytes": (0, 0, 0), "keyBytes": (0, 0, 0),
@@ -115,5 +111,15 @@ struct GatedFixtureTests {
       #expect(3 * bytes.gated <= bytes.dense, "\(key): \(bytes)")
       #expect(100 * bytes.gate < 8 * (bytes.dense - bytes.gated), "\(key): \(bytes)")
     }
+  }
+}
+
+extension GateReport {
+  /// The layers of its JSON.
+  func layers() throws -> [JSON] {
+    guard case .object(let members) = json, case .array(let layers)? = members["layers"] else {
+      throw InputError("report", "has no layers")
+    }
+    return layers
   }
 }

@@ -38,14 +38,14 @@ struct PoolExhaustionTests {
       for deviations in [0.5, 1, 2, 5] {
         var (foretold, used, sessions) = (0.0, 0, 0)
         for (node, rows) in seen {
+          let width = 57
           var statistics = BlockStatistics()
           for counts in rows {
-            let width = 57
             statistics.include(
               counts.flatMap { count in (0..<width).map { $0 < count ? 1 : 0 } },
               blockCount: width)
           }
-          let load = statistics.load(noise: 0, blockCount: 57)
+          let load = statistics.load(noise: 0, blockCount: width)
           let capacity = Int(
             load.mean * Double(rowCount)
               + deviations * load.deviation * Double(rowCount).squareRoot())
@@ -58,6 +58,7 @@ struct PoolExhaustionTests {
             }
           }
         }
+        print("| \(rowCount) rows | \(deviations) | \(sessions) | \(foretold) | \(used) |")
         // Sessions of one text are alike: their number deviates by more than a binomial one.
         let deviation = (2 * foretold).squareRoot()
         #expect(

@@ -3,33 +3,44 @@
 public import Bytes
 import Foundation
 
-extension FloatInterpreter {
-  /// Of each head of the first attention the largest score that a query of one of `tokens` has with a
-  /// key of one of them: the key at the first position and the query at some after it, near and far,
-  /// and in models that look ahead the other way round as well.
-  ///
-  /// nil without attention, and where a learned bias is added to scores.
-  /// - Throws: `InputError` where a weight cannot be read.
-  public func largestFirstScores(of tokens: [Int]) throws(InputError)
-    -> (node: Int, scores: [Double])?
-  {
-    let index = model.nodes.firstIndex { node in
-      if case .attention = node.operation { true } else { false }
+extension Model {
+  /// The first attention, where its scores depend on two tokens and their places alone: where no learned
+  /// bias is added to them.
+  public var firstAttention: Int? {
+    for (index, node) in nodes.enumerated() {
+      guard case .attention(_, _, _, let settings) = node.operation else { continue }
+      if case .relative? = settings.bias { return nil }
+      return index
     }
-    guard let index, !tokens.isEmpty,
+    return nil
+  }
+}
+
+extension FloatInterpreter {
+  /// Of each head of `Model.firstAttention` the largest score that a query of one of `tokens` has with a
+  /// key of one of them: the key at the first position and the query at some after it, near and far,
+  /// and in models that look ahead the other way round as well. Empty without such an attention, and
+  /// without tokens.
+  ///
+  /// - Throws: `InputError` where a weight cannot be read.
+  public func largestFirstScores(of tokens: [Int]) throws(InputError) -> [Double] {
+    guard let index = model.firstAttention, !tokens.isEmpty,
       case .attention(let query, let key, _, let settings) = model.nodes[index].operation
-    else { return nil }
-    if case .relative? = settings.bias { return nil }
-    let first = try inputs(of: index, tokens.map { TokenRow(token: $0, position: 0) })
+    else { return [] }
+    func inputs(_ rows: [TokenRow]) throws(InputError) -> (queries: [Float], keys: [Float]) {
+      let values = try values(of: rows, nodeCount: max(query, key) + 1) { _, _, _ in }
+      return (values[query], values[key])
+    }
+    let first = try inputs(tokens.map { TokenRow(token: $0, position: 0) })
     let farthest = min(model.maximumPositions, settings.window ?? model.maximumPositions) - 1
     let rows = Self.distances(upTo: farthest).flatMap { position in
       tokens.map { TokenRow(token: $0, position: position) }
     }
     let width = max(model.nodes[query].width, model.nodes[key].width, tokens.count)
     var largest = [Double](repeating: -.infinity, count: settings.headCount)
+    func include(_ scores: [Double]) { largest = zip(largest, scores).map { max($0, $1) } }
     for part in memory.parts(rowCount: rows.count, columnCount: width) {
-      let later = try inputs(of: index, Array(rows[part]))
-      func include(_ scores: [Double]) { largest = zip(largest, scores).map { max($0, $1) } }
+      let later = try inputs(Array(rows[part]))
       include(
         Self.largestScores(
           queries: later.queries, part.count, keys: first.keys, tokens.count, settings))
@@ -39,7 +50,7 @@ extension FloatInterpreter {
           queries: first.queries, tokens.count, keys: later.keys, part.count, settings))
     }
     if let cap = settings.softCap { largest = largest.map { cap * tanh($0 / cap) } }
-    return (node: index, scores: largest)
+    return largest
   }
 
   /// 0, 1, 2, 3, 4, 6, 8, 12, 16 and so on up to `farthest`, which is one of them.
@@ -51,17 +62,6 @@ extension FloatInterpreter {
       octave *= 2
     }
     return Array(Set(result.map { min($0, max(farthest, 0)) } + [max(farthest, 0)])).sorted()
-  }
-
-  /// Queries and keys of `rows` that attention `index` reads, the first one.
-  private func inputs(of index: Int, _ rows: [TokenRow]) throws(InputError)
-    -> (queries: [Float], keys: [Float])
-  {
-    guard case .attention(let query, let key, _, _) = model.nodes[index].operation else {
-      return ([], [])
-    }
-    let values = try self.values(of: rows, nodeCount: max(query, key) + 1) { _, _, _ in }
-    return (values[query], values[key])
   }
 
   /// The largest scaled product of one of `rowCount` rows of `queries` and one of `keyCount` of `keys`,

@@ -90,10 +90,10 @@ def write(
     """Writes config.json, weights, recipe.json and finetune.json into the new folder `folder`, and
     gates.safetensors where there are `gates`.
 
-    `tensors` are the original checkpoint's, `trained` those that replace some of them, and what gates
-    compute, which goes into a file of its own; a tensor that
-    was a copy of a trained one, as tied matrices are stored by some libraries, stays one. The small
-    files beside the original weights, such as the tokenizer's, are copied.
+    `tensors` are the original checkpoint's, `trained` those that replace some of them, and those of
+    gates, which go into their own file; a tensor that was a copy of a trained one, as tied matrices are
+    stored by some libraries, stays one. The small files beside the original weights, such as the
+    tokenizer's, are copied.
     """
     result = {}
     for key, value in tensors.items():
