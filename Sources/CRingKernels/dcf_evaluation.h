@@ -63,24 +63,25 @@ INLINE level_correction correction_of(const int payload, const int distinct,
   const uint8_t *const *from = source->keys + WIDTH * g;
   const wide seed = blocks_at(from, source->offset + source->value_bytes);
   const wide change = (seed ^ (source->controls[g] >> source->level)) & one_bit();
-  const wide first = values_at(payload, 0, source->word_bytes, from, source->offset);
+  const wide first =
+      payload > 0 ? values_at(payload, 0, source->word_bytes, from, source->offset) : seed;
   const wide second =
       payload > 2 ? values_at(payload, 1, source->word_bytes, from, source->offset) : first;
   return (level_correction){.seed = seed, .change = change, .values = {first, second}};
 }
 
 // From nodes to their children, the right ones where `right` has 1 in low words, else the left ones.
-// All have one key, or `distinct` ones.
+// All have one key, or `distinct` ones. Without a payload there are no values on the way.
 INLINE void descend(const lodge_aes128_schedule *schedule, const int payload, const int distinct,
                     const correction_source *source, const wide *right, node_group *nodes) {
-  const int value_blocks = payload > 2 ? 2 : 1;
+  const int value_blocks = payload > 2 ? 2 : payload > 0 ? 1 : 0;
   const wide one = one_bit(), four = repeated(low_word(VALUE_LEFT));
   const wide second = repeated(low_word(SECOND_VALUE));
   wide blocks[3 * GROUP];
   for (int g = 0; g < GROUP; g++) {
     const wide seed = nodes->states[g] & ~one;
     blocks[g] = seed ^ (right[g] << 1);
-    blocks[GROUP + g] = seed ^ (four + (right[g] << 2));
+    if (value_blocks > 0) blocks[GROUP + g] = seed ^ (four + (right[g] << 2));
     if (value_blocks > 1) blocks[2 * GROUP + g] = blocks[GROUP + g] ^ second;
   }
   encrypt(schedule, blocks, (1 + value_blocks) * BATCH);

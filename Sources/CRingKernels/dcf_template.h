@@ -133,4 +133,6 @@ INLINE int batch_count(size_t first, size_t total) {
 
 #include "dcf_evaluation.h"
 
+#include "point_evaluation.h"
+
 #include "point_summation.h"

@@ -75,6 +75,14 @@ TARGET void lodge_point_generate_vaes(const lodge_aes128_schedule *schedule,
   generate_points(schedule, layout, count, alphas, betas, roots0, roots1, keys);
 }
 
+TARGET void lodge_point_evaluate_vaes(const lodge_aes128_schedule *schedule,
+                                  const lodge_dcf_layout *layout, int party, size_t first,
+                                  size_t count, size_t points_per_key, const uint8_t *keys,
+                                  const uint64_t *roots, const uint64_t *points, uint64_t *out) {
+  evaluate_points_of(schedule, layout, party, first, count, points_per_key, keys, roots, points,
+                     out);
+}
+
 TARGET void lodge_point_sum_vaes(const lodge_aes128_schedule *schedule,
                              const lodge_dcf_layout *layout, int party, size_t count,
                              const uint8_t *keys, const uint64_t *roots, const uint64_t *cells,

@@ -95,6 +95,7 @@ lodge_kernels lodge_kernels_of(int arm) {
       .dcf_generate = lodge_dcf_generate_portable,
       .dcf_evaluate = lodge_dcf_evaluate_portable,
       .point_generate = lodge_point_generate_portable,
+      .point_evaluate = lodge_point_evaluate_portable,
       .point_sum = lodge_point_sum_portable,
   };
 #if LODGE_X86
@@ -104,6 +105,7 @@ lodge_kernels lodge_kernels_of(int arm) {
     result.dcf_generate = lodge_dcf_generate_aesni;
     result.dcf_evaluate = lodge_dcf_evaluate_aesni;
     result.point_generate = lodge_point_generate_aesni;
+    result.point_evaluate = lodge_point_evaluate_aesni;
     result.point_sum = lodge_point_sum_aesni;
   }
   // The first processors with AVX-512 have no VAES; they keep AES-NI.
@@ -112,6 +114,7 @@ lodge_kernels lodge_kernels_of(int arm) {
     result.dcf_generate = lodge_dcf_generate_vaes;
     result.dcf_evaluate = lodge_dcf_evaluate_vaes;
     result.point_generate = lodge_point_generate_vaes;
+    result.point_evaluate = lodge_point_evaluate_vaes;
     result.point_sum = lodge_point_sum_vaes;
   }
 #else

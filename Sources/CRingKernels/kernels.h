@@ -20,6 +20,7 @@ lodge_encryption lodge_aes128_encrypt_portable;
 lodge_dcf_generation lodge_dcf_generate_portable;
 lodge_dcf_evaluation lodge_dcf_evaluate_portable;
 lodge_point_generation lodge_point_generate_portable;
+lodge_point_evaluation lodge_point_evaluate_portable;
 lodge_point_summation lodge_point_sum_portable;
 
 extern const lodge_word_kernels lodge_words_portable;
@@ -32,5 +33,6 @@ lodge_encryption lodge_aes128_encrypt_aesni, lodge_aes128_encrypt_vaes;
 lodge_dcf_generation lodge_dcf_generate_aesni, lodge_dcf_generate_vaes;
 lodge_dcf_evaluation lodge_dcf_evaluate_aesni, lodge_dcf_evaluate_vaes;
 lodge_point_generation lodge_point_generate_aesni, lodge_point_generate_vaes;
+lodge_point_evaluation lodge_point_evaluate_aesni, lodge_point_evaluate_vaes;
 lodge_point_summation lodge_point_sum_aesni, lodge_point_sum_vaes;
 #endif

@@ -104,19 +104,19 @@ extension GroupDealing {
     return keys
   }
 
-  /// Deals the point keys of a `lookup`.
-  func dealPoints(_ index: Int, _ x: ValueID, _ function: Lookup) throws(InputError) {
+  /// Deals an operation's point keys, whose alpha and beta `function` gives for a mask.
+  func dealPoints(
+    _ index: Int, _ x: ValueID, _ layout: PointKeyLayout,
+    function: (_ mask: UInt64) -> (alpha: UInt64, beta: [UInt64])
+  ) throws(InputError) {
     let count = shape.dealtCount(shapeOf(x))
-    let layout = function.keyLayout
     let chunk = max(1, plan.keyByteCount / layout.byteCount)
     try OrderedChunks.run(lanes: sessions.count, chunks: (count + chunk - 1) / chunk) {
       (lane, part) throws(InputError) -> [UInt8] in
       let session = sessions[lane]
       let range = part * chunk..<min((part + 1) * chunk, count)
-      let places = masks(of: x, session).words(in: range).map(function.place)
-      let (alphas, betas) = (
-        places.map(\.cell), places.flatMap { function.payload(offset: $0.offset) }
-      )
+      let functions = masks(of: x, session).words(in: range).map(function)
+      let (alphas, betas) = (functions.map(\.alpha), functions.flatMap(\.beta))
       let (roots0, roots1) = roots(index, session, range)
       var keys = [UInt8](repeating: 0, count: range.count * layout.byteCount)
       var span = keys.mutableSpan
@@ -159,7 +159,7 @@ extension GroupDealing {
       case .maskPower(let power): parts[0].map { raised($0, to: power) }
       case .topBitTimesPower(let power):
         zip(parts[0], parts[1]).map { $1 &* raised($0, to: power) }
-      case .maskProduct, .partProduct, .exponentials, .cells, .windowBit, .quietBit, .resultBit,
+      case .maskProduct, .partProduct, .cells, .windowBit, .quietBit, .resultBit,
         .comparedBits, .permutedMask, .unpermutedMask:
         []
       }
@@ -180,7 +180,7 @@ extension GroupDealing {
       case .quietBit: quiet ?? []
       case .shiftedMask(let shift): mask.map { $0 &>> UInt64(shift) }
       case .topBit(let bits): mask.map { $0 &>> UInt64(bits - 1) }
-      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .exponentials, .cells,
+      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .cells,
         .resultBit, .comparedBits, .permutedMask, .unpermutedMask:
         []
       }

@@ -134,14 +134,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       case .bits: try dealBits(index, x, function)
       }
     case .exponential(let x, let function):
-      let cellDecays = function.cellDecays
-      try dealElements(index, like: x) { range, session in
-        var words: [UInt64] = []
-        words.reserveCapacity(range.count * function.cells.count)
-        for mask in masks(of: x, session).words(in: range) {
-          function.dealt(mask: mask, cellDecays: cellDecays, into: &words)
-        }
-        return [words]
+      try dealPoints(index, x, function.keyLayout) { mask in
+        (function.alpha(mask: mask), [function.beta(mask: mask)])
       }
     case .coarseSteps(let x, let function):
       try dealElements(index, like: x) { range, session in
@@ -152,7 +146,11 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
         }
         return [words]
       }
-    case .lookup(let x, let function): try dealPoints(index, x, function)
+    case .lookup(let x, let function):
+      try dealPoints(index, x, function.keyLayout) { mask in
+        let place = function.place(mask)
+        return (place.cell, function.payload(offset: place.offset))
+      }
     case .permuted(let x, let function): try dealPermuted(index, x, function)
     case .input, .open, .openBlocks, .selectBlocks, .spreadBlocks, .reveal, .truncate, .combine,
       .addWeight,

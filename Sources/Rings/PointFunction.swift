@@ -75,6 +75,40 @@ public struct PointFunction: Sendable {
       parallel: parallel, arm: arm)
   }
 
+  /// One party's shares of f at the public `points`, [keys, pointsPerKey], for keys with one number in
+  /// beta: numbers modulo 2^(8 wordByteCount) that add up to f(x) with those of the other.
+  ///
+  /// `keys` has `layout.byteCount` bytes a key, and `roots` this party's two words a key.
+  public func evaluate(
+    party: Int, keys: RawSpan, roots: Span<UInt64>, pointsPerKey: Int, points: Span<UInt64>,
+    into shares: inout MutableSpan<UInt64>, parallel: Bool = true, arm: KernelArm = .best
+  ) {
+    precondition(party == 0 || party == 1, "party 0 or party 1")
+    precondition(layout.payload == 1, "one number in beta")
+    let keyCount = roots.count / 2
+    precondition(roots.count == 2 * keyCount, "two root words a key")
+    precondition(keys.byteCount == keyCount * layout.byteCount, "`byteCount` bytes a key")
+    precondition(points.count == keyCount * pointsPerKey, "`pointsPerKey` points a key")
+    precondition(shares.count == points.count, "a share a point")
+    let kernel = unsafe arm.kernels.point_evaluate
+    let pointsPerPiece = parallel ? 1024 : max(points.count, 1)
+    Parallel.forEachChunk(of: &shares, chunk: pointsPerPiece) { range, piece in
+      var (schedule, kernelLayout) = (schedule, kernelLayout)
+      unsafe keys.withUnsafeBytes { keys in
+        unsafe roots.withUnsafeBufferPointer { roots in
+          unsafe points.withUnsafeBufferPointer { points in
+            unsafe piece.withUnsafeMutableBufferPointer { shares in
+              unsafe kernel(
+                &schedule, &kernelLayout, CInt(party), range.lowerBound, range.count,
+                pointsPerKey, keys.bindMemory(to: UInt8.self).baseAddress, roots.baseAddress,
+                points.baseAddress, shares.baseAddress)
+            }
+          }
+        }
+      }
+    }
+  }
+
   /// One party's sums over all points x of its outputs times tables: for every key with its public
   /// `cell`, and every entry of `tables`, payload word `word` times values[(cell - x) mod 2^bits].
   ///

@@ -108,14 +108,10 @@ enum RingFunctions {
 
   /// The exponentials of opened words, as two parties compute them together.
   static func exponential(
-    _ function: Exponential, _ words: [UInt64], mask: [UInt64],
-    places: [(cell: Int, offset: UInt64)]
+    _ function: Exponential, mask: [UInt64], places: [(cell: Int, offset: UInt64)]
   ) -> [UInt64] {
-    let cellDecays = function.cellDecays
-    return words.indices.map { index in
-      function.dealt(mask: mask[index], cell: places[index].cell, cellDecays: cellDecays)
-        &* function.factor(places[index].offset)
-    }
+    let factors = Exponential.Factors(function)
+    return zip(places, mask).map { function.value(place: $0, mask: $1, factors) }
   }
 
   /// The results for opened words, as two parties compute them together.

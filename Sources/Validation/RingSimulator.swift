@@ -212,7 +212,7 @@ public struct RingSimulator: Sendable {
       case .exponential(let x, let function):
         let mask = mask(x)
         values[first] = RingFunctions.exponential(
-          function, values[x], mask: mask,
+          function, mask: mask,
           places: step.cellPlaces(
             sum(values[x], mask), shape(x), function.cells, tops: function.tops))
       case .coarseSteps(let x, let function):

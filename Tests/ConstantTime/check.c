@@ -65,7 +65,7 @@ static void generate(int count, int levels, int payload) {
 }
 
 // Everything that reads secrets, in turn; `step` is of 0 ..< STEPS.
-enum { PAYLOADS = 3, PRODUCTS = 3, STEPS = 5 * PAYLOADS + PRODUCTS };
+enum { PAYLOADS = 3, PRODUCTS = 3, STEPS = 5 * PAYLOADS + 1 + PRODUCTS };
 static int run(int step) {
   if (step < PAYLOADS) {
     generate(KEYS, LEVELS, step + 1);
@@ -112,8 +112,15 @@ static int run(int step) {
                         scratch, sums);
     return 0;
   }
+  if (step == 5 * PAYLOADS) {
+    const lodge_dcf_layout layout = layout_of(LEVELS, 1);
+    for (int party = 0; party < 2; party++)
+      kernels.point_evaluate(&schedule, &layout, party, 0, KEYS, 1, keys, secrets.roots[party],
+                             points, shares);
+    return 0;
+  }
   // Whole elements by whole elements, by those of 16 bits, and one row.
-  const int kind = step - 5 * PAYLOADS;
+  const int kind = step - 5 * PAYLOADS - 1;
   const lodge_operand left = {
       .elements = secrets.left, .row_stride = SIZE, .column_stride = 1, .bits = 64};
   const lodge_operand right = {.elements = secrets.right,

@@ -119,12 +119,12 @@ struct NarrowOpeningTests {
   static func exponential(
     openedBits: Int, cellBits: Int, unit: Double, tops: [Int]
   ) -> Exponential {
-    // The factor has 11 significant bits at the end of a cell as well.
-    let factorBits = 11 + Int((unit * pow(2, Double(cellBits)) / log(2)).rounded(.up))
+    // What is dealt is e^(a cell) at most.
+    let factorBits = 27 + Int((unit * pow(2, Double(cellBits)) / log(2)).rounded(.up))
     return Exponential(
       cells: MaskCells(openedBits: openedBits, bits: cellBits), tops: tops,
       decays: (0..<openedBits).map { UInt64((exp(-unit * pow(2, Double($0))) * 0x1p62).rounded()) },
-      dealtBits: 27, factorBits: factorBits)
+      payloadBits: 10, factorBits: factorBits)
   }
 
   /// e^((x - top) unit) over the whole range.
@@ -151,7 +151,7 @@ struct NarrowOpeningTests {
     for (distance, word) in zip(distances, outcome.parties[0]) {
       let exact = exp(-Double(distance) * unit)
       let value = Double(Int64(bitPattern: word)) * pow(0.5, Double(function.fractionalBits))
-      // Half a unit of the dealt word, and the rounding of the factor.
+      // Half a unit of the factor, and the rounding of what is dealt.
       #expect(abs(value - exact) < 0x1p-27 + exact * 0x1p-11, "\(distance)")
     }
   }

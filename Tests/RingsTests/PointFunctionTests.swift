@@ -46,6 +46,19 @@ import Testing
         tables: tables, into: &span, parallel: parallel, arm: arm)
       return result
     }
+
+    /// The shares of one party at `points`, [keys, pointsPerKey].
+    func shares(
+      party: Int, points: [UInt64], pointsPerKey: Int, parallel: Bool, arm: KernelArm
+    ) -> [UInt64] {
+      var result = [UInt64](repeating: 0xaa, count: points.count)
+      var span = result.mutableSpan
+      let roots = roots[party]
+      unsafe function.evaluate(
+        party: party, keys: keys.span.bytes, roots: roots.span, pointsPerKey: pointsPerKey,
+        points: points.span, into: &span, parallel: parallel, arm: arm)
+      return result
+    }
   }
 
   /// Every alpha, cell by cell, with tables of random numbers for every word of the payload.
@@ -106,6 +119,39 @@ import Testing
                 == reference.sums(
                   party: party, cells: cells, tables, arm: .portable))
           }
+        }
+      }
+    }
+  }
+
+  /// Single points: beta at alpha and 0 elsewhere, on every arm; several of a key, in no order.
+  @Test(arguments: 1...12) func singlePoints(bits: Int) {
+    var random = SplitMix(UInt64(bits))
+    let size = UInt64(1) << UInt64(bits)
+    for (wordByteCount, pointsPerKey) in [(8, 1), (8, 5), (5, 3), (1, 7)] {
+      let layout = PointKeyLayout(bits: bits, payload: 1, wordByteCount: wordByteCount)
+      let word = UInt64.max >> UInt64(64 - 8 * wordByteCount)
+      for count in [0, 1, 15, 16, 17, 40, 700] {
+        let alphas = (0..<count).map { _ in random.next() % size }
+        // Every other point is at alpha, and some have bits beyond.
+        let points = (0..<count * pointsPerKey).map { point in
+          point % 2 == 0
+            ? alphas[point / pointsPerKey] + size * (random.next() % 3) : random.next() % size
+        }
+        for arm in KernelArm.available {
+          let fixture = Fixture(layout, alphas: alphas, seed: 11, arm: arm)
+          let shares = (0...1).map {
+            fixture.shares(
+              party: $0, points: points, pointsPerKey: pointsPerKey, parallel: count == 700,
+              arm: arm)
+          }
+          let expected = points.enumerated().map { point, x in
+            let key = point / pointsPerKey
+            return x % size == alphas[key] ? fixture.betas[key] & word : 0
+          }
+          #expect(
+            zip(shares[0], shares[1]).map { ($0 &+ $1) & word } == expected,
+            "\(wordByteCount) bytes a word, \(count) keys, \(arm)")
         }
       }
     }

@@ -101,6 +101,9 @@ typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule,
 // the levels, which it has none of. Arguments as of comparison keys.
 typedef lodge_dcf_generation lodge_point_generation;
 
+// Evaluates point keys with one payload word; arguments as of comparison keys.
+typedef lodge_dcf_evaluation lodge_point_evaluation;
+
 // Products of outputs with public tables. A last node has 2^tail_bits times payload output words, place
 // by place, in blocks of two; `tables` says which sum words 0 and 1 of block `block` go to, or -1.
 typedef struct {
@@ -135,6 +138,7 @@ typedef struct {
   lodge_dcf_generation *_Nonnull dcf_generate;
   lodge_dcf_evaluation *_Nonnull dcf_evaluate;
   lodge_point_generation *_Nonnull point_generate;
+  lodge_point_evaluation *_Nonnull point_evaluate;
   lodge_point_summation *_Nonnull point_sum;
 } lodge_kernels;
 

@@ -25,10 +25,11 @@ struct NodeMaterial {
   let blockMasks: BlockMasks?
   /// Of comparisons by keys.
   let comparison: ComparisonFunction?
-  /// Of lookups.
+  /// Of lookups and exponentials.
   let point: PointFunction?
   let tables: PointTables?
-  /// Of both: this party's roots of the keys.
+  let factors: Exponential.Factors?
+  /// Of all of these: this party's roots of the keys.
   let keyRoots: StreamReader?
   /// Of comparisons by bits: this party's shares of the mask bits.
   let comparisonMask: StreamReader?
@@ -75,6 +76,11 @@ struct NodeMaterial {
     }
     keyRoots = operation.dealtKey == nil ? nil : StreamReader(streams.keyRoots(node: index))
     if case .lookup(_, let function) = operation { tables = function.tables } else { tables = nil }
+    if case .exponential(_, let function) = operation {
+      factors = Exponential.Factors(function)
+    } else {
+      factors = nil
+    }
     if case .permuted = operation, material.party == 1 {
       permuted = (
         StreamReader(streams.permutedOperand(node: index)),

@@ -1,4 +1,4 @@
-// Lookups by point keys, on one party's shares.
+// Lookups and exponentials by point keys, on one party's shares.
 
 import Bytes
 import Program
@@ -28,6 +28,34 @@ extension PartyInterpreter {
     return places.enumerated().map { element, place in
       function.result(
         sums[element * tableCount..<(element + 1) * tableCount], offset: place.offset)
+    }
+  }
+
+  /// The share of the exponentials of an opened value of `shape`.
+  func exponentials(
+    _ node: Int, _ function: Exponential, _ opened: MaskedWords, _ shape: ValueShape,
+    _ step: SessionStep
+  ) throws(InputError) -> [UInt64] {
+    guard let point = derived[node].point, let factors = derived[node].factors,
+      let stream = derived[node].keyRoots
+    else { preconditionFailure("exponentials have keys") }
+    let ranges = step.dealtRanges(shape)
+    let roots = stream.words(in: ranges.map { 2 * $0.lowerBound..<2 * $0.upperBound })
+    let places = step.cellPlaces(opened.base, shape, function.cells, tops: function.tops)
+    let pointCount = factors.pointCount
+    var points: [UInt64] = []
+    points.reserveCapacity(places.count * pointCount)
+    for place in places { factors.appendPoints(cell: place.cell, to: &points) }
+    var shares = [UInt64](repeating: 0, count: points.count)
+    try material.withKeys(node: node, ranges: ranges) { keys in
+      var span = shares.mutableSpan
+      point.evaluate(
+        party: material.party, keys: keys, roots: roots.span, pointsPerKey: pointCount,
+        points: points.span, into: &span)
+    }
+    return places.enumerated().map { element, place in
+      factors.result(
+        shares[element * pointCount..<(element + 1) * pointCount], offset: place.offset)
     }
   }
 }

@@ -101,8 +101,7 @@ extension PartyInterpreter {
       }
     case .exponential(let x, let function):
       guard let opened = masked[x] else { break }
-      shared[first] = step.exponentials(
-        opened.base, shape(x), function, dealt: try component(0))
+      shared[first] = try exponentials(index, function, opened, shape(x), step)
     case .coarseSteps(let x, let function):
       guard let opened = masked[x] else { break }
       let bits = step.coarseBits(opened.base, shape(x), function, dealt: try component(0))

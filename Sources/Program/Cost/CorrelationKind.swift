@@ -10,8 +10,6 @@ public enum CorrelationKind: String, CaseIterable, Sendable {
   case powers
   /// Masks shifted by truncated bits, and their top bits.
   case shiftedMasks = "shifted masks"
-  /// Exponentials of masks.
-  case exponentials
   /// Cells in which masks lie.
   case cells
   /// Top bits of compared windows times mask parts.
@@ -97,7 +95,6 @@ extension CorrelationComponent.Meaning {
     case .maskProduct, .partProduct: .products
     case .maskPower, .topBitTimesPower: .powers
     case .shiftedMask, .topBit: .shiftedMasks
-    case .exponentials: .exponentials
     case .cells: .cells
     case .windowBit, .quietBit: .windowBits
     case .resultBit: .resultBits

@@ -27,8 +27,6 @@ public struct CorrelationComponent: Hashable, Sendable {
     /// For every knot, the mask bit of the comparison's result times mask part `part - 1` (0: the
     /// bit alone).
     case resultBit(part: Int)
-    /// For every cell of the mask, a power of e of the exponent in it (see `Exponential`).
-    case exponentials
     /// For every cell, whether the mask lies in it (see `CoarseSteps`).
     case cells
     /// The bits that comparisons by bits take (see `BitComparison`), added modulo 2.
@@ -131,12 +129,6 @@ extension SecureProgram {
           layout: .tiles(planeCount: function.circuit.planeCount(knots: knots)))
         return results + parts + [bits]
       }
-    case .exponential(let x, let function):
-      return [
-        CorrelationComponent(
-          meaning: .exponentials, shape: values[x].shape,
-          layout: .words(perElement: function.cells.count))
-      ]
     case .coarseSteps(let x, let function):
       return [
         CorrelationComponent(
@@ -144,7 +136,8 @@ extension SecureProgram {
           layout: .lanes(perElement: function.wordCount))
       ]
     case .permuted(let x, _): return all([.permutedMask, .unpermutedMask], like: x)
-    case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .truncate, .lookup,
+    case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .truncate, .exponential,
+      .lookup,
       .combine,
       .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:

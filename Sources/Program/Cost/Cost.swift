@@ -106,11 +106,15 @@ extension SecureProgram {
         case .bits: cost.bitComparisonCount += count(x) * function.knots.count
         }
       case .lookup(let x, let function): cost.lookupCellCount += count(x) * function.cells.count
+      case .exponential(let x, let function):
+        // A cell of a lookup is two blocks, and a point one for each level and one for its value.
+        cost.lookupCellCount +=
+          count(x) * function.pointCount * (function.keyLayout.depth + 1) / 2
       case .permuted(let x, let function):
         cost.permutedElementCount += step.permutedCount(values[x].shape, function)
       case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .view, .truncate,
         .scale, .multiply,
-        .polynomial, .exponential,
+        .polynomial,
         .coarseSteps,
         .combine, .addWeight, .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys,
         .padRows, .lastRow,

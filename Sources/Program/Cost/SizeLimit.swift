@@ -55,6 +55,10 @@ extension SecureProgram {
     case .piecewiseLinear(_, let function):
       size += 2 * 8 * Double(function.keyLayout.byteCount)
       size += 2 * 64 * Double(function.knots.count) * Double(1 + function.circuit.maskCount)
+    case .exponential(_, let function):
+      size += 2 * 8 * Double(function.keyLayout.byteCount)
+      // Outputs at some points.
+      size += 2 * 64 * Double(function.pointCount)
     case .lookup(_, let function):
       size += 2 * 8 * Double(function.keyLayout.byteCount)
       // Outputs at all points.
@@ -64,7 +68,7 @@ extension SecureProgram {
       size += 6 * 64
     case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .view, .truncate,
       .scale, .multiply,
-      .polynomial, .exponential,
+      .polynomial,
       .coarseSteps, .combine, .addWeight,
       .addDistance, .rotate, .sum, .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow,
       .firstRow, .meanRow, .output:

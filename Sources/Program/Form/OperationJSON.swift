@@ -70,7 +70,7 @@ extension ProgramNode {
       members["openedBits"] = .integer(function.cells.openedBits)
       members["tops"] = integers(function.tops)
       members["decays"] = integers(function.decays.map(signed))
-      members["dealtBits"] = .integer(function.dealtBits)
+      members["payloadBits"] = .integer(function.payloadBits)
       members["factorBits"] = .integer(function.factorBits)
     case .coarseSteps(_, let function):
       members["cellBits"] = .integer(function.cells.bits)
@@ -172,8 +172,8 @@ extension Operation {
         Exponential(
           cells: try MaskCells(&reader), tops: try reader.integers("tops"),
           decays: try reader.integers("decays").map(signed),
-          dealtBits: try reader.integer("dealtBits", in: 1...48),
-          factorBits: try reader.integer("factorBits", in: 1...30)))
+          payloadBits: try reader.integer("payloadBits", in: 1...30),
+          factorBits: try reader.integer("factorBits", in: 1...48)))
     case "coarseSteps":
       self = .coarseSteps(
         reads[0],

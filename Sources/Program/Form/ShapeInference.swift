@@ -224,8 +224,8 @@ extension SecureProgram {
         function.decays.count == function.cells.openedBits
           && zip(function.decays, function.decays.dropFirst()).allSatisfy { $0 >= $1 }
           && (function.decays.first ?? 0) <= 1 << 62
-          // Dealt words are at most 2^dealtBits over the decay of a cell.
-          && function.decays[function.cells.bits] >= 1 << UInt64(function.dealtBits),
+          // What is dealt is at most 2^payloadBits over the decay of a cell.
+          && function.decays[function.cells.bits] >= 1 << UInt64(function.payloadBits),
         "decays must fall from at most 2^62")
       return [(shape, .shared)]
     case .coarseSteps(let x, let function):

@@ -17,8 +17,8 @@ private struct RowMaxima {
 extension Lowering {
   /// Fractional bits of the scores that exponentials are taken of.
   private static let scoreBits = 12
-  /// Significant bits of the public factor of an exponential.
-  private static let factorBits = 9
+  /// Significant bits of what is dealt for an exponential.
+  private static let payloadBits = 9
   /// Fractional bits of the weights beside those that a row's largest may fall short of 1.
   private static let weightBits = 12
   /// Nats that the largest weight of a row may fall short of 1 where no maximum is subtracted.
@@ -77,15 +77,15 @@ extension Lowering {
     let valueBits = min(
       max(bits + 1 - magnitudeBits(value.bound) + min(small, 3), bits - 2), 36)
     let mixBits = magnitudeBits(sumBound * value.bound)
-    // Dealt and factor bits are dropped again: what is left of the ring must hold the mix.
+    // Bits beyond those that are kept are dropped again: what is left of the ring must hold the mix.
     let room = 62 - valueBits - mixBits
-    let dealtBits = Self.weightBits + Int((shortfall / log(2)).rounded(.up))
+    let keptBits = Self.weightBits + Int((shortfall / log(2)).rounded(.up))
     var cell = 8.0
-    while cell > 1, dealtBits + factorBits(cell) > room { cell /= 2 }
-    let isDirect = dealtBits + factorBits(cell) <= room
+    while cell > 1, Self.payloadBits + keptBits + cellBits(cell) > room { cell /= 2 }
+    let isDirect = Self.payloadBits + keptBits + cellBits(cell) <= room
     if !isDirect { cell = 4 }
     let weights = try exponentials(
-      argument, tops: tops, low: range.lowerBound, cell: cell, dealtBits: dealtBits)
+      argument, tops: tops, low: range.lowerBound, cell: cell, keptBits: keptBits)
 
     builder.label = "\(name).softmax.reciprocal"
     let sum = try builder.emit(.sum(weights.id, runs: heads), bits: weights.bits, bound: sumBound)
@@ -95,17 +95,17 @@ extension Lowering {
     ) { 1 / $0 }
 
     builder.label = "\(name).mix"
-    let needed = dealtBits + valueBits + mixBits + 2
+    let needed = keptBits + valueBits + mixBits + 2
     var rows = try builder.rescale(value, to: min(valueBits, value.bits))
     var mixed = weights
-    if !isDirect { mixed = try builder.rescale(weights, to: dealtBits) }
+    if !isDirect { mixed = try builder.rescale(weights, to: keptBits) }
     // Openings of heads that run have zeros in all other columns.
-    if gates == nil { mixed = try padded(mixed, openedBits: dealtBits) }
+    if gates == nil { mixed = try padded(mixed, openedBits: keptBits) }
     if model.kind == .encoder {
       rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
     }
     let openedWeights = try builder.amongAllColumns { (builder) throws(InputError) in
-      try builder.openNarrow(mixed, bits: dealtBits, ringBits: needed)
+      try builder.openNarrow(mixed, bits: keptBits, ringBits: needed)
     }
     let openedRows = try builder.openNarrow(rows, bits: valueBits, ringBits: needed)
     var mix = try builder.emit(
@@ -161,8 +161,9 @@ extension Lowering {
     return form
   }
 
-  private func factorBits(_ cell: Double) -> Int {
-    Self.factorBits + Int((cell / log(2)).rounded(.up))
+  /// Bits by which the public factor is finer than weights: the dealt exponential is up to e^`cell`.
+  private func cellBits(_ cell: Double) -> Int {
+    Int((cell / log(2)).rounded(.up))
   }
 
   /// Tops of the heads and how far below them maxima of rows lie, beyond what was seen by half of
@@ -212,9 +213,9 @@ extension Lowering {
     calibration.pairScores[name].flatMap { $0.count == settings.headCount ? $0 : nil }
   }
 
-  /// e^(x - top) for x from `low` to its head's top, with `dealtBits` and those of the factor.
+  /// e^(x - top) for x from `low` to its head's top, right to `keptBits`.
   private mutating func exponentials(
-    _ x: FixedValue, tops: [Double], low: Double, cell: Double, dealtBits: Int
+    _ x: FixedValue, tops: [Double], low: Double, cell: Double, keptBits: Int
   ) throws(InputError) -> FixedValue {
     let scoreBits = min(Self.scoreBits, x.bits)
     let cells = try maskCells(
@@ -226,7 +227,7 @@ extension Lowering {
       decays: (0..<cells.openedBits).map {
         UInt64((exp(-unit * pow(2, Double($0))) * 0x1p62).rounded())
       },
-      dealtBits: dealtBits, factorBits: factorBits(cell))
+      payloadBits: Self.payloadBits, factorBits: keptBits + cellBits(cell))
     return try builder.emit(
       .exponential(opened.id, function), bits: function.fractionalBits, bound: 1)
   }

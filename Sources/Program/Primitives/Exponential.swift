@@ -1,10 +1,11 @@
-// Functions of opened values of few bits, from what is dealt for every cell of their masks.
+// Functions of opened values of few bits, from what is dealt for the cells of their masks.
+
+public import Rings
 
 /// The residues modulo 2^openedBits in cells of 2^bits, and where an opened value lies among them.
 ///
 /// For a value y under the mask r, X = y + r modulo 2^k, and a top T, u = T - X modulo 2^k is public
-/// and T - y = u + r modulo 2^k. With u = c 2^bits + w this distance is w plus c 2^bits + r, and what
-/// depends on the second is dealt for every c.
+/// and T - y = u + r modulo 2^k. With u = c 2^bits + w this distance is w plus c 2^bits + r.
 public struct MaskCells: Hashable, Sendable {
   /// k.
   public var openedBits: Int
@@ -47,35 +48,48 @@ public struct MaskCells: Hashable, Sendable {
 /// e^(-d unit) of the distance d = T - y of an opened value y from its top T, for 0 <= d < 2^k - 2^g
 /// with k opened bits in cells of 2^g.
 ///
-/// With u = T - X modulo 2^k = c 2^g + w and the mask r, d = w + b where b = c 2^g + r modulo 2^k in
-/// -2^g ..< 2^k - 2^g. Dealt are e^(-b unit) for every c; the parties multiply the word of theirs by
-/// the public e^(-w unit). Beyond the range of d the result is that of d + 2^k or d - 2^k.
+/// With the mask r = alpha 2^g + r_0 and u = T - X modulo 2^k = c 2^g + w, both r_0 and w below 2^g, d =
+/// v 2^g + w + r_0 - 2^g for v = c + alpha + 1 modulo 2^(k-g). Dealt is a point key for alpha, whose
+/// beta is e^((2^g - r_0) unit); the parties multiply its function at the alpha of every v by the public
+/// e^(-(v 2^g + w) unit), which is zero from some v on. Beyond the range of d the result is that of d +
+/// 2^k or d - 2^k.
 public struct Exponential: Hashable, Sendable {
   public var cells: MaskCells
   /// T of every run of the columns, or one for all; in units of y, below 2^40 in magnitude.
   public var tops: [Int]
   /// e^(-2^i unit) * 2^62 for i = 0 ..< k.
   public var decays: [UInt64]
-  /// Fractional bits of the dealt exponentials.
-  public var dealtBits: Int
+  /// Fractional bits of the dealt exponentials, which are from 1 to e^(2^g unit).
+  public var payloadBits: Int
   /// Fractional bits of the public factor; the result has both together.
   public var factorBits: Int
 
   public init(
-    cells: MaskCells, tops: [Int], decays: [UInt64], dealtBits: Int, factorBits: Int
+    cells: MaskCells, tops: [Int], decays: [UInt64], payloadBits: Int, factorBits: Int
   ) {
     self.cells = cells
     self.tops = tops
     self.decays = decays
-    self.dealtBits = dealtBits
+    self.payloadBits = payloadBits
     self.factorBits = factorBits
   }
 
-  public var fractionalBits: Int { dealtBits + factorBits }
+  public var fractionalBits: Int { payloadBits + factorBits }
 
-  /// e^(-w unit) in `factorBits` bits, rounded, for w within a cell.
-  public func factor(_ offset: UInt64) -> UInt64 {
-    rounded(decay(offset, bits: 0..<cells.bits))
+  public var keyLayout: PointKeyLayout {
+    PointKeyLayout(bits: cells.openedBits - cells.bits, payload: 1)
+  }
+
+  /// The cells v whose factors are not all zero: the first ones.
+  public var pointCount: Int {
+    cellDecays.firstIndex { factor(decay: 1 << 62, cellDecay: $0) == 0 } ?? cells.count
+  }
+
+  /// Decays of v 2^g for every cell v: the products of those of its bits.
+  public var cellDecays: [UInt64] {
+    (0..<cells.count).map { cell in
+      decay(UInt64(cell) &<< UInt64(cells.bits), bits: cells.bits..<cells.openedBits)
+    }
   }
 
   /// The product of 2^62 and decays[i] / 2^62 over the `bits` i that are set in `distance`, in
@@ -86,39 +100,70 @@ public struct Exponential: Hashable, Sendable {
     }
   }
 
-  /// Dealt exponentials of opened words times the public factors of their places.
-  ///
-  /// - Parameters:
-  ///   - opened: words under the top `top`.
-  ///   - words: what is dealt for them, `cells.count` words an element, from `start` on.
-  ///   - results: gets a word an element.
-  func append(
-    _ opened: ArraySlice<UInt64>, top: Int, words: [UInt64], from start: Int, _ factors: Factors,
-    to results: inout [UInt64]
-  ) {
-    var start = start
-    for word in opened {
-      let place = cells.place(word, top: top)
-      results.append(words[start + place.cell] &* factors[place.offset])
-      start += cells.count
-    }
+  /// floor(a b / 2^62).
+  private static func product(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let wide = a.multipliedFullWidth(by: b)
+    return wide.high &<< 2 | wide.low &>> 62
   }
 
-  /// The same as `factor` for many places: what their lowest bits give is looked up.
-  struct Factors {
+  /// alpha of a mask's key.
+  public func alpha(mask: UInt64) -> UInt64 { cells.reduced(mask) &>> UInt64(cells.bits) }
+
+  /// beta of a mask's key: floor(2^F E(r_0) / q + 1/2), E the product of decays, q that of 2^g.
+  public func beta(mask: UInt64) -> UInt64 {
+    let exact = decay(mask, bits: 0..<cells.bits)
+    // floor((exact 2^F + q / 2) / q), within 128 bits.
+    let divisor = decays[cells.bits]
+    let wide = exact.multipliedFullWidth(by: 1 &<< UInt64(payloadBits))
+    let (sum, carry) = wide.low.addingReportingOverflow(divisor &>> 1)
+    return divisor.dividingFullWidth((wide.high &+ (carry ? 1 : 0), sum)).quotient
+  }
+
+  /// v for an opened word in cell c and a mask.
+  func cell(_ cell: Int, mask: UInt64) -> Int {
+    (cell + Int(alpha(mask: mask)) + 1) & (cells.count - 1)
+  }
+
+  /// The result for an opened word at `place` under a mask, modulo 2^64.
+  public func value(
+    place: (cell: Int, offset: UInt64), mask: UInt64, _ factors: Factors
+  ) -> UInt64 {
+    let cell = cell(place.cell, mask: mask)
+    return cell < factors.pointCount
+      ? beta(mask: mask) &* factors.factor(offset: place.offset, cell: cell) : 0
+  }
+
+  /// 2^G of the product of a place's exact decay and a cell's, rounded.
+  fileprivate func factor(decay: UInt64, cellDecay: UInt64) -> UInt64 {
+    let exact = Exponential.product(cellDecay, decay)
+    return (exact &+ (1 &<< UInt64(61 - factorBits))) &>> UInt64(62 - factorBits)
+  }
+
+  /// The public factors of all places; what their lowest bits give is looked up.
+  public struct Factors: Sendable {
     private static let lowBits = 7
 
     private let function: Exponential
+    private let cellDecays: [UInt64]
     private var low: [UInt64] = [1 << 62]
 
-    init(_ function: Exponential) {
+    /// Cells whose factors are not all zero.
+    public var pointCount: Int { cellDecays.count }
+
+    public init(_ function: Exponential) {
       self.function = function
+      cellDecays = Array(function.cellDecays.prefix(function.pointCount))
       for bit in 0..<min(function.cells.bits, Factors.lowBits) {
         low += low.map { Exponential.product($0, function.decays[bit]) }
       }
     }
 
-    subscript(_ offset: UInt64) -> UInt64 {
+    func factor(offset: UInt64, cell: Int) -> UInt64 {
+      function.factor(decay: exact(offset), cellDecay: cellDecays[cell])
+    }
+
+    /// E(w).
+    private func exact(_ offset: UInt64) -> UInt64 {
       var exact = low[Int(offset & (1 &<< UInt64(Factors.lowBits) &- 1))]
       var rest = offset &>> UInt64(Factors.lowBits)
       var bit = Factors.lowBits
@@ -129,57 +174,25 @@ public struct Exponential: Hashable, Sendable {
         rest &>>= 1
         bit += 1
       }
-      return function.rounded(exact)
+      return exact
     }
-  }
 
-  /// 2^factorBits / 2^62 of an exact factor, rounded.
-  private func rounded(_ exact: UInt64) -> UInt64 {
-    (exact &+ (1 &<< UInt64(61 - factorBits))) &>> UInt64(62 - factorBits)
-  }
-
-  /// floor(a b / 2^62).
-  private static func product(_ a: UInt64, _ b: UInt64) -> UInt64 {
-    let wide = a.multipliedFullWidth(by: b)
-    return wide.high &<< 2 | wide.low &>> 62
-  }
-
-  /// By the upper bits of an exponent what `dealt` multiplies that of its lower bits with.
-  public var cellDecays: [UInt64] {
-    (0..<cells.count).map { cell in
-      decay(UInt64(cell) &<< UInt64(cells.bits), bits: cells.bits..<cells.openedBits)
+    /// The points at which an element's point function is evaluated: the alpha of v = 0, 1, ... for an
+    /// opened word in cell c.
+    public func appendPoints(cell: Int, to points: inout [UInt64]) {
+      let last = UInt64(function.cells.count - 1)
+      for v in cellDecays.indices {
+        points.append(UInt64(truncatingIfNeeded: v - 1 - cell) & last)
+      }
     }
-  }
 
-  /// The dealt exponential of `cell` under the mask r.
-  ///
-  /// With v = (c + 1) 2^g + r modulo 2^k, v_0 its lower g bits and v_1 the others, the word of cell c
-  /// is floor(2^F floor(E(v_0) E(v_1) / 2^62) / q + 1/2), E the product of decays, q that of 2^g: the
-  /// exponent is v - 2^g.
-  public func dealt(mask: UInt64, cell: Int, cellDecays: [UInt64]) -> UInt64 {
-    let mask = cells.reduced(mask)
-    return dealt(
-      low: decay(mask, bits: 0..<cells.bits), first: Int(mask &>> UInt64(cells.bits)), cell: cell,
-      cellDecays: cellDecays)
-  }
-
-  /// Appends those of all cells to `words`.
-  public func dealt(mask: UInt64, cellDecays: [UInt64], into words: inout [UInt64]) {
-    let mask = cells.reduced(mask)
-    let low = decay(mask, bits: 0..<cells.bits)
-    let first = Int(mask &>> UInt64(cells.bits))
-    for cell in 0..<cells.count {
-      words.append(dealt(low: low, first: first, cell: cell, cellDecays: cellDecays))
+    /// The share of the result from those of the point function at these points.
+    public func result(_ shares: ArraySlice<UInt64>, offset: UInt64) -> UInt64 {
+      let exact = exact(offset)
+      return zip(shares, cellDecays).reduce(0) { sum, term in
+        sum &+ term.0 &* function.factor(decay: exact, cellDecay: term.1)
+      }
     }
-  }
-
-  private func dealt(low: UInt64, first: Int, cell: Int, cellDecays: [UInt64]) -> UInt64 {
-    let exact = Exponential.product(low, cellDecays[(first + cell + 1) & (cells.count - 1)])
-    // floor((exact 2^F + q / 2) / q), within 128 bits.
-    let divisor = decays[cells.bits]
-    let wide = exact.multipliedFullWidth(by: 1 &<< UInt64(dealtBits))
-    let (sum, carry) = wide.low.addingReportingOverflow(divisor &>> 1)
-    return divisor.dividingFullWidth((wide.high &+ (carry ? 1 : 0), sum)).quotient
   }
 }
 

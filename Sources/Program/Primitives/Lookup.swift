@@ -113,9 +113,10 @@ extension Operation {
     case .piecewiseLinear(let x, let function):
       function.comparison == .keys ? (x, .comparison(function.keyLayout)) : nil
     case .lookup(let x, let function): (x, .point(function.keyLayout))
+    case .exponential(let x, let function): (x, .point(function.keyLayout))
     case .input, .open, .openBlocks, .reveal, .view, .truncate, .linear, .blockLinear,
       .selectBlocks, .spreadBlocks, .scale, .scores, .mix, .multiply, .polynomial,
-      .exponential, .coarseSteps, .permuted, .combine, .addWeight, .addDistance, .rotate, .sum,
+      .coarseSteps, .permuted, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       nil
     }

@@ -33,21 +33,6 @@ extension SessionStep {
     underTops(opened, shape, tops: tops) { cells.place($0, top: $1) }
   }
 
-  /// Shares of exponentials of the opened words of a value, from the `words` dealt for them.
-  public func exponentials(
-    _ opened: [UInt64], _ shape: ValueShape, _ function: Exponential, dealt words: [UInt64]
-  ) -> [UInt64] {
-    let factors = Exponential.Factors(function)
-    var results: [UInt64] = []
-    results.reserveCapacity(opened.count)
-    for (run, top) in topRuns(opened.count, shape, tops: function.tops) {
-      function.append(
-        opened[run], top: top, words: words, from: run.lowerBound * function.cells.count, factors,
-        to: &results)
-    }
-    return results
-  }
-
   /// Shares of the bits of every bound for the opened words of a value, from the `words` dealt for
   /// them: an array a bound.
   public func coarseBits(

@@ -82,7 +82,7 @@ def skipping():
     scores = add("selectBlocks", [scores, gates], shape(keys, bits=8, ringBits=20))
     seen = add("open", [scores], shape(keys, "opened", 2, ringBits=8), shift=6, bits=8)
     weights = add("exponential", [seen], shape(keys, bits=12), openedBits=8, cellBits=5, tops=[40, 12],
-                  decays=[2**62 - i * 2**58 for i in range(8)], dealtBits=8, factorBits=4)
+                  decays=[2**62 - i * 2**58 for i in range(8)], payloadBits=4, factorBits=8)
     total = add("sum", [weights], shape(ones, bits=12), runs=heads)
     narrow = add("openBlocks", [weights], shape(["sessionKeys", heads], "opened", 8), shift=4, bits=60)
     values[narrow]["ringBits"] = 60

@@ -81,7 +81,7 @@ def program(is_narrow=False):
                cells=[1, 3])
     decays = [int(2**62 * 0.99 ** (2**i)) for i in range(12)]
     power_of_e = add("exponential", [short], shape(two, bits=30), **cells, decays=decays,
-                     dealtBits=20, factorBits=10)
+                     payloadBits=10, factorBits=20)
     found = add("lookup", [short], shape(two, bits=30, ringBits=40), openedBits=12, cellBits=9,
                 coefficients=[[5 * 2**30, -3, 0, 2**39 - 1, -2**39, 7, -1, 2**33],
                               [1, -2, 2**20, -2**20, 3, 0, -5, 8], [0, 1, -1, 2**10, 9, -2**16, 4, 6]],

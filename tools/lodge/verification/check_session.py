@@ -134,7 +134,7 @@ class Session(Algebra):
         node, layout = self.nodes[index], self.key_layout(index)
         mask, last = self.mask(node["reads"][0]), 2**layout.levels - 1
         keys = self.files[0][f"operations/{index}/keys"]
-        kind = "point" if node["name"] == "lookup" else "comparison"
+        kind = "point" if self.has_points(index) else "comparison"
         modulus = 2**(8 * layout.word_bytes)
         if self.deployment == PROVIDER_USER:
             digest = self.files[1][f"operations/{index}/keysDigest"].tobytes()

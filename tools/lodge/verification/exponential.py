@@ -3,7 +3,11 @@
 Written from formats/program.md.
 """
 
+import itertools
+
 import numpy as np
+
+from lodge.verification.point_function import PointLayout
 
 U = np.uint64
 UNIT = 2**62
@@ -36,6 +40,15 @@ class Cells:
 class Exponentials(Cells):
     """e^-d of the distance d from a top."""
 
+    def __init__(self, node):
+        super().__init__(node)
+        self.layout = PointLayout(self.opened - self.bits, 1, 8)
+        self.drop = 62 - node["factorBits"]
+        high = [self.decay(cell << self.bits, range(self.bits, self.opened))
+                for cell in range(self.count)]
+        # Those before the first whose factors are all zero.
+        self.high = list(itertools.takewhile(lambda decay: self.rounded(decay) > 0, high))
+
     def decay(self, distance, bits):
         product = UNIT
         for bit in bits:
@@ -43,20 +56,24 @@ class Exponentials(Cells):
                 product = product * self.node["decays"][bit] // UNIT
         return product
 
-    def dealt(self, mask):
-        low = [self.decay(place, range(self.bits)) for place in (int(r) % 2**self.bits for r in mask)]
-        high = [self.decay(cell << self.bits, range(self.bits, self.opened))
-                for cell in range(self.count)]
-        divisor, scale = self.node["decays"][self.bits], 2 ** self.node["dealtBits"]
-        words = []
-        for r, factor in zip(mask, low):
-            first = int(r) >> self.bits
-            for cell in range(self.count):
-                exact = factor * high[(first + cell + 1) % self.count] // UNIT
-                words.append((exact * scale + divisor // 2) // divisor)
-        return np.array(words, dtype=U)
+    def rounded(self, decay):
+        return (decay + 2 ** (self.drop - 1)) >> self.drop
 
-    def factor(self, offset):
-        """The public factor of a place in a cell."""
-        drop = 62 - self.node["factorBits"]
-        return (self.decay(offset, range(self.bits)) + 2 ** (drop - 1)) >> drop
+    def dealt(self, mask):
+        """alpha and beta of the point keys, one list entry a key."""
+        divisor, scale = self.node["decays"][self.bits], 2 ** self.node["payloadBits"]
+        entries = []
+        for cell, low in (divmod(int(r) % 2**self.opened, 2**self.bits) for r in mask):
+            exact = self.decay(low, range(self.bits))
+            entries.append((cell, [(exact * scale + divisor // 2) // divisor]))
+        return entries
+
+    def share(self, places, outputs):
+        """A party's share from (cell, offset) of opened words and its point functions [elements, cells]."""
+        results = []
+        for (cell, offset), function in zip(places, outputs):
+            low = self.decay(offset, range(self.bits))
+            results.append(sum(
+                int(function[(v - 1 - cell) % self.count]) * self.rounded(high * low // UNIT)
+                for v, high in enumerate(self.high)) % 2**64)
+        return np.array(results, dtype=U)

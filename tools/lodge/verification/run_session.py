@@ -385,12 +385,10 @@ class Run:
         return [cells.place(word, top) for word, top in zip(base, chosen)]
 
     def do_exponential(self, index, node, reads, z):
-        cells, places = Exponentials(node), self.places(reads[0])
+        cells, keyed = Exponentials(node), self.keyed(index, reads[0])
         found = self.cell_places(node, cells, reads[0])
-        factors = np.array([cells.factor(offset) for _, offset in found], dtype=U)
-        columns = [cell for cell, _ in found]
-        words = [w.reshape(-1, cells.count) for w in self.stored(index, 0)]
-        self.both(z, lambda p: words[p][places, columns] * factors)
+        self.both(z, lambda p: cells.share(
+            found, np.array([evaluate_all(*key) for key in keyed[p]], dtype=U).reshape(-1, cells.count)))
 
     def do_coarseSteps(self, index, node, reads, z):
         cells, places = Cells(node), self.places(reads[0])

@@ -18,6 +18,8 @@ NOISE = 11
 PERMUTATION, PERMUTED_OPERAND, PERMUTED_RESULT = 5, 6, 7
 BLOCK_ROOT = 9
 U = np.uint64
+# Operations for which point keys are dealt.
+POINTS = {"exponential": Exponentials, "lookup": Lookup}
 
 
 def add_lanes(a, b):
@@ -325,8 +327,6 @@ class Algebra:
         if name == "permuted":
             return self.permuted_masks(index)
         mask = self.mask(reads[0])
-        if name == "exponential":
-            return [Exponentials(node).dealt(mask)]
         if name == "coarseSteps":
             return [Cells(node).dealt(mask)]
         viewed = self.is_viewed(node)
@@ -372,7 +372,7 @@ class Algebra:
         node, name = self.nodes[index], self.nodes[index]["name"]
         if name in ("view", "permuted"):
             return 2
-        if name in ("linear", "blockLinear", "scale", "scores", "mix", "exponential", "coarseSteps"):
+        if name in ("linear", "blockLinear", "scale", "scores", "mix", "coarseSteps"):
             return 1
         if name == "multiply":
             return math.prod(2 if value in self.viewed else 1 for value in node["reads"])
@@ -390,8 +390,6 @@ class Algebra:
         if node["name"] == "blockLinear":
             return (self.row_count(node["reads"][0])
                     * self.program["weights"][node["weight"]]["rowCount"])
-        if node["name"] == "exponential":
-            return Cells(node).count * count
         if node["name"] == "coarseSteps":
             return Cells(node).word_count * count
         if node.get("comparison") == "bits":
@@ -404,7 +402,12 @@ class Algebra:
     def has_keys(self, index):
         """Whether keys are dealt for an operation."""
         node = self.nodes[index]
-        return node["name"] == "lookup" or node["name"] == "piecewiseLinear" and "comparison" not in node
+        return (self.has_points(index)
+                or node["name"] == "piecewiseLinear" and "comparison" not in node)
+
+    def has_points(self, index):
+        """Whether these are point keys."""
+        return self.nodes[index]["name"] in POINTS
 
     def key_shape(self, index):
         """(keys, bytes of each) of an operation that has keys."""
@@ -413,8 +416,8 @@ class Algebra:
     def key_layout(self, index):
         """The layout of its keys, with words as wide as the ring of the result."""
         node = self.nodes[index]
-        if node["name"] == "lookup":
-            return Lookup(node).layout
+        if self.has_points(index):
+            return POINTS[node["name"]](node).layout
         ring_bits = self.ring_bits(self.first_value[index])
         return Layout(node["comparedBits"] - 1, self.payload(node), -(-ring_bits // 8))
 
@@ -436,8 +439,8 @@ class Algebra:
     def key_functions(self, index, mask):
         """alpha and beta of the keys, one list entry a key."""
         node = self.nodes[index]
-        if node["name"] == "lookup":
-            return Lookup(node).dealt(mask)
+        if self.has_points(index):
+            return POINTS[node["name"]](node).dealt(mask)
         parts = ([] if self.is_constant(node)
                  else self.view_parts(node["reads"][0], node["shift"]) if self.is_viewed(node) else [mask])
         levels, entries = node["comparedBits"] - 1, []
