@@ -82,7 +82,8 @@ def arguments():
         help="layer by layer with reverting (PCFT), or class by class")
     add("--loss", choices=["distil", "task"], default="distil",
         help="match the original's outputs, or predict the next token")
-    add("--steps", type=number(1, 10**7, int), default=600, metavar="N", help="optimiser steps")
+    add("--steps", type=number(0, 10**7, int), default=600, metavar="N",
+        help="optimiser steps; 0 with --sparsity and --continue: only what is open is set anew")
     add("--minutes", type=number(0, 10**5), default=60, metavar="X", help="most time to train for")
     add("--samples", type=number(0, 10**6, int), default=0, metavar="N",
         help="texts that the original model (a decoder) writes itself, trained on as well")
@@ -167,6 +168,8 @@ def run(options):
         raise InputError("--continue", "has no stages: all operations are replaced from the start")
     if options.loss == "task" and not teacher.is_causal:
         raise InputError("--loss task", "an encoder has no next token", "use --loss distil")
+    if not options.steps and not (options.sparsity and options.start):
+        raise InputError("--steps 0", "trains nothing", "it goes with --sparsity and --continue alone")
     texts, validation, test = split(options, teacher)
     if options.samples and not teacher.is_causal:
         raise InputError("--samples", "an encoder writes no texts")

@@ -3,7 +3,7 @@
 Stages: (1) distillation with a penalty on the norms of blocks (group lasso) or on single neurons
 (L1, as ProSparse has it); (2) the gates alone, as classifiers of blocks that are not silent; (3)
 gates and weights together, the gates hard, with a penalty on the share of open ones whose weight
-follows the share that is wanted.
+follows the share that is wanted; (4) one number added to all biases, so that it is that share.
 """
 
 import torch
@@ -217,6 +217,30 @@ class Gating:
                 gate.keep(numbers)
         return {layer: float(count.float().mean()) / positions for layer, count in opened.items()}
 
+    @torch.no_grad()
+    def settle(self, wanted):
+        """Moves all biases by one number, with which the share of neurons that are computed over 256
+        training texts is the wanted one; gives the number."""
+        graph, scores = self.trainer.student, [[] for _ in self.gates]
+        for tokens, lengths in self.sample(256):
+            present = torch.arange(tokens.shape[1]) < lengths[:, None]
+            graph.run(tokens, lengths)
+            for gate, found in zip(self.gates, scores):
+                found.append(gate.scores[present])
+        # Every score with the share of a layer's neurons and positions that it opens: from the largest
+        # score on they add up to the wanted share at the one that is to be 0.
+        scores = [torch.cat(found) for found in scores]
+        shares = [
+            torch.full(found.shape, gate.blocks.shape[1] / gate.site.neurons / len(found), dtype=torch.float64)
+            for gate, found in zip(self.gates, scores)]
+        order = torch.cat([found.flatten() for found in scores]).sort(descending=True)
+        computed = torch.cat([share.flatten() for share in shares])[order.indices].cumsum(0) / len(self.gates)
+        last = min(int((computed < wanted).sum()), len(computed) - 1)
+        shift = -float(order.values[last])
+        for gate in self.gates:
+            gate.parameters()[2].add_(shift)
+        return shift
+
     def resume(self, tensors, source):
         """Takes the gates that an earlier run has written."""
         graph = self.trainer.student
@@ -270,13 +294,15 @@ class Gating:
             steps -= quarter + quarter // 2
         keys = {key for gate in self.gates for key in gate.keys}
         joint = Joint(self, PENALTY, options.open)
-        stage("joint", joint, weights | keys, steps, options.rate)
+        if steps:
+            stage("joint", joint, weights | keys, steps, options.rate)
         # Means of ten steps, as in the curve of the loss.
         self.shares = [
             sum(joint.shares[at:at + 10]) / len(joint.shares[at:at + 10])
             for at in range(0, len(joint.shares), 10)]
+        self.log(f"biases moved by {self.settle(options.open):+.4f}")
         self.measure(self.texts, prune=True)
-        losses.append(["pruned", trainer.evaluate()])
+        losses.append(["settled", trainer.evaluate()])
         return losses
 
     def report(self, texts):
