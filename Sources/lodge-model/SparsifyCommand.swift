@@ -18,7 +18,7 @@ let sparsifyCommand = Command(
 
     With --heads gates decide about heads of attention, reading what the feed-forward part of the
     layer before reads; the mass is that of what heads add to a position. Gates that stand beside the
-    checkpoint are kept in the file.
+    checkpoint are kept in the file. Without --heads none may stand there.
     """,
   example: """
     lodge-model sparsify opt-125m --tokens calibration.json --out opt-125m/gates.safetensors
@@ -100,6 +100,12 @@ let sparsifyCommand = Command(
     arguments.print(HeadReport(heads, settings: settings))
     if isGated { try printNext() }
     return
+  }
+  // Orders are those of the checkpoint's neurons, and not of those that gates have left.
+  if let gates = loaded.gates {
+    throw InputError(
+      gates.path, "the checkpoint has gates already",
+      hint: "move the file away: gates of blocks come first, then those of heads (--heads)")
   }
   let layers = try Sparsifier(
     FloatInterpreter(loaded, memory: memory), settings: settings
