@@ -11,10 +11,11 @@ let sparsifyCommand = Command(
   "sparsify",
   summary: "fits gates that skip blocks of feed-forward neurons, or heads, without training",
   details: """
-    Clusters neurons that fire together into blocks, removes those that never fire, and fits to each
-    layer a gate of low rank that reads what the layer's attention reads. Thresholds keep a share of
-    the activations' mass on text that the gates have not seen. A layer whose gate does not pay stays
-    dense. Gates that are trained with the model are better: tools/finetune --sparsity.
+    Clusters neurons that fire together into blocks, removes those that never fire or fill no block,
+    and fits to each layer a gate of low rank that reads what the layer's attention reads. Thresholds
+    keep a share of the activations' mass on text that the gates have not seen. A layer whose gate
+    does not pay stays dense, and loses neurons that never fire alone. Gates that are trained with the
+    model are better: tools/finetune --sparsity.
 
     With --heads gates decide about heads of attention, reading what the feed-forward part of the
     layer before reads; the mass is that of what heads add to a position. Gates that stand beside the
