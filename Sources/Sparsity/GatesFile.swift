@@ -46,8 +46,7 @@ public enum GatesFile {
     for layer in layers where layer.isGated || layer.removedCount > 0 {
       let prefix = "layers.\(layer.site.layer)."
       file.add(
-        prefix + "order", type: "I32", shape: [layer.blocks.order.count],
-        layer.blocks.order.map { UInt32($0) })
+        prefix + "order", type: "I32", shape: [layer.kept.count], layer.kept.map { UInt32($0) })
       if layer.isGated { file.add(layer.gate, prefix: prefix) }
     }
     return file.bytes

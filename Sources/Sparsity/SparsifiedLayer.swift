@@ -8,7 +8,9 @@ public struct SparsifiedLayer: Equatable, Sendable {
   public var density: Double
   public var neverFiringCount: Int
   public var alwaysFiringCount: Int
-  /// The neurons that stay, in blocks.
+  /// The neurons that fire at some position of the training text, ascending.
+  public var firing: [Int]
+  /// The neurons that gates decide about, in blocks.
   public var blocks: NeuronBlocks
   public var gate: LowRankGate
   public var quality: GateQuality
@@ -19,7 +21,9 @@ public struct SparsifiedLayer: Equatable, Sendable {
 
   /// What is written of the layer: gates with an order, an order alone, or nothing.
   public var isGated: Bool { reason == nil }
-  public var removedCount: Int { site.neuronCount - blocks.order.count }
+  /// The neurons that stay: those of the blocks, and without a gate all that ever fire.
+  public var kept: [Int] { isGated ? blocks.order : firing }
+  public var removedCount: Int { site.neuronCount - kept.count }
 }
 
 /// What gates do, measured on held-out text.

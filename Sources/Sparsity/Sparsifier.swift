@@ -189,7 +189,8 @@ public struct Sparsifier: Sendable {
       alwaysFiringCount: activity.counts.count {
         Double($0) >= Sparsifier.alwaysShare * positions
       },
-      blocks: blocks, gate: gate, quality: quality,
+      firing: activity.counts.indices.filter { activity.counts[$0] > 0 }, blocks: blocks,
+      gate: gate, quality: quality,
       curve: GateCurve(gate, samples.judging), picture: GatePicture(gate, samples.judging))
     layer.reason = layer.cost.reason
     return layer

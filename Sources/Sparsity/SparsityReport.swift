@@ -29,7 +29,7 @@ public struct SparsityReport: Report {
       let (quality, cost) = (layer.quality, layer.cost)
       table.addRow([
         "\(layer.site.layer)", percent(layer.density), "\(layer.neverFiringCount)",
-        "\(layer.alwaysFiringCount)", "\(layer.blocks.order.count)", "\(layer.blocks.count)",
+        "\(layer.alwaysFiringCount)", "\(layer.kept.count)", "\(layer.blocks.count)",
         "\(layer.blocks.width)", percent(quality.activeShare), percent(quality.openShare),
         percent(cost.computedShare),
         percent(quality.recall), percent(quality.massKept), share(cost.shares.products),
@@ -67,7 +67,7 @@ public struct SparsityReport: Report {
       "layer": .integer(layer.site.layer), "neurons": .integer(layer.site.neuronCount),
       "density": .number(layer.density), "neverFiring": .integer(layer.neverFiringCount),
       "alwaysFiring": .integer(layer.alwaysFiringCount),
-      "kept": .integer(layer.blocks.order.count), "blocks": .integer(layer.blocks.count),
+      "kept": .integer(layer.kept.count), "blocks": .integer(layer.blocks.count),
       "blockWidth": .integer(layer.blocks.width),
       "rank": .integer(layer.gate.rank), "activeShare": .number(quality.activeShare),
       "openShare": .number(quality.openShare), "computedShare": .number(cost.computedShare),

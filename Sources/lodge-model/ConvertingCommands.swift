@@ -94,6 +94,9 @@ let approximateCommand = Command(
     recipe.comparison = choice
   }
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }
+  if recipe.noise > 0, loaded.gates == nil {
+    arguments.note("the recipe has noise, but no gates are there whose patterns it could blur")
+  }
   try checkLeakage(recipe, isAccepted: arguments.flag("accept-leakage"))
   let texts = try arguments.optionalString("tokens").map { path throws(InputError) in
     let texts = try loaded.model.withoutPadding(TokenFile.read(path), source: path).texts

@@ -11,14 +11,15 @@ let sparsifyCommand = Command(
   "sparsify",
   summary: "fits gates that skip blocks of feed-forward neurons, or heads, without training",
   details: """
-    Clusters neurons that fire together into blocks, removes those that never fire, and fits to each
-    layer a gate of low rank that reads what the layer's attention reads. Thresholds keep a share of
-    the activations' mass on text that the gates have not seen. A layer whose gate does not pay stays
-    dense. Gates that are trained with the model are better: tools/finetune --sparsity.
+    Clusters neurons that fire together into blocks, removes those that never fire or fill no block,
+    and fits to each layer a gate of low rank that reads what the layer's attention reads. Thresholds
+    keep a share of the activations' mass on text that the gates have not seen. A layer whose gate
+    does not pay stays dense, and loses neurons that never fire alone. Gates that are trained with the
+    model are better: tools/finetune --sparsity.
 
     With --heads gates decide about heads of attention, reading what the feed-forward part of the
     layer before reads; the mass is that of what heads add to a position. Gates that stand beside the
-    checkpoint are kept in the file.
+    checkpoint are kept in the file. Without --heads none may stand there.
     """,
   example: """
     lodge-model sparsify opt-125m --tokens calibration.json --out opt-125m/gates.safetensors
@@ -100,6 +101,12 @@ let sparsifyCommand = Command(
     arguments.print(HeadReport(heads, settings: settings))
     if isGated { try printNext() }
     return
+  }
+  // Orders are those of the checkpoint's neurons, and not of those that gates have left.
+  if let gates = loaded.gates {
+    throw InputError(
+      gates.path, "the checkpoint has gates already",
+      hint: "move the file away: gates of blocks come first, then those of heads (--heads)")
   }
   let layers = try Sparsifier(
     FloatInterpreter(loaded, memory: memory), settings: settings

@@ -94,7 +94,8 @@ struct HeadGateFileTests {
   }
 
   @Test(arguments: [
-    ("layer", "no such layer"), ("first", "no feed-forward network stands before"),
+    ("no rank", "do not fit together"), ("layer", "no such layer"),
+    ("first", "no feed-forward network stands before"),
     ("heads", "has 3 heads of 2"), ("inputs", "has 7 inputs"), ("rank", "do not fit together"),
     ("alone", "stand together"), ("extra", "no tensor of this"), ("type", "is of type I32"),
   ])
@@ -106,6 +107,7 @@ struct HeadGateFileTests {
     case "heads": (gates.high, gates.bias) = ([3, 4], [3])
     case "inputs": gates.low = [4, 7]
     case "rank": gates.high = [2, 5]
+    case "no rank": (gates.low, gates.high) = ([0, 8], [2, 0])
     case "alone": gates.bias = nil
     case "type": gates.type = "I32"
     default: gates.extra = "layers.1.heads.scale"

@@ -96,6 +96,17 @@ struct BlockOrderTests {
     #expect(!FileManager.default.fileExists(atPath: dense.scratch.file("again")))
   }
 
+  /// Heads have the model's numbers: there is nothing to order anew.
+  @Test func headsAloneAreNotReshuffled() throws {
+    let files = try ConversionFiles.tiny(TinyGraph(GraphKind.headGates[0]))
+    let again = files.scratch.file("again")
+    let error = #expect(throws: InputError.self) {
+      try ShareWriter.share(ModelFile(path: files.modelPath), into: again, reshuffles: true)
+    }
+    #expect(error?.cause.contains("only heads of this model are gated") == true)
+    #expect(!FileManager.default.fileExists(atPath: again))
+  }
+
   @Test func everyConversionHasItsOwn() {
     var program = Self.program()
     for index in program.weights.indices {

@@ -44,6 +44,10 @@ import Testing
     #expect(layers[1].isGated && layers[1].cost.computedShare < 0.4, "\(layers[1].quality)")
     #expect(layers[2].isGated && layers[2].cost.computedShare < 0.3, "\(layers[2].quality)")
     #expect(layers[2].removedCount > 400)
+    // Without a gate nothing that fires is removed.
+    for layer in layers where !layer.isGated {
+      #expect(layer.removedCount == layer.neverFiringCount)
+    }
 
     let folder = try ScratchFolder()
     let path = folder.file("gates.safetensors")
@@ -80,16 +84,17 @@ import Testing
     #expect(throws: InputError.self) { try Sparsifier(narrow, settings: wide) }
   }
 
-  /// GELU never gives 0: every block is active and no gate pays.
+  /// GELU never gives 0: every block is active, no gate pays, and neurons that fill no block stay.
   @Test func denseLayersSayWhy() throws {
     let folder = try ScratchFolder()
     let model = try ModelLoader.load(path: TinyCheckpoint.gpt2().write(to: folder))
     var settings = Sparsifier.Settings()
-    settings.blockWidths = [4]
+    settings.blockWidths = [5]
     let texts = (0..<12).map { text in (0..<6).map { (text * 7 + $0 * 3) % 11 } }
     let layers = try Sparsifier(FloatInterpreter(model), settings: settings).run(
       texts: texts, heldOut: [], source: "texts")
     #expect(layers.count == 2)
+    #expect(layers.allSatisfy { $0.blocks.order.count < $0.site.neuronCount })
     #expect(layers.allSatisfy { !$0.isGated && $0.quality.activeShare == 1 })
     #expect(GatesFile.isEmpty(layers))
   }

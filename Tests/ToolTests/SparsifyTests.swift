@@ -79,4 +79,20 @@ import Testing
     }
     #expect(!FileManager.default.fileExists(atPath: folder.file("gates")))
   }
+
+  /// Orders would number the neurons that the first gates have left.
+  @Test func gatedCheckpointsAreRefused() throws {
+    let (model, folder) = (try ScratchFolder(), try ScratchFolder())
+    let checkpoint = try TinyCheckpoint.opt().write(to: model)
+    let tokens = try folder.write(SparsifyTests.texts, to: "texts.json")
+    var builder = SafetensorsBuilder()
+    builder.setHeader("__metadata__", ["format": "lodge-gates", "version": "1"])
+    builder.add("layers.1.order", type: "I32", shape: [2], bytes: [3, 0, 0, 0, 5, 0, 0, 0])
+    _ = try model.write(builder.bytes, to: "gates.safetensors")
+    let out = folder.file("gates")
+    try Tool.fail(
+      "lodge-model", ["sparsify", checkpoint, "--tokens", tokens, "--out", out],
+      saying: ["gates.safetensors", "has gates already"])
+    #expect(!FileManager.default.fileExists(atPath: out))
+  }
 }

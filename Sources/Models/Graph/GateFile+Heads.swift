@@ -39,7 +39,7 @@ extension GateFile {
         problems.add(name, ": low, high and bias stand together")
         continue
       }
-      guard low.count == 2, high.count == 2, high[1] == low[0], bias == [high[0]],
+      guard low.count == 2, high.count == 2, low[0] > 0, high[1] == low[0], bias == [high[0]],
         blockCounts.contains(high[0])
       else {
         problems.add(name, ": low \(low), high \(high) and bias \(bias) do not fit together")

@@ -81,7 +81,7 @@ struct GateFile {
       } else if Set(order).count != order.count || order.contains(where: { $0 < 0 }) {
         problems.add(tensor.name, ": names a neuron twice, or one below 0")
       } else if let low = shape("low"), let high = shape("high"), let bias = shape("bias") {
-        guard low.count == 2, high.count == 2, high[1] == low[0],
+        guard low.count == 2, high.count == 2, low[0] > 0, high[1] == low[0],
           bias == [high[0]], GateFile.blockCounts.contains(high[0])
         else {
           problems.add(

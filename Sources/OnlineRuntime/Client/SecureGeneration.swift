@@ -69,7 +69,8 @@ public struct SecureGeneration {
   ) throws(InputError) {
     guard identity.allowsRejection || !isDrafting else {
       throw InputError(
-        "--draft", "is not possible: this model's attention has a window, and takes no row back",
+        "--draft",
+        "is not possible: this model's attention has a window or skips heads, and takes no row back",
         hint: "ask without --draft")
     }
     if identity.takesEmbedding {

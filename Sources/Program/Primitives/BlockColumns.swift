@@ -156,6 +156,11 @@ extension SecureProgram {
     values.contains { if case .revealed = $0.form { true } else { false } }
   }
 
+  /// Whether blocks of weights stand in a secret order: not where heads alone are gated.
+  public var hasBlockOrders: Bool {
+    weights.contains { $0.source.rowBlocks != nil || $0.source.columnBlocks != nil }
+  }
+
   /// `step` with as many running blocks as pools expect, at equal distances: for costs.
   public func expectingBlocks(_ step: SessionStep) -> SessionStep {
     var step = step

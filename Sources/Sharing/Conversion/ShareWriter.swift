@@ -39,9 +39,12 @@ public enum ShareWriter {
     delivery: Delivery = .plain, progress: (Int) -> Void = { _ in }
   ) throws(InputError) -> Result {
     let program = try file.program()
-    guard !reshuffles || program.hasGates else {
+    guard !reshuffles || program.hasBlockOrders else {
       throw InputError(
-        "--reshuffle", "nothing of this model is gated: no block has an order",
+        "--reshuffle",
+        program.hasGates
+          ? "only heads of this model are gated, which have its own numbers: there is no order"
+          : "nothing of this model is gated: no block has an order",
         hint: "share it without --reshuffle, or give it gates (`lodge-model sparsify`)")
     }
     guard deployment != .providerUser || !program.hasGates else {
