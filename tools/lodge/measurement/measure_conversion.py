@@ -18,14 +18,14 @@ import time
 
 import numpy
 
-WIDTH, INNER, HEADS, KEY_HEADS, VOCABULARY = 2560, 6912, 20, 4, 32000
+WIDTH, INNER, HEADS, KEY_HEADS = 2560, 6912, 20, 4
 SHARD_BYTE_COUNT = 1 << 30
 
 
-def shapes(layer_count):
+def shapes(layer_count, vocabulary):
     """Names and shapes of all tensors."""
     key_width = WIDTH // HEADS * KEY_HEADS
-    result = [("model.embed_tokens.weight", (VOCABULARY, WIDTH))]
+    result = [("model.embed_tokens.weight", (vocabulary, WIDTH))]
     for layer in range(layer_count):
         prefix = f"model.layers.{layer}."
         result += [
@@ -39,25 +39,25 @@ def shapes(layer_count):
             (prefix + "mlp.up_proj.weight", (INNER, WIDTH)),
             (prefix + "mlp.down_proj.weight", (WIDTH, INNER)),
         ]
-    return result + [("model.norm.weight", (WIDTH,)), ("lm_head.weight", (VOCABULARY, WIDTH))]
+    return result + [("model.norm.weight", (WIDTH,)), ("lm_head.weight", (vocabulary, WIDTH))]
 
 
-def write_checkpoint(folder, byte_count):
+def write_checkpoint(folder, byte_count, vocabulary):
     """A checkpoint of about `byte_count` bytes; returns the paths of its shards."""
     layer_bytes = 2 * sum(
-        int(numpy.prod(shape)) for name, shape in shapes(1) if ".layers." in name)
-    layer_count = max(1, round((byte_count - 4 * VOCABULARY * WIDTH) / layer_bytes))
+        int(numpy.prod(shape)) for name, shape in shapes(1, vocabulary) if ".layers." in name)
+    layer_count = max(1, round((byte_count - 4 * vocabulary * WIDTH) / layer_bytes))
     config = {
         "model_type": "llama", "hidden_size": WIDTH, "intermediate_size": INNER,
         "num_attention_heads": HEADS, "num_key_value_heads": KEY_HEADS,
-        "num_hidden_layers": layer_count, "vocab_size": VOCABULARY,
+        "num_hidden_layers": layer_count, "vocab_size": vocabulary,
         "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
         "hidden_act": "silu", "tie_word_embeddings": False, "torch_dtype": "float16",
     }
     with open(f"{folder}/config.json", "w") as file:
         json.dump(config, file)
     shards, size = [[]], 0
-    for name, shape in shapes(layer_count):
+    for name, shape in shapes(layer_count, vocabulary):
         length = 2 * int(numpy.prod(shape))
         if size + length > SHARD_BYTE_COUNT and shards[-1]:
             shards.append([])
@@ -143,6 +143,8 @@ def folder_bytes(paths):
 def main():
     parser = argparse.ArgumentParser(prog="tools/measure/conversion", description=__doc__)
     parser.add_argument("--size", type=float, default=4, help="gigabytes of the checkpoint")
+    parser.add_argument("--vocabulary", type=int, default=32000,
+                        help="tokens of the model; fewer let a small checkpoint have layers too")
     parser.add_argument("--memory", help="passed on to both commands")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--folder", help="where to work (default: the system's temporary folder)")
@@ -157,13 +159,13 @@ def main():
             sys.exit(f"conversion: error: {work} has less than {needed / 1e9:.0f} GB free")
         checkpoint = f"{work}/checkpoint"
         os.mkdir(checkpoint)
-        shards = write_checkpoint(checkpoint, int(arguments.size * 1e9))
+        shards = write_checkpoint(checkpoint, int(arguments.size * 1e9), arguments.vocabulary)
         size = folder_bytes(shards)
         print(f"checkpoint: {size / 1e9:.2f} GB in {len(shards)} shards")
         tokens = f"{work}/tokens.json"
         with open(tokens, "w") as file:
             generator = numpy.random.default_rng(2)
-            json.dump(generator.integers(0, VOCABULARY, (2, 16)).tolist(), file)
+            json.dump(generator.integers(0, arguments.vocabulary, (2, 16)).tolist(), file)
         rows = {"approximate": [], "share": []}
         for _ in range(arguments.repetitions):
             model, shares = f"{work}/model.lodge", f"{work}/shares"
