@@ -29,8 +29,15 @@ public struct ConvertedModel: Sendable {
     weights = try program.weights.map { try encoder.encode($0) }
   }
 
-  /// The model that ships with the repository, calibrated on the texts beside it.
+  /// The model that ships with the repository, calibrated on the texts beside it; by `accurate` it is
+  /// converted once for all tests.
   public static func fixture(recipe: Recipe = .accurate) throws -> ConvertedModel {
+    recipe == .accurate ? try accurateFixture.get() : try convertedFixture(recipe)
+  }
+
+  private static let accurateFixture = Result { try convertedFixture(.accurate) }
+
+  private static func convertedFixture(_ recipe: Recipe) throws -> ConvertedModel {
     let folder = Repository.fixtures.appending(path: "opt-dickens-5m")
     return try ConvertedModel(
       path: folder.path,
