@@ -2,6 +2,7 @@
 
 import Arguments
 import Bytes
+import Checkpoints
 import Models
 import Sharing
 import Sparsity
