@@ -17,8 +17,8 @@ private struct RowMaxima {
 extension Lowering {
   /// Fractional bits of the scores that exponentials are taken of.
   private static let scoreBits = 12
-  /// Significant bits of what is dealt for an exponential.
-  private static let payloadBits = 9
+  /// Significant bits of what is dealt for an exponential, and those that it has where there is room.
+  private static let payloadBits = 9...12
   /// Fractional bits of the weights beside those that a row's largest may fall short of 1.
   private static let weightBits = 12
   /// Nats that the largest weight of a row may fall short of 1 where no maximum is subtracted.
@@ -81,11 +81,15 @@ extension Lowering {
     let room = 62 - valueBits - mixBits
     let keptBits = Self.weightBits + Int((shortfall / log(2)).rounded(.up))
     var cell = 8.0
-    while cell > 1, Self.payloadBits + keptBits + cellBits(cell) > room { cell /= 2 }
-    let isDirect = Self.payloadBits + keptBits + cellBits(cell) <= room
+    let least = Self.payloadBits.lowerBound
+    while cell > 1, least + keptBits + cellBits(cell) > room { cell /= 2 }
+    let isDirect = least + keptBits + cellBits(cell) <= room
     if !isDirect { cell = 4 }
+    let payloadBits = min(
+      max(room - keptBits - cellBits(cell), least), Self.payloadBits.upperBound)
     let weights = try exponentials(
-      argument, tops: tops, low: range.lowerBound, cell: cell, keptBits: keptBits)
+      argument, tops: tops, low: range.lowerBound, cell: cell, keptBits: keptBits,
+      payloadBits: payloadBits)
 
     builder.label = "\(name).softmax.reciprocal"
     let sum = try builder.emit(.sum(weights.id, runs: heads), bits: weights.bits, bound: sumBound)
@@ -215,7 +219,8 @@ extension Lowering {
 
   /// e^(x - top) for x from `low` to its head's top, right to `keptBits`.
   private mutating func exponentials(
-    _ x: FixedValue, tops: [Double], low: Double, cell: Double, keptBits: Int
+    _ x: FixedValue, tops: [Double], low: Double, cell: Double, keptBits: Int,
+    payloadBits: Int
   ) throws(InputError) -> FixedValue {
     let scoreBits = min(Self.scoreBits, x.bits)
     let cells = try maskCells(
@@ -227,7 +232,7 @@ extension Lowering {
       decays: (0..<cells.openedBits).map {
         UInt64((exp(-unit * pow(2, Double($0))) * 0x1p62).rounded())
       },
-      payloadBits: Self.payloadBits, factorBits: keptBits + cellBits(cell))
+      payloadBits: payloadBits, factorBits: keptBits + cellBits(cell))
     return try builder.emit(
       .exponential(opened.id, function), bits: function.fractionalBits, bound: 1)
   }
