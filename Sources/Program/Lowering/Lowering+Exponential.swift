@@ -18,7 +18,7 @@ extension Lowering {
   /// Fractional bits of the scores that exponentials are taken of.
   private static let scoreBits = 12
   /// Significant bits of what is dealt for an exponential, and those that it has where there is room.
-  private static let payloadBits = 9...12
+  private static let payloadBits = 10...12
   /// Fractional bits of the weights beside those that a row's largest may fall short of 1.
   private static let weightBits = 12
   /// Nats that the largest weight of a row may fall short of 1 where no maximum is subtracted.
@@ -76,7 +76,8 @@ extension Lowering {
     let small = max(-magnitudeBits(value.bound), 0)
     let valueBits = min(
       max(bits + 1 - magnitudeBits(value.bound) + min(small, 3), bits - 2), 36)
-    let mixBits = magnitudeBits(sumBound * value.bound)
+    // Of more than the bound: where that is a power of two, a mix of just as much must fit.
+    let mixBits = magnitudeBits(sumBound * value.bound * (1 + 0x1p-20))
     // Bits beyond those that are kept are dropped again: what is left of the ring must hold the mix.
     let room = 62 - valueBits - mixBits
     let keptBits = Self.weightBits + Int((shortfall / log(2)).rounded(.up))
@@ -85,8 +86,8 @@ extension Lowering {
     while cell > 1, least + keptBits + cellBits(cell) > room { cell /= 2 }
     let isDirect = least + keptBits + cellBits(cell) <= room
     if !isDirect { cell = 4 }
-    let payloadBits = min(
-      max(room - keptBits - cellBits(cell), least), Self.payloadBits.upperBound)
+    let free = isDirect ? room - keptBits - cellBits(cell) - builder.spareBits : .max
+    let payloadBits = min(max(free, least), Self.payloadBits.upperBound)
     let weights = try exponentials(
       argument, tops: tops, low: range.lowerBound, cell: cell, keptBits: keptBits,
       payloadBits: payloadBits)
