@@ -33,7 +33,8 @@ public struct ApproximatedModel: Sendable {
     }
   }
 
-  /// Settles `recipe` for what `calibration` saw of the original model, and lowers.
+  /// Settles `recipe` for what `calibration` saw of the original model, its precision included, and
+  /// lowers.
   ///
   /// - Parameters:
   ///   - texts: needed where `needsTexts` says so.
@@ -58,9 +59,13 @@ public struct ApproximatedModel: Sendable {
       unusualRows = try calibration.includeUnusualRows(
         interpreter, texts: texts?.tokens ?? [], source: texts?.source ?? "model")
     }
-    let resolved = try recipe.resolved(for: model, calibration: calibration, weights: costs)
     var repair: Repair?
+    // What is seen with replacements in place is seen with those of one precision.
+    var settled: Recipe?
     if ApproximatedModel.needsTexts(recipe, model, repairs: repairs) {
+      let resolved = try recipe.exact.resolved(
+        for: model, calibration: calibration, weights: costs)
+      settled = resolved
       guard let texts else {
         throw InputError(
           "recipe", place: recipe.name, "must see text with its replacements in place",
@@ -83,9 +88,16 @@ public struct ApproximatedModel: Sendable {
     }
     let kept = repair?.weights ?? weights
     try calibration.measureWeights(of: model, ReplacedWeights(kept), memory: memory)
-    let program: SecureProgram
+    let plan: PrecisionPlan
     do throws(InputError) {
-      program = try SecureProgram.lower(model, recipe: resolved, calibration: calibration)
+      plan =
+        if let settled {
+          PrecisionPlan(
+            recipe: settled,
+            program: try SecureProgram.lower(model, recipe: settled, calibration: calibration))
+        } else {
+          try PrecisionPlan(model, recipe: recipe, calibration: calibration, weights: costs)
+        }
     } catch {
       // Ranges that are too wide mostly come of rows that no text has.
       let hints = [error.hint] + (unusualRows?.notices ?? [])
@@ -94,14 +106,14 @@ public struct ApproximatedModel: Sendable {
         hint: hints.filter { !$0.isEmpty }.joined(separator: "; "))
     }
     report = try ConversionReport(
-      model: model, recipe: resolved, calibration: calibration, program: program, repair: repair,
-      unusualRows: unusualRows)
-    self.recipe = resolved
+      model: model, recipe: plan.recipe, calibration: calibration, program: plan.program,
+      repair: repair, unusualRows: unusualRows, precisions: plan.candidates)
+    self.recipe = plan.recipe
     self.calibration = calibration
     self.weights = kept
     self.repair = repair
     self.unusualRows = unusualRows
-    self.program = program
+    program = plan.program
   }
 
   /// Whether the replaced graph has to be run on text.

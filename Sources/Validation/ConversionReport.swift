@@ -16,6 +16,7 @@ public struct ConversionReport: Report, Sendable {
   private let coarseWeights: [String]
   private let unevenNodes: [String]
   private let zeroRows: String?
+  private let precisions: [PrecisionPlan.Candidate]
   /// Up to this unevenness the bits of activations are enough.
   private static let largestUnevenness = 64.0
   /// What of the result may be worse than expected, and why.
@@ -29,9 +30,11 @@ public struct ConversionReport: Report, Sendable {
   /// - Throws: `InputError` where the recipe is not resolved.
   public init(
     model: Model, recipe: Recipe, calibration: Calibration, densities: (any DensitySource)? = nil,
-    program: SecureProgram, repair: Repair? = nil, unusualRows: UnusualRows? = nil
+    program: SecureProgram, repair: Repair? = nil, unusualRows: UnusualRows? = nil,
+    precisions: [PrecisionPlan.Candidate] = []
   ) throws(InputError) {
     self.recipe = recipe
+    self.precisions = precisions
     self.repair = repair
     self.unusualRows = unusualRows
     coarseWeights = program.coarseWeights(calibration).map { weight, error in
@@ -82,7 +85,8 @@ public struct ConversionReport: Report, Sendable {
 
   public var document: TextDocument {
     """
-    \(replacements.document)\(repair.map { "\n\n\($0.document)" } ?? "")
+    \(replacements.document)\(repair.map { "\n\n\($0.document)" } ?? "")\
+    \(precisions.isEmpty ? "" : "\n\n\(precisionTable)")
 
     Calibrated on \(calibration.textCount) texts, \(calibration.tokenCount) tokens; ranges are \
     kept with a headroom of \(recipe.headroom).
@@ -94,8 +98,36 @@ public struct ConversionReport: Report, Sendable {
     """
   }
 
+  /// What the model would cost with other numbers of fractional bits.
+  private var precisionTable: TextTable {
+    let step = program.kind.isDecoder ? "token" : "text"
+    var table = TextTable([
+      ("fractional bits", .right), ("\(step) flights", .right), ("\(step) bytes", .right),
+      ("dealt", .right), ("", .name),
+    ])
+    for candidate in precisions {
+      table.addRow([
+        "\(candidate.fractionalBits)", "\(candidate.flightCount)",
+        Quantity.text(byteCount: candidate.openedByteCount),
+        Quantity.text(byteCount: candidate.dealtByteCount),
+        candidate.fractionalBits == recipe.fractionalBits ? "taken" : "",
+      ])
+    }
+    return table
+  }
+
   public var json: JSON {
     [
+      "precisions": .array(
+        precisions.map { candidate in
+          [
+            "fractionalBits": .integer(candidate.fractionalBits),
+            "flights": .integer(candidate.flightCount),
+            "openedBytes": .integer(candidate.openedByteCount),
+            "dealtBytes": .integer(candidate.dealtByteCount),
+            "seconds": .number(candidate.seconds),
+          ]
+        }),
       "repair": repair?.json ?? .null, "recipe": recipe.json, "replacements": replacements.json,
       "calibration": calibration.json,
       "operationCount": .integer(program.nodes.count),

@@ -12,7 +12,10 @@ extension Recipe {
     var members = object(choices)
     members["name"] = .string(name)
     members["embedding"] = .string(embedding.rawValue)
-    members["fractionalBits"] = .integer(fractionalBits)
+    members["fractionalBits"] =
+      leastFractionalBits == fractionalBits
+      ? .integer(fractionalBits)
+      : .array([.integer(leastFractionalBits), .integer(fractionalBits)])
     members["headroom"] = .number(headroom)
     members["tableTolerance"] = .number(tableTolerance)
     members["outsideRange"] = .string(outsideRange.rawValue)
@@ -41,8 +44,7 @@ extension Recipe {
     }
     recipe.name = try reader.string("name")
     recipe.embedding = try reader.choice("embedding", recipe.embedding)
-    recipe.fractionalBits = try reader.integer(
-      "fractionalBits", default: recipe.fractionalBits, in: 8...20)
+    try recipe.readFractionalBits(&reader)
     recipe.headroom = try reader.number("headroom", default: recipe.headroom, in: 1...64)
     recipe.tableTolerance = try reader.number(
       "tableTolerance", default: recipe.tableTolerance, in: 1e-8...0.1)
@@ -74,6 +76,22 @@ extension Recipe {
         ))
     }
     return result
+  }
+
+  /// A number, or the fewest and the most.
+  private mutating func readFractionalBits(_ reader: inout JSONReader) throws(InputError) {
+    let key = "fractionalBits"
+    let allowed = 8...20
+    guard case .array? = reader.optional(key) else {
+      if reader.contains(key) { fractionalBits = try reader.integer(key, in: allowed) }
+      return
+    }
+    let ends = try reader.integers(key)
+    guard ends.count == 2, ends[0] <= ends[1], ends.allSatisfy(allowed.contains) else {
+      throw reader.failure(
+        key, "expected a number, or two of 8 to 20 of which the first is not larger")
+    }
+    planFractionalBits(in: ends[0]...ends[1])
   }
 
   private mutating func readLayers(_ reader: inout JSONReader) throws(InputError) {

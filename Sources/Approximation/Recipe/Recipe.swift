@@ -33,8 +33,13 @@ public struct Recipe: Equatable, Sendable {
 
   public var name: String
   public var embedding: Embedding
-  /// Fractional bits of weights and of activations between operations.
-  public var fractionalBits: Int
+  /// Fractional bits of weights and of activations between operations: the most that a plan may take.
+  /// Setting them leaves nothing to plan.
+  public var fractionalBits: Int {
+    didSet { leastFractionalBits = fractionalBits }
+  }
+  /// The fewest that a plan may take where that saves flights or bytes.
+  public private(set) var leastFractionalBits: Int
   /// Calibrated ranges are widened by this factor.
   public var headroom: Double
   /// Relative error of the reciprocal of a row's sum of exponentials, which multiplies all of it.
@@ -59,6 +64,7 @@ public struct Recipe: Equatable, Sendable {
     self.name = name
     embedding = .secret
     fractionalBits = 16
+    leastFractionalBits = 14
     headroom = 4
     tableTolerance = 0x1p-15
     outsideRange = .refuse
@@ -78,6 +84,19 @@ public struct Recipe: Equatable, Sendable {
         }
       choices[operationClass] = ReplacementChoice(replacement)
     }
+  }
+
+  /// Leaves it to a plan how many fractional bits of `range` there are.
+  public mutating func planFractionalBits(in range: ClosedRange<Int>) {
+    fractionalBits = range.upperBound
+    leastFractionalBits = range.lowerBound
+  }
+
+  /// The recipe with as many fractional bits as it allows.
+  public var exact: Recipe {
+    var result = self
+    result.planFractionalBits(in: fractionalBits...fractionalBits)
+    return result
   }
 
   // MARK: Choices

@@ -57,14 +57,20 @@ public struct CostWeights: Sendable {
     let prompt =
       seconds(SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0)) + reading
     guard session.newCapacity > 1 else { return prompt }
-    let last = session.rowCapacity - 1
-    return prompt + Double(session.newCapacity - 1)
-      * seconds(
-        SessionStep(session: session, rows: last..<last + 1, index: session.newCapacity - 1))
+    return prompt + Double(session.newCapacity - 1) * seconds(session.lastStep)
   }
 }
 
 extension SessionShape {
+  /// That of the last token, or that of the whole prompt or text where it is the only one.
+  var lastStep: SessionStep {
+    guard newCapacity > 1 else {
+      return SessionStep(session: self, rows: 0..<promptCapacity, index: 0)
+    }
+    let last = rowCapacity - 1
+    return SessionStep(session: self, rows: last..<last + 1, index: newCapacity - 1)
+  }
+
   /// A prompt of 64 and 32 new tokens, or a text of 64, or as much as the model takes.
   public static func reference(for model: Model) -> SessionShape {
     guard model.kind.isDecoder else {

@@ -10,7 +10,7 @@ struct ResidualStream {
   /// Nodes that are computed less the mean of their row, since no reader sees it: the weights that
   /// they come from are centred before they are shared.
   var centred: Set<Int> = []
-  /// Sums that only normalisations and such sums read.
+  /// Sums, and secret embeddings, that only normalisations and such sums read.
   var narrow: Set<Int> = []
 
   init() {}
@@ -59,7 +59,11 @@ struct ResidualStream {
       default: return false
       }
     }
-    narrow = largest(of: model.nodes.indices.filter(isSum)) { reader, part in
+    func isSecretEmbedding(_ index: Int) -> Bool {
+      if case .embed = operation(index) { recipe.embedding == .secret } else { false }
+    }
+    let starts = model.nodes.indices.filter { isSum($0) || isSecretEmbedding($0) }
+    narrow = largest(of: starts) { reader, part in
       switch operation(reader) {
       case .layerNorm(_, let settings), .rmsNorm(_, let settings):
         settings.groupCount == 1 && isExact(reader)
@@ -112,39 +116,51 @@ extension Lowering {
 
   /// Ring bits above the point that linear layer `index`, which adds to the narrow stream, needs.
   func streamRoom(of index: Int) throws(InputError) -> Int {
-    max(try residualRoom(), magnitudeBits(try outputBound(index)) + 2)
+    let sum = try narrowSum(of: index).map { (sum) throws(InputError) in try room(from: sum) } ?? 0
+    return max(sum, magnitudeBits(try outputBound(index)) + 2)
   }
 
-  /// Ring bits above the point that the sums of the narrow stream need: what normalisations open of
-  /// them must be seen in the whole ring again, in some after the mean was taken off it exactly.
-  private func residualRoom() throws(InputError) -> Int {
+  /// Ring bits above the point that narrow node `index` and the sums that it is a part of need: what
+  /// normalisations open of them must be seen in the whole ring again, in some after the mean was taken
+  /// off it exactly.
+  func room(from index: Int) throws(InputError) -> Int {
     var most = 0
-    for index in stream.narrow {
-      let bound = try outputBound(index)
-      most = max(most, magnitudeBits(bound) + 2)
-      let width = Double(model.nodes[index].width)
-      for reader in consumers(of: index) {
-        // Party 1 takes the mean off in the clear, and no product needs the whole ring.
-        if isPermuted(reader) {
-          most = max(most, wholeBits(bound))
-          continue
-        }
-        let settings: Normalisation
-        var meanBits = 0
-        switch model.nodes[reader].operation {
-        case .layerNorm(_, let normalisation):
-          settings = normalisation
-          if !stream.centred.contains(index) { meanBits = magnitudeBits(width) }
-        case .rmsNorm(_, let normalisation): settings = normalisation
-        default: continue
-        }
-        let range = try calibration.normalisedRange(
-          model.nodes[reader].name, epsilon: settings.epsilon, headroom: varianceHeadroom)
-        let centred = min(2 * bound, (width * range.upperBound).squareRoot())
-        most = max(most, magnitudeBits(centred) + 2 + meanBits)
-      }
+    var open = [index]
+    var seen: Set<Int> = []
+    while let index = open.popLast() {
+      guard seen.insert(index).inserted else { continue }
+      most = max(most, try ownRoom(of: index))
+      open += consumers(of: index).filter(stream.narrow.contains)
     }
     // Of few different tokens nothing is concluded.
     return calibration.isScant(for: model) ? most + 3 : most
+  }
+
+  /// The same for narrow node `index` by itself.
+  private func ownRoom(of index: Int) throws(InputError) -> Int {
+    let bound = try outputBound(index)
+    let width = Double(model.nodes[index].width)
+    var most = magnitudeBits(bound) + 2
+    for reader in consumers(of: index) {
+      // Party 1 takes the mean off in the clear, and no product needs the whole ring.
+      if isPermuted(reader) {
+        most = max(most, wholeBits(bound))
+        continue
+      }
+      let settings: Normalisation
+      var meanBits = 0
+      switch model.nodes[reader].operation {
+      case .layerNorm(_, let normalisation):
+        settings = normalisation
+        if !stream.centred.contains(index) { meanBits = magnitudeBits(width) }
+      case .rmsNorm(_, let normalisation): settings = normalisation
+      default: continue
+      }
+      let range = try calibration.normalisedRange(
+        model.nodes[reader].name, epsilon: settings.epsilon, headroom: varianceHeadroom)
+      let centred = min(2 * bound, (width * range.upperBound).squareRoot())
+      most = max(most, magnitudeBits(centred) + 2 + meanBits)
+    }
+    return most
   }
 }

@@ -382,23 +382,24 @@ struct Lowering {
         source: WeightFormula(
           tensor: tokens, isCentred: stream.centred.contains(index),
           addedRow: positions == nil ? segments : nil)))
-    // What only party 1 sees is opened with the bits that it sees.
-    let readers = consumers(of: index)
+    // Adding is local: positions may have more bits than the rows that they are added to.
+    let positionSource = positions.map {
+      WeightFormula(tensor: $0, isCentred: stream.centred.contains(index), addedRow: segments)
+    }
+    let sumBits = max(rowBits, positionSource.map { min(precision($0).sufficient, 2 * bits) } ?? 0)
+    // A row is a sum of one: it needs no more of the ring than its readers do.
     let opened =
-      positions == nil && !readers.isEmpty && readers.allSatisfy(isPermuted)
-      ? try builder.openNarrow(oneHot, bits: 0, ringBits: min(rowBits + wholeBits(bound), 64))
+      stream.narrow.contains(index)
+      ? try builder.openNarrow(
+        oneHot, bits: 0, ringBits: min(try room(from: index) + rowBits, 64))
       : try builder.open(oneHot)
     let rows = try builder.emit(.linear(opened.id, weight: table), bits: rowBits, bound: bound)
-    guard let positions else { return rows }
-    let source = WeightFormula(
-      tensor: positions, isCentred: stream.centred.contains(index), addedRow: segments)
-    // Adding is local: positions may have more bits than the rows that they are added to.
-    let wide = try builder.rescale(
-      rows, to: max(rowBits, min(precision(source).sufficient, 2 * bits)))
+    guard let positions, let positionSource else { return rows }
+    let wide = try builder.rescale(rows, to: sumBits)
     let positionTable = builder.weight(
       ProgramWeight(
         name: positions, rowCount: weightShape(positions)[0], columnCount: width,
-        fractionalBits: wide.bits, source: source))
+        fractionalBits: wide.bits, source: positionSource))
     return try builder.emit(
       .addWeight(wide.id, weight: positionTable, rows: .positions(offset: offset)),
       bits: wide.bits, bound: bound)

@@ -1,0 +1,83 @@
+// How many fractional bits a model gets: as few as save something, of those that its recipe allows.
+
+public import Approximation
+public import Bytes
+public import Models
+
+/// A recipe resolved for a model with each number of fractional bits that it allows, and the one that is
+/// taken.
+public struct PrecisionPlan: Sendable {
+  /// What a session of the reference costs with as many fractional bits.
+  public struct Candidate: Sendable {
+    public let fractionalBits: Int
+    /// Flights and bytes of each party's openings in the last step: a token, or a text.
+    public let flightCount: Int
+    public let openedByteCount: Int
+    /// Of both files together.
+    public let dealtByteCount: Int
+    /// By the plan's weights.
+    public let seconds: Double
+  }
+
+  public let recipe: Recipe
+  public let program: SecureProgram
+  /// With the most bits first; none where the recipe leaves nothing to plan.
+  public private(set) var candidates: [Candidate] = []
+
+  /// What a bit less must save of a session's time, so that bits are not given up for nothing.
+  private static let leastGain = 0.001
+
+  /// A plan that had nothing to choose.
+  public init(recipe: Recipe, program: SecureProgram) {
+    self.recipe = recipe
+    self.program = program
+  }
+
+  /// Bits are given up one by one as long as one of the steps so far saved time.
+  ///
+  /// - Throws: `InputError` of the largest number of bits where none can be lowered.
+  public init(
+    _ model: Model, recipe: Recipe, calibration: Calibration, weights: CostWeights = .reference
+  ) throws(InputError) {
+    let range = recipe.leastFractionalBits...recipe.fractionalBits
+    let session = SessionShape.reference(for: model)
+    var best: (recipe: Recipe, program: SecureProgram, seconds: Double)?
+    var failure: InputError?
+    for bits in range.reversed() {
+      var candidate = recipe
+      candidate.fractionalBits = bits
+      do throws(InputError) {
+        let resolved = try candidate.resolved(
+          for: model, calibration: calibration, weights: weights)
+        let program = try SecureProgram.lower(model, recipe: resolved, calibration: calibration)
+        let seconds = weights.seconds(program, session)
+        candidates.append(
+          Candidate(bits, program.cost(of: session.lastStep), program, session, seconds))
+        if let best, seconds > best.seconds * (1 - Self.leastGain) { continue }
+        best = (resolved, program, seconds)
+      } catch {
+        if failure == nil { failure = error }
+      }
+    }
+    guard let best else {
+      throw failure ?? InputError("recipe", place: recipe.name, "allows no fractional bits")
+    }
+    self.recipe = best.recipe
+    program = best.program
+    if range.count == 1 { candidates = [] }
+  }
+}
+
+extension PrecisionPlan.Candidate {
+  fileprivate init(
+    _ fractionalBits: Int, _ step: StepCost, _ program: SecureProgram, _ session: SessionShape,
+    _ seconds: Double
+  ) {
+    self.fractionalBits = fractionalBits
+    flightCount = step.roundCount
+    openedByteCount = step.byteCount(frameByteCount: 0)
+    let dealt = program.correlationCost(of: session)
+    dealtByteCount = (0...1).reduce(0) { $0 + dealt.byteCount(party: $1) }
+    self.seconds = seconds
+  }
+}
