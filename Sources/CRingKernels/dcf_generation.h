@@ -146,13 +146,29 @@ INLINE void generate_outputs(const lodge_aes128_schedule *schedule, const int pa
     store_value(word_count < 2 ? 1 : 2, parts->word_bytes, values, j, to);
 }
 
+// The value of the middle level, where `nodes` are.
+INLINE void generate_middle(const lodge_aes128_schedule *schedule, const key_parts *parts, int count,
+                            const generated_nodes *nodes, const wide *gammas, uint8_t *to) {
+  wide blocks[2 * GROUP], values[1][GROUP];
+  for (int b = 0; b < 2; b++)
+    for (int g = 0; g < GROUP; g++)
+      blocks[b * GROUP + g] = (nodes->states[b][g] & ~one_bit()) ^ repeated(low_word(MIDDLE));
+  hash(schedule, 2 * GROUP, blocks);
+  for (int g = 0; g < GROUP; g++)
+    values[0][g] = negated_if(mask_of_bit(nodes->states[1][g]),
+                              gammas[g] - (blocks[g] - blocks[GROUP + g]));
+  for (int j = 0; j < count; j++, to += parts->key_bytes)
+    store_value(2, parts->word_bytes, values, j, to);
+}
+
 // Keys number first ..< first + count (at most BATCH).
 INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int kind,
                            const int payload, const lodge_dcf_layout *layout, size_t first,
                            int count, const uint64_t *alphas, const uint64_t *betas,
                            const uint64_t *roots0, const uint64_t *roots1, uint8_t *keys) {
   const key_parts parts = parts_of(kind, payload, layout);
-  _Alignas(16 * WIDTH) block roots[2][BATCH], words[2][BATCH] = {{{0}}};
+  const int stride = payload + layout->middle;
+  _Alignas(16 * WIDTH) block roots[2][BATCH], words[2][BATCH] = {{{0}}}, middles[BATCH] = {{0}};
   uint64_t alpha[BATCH];
   for (int j = 0; j < BATCH; j++) {
     // Lanes without work repeat the first one.
@@ -161,20 +177,29 @@ INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int kind
     roots[1][j] = without_bit(load_block(roots1 + 2 * index)) | low_word(1);
     alpha[j] = alphas[index];
     for (int w = 0; w < payload; w++)
-      words[w / 2][j][w % 2] = betas[index * (size_t)payload + (size_t)w];
+      words[w / 2][j][w % 2] = betas[index * (size_t)stride + (size_t)w];
+    for (int w = 0; w < layout->middle; w++)
+      middles[j][w] = betas[index * (size_t)stride + (size_t)(payload + w)];
   }
   generated_nodes nodes = {0};
+  wide gammas[GROUP];
   for (int g = 0; g < GROUP; g++) {
     nodes.alphas[g] = in_low_words(alpha + WIDTH * g);
     for (int i = 0; i < 2; i++) {
       nodes.states[i][g] = load_wide(roots[i] + WIDTH * g);
       nodes.betas[i][g] = load_wide(words[i] + WIDTH * g);
     }
+    gammas[g] = load_wide(middles + WIDTH * g);
   }
   uint8_t *key = keys + first * parts.key_bytes;
-  for (int level = 0; level < parts.depth; level++)
-    generate_level(schedule, kind == COMPARES ? payload : 0, &parts, layout->levels - 1 - level, level, count, &nodes,
-                   key + parts.path + (size_t)level * parts.level_bytes);
+  for (int level = 0; level < parts.depth; level++) {
+    if (kind == EQUALS && layout->middle != 0 && level == parts.middle_level)
+      generate_middle(schedule, &parts, count, &nodes, gammas, key + parts.middle);
+    generate_level(schedule, kind == COMPARES ? payload : 0, &parts, layout->levels - 1 - level, level,
+                   count, &nodes, key + parts.path + (size_t)level * parts.level_bytes);
+  }
+  if (kind == EQUALS && layout->middle != 0 && parts.middle_level == parts.depth)
+    generate_middle(schedule, &parts, count, &nodes, gammas, key + parts.middle);
   if (kind == COMPARES)
     for (int place = 0; place < 1 << layout->tail_bits; place++)
       generate_leaves(schedule, payload, &parts, layout->tail_bits, place, count, &nodes,

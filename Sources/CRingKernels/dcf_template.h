@@ -25,6 +25,8 @@ enum {
   SEED_RIGHT = 2,
   VALUE_LEFT = 4,
   VALUE_RIGHT = 8,
+  // Of point keys, whose levels have no values.
+  MIDDLE = 4,
   LEAF = 12,
   SECOND_VALUE = 2,
   NEXT_PLACE = 16,
@@ -105,12 +107,12 @@ INLINE wide chosen(wide mask, wide if_set, wide if_clear) {
 }
 INLINE wide negated_if(wide mask, wide x) { return (x ^ mask) - mask; }
 
-// Where the parts of a key lie: control bits, the values of the last places, then level by level a
-// value and a seed correction. The seed corrections come last: a whole word can be read wherever a
+// Where the parts of a key lie: control bits, the values of the last places, that of the middle level,
+// then level by level a value and a seed correction. The seed corrections come last: a whole word can be read wherever a
 // value begins.
 typedef struct {
-  int depth, word_bytes;
-  size_t leaves, value_bytes, path, level_bytes, key_bytes;
+  int depth, word_bytes, middle_level;
+  size_t leaves, value_bytes, middle, path, level_bytes, key_bytes;
 } key_parts;
 
 enum { COMPARES, EQUALS };
@@ -119,7 +121,9 @@ INLINE key_parts parts_of(const int kind, const int payload, const lodge_dcf_lay
   key_parts parts = {.depth = layout->levels - layout->tail_bits, .word_bytes = layout->word_bytes};
   parts.leaves = (size_t)(parts.depth + 7) / 8;
   parts.value_bytes = (size_t)(payload * layout->word_bytes);
-  parts.path = parts.leaves + (parts.value_bytes << layout->tail_bits);
+  parts.middle = parts.leaves + (parts.value_bytes << layout->tail_bits);
+  parts.middle_level = lodge_point_middle_level(layout);
+  parts.path = parts.middle + (size_t)(layout->middle * layout->word_bytes);
   parts.level_bytes = (kind == COMPARES ? parts.value_bytes : 0) + 16;
   parts.key_bytes = parts.path + (size_t)parts.depth * parts.level_bytes;
   return parts;

@@ -82,11 +82,13 @@ int lodge_arm_available(int arm) {
   }
 }
 
-size_t lodge_point_scratch_bytes(const lodge_dcf_layout *layout) {
-  const size_t node_count = (size_t)1 << (layout->levels - layout->tail_bits);
-  const size_t of_one =
-      node_count > LODGE_LARGEST_BATCH ? node_count : (size_t)LODGE_LARGEST_BATCH;
-  return 16 * (LODGE_LARGEST_BATCH * LODGE_LARGEST_BATCH + of_one);
+size_t lodge_point_scratch_bytes(const lodge_dcf_layout *layout, const lodge_point_tables *tables) {
+  const int middle_level = lodge_point_middle_level(layout);
+  const size_t all_groups = (size_t)1 << middle_level;
+  const size_t nodes = (size_t)tables->groups
+                       << (layout->levels - layout->tail_bits - middle_level);
+  // States and values of all groups, those below the chosen ones, and these of one key.
+  return 16 * (LODGE_LARGEST_BATCH * (2 * all_groups + nodes) + nodes + LODGE_LARGEST_BATCH);
 }
 
 lodge_kernels lodge_kernels_of(int arm) {

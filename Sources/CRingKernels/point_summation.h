@@ -1,12 +1,12 @@
-// Evaluation of point keys at all points, and sums of the outputs over tables. Included by
-// dcf_template.h.
+// Sums of the outputs of point keys over tables and, for groups of cells whose table is a line, of their
+// middle values. Included by dcf_template.h.
 //
-// The first levels are those of BATCH keys in step, the others BATCH nodes of one key.
+// Nodes are those of BATCH keys in step, and their outputs those of CHUNK nodes of one key. Which groups
+// count is public.
 
 _Static_assert(BATCH <= LODGE_LARGEST_BATCH, "scratch memory holds a batch");
 
-enum { FIRST_LEVELS = BATCH == 32 ? 5 : 4 };
-_Static_assert(1 << FIRST_LEVELS == BATCH, "then a key has as many nodes as are taken in step");
+enum { CHUNK = 16, CHUNK_GROUP = CHUNK / WIDTH };
 
 // What a level says of BATCH nodes.
 typedef struct {
@@ -34,69 +34,108 @@ INLINE void expand(const lodge_aes128_schedule *schedule, const point_correction
   }
 }
 
-#if WIDTH == 1
-INLINE void store_children(wide left, wide right, block *to) {
-  to[0] = left;
-  to[1] = right;
-}
-#else
-INLINE void store_children(wide left, wide right, block *to) {
-  const wide first = __builtin_shufflevector(left, right, 0, 1, 8, 9, 2, 3, 10, 11);
-  const wide second = __builtin_shufflevector(left, right, 4, 5, 12, 13, 6, 7, 14, 15);
-  memcpy(to, &first, sizeof first);
-  memcpy(to + WIDTH, &second, sizeof second);
-}
-#endif
-
-// Level `level` of one key, whose nodes are a multiple of BATCH.
-INLINE void expand_key(const lodge_aes128_schedule *schedule, const key_parts *parts, int level,
-                       const uint8_t *key, block *nodes) {
-  const block seed = load_block(key + parts->path + (size_t)level * parts->level_bytes);
-  const uint64_t change = (seed[0] ^ (load_word(key) >> level)) & 1;
+// Level `level` of the keys `from`, `count` nodes of each: [node][BATCH keys], in place.
+INLINE void expand_level(const lodge_aes128_schedule *schedule, const key_parts *parts, int level,
+                         const uint8_t *const *from, const wide *control, size_t count, wide *nodes) {
+  const size_t offset = parts->path + (size_t)level * parts->level_bytes;
   point_correction correction;
   for (int g = 0; g < GROUP; g++) {
-    correction.seeds[g] = repeated(seed);
-    correction.changes[g] = repeated(low_word(change));
+    correction.seeds[g] = blocks_at(from + WIDTH * g, offset);
+    correction.changes[g] = (correction.seeds[g] ^ (control[g] >> level)) & one_bit();
   }
   // From the last nodes to the first: parents lie before their children.
-  for (size_t first = (size_t)1 << level; first > 0;) {
-    first -= BATCH;
-    wide group[GROUP], left[GROUP], right[GROUP];
-    for (int g = 0; g < GROUP; g++) group[g] = load_wide(nodes + first + (size_t)(WIDTH * g));
-    expand(schedule, &correction, group, left, right);
+  for (size_t node = count; node-- > 0;)
+    expand(schedule, &correction, nodes + node * GROUP, nodes + 2 * node * GROUP,
+           nodes + (2 * node + 1) * GROUP);
+}
+
+// The middle values of `count` nodes of BATCH keys, [node][BATCH keys].
+INLINE void middle_values(const lodge_aes128_schedule *schedule, const key_parts *parts,
+                          const uint8_t *const *from, wide sign, size_t count, const wide *nodes,
+                          wide *values) {
+  _Alignas(16 * WIDTH) block corrections[BATCH];
+  for (int j = 0; j < BATCH; j++) {
+    const uint8_t *value = from[j] + parts->middle;
+    corrections[j] = (block){load_word(value), load_word(value + parts->word_bytes)};
+  }
+  for (size_t node = 0; node < count; node++, nodes += GROUP, values += GROUP) {
+    wide inputs[GROUP], outputs[GROUP];
     for (int g = 0; g < GROUP; g++)
-      store_children(left[g], right[g], nodes + 2 * (first + (size_t)(WIDTH * g)));
+      inputs[g] = outputs[g] = (nodes[g] & ~one_bit()) ^ repeated(low_word(MIDDLE));
+    encrypt(schedule, outputs, BATCH);
+    for (int g = 0; g < GROUP; g++)
+      values[g] = negated_if(sign, (outputs[g] ^ inputs[g]) + (load_wide(corrections + WIDTH * g) &
+                                                              mask_of_bit(nodes[g])));
   }
 }
 
-// Blocks number `block` and, of two, the one after it of the outputs of BATCH nodes of one key.
+// Where a key's groups lie: the first one that is taken node by node, and the cell from which all of
+// them count i.
+typedef struct {
+  size_t first_group;
+  int64_t origin;
+} group_window;
+
+INLINE group_window window_of(const lodge_dcf_layout *layout, const key_parts *parts, uint64_t cell,
+                              const lodge_point_tables *tables) {
+  const int group_bits = layout->levels - parts->middle_level;
+  const uint64_t size = (uint64_t)1 << layout->levels;
+  const uint64_t first = (cell + size + 1 - (uint64_t)(int64_t)tables->end) & (size - 1);
+  // first = origin - end + 1, which is the cell or as much before zero.
+  return (group_window){.first_group = (size_t)(first >> group_bits),
+                        .origin = (int64_t)first + tables->end - 1};
+}
+
+// P and U of both sides, from the middle values of all groups of key `lane`.
+INLINE void sum_lines(const lodge_dcf_layout *layout, const key_parts *parts, group_window window,
+                      uint64_t place, const lodge_point_tables *tables, const block *values, int lane,
+                      uint64_t *out) {
+  const int group_count = 1 << parts->middle_level;
+  const int64_t size = (int64_t)1 << layout->levels;
+  const uint64_t offset = place & (((uint64_t)1 << tables->cell_bits) - 1);
+  for (int group = tables->groups; group < group_count; group++) {
+    const int side = group >= tables->left_groups;
+    if (!(tables->sides >> side & 1)) continue;
+    const int number = (int)window.first_group + group, is_past = number >= group_count;
+    const int64_t cell = window.origin + size * (side - is_past);
+    const uint64_t lifted = ((uint64_t)cell << tables->cell_bits) + offset;
+    const block value = values[(number & (group_count - 1)) * BATCH + lane];
+    out[2 * side] += value[0] * lifted - value[1];
+    out[2 * side + 1] += value[0];
+  }
+}
+
+// Blocks number `number` and, of two, the one after it of the outputs of CHUNK nodes of one key.
 INLINE void outputs_of(const lodge_aes128_schedule *schedule, const int count, int number, wide sign,
                        const block *corrections, const wide *nodes, wide *outputs) {
-  wide inputs[2 * GROUP];
+  wide inputs[2 * CHUNK_GROUP];
   for (int b = 0; b < count; b++)
-    for (int g = 0; g < GROUP; g++)
-      inputs[b * GROUP + g] = outputs[b * GROUP + g] =
+    for (int g = 0; g < CHUNK_GROUP; g++)
+      inputs[b * CHUNK_GROUP + g] = outputs[b * CHUNK_GROUP + g] =
           (nodes[g] & ~one_bit()) ^
           repeated(low_word(LEAF + SECOND_VALUE * (uint64_t)(number + b)));
-  encrypt(schedule, outputs, count * BATCH);
+  encrypt(schedule, outputs, count * CHUNK);
   for (int b = 0; b < count; b++)
-    for (int g = 0; g < GROUP; g++)
-      outputs[b * GROUP + g] =
-          negated_if(sign, (outputs[b * GROUP + g] ^ inputs[b * GROUP + g]) +
+    for (int g = 0; g < CHUNK_GROUP; g++)
+      outputs[b * CHUNK_GROUP + g] =
+          negated_if(sign, (outputs[b * CHUNK_GROUP + g] ^ inputs[b * CHUNK_GROUP + g]) +
                                (repeated(corrections[number + b]) & mask_of_bit(nodes[g])));
 }
 
 // The most blocks of a last node: 3 words at 2^6 places.
 enum { MOST_BLOCKS = 3 << 5 };
 
-// The sums of one key from its last nodes.
+// The sums of one key from the last nodes of its groups, which lie one after the other.
 INLINE void sum_key(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
                     const key_parts *parts, wide sign, const uint8_t *key, uint64_t cell,
-                    const lodge_point_tables *tables, const block *nodes, uint64_t *out) {
+                    size_t first_group, const lodge_point_tables *tables, size_t count,
+                    const block *nodes, uint64_t *out) {
   const int word_count = layout->payload << layout->tail_bits, block_count = (word_count + 1) / 2;
   const size_t node_count = (size_t)1 << parts->depth;
   const uint64_t residue = cell & (((uint64_t)1 << layout->tail_bits) - 1);
-  const size_t start = (node_count - (cell >> layout->tail_bits)) & (node_count - 1);
+  const size_t first_node = first_group << (parts->depth - parts->middle_level);
+  const size_t start =
+      (node_count - (cell >> layout->tail_bits) + first_node) & (node_count - 1);
   const uint64_t *pairs =
       tables->pairs + 4 * node_count * tables->product_count * residue + 2 * start;
   block corrections[MOST_BLOCKS];
@@ -104,29 +143,30 @@ INLINE void sum_key(const lodge_aes128_schedule *schedule, const lodge_dcf_layou
   for (int b = 0; b < block_count; b++, from += 2 * parts->word_bytes)
     corrections[b] = (block){load_word(from),
                              load_word(from + (2 * b + 1 < word_count ? parts->word_bytes : 0))};
-  for (size_t first = 0; first < node_count; first += BATCH) {
-    wide group[GROUP], outputs[2 * GROUP];
-    for (int g = 0; g < GROUP; g++) group[g] = load_wide(nodes + first + (size_t)(WIDTH * g));
+  for (size_t first = 0; first < count; first += CHUNK) {
+    wide group[CHUNK_GROUP], outputs[2 * CHUNK_GROUP];
+    for (int g = 0; g < CHUNK_GROUP; g++) group[g] = load_wide(nodes + first + (size_t)(WIDTH * g));
     const lodge_point_product *product = tables->products,
                               *end = product + tables->product_count;
     for (int b = 0; b < block_count; b += 2) {
-      const int count = b + 1 < block_count ? 2 : 1;
-      if (count == 2)
+      const int pair_count = b + 1 < block_count ? 2 : 1;
+      if (pair_count == 2)
         outputs_of(schedule, 2, b, sign, corrections, group, outputs);
       else
         outputs_of(schedule, 1, b, sign, corrections, group, outputs);
-      for (; product < end && product->block < b + count; product++) {
+      for (; product < end && product->block < b + pair_count; product++) {
         const uint64_t *factors =
             pairs + 4 * node_count * (size_t)(product - tables->products) + 2 * first;
-        const wide *values = outputs + (product->block - b) * GROUP;
+        const wide *values = outputs + (product->block - b) * CHUNK_GROUP;
         uint64_t sums[2 * WIDTH] = {0};
-        if (node_count >= BATCH) {
+        if (count - first >= CHUNK) {
           wide sum = {0};
-          for (int g = 0; g < GROUP; g++) sum += values[g] * load_wide(factors + 2 * WIDTH * g);
+          for (int g = 0; g < CHUNK_GROUP; g++)
+            sum += values[g] * load_wide(factors + 2 * WIDTH * g);
           memcpy(sums, &sum, sizeof sum);
         } else {
           const uint64_t *words = (const uint64_t *)values;
-          for (size_t word = 0; word < 2 * node_count; word++)
+          for (size_t word = 0; word < 2 * (count - first); word++)
             sums[word % 2] += words[word] * factors[word];
         }
         for (int word = 0; word < 2; word++)
@@ -135,26 +175,29 @@ INLINE void sum_key(const lodge_aes128_schedule *schedule, const lodge_dcf_layou
       }
     }
   }
-  const uint64_t kept = ~(uint64_t)0 >> (64 - 8 * layout->word_bytes);
-  for (size_t table = 0; table < tables->table_count; table++) out[table] &= kept;
 }
 
 // Keys number first ..< first + count (at most BATCH).
 INLINE void sum_batch(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
                       const key_parts *parts, int party, size_t first, int count,
-                      const uint8_t *keys, const uint64_t *roots, const uint64_t *cells,
+                      const uint8_t *keys, const uint64_t *roots, const uint64_t *places,
                       const lodge_point_tables *tables, void *scratch, uint64_t *out) {
-  // [node][BATCH keys], then the nodes of one key.
-  wide *together = scratch;
-  block *nodes = (block *)(together + BATCH * GROUP);
+  const size_t group_count = (size_t)1 << parts->middle_level, chosen_count = (size_t)tables->groups;
+  const size_t last_count = chosen_count << (parts->depth - parts->middle_level);
+  // [node][BATCH keys], the same of values, of the chosen groups, and the last nodes of one key.
+  wide *together = scratch, *values = together + group_count * GROUP;
+  wide *chosen_nodes = values + group_count * GROUP;
+  block *nodes = (block *)(chosen_nodes + last_count * GROUP);
   const uint8_t *from[BATCH];
   uint64_t controls[BATCH];
+  group_window windows[BATCH];
   _Alignas(16 * WIDTH) block states[BATCH];
   for (int j = 0; j < BATCH; j++) {
     // Lanes without work repeat the first one.
     const size_t index = first + (j < count ? (size_t)j : 0);
     from[j] = keys + index * parts->key_bytes;
     controls[j] = load_word(from[j]);
+    windows[j] = window_of(layout, parts, places[index] >> tables->cell_bits, tables);
     states[j] = without_bit(load_block(roots + 2 * index)) | low_word((uint64_t)party);
   }
   wide control[GROUP];
@@ -162,38 +205,43 @@ INLINE void sum_batch(const lodge_aes128_schedule *schedule, const lodge_dcf_lay
     control[g] = in_low_words(controls + WIDTH * g);
     together[g] = load_wide(states + WIDTH * g);
   }
-  const int first_levels = parts->depth < FIRST_LEVELS ? parts->depth : FIRST_LEVELS;
-  for (int level = 0; level < first_levels; level++) {
-    const size_t offset = parts->path + (size_t)level * parts->level_bytes;
-    point_correction correction;
-    for (int g = 0; g < GROUP; g++) {
-      correction.seeds[g] = blocks_at(from + WIDTH * g, offset);
-      correction.changes[g] = (correction.seeds[g] ^ (control[g] >> level)) & one_bit();
-    }
-    for (size_t node = (size_t)1 << level; node-- > 0;)
-      expand(schedule, &correction, together + node * GROUP, together + 2 * node * GROUP,
-             together + (2 * node + 1) * GROUP);
-  }
+  for (int level = 0; level < parts->middle_level; level++)
+    expand_level(schedule, parts, level, from, control, (size_t)1 << level, together);
   const wide sign = repeated(all(mask_of((uint64_t)party)));
+  const int has_lines = tables->sides != 0 && chosen_count < group_count;
+  if (has_lines) middle_values(schedule, parts, from, sign, group_count, together, values);
+  for (size_t node = 0; node < chosen_count; node++)
+    for (int j = 0; j < BATCH; j++)
+      ((block *)chosen_nodes)[node * BATCH + (size_t)j] =
+          ((const block *)together)[((windows[j].first_group + node) & (group_count - 1)) * BATCH +
+                                    (size_t)j];
+  for (int level = parts->middle_level; level < parts->depth; level++)
+    expand_level(schedule, parts, level, from, control,
+                 chosen_count << (level - parts->middle_level), chosen_nodes);
+  const uint64_t kept = ~(uint64_t)0 >> (64 - 8 * layout->word_bytes);
+  const size_t sum_count = tables->table_count + 4;
   for (int j = 0; j < count; j++) {
     const size_t index = first + (size_t)j;
-    for (size_t node = 0; node < (size_t)1 << first_levels; node++)
-      nodes[node] = ((const block *)together)[node * BATCH + (size_t)j];
-    for (int level = first_levels; level < parts->depth; level++)
-      expand_key(schedule, parts, level, from[j], nodes);
-    uint64_t *sums = out + index * tables->table_count;
-    memset(sums, 0, 8 * tables->table_count);
-    sum_key(schedule, layout, parts, sign, from[j], cells[index], tables, nodes, sums);
+    for (size_t node = 0; node < last_count; node++)
+      nodes[node] = ((const block *)chosen_nodes)[node * BATCH + (size_t)j];
+    uint64_t *sums = out + index * sum_count;
+    memset(sums, 0, 8 * sum_count);
+    sum_key(schedule, layout, parts, sign, from[j], places[index] >> tables->cell_bits,
+            windows[j].first_group, tables, last_count, nodes, sums);
+    if (has_lines)
+      sum_lines(layout, parts, windows[j], places[index], tables, (const block *)values, j,
+                sums + tables->table_count);
+    for (size_t sum = 0; sum < sum_count; sum++) sums[sum] &= kept;
   }
 }
 
 TARGET static void sum_points(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
                               int party, size_t total, const uint8_t *keys, const uint64_t *roots,
-                              const uint64_t *cells, const lodge_point_tables *tables,
+                              const uint64_t *places, const lodge_point_tables *tables,
                               void *scratch, uint64_t *out) {
   const key_parts parts = parts_of(EQUALS, layout->payload, layout);
   for (size_t first = 0; first < total; first += BATCH)
-    sum_batch(schedule, layout, &parts, party, first, batch_count(first, total), keys, roots, cells,
+    sum_batch(schedule, layout, &parts, party, first, batch_count(first, total), keys, roots, places,
               tables, scratch, out);
-  wipe(scratch, lodge_point_scratch_bytes(layout));
+  wipe(scratch, lodge_point_scratch_bytes(layout, tables));
 }

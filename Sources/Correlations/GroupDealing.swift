@@ -148,8 +148,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       }
     case .lookup(let x, let function):
       try dealPoints(index, x, function.keyLayout) { mask in
-        let place = function.place(mask)
-        return (place.cell, function.payload(offset: place.offset))
+        (function.place(mask).cell, function.payload(mask: mask))
       }
     case .permuted(let x, let function): try dealPermuted(index, x, function)
     case .input, .open, .openBlocks, .selectBlocks, .spreadBlocks, .reveal, .truncate, .combine,

@@ -20,13 +20,13 @@ struct KeyGeneration {
   var layout: lodge_dcf_layout
   var keyByteCount: Int
 
-  /// One key for every element of `alphas`: `layout.payload` elements of `betas` and two words of each
-  /// party's roots a key.
+  /// One key for every element of `alphas`: `layout.payload` elements of `betas`, those of gamma behind
+  /// them, and two words of each party's roots a key.
   func run(
     alphas: Span<UInt64>, betas: Span<UInt64>, roots0: Span<UInt64>, roots1: Span<UInt64>,
     into keys: inout MutableSpan<UInt8>, parallel: Bool, arm: KernelArm
   ) {
-    let (count, payload) = (alphas.count, Int(layout.payload))
+    let (count, payload) = (alphas.count, Int(layout.payload + layout.middle))
     precondition(betas.count == count * payload, "`payload` elements of beta a key")
     precondition(roots0.count == 2 * count && roots1.count == 2 * count, "two root words a key")
     precondition(keys.count == count * keyByteCount, "`keyByteCount` bytes a key")

@@ -5,8 +5,9 @@ internal import CRingKernels
 /// What decides the bytes of a point key: f(x) = beta if x = alpha, else 0, for x and alpha of `bits`
 /// bits and beta a vector of `payload` numbers modulo 2^(8 wordByteCount).
 ///
-/// A key has ceil(d / 8) + 2^t v + 16 d bytes with v = payload wordByteCount: its tree has d = bits - t
-/// levels, and its last nodes a value for each of the 2^t points below.
+/// A key has ceil(d / 8) + 2^t v + m w + 16 d bytes with w = wordByteCount, v = payload w, m = `middle`:
+/// its tree has d = bits - t levels, and its last nodes a value for each of the 2^t points below. Where m
+/// is 2, the nodes of level `middleLevel` have one as well, gamma on the way to alpha.
 public struct PointKeyLayout: Hashable, Sendable {
   /// Bits of x and alpha, 1 to 12; higher bits are ignored.
   public let bits: Int
@@ -14,36 +15,99 @@ public struct PointKeyLayout: Hashable, Sendable {
   public let payload: Int
   /// Bytes of each of them, 1 to 8.
   public let wordByteCount: Int
-  /// t: of 0 to min(bits - 1, 6) that with the least 2^t v + 24 d, the largest of such: all nodes are
-  /// visited, and a level takes time besides its bytes.
+  /// Numbers in gamma: 2 where outputs are summed, else 0.
+  public let middle: Int
+  /// t: of 0 to min(bits - 1, 6), and with a gamma at most what leaves the middle level, that with the
+  /// least 2^t v + 24 d, the largest of such: all nodes are visited, and a level takes time besides its
+  /// bytes.
   public let tailBits: Int
 
   public static let bitRange = 1...12
 
-  public init(bits: Int, payload: Int, wordByteCount: Int = 8) {
+  public init(bits: Int, payload: Int, wordByteCount: Int = 8, hasMiddle: Bool = false) {
     precondition(PointKeyLayout.bitRange.contains(bits), "1 to 12 bits")
     precondition((1...3).contains(payload), "a payload of 1 to 3 ring elements")
     precondition((1...8).contains(wordByteCount), "1 to 8 bytes a ring element")
     self.bits = bits
     self.payload = payload
     self.wordByteCount = wordByteCount
+    middle = hasMiddle ? 2 : 0
     func weight(_ tailBits: Int) -> Int {
       (payload * wordByteCount) << tailBits + 24 * (bits - tailBits)
     }
-    tailBits = (0...min(bits - 1, 6)).reduce(0) { weight($1) <= weight($0) ? $1 : $0 }
+    let most = hasMiddle ? bits - PointKeyLayout.middleLevel(bits: bits) : bits - 1
+    tailBits = (0...min(most, 6)).reduce(0) { weight($1) <= weight($0) ? $1 : $0 }
   }
 
   /// Levels of the tree, each with a seed correction.
   public var depth: Int { bits - tailBits }
 
   public var byteCount: Int {
-    (depth + 7) / 8 + (payload * wordByteCount) << tailBits + 16 * depth
+    (depth + 7) / 8 + (payload * wordByteCount) << tailBits + middle * wordByteCount + 16 * depth
+  }
+
+  /// The level whose nodes are groups of points.
+  public var middleLevel: Int { PointKeyLayout.middleLevel(bits: bits) }
+  /// Binary logarithm of the points of a group.
+  public var groupBits: Int { bits - middleLevel }
+
+  private static func middleLevel(bits: Int) -> Int { min(4, bits - 1) }
+}
+
+/// Which points are taken one by one: those whose distance i from a public cell, cell - x as a signed
+/// number, is in a range, and those in groups with them. All other groups are left (negative i) or right.
+public struct PointWindow: Hashable, Sendable {
+  /// i of the points that are taken one by one.
+  public let distances: Range<Int>
+  /// How many groups hold them, wherever they begin.
+  public let groupCount: Int
+  /// Groups from the first of these on up to here are no right ones.
+  public let leftEnd: Int
+
+  public init(_ distances: Range<Int>, in layout: PointKeyLayout) {
+    let half = 1 << (layout.bits - 1)
+    precondition(
+      distances.lowerBound >= -half && distances.upperBound <= half && !distances.isEmpty,
+      "distances are signed numbers of `bits` bits")
+    let all = 1 << layout.middleLevel
+    self.distances = distances
+    groupCount = min(all, (distances.count - 2 + 1 << layout.groupBits) >> layout.groupBits + 1)
+    leftEnd = min(all, max(groupCount, (half + distances.upperBound) >> layout.groupBits))
+  }
+
+  /// Where a point is, with its i: in a group that is taken point by point, or on a side.
+  public enum Place: Equatable, Sendable {
+    case inside(Int)
+    case left(Int)
+    case right(Int)
+  }
+
+  /// The place of point `x` for the public `cell`.
+  public func place(of x: Int, cell: Int, in layout: PointKeyLayout) -> Place {
+    let (size, all) = (1 << layout.bits, 1 << layout.middleLevel)
+    let first = (cell + 1 - distances.upperBound) & (size - 1)
+    let firstGroup = first >> layout.groupBits
+    let group = ((x >> layout.groupBits) - firstGroup) & (all - 1)
+    if group < groupCount {
+      let distance = (cell - x) & (size - 1)
+      return .inside(distance < size / 2 ? distance : distance - size)
+    }
+    // Groups are counted past the last point.
+    let isPast = firstGroup + group >= all
+    let distance = first + distances.upperBound - 1 - x - (isPast ? size : 0)
+    return group < leftEnd ? .left(distance) : .right(distance + size)
+  }
+
+  /// The least i that is on the left whatever the cell, or nil where no group is.
+  public func firstLeft(in layout: PointKeyLayout) -> Int? {
+    guard groupCount < 1 << layout.middleLevel else { return nil }
+    return distances.upperBound - 1 + (1 - leftEnd) << layout.groupBits
   }
 }
 
 /// Point functions f(x) = beta if x = alpha, else 0, whose keys have a layout.
 ///
-/// The trees of `ComparisonFunction` without values on the way. Both parties hold the same key bytes;
+/// The trees of `ComparisonFunction` without values on the way, or with those of one level. Both parties hold the same key bytes;
 /// each has its own 16-byte root, which must be fresh, uniform and unknown to the other. A key and
 /// one root say nothing about alpha and beta.
 public struct PointFunction: Sendable {
@@ -59,10 +123,12 @@ public struct PointFunction: Sendable {
   private var kernelLayout: lodge_dcf_layout {
     lodge_dcf_layout(
       levels: CInt(layout.bits), payload: CInt(layout.payload),
-      word_bytes: CInt(layout.wordByteCount), tail_bits: CInt(layout.tailBits))
+      word_bytes: CInt(layout.wordByteCount), tail_bits: CInt(layout.tailBits),
+      middle: CInt(layout.middle))
   }
 
-  /// Makes one key for every element of `alphas`; arguments as of `ComparisonFunction.generate`.
+  /// Makes one key for every element of `alphas`; arguments as of `ComparisonFunction.generate`, with a
+  /// key's gamma behind its beta.
   public func generate(
     alphas: Span<UInt64>, betas: Span<UInt64>, roots0: Span<UInt64>, roots1: Span<UInt64>,
     into keys: inout MutableSpan<UInt8>, parallel: Bool = true, arm: KernelArm = .best
@@ -109,17 +175,19 @@ public struct PointFunction: Sendable {
     }
   }
 
-  /// One party's sums over all points x of its outputs times tables: for every key with its public
-  /// `cell`, and every entry of `tables`, payload word `word` times values[(cell - x) mod 2^bits].
+  /// One party's sums over points x of its outputs times tables: for every key with its public place,
+  /// in cell floor(place / 2^cellBits), and every entry of `tables`, payload word `word` times
+  /// values[(cell - x) mod 2^bits], where x is in a group that is taken point by point. Behind them, for
+  /// the left and the right side, P and U: with gamma = (1, r), where alpha is in a group of that side,
+  /// U is 1 and P is place - r, as a signed number of that side.
   ///
   /// `keys` has `layout.byteCount` bytes a key, `roots` this party's two words a key and `sums` is
-  /// [keys, tables], numbers modulo 2^(8 wordByteCount). Both parties' sums add up to
-  /// beta[word] values[(cell - alpha) mod 2^bits].
+  /// [keys, tables.sumCount], numbers modulo 2^(8 wordByteCount). Both parties' sums add up.
   public func sum(
-    party: Int, keys: RawSpan, roots: Span<UInt64>, cells: Span<UInt64>, tables: PointTables,
+    party: Int, keys: RawSpan, roots: Span<UInt64>, places: Span<UInt64>, tables: PointTables,
     into sums: inout MutableSpan<UInt64>, parallel: Bool = true, arm: KernelArm = .best
   ) {
-    let (count, tableCount) = (cells.count, tables.count)
+    let (count, tableCount) = (places.count, tables.sumCount)
     precondition(party == 0 || party == 1, "party 0 or party 1")
     precondition(roots.count == 2 * count, "two root words a key")
     precondition(keys.byteCount == count * layout.byteCount, "`byteCount` bytes a key")
@@ -130,21 +198,22 @@ public struct PointFunction: Sendable {
     Parallel.forEachChunk(of: &sums, chunk: keysPerPiece * tableCount) { range, piece in
       let keyRange = range.lowerBound / tableCount..<range.upperBound / tableCount
       var (schedule, kernelLayout) = (schedule, kernelLayout)
-      let scratch = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: unsafe lodge_point_scratch_bytes(&kernelLayout), alignment: 64)
-      defer { unsafe scratch.deallocate() }
       let bytes = keyRange.lowerBound * layout.byteCount..<keyRange.upperBound * layout.byteCount
       let rootRange = 2 * keyRange.lowerBound..<2 * keyRange.upperBound
       unsafe keys.extracting(bytes).withUnsafeBytes { keys in
         unsafe roots.extracting(rootRange).withUnsafeBufferPointer { roots in
-          unsafe cells.extracting(keyRange).withUnsafeBufferPointer { cells in
+          unsafe places.extracting(keyRange).withUnsafeBufferPointer { places in
             unsafe piece.withUnsafeMutableBufferPointer { sums in
               unsafe tables.withKernelTables { tables in
                 var tables = unsafe tables
+                let scratch = UnsafeMutableRawBufferPointer.allocate(
+                  byteCount: unsafe lodge_point_scratch_bytes(&kernelLayout, &tables), alignment: 64
+                )
+                defer { unsafe scratch.deallocate() }
                 unsafe kernel(
                   &schedule, &kernelLayout, CInt(party), keyRange.count,
                   keys.bindMemory(to: UInt8.self).baseAddress, roots.baseAddress,
-                  cells.baseAddress, &tables, scratch.baseAddress, sums.baseAddress)
+                  places.baseAddress, &tables, scratch.baseAddress, sums.baseAddress)
               }
             }
           }
@@ -158,18 +227,31 @@ public struct PointFunction: Sendable {
 /// as the kernels read them.
 public struct PointTables: Sendable {
   public let layout: PointKeyLayout
-  public let count: Int
+  public let window: PointWindow
+  public let cellBits: Int
+  /// Those of the tables, and two for each side.
+  public let sumCount: Int
+  private let sides: CInt
   let products: [lodge_point_product]
   let pairs: [UInt64]
 
-  /// Tables with the number of the payload's word that they are multiplied with.
-  public init(_ tables: [(word: Int, values: [UInt64])], layout: PointKeyLayout) {
+  /// Tables with the number of the payload's word that they are multiplied with; `countsLeft` and
+  /// `countsRight` say which sides' sums are wanted, those of others are 0.
+  public init(
+    _ tables: [(word: Int, values: [UInt64])], layout: PointKeyLayout, window: PointWindow,
+    cellBits: Int, countsLeft: Bool = true, countsRight: Bool = true
+  ) {
     let (size, placeCount) = (1 << layout.bits, 1 << layout.tailBits)
     precondition(tables.allSatisfy { $0.values.count == size }, "2^bits values a table")
     precondition(
       tables.allSatisfy { (0..<layout.payload).contains($0.word) }, "words of the payload")
+    precondition(layout.middle == 2, "a layout with a middle level")
+    precondition((0...62 - layout.bits).contains(cellBits), "places of fewer than 63 bits")
     self.layout = layout
-    count = tables.count
+    self.window = window
+    self.cellBits = cellBits
+    sumCount = tables.count + 4
+    sides = (countsLeft ? 1 : 0) | (countsRight ? 2 : 0)
     let wordCount = layout.payload * placeCount
     /// The tables that output word `number` of a node is multiplied with.
     func tablesOf(_ number: Int) -> [Int] {
@@ -214,8 +296,11 @@ public struct PointTables: Sendable {
       unsafe pairs.withUnsafeBufferPointer { pairs in
         unsafe body(
           lodge_point_tables(
-            product_count: products.count, products: products.baseAddress, table_count: count,
-            pairs: pairs.baseAddress))
+            product_count: products.count, products: products.baseAddress,
+            table_count: sumCount - 4,
+            pairs: pairs.baseAddress, cell_bits: CInt(cellBits),
+            end: CInt(window.distances.upperBound), groups: CInt(window.groupCount),
+            left_groups: CInt(window.leftEnd), sides: sides))
       }
     }
   }

@@ -86,7 +86,7 @@ public struct ConversionReport: Report, Sendable {
   public var document: TextDocument {
     """
     \(replacements.document)\(repair.map { "\n\n\($0.document)" } ?? "")\
-    \(precisions.isEmpty ? "" : "\n\n\(precisionTable)")
+    \(precisionTable.map { "\n\n\($0)" } ?? "")
 
     Calibrated on \(calibration.textCount) texts, \(calibration.tokenCount) tokens; ranges are \
     kept with a headroom of \(recipe.headroom).
@@ -99,7 +99,8 @@ public struct ConversionReport: Report, Sendable {
   }
 
   /// What the model would cost with other numbers of fractional bits.
-  private var precisionTable: TextTable {
+  private var precisionTable: TextDocument? {
+    if precisions.isEmpty { return nil }
     let step = program.kind.isDecoder ? "token" : "text"
     var table = TextTable([
       ("fractional bits", .right), ("\(step) flights", .right), ("\(step) bytes", .right),
@@ -113,7 +114,7 @@ public struct ConversionReport: Report, Sendable {
         candidate.fractionalBits == recipe.fractionalBits ? "taken" : "",
       ])
     }
-    return table
+    return "\(table)"
   }
 
   public var json: JSON {

@@ -3,7 +3,8 @@
 import Bytes
 import Rings
 
-/// Cells a second of parabolas: three payload words of eight bytes, six sums a key.
+/// Cells a second of parabolas: three payload words of eight bytes, six sums a key, 32 cells taken one by
+/// one and a line to the right.
 struct LookupBenchmark {
   private static let bits = [7, 8, 10]
 
@@ -15,29 +16,30 @@ struct LookupBenchmark {
     let cases = LookupBenchmark.bits.map { bits in
       let count = 1 << (16 - bits)
       let function = PointFunction(
-        fixedKey: [UInt8](0..<16), layout: PointKeyLayout(bits: bits, payload: 3))
+        fixedKey: [UInt8](0..<16), layout: PointKeyLayout(bits: bits, payload: 3, hasMiddle: true))
       var keys = [UInt8](repeating: 0, count: count * function.layout.byteCount)
       var span = keys.mutableSpan
-      let (alphas, betas) = (words(count), words(3 * count))
+      let (alphas, betas) = (words(count), words(5 * count))
       let (roots0, roots1) = (words(2 * count), words(2 * count))
       function.generate(
         alphas: alphas.span, betas: betas.span, roots0: roots0.span, roots1: roots1.span,
         into: &span)
       let tables = PointTables(
-        [0, 0, 1, 0, 1, 2].map { (word: $0, values: words(1 << bits)) }, layout: function.layout)
+        [0, 0, 1, 0, 1, 2].map { (word: $0, values: words(1 << bits)) }, layout: function.layout,
+        window: PointWindow(-16..<16, in: function.layout), cellBits: 0, countsLeft: false)
       return (
         function: function, keys: keys, roots: roots0,
-        cells: words(count).map { $0 >> UInt64(64 - bits) }, tables: tables
+        places: words(count).map { $0 >> UInt64(64 - bits) }, tables: tables
       )
     }
     let arms = KernelArm.available.filter { $0 <= .avx512 }
     let contestants = arms.flatMap { arm in
       cases.map { one in
         Rate.Contestant(name: "\(one.function.layout.bits)", work: 65536) {
-          var sums = [UInt64](repeating: 0, count: 6 * one.cells.count)
+          var sums = [UInt64](repeating: 0, count: one.tables.sumCount * one.places.count)
           var span = sums.mutableSpan
           unsafe one.function.sum(
-            party: 0, keys: one.keys.span.bytes, roots: one.roots.span, cells: one.cells.span,
+            party: 0, keys: one.keys.span.bytes, roots: one.roots.span, places: one.places.span,
             tables: one.tables, into: &span, parallel: false, arm: arm)
         }
       }

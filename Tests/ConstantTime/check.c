@@ -25,21 +25,21 @@
 enum { KEYS = 17, TIMED_KEYS = 512, LEVELS = 3, TIMED_LEVELS = 32, SIZE = 17, REPETITIONS = 101 };
 // Points of one key, enough for every arm to walk to them together.
 enum { WALKED_POINTS = 66, WALKED_LEVELS = 5 };
-enum { KEY_BYTES = 8 + 2 * 8 * 3 + TIMED_LEVELS * (16 + 8 * 3) };
+enum { KEY_BYTES = 8 + 2 * 8 * 3 + 2 * 8 + TIMED_LEVELS * (16 + 8 * 3) };
 
 static lodge_aes128_schedule schedule;
 static lodge_kernels kernels;
 static int arm;
 
 static struct secrets {
-  uint64_t alphas[TIMED_KEYS], betas[3 * TIMED_KEYS], roots[2][2 * TIMED_KEYS];
+  uint64_t alphas[TIMED_KEYS], betas[5 * TIMED_KEYS], roots[2][2 * TIMED_KEYS];
   uint64_t left[SIZE * SIZE], right[SIZE * SIZE];
 } secrets;
 static uint64_t points[KEYS];
 static uint8_t keys[TIMED_KEYS * KEY_BYTES];
 static uint64_t shares[3 * WALKED_POINTS], product[SIZE * SIZE];
 // Points and cells are public, and so are tables.
-static uint64_t pairs[4 * 4 << LEVELS], sums[2 * KEYS];
+static uint64_t pairs[4 * 4 << LEVELS], sums[6 * KEYS];
 _Alignas(64) static uint8_t scratch[1 << 16];
 
 static void fill(uint64_t *words, size_t count, uint64_t state) {
@@ -89,26 +89,34 @@ static int run(int step) {
     return 0;
   }
   if (step < 4 * PAYLOADS) {
-    const lodge_dcf_layout layout = layout_of(LEVELS, step - 3 * PAYLOADS + 1);
+    lodge_dcf_layout layout = layout_of(LEVELS, step - 3 * PAYLOADS + 1);
+    layout.middle = 2;
+    layout.tail_bits = layout.tail_bits > 1 ? 1 : layout.tail_bits;
     kernels.point_generate(&schedule, &layout, KEYS, secrets.alphas, secrets.betas,
                            secrets.roots[0], secrets.roots[1], keys);
     return 0;
   }
   if (step < 5 * PAYLOADS) {
     const int payload = step - 4 * PAYLOADS + 1;
-    const lodge_dcf_layout layout = layout_of(LEVELS, payload);
-    if (lodge_point_scratch_bytes(&layout) > sizeof scratch) return 1;
-    uint64_t cells[KEYS];
-    for (int i = 0; i < KEYS; i++) cells[i] = points[i] >> (64 - LEVELS);
+    lodge_dcf_layout layout = layout_of(LEVELS, payload);
+    layout.middle = 2;
+    layout.tail_bits = layout.tail_bits > 1 ? 1 : layout.tail_bits;
+    uint64_t places[KEYS];
+    for (int i = 0; i < KEYS; i++) places[i] = points[i] >> (64 - LEVELS);
     const int block_count = ((payload << layout.tail_bits) + 1) / 2;
     lodge_point_product products[4];
     for (int b = 0; b < block_count; b++) products[b] = (lodge_point_product){b, {0, 1}};
     const lodge_point_tables all = {.product_count = (size_t)block_count,
                                     .products = products,
                                     .table_count = 2,
-                                    .pairs = pairs};
+                                    .pairs = pairs,
+                                    .end = 1,
+                                    .groups = 2,
+                                    .left_groups = 3,
+                                    .sides = 3};
+    if (lodge_point_scratch_bytes(&layout, &all) > sizeof scratch) return 1;
     for (int party = 0; party < 2; party++)
-      kernels.point_sum(&schedule, &layout, party, KEYS, keys, secrets.roots[party], cells, &all,
+      kernels.point_sum(&schedule, &layout, party, KEYS, keys, secrets.roots[party], places, &all,
                         scratch, sums);
     return 0;
   }

@@ -73,7 +73,7 @@ struct ComparisonVectorTests {
       var reader = try JSONReader(element, source: path)
       let layout = PointKeyLayout(
         bits: try reader.integer("bits"), payload: try reader.integer("payload"),
-        wordByteCount: try reader.integer("wordBytes"))
+        wordByteCount: try reader.integer("wordBytes"), hasMiddle: reader.contains("gamma"))
       #expect(layout.tailBits == (try reader.integer("tailBits")))
       let function = PointFunction(
         fixedKey: try reader.hexadecimal("fixedKey", byteCount: 16), layout: layout)
@@ -83,7 +83,8 @@ struct ComparisonVectorTests {
         return Self.words(try root.hexadecimal("root", byteCount: 16))
       }
       let alpha = [try Self.word(reader.value("alpha"))]
-      let beta = try reader.array("beta").map(Self.word)
+      let gamma = layout.middle == 2 ? try reader.array("gamma").map(Self.word) : []
+      let beta = try reader.array("beta").map(Self.word) + gamma
       let (root0, root1) = (roots[0], roots[1])
       var key = [UInt8](repeating: 0, count: layout.byteCount)
       var keySpan = key.mutableSpan
@@ -91,24 +92,90 @@ struct ComparisonVectorTests {
         alphas: alpha.span, betas: beta.span, roots0: root0.span, roots1: root1.span,
         into: &keySpan, arm: arm)
       #expect(key == expected, "\(layout)")
-      let one = [1] + [UInt64](repeating: 0, count: 1 << layout.bits - 1)
-      let tables = PointTables(
-        (0..<layout.payload).map { (word: $0, values: one) }, layout: layout)
       for point in try reader.array("points") {
         var entry = try JSONReader(point, source: path)
         let x = [try Self.word(entry.value("x"))]
         for party in 0...1 {
           let root = roots[party]
           let shares = try entry.array("party\(party)").map(Self.word)
-          var result = [UInt64](repeating: 0, count: layout.payload)
+          if layout.middle == 2 {
+            let sums = Self.sums(
+              function, key, root, party: party, cell: x[0],
+              window: -(1 << layout.bits) / 2..<1 << (layout.bits - 1), arm: arm)
+            #expect(sums == shares + [0, 0, 0, 0], "\(layout), party \(party)")
+            continue
+          }
+          var result: [UInt64] = [0]
           var span = result.mutableSpan
-          unsafe function.sum(
-            party: party, keys: key.span.bytes, roots: root.span, cells: x.span, tables: tables,
+          unsafe function.evaluate(
+            party: party, keys: key.span.bytes, roots: root.span, pointsPerKey: 1, points: x.span,
             into: &span, arm: arm)
           #expect(result == shares, "\(layout), party \(party)")
         }
       }
+      if layout.middle == 2 {
+        let groups = try reader.array("groups").map { try Self.wordPairs($0, source: path) }
+        for party in 0...1 {
+          Self.check(function, key, roots[party], party: party, groups: groups[party], arm: arm)
+        }
+      }
       try reader.finish()
+    }
+  }
+
+  /// The sums over tables that are 1 at 0, one a word of the payload, and the lines'.
+  private static func sums(
+    _ function: PointFunction, _ key: [UInt8], _ root: [UInt64], party: Int, cell: UInt64,
+    window: Range<Int>, arm: KernelArm
+  ) -> [UInt64] {
+    let layout = function.layout
+    let one = [1] + [UInt64](repeating: 0, count: 1 << layout.bits - 1)
+    let tables = PointTables(
+      (0..<layout.payload).map { (word: $0, values: one) }, layout: layout,
+      window: PointWindow(window, in: layout), cellBits: 0)
+    var result = [UInt64](repeating: 0, count: tables.sumCount)
+    var span = result.mutableSpan
+    let places = [cell]
+    unsafe function.sum(
+      party: party, keys: key.span.bytes, roots: root.span, places: places.span, tables: tables,
+      into: &span, arm: arm)
+    return result
+  }
+
+  /// The words of all groups but those around a cell, by what the lines' sums make of them.
+  private static func check(
+    _ function: PointFunction, _ key: [UInt8], _ root: [UInt64], party: Int, groups: [[UInt64]],
+    arm: KernelArm
+  ) {
+    let layout = function.layout
+    let kept = UInt64.max >> UInt64(64 - 8 * layout.wordByteCount)
+    let window = PointWindow(0..<1, in: layout)
+    for cell in [0, (1 << layout.bits) - 1] {
+      var expected: [UInt64] = [0, 0, 0, 0]
+      for (group, words) in groups.enumerated() {
+        let point = group << layout.groupBits
+        let (side, distance) =
+          switch window.place(of: point, cell: cell, in: layout) {
+          case .inside: (-1, 0)
+          case .left(let distance): (0, distance)
+          case .right(let distance): (1, distance)
+          }
+        guard side >= 0 else { continue }
+        let place = UInt64(bitPattern: Int64(distance + point))
+        expected[2 * side] = expected[2 * side] &+ (words[0] &* place &- words[1])
+        expected[2 * side + 1] &+= words[0]
+      }
+      let sums = sums(
+        function, key, root, party: party, cell: UInt64(cell), window: 0..<1, arm: arm)
+      #expect(Array(sums.suffix(4)) == expected.map { $0 & kept }, "\(layout), party \(party)")
+    }
+  }
+
+  private static func wordPairs(_ json: JSON, source: String) throws -> [[UInt64]] {
+    guard case .array(let pairs) = json else { return [] }
+    return try pairs.map { pair in
+      guard case .array(let words) = pair else { return [] }
+      return try words.map(word)
     }
   }
 }

@@ -7,25 +7,51 @@ import TestSupport
 import Testing
 
 @Suite struct LookupTests {
-  /// Random coefficients of `degree` in cells of 2^cellBits.
-  static func function(openedBits: Int, cellBits: Int, degree: Int, resultBits: Int) -> Lookup {
+  /// Random coefficients of `degree` in some cells of 2^cellBits, and random lines beside them.
+  static func function(
+    openedBits: Int, cellBits: Int, degree: Int, window: Range<Int>?, resultBits: Int
+  ) -> Lookup {
     var random = SplitMix(UInt64(openedBits * 100 + degree))
     let cells = MaskCells(openedBits: openedBits, bits: cellBits)
+    let window = window ?? -cells.count / 2..<cells.count / 2
+    func number() -> Int { Int(Int64(bitPattern: random.next()) >> 24) }
+    func line() -> Lookup.Line {
+      Lookup.Line(intercept: number(), slope: degree == 0 ? 0 : number())
+    }
     return Lookup(
-      cells: cells,
-      coefficients: (0...degree).map { _ in
-        (0..<cells.count).map { _ in Int(Int64(bitPattern: random.next()) >> 24) }
-      }, fractionalBits: 0, resultBits: resultBits)
+      cells: cells, firstCell: window.lowerBound,
+      coefficients: (0...degree).map { _ in window.map { _ in number() } }, left: line(),
+      right: line(), fractionalBits: 0, resultBits: resultBits)
+  }
+
+  /// The polynomial of cell `number` at `distance` from its start.
+  static func value(_ function: Lookup, _ number: Int, at distance: UInt64) -> UInt64 {
+    let index = number - function.firstCell
+    if (0..<function.coefficients[0].count).contains(index) {
+      return function.coefficients.reversed().reduce(0) {
+        $0 &* distance &+ UInt64(bitPattern: Int64($1[index]))
+      }
+    }
+    let line = index < 0 ? function.left : function.right
+    let x = UInt64(bitPattern: Int64(number << function.cells.bits)) &+ distance
+    return UInt64(bitPattern: Int64(line.intercept))
+      &+ UInt64(bitPattern: Int64(line.slope)) &* x
   }
 
   /// Every x is the polynomial of its cell, or of the next one, whatever the mask; parties and
   /// simulator agree bit for bit.
   @Test(arguments: [
-    (9, 6, 2, 64), (9, 3, 1, 40), (10, 8, 0, 17), (12, 2, 2, 56), (8, 1, 2, 64),
+    (9, 6, 2, nil, 64), (9, 3, 1, nil, 40), (10, 8, 0, nil, 17), (12, 2, 2, nil, 56),
+    (8, 1, 2, nil, 64), (12, 4, 2, -14..<15, 60), (11, 3, 1, 2..<9, 40),
+    (10, 2, 0, -100..<(-70), 33),
+    (12, 5, 2, 40..<60, 64), (8, 6, 2, -1..<0, 20),
   ])
-  func everyArgumentAndMask(openedBits: Int, cellBits: Int, degree: Int, resultBits: Int) throws {
+  func everyArgumentAndMask(
+    openedBits: Int, cellBits: Int, degree: Int, window: Range<Int>?, resultBits: Int
+  ) throws {
     let function = Self.function(
-      openedBits: openedBits, cellBits: cellBits, degree: degree, resultBits: resultBits)
+      openedBits: openedBits, cellBits: cellBits, degree: degree, window: window,
+      resultBits: resultBits)
     let range = function.range
     let step = max(range.count / 400, 1)
     let arguments = stride(from: range.lowerBound, through: range.upperBound, by: step).map { $0 }
@@ -47,11 +73,7 @@ import Testing
         let cell = argument >> cellBits
         let candidates = [cell, cell + 1].map { cell in
           let distance = UInt64(bitPattern: Int64(argument - cell << cellBits))
-          let value = function.coefficients.reversed().reduce(0 as UInt64) { sum, values in
-            sum &* distance
-              &+ UInt64(bitPattern: Int64(values[cell & (function.cells.count - 1)]))
-          }
-          return value << UInt64(64 - resultBits)
+          return Self.value(function, cell, at: distance) << UInt64(64 - resultBits)
         }
         guard let side = candidates.firstIndex(of: word) else {
           Issue.record("\(argument): \(word) is neither of \(candidates)")
@@ -75,14 +97,16 @@ import Testing
     let exact = try #require(operationClass.activation?.function)
     for bound in [6.0, 20, 30] {
       let cells = try #require(EqualCells(function))
-      let numberBits = cells.bits(bound: bound)
-      let coefficients = cells.coefficients(bits: numberBits)
       for place in 0...4000 {
         let x = bound * (Double(place) / 2000 - 1)
         for cell in [(x / cells.width).rounded(.down), (x / cells.width).rounded(.down) + 1] {
-          let index = Int(cell) & (1 << numberBits - 1)
+          let index = Int(cell) - cells.cells.lowerBound
           let distance = x - cell * cells.width
-          let value = coefficients.reversed().reduce(0) { $0 * distance + $1[index] }
+          let line = index < 0 ? cells.lines.left : cells.lines.right
+          let value =
+            cells.cells.contains(Int(cell))
+            ? cells.coefficients.reversed().reduce(0) { $0 * distance + $1[index] }
+            : line[0] + line[1] * x
           #expect(abs(value - exact(x)) <= 0x1.2p-11, "\(x) in cell \(cell)")
         }
       }

@@ -20,7 +20,7 @@ import Testing
       var random = SplitMix(seed)
       func words(_ count: Int) -> [UInt64] { (0..<count).map { _ in random.next() } }
       let function = PointFunction(fixedKey: ComparisonFixture.fixedKey, layout: layout)
-      let betas = words(alphas.count * layout.payload)
+      let betas = words(alphas.count * (layout.payload + layout.middle))
       let (roots0, roots1) = (words(2 * alphas.count), words(2 * alphas.count))
       var keys = [UInt8](repeating: 0xaa, count: alphas.count * layout.byteCount)
       var span = keys.mutableSpan
@@ -35,14 +35,14 @@ import Testing
     }
 
     func sums(
-      party: Int, cells: [UInt64], _ tables: PointTables, parallel: Bool = false,
+      party: Int, places: [UInt64], _ tables: PointTables, parallel: Bool = false,
       arm: KernelArm = .best
     ) -> [UInt64] {
-      var result = [UInt64](repeating: 0xaa, count: cells.count * tables.count)
+      var result = [UInt64](repeating: 0xaa, count: places.count * tables.sumCount)
       var span = result.mutableSpan
       let roots = roots[party]
       unsafe function.sum(
-        party: party, keys: keys.span.bytes, roots: roots.span, cells: cells.span,
+        party: party, keys: keys.span.bytes, roots: roots.span, places: places.span,
         tables: tables, into: &span, parallel: parallel, arm: arm)
       return result
     }
@@ -61,36 +61,85 @@ import Testing
     }
   }
 
+  /// Windows of every kind for `bits` bits: all cells, one, and those of functions.
+  static func windows(_ bits: Int) -> [Range<Int>] {
+    let half = 1 << (bits - 1)
+    return [-half..<half, 0..<1, -half..<1 - half, half - 1..<half, -half / 4..<half / 4 + 1]
+      .filter { !$0.isEmpty }
+  }
+
   /// Every alpha, cell by cell, with tables of random numbers for every word of the payload.
   @Test(arguments: 1...7, 1...3) func everyAlphaAndPoint(bits: Int, payload: Int) {
     let size = 1 << bits
+    let cellBits = 3
     var random = SplitMix(UInt64(100 * bits + payload))
     let tables = (0..<payload + 1).map { table in
       (word: min(table, payload - 1), values: (0..<size).map { _ in random.next() })
     }
-    for wordByteCount in [1, 3, 7, 8] {
-      let layout = PointKeyLayout(bits: bits, payload: payload, wordByteCount: wordByteCount)
-      let turned = PointTables(tables, layout: layout)
+    // All pairs of an alpha and a cell.
+    let alphas = (0..<size * size).map { UInt64($0 / size) }
+    let places = (0..<size * size).map { UInt64($0 % size) << 3 | random.next() >> 61 }
+    for (wordByteCount, range) in zip([1, 3, 7, 8, 8], Self.windows(bits)) {
+      let layout = PointKeyLayout(
+        bits: bits, payload: payload, wordByteCount: wordByteCount, hasMiddle: true)
+      let window = PointWindow(range, in: layout)
+      let turned = PointTables(tables, layout: layout, window: window, cellBits: cellBits)
       let word = UInt64.max >> UInt64(64 - 8 * wordByteCount)
-      // All pairs of an alpha and a cell.
-      let alphas = (0..<size * size).map { UInt64($0 / size) }
-      let cells = (0..<size * size).map { UInt64($0 % size) }
       for arm in KernelArm.available {
         let fixture = Fixture(layout, alphas: alphas, seed: 7, arm: arm)
         let sums = (0...1).map {
-          fixture.sums(party: $0, cells: cells, turned, arm: arm)
+          fixture.sums(party: $0, places: places, turned, arm: arm)
         }
         var expected: [UInt64] = []
         for (key, alpha) in alphas.enumerated() {
+          let words = fixture.betas[key * (payload + 2)..<(key + 1) * (payload + 2)]
+          func number(_ index: Int) -> UInt64 { words[words.startIndex + index] }
+          let cell = Int(places[key] >> UInt64(cellBits))
+          let place = window.place(of: Int(alpha), cell: cell, in: layout)
           for table in tables {
-            let place = Int((cells[key] &- alpha) & UInt64(size - 1))
-            let beta = fixture.betas[key * payload + table.word]
-            expected.append(beta &* table.values[place] & word)
+            let value = table.values[(cell - Int(alpha)) & (size - 1)]
+            if case .inside = place {
+              expected.append(number(table.word) &* value & word)
+            } else {
+              expected.append(0)
+            }
+          }
+          func line(_ distance: Int) -> [UInt64] {
+            let lifted = (distance + Int(alpha)) << cellBits + Int(places[key] & 7)
+            let total = number(payload) &* UInt64(bitPattern: Int64(lifted)) &- number(payload + 1)
+            return [total & word, number(payload) & word]
+          }
+          switch place {
+          case .inside: expected += [0, 0, 0, 0]
+          case .left(let distance): expected += line(distance) + [0, 0]
+          case .right(let distance): expected += [0, 0] + line(distance)
           }
         }
         #expect(
           zip(sums[0], sums[1]).map { ($0 &+ $1) & word } == expected,
-          "\(wordByteCount) bytes a word, \(arm)")
+          "\(wordByteCount) bytes a word, \(range), \(arm)")
+      }
+    }
+  }
+
+  /// Cells of the window are taken one by one; others are on the side where they are, the lowest but for
+  /// less than a group included.
+  @Test(arguments: 1...9) func windowsHoldTheirCells(bits: Int) {
+    let layout = PointKeyLayout(bits: bits, payload: 3, hasMiddle: true)
+    let (size, half) = (1 << bits, 1 << (bits - 1))
+    for range in Self.windows(bits) {
+      let window = PointWindow(range, in: layout)
+      let first = window.firstLeft(in: layout) ?? -half
+      #expect(window.groupCount <= 1 << layout.middleLevel)
+      #expect(first <= range.lowerBound && first < -half + 2 << layout.groupBits || first == -half)
+      for cell in 0..<size {
+        for distance in max(first, -half)..<half {
+          switch window.place(of: (cell - distance) & (size - 1), cell: cell, in: layout) {
+          case .inside(let number): #expect(number == distance)
+          case .left(let number): #expect(number == distance && number < range.lowerBound)
+          case .right(let number): #expect(number == distance && number >= range.upperBound)
+          }
+        }
       }
     }
   }
@@ -99,14 +148,16 @@ import Testing
   /// be.
   @Test(arguments: [0, 1, 15, 16, 17, 33, 127, 129, 300]) func armsAndThreadsAgree(count: Int) {
     for (bits, payload, wordByteCount) in [(12, 1, 8), (7, 3, 7), (9, 2, 5)] {
-      let layout = PointKeyLayout(bits: bits, payload: payload, wordByteCount: wordByteCount)
+      let layout = PointKeyLayout(
+        bits: bits, payload: payload, wordByteCount: wordByteCount, hasMiddle: true)
       let number = bits == 12 ? min(count, 33) : count
       var random = SplitMix(3)
       let alphas = (0..<number).map { _ in random.next() >> UInt64(64 - bits) }
-      let cells = (0..<number).map { _ in random.next() >> UInt64(64 - bits) }
+      let places = (0..<number).map { _ in random.next() >> UInt64(64 - bits) }
+      let window = bits == 12 ? -2048..<2048 : -9..<13
       let tables = PointTables(
         (0..<payload).map { (word: $0, values: (0..<1 << bits).map { _ in random.next() }) },
-        layout: layout)
+        layout: layout, window: PointWindow(window, in: layout), cellBits: 0)
       let reference = Fixture(layout, alphas: alphas, seed: 5, arm: .portable)
       for arm in KernelArm.available {
         for parallel in [false, true] {
@@ -115,9 +166,9 @@ import Testing
           for party in 0...1 {
             #expect(
               fixture.sums(
-                party: party, cells: cells, tables, parallel: parallel, arm: arm)
+                party: party, places: places, tables, parallel: parallel, arm: arm)
                 == reference.sums(
-                  party: party, cells: cells, tables, arm: .portable))
+                  party: party, places: places, tables, arm: .portable))
           }
         }
       }
@@ -167,12 +218,16 @@ import Testing
   ) {
     let layout = PointKeyLayout(bits: bits, payload: payload, wordByteCount: wordByteCount)
     #expect(layout.tailBits == tailBits && layout.byteCount == byteCount)
+    let withMiddle = PointKeyLayout(
+      bits: bits, payload: payload, wordByteCount: wordByteCount, hasMiddle: true)
+    #expect(withMiddle.depth >= withMiddle.middleLevel)
+    if bits > 5 + tailBits { #expect(withMiddle.byteCount == byteCount + 2 * wordByteCount) }
   }
 
   /// Keys for one fixed alpha and beta look uniform byte by byte: chi-square with 255 degrees of
   /// freedom, mean 255, deviation about 22.6.
   @Test(arguments: [0, 1, 0x5a, 0x7f] as [UInt64]) func keysLookUniform(alpha: UInt64) {
-    let layout = PointKeyLayout(bits: 7, payload: 3, wordByteCount: 7)
+    let layout = PointKeyLayout(bits: 7, payload: 3, wordByteCount: 7, hasMiddle: true)
     let fixture = Fixture(
       layout, alphas: [UInt64](repeating: alpha, count: 4096), seed: alpha &+ 9)
     var counts = [Double](repeating: 0, count: 256)

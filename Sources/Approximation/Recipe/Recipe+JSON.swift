@@ -82,16 +82,24 @@ extension Recipe {
   private mutating func readFractionalBits(_ reader: inout JSONReader) throws(InputError) {
     let key = "fractionalBits"
     let allowed = 8...20
-    guard case .array? = reader.optional(key) else {
-      if reader.contains(key) { fractionalBits = try reader.integer(key, in: allowed) }
-      return
+    guard reader.contains(key) else { return }
+    switch try reader.value(key) {
+    case .integer(let bits):
+      guard allowed.contains(bits) else {
+        throw reader.failure(
+          key, "\(bits) is outside \(allowed.lowerBound)...\(allowed.upperBound)")
+      }
+      fractionalBits = bits
+    case .array(let ends):
+      guard ends.count == 2, case .integer(let least) = ends[0], case .integer(let most) = ends[1],
+        least <= most, allowed.contains(least), allowed.contains(most)
+      else {
+        throw reader.failure(
+          key, "expected the fewest and the most, of \(allowed.lowerBound)...\(allowed.upperBound)")
+      }
+      planFractionalBits(in: least...most)
+    default: throw reader.failure(key, "expected an integer, or the fewest and the most")
     }
-    let ends = try reader.integers(key)
-    guard ends.count == 2, ends[0] <= ends[1], ends.allSatisfy(allowed.contains) else {
-      throw reader.failure(
-        key, "expected a number, or two of 8 to 20 of which the first is not larger")
-    }
-    planFractionalBits(in: ends[0]...ends[1])
   }
 
   private mutating func readLayers(_ reader: inout JSONReader) throws(InputError) {

@@ -73,6 +73,7 @@ typedef struct {
   int payload;     // 1 to 3
   int word_bytes;  // 1 to 8: values are numbers modulo 2^(8 word_bytes)
   int tail_bits;   // below `levels` and at most 6
+  int middle;      // 2 in point keys that are summed, else 0
 } lodge_dcf_layout;
 
 // One comparison key, all little-endian, without padding, depth = levels - tail_bits:
@@ -98,8 +99,15 @@ typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule,
                                   const uint64_t *roots, const uint64_t *points, uint64_t *out);
 
 // A point key: f(x) = beta if x = alpha, else 0, of the same layout but for the value corrections of
-// the levels, which it has none of. Arguments as of comparison keys.
+// the levels, which it has none of. Where `middle` is 2, the places of the last nodes are followed by
+// the value correction of the node of level lodge_point_middle_level on the way to alpha: two words
+// gamma, which follow those of beta in `betas`. Arguments otherwise as of comparison keys.
 typedef lodge_dcf_generation lodge_point_generation;
+
+// The level whose nodes are groups of cells: 4, or 1 less than `levels`.
+static inline int lodge_point_middle_level(const lodge_dcf_layout *layout) {
+  return layout->levels > 4 ? 4 : layout->levels - 1;
+}
 
 // Evaluates point keys with one payload word; arguments as of comparison keys.
 typedef lodge_dcf_evaluation lodge_point_evaluation;
@@ -114,23 +122,32 @@ typedef struct {
 // Tables for all nodes. With M = 2^(levels - tail_bits) nodes they have, for every residue of a cell
 // modulo 2^tail_bits and every product, 2 M pairs of words: pair m is what words 0 and 1 of node n's
 // block are multiplied with where n - (cell >> tail_bits) = m modulo M.
+//
+// Cell minus alpha is i modulo 2^levels. From the group on that alpha is in where i is `end` - 1, or the
+// one before it, `groups` groups are taken node by node; those behind them, up to number `left_groups`,
+// have negative i, and the rest have positive ones, each with one line for all of them.
 typedef struct {
   size_t product_count;                  // ascending blocks
   const lodge_point_product *products;
   size_t table_count;
   const uint64_t *pairs;
+  int cell_bits;                         // of a place, below its cell
+  int end;
+  int groups, left_groups;               // 1 to 2^middle_level, and that or more
+  int sides;                             // bit 0: those of negative i count, bit 1: the others
 } lodge_point_tables;
 
-// For every key the sums over all outputs: `out` has table_count words a key. `cells`, below 2^levels,
-// are public. `scratch`, aligned to 64 bytes, holds what lodge_point_scratch_bytes says and is zero
-// afterwards.
+// For every key the sums over the outputs of its groups, table_count words, and then for each of both
+// sides P and U: with gamma = (1, r) U is 1 and P is x = place - r, not reduced, where alpha is on that
+// side, and both are 0 elsewhere. `places`, cell by `cell_bits`, are public. `scratch`, aligned to 64
+// bytes, holds what lodge_point_scratch_bytes says and is zero afterwards.
 typedef void lodge_point_summation(const lodge_aes128_schedule *schedule,
                                    const lodge_dcf_layout *layout, int party, size_t count,
                                    const uint8_t *keys, const uint64_t *roots,
-                                   const uint64_t *cells, const lodge_point_tables *tables,
+                                   const uint64_t *places, const lodge_point_tables *tables,
                                    void *scratch, uint64_t *out);
 
-size_t lodge_point_scratch_bytes(const lodge_dcf_layout *layout);
+size_t lodge_point_scratch_bytes(const lodge_dcf_layout *layout, const lodge_point_tables *tables);
 
 // The kernels of one arm; everything that differs between processors is reached through here.
 typedef struct {

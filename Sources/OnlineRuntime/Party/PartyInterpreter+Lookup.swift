@@ -15,19 +15,18 @@ extension PartyInterpreter {
       let stream = derived[node].keyRoots
     else { preconditionFailure("lookups have keys") }
     let roots = stream.words(in: ranges.map { 2 * $0.lowerBound..<2 * $0.upperBound })
-    let places = opened.base.map(function.place)
-    let cells = places.map(\.cell)
-    let tableCount = function.tableCount
-    var sums = [UInt64](repeating: 0, count: cells.count * tableCount)
+    let places = opened.base.map(function.cells.reduced)
+    let sumCount = tables.sumCount
+    var sums = [UInt64](repeating: 0, count: places.count * sumCount)
     try material.withKeys(node: node, ranges: ranges) { keys in
       var span = sums.mutableSpan
       point.sum(
-        party: material.party, keys: keys, roots: roots.span, cells: cells.span, tables: tables,
+        party: material.party, keys: keys, roots: roots.span, places: places.span, tables: tables,
         into: &span)
     }
     return places.enumerated().map { element, place in
       function.result(
-        sums[element * tableCount..<(element + 1) * tableCount], offset: place.offset)
+        sums[element * sumCount..<(element + 1) * sumCount], offset: function.place(place).offset)
     }
   }
 

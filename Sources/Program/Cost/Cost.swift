@@ -19,7 +19,7 @@ public struct StepCost: Equatable, Sendable {
   public var comparisonCount = 0
   /// Comparisons by bits.
   public var bitComparisonCount = 0
-  /// Cells of lookups, at each of which one party evaluates a point key.
+  /// Cells of lookups at which one party evaluates a point key.
   public var lookupCellCount = 0
   /// Elements of permuted functions, which party 1 computes in the clear.
   public var permutedElementCount = 0
@@ -105,7 +105,8 @@ extension SecureProgram {
         case .keys: cost.comparisonCount += count(x) * function.knots.count
         case .bits: cost.bitComparisonCount += count(x) * function.knots.count
         }
-      case .lookup(let x, let function): cost.lookupCellCount += count(x) * function.cells.count
+      case .lookup(let x, let function):
+        cost.lookupCellCount += count(x) * function.visitedCellCount
       case .exponential(let x, let function):
         // A cell of a lookup is two blocks, and a point one for each level and one for its value.
         cost.lookupCellCount +=

@@ -61,8 +61,8 @@ extension SecureProgram {
       size += 2 * 64 * Double(function.pointCount)
     case .lookup(_, let function):
       size += 2 * 8 * Double(function.keyLayout.byteCount)
-      // Outputs at all points.
-      size += 64 * Double(function.coefficients.count * function.cells.count)
+      // Nodes of the key, and outputs.
+      size += 64 * Double((2 + function.coefficients.count) * function.visitedCellCount)
     case .permuted:
       // Masks of operand and result, the permutation, and messages.
       size += 6 * 64

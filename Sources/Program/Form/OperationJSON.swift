@@ -80,7 +80,10 @@ extension ProgramNode {
     case .lookup(_, let function):
       members["cellBits"] = .integer(function.cells.bits)
       members["openedBits"] = .integer(function.cells.openedBits)
+      members["firstCell"] = .integer(function.firstCell)
       members["coefficients"] = .array(function.coefficients.map(integers))
+      members["left"] = integers([function.left.intercept, function.left.slope])
+      members["right"] = integers([function.right.intercept, function.right.slope])
       members["fractionalBits"] = .integer(function.fractionalBits)
       members["resultBits"] = .integer(function.resultBits)
     case .permuted(_, let function):
@@ -184,7 +187,10 @@ extension Operation {
       self = .lookup(
         reads[0],
         Lookup(
-          cells: try MaskCells(&reader), coefficients: try reader.integerRows("coefficients"),
+          cells: try MaskCells(&reader),
+          firstCell: try reader.integer("firstCell", in: -(1 << 30)...1 << 30),
+          coefficients: try reader.integerRows("coefficients"),
+          left: try Lookup.Line(&reader, "left"), right: try Lookup.Line(&reader, "right"),
           fractionalBits: try reader.integer("fractionalBits", in: 0...62),
           resultBits: try reader.integer("resultBits", in: 1...64)))
     case "reveal": self = .reveal(reads[0], try BlockPool(&reader))
@@ -321,5 +327,16 @@ extension MaskCells {
     self.init(
       openedBits: try reader.integer("openedBits", in: 2...30),
       bits: try reader.integer("cellBits", in: 1...29))
+  }
+}
+
+extension Lookup.Line {
+  /// [intercept, slope].
+  fileprivate init(_ reader: inout JSONReader, _ key: String) throws(InputError) {
+    let numbers = try reader.integers(key)
+    guard numbers.count == 2 else {
+      throw reader.failure(key, "expected an intercept and a slope")
+    }
+    self.init(intercept: numbers[0], slope: numbers[1])
   }
 }

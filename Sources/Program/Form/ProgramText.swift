@@ -60,7 +60,8 @@ extension SecureProgram {
         + "\(function.cells.bits) bits"
     case .lookup(_, let function):
       return "\(name) \(reads), degree \(function.coefficients.count - 1), "
-        + "\(function.cells.count) cells of \(function.cells.bits) bits"
+        + "\(function.coefficients[0].count) of \(function.cells.count) cells of "
+        + "\(function.cells.bits) bits"
     case .permuted(_, let function):
       let opening = function.opening
       return "\(name) \(reads), \(function.rule.name), >> \(opening.shift), \(opening.bits) bits"

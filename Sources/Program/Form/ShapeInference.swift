@@ -242,8 +242,16 @@ extension SecureProgram {
       try need(function.cells, of: x, atMost: 1 << PointKeyLayout.bitRange.upperBound)
       try need(
         (1...3).contains(function.coefficients.count)
-          && function.coefficients.allSatisfy { $0.count == function.cells.count },
-        "one to three coefficients for each of \(function.cells.count) cells")
+          && function.coefficients.allSatisfy {
+            !$0.isEmpty && $0.count == function.coefficients[0].count
+          }, "one to three coefficients for each of some cells")
+      let (half, count) = (function.cells.count / 2, function.coefficients[0].count)
+      try need(
+        function.firstCell >= -half && count <= 2 * half && function.firstCell + count <= half,
+        "cells are numbered from \(-half) to \(half - 1)")
+      try need(
+        function.coefficients.count > 1 || (function.left.slope == 0 && function.right.slope == 0),
+        "constants have no slopes beside them")
       return [(shape, .shared)]
     case .permuted(let x, let function):
       let shape = try shared(x)

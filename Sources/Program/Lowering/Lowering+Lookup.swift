@@ -17,27 +17,52 @@ package struct EqualCells {
     // Few pieces have shorter comparison keys, whatever their knots.
     guard function.knots.count > 4 else { return nil }
     width = function.knots[1] - function.knots[0]
-    guard width.significand == 1, function.pieces.allSatisfy({ $0.degree <= 2 }) else { return nil }
+    guard width.significand == 1, function.pieces.allSatisfy({ $0.degree <= 2 }),
+      function.pieces.first.map({ $0.degree <= 1 }) ?? false,
+      function.pieces.last.map({ $0.degree <= 1 }) ?? false
+    else { return nil }
     for (knot, next) in zip(function.knots, function.knots.dropFirst()) {
       guard next - knot == width, (knot / width).rounded() == knot / width else { return nil }
     }
     self.function = function
   }
 
-  /// Bits that number the cells of values up to `bound` in magnitude, with one to spare at each end.
+  /// Bits that number the cells of values up to `bound` in magnitude, with a cell to spare at each end
+  /// and, where lines stand for groups of cells, such a group.
   package func bits(bound: Double) -> Int {
-    Int(log2(max(bound / width, 1) + 1).rounded(.up)) + 1
+    let needed = Int((max(bound / width, 1)).rounded(.up)) + 1
+    for bits in 2... {
+      let half = 1 << (bits - 1)
+      guard half > needed, cells.lowerBound >= -half, cells.upperBound <= half else { continue }
+      guard bits <= PointKeyLayout.bitRange.upperBound else { return bits }
+      let layout = PointKeyLayout(bits: bits, payload: 3, hasMiddle: true)
+      let first = PointWindow(cells, in: layout).firstLeft(in: layout) ?? 1 - half
+      if first <= -needed { return bits }
+    }
+    return .max
   }
 
-  /// For cells numbered by `bits` bits, those of negative arguments after the others: the coefficients
-  /// of the powers of x less the cell's lower end.
-  package func coefficients(bits: Int) -> [[Double]] {
-    let count = 1 << bits
-    let cells = (0..<count).map { index in
-      let low = width * Double(index < count / 2 ? index : index - count)
+  /// Numbers of the cells between the outer pieces.
+  package var cells: Range<Int> {
+    Int((function.knots.first ?? 0) / width)..<Int((function.knots.last ?? 0) / width)
+  }
+
+  /// For these cells the coefficients of the powers of x less the cell's lower end.
+  package var coefficients: [[Double]] {
+    let ofCells = cells.map { index in
+      let low = width * Double(index)
       return function.pieces[function.piece(at: low)].coefficients(about: low)
     }
-    return (0...2).map { power in cells.map { power < $0.count ? $0[power] : 0 } }
+    return (0...2).map { power in ofCells.map { power < $0.count ? $0[power] : 0 } }
+  }
+
+  /// Intercept and slope before and behind the cells.
+  package var lines: (left: [Double], right: [Double]) {
+    func line(_ piece: PolynomialPiece?) -> [Double] {
+      let coefficients = piece?.coefficients(about: 0) ?? []
+      return (0...1).map { $0 < coefficients.count ? coefficients[$0] : 0 }
+    }
+    return (line(function.pieces.first), line(function.pieces.last))
   }
 }
 
@@ -82,12 +107,21 @@ extension Lowering {
     let resultBits = 2 * argumentBits + coefficientBits
     let opened = try builder.openExactly(
       x, bits: argumentBits, ringBits: numberBits + cellBits)
-    let coefficients = cells.coefficients(bits: numberBits).enumerated().map { power, values in
-      values.map { Int(($0 * pow(2, Double(resultBits - power * argumentBits))).rounded()) }
+    func fixed(_ coefficient: Double, of power: Int) -> Int {
+      Int((coefficient * pow(2, Double(resultBits - power * argumentBits))).rounded())
+    }
+    func line(_ coefficients: [Double]) -> Lookup.Line {
+      Lookup.Line(
+        intercept: fixed(coefficients[0], of: 0), slope: fixed(coefficients[1], of: 1))
+    }
+    let coefficients = cells.coefficients.enumerated().map { power, values in
+      values.map { fixed($0, of: power) }
     }
     let table = Lookup(
       cells: MaskCells(openedBits: numberBits + cellBits, bits: cellBits),
-      coefficients: coefficients, fractionalBits: resultBits, resultBits: ringBits(resultBits))
+      firstCell: cells.cells.lowerBound, coefficients: coefficients, left: line(cells.lines.left),
+      right: line(cells.lines.right), fractionalBits: resultBits,
+      resultBits: ringBits(resultBits))
     return try builder.emit(.lookup(opened.id, table), bits: resultBits, bound: bound)
   }
 }

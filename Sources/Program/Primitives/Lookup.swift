@@ -2,39 +2,83 @@
 
 public import Rings
 
-/// The polynomial of x's cell at an opened value x of k bits, in 2^(k - g) cells of 2^g.
+/// The polynomial of x's cell at an opened value x of k bits, in 2^(k - g) cells of 2^g, and lines beyond
+/// some of them.
 ///
 /// With the mask r = alpha 2^g + r_0 and X = x + r modulo 2^k = c 2^g + X_0, both below 2^g, x is
 /// i 2^g + d modulo 2^k for i = c - alpha modulo 2^(k - g) and d = X_0 - r_0: i is x's cell, or the one
-/// after it where d < 0. The result is the sum of coefficients[p][i] d^p modulo 2^resultBits. Dealt is
-/// a point key for alpha and the powers of r_0; everything else is public.
+/// after it where d < 0. The result is the sum of coefficients[p][i - firstCell] d^p modulo 2^resultBits
+/// where these are given, `left` before them and `right` behind them. Dealt is a point key for alpha, the
+/// powers of r_0, and 1 and r for lines; everything else is public.
 public struct Lookup: Hashable, Sendable {
+  /// intercept + slope x, x in units of what is opened and the result in its own.
+  public struct Line: Hashable, Sendable {
+    public var intercept: Int
+    public var slope: Int
+
+    public static let zero = Line(intercept: 0, slope: 0)
+
+    public init(intercept: Int, slope: Int) {
+      self.intercept = intercept
+      self.slope = slope
+    }
+
+    /// The coefficients of d^p about `start`.
+    fileprivate func coefficients(at start: Int) -> [UInt64] {
+      let (intercept, slope) = (
+        UInt64(bitPattern: Int64(intercept)), UInt64(bitPattern: Int64(slope))
+      )
+      return [intercept &+ slope &* UInt64(bitPattern: Int64(start)), slope, 0]
+    }
+  }
+
   public var cells: MaskCells
-  /// Number p has the coefficient of d^p for every cell, those of negative x after the others.
+  /// The signed number of the first cell that has coefficients.
+  public var firstCell: Int
+  /// Number p has the coefficient of d^p for every one of them.
   public var coefficients: [[Int]]
+  /// Before the first of them, and from the end on.
+  public var left: Line
+  public var right: Line
   public var fractionalBits: Int
   public var resultBits: Int
 
   public init(
-    cells: MaskCells, coefficients: [[Int]], fractionalBits: Int, resultBits: Int
+    cells: MaskCells, firstCell: Int, coefficients: [[Int]], left: Line, right: Line,
+    fractionalBits: Int, resultBits: Int
   ) {
     self.cells = cells
+    self.firstCell = firstCell
     self.coefficients = coefficients
+    self.left = left
+    self.right = right
     self.fractionalBits = fractionalBits
     self.resultBits = resultBits
+  }
+
+  private var cellNumberBits: Int { cells.openedBits - cells.bits }
+
+  public var keyLayout: PointKeyLayout {
+    PointKeyLayout(
+      bits: cellNumberBits, payload: coefficients.count, wordByteCount: (resultBits + 7) / 8,
+      hasMiddle: true)
+  }
+
+  /// The cells that are taken one by one.
+  public var window: PointWindow {
+    PointWindow(firstCell..<firstCell + coefficients[0].count, in: keyLayout)
+  }
+
+  /// Cells at which a party evaluates a key, with what groups take beside them.
+  public var visitedCellCount: Int {
+    (window.groupCount << keyLayout.groupBits) + (3 << keyLayout.middleLevel) / 4
   }
 
   /// Values that are told apart: others come out as those 2^k from them.
   public var range: ClosedRange<Int> {
     let half = 1 << (cells.openedBits - 1)
     let cell = 1 << cells.bits
-    return cell - half...half - cell - 1
-  }
-
-  public var keyLayout: PointKeyLayout {
-    PointKeyLayout(
-      bits: cells.openedBits - cells.bits, payload: coefficients.count,
-      wordByteCount: (resultBits + 7) / 8)
+    return (window.firstLeft(in: keyLayout).map { $0 * cell } ?? cell - half)...half - cell - 1
   }
 
   /// The cell and the place in it of an opened word or of a mask.
@@ -44,40 +88,64 @@ public struct Lookup: Hashable, Sendable {
     return (word &>> UInt64(cells.bits), word & (1 &<< UInt64(cells.bits) &- 1))
   }
 
-  /// beta of a mask's key: the powers of r_0.
-  public func payload(offset: UInt64) -> [UInt64] {
+  /// beta and gamma of a mask's key: the powers of r_0, 1 and r.
+  public func payload(mask: UInt64) -> [UInt64] {
+    let offset = place(mask).offset
     var power: UInt64 = 1
     return coefficients.map { _ in
       defer { power &*= offset }
       return power
+    } + [1, cells.reduced(mask)]
+  }
+
+  /// The coefficients about the start of every cell, those of negative cells after the others.
+  private var allCoefficients: [[UInt64]] {
+    let count = cells.count
+    var result = coefficients.map { _ in [UInt64](repeating: 0, count: count) }
+    let end = firstCell + coefficients[0].count
+    for number in -count / 2..<count - count / 2 {
+      let line = number < firstCell ? left : right
+      let ofLine = line.coefficients(at: number << cells.bits)
+      for power in coefficients.indices {
+        result[power][number & (count - 1)] =
+          (firstCell..<end).contains(number)
+          ? UInt64(bitPattern: Int64(coefficients[power][number - firstCell])) : ofLine[power]
+      }
     }
+    return result
   }
 
   /// Word q of the payload times d's coefficients number p, for p and q <= p in this order.
   public var tables: PointTables {
     PointTables(
-      coefficients.enumerated().flatMap { power, values in
-        let values = values.map { UInt64(bitPattern: Int64($0)) }
-        return (0...power).map { (word: $0, values: values) }
-      }, layout: keyLayout)
+      allCoefficients.enumerated().flatMap { power, values in
+        (0...power).map { (word: $0, values: values) }
+      }, layout: keyLayout, window: window, cellBits: cells.bits, countsLeft: left != .zero,
+      countsRight: right != .zero)
   }
 
-  public var tableCount: Int { coefficients.count * (coefficients.count + 1) / 2 }
-
   /// The share of the result from those of the sums over `tables`: the binomial formula of
-  /// (X_0 - r_0)^p.
+  /// (X_0 - r_0)^p, and both lines.
   public func result(_ sums: some Collection<UInt64>, offset: UInt64) -> UInt64 {
     var result: UInt64 = 0
     var next = sums.startIndex
+    func taken() -> UInt64 {
+      defer { next = sums.index(after: next) }
+      return sums[next]
+    }
     for power in coefficients.indices {
       var binomial: UInt64 = 1
       for part in 0...power {
         var factor = binomial
         for _ in part..<power { factor &*= offset }
-        result = part % 2 == 0 ? result &+ factor &* sums[next] : result &- factor &* sums[next]
+        let term = factor &* taken()
+        result = part % 2 == 0 ? result &+ term : result &- term
         binomial = binomial * UInt64(power - part) / UInt64(part + 1)
-        next = sums.index(after: next)
       }
+    }
+    for line in [left, right] {
+      result &+= UInt64(bitPattern: Int64(line.slope)) &* taken()
+      result &+= UInt64(bitPattern: Int64(line.intercept)) &* taken()
     }
     return result
   }
@@ -85,10 +153,21 @@ public struct Lookup: Hashable, Sendable {
   /// The result for an opened word under a mask, modulo 2^64.
   public func value(opened: UInt64, mask: UInt64) -> UInt64 {
     let (opened, mask) = (place(opened), place(mask))
-    let cell = Int((opened.cell &- mask.cell) & UInt64(cells.count - 1))
     let distance = opened.offset &- mask.offset
-    return coefficients.reversed().reduce(0) { sum, values in
-      sum &* distance &+ UInt64(bitPattern: Int64(values[cell]))
+    func value(_ coefficients: some Collection<UInt64>) -> UInt64 {
+      coefficients.reversed().reduce(0) { $0 &* distance &+ $1 }
+    }
+    func value(_ line: Line, _ number: Int) -> UInt64 {
+      value(line.coefficients(at: number << cells.bits))
+    }
+    switch window.place(of: Int(mask.cell), cell: Int(opened.cell), in: keyLayout) {
+    case .left(let number): return value(left, number)
+    case .right(let number): return value(right, number)
+    case .inside(let number):
+      let index = number - firstCell
+      guard index >= 0 else { return value(left, number) }
+      guard index < coefficients[0].count else { return value(right, number) }
+      return value(coefficients.map { UInt64(bitPattern: Int64($0[index])) })
     }
   }
 }

@@ -19,9 +19,19 @@ struct NumbersModel {
 
   var program: SecureProgram { approximated.program }
 
+  /// Of one precision, so that errors of two models can be compared, and with a ReLU that is exact but
+  /// for roundings: which side a value near 0 is taken to be on is chance.
+  static let recipe = {
+    var recipe = Recipe.accurate.exact
+    var function = PiecewisePolynomial.relu
+    function.resolution = 0x1p-30
+    recipe.choose(ReplacementChoice(PiecewiseActivation(function: function)), for: .relu)
+    return recipe
+  }()
+
   /// - Parameter files: What lies beside the checkpoint, by name.
   init(
-    _ checkpoint: TinyCheckpoint, texts: [[Int]], recipe: Recipe = .accurate,
+    _ checkpoint: TinyCheckpoint, texts: [[Int]], recipe: Recipe = NumbersModel.recipe,
     output: ModelOutput? = nil, files: [String: JSON] = [:]
   ) throws {
     folder = try ScratchFolder()
@@ -39,6 +49,16 @@ struct NumbersModel {
       texts: .init(texts, source: "texts"))
     let encoder = WeightEncoder(source: "checkpoint", weights: equalised)
     weights = try approximated.program.weights.map { try encoder.encode($0) }
+  }
+
+  /// The mean of the errors' means for `prompts`, the largest of all, and of float's outputs: one row by
+  /// itself may have hardly any error.
+  func error(over prompts: [[Int]]) throws -> (largest: Double, mean: Double, of: Double) {
+    let errors = try prompts.map { try error($0) }
+    return (
+      errors.map(\.largest).max() ?? 0,
+      errors.reduce(0) { $0 + $1.mean } / Double(errors.count), errors.map(\.of).max() ?? 0
+    )
   }
 
   /// The largest error of the simulator's output rows for `tokens`, evaluated one by one, and the

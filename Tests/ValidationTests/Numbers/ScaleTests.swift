@@ -73,14 +73,14 @@ struct ScaleTests {
   func scaledTensorsStayPrecise(_ change: Change, factor: Float) throws {
     let plain = try NumbersModel(change.checkpoint, texts: Self.texts)
     let model = try NumbersModel(change.applied(factor), texts: Self.texts)
-    for prompt in Self.prompts {
-      let (before, after) = (try plain.error(prompt), try model.error(prompt))
-      // Tied tables scale the logits, too.
-      let scale = after.of / before.of
-      print(
-        "scale", change.name.replacing(" ", with: "_"), factor, after.mean / before.mean / scale,
-        after.largest / before.largest / scale)
-      #expect(after.mean <= 3 * scale * before.mean && after.largest <= 3 * scale * before.largest)
-    }
+    let (before, after) = (
+      try plain.error(over: Self.prompts), try model.error(over: Self.prompts)
+    )
+    // Tied tables scale the logits, too.
+    let scale = after.of / before.of
+    print(
+      "scale", change.name.replacing(" ", with: "_"), factor, after.mean / before.mean / scale,
+      after.largest / before.largest / scale)
+    #expect(after.mean <= 3 * scale * before.mean && after.largest <= 3 * scale * before.largest)
   }
 }

@@ -81,12 +81,12 @@ struct UnevenTests {
     let plain = try NumbersModel(change.checkpoint, texts: Self.texts)
     let model = try NumbersModel(change.applied(factor), texts: Self.texts)
     #expect(model.approximated.report.warnings == plain.approximated.report.warnings)
-    for prompt in Self.prompts {
-      let (before, after) = (try plain.error(prompt), try model.error(prompt))
-      #expect(
-        after.mean <= 3 * before.mean && after.largest <= 3 * before.largest,
-        "\(prompt): \(after) was \(before)")
-    }
+    let (before, after) = (
+      try plain.error(over: Self.prompts), try model.error(over: Self.prompts)
+    )
+    #expect(
+      after.mean <= 3 * before.mean && after.largest <= 3 * before.largest,
+      "\(after) was \(before)")
   }
 
   /// Every value of the float model but the channels themselves is the same, bit for bit.

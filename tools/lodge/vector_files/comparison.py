@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from lodge.verification.comparison_function import Layout, evaluate, generate
+from lodge.verification.comparison_function import Layout, evaluate, evaluate_middle, generate
 from lodge.verification.point_function import PointLayout
 
 # levels, payload, bytes of a word, alpha (None: any).
@@ -11,9 +11,11 @@ COMPARISONS = [(1, 1, 8, 0), (1, 2, 3, 1), (2, 3, 8, 2), (5, 2, 6, 0), (5, 2, 6,
                (10, 2, 2, None), (13, 2, 6, None), (14, 2, 8, None), (17, 3, 5, None), (18, 3, 8, None),
                (63, 1, 1, None), (63, 3, 8, 2**63 - 1)]
 # The same with bits for levels.
-POINTS = [(1, 1, 8, 0), (1, 3, 5, 1), (2, 2, 3, 2), (3, 3, 5, None), (4, 1, 1, 15), (4, 2, 7, 0),
-          (5, 2, 4, None), (6, 3, 8, 63), (7, 1, 6, None), (8, 3, 5, None), (9, 2, 2, 0), (10, 2, 6, None),
-          (11, 3, 8, None), (12, 1, 1, 4095), (12, 1, 8, None), (12, 3, 3, None)]
+POINTS = [(1, 1, 8, 0), (2, 1, 3, 2), (4, 1, 1, 15), (5, 1, 4, None), (7, 1, 6, None), (9, 1, 2, 0),
+          (12, 1, 1, 4095), (12, 1, 8, None)]
+# With a middle level.
+GROUPED = [(1, 3, 5, 1), (2, 2, 3, 2), (3, 3, 5, None), (4, 2, 7, 0), (5, 2, 4, None), (5, 1, 1, 31),
+           (6, 3, 8, 63), (7, 1, 2, 64), (8, 3, 5, None), (10, 2, 6, None), (11, 3, 8, None), (12, 3, 3, None)]
 # Up to this many bits a point key is evaluated everywhere.
 SMALL_DOMAIN_BITS = 5
 
@@ -29,7 +31,8 @@ def key(layout, alpha, *place):
     if alpha is None:
         alpha = int.from_bytes(drawn("alpha", *place, size=8), "little") % 2**layout.levels
     beta = layout.words(drawn("beta", *place, size=layout.value_bytes))
-    key = generate(fixed_key, roots, alpha, beta, layout)
+    gamma = layout.words(drawn("gamma", *place, size=16), layout.middle) if layout.middle else []
+    key = generate(fixed_key, roots, alpha, beta + gamma, layout)
     last, is_point = 2**layout.levels - 1, isinstance(layout, PointLayout)
     points = sorted({0, max(alpha - 1, 0), alpha, min(alpha + 1, last), alpha ^ 1, last})
     if is_point and layout.levels <= SMALL_DOMAIN_BITS:
@@ -41,7 +44,16 @@ def key(layout, alpha, *place):
         assert total == [word * layout.holds(alpha, x) for word in beta]
         shares.append({"x": f"{x:016x}"} | {
             f"party{p}": [f"{word:016x}" for word in parties[p]] for p in (0, 1)})
-    return {
+    middle = {}
+    if gamma:
+        groups = [evaluate_middle(fixed_key, p, key, roots[p], layout) for p in (0, 1)]
+        own_group = alpha >> layout.levels - layout.middle_level
+        for group, pair in enumerate(zip(*groups)):
+            total = [sum(words) % 2**(8 * layout.word_bytes) for words in zip(*pair)]
+            assert total == [word * (group == own_group) for word in gamma]
+        middle = {"gamma": [f"{word:016x}" for word in gamma], "groups": [
+            [[f"{word:016x}" for word in words] for words in of_party] for of_party in groups]}
+    return middle | {
         "bits" if is_point else "levels": layout.levels, "payload": layout.payload,
         "wordBytes": layout.word_bytes, "tailBits": layout.tail_bits, "fixedKey": fixed_key.hex(),
         "roots": [root.hex() for root in roots], "alpha": f"{alpha:016x}",
@@ -50,7 +62,11 @@ def key(layout, alpha, *place):
 
 def build(folder):
     """Writes comparison.json and point.json."""
-    for name, make, cases, kind in (("comparison", Layout, COMPARISONS, ()),
-                                    ("point", PointLayout, POINTS, ("point",))):
-        keys = [key(make(*sizes), alpha, *kind, number) for number, (*sizes, alpha) in enumerate(cases)]
+    def grouped(*sizes):
+        return PointLayout(*sizes, has_middle=True)
+
+    comparisons = [key(Layout(*sizes), alpha, n) for n, (*sizes, alpha) in enumerate(COMPARISONS)]
+    points = [key(make(*sizes), alpha, "point", n) for n, (make, (*sizes, alpha)) in enumerate(
+        [(PointLayout, case) for case in POINTS] + [(grouped, case) for case in GROUPED])]
+    for name, keys in (("comparison", comparisons), ("point", points)):
         (folder / f"{name}.json").write_text(json.dumps({"keys": keys}, indent=1, sort_keys=True) + "\n")

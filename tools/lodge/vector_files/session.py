@@ -82,9 +82,9 @@ def program(is_narrow=False):
     decays = [int(2**62 * 0.99 ** (2**i)) for i in range(12)]
     power_of_e = add("exponential", [short], shape(two, bits=30), **cells, decays=decays,
                      payloadBits=10, factorBits=20)
-    found = add("lookup", [short], shape(two, bits=30, ringBits=40), openedBits=12, cellBits=9,
-                coefficients=[[5 * 2**30, -3, 0, 2**39 - 1, -2**39, 7, -1, 2**33],
-                              [1, -2, 2**20, -2**20, 3, 0, -5, 8], [0, 1, -1, 2**10, 9, -2**16, 4, 6]],
+    found = add("lookup", [short], shape(two, bits=30, ringBits=40), openedBits=12, cellBits=8,
+                firstCell=-2, left=[-3, 2**12], right=[2**33, -2**15],
+                coefficients=[[5 * 2**30, 2**39 - 1, -2**39], [1, -2**20, 3], [-1, 2**10, -2**16]],
                 resultBits=40, fractionalBits=30)
     gelu = add("permuted", [mixed], shape(two, bits=20, ringBits=30), function="gelu", shift=3, bits=24,
                fractionalBits=20, resultBits=30)

@@ -20,7 +20,7 @@ import sys
 import numpy as np
 
 from lodge.verification.bit_comparison import Circuit, from_tiles
-from lodge.verification.comparison_function import evaluate, evaluate_all
+from lodge.verification.comparison_function import evaluate, evaluate_all, evaluate_middle
 from lodge.verification.read_bundle import (
     PROVIDER_USER, DealerBundle, FormatError, Pair, deployment_of, derived_seed)
 from lodge.verification.read_container import Container, ContainerError
@@ -156,10 +156,18 @@ class Session(Algebra):
                 points = sorted({0, max(alpha - 1, 0), alpha, min(alpha + 1, last), last, *random})
                 shares = [[evaluate(*arguments, x) for x in points] for arguments in own]
             for x, *pair in zip(points, *shares):
-                expected = [word % modulus * layout.holds(alpha, x) for word in beta]
+                expected = [word % modulus * layout.holds(alpha, x) for word in beta[:layout.payload]]
                 if [sum(words) % modulus for words in zip(*pair)] != expected:
                     raise self.error(0, index, "keys",
                                      f"the {kind} key of element {element} is wrong at the point {x}")
+            if layout.middle:
+                groups = zip(*(evaluate_middle(*arguments) for arguments in own))
+                own_group = alpha >> layout.levels - layout.middle_level
+                for group, pair in enumerate(groups):
+                    expected = [word % modulus * (group == own_group) for word in beta[layout.payload:]]
+                    if [sum(words) % modulus for words in zip(*pair)] != expected:
+                        raise self.error(0, index, "keys",
+                                         f"the point key of element {element} is wrong at the group {group}")
 
 
 def check_dealer_seed(path, session):

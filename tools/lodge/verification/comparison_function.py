@@ -17,6 +17,9 @@ class Layout:
     payload: int
     word_bytes: int = 8
 
+    # Words of the values of a middle level, which comparison keys have none of.
+    middle = 0
+
     @cached_property
     def value_bytes(self):
         return self.payload * self.word_bytes
@@ -47,11 +50,16 @@ class Layout:
     @cached_property
     def path(self):
         """Where the levels begin, each a value, if it has one, and a seed correction."""
+        return self.middle_place + self.middle * self.word_bytes
+
+    @cached_property
+    def middle_place(self):
         return self.leaves + (self.value_bytes << self.tail_bits)
 
     def size_with(self, tail):
         depth = self.levels - tail
-        return -(-depth // 8) + (self.value_bytes << tail) + depth * (self.level_value_bytes + 16)
+        return (-(-depth // 8) + (self.value_bytes << tail) + self.middle * self.word_bytes
+                + depth * (self.level_value_bytes + 16))
 
     def cost(self, tail):
         """What a key with `tail` such levels is chosen by."""
@@ -66,14 +74,18 @@ class Layout:
         """What the value of a place below a last node is hidden with."""
         return generator.words(seed, 12 + 16 * place)
 
-    def words(self, data):
-        """Numbers of `word_bytes` each."""
+    def words(self, data, count=None):
+        """Numbers of `word_bytes` each, as many as beta has."""
         return [int.from_bytes(data[i:i + self.word_bytes], "little")
-                for i in range(0, self.value_bytes, self.word_bytes)]
+                for i in range(0, self.word_bytes * (count or self.payload), self.word_bytes)]
 
     def encoded(self, words):
         return b"".join((word % 2**(8 * self.word_bytes)).to_bytes(self.word_bytes, "little")
                         for word in words)
+
+
+def halves(block):
+    return [block & 2**64 - 1, block >> 64]
 
 
 @lru_cache(maxsize=4)
@@ -98,16 +110,27 @@ class Generator:
 
 
 def generate(fixed_key, roots, alpha, beta, layout):
-    """The key for f(x) = beta where layout.holds(alpha, x), else 0; `roots` are those of both parties."""
-    generator = Generator(fixed_key, layout.payload)
+    """The key for f(x) = beta where layout.holds(alpha, x), else 0; `roots` are those of both parties.
+
+    With a middle level its gamma follows beta.
+    """
+    generator, gamma = Generator(fixed_key, layout.payload), beta[layout.payload:]
 
     def combined(*terms):
         """The sum of (sign, words), word by word."""
         return [sum(sign * words[w] for sign, words in terms) for w in range(layout.payload)]
 
     seeds, bits = [int.from_bytes(root, "little") & ~1 for root in roots], [0, 1]
-    controls, total, levels = 0, [0] * layout.payload, b""
+    controls, total, levels, middle = 0, [0] * layout.payload, b"", b""
+
+    def middle_correction():
+        hidden = [halves(generator.hashed(seed, 4)) for seed in seeds]
+        sign = -1 if bits[1] else 1
+        return layout.encoded([sign * (g + h1 - h0) for g, h0, h1 in zip(gamma, *hidden)])
+
     for level in range(layout.depth):
+        if layout.middle and level == layout.middle_level:
+            middle = middle_correction()
         q = alpha >> (layout.levels - 1 - level) & 1
         children = [[generator.hashed(seed, constant) for constant in (0, 2)] for seed in seeds]
         left = (children[0][0] ^ children[1][0] ^ q ^ 1) & 1
@@ -125,13 +148,15 @@ def generate(fixed_key, roots, alpha, beta, layout):
         correction = seed_correction & ~1 | right if q else seed_correction
         states = [child[kept] ^ (correction if bit else 0) for child, bit in zip(children, bits)]
         seeds, bits = [state & ~1 for state in states], [state & 1 for state in states]
+    if layout.middle and layout.depth == layout.middle_level:
+        middle = middle_correction()
     leaves = b""
     for place in range(2**layout.tail_bits):
         last = [layout.words_at(place, generator, seed) for seed in seeds]
         here = int(layout.holds(alpha % 2**layout.tail_bits, place))
         leaf = combined((here, beta), (1, last[1]), (-1, last[0]), (-1, total))
         leaves += layout.encoded(combined((-1 if bits[1] else 1, leaf)))
-    return controls.to_bytes(layout.leaves, "little") + leaves + levels
+    return controls.to_bytes(layout.leaves, "little") + leaves + middle + levels
 
 
 class Walk:
@@ -164,8 +189,24 @@ class Walk:
     def share(self, node, place):
         """The share at one of the places of a last node."""
         hidden = self.layout.words_at(place, self.generator, node[0])
-        totals = self.added(node, hidden, self.layout.leaves + place * self.layout.value_bytes)
+        return self.signed(self.added(node, hidden, self.layout.leaves + place * self.layout.value_bytes))
+
+    def middle_share(self, node):
+        """That of the words of a node of the middle level."""
+        seed, bit, _ = node
+        corrections = self.layout.words(self.key[self.layout.middle_place:], self.layout.middle)
+        hidden = halves(self.generator.hashed(seed, 4))
+        return self.signed([h + bit * c for h, c in zip(hidden, corrections)])
+
+    def signed(self, totals):
         return [t * (-1) ** self.party % 2**(8 * self.layout.word_bytes) for t in totals]
+
+    def nodes(self, depth):
+        """All nodes of a level, in the order of their points."""
+        nodes = [self.root]
+        for level in range(depth):
+            nodes = [self.child(node, level, right) for node in nodes for right in (0, 1)]
+        return nodes
 
 
 def evaluate(fixed_key, party, key, root, layout, x):
@@ -184,7 +225,11 @@ def evaluate(fixed_key, party, key, root, layout, x):
 def evaluate_all(fixed_key, party, key, root, layout):
     """The shares at every x in ascending order, each node visited once."""
     walk = Walk(fixed_key, party, key, root, layout)
-    nodes = [walk.root]
-    for level in range(layout.depth):
-        nodes = [walk.child(node, level, right) for node in nodes for right in (0, 1)]
-    return [walk.share(node, place) for node in nodes for place in range(2**layout.tail_bits)]
+    return [walk.share(node, place) for node in walk.nodes(layout.depth)
+            for place in range(2**layout.tail_bits)]
+
+
+def evaluate_middle(fixed_key, party, key, root, layout):
+    """The shares of the words of every group of points, in ascending order."""
+    walk = Walk(fixed_key, party, key, root, layout)
+    return [walk.middle_share(node) for node in walk.nodes(layout.middle_level)]

@@ -1,14 +1,34 @@
 """The layout of Lodge's point keys (formats/program.md, Point keys): f is beta at alpha, else 0."""
 
+from dataclasses import dataclass
+from functools import cached_property
+
 from lodge.verification.comparison_function import Layout
 
 
+@dataclass(frozen=True)
 class PointLayout(Layout):
-    """Levels have no values, and cost more than their bytes, since all nodes are visited."""
+    """Levels have no values, and cost more than their bytes, since many nodes are visited."""
+
+    has_middle: bool = False
+
+    @property
+    def middle(self):
+        return 2 if self.has_middle else 0
+
+    @property
+    def middle_level(self):
+        """The level whose nodes are groups of points."""
+        return min(4, self.levels - 1)
 
     @property
     def level_value_bytes(self):
         return 0
+
+    @cached_property
+    def tail_bits(self):
+        most = self.levels - (self.middle_level if self.has_middle else 1)
+        return min(range(min(most, 6) + 1), key=lambda tail: (self.cost(tail), -tail))
 
     def cost(self, tail):
         return (self.value_bytes << tail) + 24 * (self.levels - tail)

@@ -19,7 +19,7 @@ import numpy as np
 from lodge.verification.blocks import Tree
 from lodge.verification.bit_comparison import Circuit, from_tiles
 from lodge.verification.check_session import Session
-from lodge.verification.comparison_function import evaluate, evaluate_all
+from lodge.verification.comparison_function import evaluate, evaluate_all, evaluate_middle
 from lodge.verification.exponential import Cells, Exponentials
 from lodge.verification.lookup import Lookup
 from lodge.verification.permuted import Permuted
@@ -403,7 +403,9 @@ class Run:
         lookup, opened, keyed = Lookup(node), self.masked[reads[0]].base, self.keyed(index, reads[0])
         self.both(z, lambda p: lookup.share(
             opened, np.array([evaluate_all(*key) for key in keyed[p]], dtype=U).reshape(
-                -1, lookup.count, lookup.layout.payload)))
+                -1, lookup.count, lookup.layout.payload),
+            np.array([evaluate_middle(*key) for key in keyed[p]], dtype=U).reshape(
+                -1, lookup.group_count, 2)))
 
     def do_reveal(self, index, node, reads, z):
         bits = (self.shared[reads[0]][0] + self.shared[reads[0]][1]) & U(1)
