@@ -50,6 +50,37 @@
     return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : value.toPrecision(4);
   };
 
+  // Shows every k-th label of each axis, with the least k for which none covers or touches the next:
+  // how wide labels are is known only when they are drawn.
+  const thinned = (place) => {
+    const axes = new Map();
+    for (const label of place.querySelectorAll(".xaxislayer-above text, .yaxislayer-above text")) {
+      label.style.display = "";
+      const layer = label.closest(".xaxislayer-above, .yaxislayer-above");
+      const key = label.closest("[class*=tick]").getAttribute("class");
+      if (!axes.has(layer)) axes.set(layer, new Map());
+      const labels = axes.get(layer);
+      labels.set(key, [...(labels.get(key) || []), label]);
+    }
+    const gap = 3;
+    const covers = (a, b) => a.left < b.right + gap && b.left < a.right + gap
+      && a.top < b.bottom && b.top < a.bottom;
+    for (const labels of axes.values()) {
+      for (const all of labels.values()) {
+        const boxes = all.map((label) => label.getBoundingClientRect());
+        const places = boxes.map((_, index) => index)
+          .sort((i, j) => boxes[i].left - boxes[j].left || boxes[i].top - boxes[j].top);
+        const fits = (step) => {
+          const kept = places.filter((_, index) => index % step === 0);
+          return kept.every((i, index) => index === 0 || !covers(boxes[kept[index - 1]], boxes[i]));
+        };
+        let step = 1;
+        while (step < all.length && !fits(step)) step += 1;
+        places.forEach((i, index) => { if (index % step) all[i].style.display = "none"; });
+      }
+    }
+  };
+
   const charts = {};
 
   // A telephone: labels leave little room beside them, so panels stand one below the other.
@@ -475,6 +506,11 @@
     place.dataset.narrow = isNarrow(place);
     return Plotly.react(place, traces, base(layout), {
       responsive: true, displaylogo: false, displayModeBar: false,
+    }).then(() => {
+      // Whatever draws labels anew, such as another width, shows them all.
+      if (!place.dataset.isThinned) place.on("plotly_afterplot", () => thinned(place));
+      place.dataset.isThinned = true;
+      thinned(place);
     });
   };
 
