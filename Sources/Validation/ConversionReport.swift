@@ -84,10 +84,14 @@ public struct ConversionReport: Report, Sendable {
   }
 
   public var document: TextDocument {
-    """
-    \(replacements.document)\(repair.map { "\n\n\($0.document)" } ?? "")\
-    \(precisionTable.map { "\n\n\($0)" } ?? "")
+    let parts: [TextDocument?] = [
+      replacements.document, repair?.document, precisionTable, TextDocument(closing),
+    ]
+    return TextDocument(parts.compactMap { $0 })
+  }
 
+  private var closing: String {
+    """
     Calibrated on \(calibration.textCount) texts, \(calibration.tokenCount) tokens; ranges are \
     kept with a headroom of \(recipe.headroom).
     Recipe \(recipe.name), \(recipe.fractionalBits) fractional bits, embedding held by \
@@ -114,7 +118,7 @@ public struct ConversionReport: Report, Sendable {
         candidate.fractionalBits == recipe.fractionalBits ? "taken" : "",
       ])
     }
-    return "\(table)"
+    return TextDocument(table)
   }
 
   public var json: JSON {

@@ -243,6 +243,16 @@ struct RecipeProgramTests {
       throw CancellationError()
     }
     #expect(function(-7) == function(-5) && function(9) == function(5) && function(1) == 0.875)
+    // Of a range without an end, as that of powers of scores, files hold numbers, and nothing is clipped
+    // there.
+    var oneSided = Recipe.accurate
+    oneSided.choose(ReplacementChoice(PowerSoftmax()), for: .softmax)
+    oneSided.outsideRange = .clamp
+    calibration.include(-7...300, node: "layers.1.attention", quantity: .scores)
+    let ended = try oneSided.resolved(for: model, calibration: calibration)
+    let attention = try #require(model.nodes.first { $0.name == "layers.1.attention" })
+    #expect(ended.choice(for: attention)?.clamp == 0...2400)
+    #expect(try Recipe(json: JSON.parse(ended.json.text, source: "r"), source: "r") == ended)
     recipe.outsideRange = .extend
     let extended = try recipe.resolved(for: model, calibration: calibration)
     #expect(extended.choice(for: model.nodes[index])?.clamp == nil)

@@ -103,7 +103,11 @@ extension Recipe {
     else { return choice.clamp }
     switch outsideRange {
     case .extend: return nil
-    case .clamp: return valid
+    case .clamp:
+      // A side without an end takes all that there may be: recipes hold finite numbers.
+      let ends = [seen.lowerBound, seen.upperBound, valid.lowerBound, valid.upperBound]
+      let reach = 2 * headroom * (ends.filter(\.isFinite).map(abs).max() ?? 1)
+      return max(valid.lowerBound, -reach)...min(valid.upperBound, reach)
     case .refuse:
       throw InputError(
         "recipe", place: node.name,
