@@ -18,7 +18,7 @@ public struct PointKeyLayout: Hashable, Sendable {
   /// Numbers in gamma: 2 where outputs are summed, else 0.
   public let middle: Int
   /// t: of 0 to min(bits - 1, 6), and with a gamma at most what leaves the middle level, that with the
-  /// least 2^t v + 24 d, the largest of such: all nodes are visited, and a level takes time besides its
+  /// least 2^t v + 24 d, the largest of such: many nodes are visited, and a level takes time besides its
   /// bytes.
   public let tailBits: Int
 
@@ -107,9 +107,9 @@ public struct PointWindow: Hashable, Sendable {
 
 /// Point functions f(x) = beta if x = alpha, else 0, whose keys have a layout.
 ///
-/// The trees of `ComparisonFunction` without values on the way, or with those of one level. Both parties hold the same key bytes;
-/// each has its own 16-byte root, which must be fresh, uniform and unknown to the other. A key and
-/// one root say nothing about alpha and beta.
+/// The trees of `ComparisonFunction` without values on the way, or with those of one level. Both
+/// parties hold the same key bytes; each has its own 16-byte root, which must be fresh, uniform and
+/// unknown to the other. A key and one root say nothing about alpha, beta and gamma.
 public struct PointFunction: Sendable {
   public let layout: PointKeyLayout
   private let schedule: lodge_aes128_schedule

@@ -24,7 +24,7 @@ public struct PrecisionPlan: Sendable {
   /// With the most bits first; none where the recipe leaves nothing to plan.
   public private(set) var candidates: [Candidate] = []
 
-  /// What a bit less must save of a session's time, so that bits are not given up for nothing.
+  /// What fewer bits must save of the session's time of those taken so far.
   private static let leastGain = 0.001
 
   /// A plan that had nothing to choose.
@@ -33,7 +33,8 @@ public struct PrecisionPlan: Sendable {
     self.program = program
   }
 
-  /// Bits are given up one by one as long as one of the steps so far saved time.
+  /// Tries all numbers of bits from the most on, and takes fewer where these save time. Numbers with
+  /// which `model` cannot be lowered are passed over.
   ///
   /// - Throws: `InputError` of the largest number of bits where none can be lowered.
   public init(
