@@ -51,7 +51,7 @@ let libraries: [Target] = [
   .target(
     name: "Validation",
     dependencies: [
-      "Bytes", "Rings", "Randomness", "Models", "Approximation", "Program", "Sharing",
+      "Bytes", "Rings", "Randomness", "Models", "Approximation", "Sparsity", "Program", "Sharing",
       "Correlations", "OnlineRuntime",
     ]),
   .target(name: "Exports", dependencies: ["Bytes", "Rings", "Randomness", "Models"]),

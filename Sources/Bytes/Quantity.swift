@@ -37,6 +37,12 @@ public enum Quantity {
     return number * factor
   }
 
+  /// "1 text", "0 texts", "5,329,408 texts": `number` and what there is of it, `plural` where it is not
+  /// the singular with an s.
+  public static func count(_ number: Int, _ singular: String, _ plural: String? = nil) -> String {
+    "\(grouped(number)) \(number == 1 ? singular : plural ?? singular + "s")"
+  }
+
   /// 5329408 as "5,329,408".
   public static func grouped(_ number: Int) -> String {
     var digits = Array(String(number.magnitude))

@@ -12,7 +12,23 @@ public enum GatesFile {
   /// Writes the gates of `layers`; of a layer without a gate the order, where neurons are removed.
   /// - Throws: `InputError` where the file cannot be written.
   public static func write(_ layers: [SparsifiedLayer], to path: String) throws(InputError) {
-    try AtomicFile.write(bytes(layers), to: path)
+    try write(layers, gated: gated(layers), to: path)
+  }
+
+  /// The same where the layers with the indices `gated` have gates, and no others.
+  public static func write(_ layers: [SparsifiedLayer], gated: Set<Int>, to path: String)
+    throws(InputError)
+  {
+    try AtomicFile.write(bytes(layers, gated: gated), to: path)
+  }
+
+  /// Whether there is nothing to write.
+  public static func isEmpty(_ layers: [SparsifiedLayer]) -> Bool {
+    isEmpty(layers, gated: gated(layers))
+  }
+
+  private static func gated(_ layers: [SparsifiedLayer]) -> Set<Int> {
+    Set(layers.indices.filter { layers[$0].isGated })
   }
 
   /// Writes the gates of `heads` beside those of `others`, a file as this one, if there is any.
@@ -36,18 +52,19 @@ public enum GatesFile {
     try AtomicFile.write(file.bytes, to: path)
   }
 
-  /// Whether there is anything to write.
-  public static func isEmpty(_ layers: [SparsifiedLayer]) -> Bool {
-    !layers.contains { $0.isGated || $0.removedCount > 0 }
+  /// Whether there is nothing to write where the layers with the indices `gated` have gates.
+  public static func isEmpty(_ layers: [SparsifiedLayer], gated: Set<Int>) -> Bool {
+    gated.isEmpty && !layers.contains { $0.kept(isGated: false).count < $0.site.neuronCount }
   }
 
-  static func bytes(_ layers: [SparsifiedLayer]) -> [UInt8] {
+  static func bytes(_ layers: [SparsifiedLayer], gated: Set<Int>) -> [UInt8] {
     var file = TensorBytes()
-    for layer in layers where layer.isGated || layer.removedCount > 0 {
+    for (index, layer) in layers.enumerated() {
+      let kept = layer.kept(isGated: gated.contains(index))
+      guard gated.contains(index) || kept.count < layer.site.neuronCount else { continue }
       let prefix = "layers.\(layer.site.layer)."
-      file.add(
-        prefix + "order", type: "I32", shape: [layer.kept.count], layer.kept.map { UInt32($0) })
-      if layer.isGated { file.add(layer.gate, prefix: prefix) }
+      file.add(prefix + "order", type: "I32", shape: [kept.count], kept.map { UInt32($0) })
+      if gated.contains(index) { file.add(layer.gate, prefix: prefix) }
     }
     return file.bytes
   }

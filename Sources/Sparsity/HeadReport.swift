@@ -13,10 +13,15 @@ public struct HeadReport: Report {
     self.settings = settings
   }
 
+  /// What savings were weighed for.
+  private var circumstances: String {
+    layers.lazy.compactMap(\.saving).first?.circumstances ?? "a session"
+  }
+
   public var document: TextDocument {
     var table = TextTable([
       ("layer", .right), ("heads", .right), ("of", .right), ("open", .right),
-      ("mass kept", .right), ("gate: openings", .right), ("", .left),
+      ("mass kept", .right), ("gate: openings", .right), ("time saved", .right), ("", .left),
     ])
     func percent(_ value: Double) -> String {
       value.isFinite ? "\(Quantity.decimal(100 * value, fractionDigits: 2)) %" : "-"
@@ -25,7 +30,9 @@ public struct HeadReport: Report {
       table.addRow([
         "\(layer.site.layer)", "\(layer.site.headCount)", "\(layer.headWidth)",
         percent(layer.quality.openShare), percent(layer.quality.massKept),
-        percent(layer.openingShare), layer.isGated ? "gated" : "dense",
+        percent(layer.openingShare),
+        layer.saving.map { percent($0.savedSeconds / $0.dense.seconds) } ?? "-",
+        layer.isGated ? "gated" : "dense",
       ])
     }
     var lines: [String] = []
@@ -38,7 +45,8 @@ public struct HeadReport: Report {
       """
       open: heads that run, on \(layers.first?.quality.positionCount ?? 0) held-out positions. mass \
       kept: of the norms of what heads add, each position's in equal parts. gate: what it costs of \
-      what it saves, at \(Int((layers.first?.keyCount ?? 0).rounded())) keys a position.
+      what it saves, at \(Int((layers.first?.keyCount ?? 0).rounded())) keys a position. time saved: of \
+      \(circumstances).
       """)
     return "\(table)\n\n\(lines.joined(separator: "\n"))"
   }
@@ -58,6 +66,7 @@ public struct HeadReport: Report {
             "keys": .number(layer.keyCount), "denseOpenings": .number(layer.denseOpenings),
             "gateOpenings": .number(layer.gateOpenings),
             "ofSaved": layer.openingShare.isFinite ? .number(layer.openingShare) : .null,
+            "saving": layer.saving?.json ?? .null,
             "reason": layer.reason.map { .string($0) } ?? .null,
           ]
         }),

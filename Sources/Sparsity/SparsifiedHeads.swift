@@ -11,6 +11,9 @@ public struct SparsifiedHeads: Equatable, Sendable {
   /// Keys of a position of the held-out texts, on average.
   public var keyCount: Double
 
+  /// What the gates save over a network, where that was weighed.
+  public var saving: GateSaving?
+
   public var isGated: Bool { reason == nil }
 
   /// Exponentials of a position that all heads take, and comparisons of its gates.
@@ -34,9 +37,6 @@ public struct SparsifiedHeads: Equatable, Sendable {
   public var reason: String? {
     // What is dealt for a session has some spare beyond its mean.
     guard quality.openShare <= 1 - GateCost.limit else { return "nearly all heads are needed" }
-    guard openingShare >= GateCost.limit else { return nil }
-    return
-      "the gate costs \(Int((100 * min(openingShare, 100)).rounded())) % of the opened numbers that "
-      + "it saves (most: \(Int(100 * GateCost.limit)) %)"
+    return saving?.reason
   }
 }

@@ -16,13 +16,17 @@ public struct SparsifiedLayer: Equatable, Sendable {
   public var quality: GateQuality
   public var curve = GateCurve()
   public var picture = GatePicture()
+  /// What the gate saves over a network, where that was weighed.
+  public var saving: GateSaving?
+
   /// Why the layer has no gate; nil where it has one.
-  public var reason: String?
+  public var reason: String? { cost.reason ?? saving?.reason }
 
   /// What is written of the layer: gates with an order, an order alone, or nothing.
   public var isGated: Bool { reason == nil }
   /// The neurons that stay: those of the blocks, and without a gate all that ever fire.
-  public var kept: [Int] { isGated ? blocks.order : firing }
+  public var kept: [Int] { kept(isGated: isGated) }
+  func kept(isGated: Bool) -> [Int] { isGated ? blocks.order : firing }
   public var removedCount: Int { site.neuronCount - kept.count }
 }
 
@@ -87,18 +91,15 @@ public struct GateCost: Equatable, Sendable {
     )
   }
 
-  /// Why the gate does not pay; nil where it does.
+  /// Why the gate does not pay whatever the network is, which has no part in multiplications; nil where
+  /// it may.
   var reason: String? {
-    let shares = shares
-    let worst = max(shares.products, shares.comparisons, shares.openings)
-    guard worst >= GateCost.limit else { return nil }
-    guard computedShare < 1 else { return "nearly all gates are open" }
-    let kind =
-      worst == shares.products
-      ? "multiplications" : worst == shares.comparisons ? "comparisons" : "opened numbers"
+    guard computedShare < 1 else { return "all gates are open" }
+    let share = shares.products
+    guard share >= GateCost.limit else { return nil }
     return
-      "the gate costs \(Int((100 * worst).rounded())) % of the \(kind) that it saves (most: "
-      + "\(Int(100 * GateCost.limit)) %)"
+      "the gate costs \(Int((100 * min(share, 100)).rounded())) % of the multiplications that it "
+      + "saves (most: \(Int(100 * GateCost.limit)) %)"
   }
 }
 

@@ -183,7 +183,7 @@ public struct Sparsifier: Sendable {
     for block in gate.bias.indices { gate.bias[block] -= threshold }
     let quality = GateQuality(gate, samples.judging)
     let positions = Double(max(activity.positionCount, 1))
-    var layer = SparsifiedLayer(
+    return SparsifiedLayer(
       site: site, density: activity.density,
       neverFiringCount: activity.counts.count { $0 == 0 },
       alwaysFiringCount: activity.counts.count {
@@ -192,8 +192,6 @@ public struct Sparsifier: Sendable {
       firing: activity.counts.indices.filter { activity.counts[$0] > 0 }, blocks: blocks,
       gate: gate, quality: quality,
       curve: GateCurve(gate, samples.judging), picture: GatePicture(gate, samples.judging))
-    layer.reason = layer.cost.reason
-    return layer
   }
 }
 

@@ -12,12 +12,18 @@ public struct SparsityReport: Report {
     self.settings = settings
   }
 
+  /// What savings were weighed for.
+  private var circumstances: String {
+    layers.lazy.compactMap(\.saving).first?.circumstances ?? "a session"
+  }
+
   public var document: TextDocument {
     var table = TextTable([
       ("layer", .right), ("fire", .right), ("never", .right), ("always", .right),
       ("kept", .right), ("blocks", .right), ("of", .right), ("active", .right), ("open", .right),
       ("computed", .right), ("recall", .right), ("mass kept", .right),
-      ("gate: products", .right), ("comparisons", .right), ("openings", .right), ("", .left),
+      ("gate: products", .right), ("comparisons", .right), ("openings", .right),
+      ("time saved", .right), ("", .left),
     ])
     func percent(_ value: Double) -> String {
       "\(Quantity.decimal(100 * value, fractionDigits: 2)) %"
@@ -34,20 +40,24 @@ public struct SparsityReport: Report {
         percent(cost.computedShare),
         percent(quality.recall), percent(quality.massKept), share(cost.shares.products),
         share(cost.shares.comparisons), share(cost.shares.openings),
+        layer.saving.map { share($0.savedSeconds / $0.dense.seconds) } ?? "-",
         layer.reason == nil ? "gated" : "dense",
       ])
     }
     var lines: [String] = []
     for layer in layers {
       guard let reason = layer.reason else { continue }
-      let removed = layer.removedCount > 0 ? "; \(layer.removedCount) neurons are removed" : ""
+      let removed =
+        layer.removedCount > 0
+        ? "; \(Quantity.count(layer.removedCount, "neuron is", "neurons are")) removed" : ""
       lines.append("layer \(layer.site.layer) stays dense: \(reason)\(removed)")
     }
     lines.append(
       """
       fire, never, always: neurons on the training text. active, open: blocks in which some neuron \
       fires, and open gates, on \(layers.first?.quality.positionCount ?? 0) held-out positions. \
-      computed: of all neurons. gate: what it costs of what it saves.
+      computed: of all neurons. gate: what it costs of what it saves. time saved: of \
+      \(circumstances).
       """)
     return "\(table)\n\n\(lines.joined(separator: "\n"))"
   }
@@ -84,7 +94,7 @@ public struct SparsityReport: Report {
           "openings": share(cost.shares.openings),
         ],
       ],
-      "reason": layer.reason.map { .string($0) } ?? .null,
+      "saving": layer.saving?.json ?? .null, "reason": layer.reason.map { .string($0) } ?? .null,
       "curve": [
         "openShare": .array(layer.curve.points.map { .number($0.openShare) }),
         "recall": .array(layer.curve.points.map { .number($0.recall) }),

@@ -24,7 +24,8 @@ struct TextParts {
     judging += heldOut
     guard !tuning.isEmpty, !judging.isEmpty else {
       throw InputError(
-        source, "\(texts.count) texts are too few to hold some out",
+        source,
+        "\(Quantity.count(texts.count, "text is", "texts are")) too few to hold some out",
         hint: "give at least 8 texts, such as the windows of one long text")
     }
   }

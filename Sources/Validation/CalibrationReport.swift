@@ -108,7 +108,8 @@ public struct CalibrationReport: Report {
     return """
       \(table)
 
-      \(calibration.textCount) texts, \(calibration.tokenCount) tokens. Headroom: bits left below 2^62 \
+      \(Quantity.count(calibration.textCount, "text")), \
+      \(Quantity.count(calibration.tokenCount, "token")). Headroom: bits left below 2^62 \
       for the largest value with \(Self.productBits) fractional bits.\(more)
       """
   }

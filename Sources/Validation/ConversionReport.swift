@@ -92,11 +92,14 @@ public struct ConversionReport: Report, Sendable {
 
   private var closing: String {
     """
-    Calibrated on \(calibration.textCount) texts, \(calibration.tokenCount) tokens; ranges are \
-    kept with a headroom of \(recipe.headroom).
+    Calibrated on \(Quantity.count(calibration.textCount, "text")), \
+    \(Quantity.count(calibration.tokenCount, "token")); ranges are kept with a headroom of \
+    \(recipe.headroom).
     Recipe \(recipe.name), \(recipe.fractionalBits) fractional bits, embedding held by \
-    \(recipe.embedding == .secret ? "nobody (secret)" : "the client").
-    Program: \(program.nodes.count) operations, \(program.weights.count) shared weights; see \
+    \(recipe.embedding == .secret ? "nobody (secret)" : "the client").\
+    \(GateReport.noiseText(program.noise).map { "\n\($0)" } ?? "")
+    Program: \(Quantity.count(program.nodes.count, "operation")), \
+    \(Quantity.count(program.weights.count, "shared weight")); see \
     `lodge-check program` and `lodge-check cost`.\
     \(isComplete ? "" : "\n--all lists every operation.")
     """
@@ -122,7 +125,7 @@ public struct ConversionReport: Report, Sendable {
   }
 
   public var json: JSON {
-    [
+    var members: [String: JSON] = [
       "precisions": .array(
         precisions.map { candidate in
           [
@@ -140,6 +143,8 @@ public struct ConversionReport: Report, Sendable {
       "notices": .array(notices.map(JSON.string)),
       "warnings": .array(warnings.map(JSON.string)),
     ]
+    if program.noise > 0 { members["noise"] = .integer(program.noise) }
+    return .object(members)
   }
 }
 

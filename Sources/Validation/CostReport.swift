@@ -70,12 +70,7 @@ public struct CostReport: Report {
     self.network = network
     self.clientLink = clientLink ?? network
     self.compute = compute
-    let prompt = SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0)
-    let last = session.rowCapacity - 1
-    let token =
-      session.newCapacity > 1
-      ? SessionStep(session: session, rows: last..<last + 1, index: session.newCapacity - 1)
-      : prompt
+    let (prompt, token) = (session.firstStep, session.lastStep)
     self.prompt = prompt
     self.token = token
     func row(_ name: String, of program: SecureProgram) -> Row {
@@ -119,9 +114,7 @@ public struct CostReport: Report {
       row($0.rawValue, of: program.comparing(preferring: $0))
     }
     steps =
-      listsSteps
-      ? CostReport.steps(
-        program: program, session: session, deployment: deployment) : nil
+      listsSteps ? session.steps.map { program.cost(of: $0, deployment: deployment) } : nil
   }
 
   /// The session that costs are given for: of 64 tokens and 32 new ones, or what the model has
@@ -133,18 +126,6 @@ public struct CostReport: Report {
     return try SessionShape.requested(
       program: program, prompt: prompt ?? min(64, half),
       new: new ?? (program.kind.isDecoder ? min(32, half) : nil))
-  }
-
-  /// The steps of a session that uses its full lengths: the prompt, then one row a step.
-  private static func steps(
-    program: SecureProgram, session: SessionShape, deployment: Deployment
-  ) -> [StepCost] {
-    let prompt = session.promptCapacity
-    return (0..<max(session.newCapacity, 1)).map { index in
-      let rows = index == 0 ? 0..<prompt : prompt + index - 1..<prompt + index
-      return program.cost(
-        of: SessionStep(session: session, rows: rows, index: index), deployment: deployment)
-    }
   }
 
   private var stepTable: TextDocument {

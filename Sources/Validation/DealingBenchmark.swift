@@ -42,7 +42,7 @@ public struct DealingBenchmark: Report {
     productCount = bundle.program.cost(of: .dealing(shape)).productCount
     try DiskSpace.check(
       byteCount: bundle.program.sessionByteCount(shape), times: sessionCount,
-      of: "the files of \(sessionCount) sessions", at: folder)
+      of: "the files of \(Quantity.count(sessionCount, "session"))", at: folder)
     for repetition in 0..<repetitions {
       report("repetition \(repetition + 1) of \(repetitions)")
       multiplying.append(
@@ -122,7 +122,7 @@ extension DealingBenchmark {
 
   public var document: TextDocument {
     var table = TextTable([
-      ("\(sessionCount) sessions", .left), ("median", .right), ("fastest", .right),
+      (Quantity.count(sessionCount, "session"), .left), ("median", .right), ("fastest", .right),
       ("slowest", .right), ("a session", .right), ("of what", .prose),
     ])
     let bytes = Quantity.text(byteCount: sessionCount * byteCount)

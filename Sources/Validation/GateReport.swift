@@ -32,6 +32,8 @@ public struct GateReport {
   }
 
   let rows: [Row]
+  /// Thousandths of closed gates that the dealer opens.
+  let noise: Int
   let gated: Costs
   let dense: Costs
 
@@ -79,12 +81,20 @@ public struct GateReport {
           dense: costs(dense, isCounted)))
     }
     self.rows = rows
+    noise = program.noise
     gated = costs(program) { _ in true }
     self.dense = costs(dense) { _ in true }
   }
 
   /// The probability that a session needs more than one of its pools holds.
   var exhaustion: Double { 1 - rows.reduce(1) { $0 * (1 - $1.exhaustion) } }
+
+  /// What `noise` thousandths do; nil for none.
+  static func noiseText(_ noise: Int) -> String? {
+    guard noise > 0 else { return nil }
+    return "Noise: \(Figure.percent(Double(noise) / 1000)) of the closed gates open by chance, and "
+      + "what they guard is computed and counts."
+  }
 
   private static func share(_ part: Int, _ whole: Int) -> String {
     whole == 0 ? "-" : Quantity.decimal(Double(part) / Double(whole), fractionDigits: 2)
@@ -128,7 +138,8 @@ public struct GateReport {
       \(table)
       Sent by a party for a token, dealt for a session, both files together; of dense: beside the same \
       model without gates. Gate's: what decides, over what is saved. A session that needs more blocks \
-      than its pool holds ends with an error.
+      than its pool holds ends with an error.\
+      \(Self.noiseText(noise).map { "\n\($0)" } ?? "")
       """
   }
 
@@ -140,7 +151,7 @@ public struct GateReport {
         "keyBytes": .integer(costs.keyByteCount), "products": .integer(costs.productCount),
       ]
     }
-    return [
+    var members: [String: JSON] = [
       "layers": .array(
         rows.map { row in
           [
@@ -155,5 +166,7 @@ public struct GateReport {
       "exhaustionProbability": .number(exhaustion), "gated": object(gated),
       "dense": object(dense),
     ]
+    if noise > 0 { members["noise"] = .integer(noise) }
+    return .object(members)
   }
 }

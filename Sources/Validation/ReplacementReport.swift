@@ -38,11 +38,7 @@ public struct ReplacementReport: Report, Sendable {
     program: SecureProgram
   ) throws(InputError) {
     session = SessionShape.reference(for: model)
-    let last = session.rowCapacity - 1
-    let step =
-      session.newCapacity > 1
-      ? SessionStep(session: session, rows: last..<last + 1, index: session.newCapacity - 1)
-      : SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0)
+    let step = session.lastStep
     var rows: [Row] = []
     for (index, node) in model.nodes.enumerated() {
       guard let choice = recipe.choice(for: node), let site = model.site(of: index),

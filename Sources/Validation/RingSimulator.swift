@@ -153,6 +153,7 @@ public struct RingSimulator: Sendable {
           bits: values[x], count: shape(x).width ?? 1, earlier: usedBlocks[first] ?? (0, 0))
         step.patterns[first] = gates
         usedBlocks[first] = step.used(gates)
+        observe?(first, values[x])
       case .openBlocks(let x, let opening):
         let seen = opening.shift > 0 ? opened[index] : nil
         let running = RingFunctions.opened(

@@ -32,7 +32,7 @@ let costCommand = Command(
   example: "lodge-check cost opt.lodge --prompt 64 --new 32 --rtt 10ms --bandwidth 1Gbps",
   positionals: [fileArgument],
   options: [
-    Option("prompt", .integer(1...1 << 20), default: "64", help: "tokens of the prompt"),
+    Option("prompt", .integer(1...1 << 20), help: "tokens of the prompt (default 64)"),
     Option("new", .integer(0...1 << 20), help: "new tokens (default 32; none for an encoder)"),
     Option(
       "deployment", .choice(["two-server", "provider-user"]), default: "two-server",
@@ -52,8 +52,9 @@ let costCommand = Command(
 ) { arguments in
   arguments.printConfiguration()
   let program = try ProgramFile.read(arguments.string("FILE"))
-  let session = try SessionShape.requested(
-    program: program, prompt: arguments.integer("prompt"), new: arguments.optionalInteger("new"))
+  let session = try CostReport.session(
+    of: program, prompt: arguments.optionalInteger("prompt"),
+    new: arguments.optionalInteger("new"))
   let deployment =
     Deployment(rawValue: try arguments.string("deployment")) ?? .twoServer
   let network = NetworkProfile(

@@ -107,7 +107,7 @@ Command(
   try DiskSpace.check(
     byteCount: bundle.program.sessionByteCount(
       shape, deployment: bundle.conversion.deployment), times: missing.count,
-    of: missing.count == 1 ? "the files of 1 session" : "the files of \(missing.count) sessions",
+    of: "the files of \(Quantity.count(missing.count, "session"))",
     at: output.path)
   let batch = try Batch(
     folder: output.path, partyFolders: output.partyFolders, conversion: bundle.conversion,
@@ -134,7 +134,7 @@ Command(
   } else {
     arguments.console.print(
       """
-      Batch \(batch.seeds.identifier.hexadecimal): \(dealt.count) sessions dealt, \
+      Batch \(batch.seeds.identifier.hexadecimal): \(Quantity.count(dealt.count, "session")) dealt, \
       \(sessions.count - dealt.count) kept; each \(Quantity.text(byteCount: bytes[0])) for party \
       0 and \(Quantity.text(byteCount: bytes[1])) for party 1.
       """)
@@ -148,7 +148,11 @@ Command(
       stocks.filter { $0.batch == identifier }.flatMap(\.sides).flatMap(\.states.keys))
     let usedCount = sessions.count(where: used.contains)
     if usedCount > 0 {
-      arguments.note("\(usedCount) of these \(sessions.count) sessions are used already")
+      arguments.note(
+        sessions.count == 1
+          ? "this session is used already"
+          : "\(usedCount) of these \(sessions.count) sessions \(usedCount == 1 ? "is" : "are") used "
+            + "already")
       arguments.printNext([
         ShellCommand(
           ["lodge-deal", folder, "--keep", "\(sessions.count)", "--prompt"]

@@ -96,7 +96,11 @@ let convertCommand = Command(
   let delivery = try chosenDelivery(arguments)
   let source = try TextSource(path: arguments.string("text"))
   if source.skippedCount > 0 {
-    arguments.note("\(source.path): \(source.skippedCount) files that are no .txt are left out")
+    arguments.note(
+      "\(source.path): "
+        + Quantity.count(
+          source.skippedCount, "file that is no .txt is left out",
+          "files that are no .txt are left out"))
   }
   let checkpoint = try arguments.string("CHECKPOINT")
   let loaded = try loadCheckpoint(

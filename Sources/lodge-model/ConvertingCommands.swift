@@ -62,6 +62,9 @@ let approximateCommand = Command(
     Option(
       "compare", .choice(["keys", "bits"]),
       help: "by comparison keys (one flight), or dealt bits (more flights, far fewer bytes)"),
+    Option(
+      "noise", .integer(0...Recipe.largestNoise),
+      help: "thousandths of closed gates that open by chance (default: the recipe's)"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time that `fitted` weighs"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth that `fitted` weighs"),
     memoryOption,
@@ -93,9 +96,10 @@ let approximateCommand = Command(
   {
     recipe.comparison = choice
   }
+  if let noise = arguments.optionalInteger("noise") { recipe.noise = noise }
   if arguments.flag("clamp") { recipe.outsideRange = .clamp }
   if recipe.noise > 0, loaded.gates == nil {
-    arguments.note("the recipe has noise, but no gates are there whose patterns it could blur")
+    arguments.note("there are no gates whose patterns noise could blur")
   }
   try checkLeakage(recipe, isAccepted: arguments.flag("accept-leakage"))
   let texts = try arguments.optionalString("tokens").map { path throws(InputError) in

@@ -15,8 +15,10 @@ let sparsifyCommand = Command(
     Clusters neurons that fire together into blocks, removes those that never fire or fill no block,
     and fits to each layer a gate of low rank that reads what the layer's attention reads. Thresholds
     keep a share of the activations' mass on text that the gates have not seen. A layer whose gate
-    does not pay stays dense, and loses neurons that never fire alone. Gates that are trained with the
-    model are better: tools/finetune --sparsity.
+    does not pay over the network that --rtt and --bandwidth state, with all that is dealt, or costs
+    15 % of what it saves, stays dense, and loses neurons that never fire alone. Gates that are
+    trained with the model are better: tools/finetune --sparsity. Where there is nothing to write the
+    status is 2.
 
     With --heads gates decide about heads of attention, reading what the feed-forward part of the
     layer before reads; the mass is that of what heads add to a position. Gates that stand beside the
@@ -40,7 +42,10 @@ let sparsifyCommand = Command(
     Option(
       "block-width", .integer(1...64), help: "neurons of a block (default: the best of 8, 16, 32)"),
     .flag("heads", help: "gates of attention heads, beside those that the checkpoint has"),
-    Option("rank", .integer(1...1024), default: "32", help: "of the product that computes gates"),
+    Option(
+      "rank", .integer(Model.gateRanks), default: "32", help: "of the product that computes gates"),
+    Option("rtt", .duration, default: "10ms", help: "round-trip time between the parties"),
+    Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth between the parties"),
     Option("seed", .integer(0...Int(Int32.max)), default: "1", help: "of the training of gates"),
     adapterOption, outputOption, memoryOption,
     Option("out", .path, isRequired: true, help: "file to write, such as gates.safetensors"),
@@ -60,6 +65,9 @@ let sparsifyCommand = Command(
     let (texts, notice) = try loaded.model.withoutPadding(TokenFile.read(path), source: path)
     arguments.note(notice)
     return texts
+  }
+  func heldOut() throws -> [[Int]] {
+    try arguments.optionalString("held-out").map(texts) ?? []
   }
   var settings = Sparsifier.Settings()
   settings.mass = try arguments.number("mass")
@@ -86,21 +94,28 @@ let sparsifyCommand = Command(
       throw InputError(
         "--heads", "takes no --block-width and no --report", hint: "leave them out")
     }
-    let heads = try HeadSparsifier(
+    let tokens = try (training: texts(path), judging: heldOut())
+    var heads = try HeadSparsifier(
       FloatInterpreter(loaded, memory: memory), weights: loaded, settings: settings
-    ).run(
-      texts: texts(path), heldOut: arguments.optionalString("held-out").map(texts) ?? [],
-      source: path
-    ) { progress.reach($0, of: $1) }
-    progress.finish()
-    let isGated = heads.contains(where: \.isGated)
-    if isGated {
-      try GatesFile.write(heads, beside: loaded.gates, to: out)
-    } else {
-      arguments.note("no layer has gates of heads that pay: \(out) is not written")
+    ).run(texts: tokens.training, heldOut: tokens.judging, source: path) {
+      progress.reach($0, of: $1)
     }
+    progress.finish()
+    let savings = try weighed(
+      arguments, of: heads.indices.filter { heads[$0].isGated },
+      name: { "layers.\(heads[$0].site.layer).headGate" },
+      texts: tokens.judging.isEmpty ? tokens.training : tokens.judging
+    ) { gated, file throws(InputError) in
+      if gated.isEmpty, loaded.gates == nil { return false }
+      try GatesFile.write(gated.map { heads[$0] }, beside: loaded.gates, to: file)
+      return true
+    }
+    for (index, saving) in savings { heads[index].saving = saving }
+    let isGated = heads.contains(where: \.isGated)
+    if isGated { try GatesFile.write(heads, beside: loaded.gates, to: out) }
     arguments.print(HeadReport(heads, settings: settings))
-    if isGated { try printNext() }
+    guard isGated else { throw nothingPays("no layer has gates of heads that pay", out) }
+    try printNext()
     return
   }
   // Orders are those of the checkpoint's neurons, and not of those that gates have left.
@@ -109,21 +124,77 @@ let sparsifyCommand = Command(
       gates.path, "the checkpoint has gates already",
       hint: "move the file away: gates of blocks come first, then those of heads (--heads)")
   }
-  let layers = try Sparsifier(
+  let tokens = try (training: texts(path), judging: heldOut())
+  var layers = try Sparsifier(
     FloatInterpreter(loaded, memory: memory), settings: settings
-  ).run(
-    texts: texts(path), heldOut: arguments.optionalString("held-out").map(texts) ?? [],
-    source: path
-  ) { progress.reach($0, of: $1) }
-  progress.finish()
-  if GatesFile.isEmpty(layers) {
-    arguments.note("no layer has a gate that pays, or a neuron to remove: \(out) is not written")
-  } else {
-    try GatesFile.write(layers, to: out)
+  ).run(texts: tokens.training, heldOut: tokens.judging, source: path) {
+    progress.reach($0, of: $1)
   }
+  progress.finish()
+  let savings = try weighed(
+    arguments, of: layers.indices.filter { layers[$0].isGated },
+    name: { "layers.\(layers[$0].site.layer).gate" },
+    texts: tokens.judging.isEmpty ? tokens.training : tokens.judging
+  ) { gated, file throws(InputError) in
+    if GatesFile.isEmpty(layers, gated: Set(gated)) { return false }
+    try GatesFile.write(layers, gated: Set(gated), to: file)
+    return true
+  }
+  for (index, saving) in savings { layers[index].saving = saving }
+  let isEmpty = GatesFile.isEmpty(layers)
+  if !isEmpty { try GatesFile.write(layers, to: out) }
   let report = SparsityReport(layers, settings: settings)
   if let page { try pageTool?.write(report.json, to: page) }
   arguments.print(report)
-  guard !GatesFile.isEmpty(layers) else { return }
+  guard !isEmpty else {
+    throw nothingPays("no layer has a gate that pays, or a neuron to remove", out)
+  }
   try printNext()
+}
+
+/// What the gates of each of `layers` save where all of them have gates, by its number among `layers`.
+///
+/// - Parameters:
+///   - name: Of the node that decides in a layer.
+///   - texts: What costs are calibrated with.
+///   - write: Writes a file with the gates of the layers given, and says whether there is anything to
+///     write.
+private func weighed(
+  _ arguments: ParsedArguments, of layers: [Int], name: (Int) -> String, texts: [[Int]],
+  write: (_ gated: [Int], _ file: String) throws(InputError) -> Bool
+) throws -> [Int: GateSaving] {
+  guard !layers.isEmpty else { return [:] }
+  let memory = try memoryBudget(arguments)
+  let folder = try TemporaryFolder(prefix: "lodge-sparsify")
+  let file = "\(folder.path)/gates.safetensors"
+  func loaded(_ gated: [Int]) throws -> LoadedModel {
+    let isWritten = try write(gated, file)
+    return try ModelLoader.load(
+      path: arguments.string("CHECKPOINT"), adapter: arguments.optionalString("adapter"),
+      gates: isWritten ? file : nil, output: arguments.output)
+  }
+  let progress = Progress(
+    "weighing", total: 0, unit: .items("steps"), console: arguments.console)
+  let candidates = try loaded(layers)
+  let plan = try GatePlan(
+    candidates.model, weights: EqualisedWeights(candidates.model, candidates, memory: memory),
+    texts: .init(texts, source: arguments.string("tokens")),
+    network: NetworkProfile(
+      "parties", roundTripSeconds: arguments.number("rtt"),
+      bitsPerSecond: arguments.number("bandwidth")), memory: memory
+  ) { progress.reach($0, of: $1) }
+  progress.finish()
+  var result: [Int: GateSaving] = [:]
+  for layer in layers {
+    let dense = try loaded(layers.filter { $0 != layer })
+    result[layer] = try plan.saving(gates: name(layer), dense: dense.model)
+  }
+  return result
+}
+
+/// What was asked for is not there: whoever goes on with `out` would take another file for it.
+private func nothingPays(_ cause: String, _ out: String) -> CheckFailure {
+  CheckFailure(
+    ["\(cause): \(out) is not written"],
+    hint: "lower --mass, give more text, or convert the model without gates")
 }

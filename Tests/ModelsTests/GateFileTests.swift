@@ -103,7 +103,9 @@ struct GateFileTests {
     ("format", "is not \"lodge-gates\""), ("version", "is not 1"), ("layer", "no such layer"),
     ("neuron", "neuron 12 of 12"), ("twice", "names a neuron twice"), ("negative", "below 0"),
     ("axes", "expected one axis"), ("inputs", "has 7 inputs"), ("rank", "do not fit together"),
-    ("no rank", "do not fit together"), ("blocks", "are not 4 blocks"),
+    ("no rank", "layers.1.low: has rank 0, 1 to 1024 are read"),
+    ("large rank", "layers.1.low: has rank 5000, 1 to 1024 are read"),
+    ("blocks", "are not 4 blocks"),
     ("alone", "stand together"), ("extra", "no tensor of this"),
   ])
   func filesThatDoNotFitAreRefused(change: String, cause: String) throws {
@@ -119,6 +121,7 @@ struct GateFileTests {
     case "inputs": gates.low = [4, 7]
     case "rank": gates.high = [3, 5]
     case "no rank": (gates.low, gates.high) = ([0, 8], [3, 0])
+    case "large rank": (gates.low, gates.high) = ([5000, 8], [3, 5000])
     case "blocks": (gates.high, gates.bias) = ([4, 4], [4])
     case "alone": gates.bias = nil
     default: gates.extra = "scale"

@@ -94,7 +94,9 @@ struct HeadGateFileTests {
   }
 
   @Test(arguments: [
-    ("no rank", "do not fit together"), ("layer", "no such layer"),
+    ("no rank", "layers.1.heads.low: has rank 0, 1 to 1024 are read"),
+    ("large rank", "layers.1.heads.low: has rank 5000, 1 to 1024 are read"),
+    ("layer", "no such layer"),
     ("first", "no feed-forward network stands before"),
     ("heads", "has 3 heads of 2"), ("inputs", "has 7 inputs"), ("rank", "do not fit together"),
     ("alone", "stand together"), ("extra", "no tensor of this"), ("type", "is of type I32"),
@@ -107,6 +109,7 @@ struct HeadGateFileTests {
     case "heads": (gates.high, gates.bias) = ([3, 4], [3])
     case "inputs": gates.low = [4, 7]
     case "rank": gates.high = [2, 5]
+    case "large rank": (gates.low, gates.high) = ([5000, 8], [2, 5000])
     case "no rank": (gates.low, gates.high) = ([0, 8], [2, 0])
     case "alone": gates.bias = nil
     case "type": gates.type = "I32"

@@ -67,6 +67,19 @@ struct BlockOrderTests {
     #expect(!FileManager.default.fileExists(atPath: files.scratch.file("roles")))
   }
 
+  /// Heads have no order: the reason is another.
+  @Test func aProviderReadsHeads() throws {
+    let files = try ConversionFiles.tiny(TinyGraph(GraphKind.headGates[0]))
+    let error = #expect(throws: InputError.self) {
+      try ShareWriter.share(
+        ModelFile(path: files.modelPath), into: files.scratch.file("roles"),
+        deployment: .providerUser)
+    }
+    #expect(error?.cause.contains("which heads run") == true, "\(error?.cause ?? "")")
+    #expect(error?.cause.contains("block") == false)
+    #expect(!FileManager.default.fileExists(atPath: files.scratch.file("roles")))
+  }
+
   /// The same program, and nothing else of the conversion before: other orders and other shares.
   @Test func reshuffling() throws {
     let files = try ConversionFiles.tiny(TinyGraph(GraphKind.gates[0]))

@@ -32,15 +32,12 @@ import Testing
       #expect(layer.quality.massKept > 0.95, "layer \(layer.site.layer): \(layer.quality)")
       #expect(layer.blocks.order.count.isMultiple(of: 16))
       #expect(Set(layer.blocks.order).count == layer.blocks.order.count)
-      // A gate that costs more than the limit is not kept, and no other is refused.
-      let shares = layer.cost.shares
-      #expect(
-        layer.isGated
-          == (max(shares.products, shares.comparisons, shares.openings) < GateCost.limit))
+      // A gate that multiplies more than the limit is not kept; what else is depends on a network.
+      #expect(layer.isGated == (layer.cost.shares.products < GateCost.limit))
     }
     // Layer 0 fires at 24 % of its neurons, layers 1 and 2 at 2 % and less. With 1,792 positions to
     // train on, 34 and 22 % of them are computed; with 60 windows 18 and 7 %.
-    #expect(!layers[0].isGated && abs(layers[0].density - 0.24) < 0.02)
+    #expect(abs(layers[0].density - 0.24) < 0.02)
     #expect(layers[1].isGated && layers[1].cost.computedShare < 0.4, "\(layers[1].quality)")
     #expect(layers[2].isGated && layers[2].cost.computedShare < 0.3, "\(layers[2].quality)")
     #expect(layers[2].removedCount > 400)
@@ -64,6 +61,33 @@ import Testing
       #expect(try file.tensor(prefix + "order").shape == [layer.blocks.order.count])
       #expect(try file.tensor(prefix + "order").type == .int32)
     }
+  }
+
+  /// What a network makes of it decides, and the reason says so.
+  @Test func aGateThatDoesNotPayStaysDense() {
+    func saving(
+      _ dense: Double, _ gated: Double, gate: Double, bytes: Int = 1_000_000
+    ) -> GateSaving {
+      GateSaving(
+        dense: .init(seconds: dense, byteCount: 90_000_000),
+        gated: .init(seconds: gated, byteCount: 60_000_000),
+        gate: .init(seconds: gate, byteCount: bytes),
+        circumstances: "a session of 64 + 32 tokens at 10.0 ms, 1.00 Gbps")
+    }
+    #expect(saving(2, 1, gate: 0.1).reason == nil)
+    // 0.15 of what would be saved without the gate's own part.
+    #expect(saving(2, 1.15, gate: 0.1499).reason == nil)
+    let dear = saving(2, 1.2, gate: 0.2).reason ?? ""
+    #expect(dear.contains("20 % of the time that it saves (most: 15 %)"), "\(dear)")
+    #expect(
+      dear.contains("saves 800 ms of 2.00 s, and sends and stores 30.0 MB less"), "\(dear)")
+    #expect(dear.hasSuffix("(most: 15 %)") && dear.contains("tokens at 10.0 ms, 1.00 Gbps"))
+    // Time alone is not enough.
+    #expect(saving(2, 1, gate: 0.1, bytes: 5_290_000).reason == nil)
+    let large = saving(2, 1, gate: 0.1, bytes: 5_300_000).reason ?? ""
+    #expect(large.contains("15 % of the bytes that it saves (most: 15 %)"), "\(large)")
+    let slow = saving(2, 2.5, gate: 0.1).reason ?? ""
+    #expect(slow.contains("adds 500 ms of 2.00 s"), "\(slow)")
   }
 
   @Test func fewTextsAndWideBlocksAreRefused() throws {

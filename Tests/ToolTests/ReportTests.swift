@@ -38,34 +38,54 @@ enum Browser {
   /// wider than that, and labels of one axis that cover each other. A browser's window is not made
   /// as narrow as a telephone, so a frame is.
   static func misfits(of page: String, width: Int) throws -> [String] {
+    try misfits(of: [page], width: width)
+  }
+
+  /// The same of several pages, one after the other; a fault names its page.
+  static func misfits(of pages: [String], width: Int) throws -> [String] {
     let folder = try ScratchFolder()
     let frame = try folder.write(
       """
-      <iframe src="file://\(page)" style="border:0;width:\(width)px;height:3000px"></iframe>
+      <iframe style="border:0;width:\(width)px;height:3000px"></iframe>
       <script>
+        const pages = \(JSON.array(pages.map { .string("file://\($0)") }).text);
+        const found = [];
+        const frame = document.querySelector("iframe");
+        let wanted;
+        const next = () => {
+          wanted = pages.shift();
+          if (!wanted) {
+            document.body.dataset.misfits = found.join(";") || "none";
+            return;
+          }
+          frame.src = wanted;
+          look();
+        };
         const look = () => {
-          const page = document.querySelector("iframe").contentDocument;
-          if (!page || !page.documentElement.dataset.charts) return setTimeout(look, 50);
-          const found = [];
-          if (page.documentElement.scrollWidth > \(width)) found.push("the page");
+          const page = frame.contentDocument;
+          const isThere = page && page.URL === new URL(wanted).href;
+          if (!isThere || !page.documentElement.dataset.charts) return setTimeout(look, 50);
+          const file = \(pages.count) > 1 ? ` in ${page.location.pathname.split("/").pop()}` : "";
+          if (page.documentElement.scrollWidth > \(width)) found.push("the page" + file);
           for (const chart of page.querySelectorAll("[data-chart]")) {
             const name = chart.dataset.chart;
-            if (chart.getBoundingClientRect().right > \(width)) found.push(name);
+            if (chart.getBoundingClientRect().right > \(width)) found.push(name + file);
             for (const axis of chart.querySelectorAll(".xaxislayer-above, .yaxislayer-above")) {
               const boxes = [...axis.querySelectorAll("text")].map((e) => e.getBoundingClientRect());
               const covers = (a, b) => a.left + 1 < b.right && b.left + 1 < a.right
                 && a.top + 2 < b.bottom && b.top + 2 < a.bottom;
               if (boxes.some((a, i) => boxes.some((b, j) => i < j && covers(a, b)))) {
-                found.push("labels of " + name);
+                found.push("labels of " + name + file);
               }
             }
           }
-          document.body.dataset.misfits = found.join(";") || "none";
+          next();
         };
-        look();
+        next();
       </script>
       """.utf8, to: "frame.html")
-    let elements = try elements(at: frame, options: ["--allow-file-access-from-files"])
+    let elements = try elements(
+      at: frame, options: ["--allow-file-access-from-files", "--virtual-time-budget=600000"])
     let start = try #require(elements.range(of: "data-misfits=\""), "nothing was looked at")
     let found = elements[start.upperBound...].prefix { $0 != "\"" }
     return found == "none" ? [] : found.split(separator: ";").map(String.init)
@@ -222,6 +242,55 @@ struct ReportTests {
     #expect(Self.pointCount(try #require(charts["recipes"])) == 6)
     #expect(Self.pointCount(try #require(charts["tradeoff"])) == 2)
     #expect(try Browser.misfits(of: page, width: 400) == [])
+  }
+
+  /// Whatever the figures are, no label of an axis covers another on a telephone.
+  @Test func labelsOfAnyRangeFit() throws {
+    let scratch = try #require(folder)
+    let json = try Tool.succeed(
+      "lodge-check",
+      [
+        "compare", "\(Tiny.converted.get())/model.lodge", "\(Tiny.other.get())/model.lodge",
+        "--tokens", tokens("[[1,2,3,4,5,6]]"), "--json",
+      ])
+    let parsed = try JSONSerialization.jsonObject(with: Data(json.utf8))
+    let document = try #require(parsed as? [String: Any])
+    let seed = UInt64.random(in: 0...UInt64.max)
+    print("labels: seed \(seed)")
+    var random = SplitMix(seed)
+    /// Near a size of its own, by up to a factor of 30: what the second model's value is beside the first's.
+    func figures(_ exponents: ClosedRange<Double>) -> [Double] {
+      let size = pow(10, Double.random(in: exponents, using: &random))
+      return [size, size * pow(10, Double.random(in: -1.5...1.5, using: &random))]
+    }
+    var pages: [String] = []
+    for page in 0..<24 {
+      var document = document
+      var models = try #require(document["models"] as? [[String: Any]])
+      let (rounds, bytes, seconds, dealt, loss) = (
+        figures(0...5), figures(0...12), figures(-5...3), figures(0...13), figures(-12...1)
+      )
+      for index in models.indices {
+        var token = try #require(models[index]["token"] as? [String: Any])
+        token["rounds"] = Int(rounds[index]) + 1
+        token["bytesPerParty"] = Int(bytes[index]) + 1
+        let times = try #require(token["networkSeconds"] as? [Double])
+        token["networkSeconds"] = times.map { _ in seconds[index] }
+        models[index]["token"] = token
+        models[index]["correlationBytesPerToken"] = Int(dealt[index]) + 1
+        var stages = try #require(models[index]["stages"] as? [[String: Any]])
+        for stage in stages.indices { stages[stage]["meanDivergence"] = loss[index] }
+        models[index]["stages"] = stages
+      }
+      document["models"] = models
+      let input = try scratch.write(
+        JSONSerialization.data(withJSONObject: document), to: "\(page).json")
+      let output = scratch.file("\(page).html")
+      let outcome = try PythonTool("report").run([input, "--out", output])
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      pages.append(output)
+    }
+    #expect(try Browser.misfits(of: pages, width: 400) == [], "seed \(seed)")
   }
 
   /// Gates of a tiny model: three charts, also on a telephone, and why a layer stays dense.

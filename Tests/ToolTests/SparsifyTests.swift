@@ -44,7 +44,8 @@ import Testing
     #expect(gates.tensors.contains { $0.name.hasSuffix(".order") })
   }
 
-  /// Texts of six tokens have too few keys for gates of heads to pay: nothing is written.
+  /// Texts of six tokens have too few keys for gates of heads to pay: nothing is written, and what stood
+  /// there is not taken for it.
   @Test func headsThatDoNotPayStayDense() throws {
     let (model, folder) = (try ScratchFolder(), try ScratchFolder())
     let checkpoint = try TinyCheckpoint.opt().write(to: model)
@@ -53,11 +54,10 @@ import Testing
     let arguments = [
       "sparsify", checkpoint, "--heads", "--tokens", tokens, "--mass", "0.6", "--out", out,
     ]
-    let text = try Tool.succeed("lodge-model", arguments)
+    let text = try Self.nothingPays(arguments)
     #expect(text.contains("layer 1 stays dense") && !text.contains("Next:"))
     var json = try JSONReader(
-      JSON.parse(Tool.succeed("lodge-model", arguments + ["--json"]), source: "json"),
-      source: "json")
+      JSON.parse(Self.nothingPays(arguments + ["--json"]), source: "json"), source: "json")
     #expect(try json.string("format") == "lodge-head-sparsity")
     #expect(try json.array("layers").count == 1)
     #expect(!FileManager.default.fileExists(atPath: out))
@@ -65,13 +65,36 @@ import Testing
       "lodge-model", arguments + ["--block-width", "2"], saying: ["takes no --block-width"])
   }
 
+  /// GELU is never 0: no neuron can be removed, and no gate pays.
+  @Test func aDenseModelIsNoSuccess() throws {
+    let (model, folder) = (try ScratchFolder(), try ScratchFolder())
+    let checkpoint = try TinyCheckpoint.gpt2().write(to: model)
+    let tokens = try folder.write(SparsifyTests.texts, to: "texts.json")
+    let out = try folder.write([1, 2, 3], to: "gates.safetensors")
+    let text = try Self.nothingPays([
+      "sparsify", checkpoint, "--tokens", tokens, "--block-width", "5", "--out", out,
+    ])
+    #expect(text.contains("layer 0 stays dense") && !text.contains("Next:"))
+    // The status tells: a failed command leaves what was there.
+    #expect(try MappedFile(path: out).allBytes(atMost: 4) == [1, 2, 3])
+  }
+
+  /// What is printed where no gate pays; a script sees the status.
+  private static func nothingPays(_ arguments: [String]) throws -> String {
+    let outcome = try Tool.run("lodge-model", arguments)
+    Tool.expectFailure(outcome, of: "lodge-model", status: 2, saying: ["is not written"])
+    return outcome.output
+  }
+
   @Test func wrongInputsAreNamed() throws {
     let (model, folder) = (try ScratchFolder(), try ScratchFolder())
     let checkpoint = try TinyCheckpoint.opt().write(to: model)
     let tokens = try folder.write(SparsifyTests.texts, to: "texts.json")
     let few = try folder.write(Array("[[1,2,3],[4,5]]".utf8), to: "few.json")
+    let one = try folder.write(Array("[[1,2,3]]".utf8), to: "one.json")
     for (more, part) in [
-      (["--tokens", few], "too few"), (["--tokens", tokens, "--block-width", "13"], "block-width"),
+      (["--tokens", few], "2 texts are too few"), (["--tokens", one], "1 text is too few"),
+      (["--tokens", tokens, "--block-width", "13"], "block-width"),
     ] {
       try Tool.fail(
         "lodge-model", ["sparsify", checkpoint, "--out", folder.file("gates")] + more,

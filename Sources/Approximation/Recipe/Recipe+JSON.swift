@@ -50,7 +50,7 @@ extension Recipe {
       "tableTolerance", default: recipe.tableTolerance, in: 1e-8...0.1)
     recipe.outsideRange = try reader.choice("outsideRange", recipe.outsideRange)
     recipe.comparison = try reader.choice("compare", recipe.comparison)
-    recipe.noise = try reader.integer("noise", default: recipe.noise, in: 0...500)
+    recipe.noise = try reader.integer("noise", default: recipe.noise, in: 0...Recipe.largestNoise)
     for (operationClass, choice) in try Recipe.choices(&reader) {
       recipe.choose(choice, for: operationClass)
     }

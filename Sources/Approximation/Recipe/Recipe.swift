@@ -52,6 +52,8 @@ public struct Recipe: Equatable, Sendable {
   /// Of the blocks that gates leave closed, the thousandths that run all the same, by chance: patterns tell
   /// less, and what runs adds its neurons.
   public var noise: Int
+  /// Most of it.
+  public static let largestNoise = 500
   /// One for each class.
   public private(set) var choices: [OperationClass: ReplacementChoice]
   /// Those that differ in a layer, by its number.

@@ -97,7 +97,7 @@ public struct ContainerInspection: Report, Sendable {
 
       \(table)
 
-      \(rows.count) datasets, \(size).\
+      \(Quantity.count(rows.count, "dataset")), \(size).\
       \(isComplete ? "" : " --all shows all of the header, and every dataset.")
       """
   }

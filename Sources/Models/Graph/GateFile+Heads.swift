@@ -39,13 +39,7 @@ extension GateFile {
         problems.add(name, ": low, high and bias stand together")
         continue
       }
-      guard low.count == 2, high.count == 2, low[0] > 0, high[1] == low[0], bias == [high[0]],
-        blockCounts.contains(high[0])
-      else {
-        problems.add(name, ": low \(low), high \(high) and bias \(bias) do not fit together")
-        continue
-      }
-      result[layer] = Predictor(rank: low[0], inputWidth: low[1], blockCount: high[0])
+      result[layer] = predictor(name, low: low, high: high, bias: bias, &problems)
     }
     return result
   }

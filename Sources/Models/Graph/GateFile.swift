@@ -11,6 +11,7 @@ public import Checkpoints
 struct GateFile {
   /// What stands before the names of its tensors beside those of the checkpoint.
   static let prefix = "gates:"
+  static let ranks = Model.gateRanks
   static let blockWidths = 1...64
   static let blockCounts = 1...4096
 
@@ -81,13 +82,10 @@ struct GateFile {
       } else if Set(order).count != order.count || order.contains(where: { $0 < 0 }) {
         problems.add(tensor.name, ": names a neuron twice, or one below 0")
       } else if let low = shape("low"), let high = shape("high"), let bias = shape("bias") {
-        guard low.count == 2, high.count == 2, low[0] > 0, high[1] == low[0],
-          bias == [high[0]], GateFile.blockCounts.contains(high[0])
-        else {
-          problems.add(
-            tensor.name, ": low \(low), high \(high) and bias \(bias) do not fit together")
-          continue
-        }
+        guard
+          let predictor = GateFile.predictor(
+            "layers.\(number)", low: low, high: high, bias: bias, &problems)
+        else { continue }
         let width = order.count / high[0]
         guard order.count == width * high[0], GateFile.blockWidths.contains(width) else {
           problems.add(
@@ -96,7 +94,7 @@ struct GateFile {
               + "\(GateFile.blockWidths.lowerBound) to \(GateFile.blockWidths.upperBound)")
           continue
         }
-        layer.predictor = Predictor(rank: low[0], inputWidth: low[1], blockCount: high[0])
+        layer.predictor = predictor
       } else if parts.dropFirst().contains(where: { shape($0) != nil }) {
         problems.add(tensor.name, ": low, high and bias stand together, or none of them")
         continue
@@ -107,6 +105,26 @@ struct GateFile {
     try problems.check(source: path)
     self.layers = layers
     self.heads = heads
+  }
+
+  /// What tensors `low`, `high` and `bias` of the shapes given decide with; nil, and a problem of `name`,
+  /// where they do not.
+  static func predictor(
+    _ name: String, low: [Int], high: [Int], bias: [Int], _ problems: inout ProblemList
+  ) -> Predictor? {
+    guard low.count == 2, high.count == 2, high[1] == low[0], bias == [high[0]],
+      blockCounts.contains(high[0])
+    else {
+      problems.add(name, ": low \(low), high \(high) and bias \(bias) do not fit together")
+      return nil
+    }
+    guard ranks.contains(low[0]) else {
+      problems.add(
+        "\(name).low",
+        ": has rank \(low[0]), \(ranks.lowerBound) to \(ranks.upperBound) are read")
+      return nil
+    }
+    return Predictor(rank: low[0], inputWidth: low[1], blockCount: high[0])
   }
 
   /// What to say of a model that has these gates.
@@ -286,6 +304,11 @@ struct GatedSource: TensorSource {
     if let gate = gate(name) { return try gates.floats(gate, in: elements) }
     return try original.floats(name, in: elements)
   }
+}
+
+extension Model {
+  /// Ranks of the product that decides about the blocks or heads of a layer.
+  public static let gateRanks = 1...1024
 }
 
 extension LoadedModel {

@@ -9,7 +9,8 @@ extension Model {
     guard !tokens.isEmpty else { throw InputError("tokens", "there are none") }
     guard tokens.count <= maximumPositions else {
       throw InputError(
-        "tokens", "\(tokens.count) tokens, the model has positions for \(maximumPositions)")
+        "tokens",
+        "\(Quantity.count(tokens.count, "token")), the model has positions for \(maximumPositions)")
     }
     for (position, token) in tokens.enumerated() where !(0..<vocabularySize).contains(token) {
       throw InputError(
@@ -57,7 +58,7 @@ extension Model {
       let textCount = zip(texts, cut).count { $0.count != $1.count }
       parts.append(
         "\(textCount) \(textCount == 1 ? "text ends" : "texts end") in padding (token \(padToken)): "
-          + "\(tokenCount) tokens are left out")
+          + "\(Quantity.count(tokenCount, "token is", "tokens are")) left out")
     }
     let held = cut.count { $0.count > 1 && $0.contains(padToken) }
     if held > 0 {

@@ -48,7 +48,9 @@ public enum ModelLoader {
       let updates = try adapter.updates(of: draft)
       checkpoint.source = AdaptedSource(
         original: checkpoint.source, adapter: adapter.source, updates: updates)
-      draft.note("the adapter in \(adapter.folder) is merged into \(updates.count) tensors")
+      draft.note(
+        "the adapter in \(adapter.folder) is merged into "
+          + Quantity.count(updates.count, "tensor"))
       if let notice = adapter.notice(updates, of: draft) { draft.note(notice) }
     }
     let besides =

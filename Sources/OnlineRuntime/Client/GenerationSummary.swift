@@ -24,7 +24,7 @@ public struct GenerationSummary {
     let width = result.rows.first?.count ?? 0
     switch result.meaning {
     case .logits: return list(result.newTokens)
-    case .states: return "\(result.rows.count) output rows"
+    case .states: return Quantity.count(result.rows.count, "output row")
     case .tokenLogits: return "most likely tokens \(list(bestColumns))"
     case .tokenClasses: return "classes \(list(bestColumns)) of \(width)"
     case .classes:
@@ -46,7 +46,8 @@ public struct GenerationSummary {
     let drafts =
       result.draftedCount == 0
       ? ""
-      : "; \(result.newTokens.count) tokens in \(result.stepSeconds.count) steps, "
+      : "; \(Quantity.count(result.newTokens.count, "token")) in "
+        + "\(Quantity.count(result.stepSeconds.count, "step")), "
         + "\(result.acceptedCount) of \(result.draftedCount) drafts came true"
     return """
       \(result.session): \(counters.rounds) flights, party 0 sent \

@@ -21,7 +21,8 @@ extension SessionStock: Report {
     var lines: [TextDocument] = [
       "Batch \(batch)", TextDocument(table),
       """
-      Ready \(place): \(ready.count) sessions, \(Quantity.grouped(readyTokenCount)) tokens, \
+      Ready \(place): \(Quantity.count(ready.count, "session")), \
+      \(Quantity.count(readyTokenCount, "token")), \
       \(Quantity.text(byteCount: readyByteCount))
       """,
     ]

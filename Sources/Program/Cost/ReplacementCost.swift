@@ -42,33 +42,41 @@ public struct CostWeights: Sendable {
       secondsPerDealtByte: CostWeights.reference.secondsPerDealtByte)
   }
 
-  /// The prompt and all further tokens of `session`, which take what the last one takes.
-  public func seconds(_ program: SecureProgram, _ session: SessionShape) -> Double {
+  /// What those nodes that satisfy the predicate take in `session`: in its first step, and in each
+  /// further one what they take in the last.
+  public func seconds(
+    _ program: SecureProgram, _ session: SessionShape,
+    where included: (ProgramNode) -> Bool = { _ in true }
+  ) -> Double {
     func seconds(_ step: SessionStep) -> Double {
-      let cost = program.cost(of: step)
+      let cost = program.cost(of: step, where: included)
       return Double(cost.roundCount) * secondsPerRound
         + Double(cost.openedWordCount * 8) * secondsPerByte
         + Double(cost.comparisonCount) * secondsPerComparison
         + Double(cost.lookupCellCount) * secondsPerLookupCell
     }
-    let dealt = program.correlationCost(of: session)
+    let dealt = program.correlationCost(of: session, where: included)
     let reading =
       Double((0...1).reduce(0) { $0 + dealt.byteCount(party: $1) }) * secondsPerDealtByte
-    let prompt =
-      seconds(SessionStep(session: session, rows: 0..<session.promptCapacity, index: 0)) + reading
-    guard session.newCapacity > 1 else { return prompt }
-    return prompt + Double(session.newCapacity - 1) * seconds(session.lastStep)
+    let first = seconds(session.firstStep) + reading
+    guard session.newCapacity > 1 else { return first }
+    return first + Double(session.newCapacity - 1) * seconds(session.lastStep)
   }
 }
 
 extension SessionShape {
+  /// Of a session that uses its full lengths: of the whole prompt or text, and of a row each.
+  public var steps: [SessionStep] { (0..<max(newCapacity, 1)).map(step) }
+  /// That of the whole prompt or text.
+  public var firstStep: SessionStep { step(0) }
   /// That of the last token, or that of the whole prompt or text where it is the only one.
-  var lastStep: SessionStep {
-    guard newCapacity > 1 else {
-      return SessionStep(session: self, rows: 0..<promptCapacity, index: 0)
-    }
-    let last = rowCapacity - 1
-    return SessionStep(session: self, rows: last..<last + 1, index: newCapacity - 1)
+  public var lastStep: SessionStep { step(max(newCapacity, 1) - 1) }
+
+  private func step(_ index: Int) -> SessionStep {
+    let rows =
+      index == 0
+      ? 0..<promptCapacity : promptCapacity + index - 1..<promptCapacity + index
+    return SessionStep(session: self, rows: rows, index: index)
   }
 
   /// A prompt of 64 and 32 new tokens, or a text of 64, or as much as the model takes.

@@ -1,5 +1,6 @@
 // The stored form of one operation: its name, what it reads, and its parameters.
 
+import Approximation
 import Bytes
 import Models
 
@@ -281,7 +282,7 @@ extension PiecewiseLinear {
       resultBits: try reader.contains("resultBits")
         ? reader.integer("resultBits", in: 1...63) : nil,
       noise: try reader.contains("noise")
-        ? reader.integer("noise", in: 1...PiecewiseLinear.largestNoise) : 0)
+        ? reader.integer("noise", in: 1...Recipe.largestNoise) : 0)
   }
 }
 

@@ -252,7 +252,8 @@ struct Lowering {
       // Of these some columns are there.
       if gates[index] != nil { return LoweredNode(value: nil, factor: 1) }
       switch model.nodes[index].operation {
-      case .gates, .gated: return LoweredNode(value: nil, factor: 1)
+      case .gates: return LoweredNode(value: gateBits[index], factor: 1)
+      case .gated: return LoweredNode(value: nil, factor: 1)
       default: break
       }
       switch value {

@@ -189,6 +189,14 @@ extension SecureProgram {
     return 0
   }
 
+  /// How many thousandths of closed gates the dealer opens: the most of any gates, 0 without noise.
+  public var noise: Int {
+    nodes.reduce(0) {
+      guard case .piecewiseLinear(_, let function) = $1.operation else { return $0 }
+      return max($0, function.noise)
+    }
+  }
+
   /// Whether the blocks that value `gates` decides about are heads of attention.
   public func skipsHeads(gates: ValueID) -> Bool {
     values.contains {

@@ -223,9 +223,6 @@ public struct PiecewiseLinear: Equatable, Sendable {
     self.noise = noise
   }
 
-  /// Most of it.
-  static let largestNoise = 500
-
   /// What x - knot may be, -2^top ... 2^top - 2^droppedBits with top = droppedBits + comparedBits - 1.
   ///
   /// Above it a carry out of the dropped bits may turn the sign, and beyond it the window wraps.

@@ -49,7 +49,10 @@ public enum ShareWriter {
     }
     guard deployment != .providerUser || !program.hasGates else {
       throw InputError(
-        "--deployment", "a provider knows the order of its blocks, and would read them",
+        "--deployment",
+        program.hasBlockOrders
+          ? "a provider knows the order of its blocks, and would read them"
+          : "a provider has the model, and would read the user's tokens from which heads run",
         hint: "share it for two servers, or approximate the checkpoint without its gates")
     }
     let plan = SharePlan(

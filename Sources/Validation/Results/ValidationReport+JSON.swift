@@ -3,6 +3,7 @@
 import Approximation
 public import Bytes
 import Models
+import Program
 import Sharing
 
 extension ValidationReport {
@@ -38,7 +39,7 @@ extension ValidationReport {
   }
 
   private var modelJSON: JSON {
-    [
+    var members: [String: JSON] = [
       "file": .string(FilePaths.lastComponent(of: path)), "checkpoint": .string(file.checkpoint),
       "family": .string(evaluator.model.family), "kind": .string(result.kind.rawValue),
       "parameterCount": .integer(evaluator.model.weights.reduce(0) { $0 + $1.elementCount }),
@@ -48,6 +49,9 @@ extension ValidationReport {
         "tokenCount": .integer(file.calibration.tokenCount),
       ],
     ]
+    let noise = evaluator.program.noise
+    if noise > 0 { members["noise"] = .integer(noise) }
+    return .object(members)
   }
 
   private func node(_ index: Int) -> JSON {

@@ -3,21 +3,22 @@
 import Approximation
 public import Bytes
 import Models
+import Program
 import Sharing
 
 extension ValidationReport {
   public var document: TextDocument {
     let set = result.set
     let model = evaluator.model
-    let pairs = set.pairs.isEmpty ? "" : ", \(set.pairs.count) scored pairs"
+    let pairs = set.pairs.isEmpty ? "" : ", \(Quantity.count(set.pairs.count, "scored pair"))"
     let predicted =
       result.kind.isDecoder ? ", \(Quantity.grouped(set.scoredCount)) of them predicted" : ""
     var sections: [TextDocument] = [
       """
       \(path): \(file.checkpoint) (\(model.family), \(model.kind.rawValue)), recipe \
       \(file.recipe.name), \(file.recipe.fractionalBits) fractional bits
-      \(set.textCount) texts\(pairs), \(Quantity.grouped(set.tokenCount)) tokens in \
-      \(set.windows.count) windows of at most \(set.longestWindow)\(predicted); \
+      \(Quantity.count(set.textCount, "text"))\(pairs), \(Quantity.count(set.tokenCount, "token")) in \
+      \(Quantity.count(set.windows.count, "window")) of at most \(set.longestWindow)\(predicted); \
       \(Quantity.text(seconds: result.wallSeconds))
       """, TextDocument(stageTable), TextDocument(functionTable),
       TextDocument(findings),
@@ -116,17 +117,19 @@ extension ValidationReport {
         + "\(Figure.text(result.ringAgainstApproximated.maximum)).")
     if let sample = result.secure {
       lines.append(
-        "Two parties on a sample: \(sample.stepCount) steps of \(sample.sessionCount) sessions, "
-          + "\(Quantity.grouped(sample.wordCount)) output words as in the simulator bit for bit; "
-          + "\(Quantity.grouped(sample.roundCount)) flights, party 0 sent "
+        "Two parties on a sample: \(Quantity.count(sample.stepCount, "step")) of "
+          + "\(Quantity.count(sample.sessionCount, "session")), "
+          + "\(Quantity.count(sample.wordCount, "output word")) as in the simulator bit for bit; "
+          + "\(Quantity.count(sample.roundCount, "flight")), party 0 sent "
           + "\(Quantity.text(byteCount: sample.byteCount)), "
           + "\(Quantity.text(seconds: sample.seconds)) over loopback.")
     }
     if let tightest {
       lines.append(
-        "Headroom: \(tightest.headroom) bit\(tightest.headroom == 1 ? "" : "s") below 2^62, at "
+        "Headroom: \(Quantity.count(tightest.headroom, "bit")) below 2^62, at "
           + "\(tightest.label).")
     }
+    if let noise = GateReport.noiseText(evaluator.program.noise) { lines.append(noise) }
     return lines.joined(separator: "\n")
   }
 

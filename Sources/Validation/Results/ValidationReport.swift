@@ -35,20 +35,34 @@ public struct ValidationReport: Report {
     if rest > 0 { faults.append("\(rest) more nodes have inputs outside of their ranges") }
     // What follows from an overflow is no fault of its own.
     if faults.isEmpty, let node = roundedNode {
+      let cause =
+        flippedGates(before: node).map {
+          "fixed point decides otherwise than float at \(evaluator.model.nodes[$0].name), of which "
+            + "scores lie nearer to their threshold than they are rounded"
+        } ?? "some tensor before it has too few bits"
       faults.append(
         "\(evaluator.model.nodes[node].name): fixed point changes it by "
           + "\(Figure.percent(result.ringErrors[node].value)), replacements by "
-          + "\(Figure.percent(result.approximatedErrors[node].value)): some tensor before it has too "
-          + "few bits")
+          + "\(Figure.percent(result.approximatedErrors[node].value)): \(cause)")
     }
     return faults
   }
 
+  /// The first gates before `node` that fixed point alone opens or closes otherwise than the original.
+  private func flippedGates(before node: Int) -> Int? {
+    evaluator.model.nodes.indices.prefix(node).first { index in
+      guard case .gates = evaluator.model.nodes[index].operation else { return false }
+      return result.ringErrors[index].value > result.approximatedErrors[index].value
+    }
+  }
+
   /// What to do about `faults`.
   public var faultHint: String {
-    roundedNode == nil || result.headroom < 0
-      || result.functions.contains { $0.overflowCount > 0 }
-      ? "convert with more text of this kind (--tokens), or with a larger --headroom"
+    guard let node = roundedNode, result.headroom >= 0,
+      result.functions.allSatisfy({ $0.overflowCount == 0 })
+    else { return "convert with more text of this kind (--tokens), or with a larger --headroom" }
+    return flippedGates(before: node) != nil
+      ? "judge by more text, and by --max-perplexity-increase, or fit the gates to other text"
       : "see what `lodge-model approximate` says of its tensors, and take a recipe with more "
         + "fractional bits"
   }
@@ -61,11 +75,7 @@ public struct ValidationReport: Report {
   /// changes too much and replacements do not.
   private var roundedNode: Int? {
     // What the dealer opens by chance is not in float, and no rounding.
-    let hasNoise = evaluator.program.nodes.contains { node in
-      guard case .piecewiseLinear(_, let function) = node.operation else { return false }
-      return function.noise > 0
-    }
-    guard !hasNoise else { return nil }
+    guard evaluator.program.noise == 0 else { return nil }
     let nodes = evaluator.model.nodes
     return nodes.indices.first { index in
       switch nodes[index].operation {
