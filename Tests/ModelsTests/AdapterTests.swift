@@ -339,7 +339,7 @@ import Testing
     }
     #expect(try ModelLoader.load(path: base.path).notices.first?.contains("not applied") == true)
     let loaded = try ModelLoader.load(path: base.path, adapter: base.path + "/")
-    #expect(loaded.notices == ["the adapter in \(base.path) is merged into 1 tensors"])
+    #expect(loaded.notices == ["the adapter in \(base.path) is merged into 1 tensor"])
   }
 }
 

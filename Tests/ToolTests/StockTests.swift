@@ -79,7 +79,7 @@ import Testing
     found = try status(servers.correlations(1), Array(ledgers[2...]))
     #expect(found.parties == [[1, 0, 1, 1]])
     let text = try Tool.succeed("lodge-deal", ["status", folder] + ledgers)
-    #expect(text.contains("Ready at both parties: 1 sessions, 6 tokens"))
+    #expect(text.contains("Ready at both parties: 1 session, 6 tokens"))
 
     // Two are missing to three; used numbers are not dealt again, halves are.
     #expect(try dealt(keep(3, servers, ledgers)) == [3, 4])
