@@ -146,7 +146,7 @@ INLINE void generate_outputs(const lodge_aes128_schedule *schedule, const int pa
     store_value(word_count < 2 ? 1 : 2, parts->word_bytes, values, j, to);
 }
 
-// The value of the middle level, where `nodes` are.
+// The value of a middle level, where `nodes` are.
 INLINE void generate_middle(const lodge_aes128_schedule *schedule, const key_parts *parts, int count,
                             const generated_nodes *nodes, const wide *gammas, uint8_t *to) {
   wide blocks[2 * GROUP], values[1][GROUP];
@@ -167,7 +167,7 @@ INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int kind
                            int count, const uint64_t *alphas, const uint64_t *betas,
                            const uint64_t *roots0, const uint64_t *roots1, uint8_t *keys) {
   const key_parts parts = parts_of(kind, payload, layout);
-  const int stride = payload + layout->middle;
+  const int gamma_words = layout->middle_levels == 0 ? 0 : 2, stride = payload + gamma_words;
   _Alignas(16 * WIDTH) block roots[2][BATCH], words[2][BATCH] = {{{0}}}, middles[BATCH] = {{0}};
   uint64_t alpha[BATCH];
   for (int j = 0; j < BATCH; j++) {
@@ -178,7 +178,7 @@ INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int kind
     alpha[j] = alphas[index];
     for (int w = 0; w < payload; w++)
       words[w / 2][j][w % 2] = betas[index * (size_t)stride + (size_t)w];
-    for (int w = 0; w < layout->middle; w++)
+    for (int w = 0; w < gamma_words; w++)
       middles[j][w] = betas[index * (size_t)stride + (size_t)(payload + w)];
   }
   generated_nodes nodes = {0};
@@ -193,13 +193,14 @@ INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int kind
   }
   uint8_t *key = keys + first * parts.key_bytes;
   for (int level = 0; level < parts.depth; level++) {
-    if (kind == EQUALS && layout->middle != 0 && level == parts.middle_level)
-      generate_middle(schedule, &parts, count, &nodes, gammas, key + parts.middle);
+    if (kind == EQUALS && (parts.middle_levels >> level & 1))
+      generate_middle(schedule, &parts, count, &nodes, gammas, key + middle_place(&parts, level));
     generate_level(schedule, kind == COMPARES ? payload : 0, &parts, layout->levels - 1 - level, level,
                    count, &nodes, key + parts.path + (size_t)level * parts.level_bytes);
   }
-  if (kind == EQUALS && layout->middle != 0 && parts.middle_level == parts.depth)
-    generate_middle(schedule, &parts, count, &nodes, gammas, key + parts.middle);
+  if (kind == EQUALS && (parts.middle_levels >> parts.depth & 1))
+    generate_middle(schedule, &parts, count, &nodes, gammas,
+                    key + middle_place(&parts, parts.depth));
   if (kind == COMPARES)
     for (int place = 0; place < 1 << layout->tail_bits; place++)
       generate_leaves(schedule, payload, &parts, layout->tail_bits, place, count, &nodes,

@@ -107,23 +107,30 @@ INLINE wide chosen(wide mask, wide if_set, wide if_clear) {
 }
 INLINE wide negated_if(wide mask, wide x) { return (x ^ mask) - mask; }
 
-// Where the parts of a key lie: control bits, the values of the last places, that of the middle level,
-// then level by level a value and a seed correction. The seed corrections come last: a whole word can be read wherever a
-// value begins.
+// Where the parts of a key lie: control bits, the values of the last places, those of middle levels,
+// then level by level a value and a seed correction. The seed corrections come last: a whole word can be
+// read wherever a value begins.
 typedef struct {
-  int depth, word_bytes, middle_level;
+  int depth, word_bytes;
+  unsigned middle_levels;
   size_t leaves, value_bytes, middle, path, level_bytes, key_bytes;
 } key_parts;
 
 enum { COMPARES, EQUALS };
+
+// Where the value of middle level `level` lies.
+INLINE size_t middle_place(const key_parts *parts, int level) {
+  const int before = __builtin_popcount(parts->middle_levels & ((1u << level) - 1));
+  return parts->middle + (size_t)(2 * before * parts->word_bytes);
+}
 
 INLINE key_parts parts_of(const int kind, const int payload, const lodge_dcf_layout *layout) {
   key_parts parts = {.depth = layout->levels - layout->tail_bits, .word_bytes = layout->word_bytes};
   parts.leaves = (size_t)(parts.depth + 7) / 8;
   parts.value_bytes = (size_t)(payload * layout->word_bytes);
   parts.middle = parts.leaves + (parts.value_bytes << layout->tail_bits);
-  parts.middle_level = lodge_point_middle_level(layout);
-  parts.path = parts.middle + (size_t)(layout->middle * layout->word_bytes);
+  parts.middle_levels = layout->middle_levels;
+  parts.path = middle_place(&parts, parts.depth + 1);
   parts.level_bytes = (kind == COMPARES ? parts.value_bytes : 0) + 16;
   parts.key_bytes = parts.path + (size_t)parts.depth * parts.level_bytes;
   return parts;

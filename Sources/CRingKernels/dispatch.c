@@ -82,13 +82,22 @@ int lodge_arm_available(int arm) {
   }
 }
 
+size_t lodge_point_scratch_nodes(const lodge_dcf_layout *layout, const lodge_point_tables *tables) {
+  const int depth = layout->levels - layout->tail_bits;
+  size_t count = 1, most = 1;
+  for (int level = 1; level <= depth; level++) {
+    count *= 2;
+    most = count > most ? count : most;
+    if (layout->middle_levels >> level & 1)
+      count = lodge_point_groups(layout, tables->window, level);
+  }
+  return most;
+}
+
 size_t lodge_point_scratch_bytes(const lodge_dcf_layout *layout, const lodge_point_tables *tables) {
-  const int middle_level = lodge_point_middle_level(layout);
-  const size_t all_groups = (size_t)1 << middle_level;
-  const size_t nodes = (size_t)tables->groups
-                       << (layout->levels - layout->tail_bits - middle_level);
-  // States and values of all groups, those below the chosen ones, and these of one key.
-  return 16 * (LODGE_LARGEST_BATCH * (2 * all_groups + nodes) + nodes + LODGE_LARGEST_BATCH);
+  // States twice and values of nodes, and the states of one key.
+  const size_t nodes = lodge_point_scratch_nodes(layout, tables);
+  return 16 * (3 * LODGE_LARGEST_BATCH * nodes + nodes + LODGE_LARGEST_BATCH);
 }
 
 lodge_kernels lodge_kernels_of(int arm) {

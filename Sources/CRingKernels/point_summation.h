@@ -49,13 +49,13 @@ INLINE void expand_level(const lodge_aes128_schedule *schedule, const key_parts 
            nodes + (2 * node + 1) * GROUP);
 }
 
-// The middle values of `count` nodes of BATCH keys, [node][BATCH keys].
-INLINE void middle_values(const lodge_aes128_schedule *schedule, const key_parts *parts,
+// The values of middle level `level` of `count` nodes of BATCH keys, [node][BATCH keys].
+INLINE void middle_values(const lodge_aes128_schedule *schedule, const key_parts *parts, int level,
                           const uint8_t *const *from, wide sign, size_t count, const wide *nodes,
                           wide *values) {
   _Alignas(16 * WIDTH) block corrections[BATCH];
   for (int j = 0; j < BATCH; j++) {
-    const uint8_t *value = from[j] + parts->middle;
+    const uint8_t *value = from[j] + middle_place(parts, level);
     corrections[j] = (block){load_word(value), load_word(value + parts->word_bytes)};
   }
   for (size_t node = 0; node < count; node++, nodes += GROUP, values += GROUP) {
@@ -69,57 +69,88 @@ INLINE void middle_values(const lodge_aes128_schedule *schedule, const key_parts
   }
 }
 
-// Where a key's groups lie: the first one that is taken node by node, and the cell from which all of
-// them count i.
+// Where the cells of a key's tables lie: the first point, and the cell from which all of them count i.
 typedef struct {
-  size_t first_group;
+  size_t first;
   int64_t origin;
-} group_window;
+} point_window;
 
-INLINE group_window window_of(const lodge_dcf_layout *layout, const key_parts *parts, uint64_t cell,
+INLINE point_window window_of(const lodge_dcf_layout *layout, uint64_t cell,
                               const lodge_point_tables *tables) {
-  const int group_bits = layout->levels - parts->middle_level;
   const uint64_t size = (uint64_t)1 << layout->levels;
   const uint64_t first = (cell + size + 1 - (uint64_t)(int64_t)tables->end) & (size - 1);
   // first = origin - end + 1, which is the cell or as much before zero.
-  return (group_window){.first_group = (size_t)(first >> group_bits),
-                        .origin = (int64_t)first + tables->end - 1};
+  return (point_window){.first = (size_t)first, .origin = (int64_t)first + tables->end - 1};
 }
 
-// P and U of both sides, from the middle values of all groups of key `lane`.
-INLINE void sum_lines(const lodge_dcf_layout *layout, const key_parts *parts, group_window window,
+// The nodes of a middle level: `count` groups, those below the ones taken at level `above`, of which
+// `chosen` are taken at this level.
+typedef struct {
+  int level, above;
+  size_t count, chosen;
+} middle_stage;
+
+// Number of the first node that is taken, and of how many points come before the first node.
+INLINE size_t first_chosen(const lodge_dcf_layout *layout, const middle_stage *stage, size_t first) {
+  const size_t group = first >> (layout->levels - stage->level);
+  return group & (((size_t)1 << (stage->level - stage->above)) - 1);
+}
+
+// Adds P and U of both sides from the values of lane `lane` at a middle level.
+INLINE void sum_lines(const lodge_dcf_layout *layout, const middle_stage *stage, point_window window,
                       uint64_t place, const lodge_point_tables *tables, const block *values, int lane,
                       uint64_t *out) {
-  const int group_count = 1 << parts->middle_level;
   const int64_t size = (int64_t)1 << layout->levels;
+  const int64_t all = (int64_t)1 << stage->level, chosen = (int64_t)stage->chosen;
   const uint64_t offset = place & (((uint64_t)1 << tables->cell_bits) - 1);
-  for (int group = tables->groups; group < group_count; group++) {
-    const int side = group >= tables->left_groups;
+  const int64_t group = (int64_t)(window.first >> (layout->levels - stage->level));
+  const int64_t before = (int64_t)first_chosen(layout, stage, window.first);
+  for (size_t node = 0; node < stage->count; node++) {
+    // Counted from the first that is taken: at the top to the end and on from the beginning.
+    const int64_t number =
+        stage->above == 0 ? ((int64_t)node - before) & (all - 1) : (int64_t)node - before;
+    if (number >= 0 && number < chosen) continue;
+    const int side = number < 0 || (stage->above == 0 && number >= tables->left_groups);
     if (!(tables->sides >> side & 1)) continue;
-    const int number = (int)window.first_group + group, is_past = number >= group_count;
+    const int is_past = number < 0 || group + number >= all;
     const int64_t cell = window.origin + size * (side - is_past);
     const uint64_t lifted = ((uint64_t)cell << tables->cell_bits) + offset;
-    const block value = values[(number & (group_count - 1)) * BATCH + lane];
+    const block value = values[node * BATCH + (size_t)lane];
     out[2 * side] += value[0] * lifted - value[1];
     out[2 * side + 1] += value[0];
   }
 }
 
-// Blocks number `number` and, of two, the one after it of the outputs of CHUNK nodes of one key.
-INLINE void outputs_of(const lodge_aes128_schedule *schedule, const int count, int number, wide sign,
-                       const block *corrections, const wide *nodes, wide *outputs) {
+// Blocks number `number` and, of two, the one after it of the outputs of WIDTH `width` nodes of one key.
+INLINE void outputs_of(const lodge_aes128_schedule *schedule, const int width, const int count,
+                       int number, wide sign, const block *corrections, const wide *nodes,
+                       wide *outputs) {
   wide inputs[2 * CHUNK_GROUP];
   for (int b = 0; b < count; b++)
-    for (int g = 0; g < CHUNK_GROUP; g++)
-      inputs[b * CHUNK_GROUP + g] = outputs[b * CHUNK_GROUP + g] =
+    for (int g = 0; g < width; g++)
+      inputs[b * width + g] = outputs[b * width + g] =
           (nodes[g] & ~one_bit()) ^
           repeated(low_word(LEAF + SECOND_VALUE * (uint64_t)(number + b)));
-  encrypt(schedule, outputs, count * CHUNK);
+  encrypt(schedule, outputs, count * width * WIDTH);
   for (int b = 0; b < count; b++)
-    for (int g = 0; g < CHUNK_GROUP; g++)
-      outputs[b * CHUNK_GROUP + g] =
-          negated_if(sign, (outputs[b * CHUNK_GROUP + g] ^ inputs[b * CHUNK_GROUP + g]) +
+    for (int g = 0; g < width; g++)
+      outputs[b * width + g] =
+          negated_if(sign, (outputs[b * width + g] ^ inputs[b * width + g]) +
                                (repeated(corrections[number + b]) & mask_of_bit(nodes[g])));
+}
+
+// The outputs of two blocks, or of one, of all of CHUNK nodes or of half of them.
+INLINE void outputs_of_some(const lodge_aes128_schedule *schedule, int width, int count, int number,
+                            wide sign, const block *corrections, const wide *nodes, wide *outputs) {
+  // Constants make loops without branches.
+  if (width == CHUNK_GROUP && count == 2)
+    outputs_of(schedule, CHUNK_GROUP, 2, number, sign, corrections, nodes, outputs);
+  else if (width == CHUNK_GROUP)
+    outputs_of(schedule, CHUNK_GROUP, 1, number, sign, corrections, nodes, outputs);
+  else if (count == 2)
+    outputs_of(schedule, CHUNK_GROUP / 2, 2, number, sign, corrections, nodes, outputs);
+  else
+    outputs_of(schedule, CHUNK_GROUP / 2, 1, number, sign, corrections, nodes, outputs);
 }
 
 // The most blocks of a last node: 3 words at 2^6 places.
@@ -128,12 +159,11 @@ enum { MOST_BLOCKS = 3 << 5 };
 // The sums of one key from the last nodes of its groups, which lie one after the other.
 INLINE void sum_key(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
                     const key_parts *parts, wide sign, const uint8_t *key, uint64_t cell,
-                    size_t first_group, const lodge_point_tables *tables, size_t count,
+                    size_t first_node, const lodge_point_tables *tables, size_t count,
                     const block *nodes, uint64_t *out) {
   const int word_count = layout->payload << layout->tail_bits, block_count = (word_count + 1) / 2;
   const size_t node_count = (size_t)1 << parts->depth;
   const uint64_t residue = cell & (((uint64_t)1 << layout->tail_bits) - 1);
-  const size_t first_node = first_group << (parts->depth - parts->middle_level);
   const size_t start =
       (node_count - (cell >> layout->tail_bits) + first_node) & (node_count - 1);
   const uint64_t *pairs =
@@ -148,16 +178,14 @@ INLINE void sum_key(const lodge_aes128_schedule *schedule, const lodge_dcf_layou
     for (int g = 0; g < CHUNK_GROUP; g++) group[g] = load_wide(nodes + first + (size_t)(WIDTH * g));
     const lodge_point_product *product = tables->products,
                               *end = product + tables->product_count;
+    const int width = count - first > CHUNK / 2 ? CHUNK_GROUP : CHUNK_GROUP / 2;
     for (int b = 0; b < block_count; b += 2) {
       const int pair_count = b + 1 < block_count ? 2 : 1;
-      if (pair_count == 2)
-        outputs_of(schedule, 2, b, sign, corrections, group, outputs);
-      else
-        outputs_of(schedule, 1, b, sign, corrections, group, outputs);
+      outputs_of_some(schedule, width, pair_count, b, sign, corrections, group, outputs);
       for (; product < end && product->block < b + pair_count; product++) {
         const uint64_t *factors =
             pairs + 4 * node_count * (size_t)(product - tables->products) + 2 * first;
-        const wide *values = outputs + (product->block - b) * CHUNK_GROUP;
+        const wide *values = outputs + (product->block - b) * width;
         uint64_t sums[2 * WIDTH] = {0};
         if (count - first >= CHUNK) {
           wide sum = {0};
@@ -182,55 +210,73 @@ INLINE void sum_batch(const lodge_aes128_schedule *schedule, const lodge_dcf_lay
                       const key_parts *parts, int party, size_t first, int count,
                       const uint8_t *keys, const uint64_t *roots, const uint64_t *places,
                       const lodge_point_tables *tables, void *scratch, uint64_t *out) {
-  const size_t group_count = (size_t)1 << parts->middle_level, chosen_count = (size_t)tables->groups;
-  const size_t last_count = chosen_count << (parts->depth - parts->middle_level);
-  // [node][BATCH keys], the same of values, of the chosen groups, and the last nodes of one key.
-  wide *together = scratch, *values = together + group_count * GROUP;
-  wide *chosen_nodes = values + group_count * GROUP;
-  block *nodes = (block *)(chosen_nodes + last_count * GROUP);
+  // [node][BATCH keys] of states, those of the groups that are taken, and of values.
+  const size_t room = lodge_point_scratch_nodes(layout, tables);
+  wide *nodes = scratch, *others = nodes + room * GROUP, *values = others + room * GROUP;
   const uint8_t *from[BATCH];
   uint64_t controls[BATCH];
-  group_window windows[BATCH];
+  point_window windows[BATCH];
   _Alignas(16 * WIDTH) block states[BATCH];
   for (int j = 0; j < BATCH; j++) {
     // Lanes without work repeat the first one.
     const size_t index = first + (j < count ? (size_t)j : 0);
     from[j] = keys + index * parts->key_bytes;
     controls[j] = load_word(from[j]);
-    windows[j] = window_of(layout, parts, places[index] >> tables->cell_bits, tables);
+    windows[j] = window_of(layout, places[index] >> tables->cell_bits, tables);
     states[j] = without_bit(load_block(roots + 2 * index)) | low_word((uint64_t)party);
   }
   wide control[GROUP];
   for (int g = 0; g < GROUP; g++) {
     control[g] = in_low_words(controls + WIDTH * g);
-    together[g] = load_wide(states + WIDTH * g);
+    nodes[g] = load_wide(states + WIDTH * g);
   }
-  for (int level = 0; level < parts->middle_level; level++)
-    expand_level(schedule, parts, level, from, control, (size_t)1 << level, together);
   const wide sign = repeated(all(mask_of((uint64_t)party)));
-  const int has_lines = tables->sides != 0 && chosen_count < group_count;
-  if (has_lines) middle_values(schedule, parts, from, sign, group_count, together, values);
-  for (size_t node = 0; node < chosen_count; node++)
-    for (int j = 0; j < BATCH; j++)
-      ((block *)chosen_nodes)[node * BATCH + (size_t)j] =
-          ((const block *)together)[((windows[j].first_group + node) & (group_count - 1)) * BATCH +
-                                    (size_t)j];
-  for (int level = parts->middle_level; level < parts->depth; level++)
-    expand_level(schedule, parts, level, from, control,
-                 chosen_count << (level - parts->middle_level), chosen_nodes);
-  const uint64_t kept = ~(uint64_t)0 >> (64 - 8 * layout->word_bytes);
   const size_t sum_count = tables->table_count + 4;
+  memset(out + first * sum_count, 0, 8 * sum_count * (size_t)count);
+  middle_stage stage = {.level = 0, .above = 0, .count = 1, .chosen = 1};
+  for (int level = 0; level <= parts->depth; level++) {
+    if (parts->middle_levels >> level & 1) {
+      stage = (middle_stage){.level = level,
+                             .above = stage.level,
+                             .count = stage.count,
+                             .chosen = lodge_point_groups(layout, tables->window, level)};
+      if (tables->sides != 0) {
+        middle_values(schedule, parts, level, from, sign, stage.count, nodes, values);
+        for (int j = 0; j < count; j++)
+          sum_lines(layout, &stage, windows[j], places[first + (size_t)j], tables,
+                    (const block *)values, j,
+                    out + (first + (size_t)j) * sum_count + tables->table_count);
+      }
+      const block *all_nodes = (const block *)nodes;
+      for (int j = 0; j < BATCH; j++) {
+        size_t node = first_chosen(layout, &stage, windows[j].first);
+        for (size_t number = 0; number < stage.chosen; number++, node++) {
+          // At the top they go on from the beginning.
+          if (node == stage.count) node = 0;
+          ((block *)others)[number * BATCH + (size_t)j] = all_nodes[node * BATCH + (size_t)j];
+        }
+      }
+      wide *swapped = nodes;
+      nodes = others;
+      others = swapped;
+      stage.count = stage.chosen;
+    }
+    if (level < parts->depth) {
+      expand_level(schedule, parts, level, from, control, stage.count, nodes);
+      stage.count *= 2;
+    }
+  }
+  block *own = (block *)(values + room * GROUP);
+  const uint64_t kept = ~(uint64_t)0 >> (64 - 8 * layout->word_bytes);
   for (int j = 0; j < count; j++) {
     const size_t index = first + (size_t)j;
-    for (size_t node = 0; node < last_count; node++)
-      nodes[node] = ((const block *)chosen_nodes)[node * BATCH + (size_t)j];
+    for (size_t node = 0; node < stage.count; node++)
+      own[node] = ((const block *)nodes)[node * BATCH + (size_t)j];
     uint64_t *sums = out + index * sum_count;
-    memset(sums, 0, 8 * sum_count);
+    const size_t group = windows[j].first >> (layout->levels - stage.level);
     sum_key(schedule, layout, parts, sign, from[j], places[index] >> tables->cell_bits,
-            windows[j].first_group, tables, last_count, nodes, sums);
-    if (has_lines)
-      sum_lines(layout, parts, windows[j], places[index], tables, (const block *)values, j,
-                sums + tables->table_count);
+            stage.level == 0 ? 0 : group << (parts->depth - stage.level), tables, stage.count, own,
+            sums);
     for (size_t sum = 0; sum < sum_count; sum++) sums[sum] &= kept;
   }
 }

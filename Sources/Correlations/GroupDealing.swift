@@ -147,8 +147,9 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
         return [words]
       }
     case .lookup(let x, let function):
-      try dealPoints(index, x, function.keyLayout) { mask in
-        (function.place(mask).cell, function.payload(mask: mask))
+      let layout = function.keyLayout
+      try dealPoints(index, x, layout) { mask in
+        (function.place(mask).cell, function.payload(mask: mask, layout: layout))
       }
     case .permuted(let x, let function): try dealPermuted(index, x, function)
     case .input, .open, .openBlocks, .selectBlocks, .spreadBlocks, .reveal, .truncate, .combine,

@@ -24,7 +24,8 @@ public struct ComparisonFunction: Sendable {
   private var kernelLayout: lodge_dcf_layout {
     lodge_dcf_layout(
       levels: CInt(layout.levels), payload: CInt(layout.payload),
-      word_bytes: CInt(layout.wordByteCount), tail_bits: CInt(layout.tailBits), middle: 0)
+      word_bytes: CInt(layout.wordByteCount), tail_bits: CInt(layout.tailBits),
+      middle_levels: 0)
   }
 
   /// Makes one key for every element of `alphas`.

@@ -5,9 +5,9 @@ internal import CRingKernels
 /// What decides the bytes of a point key: f(x) = beta if x = alpha, else 0, for x and alpha of `bits`
 /// bits and beta a vector of `payload` numbers modulo 2^(8 wordByteCount).
 ///
-/// A key has ceil(d / 8) + 2^t v + m w + 16 d bytes with w = wordByteCount, v = payload w, m = `middle`:
-/// its tree has d = bits - t levels, and its last nodes a value for each of the 2^t points below. Where m
-/// is 2, the nodes of level `middleLevel` have one as well, gamma on the way to alpha.
+/// A key has ceil(d / 8) + 2^t v + 2 m w + 16 d bytes with w = wordByteCount, v = payload w and m the
+/// number of `middleLevels`: its tree has d = bits - t levels, and its last nodes a value for each of the
+/// 2^t points below. Those of middle levels have one as well, two numbers gamma on the way to alpha.
 public struct PointKeyLayout: Hashable, Sendable {
   /// Bits of x and alpha, 1 to 12; higher bits are ignored.
   public let bits: Int
@@ -15,64 +15,107 @@ public struct PointKeyLayout: Hashable, Sendable {
   public let payload: Int
   /// Bytes of each of them, 1 to 8.
   public let wordByteCount: Int
-  /// Numbers in gamma: 2 where outputs are summed, else 0.
-  public let middle: Int
-  /// t: of 0 to min(bits - 1, 6), and with a gamma at most what leaves the middle level, that with the
-  /// least 2^t v + 24 d, the largest of such: many nodes are visited, and a level takes time besides its
-  /// bytes.
+  /// Levels of 1 to bits - 1 whose nodes are groups of points, ascending: of keys whose outputs are
+  /// summed.
+  public let middleLevels: [Int]
+  /// t: of 0 to min(bits - 1, 6), and at most what leaves the last middle level, that with the least
+  /// 2^t v + 24 d, the largest of such: many nodes are visited, and a level takes time besides its bytes.
   public let tailBits: Int
 
   public static let bitRange = 1...12
 
-  public init(bits: Int, payload: Int, wordByteCount: Int = 8, hasMiddle: Bool = false) {
+  public init(bits: Int, payload: Int, wordByteCount: Int = 8, middleLevels: [Int] = []) {
     precondition(PointKeyLayout.bitRange.contains(bits), "1 to 12 bits")
     precondition((1...3).contains(payload), "a payload of 1 to 3 ring elements")
     precondition((1...8).contains(wordByteCount), "1 to 8 bytes a ring element")
+    precondition(
+      middleLevels.allSatisfy { (1..<bits).contains($0) }
+        && zip(middleLevels, middleLevels.dropFirst()).allSatisfy { $0 < $1 },
+      "ascending levels of the tree")
     self.bits = bits
     self.payload = payload
     self.wordByteCount = wordByteCount
-    middle = hasMiddle ? 2 : 0
+    self.middleLevels = middleLevels
     func weight(_ tailBits: Int) -> Int {
       (payload * wordByteCount) << tailBits + 24 * (bits - tailBits)
     }
-    let most = hasMiddle ? bits - PointKeyLayout.middleLevel(bits: bits) : bits - 1
-    tailBits = (0...min(most, 6)).reduce(0) { weight($1) <= weight($0) ? $1 : $0 }
+    let most = min(bits - (middleLevels.last ?? 1), 6)
+    tailBits = (0...max(most, 0)).reduce(0) { weight($1) <= weight($0) ? $1 : $0 }
   }
 
   /// Levels of the tree, each with a seed correction.
   public var depth: Int { bits - tailBits }
 
   public var byteCount: Int {
-    (depth + 7) / 8 + (payload * wordByteCount) << tailBits + middle * wordByteCount + 16 * depth
+    (depth + 7) / 8 + (payload * wordByteCount) << tailBits
+      + 2 * middleLevels.count * wordByteCount + 16 * depth
   }
 
-  /// The level whose nodes are groups of points.
-  public var middleLevel: Int { PointKeyLayout.middleLevel(bits: bits) }
-  /// Binary logarithm of the points of a group.
-  public var groupBits: Int { bits - middleLevel }
-
-  private static func middleLevel(bits: Int) -> Int { min(4, bits - 1) }
+  /// Numbers in gamma.
+  public var gammaCount: Int { middleLevels.isEmpty ? 0 : 2 }
 }
 
 /// Which points are taken one by one: those whose distance i from a public cell, cell - x as a signed
-/// number, is in a range, and those in groups with them. All other groups are left (negative i) or right.
+/// number, is in a range, and those in groups with them. All other groups are left (smaller i) or right.
 public struct PointWindow: Hashable, Sendable {
+  /// Bits of points.
+  public let bits: Int
   /// i of the points that are taken one by one.
   public let distances: Range<Int>
-  /// How many groups hold them, wherever they begin.
-  public let groupCount: Int
-  /// Groups from the first of these on up to here are no right ones.
+  /// The levels whose nodes are groups, ascending: those for which AES is called the least, and 64 times
+  /// for a level's bytes; ends as early as may be, and goes on to the first level of equals.
+  ///
+  /// With E(l) = min(2^l, ceil((n - 1) / 2^(bits - l)) + 1) groups that hold n points wherever they
+  /// begin, the nodes between levels a and b take E(a) (3 2^(b - a) - 2) calls, and those below the last
+  /// level, or the root, 2 E(a) 2^(bits - a). A level is at least min(4, bits - 1), has E(l) < 2^l, and
+  /// others behind it where its groups are no more points than are before i leaves its signed range.
+  public let levels: [Int]
+  /// AES calls of one party for a key.
+  public let blockCount: Int
+  /// Groups of the first level from the first of these that are taken up to here are no right ones.
   public let leftEnd: Int
 
-  public init(_ distances: Range<Int>, in layout: PointKeyLayout) {
-    let half = 1 << (layout.bits - 1)
+  private static let blocksPerLevel = 64
+  /// Larger groups would leave the last of them to neither side.
+  private static let firstLevel = 4
+
+  /// - Parameter levels: Others than the best.
+  public init(_ distances: Range<Int>, bits: Int, levels others: [Int]? = nil) {
+    let half = 1 << (bits - 1)
     precondition(
       distances.lowerBound >= -half && distances.upperBound <= half && !distances.isEmpty,
       "distances are signed numbers of `bits` bits")
-    let all = 1 << layout.middleLevel
+    self.bits = bits
     self.distances = distances
-    groupCount = min(all, (distances.count - 2 + 1 << layout.groupBits) >> layout.groupBits + 1)
-    leftEnd = min(all, max(groupCount, (half + distances.upperBound) >> layout.groupBits))
+    let counts = (0...bits).map { PointWindow.groupCount(distances.count, level: $0, bits: bits) }
+    // From every level on, the root included, the levels that follow and what they and the rest take.
+    var best: [(weight: Int, blocks: Int, levels: [Int])] = []
+    for above in (0..<bits).reversed() {
+      let rest = 2 * counts[above] << (bits - above)
+      var found = (weight: rest, blocks: rest, levels: [Int]())
+      let goesOn =
+        above == 0 || counts[above] << (bits - above) <= half + distances.upperBound
+      let next = max(above + 1, min(PointWindow.firstLevel, bits - 1))
+      for level in next..<bits where goesOn && counts[level] < 1 << level {
+        let further = best[best.count - (level - above)]
+        let blocks = counts[above] * (3 << (level - above) - 2)
+        let weight = blocks + PointWindow.blocksPerLevel + further.weight
+        if weight < found.weight {
+          found = (weight, blocks + further.blocks, [level] + further.levels)
+        }
+      }
+      best.append(found)
+    }
+    levels = others ?? best[best.count - 1].levels
+    blockCount = best[best.count - 1].blocks
+    let first = levels.first ?? 0
+    leftEnd = min(
+      1 << first, max(counts[first], (half + distances.upperBound) >> (bits - first)))
+  }
+
+  /// How many groups of a level hold `count` points, wherever they begin.
+  private static func groupCount(_ count: Int, level: Int, bits: Int) -> Int {
+    min(1 << level, (count - 2 + 1 << (bits - level)) >> (bits - level) + 1)
   }
 
   /// Where a point is, with its i: in a group that is taken point by point, or on a side.
@@ -83,31 +126,46 @@ public struct PointWindow: Hashable, Sendable {
   }
 
   /// The place of point `x` for the public `cell`.
-  public func place(of x: Int, cell: Int, in layout: PointKeyLayout) -> Place {
-    let (size, all) = (1 << layout.bits, 1 << layout.middleLevel)
+  public func place(of x: Int, cell: Int) -> Place {
+    let size = 1 << bits
     let first = (cell + 1 - distances.upperBound) & (size - 1)
-    let firstGroup = first >> layout.groupBits
-    let group = ((x >> layout.groupBits) - firstGroup) & (all - 1)
-    if group < groupCount {
-      let distance = (cell - x) & (size - 1)
-      return .inside(distance < size / 2 ? distance : distance - size)
+    // i of `first` is the last of the window. Groups are counted past the last point.
+    func distance(isPast: Bool) -> Int {
+      first + distances.upperBound - 1 - x - (isPast ? size : 0)
     }
-    // Groups are counted past the last point.
-    let isPast = firstGroup + group >= all
-    let distance = first + distances.upperBound - 1 - x - (isPast ? size : 0)
-    return group < leftEnd ? .left(distance) : .right(distance + size)
+    var above: (level: Int, number: Int)?
+    for level in levels {
+      let (all, firstGroup) = (1 << level, first >> (bits - level))
+      let count = PointWindow.groupCount(distances.count, level: level, bits: bits)
+      let number: Int
+      if let above {
+        let shift = level - above.level
+        let group = (x >> (bits - level)) & (1 << shift - 1)
+        number = (first >> (bits - above.level) + above.number) << shift + group - firstGroup
+      } else {
+        number = (x >> (bits - level) - firstGroup) & (all - 1)
+      }
+      if number < 0 { return .right(distance(isPast: false)) }
+      if number >= count {
+        let isPast = firstGroup + number >= all
+        return above != nil || number < leftEnd
+          ? .left(distance(isPast: isPast)) : .right(distance(isPast: isPast) + size)
+      }
+      above = (level, number)
+    }
+    let distance = (cell - x) & (size - 1)
+    return .inside(distance < size / 2 ? distance : distance - size)
   }
 
-  /// The least i that is on the left whatever the cell, or nil where no group is.
-  public func firstLeft(in layout: PointKeyLayout) -> Int? {
-    guard groupCount < 1 << layout.middleLevel else { return nil }
-    return distances.upperBound - 1 + (1 - leftEnd) << layout.groupBits
+  /// The least i that is on the left whatever the cell, or nil where there are no groups.
+  public var firstLeft: Int? {
+    levels.first.map { distances.upperBound - 1 + (1 - leftEnd) << (bits - $0) }
   }
 }
 
 /// Point functions f(x) = beta if x = alpha, else 0, whose keys have a layout.
 ///
-/// The trees of `ComparisonFunction` without values on the way, or with those of one level. Both
+/// The trees of `ComparisonFunction` without values on the way, or with those of some levels. Both
 /// parties hold the same key bytes; each has its own 16-byte root, which must be fresh, uniform and
 /// unknown to the other. A key and one root say nothing about alpha, beta and gamma.
 public struct PointFunction: Sendable {
@@ -124,7 +182,7 @@ public struct PointFunction: Sendable {
     lodge_dcf_layout(
       levels: CInt(layout.bits), payload: CInt(layout.payload),
       word_bytes: CInt(layout.wordByteCount), tail_bits: CInt(layout.tailBits),
-      middle: CInt(layout.middle))
+      middle_levels: layout.middleLevels.reduce(0) { $0 | 1 << CUnsignedInt($1) })
   }
 
   /// Makes one key for every element of `alphas`; arguments as of `ComparisonFunction.generate`, with a
@@ -177,7 +235,7 @@ public struct PointFunction: Sendable {
 
   /// One party's sums over points x of its outputs times tables: for every key with its public place,
   /// in cell floor(place / 2^cellBits), and every entry of `tables`, payload word `word` times
-  /// values[(cell - x) mod 2^bits], where x is in a group that is taken point by point. Behind them, for
+  /// values[(cell - x) mod 2^bits], where x is in groups that are taken point by point. Behind them, for
   /// the left and the right side, P and U: with gamma = (1, r), where alpha is in a group of that side,
   /// U is 1 and P is place - r, as a signed number of that side.
   ///
@@ -245,7 +303,8 @@ public struct PointTables: Sendable {
     precondition(tables.allSatisfy { $0.values.count == size }, "2^bits values a table")
     precondition(
       tables.allSatisfy { (0..<layout.payload).contains($0.word) }, "words of the payload")
-    precondition(layout.middle == 2, "a layout with a middle level")
+    precondition(
+      layout.bits == window.bits && layout.middleLevels == window.levels, "a layout for the window")
     precondition((0...62 - layout.bits).contains(cellBits), "places of fewer than 63 bits")
     self.layout = layout
     self.window = window
@@ -299,7 +358,7 @@ public struct PointTables: Sendable {
             product_count: products.count, products: products.baseAddress,
             table_count: sumCount - 4,
             pairs: pairs.baseAddress, cell_bits: CInt(cellBits),
-            end: CInt(window.distances.upperBound), groups: CInt(window.groupCount),
+            end: CInt(window.distances.upperBound), window: CInt(window.distances.count),
             left_groups: CInt(window.leftEnd), sides: sides))
       }
     }

@@ -116,7 +116,7 @@ enum RingFunctions {
 
   /// The results for opened words, as two parties compute them together.
   static func lookup(_ function: Lookup, _ words: [UInt64], mask: [UInt64]) -> [UInt64] {
-    zip(words, mask).map { function.value(opened: $0 &+ $1, mask: $1) }
+    function.values(opened: zip(words, mask).map(&+), masks: mask)
   }
 
   /// The bits of opened words for each bound.

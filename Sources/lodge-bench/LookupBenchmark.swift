@@ -15,18 +15,20 @@ struct LookupBenchmark {
     func words(_ count: Int) -> [UInt64] { (0..<count).map { _ in generator.next() } }
     let cases = LookupBenchmark.bits.map { bits in
       let count = 1 << (16 - bits)
+      let window = PointWindow(-16..<16, bits: bits)
       let function = PointFunction(
-        fixedKey: [UInt8](0..<16), layout: PointKeyLayout(bits: bits, payload: 3, hasMiddle: true))
+        fixedKey: [UInt8](0..<16),
+        layout: PointKeyLayout(bits: bits, payload: 3, middleLevels: window.levels))
       var keys = [UInt8](repeating: 0, count: count * function.layout.byteCount)
       var span = keys.mutableSpan
-      let (alphas, betas) = (words(count), words(5 * count))
+      let (alphas, betas) = (words(count), words((3 + function.layout.gammaCount) * count))
       let (roots0, roots1) = (words(2 * count), words(2 * count))
       function.generate(
         alphas: alphas.span, betas: betas.span, roots0: roots0.span, roots1: roots1.span,
         into: &span)
       let tables = PointTables(
         [0, 0, 1, 0, 1, 2].map { (word: $0, values: words(1 << bits)) }, layout: function.layout,
-        window: PointWindow(-16..<16, in: function.layout), cellBits: 0, countsLeft: false)
+        window: window, cellBits: 0, countsLeft: false)
       return (
         function: function, keys: keys, roots: roots0,
         places: words(count).map { $0 >> UInt64(64 - bits) }, tables: tables

@@ -63,7 +63,9 @@ let convertCommand = Command(
       "max-mean-logit-error", .number(0...1e9), default: "0.01",
       help: "limit of an encoder with one score: mean error"),
     .flag("accept-leakage", help: "allow a --recipe that shows party 1 permuted values"),
-    Option("compare", .choice(["keys", "bits"]), help: "how values are compared: see approximate"),
+    Option(
+      "compare", .choice(Recipe.Comparison.allCases.map(\.rawValue)),
+      help: "how values are compared: see approximate"),
     Option(
       "deployment", .choice(["two-server", "provider-user"]), placeholder: "WHO",
       default: "two-server", help: "two-server or provider-user: who holds what"),

@@ -60,8 +60,8 @@ let approximateCommand = Command(
     Option("headroom", .number(1...64), help: "factor by which seen ranges are widened"),
     Option("embedding", .choice(["secret", "client"]), help: "who holds the embedding table"),
     Option(
-      "compare", .choice(["keys", "bits"]),
-      help: "by comparison keys (one flight), or dealt bits (more flights, far fewer bytes)"),
+      "compare", .choice(Recipe.Comparison.allCases.map(\.rawValue)),
+      help: "by keys, ReLU by shorter lookups, or dealt bits (more flights, far fewer bytes)"),
     Option(
       "noise", .integer(0...Recipe.largestNoise),
       help: "thousandths of closed gates that open by chance (default: the recipe's)"),

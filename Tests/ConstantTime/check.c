@@ -90,7 +90,7 @@ static int run(int step) {
   }
   if (step < 4 * PAYLOADS) {
     lodge_dcf_layout layout = layout_of(LEVELS, step - 3 * PAYLOADS + 1);
-    layout.middle = 2;
+    layout.middle_levels = 1u << 1 | 1u << 2;
     layout.tail_bits = layout.tail_bits > 1 ? 1 : layout.tail_bits;
     kernels.point_generate(&schedule, &layout, KEYS, secrets.alphas, secrets.betas,
                            secrets.roots[0], secrets.roots[1], keys);
@@ -99,7 +99,7 @@ static int run(int step) {
   if (step < 5 * PAYLOADS) {
     const int payload = step - 4 * PAYLOADS + 1;
     lodge_dcf_layout layout = layout_of(LEVELS, payload);
-    layout.middle = 2;
+    layout.middle_levels = 1u << 1 | 1u << 2;
     layout.tail_bits = layout.tail_bits > 1 ? 1 : layout.tail_bits;
     uint64_t places[KEYS];
     for (int i = 0; i < KEYS; i++) places[i] = points[i] >> (64 - LEVELS);
@@ -111,8 +111,8 @@ static int run(int step) {
                                     .table_count = 2,
                                     .pairs = pairs,
                                     .end = 1,
-                                    .groups = 2,
-                                    .left_groups = 3,
+                                    .window = 1,
+                                    .left_groups = 1,
                                     .sides = 3};
     if (lodge_point_scratch_bytes(&layout, &all) > sizeof scratch) return 1;
     for (int party = 0; party < 2; party++)

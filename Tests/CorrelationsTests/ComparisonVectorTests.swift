@@ -73,7 +73,9 @@ struct ComparisonVectorTests {
       var reader = try JSONReader(element, source: path)
       let layout = PointKeyLayout(
         bits: try reader.integer("bits"), payload: try reader.integer("payload"),
-        wordByteCount: try reader.integer("wordBytes"), hasMiddle: reader.contains("gamma"))
+        wordByteCount: try reader.integer("wordBytes"),
+        middleLevels: try reader.contains("middleLevels")
+          ? reader.array("middleLevels").map { try Self.number($0) } : [])
       #expect(layout.tailBits == (try reader.integer("tailBits")))
       let function = PointFunction(
         fixedKey: try reader.hexadecimal("fixedKey", byteCount: 16), layout: layout)
@@ -83,7 +85,7 @@ struct ComparisonVectorTests {
         return Self.words(try root.hexadecimal("root", byteCount: 16))
       }
       let alpha = [try Self.word(reader.value("alpha"))]
-      let gamma = layout.middle == 2 ? try reader.array("gamma").map(Self.word) : []
+      let gamma = !layout.middleLevels.isEmpty ? try reader.array("gamma").map(Self.word) : []
       let beta = try reader.array("beta").map(Self.word) + gamma
       let (root0, root1) = (roots[0], roots[1])
       var key = [UInt8](repeating: 0, count: layout.byteCount)
@@ -98,7 +100,7 @@ struct ComparisonVectorTests {
         for party in 0...1 {
           let root = roots[party]
           let shares = try entry.array("party\(party)").map(Self.word)
-          if layout.middle == 2 {
+          if !layout.middleLevels.isEmpty {
             let sums = Self.sums(
               function, key, root, party: party, cell: x[0],
               window: -(1 << layout.bits) / 2..<1 << (layout.bits - 1), arm: arm)
@@ -113,8 +115,8 @@ struct ComparisonVectorTests {
           #expect(result == shares, "\(layout), party \(party)")
         }
       }
-      if layout.middle == 2 {
-        let groups = try reader.array("groups").map { try Self.wordPairs($0, source: path) }
+      if !layout.middleLevels.isEmpty {
+        let groups = try reader.array("groups").map { try Self.levels($0) }
         for party in 0...1 {
           Self.check(function, key, roots[party], party: party, groups: groups[party], arm: arm)
         }
@@ -123,7 +125,7 @@ struct ComparisonVectorTests {
     }
   }
 
-  /// The sums over tables that are 1 at 0, one a word of the payload, and the lines'.
+  /// The sums over tables that are 1 at 0, one a word of the payload, and the lines' of a single cell.
   private static func sums(
     _ function: PointFunction, _ key: [UInt8], _ root: [UInt64], party: Int, cell: UInt64,
     window: Range<Int>, arm: KernelArm
@@ -132,7 +134,8 @@ struct ComparisonVectorTests {
     let one = [1] + [UInt64](repeating: 0, count: 1 << layout.bits - 1)
     let tables = PointTables(
       (0..<layout.payload).map { (word: $0, values: one) }, layout: layout,
-      window: PointWindow(window, in: layout), cellBits: 0)
+      window: PointWindow(window, bits: layout.bits, levels: layout.middleLevels), cellBits: 0,
+      countsLeft: window.count == 1, countsRight: window.count == 1)
     var result = [UInt64](repeating: 0, count: tables.sumCount)
     var span = result.mutableSpan
     let places = [cell]
@@ -142,28 +145,35 @@ struct ComparisonVectorTests {
     return result
   }
 
-  /// The words of all groups but those around a cell, by what the lines' sums make of them.
+  /// The words of all groups but those around a cell, level by level, by what the lines' sums make of
+  /// them.
   private static func check(
-    _ function: PointFunction, _ key: [UInt8], _ root: [UInt64], party: Int, groups: [[UInt64]],
-    arm: KernelArm
+    _ function: PointFunction, _ key: [UInt8], _ root: [UInt64], party: Int,
+    groups: [[[UInt64]]], arm: KernelArm
   ) {
     let layout = function.layout
     let kept = UInt64.max >> UInt64(64 - 8 * layout.wordByteCount)
-    let window = PointWindow(0..<1, in: layout)
     for cell in [0, (1 << layout.bits) - 1] {
       var expected: [UInt64] = [0, 0, 0, 0]
-      for (group, words) in groups.enumerated() {
-        let point = group << layout.groupBits
-        let (side, distance) =
-          switch window.place(of: point, cell: cell, in: layout) {
-          case .inside: (-1, 0)
-          case .left(let distance): (0, distance)
-          case .right(let distance): (1, distance)
-          }
-        guard side >= 0 else { continue }
-        let place = UInt64(bitPattern: Int64(distance + point))
-        expected[2 * side] = expected[2 * side] &+ (words[0] &* place &- words[1])
-        expected[2 * side + 1] &+= words[0]
+      for (number, level) in layout.middleLevels.enumerated() {
+        func window(_ count: Int) -> PointWindow {
+          PointWindow(
+            0..<1, bits: layout.bits, levels: Array(layout.middleLevels.prefix(count)))
+        }
+        for (group, words) in groups[number].enumerated() {
+          let point = group << (layout.bits - level)
+          guard case .inside = window(number).place(of: point, cell: cell) else { continue }
+          let (side, distance) =
+            switch window(number + 1).place(of: point, cell: cell) {
+            case .inside: (-1, 0)
+            case .left(let distance): (0, distance)
+            case .right(let distance): (1, distance)
+            }
+          guard side >= 0 else { continue }
+          let place = UInt64(bitPattern: Int64(distance + point))
+          expected[2 * side] = expected[2 * side] &+ (words[0] &* place &- words[1])
+          expected[2 * side + 1] &+= words[0]
+        }
       }
       let sums = sums(
         function, key, root, party: party, cell: UInt64(cell), window: 0..<1, arm: arm)
@@ -171,11 +181,20 @@ struct ComparisonVectorTests {
     }
   }
 
-  private static func wordPairs(_ json: JSON, source: String) throws -> [[UInt64]] {
-    guard case .array(let pairs) = json else { return [] }
-    return try pairs.map { pair in
-      guard case .array(let words) = pair else { return [] }
-      return try words.map(word)
+  /// The words of every group of every level.
+  private static func levels(_ json: JSON) throws -> [[[UInt64]]] {
+    try elements(json).map { level in
+      try elements(level).map { words in try elements(words).map(word) }
     }
+  }
+
+  private static func elements(_ json: JSON) -> [JSON] {
+    guard case .array(let elements) = json else { return [] }
+    return elements
+  }
+
+  private static func number(_ json: JSON) throws -> Int {
+    var reader = try JSONReader(["number": json], source: "vectors")
+    return try reader.integer("number")
   }
 }

@@ -1,6 +1,7 @@
 // Lookups: a polynomial for every cell of an opened value, by the dealer and two parties.
 
 import Approximation
+import Foundation
 import Models
 import Program
 import TestSupport
@@ -44,7 +45,7 @@ import Testing
     (9, 6, 2, nil, 64), (9, 3, 1, nil, 40), (10, 8, 0, nil, 17), (12, 2, 2, nil, 56),
     (8, 1, 2, nil, 64), (12, 4, 2, -14..<15, 60), (11, 3, 1, 2..<9, 40),
     (10, 2, 0, -100..<(-70), 33),
-    (12, 5, 2, 40..<60, 64), (8, 6, 2, -1..<0, 20),
+    (12, 5, 2, 40..<60, 64), (8, 6, 2, -1..<0, 20), (12, 3, 2, 0..<1, 47),
   ])
   func everyArgumentAndMask(
     openedBits: Int, cellBits: Int, degree: Int, window: Range<Int>?, resultBits: Int
@@ -83,6 +84,32 @@ import Testing
       }
     }
     #expect(sides == [0, 1])
+  }
+
+  /// Two lines that meet at 0: in every cell, and in the one before it, right to the resolution.
+  @Test(arguments: [(0, 1), (-1, 1), (1, 0), (0.01, 1), (0.25, 3), (0, -2)])
+  func bends(left: Double, right: Double) throws {
+    for resolution in [0x1p-8, 0x1p-14] {
+      let function = PiecewisePolynomial(
+        knots: [0], pieces: [.line(left, 0), .line(right, 0)], resolution: resolution)
+      let cells = try #require(EqualCells(bend: function, resolution: resolution))
+      #expect(cells.cells == 0..<1 && log2(cells.width) == log2(cells.width).rounded())
+      #expect(cells.width > 7.9 * resolution / abs(right - left))
+      #expect(cells.lines.left == [0, left] && cells.lines.right == [0, right])
+      for place in -100...100 {
+        let x = cells.width * Double(place) / 100
+        let value = cells.coefficients.reversed().reduce(0) { $0 * x + $1[0] }
+        #expect(abs(value - function(x)) <= resolution * (1 + 1e-12), "at \(x)")
+      }
+    }
+    #expect(EqualCells(bend: .relu, resolution: 0x1p-8)?.coefficientBits == -3)
+    for other in [
+      PiecewisePolynomial(knots: [1], pieces: [.line(0, 0), .line(1, -1)], resolution: 0x1p-8),
+      PiecewisePolynomial(knots: [0], pieces: [.line(0, 0), .line(0, 1)], resolution: 0x1p-8),
+      PiecewisePolynomial(knots: [0], pieces: [.line(1, 0), .line(1, 0)], resolution: 0x1p-8),
+      PiecewisePolynomial(
+        knots: [-1, 1], pieces: [.line(0, 0), .line(1, 1), .line(0, 2)], resolution: 0x1p-8),
+    ] { #expect(EqualCells(bend: other, resolution: 0x1p-8) == nil) }
   }
 
   /// GeLU and SiLU as the recipe `accurate` has them, lowered: right to the error of their parabolas

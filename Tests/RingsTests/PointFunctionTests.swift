@@ -20,7 +20,7 @@ import Testing
       var random = SplitMix(seed)
       func words(_ count: Int) -> [UInt64] { (0..<count).map { _ in random.next() } }
       let function = PointFunction(fixedKey: ComparisonFixture.fixedKey, layout: layout)
-      let betas = words(alphas.count * (layout.payload + layout.middle))
+      let betas = words(alphas.count * (layout.payload + layout.gammaCount))
       let (roots0, roots1) = (words(2 * alphas.count), words(2 * alphas.count))
       var keys = [UInt8](repeating: 0xaa, count: alphas.count * layout.byteCount)
       var span = keys.mutableSpan
@@ -80,9 +80,9 @@ import Testing
     let alphas = (0..<size * size).map { UInt64($0 / size) }
     let places = (0..<size * size).map { UInt64($0 % size) << 3 | random.next() >> 61 }
     for (wordByteCount, range) in zip([1, 3, 7, 8, 8], Self.windows(bits)) {
+      let window = PointWindow(range, bits: bits)
       let layout = PointKeyLayout(
-        bits: bits, payload: payload, wordByteCount: wordByteCount, hasMiddle: true)
-      let window = PointWindow(range, in: layout)
+        bits: bits, payload: payload, wordByteCount: wordByteCount, middleLevels: window.levels)
       let turned = PointTables(tables, layout: layout, window: window, cellBits: cellBits)
       let word = UInt64.max >> UInt64(64 - 8 * wordByteCount)
       for arm in KernelArm.available {
@@ -92,10 +92,11 @@ import Testing
         }
         var expected: [UInt64] = []
         for (key, alpha) in alphas.enumerated() {
-          let words = fixture.betas[key * (payload + 2)..<(key + 1) * (payload + 2)]
+          let stride = payload + layout.gammaCount
+          let words = fixture.betas[key * stride..<(key + 1) * stride]
           func number(_ index: Int) -> UInt64 { words[words.startIndex + index] }
           let cell = Int(places[key] >> UInt64(cellBits))
-          let place = window.place(of: Int(alpha), cell: cell, in: layout)
+          let place = window.place(of: Int(alpha), cell: cell)
           for table in tables {
             let value = table.values[(cell - Int(alpha)) & (size - 1)]
             if case .inside = place {
@@ -125,16 +126,16 @@ import Testing
   /// Cells of the window are taken one by one; others are on the side where they are, the lowest but for
   /// less than a group included.
   @Test(arguments: 1...9) func windowsHoldTheirCells(bits: Int) {
-    let layout = PointKeyLayout(bits: bits, payload: 3, hasMiddle: true)
     let (size, half) = (1 << bits, 1 << (bits - 1))
     for range in Self.windows(bits) {
-      let window = PointWindow(range, in: layout)
-      let first = window.firstLeft(in: layout) ?? -half
-      #expect(window.groupCount <= 1 << layout.middleLevel)
-      #expect(first <= range.lowerBound && first < -half + 2 << layout.groupBits || first == -half)
+      let window = PointWindow(range, bits: bits)
+      let first = window.firstLeft ?? -half
+      if let level = window.levels.first {
+        #expect(first <= range.lowerBound && first < -half + 2 << (bits - level))
+      }
       for cell in 0..<size {
         for distance in max(first, -half)..<half {
-          switch window.place(of: (cell - distance) & (size - 1), cell: cell, in: layout) {
+          switch window.place(of: (cell - distance) & (size - 1), cell: cell) {
           case .inside(let number): #expect(number == distance)
           case .left(let number): #expect(number == distance && number < range.lowerBound)
           case .right(let number): #expect(number == distance && number >= range.upperBound)
@@ -148,16 +149,16 @@ import Testing
   /// be.
   @Test(arguments: [0, 1, 15, 16, 17, 33, 127, 129, 300]) func armsAndThreadsAgree(count: Int) {
     for (bits, payload, wordByteCount) in [(12, 1, 8), (7, 3, 7), (9, 2, 5)] {
+      let window = PointWindow(bits == 12 ? -2048..<2048 : bits == 9 ? 0..<1 : -9..<13, bits: bits)
       let layout = PointKeyLayout(
-        bits: bits, payload: payload, wordByteCount: wordByteCount, hasMiddle: true)
+        bits: bits, payload: payload, wordByteCount: wordByteCount, middleLevels: window.levels)
       let number = bits == 12 ? min(count, 33) : count
       var random = SplitMix(3)
       let alphas = (0..<number).map { _ in random.next() >> UInt64(64 - bits) }
       let places = (0..<number).map { _ in random.next() >> UInt64(64 - bits) }
-      let window = bits == 12 ? -2048..<2048 : -9..<13
       let tables = PointTables(
         (0..<payload).map { (word: $0, values: (0..<1 << bits).map { _ in random.next() }) },
-        layout: layout, window: PointWindow(window, in: layout), cellBits: 0)
+        layout: layout, window: window, cellBits: 0)
       let reference = Fixture(layout, alphas: alphas, seed: 5, arm: .portable)
       for arm in KernelArm.available {
         for parallel in [false, true] {
@@ -218,16 +219,51 @@ import Testing
   ) {
     let layout = PointKeyLayout(bits: bits, payload: payload, wordByteCount: wordByteCount)
     #expect(layout.tailBits == tailBits && layout.byteCount == byteCount)
+    let levels = [1, 3].filter { $0 < bits }
     let withMiddle = PointKeyLayout(
-      bits: bits, payload: payload, wordByteCount: wordByteCount, hasMiddle: true)
-    #expect(withMiddle.depth >= withMiddle.middleLevel)
-    if bits > 5 + tailBits { #expect(withMiddle.byteCount == byteCount + 2 * wordByteCount) }
+      bits: bits, payload: payload, wordByteCount: wordByteCount, middleLevels: levels)
+    #expect(withMiddle.depth >= levels.last ?? 0)
+    if bits > 4 + tailBits {
+      #expect(withMiddle.byteCount == byteCount + 2 * levels.count * wordByteCount)
+    }
+  }
+
+  /// The least of what all lists of levels take, which are tried one by one.
+  @Test(arguments: 1...10) func levelsTakeTheLeast(bits: Int) {
+    let half = 1 << (bits - 1)
+    for range in Self.windows(bits) {
+      func groups(_ level: Int) -> Int {
+        let size = Double(1 << (bits - level))
+        return min(1 << level, Int((Double(range.count - 1) / size).rounded(.up)) + 1)
+      }
+      var least: (weight: Int, levels: [Int])?
+      for set in 0..<1 << (bits - 1) {
+        let levels = (1..<bits).filter { set >> ($0 - 1) & 1 == 1 }
+        guard levels.allSatisfy({ groups($0) < 1 << $0 && $0 >= min(4, bits - 1) }),
+          levels.dropLast().allSatisfy({
+            groups($0) << (bits - $0) <= half + range.upperBound
+          })
+        else { continue }
+        var (weight, above, nodes) = (0, 0, 1)
+        for level in levels {
+          weight += nodes * (3 << (level - above) - 2) + 64
+          (above, nodes) = (level, groups(level))
+        }
+        weight += 2 * nodes << (bits - above)
+        if weight < least?.weight ?? .max { least = (weight, levels) }
+      }
+      let window = PointWindow(range, bits: bits)
+      #expect(window.blockCount + 64 * window.levels.count == least?.weight, "\(range)")
+    }
+    #expect(PointWindow(0..<1, bits: 10).levels == [4, 7])
+    #expect(PointWindow(-16..<16, bits: 8).levels == [4])
+    #expect(PointWindow(-128..<128, bits: 8).levels.isEmpty)
   }
 
   /// Keys for one fixed alpha and beta look uniform byte by byte: chi-square with 255 degrees of
   /// freedom, mean 255, deviation about 22.6.
   @Test(arguments: [0, 1, 0x5a, 0x7f] as [UInt64]) func keysLookUniform(alpha: UInt64) {
-    let layout = PointKeyLayout(bits: 7, payload: 3, wordByteCount: 7, hasMiddle: true)
+    let layout = PointKeyLayout(bits: 7, payload: 3, wordByteCount: 7, middleLevels: [2, 4])
     let fixture = Fixture(
       layout, alphas: [UInt64](repeating: alpha, count: 4096), seed: alpha &+ 9)
     var counts = [Double](repeating: 0, count: 256)

@@ -85,7 +85,7 @@ struct TwoPartyModelTests {
   @Test func bitsGiveTheWordsOfKeys() throws {
     let prompt = try ReferencePrompt.fixture()[1].tokens
     let session = SessionShape(kind: .decoder, promptCapacity: prompt.count, newCapacity: 2)
-    let outputs = try Recipe.Comparison.allCases.map { comparison in
+    let outputs = try [Recipe.Comparison.keys, .bits].map { comparison in
       let converted = try ConvertedModel.fixture(recipe: Self.recipe(comparison))
       let run = try TwoPartyRun(
         program: converted.program, weights: converted.weights, session: session,
@@ -94,6 +94,37 @@ struct TwoPartyModelTests {
     }
     #expect(outputs[0] == outputs[1])
     #expect(outputs[0][0].count == 2048)
+  }
+
+  /// ReLU by lookups opens less, has shorter keys, and is right to its resolution.
+  @Test func lookupsStandForKeys() throws {
+    let prompt = try ReferencePrompt.fixture()[1]
+    let session = SessionShape(
+      kind: .decoder, promptCapacity: prompt.tokens.count, newCapacity: 2)
+    let runs = try [Recipe.Comparison.keys, .lookups].map { comparison in
+      let converted = try ConvertedModel.fixture(recipe: Self.recipe(comparison))
+      let run = try TwoPartyRun(
+        program: converted.program, weights: converted.weights, session: session,
+        seed: Self.seed)
+      let outputs = try run.run([(converted.oneHot(prompt.tokens), prompt.tokens.count)])
+      return (program: converted.program, logits: converted.decoded(outputs[0]))
+    }
+    func count(_ program: SecureProgram, _ isCounted: (Program.Operation) -> Bool) -> Int {
+      program.nodes.count { $0.label.hasSuffix(".activation") && isCounted($0.operation) }
+    }
+    let counts = runs.map { run in
+      count(run.program) { if case .lookup = $0 { true } else { false } }
+    }
+    #expect(counts == [0, 6])
+    let dealt = runs.map { run in
+      (0...1).reduce(0) { $0 + run.program.correlationCost(of: session).byteCount(party: $1) }
+    }
+    #expect(5 * dealt[1] < 4 * dealt[0], "\(dealt)")
+    let sent = runs.map { $0.program.cost(of: session.lastStep).openedWordCount }
+    #expect(100 * sent[1] < 97 * sent[0], "\(sent)")
+    var difference = LogitDifference()
+    difference.add(runs[0].logits, runs[1].logits)
+    #expect(difference.maximum < 0.03, "\(difference)")
   }
 
   @Test(arguments: Recipe.Comparison.allCases)

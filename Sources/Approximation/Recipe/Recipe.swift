@@ -27,6 +27,9 @@ public struct Recipe: Equatable, Sendable {
   public enum Comparison: String, Sendable, CaseIterable {
     /// By one comparison key an element: one round.
     case keys
+    /// By keys, and two lines that meet at 0, as of ReLU, by the point key of a cell, which is shorter:
+    /// one round, fewer bytes, more computation. Off by the resolution about 0.
+    case lookups
     /// By dealt bits where that pays: a few rounds more, and a small part of the dealt bytes.
     case bits
   }

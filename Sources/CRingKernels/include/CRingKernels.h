@@ -69,11 +69,11 @@ typedef void lodge_encryption(const lodge_aes128_schedule *schedule, uint64_t *b
 // What decides the bytes of a comparison key: f(x) = beta if x < alpha, else 0, for x and alpha of
 // `levels` bits and beta of `payload` words.
 typedef struct {
-  int levels;      // 1 to 63
-  int payload;     // 1 to 3
-  int word_bytes;  // 1 to 8: values are numbers modulo 2^(8 word_bytes)
-  int tail_bits;   // below `levels` and at most 6
-  int middle;      // 2 in point keys that are summed, else 0
+  int levels;              // 1 to 63
+  int payload;             // 1 to 3
+  int word_bytes;          // 1 to 8: values are numbers modulo 2^(8 word_bytes)
+  int tail_bits;           // below `levels` and at most 6
+  unsigned middle_levels;  // bit l: level l of a point key has values; of 1 to levels - tail_bits
 } lodge_dcf_layout;
 
 // One comparison key, all little-endian, without padding, depth = levels - tail_bits:
@@ -99,15 +99,11 @@ typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule,
                                   const uint64_t *roots, const uint64_t *points, uint64_t *out);
 
 // A point key: f(x) = beta if x = alpha, else 0, of the same layout but for the value corrections of
-// the levels, which it has none of. Where `middle` is 2, the places of the last nodes are followed by
-// the value correction of the node of level lodge_point_middle_level on the way to alpha: two words
-// gamma, which follow those of beta in `betas`. Arguments otherwise as of comparison keys.
+// the levels, which it has none of but for middle levels, whose nodes are groups of cells: behind the
+// places of the last nodes stand, from the top, the value corrections of their nodes on the way to alpha,
+// two words gamma each. Where there are some, gamma follows beta in `betas`. Arguments otherwise as of
+// comparison keys.
 typedef lodge_dcf_generation lodge_point_generation;
-
-// The level whose nodes are groups of cells: 4, or 1 less than `levels`.
-static inline int lodge_point_middle_level(const lodge_dcf_layout *layout) {
-  return layout->levels > 4 ? 4 : layout->levels - 1;
-}
 
 // Evaluates point keys with one payload word; arguments as of comparison keys.
 typedef lodge_dcf_evaluation lodge_point_evaluation;
@@ -123,19 +119,29 @@ typedef struct {
 // modulo 2^tail_bits and every product, 2 M pairs of words: pair m is what words 0 and 1 of node n's
 // block are multiplied with where n - (cell >> tail_bits) = m modulo M.
 //
-// Cell minus alpha is i modulo 2^levels. From the group on that alpha is in where i is `end` - 1, or the
-// one before it, `groups` groups are taken node by node; those behind them, up to number `left_groups`,
-// have negative i, and the rest have positive ones, each with one line for all of them.
+// Cell minus alpha is i modulo 2^levels. At every middle level the groups that may hold one of `window`
+// alphas, from that on where i is `end` - 1, are taken node by node: from the one on that holds it, as many
+// as hold so many wherever they begin. At the first level the groups behind them, up to number
+// `left_groups`, have smaller i, and the rest have larger ones; further down those before the first and
+// behind the last have larger and smaller ones. Each such side has one line.
 typedef struct {
   size_t product_count;                  // ascending blocks
   const lodge_point_product *products;
   size_t table_count;
   const uint64_t *pairs;
   int cell_bits;                         // of a place, below its cell
-  int end;
-  int groups, left_groups;               // 1 to 2^middle_level, and that or more
+  int end, window;
+  int left_groups;                       // that of the first middle level's groups, or more
   int sides;                             // bit 0: those of negative i count, bit 1: the others
 } lodge_point_tables;
+
+// Groups of middle level `level` that hold `window` cells, wherever they begin.
+static inline size_t lodge_point_groups(const lodge_dcf_layout *layout, int window, int level) {
+  const int group_bits = layout->levels - level;
+  const size_t most = (size_t)1 << level;
+  const size_t count = (((size_t)window + ((size_t)1 << group_bits) - 2) >> group_bits) + 1;
+  return count < most ? count : most;
+}
 
 // For every key the sums over the outputs of its groups, table_count words, and then for each of both
 // sides P and U: with gamma = (1, r) U is 1 and P is x = place - r, not reduced, where alpha is on that
@@ -148,6 +154,8 @@ typedef void lodge_point_summation(const lodge_aes128_schedule *schedule,
                                    void *scratch, uint64_t *out);
 
 size_t lodge_point_scratch_bytes(const lodge_dcf_layout *layout, const lodge_point_tables *tables);
+// Nodes of a key that are held at once.
+size_t lodge_point_scratch_nodes(const lodge_dcf_layout *layout, const lodge_point_tables *tables);
 
 // The kernels of one arm; everything that differs between processors is reached through here.
 typedef struct {

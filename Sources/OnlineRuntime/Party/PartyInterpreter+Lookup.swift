@@ -16,18 +16,14 @@ extension PartyInterpreter {
     else { preconditionFailure("lookups have keys") }
     let roots = stream.words(in: ranges.map { 2 * $0.lowerBound..<2 * $0.upperBound })
     let places = opened.base.map(function.cells.reduced)
-    let sumCount = tables.sumCount
-    var sums = [UInt64](repeating: 0, count: places.count * sumCount)
+    var sums = [UInt64](repeating: 0, count: places.count * tables.sumCount)
     try material.withKeys(node: node, ranges: ranges) { keys in
       var span = sums.mutableSpan
       point.sum(
         party: material.party, keys: keys, roots: roots.span, places: places.span, tables: tables,
         into: &span)
     }
-    return places.enumerated().map { element, place in
-      function.result(
-        sums[element * sumCount..<(element + 1) * sumCount], offset: function.place(place).offset)
-    }
+    return function.results(sums: sums, opened: places)
   }
 
   /// The share of the exponentials of an opened value of `shape`.

@@ -8,8 +8,9 @@ import Models
 extension Lowering {
   /// `function` of `input`, the value that node `index` reads.
   ///
-  /// Lines alone and cells that are looked up take one round. Polynomials up to degree 4 take one more where the reader has room
-  /// for the fractional bits that they come with, else two; higher degrees take two more.
+  /// Lines alone and cells that are looked up take one round. Polynomials up to degree 4 take one more
+  /// where the reader has room for the fractional bits that they come with, else two; higher degrees
+  /// take two more.
   mutating func activation(_ index: Int, _ input: FixedValue, _ function: PiecewisePolynomial)
     throws(InputError) -> FixedValue
   {

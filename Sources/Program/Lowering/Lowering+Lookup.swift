@@ -10,12 +10,15 @@ import Rings
 package struct EqualCells {
   package let width: Double
   private let function: PiecewisePolynomial
+  /// Fractional bits of the result above those of two factors.
+  package let coefficientBits: Int
 
   /// nil where `function` is another.
   package init?(_ function: PiecewisePolynomial) {
     let function = function.signed
     // Few pieces have shorter comparison keys, whatever their knots.
     guard function.knots.count > 4 else { return nil }
+    coefficientBits = 8
     width = function.knots[1] - function.knots[0]
     guard width.significand == 1, function.pieces.allSatisfy({ $0.degree <= 2 }),
       function.pieces.first.map({ $0.degree <= 1 }) ?? false,
@@ -27,6 +30,35 @@ package struct EqualCells {
     self.function = function
   }
 
+  /// Two lines that meet at 0, with a parabola in the cell behind it: it serves the one before as well,
+  /// and is off by a sixteenth of what the slope changes over a cell, at most `resolution`. nil where
+  /// `function` is another.
+  package init?(bend function: PiecewisePolynomial, resolution: Double) {
+    let function = function.signed
+    guard function.knots == [0], function.pieces.allSatisfy({ $0.degree <= 1 }) else { return nil }
+    let (left, right) = (
+      function.pieces[0].coefficients(about: 0) + [0],
+      function.pieces[1].coefficients(about: 0) + [0]
+    )
+    let change = right[1] - left[1]
+    guard left[0] == right[0], change != 0 else { return nil }
+    width = pow(2, log2(16 * resolution / abs(change)).rounded(.down))
+    let square = change / (2 * width)
+    self.function = PiecewisePolynomial(
+      knots: [0, width],
+      pieces: [
+        function.pieces[0],
+        PolynomialPiece(
+          centre: 0, scale: 1,
+          coefficients: [left[0] + change * width / 16, (left[1] + right[1]) / 2, square]),
+        function.pieces[1],
+      ], resolution: function.resolution)
+    // Of powers of two nothing is rounded.
+    let isExact =
+      left[0] == 0 && [left[1], right[1], change].allSatisfy { $0 == 0 || abs($0) == 1 }
+    coefficientBits = isExact ? -square.exponent : 8
+  }
+
   /// Bits that number the cells of values up to `bound` in magnitude, with a cell to spare at each end
   /// and, where lines stand for groups of cells, such a group.
   package func bits(bound: Double) -> Int {
@@ -35,8 +67,7 @@ package struct EqualCells {
       let half = 1 << (bits - 1)
       guard half > needed, cells.lowerBound >= -half, cells.upperBound <= half else { continue }
       guard bits <= PointKeyLayout.bitRange.upperBound else { return bits }
-      let layout = PointKeyLayout(bits: bits, payload: 3, hasMiddle: true)
-      let first = PointWindow(cells, in: layout).firstLeft(in: layout) ?? 1 - half
+      let first = PointWindow(cells, bits: bits).firstLeft ?? 1 - half
       if first <= -needed { return bits }
     }
     return .max
@@ -67,7 +98,8 @@ package struct EqualCells {
 }
 
 extension Lowering {
-  /// `function` of `x` by a lookup, or nil where it has no equal cells, or `x` lies in too many.
+  /// `function` of `x` by a lookup, or nil where it has no equal cells, or `x` lies in too many; of two
+  /// lines that meet at 0 where comparisons are to be lookups.
   ///
   /// The result is known modulo 2^`ringBits` above `valueBits` fractional bits, where they are given,
   /// and has at most `room` fractional bits. Where that would leave the argument too few, the result
@@ -76,35 +108,43 @@ extension Lowering {
     _ x: FixedValue, _ function: PiecewisePolynomial, bound: Double, room: Int,
     reader: (ringBits: Int, valueBits: Int)?
   ) throws(InputError) -> FixedValue? {
+    guard builder.opensBits else { return nil }
     let most = min(room, reader.map { 64 - $0.ringBits + $0.valueBits } ?? 64)
+    func resultBits(_ bits: Int) -> Int { reader.map { $0.ringBits + bits - $0.valueBits } ?? 64 }
+    if comparison == .lookups,
+      let bend = EqualCells(bend: function, resolution: resolution(function, x))
+    {
+      return try lookup(
+        x, bend, argumentBits: activationBits(x) - 2, bound: bound, budget: most,
+        resultBits: resultBits)
+    }
+    guard let cells = EqualCells(function) else { return nil }
     if let direct = try lookup(
-      x, function, bound: bound, budget: most,
-      resultBits: { bits in reader.map { $0.ringBits + bits - $0.valueBits } ?? 64 })
+      x, cells, argumentBits: bits - 2, bound: bound, budget: most, resultBits: resultBits)
     {
       return direct
     }
     let precise = max(2 * bits, activationBits(bound: bound))
     return try lookup(
-      x, function, bound: bound, budget: 61 - PieceLayout.integerBits(bound),
-      resultBits: { _ in 64 }
+      x, cells, argumentBits: bits - 2, bound: bound,
+      budget: 61 - PieceLayout.integerBits(bound), resultBits: { _ in 64 }
     ).map { (result) throws(InputError) in try builder.rescale(result, to: min(most, precise)) }
   }
 
-  /// The same with at most `budget` fractional bits, modulo 2^`resultBits` of what they are.
+  /// The same with `argumentBits` fractional bits of x, or up to two less, and at most `budget` of the
+  /// result, modulo 2^`resultBits` of what they are.
   private mutating func lookup(
-    _ x: FixedValue, _ function: PiecewisePolynomial, bound: Double, budget: Int,
+    _ x: FixedValue, _ cells: EqualCells, argumentBits wanted: Int, bound: Double, budget: Int,
     resultBits ringBits: (_ fractionalBits: Int) -> Int
   ) throws(InputError) -> FixedValue? {
-    guard builder.opensBits, let cells = EqualCells(function) else { return nil }
     let numberBits = cells.bits(bound: x.bound)
     // A square has twice the bits of the argument, and its coefficient some more.
-    let coefficientBits = 8
-    let argumentBits = min(bits - 2, (budget - coefficientBits) / 2, x.bits)
+    let argumentBits = min(wanted, (budget - cells.coefficientBits) / 2, x.bits)
     let cellBits = argumentBits + Int(log2(cells.width))
-    guard PointKeyLayout.bitRange.contains(numberBits), argumentBits >= bits - 4, cellBits >= 1,
+    guard PointKeyLayout.bitRange.contains(numberBits), argumentBits >= wanted - 2, cellBits >= 1,
       builder.canOpen(x, bits: argumentBits, ringBits: numberBits + cellBits)
     else { return nil }
-    let resultBits = 2 * argumentBits + coefficientBits
+    let resultBits = 2 * argumentBits + cells.coefficientBits
     let opened = try builder.openExactly(
       x, bits: argumentBits, ringBits: numberBits + cellBits)
     func fixed(_ coefficient: Double, of power: Int) -> Int {

@@ -96,7 +96,7 @@ extension Lowering {
 
   /// That of the function; where all of `x` is so near to a knot at 0 that this would be seen, 2^-11
   /// of its bound.
-  private func resolution(_ function: PiecewisePolynomial, _ x: FixedValue) -> Double {
+  func resolution(_ function: PiecewisePolynomial, _ x: FixedValue) -> Double {
     let magnitude = magnitudeBits(x.bound)
     guard function.knots == [0], magnitude < 1 else { return function.resolution }
     return min(function.resolution, pow(2, Double(magnitude - 11)))

@@ -95,6 +95,8 @@ struct Lowering {
   let calibration: Calibration
   private(set) var stream = ResidualStream()
   var builder: ProgramBuilder
+  /// That of the node which is lowered.
+  private(set) var comparison = Recipe.Comparison.keys
   var lowered: [LoweredValue] = []
   /// Values as the rest of the graph sees them: after the last attention only the last row counts.
   private var lastRows: [ValueID: FixedValue] = [:]
@@ -170,8 +172,9 @@ struct Lowering {
   mutating func lower(_ index: Int) throws(InputError) {
     let node = model.nodes[index]
     builder.label = node.name
-    switch recipe.choice(for: node)?.comparison ?? recipe.comparison {
-    case .keys: builder.comparison = .keys
+    comparison = recipe.choice(for: node)?.comparison ?? recipe.comparison
+    switch comparison {
+    case .keys, .lookups: builder.comparison = .keys
     case .bits: builder.comparison = .bits
     }
     switch node.operation {

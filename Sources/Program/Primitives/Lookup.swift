@@ -61,24 +61,22 @@ public struct Lookup: Hashable, Sendable {
   public var keyLayout: PointKeyLayout {
     PointKeyLayout(
       bits: cellNumberBits, payload: coefficients.count, wordByteCount: (resultBits + 7) / 8,
-      hasMiddle: true)
+      middleLevels: window.levels)
   }
 
   /// The cells that are taken one by one.
   public var window: PointWindow {
-    PointWindow(firstCell..<firstCell + coefficients[0].count, in: keyLayout)
+    PointWindow(firstCell..<firstCell + coefficients[0].count, bits: cellNumberBits)
   }
 
-  /// Cells at which a party evaluates a key, with what groups take beside them.
-  public var visitedCellCount: Int {
-    (window.groupCount << keyLayout.groupBits) + (3 << keyLayout.middleLevel) / 4
-  }
+  /// Cells at which a party evaluates a key, with what groups take beside them: two calls of AES each.
+  public var visitedCellCount: Int { window.blockCount / 2 }
 
   /// Values that are told apart: others come out as those 2^k from them.
   public var range: ClosedRange<Int> {
     let half = 1 << (cells.openedBits - 1)
     let cell = 1 << cells.bits
-    return (window.firstLeft(in: keyLayout).map { $0 * cell } ?? cell - half)...half - cell - 1
+    return (window.firstLeft.map { $0 * cell } ?? cell - half)...half - cell - 1
   }
 
   /// The cell and the place in it of an opened word or of a mask.
@@ -88,14 +86,14 @@ public struct Lookup: Hashable, Sendable {
     return (word &>> UInt64(cells.bits), word & (1 &<< UInt64(cells.bits) &- 1))
   }
 
-  /// beta and gamma of a mask's key: the powers of r_0, 1 and r.
-  public func payload(mask: UInt64) -> [UInt64] {
+  /// beta and gamma of a mask's key of `layout`: the powers of r_0, and where there is gamma 1 and r.
+  public func payload(mask: UInt64, layout: PointKeyLayout) -> [UInt64] {
     let offset = place(mask).offset
     var power: UInt64 = 1
     return coefficients.map { _ in
       defer { power &*= offset }
       return power
-    } + [1, cells.reduced(mask)]
+    } + [1, cells.reduced(mask)].prefix(layout.gammaCount)
   }
 
   /// The coefficients about the start of every cell, those of negative cells after the others.
@@ -124,50 +122,64 @@ public struct Lookup: Hashable, Sendable {
       countsRight: right != .zero)
   }
 
-  /// The share of the result from those of the sums over `tables`: the binomial formula of
-  /// (X_0 - r_0)^p, and both lines.
-  public func result(_ sums: some Collection<UInt64>, offset: UInt64) -> UInt64 {
-    var result: UInt64 = 0
-    var next = sums.startIndex
-    func taken() -> UInt64 {
-      defer { next = sums.index(after: next) }
-      return sums[next]
+  /// The shares of the results at opened words from those of the sums over `tables`, which lie one
+  /// after the other: the binomial formula of (X_0 - r_0)^p, and both lines.
+  public func results(sums: [UInt64], opened: [UInt64]) -> [UInt64] {
+    let powerCount = coefficients.count
+    let tableCount = powerCount * (powerCount + 1) / 2
+    let lines = [left, right].map {
+      (
+        slope: UInt64(bitPattern: Int64($0.slope)),
+        intercept: UInt64(bitPattern: Int64($0.intercept))
+      )
     }
-    for power in coefficients.indices {
-      var binomial: UInt64 = 1
-      for part in 0...power {
-        var factor = binomial
-        for _ in part..<power { factor &*= offset }
-        let term = factor &* taken()
-        result = part % 2 == 0 ? result &+ term : result &- term
-        binomial = binomial * UInt64(power - part) / UInt64(part + 1)
+    var results = [UInt64](repeating: 0, count: opened.count)
+    var next = 0
+    for element in opened.indices {
+      let offset = place(opened[element]).offset
+      var result: UInt64 = 0
+      for power in 0..<powerCount {
+        // Of C(power, part) (-1)^part X_0^(power - part) those from the last on, by Horner.
+        var (value, binomial): (UInt64, UInt64) = (0, 1)
+        for part in 0...power {
+          let term = binomial &* sums[next + part]
+          value = value &* offset &+ (part % 2 == 0 ? term : 0 &- term)
+          binomial = binomial &* UInt64(power - part) / UInt64(part + 1)
+        }
+        result &+= value
+        next += power + 1
       }
+      for line in lines {
+        result &+= line.slope &* sums[next] &+ line.intercept &* sums[next + 1]
+        next += 2
+      }
+      results[element] = result
     }
-    for line in [left, right] {
-      result &+= UInt64(bitPattern: Int64(line.slope)) &* taken()
-      result &+= UInt64(bitPattern: Int64(line.intercept)) &* taken()
-    }
-    return result
+    precondition(next == opened.count * (tableCount + 4), "sums of every element")
+    return results
   }
 
-  /// The result for an opened word under a mask, modulo 2^64.
-  public func value(opened: UInt64, mask: UInt64) -> UInt64 {
-    let (opened, mask) = (place(opened), place(mask))
-    let distance = opened.offset &- mask.offset
-    func value(_ coefficients: some Collection<UInt64>) -> UInt64 {
+  /// The results for opened words under their masks, modulo 2^64.
+  public func values(opened: [UInt64], masks: [UInt64]) -> [UInt64] {
+    let window = window
+    func value(_ coefficients: some Collection<UInt64>, _ distance: UInt64) -> UInt64 {
       coefficients.reversed().reduce(0) { $0 &* distance &+ $1 }
     }
-    func value(_ line: Line, _ number: Int) -> UInt64 {
-      value(line.coefficients(at: number << cells.bits))
+    func value(_ line: Line, _ number: Int, _ distance: UInt64) -> UInt64 {
+      value(line.coefficients(at: number << cells.bits), distance)
     }
-    switch window.place(of: Int(mask.cell), cell: Int(opened.cell), in: keyLayout) {
-    case .left(let number): return value(left, number)
-    case .right(let number): return value(right, number)
-    case .inside(let number):
-      let index = number - firstCell
-      guard index >= 0 else { return value(left, number) }
-      guard index < coefficients[0].count else { return value(right, number) }
-      return value(coefficients.map { UInt64(bitPattern: Int64($0[index])) })
+    return zip(opened, masks).map { opened, mask in
+      let (opened, mask) = (place(opened), place(mask))
+      let distance = opened.offset &- mask.offset
+      switch window.place(of: Int(mask.cell), cell: Int(opened.cell)) {
+      case .left(let number): return value(left, number, distance)
+      case .right(let number): return value(right, number, distance)
+      case .inside(let number):
+        let index = number - firstCell
+        guard index >= 0 else { return value(left, number, distance) }
+        guard index < coefficients[0].count else { return value(right, number, distance) }
+        return value(coefficients.map { UInt64(bitPattern: Int64($0[index])) }, distance)
+      }
     }
   }
 }

@@ -13,9 +13,10 @@ COMPARISONS = [(1, 1, 8, 0), (1, 2, 3, 1), (2, 3, 8, 2), (5, 2, 6, 0), (5, 2, 6,
 # The same with bits for levels.
 POINTS = [(1, 1, 8, 0), (2, 1, 3, 2), (4, 1, 1, 15), (5, 1, 4, None), (7, 1, 6, None), (9, 1, 2, 0),
           (12, 1, 1, 4095), (12, 1, 8, None)]
-# With a middle level.
-GROUPED = [(1, 3, 5, 1), (2, 2, 3, 2), (3, 3, 5, None), (4, 2, 7, 0), (5, 2, 4, None), (5, 1, 1, 31),
-           (6, 3, 8, 63), (7, 1, 2, 64), (8, 3, 5, None), (10, 2, 6, None), (11, 3, 8, None), (12, 3, 3, None)]
+# With middle levels behind the bits.
+GROUPED = [(2, (1,), 2, 3, 2), (3, (2,), 3, 5, None), (4, (3,), 2, 7, 0), (5, (4,), 2, 4, None),
+           (5, (1, 2, 3, 4), 1, 1, 31), (6, (4,), 3, 8, 63), (7, (2, 5), 1, 2, 64), (8, (4,), 3, 5, None),
+           (10, (4, 7), 2, 6, None), (11, (4, 7), 3, 8, None), (12, (3, 6, 9), 3, 3, None)]
 # Up to this many bits a point key is evaluated everywhere.
 SMALL_DOMAIN_BITS = 5
 
@@ -31,7 +32,7 @@ def key(layout, alpha, *place):
     if alpha is None:
         alpha = int.from_bytes(drawn("alpha", *place, size=8), "little") % 2**layout.levels
     beta = layout.words(drawn("beta", *place, size=layout.value_bytes))
-    gamma = layout.words(drawn("gamma", *place, size=16), layout.middle) if layout.middle else []
+    gamma = layout.words(drawn("gamma", *place, size=16), 2) if layout.middle_levels else []
     key = generate(fixed_key, roots, alpha, beta + gamma, layout)
     last, is_point = 2**layout.levels - 1, isinstance(layout, PointLayout)
     points = sorted({0, max(alpha - 1, 0), alpha, min(alpha + 1, last), alpha ^ 1, last})
@@ -46,13 +47,15 @@ def key(layout, alpha, *place):
             f"party{p}": [f"{word:016x}" for word in parties[p]] for p in (0, 1)})
     middle = {}
     if gamma:
-        groups = [evaluate_middle(fixed_key, p, key, roots[p], layout) for p in (0, 1)]
-        own_group = alpha >> layout.levels - layout.middle_level
-        for group, pair in enumerate(zip(*groups)):
-            total = [sum(words) % 2**(8 * layout.word_bytes) for words in zip(*pair)]
-            assert total == [word * (group == own_group) for word in gamma]
-        middle = {"gamma": [f"{word:016x}" for word in gamma], "groups": [
-            [[f"{word:016x}" for word in words] for words in of_party] for of_party in groups]}
+        parties = [[evaluate_middle(fixed_key, p, key, roots[p], layout, level)
+                    for level in layout.middle_levels] for p in (0, 1)]
+        for level, *groups in zip(layout.middle_levels, *parties):
+            for group, pair in enumerate(zip(*groups)):
+                total = [sum(words) % 2**(8 * layout.word_bytes) for words in zip(*pair)]
+                assert total == [word * (group == alpha >> layout.levels - level) for word in gamma]
+        middle = {"middleLevels": layout.middle_levels, "gamma": [f"{word:016x}" for word in gamma],
+                  "groups": [[[[f"{word:016x}" for word in words] for words in of_level]
+                              for of_level in of_party] for of_party in parties]}
     return middle | {
         "bits" if is_point else "levels": layout.levels, "payload": layout.payload,
         "wordBytes": layout.word_bytes, "tailBits": layout.tail_bits, "fixedKey": fixed_key.hex(),
@@ -62,8 +65,8 @@ def key(layout, alpha, *place):
 
 def build(folder):
     """Writes comparison.json and point.json."""
-    def grouped(*sizes):
-        return PointLayout(*sizes, has_middle=True)
+    def grouped(bits, middle_levels, *sizes):
+        return PointLayout(bits, *sizes, middle_levels)
 
     comparisons = [key(Layout(*sizes), alpha, n) for n, (*sizes, alpha) in enumerate(COMPARISONS)]
     points = [key(make(*sizes), alpha, "point", n) for n, (make, (*sizes, alpha)) in enumerate(

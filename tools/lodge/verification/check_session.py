@@ -160,9 +160,9 @@ class Session(Algebra):
                 if [sum(words) % modulus for words in zip(*pair)] != expected:
                     raise self.error(0, index, "keys",
                                      f"the {kind} key of element {element} is wrong at the point {x}")
-            if layout.middle:
-                groups = zip(*(evaluate_middle(*arguments) for arguments in own))
-                own_group = alpha >> layout.levels - layout.middle_level
+            for level in layout.middle_levels:
+                groups = zip(*(evaluate_middle(*arguments, level) for arguments in own))
+                own_group = alpha >> layout.levels - level
                 for group, pair in enumerate(groups):
                     expected = [word % modulus * (group == own_group) for word in beta[layout.payload:]]
                     if [sum(words) % modulus for words in zip(*pair)] != expected:

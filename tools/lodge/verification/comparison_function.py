@@ -17,8 +17,8 @@ class Layout:
     payload: int
     word_bytes: int = 8
 
-    # Words of the values of a middle level, which comparison keys have none of.
-    middle = 0
+    # Levels whose nodes have values of their own, two words gamma each, in point keys alone.
+    middle_levels = ()
 
     @cached_property
     def value_bytes(self):
@@ -50,7 +50,7 @@ class Layout:
     @cached_property
     def path(self):
         """Where the levels begin, each a value, if it has one, and a seed correction."""
-        return self.middle_place + self.middle * self.word_bytes
+        return self.middle_place + 2 * len(self.middle_levels) * self.word_bytes
 
     @cached_property
     def middle_place(self):
@@ -58,7 +58,8 @@ class Layout:
 
     def size_with(self, tail):
         depth = self.levels - tail
-        return (-(-depth // 8) + (self.value_bytes << tail) + self.middle * self.word_bytes
+        return (-(-depth // 8) + (self.value_bytes << tail)
+                + 2 * len(self.middle_levels) * self.word_bytes
                 + depth * (self.level_value_bytes + 16))
 
     def cost(self, tail):
@@ -112,7 +113,7 @@ class Generator:
 def generate(fixed_key, roots, alpha, beta, layout):
     """The key for f(x) = beta where layout.holds(alpha, x), else 0; `roots` are those of both parties.
 
-    With a middle level its gamma follows beta.
+    With middle levels their gamma follows beta.
     """
     generator, gamma = Generator(fixed_key, layout.payload), beta[layout.payload:]
 
@@ -129,8 +130,8 @@ def generate(fixed_key, roots, alpha, beta, layout):
         return layout.encoded([sign * (g + h1 - h0) for g, h0, h1 in zip(gamma, *hidden)])
 
     for level in range(layout.depth):
-        if layout.middle and level == layout.middle_level:
-            middle = middle_correction()
+        if level in layout.middle_levels:
+            middle += middle_correction()
         q = alpha >> (layout.levels - 1 - level) & 1
         children = [[generator.hashed(seed, constant) for constant in (0, 2)] for seed in seeds]
         left = (children[0][0] ^ children[1][0] ^ q ^ 1) & 1
@@ -148,8 +149,8 @@ def generate(fixed_key, roots, alpha, beta, layout):
         correction = seed_correction & ~1 | right if q else seed_correction
         states = [child[kept] ^ (correction if bit else 0) for child, bit in zip(children, bits)]
         seeds, bits = [state & ~1 for state in states], [state & 1 for state in states]
-    if layout.middle and layout.depth == layout.middle_level:
-        middle = middle_correction()
+    if layout.depth in layout.middle_levels:
+        middle += middle_correction()
     leaves = b""
     for place in range(2**layout.tail_bits):
         last = [layout.words_at(place, generator, seed) for seed in seeds]
@@ -191,22 +192,28 @@ class Walk:
         hidden = self.layout.words_at(place, self.generator, node[0])
         return self.signed(self.added(node, hidden, self.layout.leaves + place * self.layout.value_bytes))
 
-    def middle_share(self, node):
-        """That of the words of a node of the middle level."""
+    def middle_share(self, node, level):
+        """That of the words of a node of a middle level."""
         seed, bit, _ = node
-        corrections = self.layout.words(self.key[self.layout.middle_place:], self.layout.middle)
+        place = (self.layout.middle_place
+                 + 2 * self.layout.middle_levels.index(level) * self.layout.word_bytes)
+        corrections = self.layout.words(self.key[place:], 2)
         hidden = halves(self.generator.hashed(seed, 4))
         return self.signed([h + bit * c for h, c in zip(hidden, corrections)])
 
     def signed(self, totals):
         return [t * (-1) ** self.party % 2**(8 * self.layout.word_bytes) for t in totals]
 
+    def below(self, nodes, level, depth):
+        """All nodes of level `depth` below `nodes` of level `level`, each with its number."""
+        for above in range(level, depth):
+            nodes = [(2 * number + right, self.child(node, above, right))
+                     for number, node in nodes for right in (0, 1)]
+        return nodes
+
     def nodes(self, depth):
         """All nodes of a level, in the order of their points."""
-        nodes = [self.root]
-        for level in range(depth):
-            nodes = [self.child(node, level, right) for node in nodes for right in (0, 1)]
-        return nodes
+        return [node for _, node in self.below([(0, self.root)], 0, depth)]
 
 
 def evaluate(fixed_key, party, key, root, layout, x):
@@ -229,7 +236,7 @@ def evaluate_all(fixed_key, party, key, root, layout):
             for place in range(2**layout.tail_bits)]
 
 
-def evaluate_middle(fixed_key, party, key, root, layout):
-    """The shares of the words of every group of points, in ascending order."""
+def evaluate_middle(fixed_key, party, key, root, layout, level):
+    """The shares of the words of every group of points of a middle level, in ascending order."""
     walk = Walk(fixed_key, party, key, root, layout)
-    return [walk.middle_share(node) for node in walk.nodes(layout.middle_level)]
+    return [walk.middle_share(node, level) for node in walk.nodes(level)]

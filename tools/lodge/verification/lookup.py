@@ -7,9 +7,33 @@ import math
 
 import numpy as np
 
+from lodge.verification.comparison_function import Walk
 from lodge.verification.point_function import PointLayout
 
 U = np.uint64
+
+
+def groups_inside(number, levels, level):
+    """How many groups of a level hold `number` cells, wherever they begin."""
+    return min(2**level, -(-(number - 1) // 2**(levels - level)) + 1)
+
+
+def middle_levels(levels, first, number):
+    """The levels whose groups are taken together where `number` cells from `first` on have coefficients."""
+    best = {}
+    for above in reversed(range(levels)):
+        nodes = groups_inside(number, levels, above)
+        best[above] = 2 * nodes * 2**(levels - above), ()
+        if above and nodes * 2**(levels - above) > 2**(levels - 1) + first + number:
+            continue
+        for level in range(max(above + 1, min(4, levels - 1)), levels):
+            if groups_inside(number, levels, level) == 2**level:
+                continue
+            weight, further = best[level]
+            weight += nodes * (3 * 2**(level - above) - 2) + 64
+            if weight < best[above][0]:
+                best[above] = weight, (level, *further)
+    return best[0][1]
 
 
 class Lookup:
@@ -19,21 +43,17 @@ class Lookup:
         self.bits, self.opened_bits = node["cellBits"], node["openedBits"]
         self.coefficients, self.first = node["coefficients"], node["firstCell"]
         self.lines = [node["left"], node["right"]]
-        self.layout = PointLayout(self.opened_bits - self.bits, len(self.coefficients),
-                                  -(-node["resultBits"] // 8), has_middle=True)
-        self.count, self.group_count = 2**self.layout.levels, 2**self.layout.middle_level
-        self.group_size = self.count // self.group_count
-        number = len(self.coefficients[0])
-        self.end = self.first + number
-        self.inside = min(self.group_count, -(-(number - 1) // self.group_size) + 1)
-        self.left_end = min(self.group_count, max(
-            self.inside, (self.count // 2 + self.end) // self.group_size))
+        self.number, levels = len(self.coefficients[0]), self.opened_bits - self.bits
+        self.count, self.end = 2**levels, self.first + self.number
+        self.layout = PointLayout(levels, len(self.coefficients), -(-node["resultBits"] // 8),
+                                  middle_levels(levels, self.first, self.number))
 
     def dealt(self, mask):
         """alpha, and beta with gamma, of the point keys, one list entry a key."""
         whole = [int(r) % 2**self.opened_bits for r in mask]
         cells = [divmod(r, 2**self.bits) for r in whole]
-        return [(cell, [low**q for q in range(self.layout.payload)] + [1, r])
+        return [(cell, [low**q for q in range(self.layout.payload)]
+                 + ([1, r] if self.layout.middle_levels else []))
                 for r, (cell, low) in zip(whole, cells)]
 
     def coefficients_of(self, cell):
@@ -43,41 +63,44 @@ class Lookup:
         intercept, slope = self.lines[cell >= self.end]
         return [intercept + slope * cell * 2**self.bits, slope, 0][:self.layout.payload]
 
-    def places(self, cell):
-        """Where each group is, 0 inside, 1 left, 2 right, and i of its first point."""
+    def share(self, opened, keyed):
+        """A party's share [elements] from opened words, and what its point functions are walked with."""
+        return np.array([self.element(int(word) % 2**self.opened_bits, Walk(*arguments))
+                         for word, arguments in zip(opened, keyed)], dtype=U)
+
+    def element(self, word, walk):
+        (cell, low), levels = divmod(word, 2**self.bits), self.layout.levels
         start = (cell - self.end + 1) % self.count
-        for group in range(self.group_count):
-            number = (group - start // self.group_size) % self.group_count
-            point = group * self.group_size
-            if number < self.inside:
-                yield 0, cell - point
-                continue
-            is_past = start // self.group_size + number >= self.group_count
-            distance = start + self.end - 1 - point - is_past * self.count
-            yield (1, distance) if number < self.left_end else (2, distance + self.count)
-
-    def share(self, opened, outputs, middles):
-        """A party's share [elements] from opened words, its point functions [elements, cells, q], and the
-        words of groups [elements, groups, 2]."""
-        return np.array([self.element(int(word) % 2**self.opened_bits, *of)
-                         for word, *of in zip(opened, outputs.tolist(), middles.tolist())], dtype=U)
-
-    def element(self, word, outputs, middles):
-        cell, low = divmod(word, 2**self.bits)
-        sums = {(p, q): 0 for p in range(self.layout.payload) for q in range(p + 1)}
-        total = 0
-        for group, (side, distance) in enumerate(self.places(cell)):
-            first = group * self.group_size
-            if side:
-                (intercept, slope), (one, mask) = self.lines[side - 1], middles[group]
-                place = (distance + first) * 2**self.bits + low
+        nodes, above, total = [(0, walk.root)], 0, 0
+        for level in self.layout.middle_levels:
+            nodes, size = walk.below(nodes, above, level), 2**(levels - level)
+            first, inside = start // size, groups_inside(self.number, levels, level)
+            left_end = max(inside, (self.count // 2 + self.end) // size)
+            kept = []
+            for group, node in nodes:
+                number = (group - first) % 2**level
+                if number < inside:
+                    kept.append((group, node))
+                    continue
+                if above:
+                    is_right = number >= 2**level - first % 2**(level - above)
+                else:
+                    is_right = number >= left_end
+                is_past = first + number >= 2**level
+                intercept, slope = self.lines[is_right]
+                one, mask = walk.middle_share(node, level)
+                place = (start + self.end - 1 + (is_right - is_past) * self.count) * 2**self.bits + low
                 total += slope * (one * place - mask) + intercept * one
-                continue
-            for point in range(first, first + self.group_size):
+            nodes, above = kept, level
+        sums = {(p, q): 0 for p in range(self.layout.payload) for q in range(p + 1)}
+        for number, node in walk.below(nodes, above, self.layout.depth):
+            for place in range(2**self.layout.tail_bits):
+                point = (number << self.layout.tail_bits) + place
                 signed = (cell - point + self.count // 2) % self.count - self.count // 2
+                outputs = walk.share(node, place)
                 for p, coefficient in enumerate(self.coefficients_of(signed)):
                     for q in range(p + 1):
-                        sums[p, q] += outputs[point][q] * coefficient
+                        sums[p, q] += outputs[q] * coefficient
         for (p, q), value in sums.items():
             total += math.comb(p, q) * (-1) ** q * low ** (p - q) * value
         return total % 2**64

@@ -10,16 +10,8 @@ from lodge.verification.comparison_function import Layout
 class PointLayout(Layout):
     """Levels have no values, and cost more than their bytes, since many nodes are visited."""
 
-    has_middle: bool = False
-
-    @property
-    def middle(self):
-        return 2 if self.has_middle else 0
-
-    @property
-    def middle_level(self):
-        """The level whose nodes are groups of points."""
-        return min(4, self.levels - 1)
+    # Levels whose nodes are groups of points, ascending, in keys whose outputs are summed.
+    middle_levels: tuple = ()
 
     @property
     def level_value_bytes(self):
@@ -27,7 +19,7 @@ class PointLayout(Layout):
 
     @cached_property
     def tail_bits(self):
-        most = self.levels - (self.middle_level if self.has_middle else 1)
+        most = self.levels - (self.middle_levels[-1] if self.middle_levels else 1)
         return min(range(min(most, 6) + 1), key=lambda tail: (self.cost(tail), -tail))
 
     def cost(self, tail):

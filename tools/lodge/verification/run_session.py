@@ -401,11 +401,7 @@ class Run:
 
     def do_lookup(self, index, node, reads, z):
         lookup, opened, keyed = Lookup(node), self.masked[reads[0]].base, self.keyed(index, reads[0])
-        self.both(z, lambda p: lookup.share(
-            opened, np.array([evaluate_all(*key) for key in keyed[p]], dtype=U).reshape(
-                -1, lookup.count, lookup.layout.payload),
-            np.array([evaluate_middle(*key) for key in keyed[p]], dtype=U).reshape(
-                -1, lookup.group_count, 2)))
+        self.both(z, lambda p: lookup.share(opened, keyed[p]))
 
     def do_reveal(self, index, node, reads, z):
         bits = (self.shared[reads[0]][0] + self.shared[reads[0]][1]) & U(1)
