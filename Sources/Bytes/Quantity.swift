@@ -37,8 +37,8 @@ public enum Quantity {
     return number * factor
   }
 
-  /// "1 text", "0 texts", "5,329,408 texts": `number` and what there is of it, `plural` where it is not
-  /// the singular with an s.
+  /// "1 text", "0 texts", "5,329,408 texts": `number` and what there is of it, `plural` where it is
+  /// not the singular with an s.
   public static func count(_ number: Int, _ singular: String, _ plural: String? = nil) -> String {
     "\(grouped(number)) \(number == 1 ? singular : plural ?? singular + "s")"
   }

@@ -19,8 +19,8 @@ INLINE void hash(const lodge_aes128_schedule *schedule, const int count, wide *b
   for (int i = 0; i < count; i++) blocks[i] ^= inputs[i];
 }
 
-// The `payload` words of lane `lane` of a value, of which `word_bytes` are kept; the bytes around them
-// stay as they are.
+// The `payload` words of lane `lane` of a value, of which `word_bytes` are kept; the bytes around
+// them stay as they are.
 INLINE void store_value(const int payload, int word_bytes, const wide (*value)[GROUP], int lane,
                         uint8_t *to) {
   const uint64_t kept = ~(uint64_t)0 >> (64 - 8 * word_bytes);
@@ -114,8 +114,8 @@ INLINE void generate_leaves(const lodge_aes128_schedule *schedule, const int pay
     store_value(payload, parts->word_bytes, values, j, to);
 }
 
-// Words 2 * number and 2 * number + 1 of the outputs of the last nodes of point keys, which have the
-// payload of all places one after the other.
+// Words 2 * number and 2 * number + 1 of the outputs of the last nodes of point keys, which have
+// the payload of all places one after the other.
 INLINE void generate_outputs(const lodge_aes128_schedule *schedule, const int payload,
                              const key_parts *parts, int tail_bits, int number, int count,
                              const generated_nodes *nodes, uint8_t *to) {

@@ -1,18 +1,18 @@
 // Distributed comparison functions, many instances in step; shared by the arms.
 //
-// Boyle, Chandran, Gilboa, Gupta, Ishai, Kumar, Rathee, "Function secret sharing for mixed-mode
-// and fixed-point secure computation" (2021), section 3: f(x) = beta if x < alpha, else 0, with
-// values in (Z_2^64)^payload. Keys hold the low bytes of values, which is all that the low bytes of
-// sums depend on. The tree ends `tail_bits` levels early: a node there has a value for every place
-// below it. Point functions, f(x) = beta if x = alpha, else 0, have the same trees without values on the
+// Boyle, Chandran, Gilboa, Gupta, Ishai, Kumar, Rathee, "Function secret sharing for mixed-mode and
+// fixed-point secure computation" (2021), section 3: f(x) = beta if x < alpha, else 0, with values
+// in (Z_2^64)^payload. Keys hold the low bytes of values, which is all that the low bytes of sums
+// depend on. The tree ends `tail_bits` levels early: a node there has a value for every place below
+// it. Point functions, f(x) = beta if x = alpha, else 0, have the same trees without values on the
 // way. The generator is H(s, i) = pi(s ^ i) ^ s ^ i with AES under a fixed key as pi.
 //
 // The including file defines INLINE, TARGET, BATCH (instances in step), WIDTH (blocks a register, 1
-// or 4) and encrypt(schedule, block *, constant count), which applies pi in place. Seeds and the bits
-// of alpha are secret: nothing below branches on them or uses them as an address.
+// or 4) and encrypt(schedule, block *, constant count), which applies pi in place. Seeds and the
+// bits of alpha are secret: nothing below branches on them or uses them as an address.
 //
-// A node's state is its seed with the control bit in bit 0; sums and totals add up the values on the
-// way to it.
+// A node's state is its seed with the control bit in bit 0; sums and totals add up the values on
+// the way to it.
 
 #include <string.h>
 
@@ -107,9 +107,9 @@ INLINE wide chosen(wide mask, wide if_set, wide if_clear) {
 }
 INLINE wide negated_if(wide mask, wide x) { return (x ^ mask) - mask; }
 
-// Where the parts of a key lie: control bits, the values of the last places, those of middle levels,
-// then level by level a value and a seed correction. The seed corrections come last: a whole word can be
-// read wherever a value begins.
+// Where the parts of a key lie: control bits, the values of the last places, those of middle
+// levels, then level by level a value and a seed correction. The seed corrections come last: a
+// whole word can be read wherever a value begins.
 typedef struct {
   int depth, word_bytes;
   unsigned middle_levels;

@@ -1,8 +1,8 @@
-// Sums of the outputs of point keys over tables and, for groups of cells whose table is a line, of their
-// middle values. Included by dcf_template.h.
+// Sums of the outputs of point keys over tables and, for groups of cells whose table is a line, of
+// their middle values. Included by dcf_template.h.
 //
-// Nodes are those of BATCH keys in step, and their outputs those of CHUNK nodes of one key. Which groups
-// count is public.
+// Nodes are those of BATCH keys in step, and their outputs those of CHUNK nodes of one key. Which
+// groups count is public.
 
 _Static_assert(BATCH <= LODGE_LARGEST_BATCH, "scratch memory holds a batch");
 
@@ -69,7 +69,8 @@ INLINE void middle_values(const lodge_aes128_schedule *schedule, const key_parts
   }
 }
 
-// Where the cells of a key's tables lie: the first point, and the cell from which all of them count i.
+// Where the cells of a key's tables lie: the first point, and the cell from which all of them count
+// i.
 typedef struct {
   size_t first;
   int64_t origin;
@@ -83,8 +84,8 @@ INLINE point_window window_of(const lodge_dcf_layout *layout, uint64_t cell,
   return (point_window){.first = (size_t)first, .origin = (int64_t)first + tables->end - 1};
 }
 
-// The nodes of a middle level: `count` groups, those below the ones taken at level `above`, of which
-// `chosen` are taken at this level.
+// The nodes of a middle level: `count` groups, those below the ones taken at level `above`, of
+// which `chosen` are taken at this level.
 typedef struct {
   int level, above;
   size_t count, chosen;
@@ -121,7 +122,8 @@ INLINE void sum_lines(const lodge_dcf_layout *layout, const middle_stage *stage,
   }
 }
 
-// Blocks number `number` and, of two, the one after it of the outputs of WIDTH `width` nodes of one key.
+// Blocks number `number` and, of two, the one after it of the outputs of WIDTH `width` nodes of one
+// key.
 INLINE void outputs_of(const lodge_aes128_schedule *schedule, const int width, const int count,
                        int number, wide sign, const block *corrections, const wide *nodes,
                        wide *outputs) {

@@ -5,9 +5,9 @@ internal import CRingKernels
 /// Distributed comparison functions f(x) = beta if x < alpha, else 0, whose keys have a layout.
 ///
 /// Boyle et al., "Function secret sharing for mixed-mode and fixed-point secure computation"
-/// (2021), section 3, over AES-128 under a public fixed key with 127-bit seeds, with a tree that ends
-/// early. Both parties hold the same key bytes; each has its own 16-byte root, which must be fresh,
-/// uniform and unknown to the other. A key and one root say nothing about alpha and beta.
+/// (2021), section 3, over AES-128 under a public fixed key with 127-bit seeds, with a tree that
+/// ends early. Both parties hold the same key bytes; each has its own 16-byte root, which must be
+/// fresh, uniform and unknown to the other. A key and one root say nothing about alpha and beta.
 public struct ComparisonFunction: Sendable {
   public let layout: ComparisonKeyLayout
   private let schedule: lodge_aes128_schedule
@@ -30,9 +30,10 @@ public struct ComparisonFunction: Sendable {
 
   /// Makes one key for every element of `alphas`.
   ///
-  /// `betas` has `payload` elements a key, of which the low `wordByteCount` bytes count. `roots0` and `roots1` have two words a key: 16
-  /// random bytes of each party, of which bit 0 of the first word is ignored. `keys` has
-  /// `keyByteCount` bytes a key. The result depends on neither `parallel` nor `arm`.
+  /// `betas` has `payload` elements a key, of which the low `wordByteCount` bytes count. `roots0`
+  /// and `roots1` have two words a key: 16 random bytes of each party, of which bit 0 of the first
+  /// word is ignored. `keys` has `keyByteCount` bytes a key. The result depends on neither
+  /// `parallel` nor `arm`.
   public func generate(
     alphas: Span<UInt64>, betas: Span<UInt64>, roots0: Span<UInt64>, roots1: Span<UInt64>,
     into keys: inout MutableSpan<UInt8>, parallel: Bool = true, arm: KernelArm = .best
@@ -48,10 +49,10 @@ public struct ComparisonFunction: Sendable {
   /// One party's additive shares of f at public points, `pointsPerKey` of them for each key.
   ///
   /// `keys` has `keyByteCount` bytes a key, `roots` this party's two words a key, `points` is
-  /// [keys, pointsPerKey] and `shares` [keys, pointsPerKey, payload], numbers modulo
-  /// 2^(8 wordByteCount). Party 0's and party 1's shares add up to beta where point < alpha and to 0
-  /// elsewhere. Many points of one key cost less
-  /// where they ascend or descend but for a few places: then they share most of their paths.
+  /// [keys, pointsPerKey] and `shares` [keys, pointsPerKey, payload], numbers modulo 2^(8
+  /// wordByteCount). Party 0's and party 1's shares add up to beta where point < alpha and to 0
+  /// elsewhere. Many points of one key cost less where they ascend or descend but for a few places:
+  /// then they share most of their paths.
   public func evaluate(
     party: Int, keys: RawSpan, roots: Span<UInt64>, pointsPerKey: Int = 1, points: Span<UInt64>,
     into shares: inout MutableSpan<UInt64>, parallel: Bool = true, arm: KernelArm = .best

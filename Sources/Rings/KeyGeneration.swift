@@ -20,8 +20,8 @@ struct KeyGeneration {
   var layout: lodge_dcf_layout
   var keyByteCount: Int
 
-  /// One key for every element of `alphas`: `layout.payload` elements of `betas`, those of gamma behind
-  /// them, and two words of each party's roots a key.
+  /// One key for every element of `alphas`: `layout.payload` elements of `betas`, those of gamma
+  /// behind them, and two words of each party's roots a key.
   func run(
     alphas: Span<UInt64>, betas: Span<UInt64>, roots0: Span<UInt64>, roots1: Span<UInt64>,
     into keys: inout MutableSpan<UInt8>, parallel: Bool, arm: KernelArm

@@ -2,12 +2,13 @@
 
 internal import CRingKernels
 
-/// What decides the bytes of a point key: f(x) = beta if x = alpha, else 0, for x and alpha of `bits`
-/// bits and beta a vector of `payload` numbers modulo 2^(8 wordByteCount).
+/// What decides the bytes of a point key: f(x) = beta if x = alpha, else 0, for x and alpha of
+/// `bits` bits and beta a vector of `payload` numbers modulo 2^(8 wordByteCount).
 ///
-/// A key has ceil(d / 8) + 2^t v + 2 m w + 16 d bytes with w = wordByteCount, v = payload w and m the
-/// number of `middleLevels`: its tree has d = bits - t levels, and its last nodes a value for each of the
-/// 2^t points below. Those of middle levels have one as well, two numbers gamma on the way to alpha.
+/// A key has ceil(d / 8) + 2^t v + 2 m w + 16 d bytes with w = wordByteCount, v = payload w and m
+/// the number of `middleLevels`: its tree has d = bits - t levels, and its last nodes a value for
+/// each of the 2^t points below. Those of middle levels have one as well, two numbers gamma on the
+/// way to alpha.
 public struct PointKeyLayout: Hashable, Sendable {
   /// Bits of x and alpha, 1 to 12; higher bits are ignored.
   public let bits: Int
@@ -18,8 +19,9 @@ public struct PointKeyLayout: Hashable, Sendable {
   /// Levels of 1 to bits - 1 whose nodes are groups of points, ascending: of keys whose outputs are
   /// summed.
   public let middleLevels: [Int]
-  /// t: of 0 to min(bits - 1, 6), and at most what leaves the last middle level, that with the least
-  /// 2^t v + 24 d, the largest of such: many nodes are visited, and a level takes time besides its bytes.
+  /// t: of 0 to min(bits - 1, 6), and at most what leaves the last middle level, that with the
+  /// least 2^t v + 24 d, the largest of such: many nodes are visited, and a level takes time
+  /// besides its bytes.
   public let tailBits: Int
 
   public static let bitRange = 1...12
@@ -55,20 +57,22 @@ public struct PointKeyLayout: Hashable, Sendable {
   public var gammaCount: Int { middleLevels.isEmpty ? 0 : 2 }
 }
 
-/// Which points are taken one by one: those whose distance i from a public cell, cell - x as a signed
-/// number, is in a range, and those in groups with them. All other groups are left (smaller i) or right.
+/// Which points are taken one by one: those whose distance i from a public cell, cell - x as a
+/// signed number, is in a range, and those in groups with them. All other groups are left (smaller
+/// i) or right.
 public struct PointWindow: Hashable, Sendable {
   /// Bits of points.
   public let bits: Int
   /// i of the points that are taken one by one.
   public let distances: Range<Int>
-  /// The levels whose nodes are groups, ascending: those for which AES is called the least, and 64 times
-  /// for a level's bytes; ends as early as may be, and goes on to the first level of equals.
+  /// The levels whose nodes are groups, ascending: those for which AES is called the least, and 64
+  /// times for a level's bytes; ends as early as may be, and goes on to the first level of equals.
   ///
   /// With E(l) = min(2^l, ceil((n - 1) / 2^(bits - l)) + 1) groups that hold n points wherever they
-  /// begin, the nodes between levels a and b take E(a) (3 2^(b - a) - 2) calls, and those below the last
-  /// level, or the root, 2 E(a) 2^(bits - a). A level is at least min(4, bits - 1), has E(l) < 2^l, and
-  /// others behind it where its groups are no more points than are before i leaves its signed range.
+  /// begin, the nodes between levels a and b take E(a) (3 2^(b - a) - 2) calls, and those below the
+  /// last level, or the root, 2 E(a) 2^(bits - a). A level is at least min(4, bits - 1), has E(l) <
+  /// 2^l, and others behind it where its groups are no more points than are before i leaves its
+  /// signed range.
   public let levels: [Int]
   /// AES calls of one party for a key.
   public let blockCount: Int
@@ -88,7 +92,8 @@ public struct PointWindow: Hashable, Sendable {
     self.bits = bits
     self.distances = distances
     let counts = (0...bits).map { PointWindow.groupCount(distances.count, level: $0, bits: bits) }
-    // From every level on, the root included, the levels that follow and what they and the rest take.
+    // From every level on, the root included, the levels that follow and what they and the rest
+    // take.
     var best: [(weight: Int, blocks: Int, levels: [Int])] = []
     for above in (0..<bits).reversed() {
       let rest = 2 * counts[above] << (bits - above)
@@ -185,8 +190,8 @@ public struct PointFunction: Sendable {
       middle_levels: layout.middleLevels.reduce(0) { $0 | 1 << CUnsignedInt($1) })
   }
 
-  /// Makes one key for every element of `alphas`; arguments as of `ComparisonFunction.generate`, with a
-  /// key's gamma behind its beta.
+  /// Makes one key for every element of `alphas`; arguments as of `ComparisonFunction.generate`,
+  /// with a key's gamma behind its beta.
   public func generate(
     alphas: Span<UInt64>, betas: Span<UInt64>, roots0: Span<UInt64>, roots1: Span<UInt64>,
     into keys: inout MutableSpan<UInt8>, parallel: Bool = true, arm: KernelArm = .best
@@ -199,8 +204,8 @@ public struct PointFunction: Sendable {
       parallel: parallel, arm: arm)
   }
 
-  /// One party's shares of f at the public `points`, [keys, pointsPerKey], for keys with one number in
-  /// beta: numbers modulo 2^(8 wordByteCount) that add up to f(x) with those of the other.
+  /// One party's shares of f at the public `points`, [keys, pointsPerKey], for keys with one number
+  /// in beta: numbers modulo 2^(8 wordByteCount) that add up to f(x) with those of the other.
   ///
   /// `keys` has `layout.byteCount` bytes a key, and `roots` this party's two words a key.
   public func evaluate(
@@ -233,11 +238,11 @@ public struct PointFunction: Sendable {
     }
   }
 
-  /// One party's sums over points x of its outputs times tables: for every key with its public place,
-  /// in cell floor(place / 2^cellBits), and every entry of `tables`, payload word `word` times
-  /// values[(cell - x) mod 2^bits], where x is in groups that are taken point by point. Behind them, for
-  /// the left and the right side, P and U: with gamma = (1, r), where alpha is in a group of that side,
-  /// U is 1 and P is place - r, as a signed number of that side.
+  /// One party's sums over points x of its outputs times tables: for every key with its public
+  /// place, in cell floor(place / 2^cellBits), and every entry of `tables`, payload word `word`
+  /// times values[(cell - x) mod 2^bits], where x is in groups that are taken point by point.
+  /// Behind them, for the left and the right side, P and U: with gamma = (1, r), where alpha is in
+  /// a group of that side, U is 1 and P is place - r, as a signed number of that side.
   ///
   /// `keys` has `layout.byteCount` bytes a key, `roots` this party's two words a key and `sums` is
   /// [keys, tables.sumCount], numbers modulo 2^(8 wordByteCount). Both parties' sums add up.
@@ -281,8 +286,8 @@ public struct PointFunction: Sendable {
   }
 }
 
-/// Public tables of 2^bits numbers, each to be multiplied with a word of a point function's payload,
-/// as the kernels read them.
+/// Public tables of 2^bits numbers, each to be multiplied with a word of a point function's
+/// payload, as the kernels read them.
 public struct PointTables: Sendable {
   public let layout: PointKeyLayout
   public let window: PointWindow

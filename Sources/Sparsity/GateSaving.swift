@@ -2,8 +2,8 @@
 
 import Bytes
 
-/// A session of the model with the gates of all layers that may have some, beside the same where one
-/// layer stays dense.
+/// A session of the model with the gates of all layers that may have some, beside the same where
+/// one layer stays dense.
 public struct GateSaving: Equatable, Sendable {
   /// What a session takes.
   public struct Costs: Equatable, Sendable {

@@ -91,8 +91,8 @@ public struct GateCost: Equatable, Sendable {
     )
   }
 
-  /// Why the gate does not pay whatever the network is, which has no part in multiplications; nil where
-  /// it may.
+  /// Why the gate does not pay whatever the network is, which has no part in multiplications; nil
+  /// where it may.
   var reason: String? {
     guard computedShare < 1 else { return "all gates are open" }
     let share = shares.products

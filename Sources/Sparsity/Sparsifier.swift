@@ -54,7 +54,8 @@ public struct Sparsifier: Sendable {
     }
   }
 
-  /// Fits all layers; with `heldOut` texts these judge, else some of `texts` that are not trained on.
+  /// Fits all layers; with `heldOut` texts these judge, else some of `texts` that are not trained
+  /// on.
   ///
   /// `progress` is told how many evaluations of texts are done, and of how many.
   /// - Throws: `InputError` for too few texts, those that the model does not take, and layers in

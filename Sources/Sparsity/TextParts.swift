@@ -1,4 +1,5 @@
-// What every fit collects: texts by what they are used for, and what sites read beside what they give.
+// What every fit collects: texts by what they are used for, and what sites read beside what they
+// give.
 
 import Bytes
 import Models
@@ -58,8 +59,8 @@ extension FloatInterpreter {
     return groups
   }
 
-  /// Runs `texts` and tells for each of `sites`, by its place, what node `source` and later node `value`
-  /// gave.
+  /// Runs `texts` and tells for each of `sites`, by its place, what node `source` and later node
+  /// `value` gave.
   func observe(
     _ sites: [(source: ModelValue, value: ModelValue)], texts: [[Int]], source: String,
     progress: (Int, Int) -> Void,

@@ -1,4 +1,5 @@
-// What gates save: for each gated layer its blocks, its pool, and the costs beside those without gates.
+// What gates save: for each gated layer its blocks, its pool, and the costs beside those without
+// gates.
 
 public import Approximation
 public import Bytes
@@ -10,7 +11,8 @@ public import Program
 public struct GateReport {
   /// One layer's feed-forward network, what decides about its blocks included.
   struct Costs {
-    /// Bytes that a party sends for the token, and of correlations of a session, both files together.
+    /// Bytes that a party sends for the token, and of correlations of a session, both files
+    /// together.
     var sentByteCount: Int
     var correlationByteCount: Int
     var keyByteCount: Int

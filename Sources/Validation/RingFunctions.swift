@@ -73,12 +73,12 @@ enum RingFunctions {
     return results
   }
 
-  /// What an `open` reveals of the words, without its mask: floor(x / 2^shift), or that plus one, as
-  /// signed numbers of `opening.bits` bits.
+  /// What an `open` reveals of the words, without its mask: floor(x / 2^shift), or that plus one,
+  /// as signed numbers of `opening.bits` bits.
   ///
   /// The one is the carry between the low bits of two parties' shares. It is that of the shares
-  /// whose low bits `shares` begin with, or where `opened` has a public word that under the mask fits
-  /// x with the other carry, of the parties that revealed it.
+  /// whose low bits `shares` begin with, or where `opened` has a public word that under the mask
+  /// fits x with the other carry, of the parties that revealed it.
   static func opened(
     _ words: [UInt64], ringBits: Int, _ opening: Opening, shares: [UInt64], mask: [UInt64],
     opened: [UInt64]?

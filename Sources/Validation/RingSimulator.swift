@@ -7,17 +7,17 @@ public import Sharing
 /// Evaluates a program on plaintext ring elements, with the masks of a session.
 ///
 /// Masks matter in few places only: the possible +1 of a truncation, on which side of a knot or a
-/// bound a value within the dropped bits falls, and the rounding of an exponential. Everything else is
-/// plain arithmetic, which makes this interpreter independent of correlations and protocols. The +1
-/// of an opening that drops bits comes from the parties' shares, which are not here: it is drawn, or
-/// taken from what two parties opened.
+/// bound a value within the dropped bits falls, and the rounding of an exponential. Everything else
+/// is plain arithmetic, which makes this interpreter independent of correlations and protocols. The
+/// +1 of an opening that drops bits comes from the parties' shares, which are not here: it is
+/// drawn, or taken from what two parties opened.
 ///
 /// A copy shares the weights and has a key cache of its own.
 public struct RingSimulator: Sendable {
-  /// Called with every shared value of the program and its words, as soon as they are known, and with
-  /// every opening of some bits that must hold the whole of a number, before it is reduced to them.
-  /// Of one that is read in cells the largest stands for numbers outside of them, and of exponentials
-  /// 0 for all others.
+  /// Called with every shared value of the program and its words, as soon as they are known, and
+  /// with every opening of some bits that must hold the whole of a number, before it is reduced to
+  /// them. Of one that is read in cells the largest stands for numbers outside of them, and of
+  /// exponentials 0 for all others.
   public typealias Observer = (_ value: ValueID, _ words: [UInt64]) -> Void
 
   public let program: SecureProgram
@@ -45,8 +45,8 @@ public struct RingSimulator: Sendable {
   /// `weights` in the order of `program.weights`, `streams` those of party 0 and party 1.
   ///
   /// Without weights, each step is given them when they are needed. `comparisonKey` is that of the
-  /// session, which masks of blocks depend on, and `noise` what its dealer draws; without it gates open by
-  /// their scores alone.
+  /// session, which masks of blocks depend on, and `noise` what its dealer draws; without it gates
+  /// open by their scores alone.
   public init(
     program: SecureProgram, weights: [[UInt64]] = [], streams: [SessionStreams],
     comparisonKey: [UInt8] = [UInt8](repeating: 0, count: 16), noise: SessionNoise? = nil

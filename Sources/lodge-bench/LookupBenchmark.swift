@@ -3,8 +3,8 @@
 import Bytes
 import Rings
 
-/// Cells a second of parabolas: three payload words of eight bytes, six sums a key, 32 cells taken one by
-/// one and a line to the right.
+/// Cells a second of parabolas: three payload words of eight bytes, six sums a key, 32 cells taken
+/// one by one and a line to the right.
 struct LookupBenchmark {
   private static let bits = [7, 8, 10]
 

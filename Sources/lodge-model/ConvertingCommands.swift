@@ -138,7 +138,8 @@ let approximateCommand = Command(
   ])
 }
 
-/// Refuses a recipe whose replacements tell a party more than it must know, unless that was accepted.
+/// Refuses a recipe whose replacements tell a party more than it must know, unless that was
+/// accepted.
 func checkLeakage(_ recipe: Recipe, isAccepted: Bool) throws {
   let classes = recipe.permutedClasses.map(\.rawValue)
   guard !classes.isEmpty, !isAccepted else { return }

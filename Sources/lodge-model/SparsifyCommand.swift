@@ -152,7 +152,8 @@ let sparsifyCommand = Command(
   try printNext()
 }
 
-/// What the gates of each of `layers` save where all of them have gates, by its number among `layers`.
+/// What the gates of each of `layers` save where all of them have gates, by its number among
+/// `layers`.
 ///
 /// - Parameters:
 ///   - name: Of the node that decides in a layer.

@@ -125,7 +125,8 @@ struct ComparisonVectorTests {
     }
   }
 
-  /// The sums over tables that are 1 at 0, one a word of the payload, and the lines' of a single cell.
+  /// The sums over tables that are 1 at 0, one a word of the payload, and the lines' of a single
+  /// cell.
   private static func sums(
     _ function: PointFunction, _ key: [UInt8], _ root: [UInt64], party: Int, cell: UInt64,
     window: Range<Int>, arm: KernelArm
@@ -145,8 +146,8 @@ struct ComparisonVectorTests {
     return result
   }
 
-  /// The words of all groups but those around a cell, level by level, by what the lines' sums make of
-  /// them.
+  /// The words of all groups but those around a cell, level by level, by what the lines' sums make
+  /// of them.
   private static func check(
     _ function: PointFunction, _ key: [UInt8], _ root: [UInt64], party: Int,
     groups: [[[UInt64]]], arm: KernelArm

@@ -343,7 +343,8 @@ import Testing
   }
 }
 
-/// Adapters that peft wrote (tools/development/write-adapters): every weight is bit for bit what peft merges.
+/// Adapters that peft wrote (tools/development/write-adapters): every weight is bit for bit what
+/// peft merges.
 @Suite struct MergedAdapterTests {
   @Test(arguments: ["llama-bfloat16", "llama-float16", "llama-saved", "gpt2-float32"])
   func weightsAreThoseOfPeft(name: String) throws {

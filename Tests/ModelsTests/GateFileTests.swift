@@ -47,8 +47,8 @@ struct GateFileTests {
     try TinyCheckpoint.opt().folder(gates: gates.bytes)
   }
 
-  /// The outputs are those of weights in which the neurons of closed blocks, and those that left, are
-  /// zero.
+  /// The outputs are those of weights in which the neurons of closed blocks, and those that left,
+  /// are zero.
   @Test func closedBlocksAreZero() throws {
     let folder = try folder(Gates())
     let loaded = try ModelLoader.load(path: folder.path)

@@ -42,8 +42,8 @@ struct HeadGateFileTests {
     try TinyCheckpoint.opt().folder(gates: gates.bytes)
   }
 
-  /// The output projection reads zero of heads that do not run, and what attention gives of the others;
-  /// the bits follow from what the layer before reads.
+  /// The output projection reads zero of heads that do not run, and what attention gives of the
+  /// others; the bits follow from what the layer before reads.
   @Test func skippedHeadsGiveZero() throws {
     let folder = try folder(Gates())
     let loaded = try ModelLoader.load(path: folder.path)

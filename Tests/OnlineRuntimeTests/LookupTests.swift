@@ -112,8 +112,8 @@ import Testing
     ] { #expect(EqualCells(bend: other, resolution: 0x1p-8) == nil) }
   }
 
-  /// GeLU and SiLU as the recipe `accurate` has them, lowered: right to the error of their parabolas
-  /// and of the fixed point beside it, over the whole range.
+  /// GeLU and SiLU as the recipe `accurate` has them, lowered: right to the error of their
+  /// parabolas and of the fixed point beside it, over the whole range.
   @Test(arguments: [OperationClass.gelu, .geluTanh, .silu])
   func accurateActivations(operationClass: OperationClass) throws {
     let form = CellsActivation.accurate.form(at: ReplacementSite(operationClass))

@@ -123,8 +123,8 @@ import Testing
     }
   }
 
-  /// Cells of the window are taken one by one; others are on the side where they are, the lowest but for
-  /// less than a group included.
+  /// Cells of the window are taken one by one; others are on the side where they are, the lowest
+  /// but for less than a group included.
   @Test(arguments: 1...9) func windowsHoldTheirCells(bits: Int) {
     let (size, half) = (1 << bits, 1 << (bits - 1))
     for range in Self.windows(bits) {
@@ -145,8 +145,8 @@ import Testing
     }
   }
 
-  /// Around the number of instances in step and of the parallel pieces, and as many bits as there may
-  /// be.
+  /// Around the number of instances in step and of the parallel pieces, and as many bits as there
+  /// may be.
   @Test(arguments: [0, 1, 15, 16, 17, 33, 127, 129, 300]) func armsAndThreadsAgree(count: Int) {
     for (bits, payload, wordByteCount) in [(12, 1, 8), (7, 3, 7), (9, 2, 5)] {
       let window = PointWindow(bits == 12 ? -2048..<2048 : bits == 9 ? 0..<1 : -9..<13, bits: bits)

@@ -15,8 +15,8 @@ import Testing
     try TokenFile.read(opt.appending(path: name).path)
   }
 
-  /// Gates keep the mass that they are asked for on text that they have not seen, and the model that
-  /// the file makes opens as many heads as the report says.
+  /// Gates keep the mass that they are asked for on text that they have not seen, and the model
+  /// that the file makes opens as many heads as the report says.
   @Test func gatesOfATrainedModelKeepTheMass() throws {
     let loaded = try ModelLoader.load(path: Self.opt.path)
     var settings = Sparsifier.Settings()
@@ -44,7 +44,8 @@ import Testing
     #expect(gated.notices == ["gates.safetensors gates the heads of \(isGated.count) layers"])
     let first = try #require(isGated.first)
     let number = first.site.layer
-    // Nothing is skipped before the first gated layer: what its gates read is what they were judged by.
+    // Nothing is skipped before the first gated layer: what its gates read is what they were judged
+    // by.
     var bits: [Float] = []
     let reader = try FloatInterpreter(gated)
     try reader.run(

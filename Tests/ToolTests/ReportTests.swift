@@ -41,8 +41,8 @@ enum Browser {
     try misfits(of: [page], width: width)
   }
 
-  /// The same of several pages, one after the other; a fault names its page. A browser looks at a few: on
-  /// a busy machine the time that it has would end before many are drawn.
+  /// The same of several pages, one after the other; a fault names its page. A browser looks at a
+  /// few: on a busy machine the time that it has would end before many are drawn.
   static func misfits(of pages: [String], width: Int) throws -> [String] {
     guard pages.count <= 6 else {
       return try misfits(of: Array(pages.prefix(6)), width: width)
@@ -263,7 +263,8 @@ struct ReportTests {
     let seed = UInt64.random(in: 0...UInt64.max)
     print("labels: seed \(seed)")
     var random = SplitMix(seed)
-    /// Near a size of its own, by up to a factor of 30: what the second model's value is beside the first's.
+    /// Near a size of its own, by up to a factor of 30: what the second model's value is beside the
+    /// first's.
     func figures(_ exponents: ClosedRange<Double>) -> [Double] {
       let size = pow(10, Double.random(in: exponents, using: &random))
       return [size, size * pow(10, Double.random(in: -1.5...1.5, using: &random))]

@@ -44,8 +44,8 @@ import Testing
     #expect(gates.tensors.contains { $0.name.hasSuffix(".order") })
   }
 
-  /// Texts of six tokens have too few keys for gates of heads to pay: nothing is written, and what stood
-  /// there is not taken for it.
+  /// Texts of six tokens have too few keys for gates of heads to pay: nothing is written, and what
+  /// stood there is not taken for it.
   @Test func headsThatDoNotPayStayDense() throws {
     let (model, folder) = (try ScratchFolder(), try ScratchFolder())
     let checkpoint = try TinyCheckpoint.opt().write(to: model)

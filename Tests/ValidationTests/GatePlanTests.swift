@@ -11,8 +11,8 @@ import Validation
 @Suite struct GatePlanTests {
   private static let folder = Repository.fixtures.appending(path: "opt-dickens-gated")
 
-  /// Beside the model of which all layers are dense: seconds and bytes are saved, most where bandwidth is
-  /// small, and the flights that are left count most where they take long.
+  /// Beside the model of which all layers are dense: seconds and bytes are saved, most where
+  /// bandwidth is small, and the flights that are left count most where they take long.
   @Test func networksWeighGatesDifferently() throws {
     let path = Repository.fixtures.appending(path: "opt-dickens-5m/calibration.json").path
     let loaded = try ModelLoader.load(path: Self.folder.path)

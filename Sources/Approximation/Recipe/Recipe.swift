@@ -27,8 +27,8 @@ public struct Recipe: Equatable, Sendable {
   public enum Comparison: String, Sendable, CaseIterable {
     /// By one comparison key an element: one round.
     case keys
-    /// By keys, and two lines that meet at 0, as of ReLU, by the point key of a cell, which is shorter:
-    /// one round, fewer bytes, more computation. Off by the resolution about 0.
+    /// By keys, and two lines that meet at 0, as of ReLU, by the point key of a cell, which is
+    /// shorter: one round, fewer bytes, more computation. Off by the resolution about 0.
     case lookups
     /// By dealt bits where that pays: a few rounds more, and a small part of the dealt bytes.
     case bits
@@ -36,8 +36,8 @@ public struct Recipe: Equatable, Sendable {
 
   public var name: String
   public var embedding: Embedding
-  /// Fractional bits of weights and of activations between operations: the most that a plan may take.
-  /// Setting them leaves nothing to plan.
+  /// Fractional bits of weights and of activations between operations: the most that a plan may
+  /// take. Setting them leaves nothing to plan.
   public var fractionalBits: Int {
     didSet { leastFractionalBits = fractionalBits }
   }
@@ -52,8 +52,8 @@ public struct Recipe: Equatable, Sendable {
   public var outsideRange: OutsideRange
   /// For every operation whose choice has none.
   public var comparison: Comparison
-  /// Of the blocks that gates leave closed, the thousandths that run all the same, by chance: patterns tell
-  /// less, and what runs adds its neurons.
+  /// Of the blocks that gates leave closed, the thousandths that run all the same, by chance:
+  /// patterns tell less, and what runs adds its neurons.
   public var noise: Int
   /// Most of it.
   public static let largestNoise = 500

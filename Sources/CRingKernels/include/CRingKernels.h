@@ -52,10 +52,10 @@ typedef struct {
   int bits;
 } lodge_operand;
 
-// Rows first_row ..< first_row + rows and columns first_column ..< first_column + columns of
-// C = A B or, where `accumulate`, of C += A B, modulo 2^ring_bits (64 or 32; elements have 8 or 4
-// bytes). `result` is element (0, 0) of the whole C, which has `stride` elements a row. Every block
-// of a produced operand is asked for once, except that where both are, those of A are asked for once
+// Rows first_row ..< first_row + rows and columns first_column ..< first_column + columns of C = A
+// B or, where `accumulate`, of C += A B, modulo 2^ring_bits (64 or 32; elements have 8 or 4 bytes).
+// `result` is element (0, 0) of the whole C, which has `stride` elements a row. Every block of a
+// produced operand is asked for once, except that where both are, those of A are asked for once
 // every few hundred columns. Takes less than 2 MB from the heap. Returns 0, or -1 where that is not
 // to be had and C is undefined.
 int lodge_multiply(int arm, int ring_bits, size_t first_row, size_t rows, size_t first_column,
@@ -81,8 +81,8 @@ typedef struct {
 //   2^tail_bits times payload x word_bytes: value corrections of the places below the last node
 //   depth times: payload x word_bytes value correction, 16-byte seed correction (its bit 0 corrects
 //                the left control bit)
-// Both parties hold the same key; each has its own 16-byte root, bit 0 of which is ignored. All words
-// of betas have 64 bits, of which word_bytes count.
+// Both parties hold the same key; each has its own 16-byte root, bit 0 of which is ignored. All
+// words of betas have 64 bits, of which word_bytes count.
 typedef void lodge_dcf_generation(const lodge_aes128_schedule *schedule,
                                   const lodge_dcf_layout *layout, size_t count,
                                   const uint64_t *alphas, const uint64_t *betas,
@@ -90,40 +90,42 @@ typedef void lodge_dcf_generation(const lodge_aes128_schedule *schedule,
 
 // Evaluates points first ..< first + count of all; point q belongs to key q / points_per_key. keys,
 // roots and points are those of all keys, out is that of point `first` and has payload words a
-// point, below 2^(8 word_bytes). The outputs of party 0 and party 1 add up to f(x). Points are public,
-// seeds and control bits are not. Many consecutive points of one key are walked to together, in
-// whatever order; where they ascend or descend but for a few places, most of their paths are shared.
+// point, below 2^(8 word_bytes). The outputs of party 0 and party 1 add up to f(x). Points are
+// public, seeds and control bits are not. Many consecutive points of one key are walked to
+// together, in whatever order; where they ascend or descend but for a few places, most of their
+// paths are shared.
 typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule,
                                   const lodge_dcf_layout *layout, int party, size_t first,
                                   size_t count, size_t points_per_key, const uint8_t *keys,
                                   const uint64_t *roots, const uint64_t *points, uint64_t *out);
 
-// A point key: f(x) = beta if x = alpha, else 0, of the same layout but for the value corrections of
-// the levels, which it has none of but for middle levels, whose nodes are groups of cells: behind the
-// places of the last nodes stand, from the top, the value corrections of their nodes on the way to alpha,
-// two words gamma each. Where there are some, gamma follows beta in `betas`. Arguments otherwise as of
-// comparison keys.
+// A point key: f(x) = beta if x = alpha, else 0, of the same layout but for the value corrections
+// of the levels, which it has none of but for middle levels, whose nodes are groups of cells:
+// behind the places of the last nodes stand, from the top, the value corrections of their nodes on
+// the way to alpha, two words gamma each. Where there are some, gamma follows beta in `betas`.
+// Arguments otherwise as of comparison keys.
 typedef lodge_dcf_generation lodge_point_generation;
 
 // Evaluates point keys with one payload word; arguments as of comparison keys.
 typedef lodge_dcf_evaluation lodge_point_evaluation;
 
-// Products of outputs with public tables. A last node has 2^tail_bits times payload output words, place
-// by place, in blocks of two; `tables` says which sum words 0 and 1 of block `block` go to, or -1.
+// Products of outputs with public tables. A last node has 2^tail_bits times payload output words,
+// place by place, in blocks of two; `tables` says which sum words 0 and 1 of block `block` go to,
+// or -1.
 typedef struct {
   int block;
   int tables[2];
 } lodge_point_product;
 
-// Tables for all nodes. With M = 2^(levels - tail_bits) nodes they have, for every residue of a cell
-// modulo 2^tail_bits and every product, 2 M pairs of words: pair m is what words 0 and 1 of node n's
-// block are multiplied with where n - (cell >> tail_bits) = m modulo M.
+// Tables for all nodes. With M = 2^(levels - tail_bits) nodes they have, for every residue of a
+// cell modulo 2^tail_bits and every product, 2 M pairs of words: pair m is what words 0 and 1 of
+// node n's block are multiplied with where n - (cell >> tail_bits) = m modulo M.
 //
-// Cell minus alpha is i modulo 2^levels. At every middle level the groups that may hold one of `window`
-// alphas, from that on where i is `end` - 1, are taken node by node: from the one on that holds it, as many
-// as hold so many wherever they begin. At the first level the groups behind them, up to number
-// `left_groups`, have smaller i, and the rest have larger ones; further down those before the first and
-// behind the last have larger and smaller ones. Each such side has one line.
+// Cell minus alpha is i modulo 2^levels. At every middle level the groups that may hold one of
+// `window` alphas, from that on where i is `end` - 1, are taken node by node: from the one on that
+// holds it, as many as hold so many wherever they begin. At the first level the groups behind them,
+// up to number `left_groups`, have smaller i, and the rest have larger ones; further down those
+// before the first and behind the last have larger and smaller ones. Each such side has one line.
 typedef struct {
   size_t product_count;                  // ascending blocks
   const lodge_point_product *products;
@@ -143,10 +145,10 @@ static inline size_t lodge_point_groups(const lodge_dcf_layout *layout, int wind
   return count < most ? count : most;
 }
 
-// For every key the sums over the outputs of its groups, table_count words, and then for each of both
-// sides P and U: with gamma = (1, r) U is 1 and P is x = place - r, not reduced, where alpha is on that
-// side, and both are 0 elsewhere. `places`, cell by `cell_bits`, are public. `scratch`, aligned to 64
-// bytes, holds what lodge_point_scratch_bytes says and is zero afterwards.
+// For every key the sums over the outputs of its groups, table_count words, and then for each of
+// both sides P and U: with gamma = (1, r) U is 1 and P is x = place - r, not reduced, where alpha
+// is on that side, and both are 0 elsewhere. `places`, cell by `cell_bits`, are public. `scratch`,
+// aligned to 64 bytes, holds what lodge_point_scratch_bytes says and is zero afterwards.
 typedef void lodge_point_summation(const lodge_aes128_schedule *schedule,
                                    const lodge_dcf_layout *layout, int party, size_t count,
                                    const uint8_t *keys, const uint64_t *roots,
@@ -168,8 +170,8 @@ typedef struct {
 } lodge_kernels;
 
 // x = base + sum over parts of coefficient * part, with a public base and shared parts: an opened
-// value has the part `mask` with coefficient -1; a view has `top` with the public coefficient `lift`
-// besides, which are null elsewhere.
+// value has the part `mask` with coefficient -1; a view has `top` with the public coefficient
+// `lift` besides, which are null elsewhere.
 typedef struct {
   const uint64_t *base, *mask, *top, *lift;
 } lodge_masked;
@@ -187,20 +189,21 @@ typedef struct {
   // (((share mod 2^ring_bits) >> shift) + one + mask) mod 2^bits; shift < 64.
   void (*_Nonnull mask)(const uint64_t *share, const uint64_t *mask, size_t count, int ring_bits,
                         int shift, uint64_t one, int bits, uint64_t *out);
-  // The lowest `bits` (1 to 63) of each, without gaps, filled up with zeros to a whole word. The bits
-  // above are zero.
+  // The lowest `bits` (1 to 63) of each, without gaps, filled up with zeros to a whole word. The
+  // bits above are zero.
   void (*_Nonnull pack)(const uint64_t *words, size_t count, int bits, uint64_t *out);
   // out = (out + packed) mod 2^bits, for what `pack` gives.
   void (*_Nonnull add_packed)(const uint64_t *packed, size_t count, int bits, uint64_t *out);
-  // Base and lift of the view of opened words of `bits` bits, shifted right by `shift` (both < 64 but
-  // for bits == 64): with c = word + 2^(bits - 2) mod 2^bits, the base is (c >> shift) -
+  // Base and lift of the view of opened words of `bits` bits, shifted right by `shift` (both < 64
+  // but for bits == 64): with c = word + 2^(bits - 2) mod 2^bits, the base is (c >> shift) -
   // (2^(bits - 2) >> shift) and the lift (1 - (c >> (bits - 1))) << (bits - shift).
   void (*_Nonnull view)(const uint64_t *opened, size_t count, int shift, int bits, uint64_t *base,
                         uint64_t *lift);
   // factor * base + the parts times their coefficients.
   void (*_Nonnull share)(const lodge_masked *x, size_t count, uint64_t factor, uint64_t *out);
-  // Shares of x y for run_count runs of `run` elements of x; y has one element a run. products[2 i +
-  // j] are shares of part i of x times part j of y. `factor` is 1 at one party and 0 at the other.
+  // Shares of x y for run_count runs of `run` elements of x; y has one element a run. products[2 i
+  // + j] are shares of part i of x times part j of y. `factor` is 1 at one party and 0 at the
+  // other.
   void (*_Nonnull multiply)(const lodge_masked *x, const lodge_masked *y,
                             const uint64_t *const products[4], size_t run, size_t run_count,
                             uint64_t factor, uint64_t *out);
@@ -221,23 +224,23 @@ typedef struct {
   // The sum of each of run_count runs of `run` elements.
   void (*_Nonnull sum_runs)(const uint64_t *x, size_t run, size_t run_count, uint64_t *out);
   // Elements have `word_count` words of four numbers modulo 2^16 each, of which cell_count count, a
-  // power of two; number (n - cell) modulo cell_count belongs to place n. out is [bounds, elements]:
-  // the sums modulo 2^16 of the numbers of places -1 ..< bound; bounds ascend.
+  // power of two; number (n - cell) modulo cell_count belongs to place n. out is [bounds,
+  // elements]: the sums modulo 2^16 of the numbers of places -1 ..< bound; bounds ascend.
   void (*_Nonnull cell_sums)(const uint64_t *words, size_t word_count, size_t cell_count,
                              const uint32_t *cells, size_t count, const int64_t *bounds,
                              size_t bound_count, uint64_t *out);
   // Shares of the steps of y at all knots times the bits of comparisons, for elements first ..<
-  // first + count of y and of `correlated`: [elements, outputs]. A bit is m + (1 - 2 m) c, m the top
-  // bit of its window, [elements, knots]. `correlated` has shares of h and of h times each mask part
-  // of y, `shares` of c - h and of that times them: [elements, knots, 1 + parts].
+  // first + count of y and of `correlated`: [elements, outputs]. A bit is m + (1 - 2 m) c, m the
+  // top bit of its window, [elements, knots]. `correlated` has shares of h and of h times each mask
+  // part of y, `shares` of c - h and of that times them: [elements, knots, 1 + parts].
   void (*_Nonnull step_sums)(const lodge_pieces *pieces, const lodge_masked *y,
                              const uint64_t *const *correlated, const uint64_t *windows,
                              const uint64_t *shares, size_t first, size_t count, uint64_t factor,
                              uint64_t *out);
 } lodge_word_kernels;
 
-// AES-256 in counter mode from byte `offset` of the stream on; counters are 128-bit big-endian numbers
-// of blocks from 0.
+// AES-256 in counter mode from byte `offset` of the stream on; counters are 128-bit big-endian
+// numbers of blocks from 0.
 typedef void lodge_aes256_expansion(const uint8_t *key, lodge_aes256_schedule *schedule);
 typedef void lodge_aes256_streaming(const lodge_aes256_schedule *schedule, uint64_t offset,
                                     size_t count, uint8_t *out);

@@ -1,4 +1,5 @@
-// Gates of feed-forward layers: which neurons stay, in which blocks, and what decides about a block.
+// Gates of feed-forward layers: which neurons stay, in which blocks, and what decides about a
+// block.
 
 import Bytes
 public import Checkpoints
@@ -107,8 +108,8 @@ struct GateFile {
     self.heads = heads
   }
 
-  /// What tensors `low`, `high` and `bias` of the shapes given decide with; nil, and a problem of `name`,
-  /// where they do not.
+  /// What tensors `low`, `high` and `bias` of the shapes given decide with; nil, and a problem of
+  /// `name`, where they do not.
   static func predictor(
     _ name: String, low: [Int], high: [Int], bias: [Int], _ problems: inout ProblemList
   ) -> Predictor? {

@@ -84,8 +84,8 @@ public enum ModelLoader {
       bindings: bindings, notices: notices)
   }
 
-  /// `pad_token_id` of an encoder, or what its positions count as such, unless the same token ends a
-  /// text or a sentence.
+  /// `pad_token_id` of an encoder, or what its positions count as such, unless the same token ends
+  /// a text or a sentence.
   private static func padToken(of model: Model, _ configuration: JSON) -> Int? {
     guard model.kind == .encoder, case .object(let members) = configuration else { return nil }
     var stated: Int?

@@ -13,7 +13,8 @@ public struct CostWeights: Sendable {
   public var secondsPerComparison: Double
   /// Of one cell of a lookup, by one party.
   public var secondsPerLookupCell: Double
-  /// Of a byte of dealt keys and words in both files together: each party reads its own and digests it.
+  /// Of a byte of dealt keys and words in both files together: each party reads its own and digests
+  /// it.
   public var secondsPerDealtByte: Double
 
   public init(
@@ -27,8 +28,8 @@ public struct CostWeights: Sendable {
     self.secondsPerDealtByte = secondsPerDealtByte
   }
 
-  /// A round trip of 10 ms, 1 Gbps, 50 ns a comparison, between one of many with the same key and one
-  /// alone, and 3 ns a cell, as `lodge-bench kernels` measures them, and a digest of 1 GB/s.
+  /// A round trip of 10 ms, 1 Gbps, 50 ns a comparison, between one of many with the same key and
+  /// one alone, and 3 ns a cell, as `lodge-bench kernels` measures them, and a digest of 1 GB/s.
   public static let reference = CostWeights(
     secondsPerRound: 0.005, secondsPerByte: 8e-9, secondsPerComparison: 5e-8,
     secondsPerLookupCell: 3e-9, secondsPerDealtByte: 5e-10)

@@ -8,9 +8,9 @@ import Models
 extension Lowering {
   /// `function` of `input`, the value that node `index` reads.
   ///
-  /// Lines alone and cells that are looked up take one round. Polynomials up to degree 4 take one more
-  /// where the reader has room for the fractional bits that they come with, else two; higher degrees
-  /// take two more.
+  /// Lines alone and cells that are looked up take one round. Polynomials up to degree 4 take one
+  /// more where the reader has room for the fractional bits that they come with, else two; higher
+  /// degrees take two more.
   mutating func activation(_ index: Int, _ input: FixedValue, _ function: PiecewisePolynomial)
     throws(InputError) -> FixedValue
   {
@@ -39,8 +39,8 @@ extension Lowering {
     let short = parts.curved.filter { $0.degree <= 4 }
     guard !short.isEmpty else { return sum ?? input }
     let reach = short.reduce(0) { $0 + $1.reach } * 1.01
-    // Without a truncation an argument must keep 12 fractional bits, or it would be too coarse. Small
-    // values need more of both.
+    // Without a truncation an argument must keep 12 fractional bits, or it would be too coarse.
+    // Small values need more of both.
     let isDirect = short.allSatisfy { piece in
       (room - 2) / piece.degree - piece.exponent >= 12
         && (bound > 0.5 || (fixedPoint(piece, resultBits: room)?.error ?? 0) <= bound * 0x1p-14)
@@ -61,8 +61,8 @@ extension Lowering {
     return try adding(total)
   }
 
-  /// Modulo which power of two the linear layer behind node `index` reads a value up to `bound` with
-  /// `bits` fractional bits, where it adds to the narrow residual stream.
+  /// Modulo which power of two the linear layer behind node `index` reads a value up to `bound`
+  /// with `bits` fractional bits, where it adds to the narrow residual stream.
   func streamRing(_ index: Int, bits valueBits: Int, bound: Double) throws(InputError) -> Int? {
     guard let reader = streamReader(of: index),
       case .linear(_, let weight, _) = model.nodes[reader].operation

@@ -30,9 +30,9 @@ package struct EqualCells {
     self.function = function
   }
 
-  /// Two lines that meet at 0, with a parabola in the cell behind it: it serves the one before as well,
-  /// and is off by a sixteenth of what the slope changes over a cell, at most `resolution`. nil where
-  /// `function` is another.
+  /// Two lines that meet at 0, with a parabola in the cell behind it: it serves the one before as
+  /// well, and is off by a sixteenth of what the slope changes over a cell, at most `resolution`.
+  /// nil where `function` is another.
   package init?(bend function: PiecewisePolynomial, resolution: Double) {
     let function = function.signed
     guard function.knots == [0], function.pieces.allSatisfy({ $0.degree <= 1 }) else { return nil }
@@ -59,8 +59,8 @@ package struct EqualCells {
     coefficientBits = isExact ? -square.exponent : 8
   }
 
-  /// Bits that number the cells of values up to `bound` in magnitude, with a cell to spare at each end
-  /// and, where lines stand for groups of cells, such a group.
+  /// Bits that number the cells of values up to `bound` in magnitude, with a cell to spare at each
+  /// end and, where lines stand for groups of cells, such a group.
   package func bits(bound: Double) -> Int {
     let needed = Int((max(bound / width, 1)).rounded(.up)) + 1
     for bits in 2... {
@@ -98,12 +98,12 @@ package struct EqualCells {
 }
 
 extension Lowering {
-  /// `function` of `x` by a lookup, or nil where it has no equal cells, or `x` lies in too many; of two
-  /// lines that meet at 0 where comparisons are to be lookups.
+  /// `function` of `x` by a lookup, or nil where it has no equal cells, or `x` lies in too many; of
+  /// two lines that meet at 0 where comparisons are to be lookups.
   ///
-  /// The result is known modulo 2^`ringBits` above `valueBits` fractional bits, where they are given,
-  /// and has at most `room` fractional bits. Where that would leave the argument too few, the result
-  /// is shortened, for one more round.
+  /// The result is known modulo 2^`ringBits` above `valueBits` fractional bits, where they are
+  /// given, and has at most `room` fractional bits. Where that would leave the argument too few,
+  /// the result is shortened, for one more round.
   mutating func lookup(
     _ x: FixedValue, _ function: PiecewisePolynomial, bound: Double, room: Int,
     reader: (ringBits: Int, valueBits: Int)?
@@ -131,8 +131,8 @@ extension Lowering {
     ).map { (result) throws(InputError) in try builder.rescale(result, to: min(most, precise)) }
   }
 
-  /// The same with `argumentBits` fractional bits of x, or up to two less, and at most `budget` of the
-  /// result, modulo 2^`resultBits` of what they are.
+  /// The same with `argumentBits` fractional bits of x, or up to two less, and at most `budget` of
+  /// the result, modulo 2^`resultBits` of what they are.
   private mutating func lookup(
     _ x: FixedValue, _ cells: EqualCells, argumentBits wanted: Int, bound: Double, budget: Int,
     resultBits ringBits: (_ fractionalBits: Int) -> Int

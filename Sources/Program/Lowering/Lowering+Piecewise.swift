@@ -78,8 +78,8 @@ extension Lowering {
           bound: layout.lineBound
         ))
     }
-    // What is opened of the argument suffices for lines without more bits, if the reader can do with
-    // it: a key has a word less on every level than one for a view.
+    // What is opened of the argument suffices for lines without more bits, if the reader can do
+    // with it: a key has a word less on every level than one for a view.
     var openedBits: Int?
     if let ringBits, layout.curved.isEmpty, extraBits == 0,
       builder.canOpen(x, bits: argumentBits, ringBits: ringBits)
@@ -94,8 +94,8 @@ extension Lowering {
       curved: zip(layout.curved, values).map { $0.curved($1) })
   }
 
-  /// That of the function; where all of `x` is so near to a knot at 0 that this would be seen, 2^-11
-  /// of its bound.
+  /// That of the function; where all of `x` is so near to a knot at 0 that this would be seen,
+  /// 2^-11 of its bound.
   func resolution(_ function: PiecewisePolynomial, _ x: FixedValue) -> Double {
     let magnitude = magnitudeBits(x.bound)
     guard function.knots == [0], magnitude < 1 else { return function.resolution }

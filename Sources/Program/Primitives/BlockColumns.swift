@@ -228,8 +228,8 @@ public struct BlockTree: Hashable, Sendable {
     public var index: Int
   }
 
-  /// The fewest nodes below which all blocks but `running` lie, from the left; places beyond the last
-  /// block count as blocks that do not run.
+  /// The fewest nodes below which all blocks but `running` lie, from the left; places beyond the
+  /// last block count as blocks that do not run.
   public func cover(running: [Int]) -> [Node] {
     var result: [Node] = []
     func visit(_ node: Node, _ running: ArraySlice<Int>) {

@@ -2,14 +2,14 @@
 
 public import Rings
 
-/// The polynomial of x's cell at an opened value x of k bits, in 2^(k - g) cells of 2^g, and lines beyond
-/// some of them.
+/// The polynomial of x's cell at an opened value x of k bits, in 2^(k - g) cells of 2^g, and lines
+/// beyond some of them.
 ///
 /// With the mask r = alpha 2^g + r_0 and X = x + r modulo 2^k = c 2^g + X_0, both below 2^g, x is
-/// i 2^g + d modulo 2^k for i = c - alpha modulo 2^(k - g) and d = X_0 - r_0: i is x's cell, or the one
-/// after it where d < 0. The result is the sum of coefficients[p][i - firstCell] d^p modulo 2^resultBits
-/// where these are given, `left` before them and `right` behind them. Dealt is a point key for alpha, the
-/// powers of r_0, and 1 and r for lines; everything else is public.
+/// i 2^g + d modulo 2^k for i = c - alpha modulo 2^(k - g) and d = X_0 - r_0: i is x's cell, or the
+/// one after it where d < 0. The result is the sum of coefficients[p][i - firstCell] d^p modulo
+/// 2^resultBits where these are given, `left` before them and `right` behind them. Dealt is a point
+/// key for alpha, the powers of r_0, and 1 and r for lines; everything else is public.
 public struct Lookup: Hashable, Sendable {
   /// intercept + slope x, x in units of what is opened and the result in its own.
   public struct Line: Hashable, Sendable {
@@ -69,7 +69,8 @@ public struct Lookup: Hashable, Sendable {
     PointWindow(firstCell..<firstCell + coefficients[0].count, bits: cellNumberBits)
   }
 
-  /// Cells at which a party evaluates a key, with what groups take beside them: two calls of AES each.
+  /// Cells at which a party evaluates a key, with what groups take beside them: two calls of AES
+  /// each.
   public var visitedCellCount: Int { window.blockCount / 2 }
 
   /// Values that are told apart: others come out as those 2^k from them.
@@ -86,7 +87,8 @@ public struct Lookup: Hashable, Sendable {
     return (word &>> UInt64(cells.bits), word & (1 &<< UInt64(cells.bits) &- 1))
   }
 
-  /// beta and gamma of a mask's key of `layout`: the powers of r_0, and where there is gamma 1 and r.
+  /// beta and gamma of a mask's key of `layout`: the powers of r_0, and where there is gamma 1 and
+  /// r.
   public func payload(mask: UInt64, layout: PointKeyLayout) -> [UInt64] {
     let offset = place(mask).offset
     var power: UInt64 = 1

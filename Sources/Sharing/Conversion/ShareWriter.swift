@@ -25,10 +25,11 @@ public enum ShareWriter {
   /// Shares the weights of `file` for `deployment`.
   ///
   /// Between two servers W = W_0 + W_1 mod 2^64; of each weight one share comes from a party's seed
-  /// and the other is written, so that both files have about the same size. A provider gets W itself.
-  /// A blind dealer gets W - D, and both parties the seed of D. Every seed is fresh.
+  /// and the other is written, so that both files have about the same size. A provider gets W
+  /// itself. A blind dealer gets W - D, and both parties the seed of D. Every seed is fresh.
   ///
-  /// With `reshuffles` it is for the sake of a new order of blocks, and refused where there are none.
+  /// With `reshuffles` it is for the sake of a new order of blocks, and refused where there are
+  /// none.
   ///
   /// With `isByRole` every role has a folder of its own, as without a blind dealer it has not.
   /// Weights go through in small parts, whatever their size. `delivery` says who signs and for whom

@@ -48,7 +48,8 @@ public struct ValidationReport: Report {
     return faults
   }
 
-  /// The first gates before `node` that fixed point alone opens or closes otherwise than the original.
+  /// The first gates before `node` that fixed point alone opens or closes otherwise than the
+  /// original.
   private func flippedGates(before node: Int) -> Int? {
     evaluator.model.nodes.indices.prefix(node).first { index in
       guard case .gates = evaluator.model.nodes[index].operation else { return false }

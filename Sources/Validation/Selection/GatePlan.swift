@@ -15,7 +15,8 @@ public struct GatePlan: Sendable {
   private let program: SecureProgram
   private let session: SessionShape
 
-  /// Lowers `model`, whose layers have all gates that may stay, with recipe `accurate` as `texts` say.
+  /// Lowers `model`, whose layers have all gates that may stay, with recipe `accurate` as `texts`
+  /// say.
   /// - Throws: `InputError` for texts that the model does not take, and values that leave the ring.
   public init(
     _ model: Model, weights: any WeightSource, texts: ApproximatedModel.Texts,
