@@ -125,7 +125,7 @@ import Testing
 
   /// Cells of the window are taken one by one; others are on the side where they are, the lowest
   /// but for less than a group included.
-  @Test(arguments: 1...9) func windowsHoldTheirCells(bits: Int) {
+  @Test(arguments: 1...10) func windowsHoldTheirCells(bits: Int) {
     let (size, half) = (1 << bits, 1 << (bits - 1))
     for range in Self.windows(bits) {
       let window = PointWindow(range, bits: bits)
