@@ -21,6 +21,8 @@ public struct Batch: Sendable {
   public let shape: SessionShape
   /// The public key of the user that the sessions are for, where one is named.
   public let user: [UInt8]?
+  /// How many of two servers' files have the keys.
+  public let keys: KeyCopies
 
   /// Opens the batch in `folder`, or starts one with a fresh seed where there is none.
   ///
@@ -28,7 +30,7 @@ public struct Batch: Sendable {
   /// - Throws: `InputError` when the batch there is of another conversion or session shape.
   public init(
     folder: String, partyFolders: [String]? = nil, conversion: Conversion, shape: SessionShape,
-    user: [UInt8]? = nil
+    user: [UInt8]? = nil, keys: KeyCopies = .both
   ) throws(InputError) {
     let path = "\(folder)/dealer.batch"
     self.folder = folder
@@ -36,9 +38,11 @@ public struct Batch: Sendable {
     self.conversion = conversion
     self.shape = shape
     self.user = user
+    self.keys = keys
     for path in [folder] + self.partyFolders { try Folder.make(path) }
     if !FileManager.default.fileExists(atPath: path) {
-      try Batch.writeSeed(to: path, conversion: conversion, shape: shape, user: user)
+      try Batch.writeSeed(
+        to: path, conversion: conversion, shape: shape, user: user, keys: keys)
     }
     let reader = try ContainerReader(path: path, kind: "batch", verifying: true)
     let header = try CorrelationHeader(reader.header, source: path)
@@ -63,6 +67,12 @@ public struct Batch: Sendable {
         path, place: "user", "the batch in this folder is for another user",
         hint: "give the same --user, or choose another --out folder")
     }
+    guard header.keys == keys else {
+      throw InputError(
+        path, place: "keys",
+        "the batch in this folder has the keys of a session in \(header.keys.inFiles)",
+        hint: "give --keys \(header.keys.rawValue), or choose another --out folder")
+    }
     seeds = BatchSeeds(
       seed: Seed(bytes: try reader.read("seed", as: UInt8.self, shape: [Seed.byteCount])))
     guard seeds.identifier == header.batch else {
@@ -72,12 +82,12 @@ public struct Batch: Sendable {
 
   /// Starts a batch with a fresh seed, unless another process has just started it.
   private static func writeSeed(
-    to path: String, conversion: Conversion, shape: SessionShape, user: [UInt8]?
+    to path: String, conversion: Conversion, shape: SessionShape, user: [UInt8]?, keys: KeyCopies
   ) throws(InputError) {
     let seed = Seed.random()
     let header = CorrelationHeader(
       batch: BatchSeeds(seed: seed).identifier, session: 0, party: 0, shape: shape,
-      conversion: conversion, user: user)
+      conversion: conversion, user: user, keys: keys)
     // Two dealers may start one folder at once: one writes, and both use its seed.
     for attempt in 1... {
       do throws(InputError) {
@@ -114,6 +124,15 @@ public struct Batch: Sendable {
   func header(session: Int, party: Int) -> CorrelationHeader {
     CorrelationHeader(
       batch: seeds.identifier, session: session, party: party, shape: shape,
-      conversion: conversion, user: user)
+      conversion: conversion, user: user, keys: keys)
+  }
+}
+
+extension KeyCopies {
+  fileprivate var inFiles: String {
+    switch self {
+    case .both: "both files"
+    case .once: "one file"
+    }
   }
 }

@@ -120,11 +120,13 @@ public struct BatchFolder: Sendable {
 extension SecureProgram {
   /// Bytes of the files of one session for both parties, containers included; at most a few
   /// kilobytes more than they take.
-  public func sessionByteCount(_ shape: SessionShape, deployment: Deployment = .twoServer) -> Int {
-    let cost = correlationCost(of: shape, deployment: deployment)
+  public func sessionByteCount(
+    _ shape: SessionShape, deployment: Deployment = .twoServer, keys: KeyCopies = .both
+  ) -> Int {
+    let cost = correlationCost(of: shape, deployment: deployment, keys: keys)
     return (0...1).reduce(0) { sum, party in
       let datasetCount = CorrelationLayout.datasets(
-        self, shape, party: party, deployment: deployment
+        self, shape, party: party, deployment: deployment, keys: keys
       ).count
       return sum + cost.byteCount(party: party) + 8192 + 512 * datasetCount
     }

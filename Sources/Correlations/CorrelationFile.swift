@@ -17,8 +17,10 @@ enum CorrelationLayout {
 
   /// The datasets of the file of `party`.
   static func datasets(
-    _ program: SecureProgram, _ shape: SessionShape, party: Int, deployment: Deployment
+    _ program: SecureProgram, _ shape: SessionShape, party: Int, deployment: Deployment,
+    keys copies: KeyCopies
   ) -> [DatasetDescription] {
+    let holders = KeyHolders(program, shape, in: deployment, copies: copies)
     var result = [
       DatasetDescription(
         name: seedName, elementType: .u8, shape: [Seed.byteCount], storage: .raw)
@@ -28,15 +30,15 @@ enum CorrelationLayout {
       where program.holder(node: index, component: number, in: deployment) == party {
         result.append(
           DatasetDescription(
-            name: words(node: index, component: number), elementType: .u64,
-            shape: [component.wordCount(shape)], storage: .raw))
+            name: words(node: index, component: number), elementType: .u8,
+            shape: [component.wordCount(shape), component.wordByteCount], storage: .raw))
       }
       guard let (value, key) = program.nodes[index].operation.dealtKey else { continue }
-      guard deployment.storesKeys(party) else {
+      guard holders.stores(index, party: party) else {
         result.append(
           DatasetDescription(
             name: keysDigest(node: index), elementType: .u8,
-            shape: [Deployment.keysDigestByteCount], storage: .raw))
+            shape: [KeyHolders.digestByteCount], storage: .raw))
         continue
       }
       result.append(
@@ -85,7 +87,7 @@ public struct CorrelationFile: Sendable {
   {
     try header.check(party: party, conversion: conversion, program: program, path: path)
     let expected = CorrelationLayout.datasets(
-      program, header.shape, party: party, deployment: conversion.deployment)
+      program, header.shape, party: party, deployment: conversion.deployment, keys: header.keys)
     let found = Dictionary(
       reader.datasets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     for dataset in expected where found[dataset.name] != dataset {
@@ -108,16 +110,16 @@ public struct CorrelationFile: Sendable {
       session: header.session, party: header.party)
   }
 
-  /// The stored words of a component, in memory.
+  /// The stored words of a component, of `wordByteCount` bytes each, in memory.
   public func words(node: Int, component: Int) throws(InputError) -> MappedRegion {
     try reader.region(of: CorrelationLayout.words(node: node, component: component))
   }
 
-  /// The digest of the keys of a node, in the file of a user.
+  /// The digest of the keys of a node, in the file of the party that does not store them.
   public func keysDigest(node: Int) throws(InputError) -> [UInt8] {
     try reader.read(
       CorrelationLayout.keysDigest(node: node), as: UInt8.self,
-      shape: [Deployment.keysDigestByteCount])
+      shape: [KeyHolders.digestByteCount])
   }
 
   /// The bytes of the comparison keys of a node, in memory.

@@ -45,7 +45,10 @@ package struct DealingPlan: Sendable {
     threadCount: Int
   ) throws(InputError) {
     let arrayCount = (0...1).reduce(0) {
-      $0 + CorrelationLayout.datasets(program, shape, party: $1, deployment: .twoServer).count
+      $0
+        + CorrelationLayout.datasets(
+          program, shape, party: $1, deployment: .twoServer, keys: .both
+        ).count
     }
     // The files of a group are open, and those of the group before are being finished.
     let sessionByteCount =

@@ -61,8 +61,8 @@ extension GroupDealing {
     var shares = sums
     for (number, component) in components.enumerated() {
       session.hide(
-        &shares[number], node: index, component: number,
-        at: component.words(of: 0..<offset).upperBound, layout: component.layout)
+        &shares[number], node: index, component, number: number,
+        at: component.words(of: 0..<offset).upperBound)
     }
     return shares
   }

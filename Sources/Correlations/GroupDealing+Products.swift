@@ -48,6 +48,7 @@ extension GroupDealing {
     _ products: [UInt64], _ parts: [StackedRows.Part], width: Int, node: Int
   ) throws(InputError) {
     let chunk = plan.elementWordCount
+    let component = program.correlationComponents(node)[0]
     let longest = parts.map(\.rows.count).max() ?? 0
     try OrderedChunks.run(lanes: parts.count, chunks: (longest * width + chunk - 1) / chunk) {
       (lane, number) throws(InputError) -> [UInt64] in
@@ -55,7 +56,7 @@ extension GroupDealing {
       let words = products[part.places.lowerBound * width..<part.places.upperBound * width]
       var share = Array(words.dropFirst(number * chunk).prefix(chunk))
       sessions[part.session].hide(
-        &share, node: node, component: 0, at: part.rows.lowerBound * width + number * chunk)
+        &share, node: node, component, number: 0, at: part.rows.lowerBound * width + number * chunk)
       return share
     } store: { (lane, number, share) throws(InputError) in
       guard !share.isEmpty else { return }
@@ -117,6 +118,7 @@ extension GroupDealing {
     make: (Range<Int>, DealtSession<Sink>) -> [UInt64]
   ) throws(InputError) {
     let output = shape.dealtRowOffsets(shapeOf(program.nodes[index].outputs.lowerBound))
+    let component = program.correlationComponents(index)[0]
     let longest = taken.map(shape.longestRow).max() ?? 1
     let chunk = max(1, plan.taskWordCount / max(longest, 1))
     let rowCount = output.count - 1
@@ -124,7 +126,8 @@ extension GroupDealing {
       (lane, part) throws(InputError) -> [UInt64] in
       let rows = part * chunk..<min((part + 1) * chunk, rowCount)
       var share = make(rows, sessions[lane])
-      sessions[lane].hide(&share, node: index, component: 0, at: output[rows.lowerBound])
+      sessions[lane].hide(
+        &share, node: index, component, number: 0, at: output[rows.lowerBound])
       return share
     } store: { (lane, part, share) throws(InputError) in
       try sessions[lane].store(share, node: index, component: 0, at: output[part * chunk])

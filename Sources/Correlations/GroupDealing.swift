@@ -26,17 +26,19 @@ struct DealtSession<Sink: CorrelationSink>: Sendable {
     self.sink = sink
   }
 
-  /// Turns `words`, which are words `offset` and following of an array, into the share that no
-  /// seed gives.
+  /// Turns `words`, which are words `offset` and following of array `number`, into the share that no
+  /// seed gives, in as many bytes as are stored.
   func hide(
-    _ words: inout [UInt64], node: Int, component: Int, at offset: Int,
-    layout: CorrelationComponent.Layout = .words(perElement: 1)
+    _ words: inout [UInt64], node: Int, _ component: CorrelationComponent, number: Int,
+    at offset: Int
   ) {
-    let holder = program.holder(node: node, component: component, in: deployment)
-    let other = streams[1 - holder].correlation(node: node, component: component)
+    let holder = program.holder(node: node, component: number, in: deployment)
+    let other = streams[1 - holder].correlation(node: node, component: number)
       .words(at: offset, count: words.count)
-    switch layout {
-    case .words: for index in words.indices { words[index] &-= other[index] }
+    switch component.layout {
+    case .words:
+      let stored = UInt64.max &>> UInt64(64 - 8 * component.wordByteCount)
+      for index in words.indices { words[index] = (words[index] &- other[index]) & stored }
     case .lanes:
       // The lowest bit of a lane is the first that takes nothing from the one below.
       let top: UInt64 = 0x8000_8000_8000_8000

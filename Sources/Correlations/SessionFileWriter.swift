@@ -9,8 +9,8 @@ import Synchronization
 
 /// Writes the two files of one session side by side.
 ///
-/// Arrays are digested while they are written, and comparison keys, which are the same in both
-/// files, only once. Files that are not finished go with the writer.
+/// Arrays are digested while they are written, and keys that are in both files only once. Files that
+/// are not finished go with the writer.
 final class SessionFileWriter: CorrelationSink {
   private struct Place: Hashable {
     var node: Int
@@ -21,8 +21,8 @@ final class SessionFileWriter: CorrelationSink {
   private let writer0: Mutex<ContainerWriter?>
   private let writer1: Mutex<ContainerWriter?>
   private let arrays: [Place: DealtArray]
-  /// Whether party 1 gets digests of the keys instead of them.
-  private let hasDigests: Bool
+  /// The party that gets a digest of a node's keys instead of them.
+  private let digestReceivers: [Int: Int]
 
   /// `files`: those of party 0 and party 1, which appear once they are finished.
   init(
@@ -35,11 +35,13 @@ final class SessionFileWriter: CorrelationSink {
       let writer = try files[party].writer(
         kind: "correlations", header: header.json,
         datasets: CorrelationLayout.datasets(
-          program, header.shape, party: party, deployment: header.conversion.deployment))
+          program, header.shape, party: party, deployment: header.conversion.deployment,
+          keys: header.keys))
       try writer.write(CorrelationLayout.seedName, values: streams[party].seed.bytes)
       return writer
     }
-    let hasDigests = !header.conversion.deployment.storesKeys(1)
+    let holders = header.keyHolders(program)
+    var digestReceivers: [Int: Int] = [:]
     let first = try writer(0)
     let second = try writer(1)
     var arrays: [Place: DealtArray] = [:]
@@ -53,12 +55,19 @@ final class SessionFileWriter: CorrelationSink {
       }
       if program.nodes[index].operation.dealtKey != nil {
         let name = CorrelationLayout.keys(node: index)
-        arrays[Place(node: index)] = DealtArray(
-          [first.region(of: name)] + (hasDigests ? [] : [second.region(of: name)]))
+        var regions: [RawRegion] = []
+        for party in 0...1 {
+          if holders.stores(index, party: party) {
+            regions.append(party == 0 ? first.region(of: name) : second.region(of: name))
+          } else {
+            digestReceivers[index] = party
+          }
+        }
+        arrays[Place(node: index)] = DealtArray(regions)
       }
     }
     self.arrays = arrays
-    self.hasDigests = hasDigests
+    self.digestReceivers = digestReceivers
     writer0 = Mutex(first)
     writer1 = Mutex(second)
   }
@@ -66,8 +75,10 @@ final class SessionFileWriter: CorrelationSink {
   func store(_ words: [UInt64], party: Int, node: Int, component: Int, at offset: Int)
     throws(InputError)
   {
-    try unsafe array(Place(node: node, component: component)).append(
-      words.span.bytes, atElement: offset)
+    let array = array(Place(node: node, component: component))
+    let byteCount = array.rowByteCount
+    let bytes = PackedWords.packed(words, byteCount: byteCount)
+    try unsafe array.append(bytes.span.bytes, atElement: offset * byteCount)
   }
 
   func storeKeys(_ bytes: [UInt8], node: Int, at offset: Int) throws(InputError) {
@@ -86,9 +97,14 @@ final class SessionFileWriter: CorrelationSink {
     guard let first = writer0.withLock({ $0.take() }),
       let second = writer1.withLock({ $0.take() })
     else { preconditionFailure("a session is finished once") }
-    for (place, array) in arrays where hasDigests && place.component == nil {
-      try second.write(
-        CorrelationLayout.keysDigest(node: place.node), values: array.digest)
+    for (node, party) in digestReceivers {
+      let name = CorrelationLayout.keysDigest(node: node)
+      let digest = array(Place(node: node)).digest
+      if party == 0 {
+        try first.write(name, values: digest)
+      } else {
+        try second.write(name, values: digest)
+      }
     }
     return [try first.finish(), try second.finish()]
   }
@@ -106,6 +122,9 @@ private final class DealtArray: Sendable {
   private let state = Mutex(State(hasher: nil))
 
   init(_ regions: [RawRegion]) { self.regions = regions }
+
+  /// Bytes of a word, or of a key.
+  var rowByteCount: Int { regions[0].description.shape[1] }
 
   /// Of all bytes, once they are there.
   var digest: [UInt8] { state.withLock { $0.digest } ?? SHA256.digest([]) }

@@ -306,8 +306,8 @@ public struct CostReport: Report {
       ? "\(layer(layerBytes)) sent by each party"
       : "\(layer(sent[0])) sent by \(roles[0]), \(layer(sent[1])) by \(roles[1])"
     let ahead =
-      deployment.storesKeys(1) || total.correlations.keyByteCount == 0
-      ? ""
+      total.correlations.passedKeyByteCount[0] == 0
+      ? onceText
       : " The provider sends \(Quantity.text(byteCount: total.correlations.keyByteCount)) of keys "
         + "before the first step."
     return """
@@ -332,6 +332,18 @@ public struct CostReport: Report {
       The same with comparisons by keys, and by bits where they take at most a quarter of the bytes:
       \(comparisonTable)\(gateText)\(revealedText)\(stepTable)\(more)
       """
+  }
+
+  /// What files and messages are where keys are dealt once.
+  private var onceText: String {
+    let cost = program.correlationCost(of: session, deployment: deployment, keys: .once)
+    guard deployment != .providerUser, cost.keyByteCount > 0 else { return "" }
+    let text = (cost.passedKeyByteCount + (0...1).map { cost.byteCount(party: $0) }).map {
+      Quantity.text(byteCount: $0)
+    }
+    return
+      " With lodge-deal --keys once \(text[2]) and \(text[3]): before the first step of a session "
+      + "the parties then pass on keys, \(text[0]) and \(text[1])."
   }
 
   private var gateText: TextDocument { gates.map { "\n\n\($0.document)" } ?? "" }
@@ -408,6 +420,14 @@ public struct CostReport: Report {
       "compare": .object(
         Dictionary(uniqueKeysWithValues: comparisons.map { ($0.name, object($0)) })),
     ]
+    if deployment != .providerUser {
+      let once = program.correlationCost(of: session, deployment: deployment, keys: .once)
+      members["keysOnce"] = [
+        "party0Bytes": .integer(once.byteCount(party: 0)),
+        "party1Bytes": .integer(once.byteCount(party: 1)),
+        "passedBytes": .array(once.passedKeyByteCount.map(JSON.integer)),
+      ]
+    }
     if let gates { members["gates"] = gates.json }
     if let steps { members["steps"] = .array(steps.map(step)) }
     return .object(members)

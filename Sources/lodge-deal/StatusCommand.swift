@@ -39,10 +39,11 @@ let statusCommand = Command(
     return
   }
   // More of the same size, where the folder has sessions of one.
-  let shape = stocks.first?.sides.first?.files.values.first?.header.shape
-  let size = shape.map { shape in
-    ["--prompt", "\(shape.promptCapacity)"]
-      + (shape.newCapacity > 0 ? ["--new", "\(shape.newCapacity)"] : [])
+  let header = stocks.first?.sides.first?.files.values.first?.header
+  let size = header.map { header in
+    ["--prompt", "\(header.shape.promptCapacity)"]
+      + (header.shape.newCapacity > 0 ? ["--new", "\(header.shape.newCapacity)"] : [])
+      + (header.keys == .both ? [] : ["--keys", header.keys.rawValue])
   }
   arguments.printNext([
     ShellCommand(

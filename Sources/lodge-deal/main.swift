@@ -55,6 +55,11 @@ Command(
       "new", .integer(0...1 << 20), help: "most new tokens (default 32; none for an encoder)"),
     Option("out", .path, placeholder: "CORR", help: "folder of the batch"),
     Option(
+      "keys", .choice(KeyCopies.allCases.map(\.rawValue)), default: "both",
+      help:
+        "files with each key: both, or one, whose party passes it on first"
+    ),
+    Option(
       "user", .string, placeholder: "KEY",
       help: "public key of the user to whom alone a provider serves them"),
     Option("sign", .path, placeholder: "KEY", help: "private key to sign manifests with"),
@@ -88,6 +93,7 @@ Command(
   let user = try arguments.optionalString("user").map { (text) throws(InputError) in
     try PublicKey(textOrPath: text).bytes
   }
+  let keys = KeyCopies(rawValue: try arguments.string("keys")) ?? .both
   let isForUser = bundle.conversion.deployment == .providerUser
   if user != nil, !isForUser {
     throw InputError("--user", "is of use where a provider serves users, and these are two servers")
@@ -95,6 +101,10 @@ Command(
   if user == nil, isForUser {
     arguments.note(
       "the sessions name no user: the provider serves them to any (--user KEY names one)")
+  }
+  if keys == .once, isForUser {
+    throw InputError(
+      "--keys once", "is of use between two servers: a provider has all keys, and its user none")
   }
   let output = try batchFolder(arguments, bundle)
   let sessions = try requestedSessions(arguments, output)
@@ -106,14 +116,14 @@ Command(
   }
   try DiskSpace.check(
     byteCount: bundle.program.sessionByteCount(
-      shape, deployment: bundle.conversion.deployment), times: missing.count,
+      shape, deployment: bundle.conversion.deployment, keys: keys), times: missing.count,
     of: "the files of \(Quantity.count(missing.count, "session"))",
     at: output.path)
   let batch = try Batch(
     folder: output.path, partyFolders: output.partyFolders, conversion: bundle.conversion,
-    shape: shape, user: user)
+    shape: shape, user: user, keys: keys)
   let cost = bundle.program.correlationCost(
-    of: shape, deployment: bundle.conversion.deployment)
+    of: shape, deployment: bundle.conversion.deployment, keys: keys)
   let progress = Progress(
     "dealing", total: sessions.count * bundle.program.nodes.count, unit: .items("operations"),
     console: arguments.console)
@@ -138,6 +148,12 @@ Command(
       \(sessions.count - dealt.count) kept; each \(Quantity.text(byteCount: bytes[0])) for party \
       0 and \(Quantity.text(byteCount: bytes[1])) for party 1.
       """)
+    if keys == .once {
+      let passed = cost.passedKeyByteCount.map { Quantity.text(byteCount: $0) }
+      arguments.console.print(
+        "Before the first step of a session party 0 sends \(passed[0]) of keys, and party 1 "
+          + "\(passed[1]).")
+    }
   }
   // Numbers that were used are not dealt again, which "kept" would hide.
   if !arguments.isGiven("keep") {
@@ -158,7 +174,7 @@ Command(
           ["lodge-deal", folder, "--keep", "\(sessions.count)", "--prompt"]
             + ["\(shape.promptCapacity)"]
             + (shape.newCapacity > 0 ? ["--new", "\(shape.newCapacity)"] : [])
-            + arguments.passedOn(["sign", "recipient0", "recipient1", "user", "out"]))
+            + arguments.passedOn(["keys", "sign", "recipient0", "recipient1", "user", "out"]))
       ])
       return
     }

@@ -214,7 +214,7 @@ import Validation
     let copy = fixture.folder("changed.corr")
     try DamagedFile.rewrite(
       files[2 + party], to: copy,
-      words: { if $0 == "operations/\(node)/\(bits)" { $1[$1.count - 1] ^= 1 } })
+      bytes: { if $0 == "operations/\(node)/\(bits)" { $1[$1.count - 8] ^= 1 } })
     files[2 + party] = copy
     files += ["--operations", "1000", "--keys", "1"]
     try Self.expectFailure(files, "operation \(node) (piecewiseLinear), component \(bits)")

@@ -53,7 +53,7 @@ struct SessionVectorTests {
     return try Batch(
       folder: folder, conversion: bundle.conversion,
       shape: SessionShape(kind: .decoder, promptCapacity: 2, newCapacity: 3),
-      user: session.header.user)
+      user: session.header.user, keys: session.header.keys)
   }
 
   @Test func thereAreVectors() { #expect(Self.vectors.count > 60) }

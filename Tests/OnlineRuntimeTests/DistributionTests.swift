@@ -55,9 +55,9 @@ struct DistributionTests {
 
   /// Runs the program under 4,096 batch seeds with the same weight and input each time.
   static func observe(weight: UInt64, input: UInt64) throws -> (
-    stored: [[UInt64]], sent: [[UInt64]], keys: [[UInt8]]
+    stored: [[UInt8]], sent: [[UInt64]], keys: [[UInt8]]
   ) {
-    var stored: [[UInt64]] = [[], []]
+    var stored: [[UInt8]] = [[], []]
     var sent: [[UInt64]] = [[], []]
     var keys: [[UInt8]] = []
     let session = SessionShape(kind: .decoder, promptCapacity: 1, newCapacity: 1)
@@ -68,11 +68,7 @@ struct DistributionTests {
       try Dealer(program: program, weights: [[weight]], batch: batch)
         .deal(session: 0, shape: session, into: store)
       for party in 0...1 {
-        for (index, _) in program.nodes.enumerated() {
-          for component in program.correlationComponents(index).indices {
-            stored[party] += store.stored(party: party, node: index, component: component)
-          }
-        }
+        stored[party] += store.allBytes(party: party, of: program)
         // The opening of the input as this party sends it, its share of it being fixed.
         let mask = batch.streams(session: 0, party: party).mask(node: 1).words(at: 0, count: 1)[0]
         sent[party].append((party == 0 ? input : 0) &+ mask)
@@ -86,8 +82,8 @@ struct DistributionTests {
   func everythingOnePartyHasIsUniform(weight: UInt64, input: UInt64) throws {
     let seen = try Self.observe(weight: weight, input: input)
     for party in 0...1 {
-      #expect(seen.stored[party].count >= 4096 * 3)
-      #expect(Uniformity.chiSquare(words: seen.stored[party]) < Uniformity.limit)
+      #expect(seen.stored[party].count >= 4096 * 3 * 2)
+      #expect(Uniformity.chiSquare(seen.stored[party]) < Uniformity.limit)
       #expect(Uniformity.chiSquare(words: seen.sent[party]) < Uniformity.limit)
     }
     let keyBytes = seen.keys.flatMap { key in key.dropFirst(8) }

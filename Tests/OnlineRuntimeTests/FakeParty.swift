@@ -82,7 +82,7 @@ final class FakeParty: Sendable {
 
   /// - Parameter peer: Address of the other party; nil when that one dials.
   init(
-    _ provider: FakeProvider, folder: TemporaryFolder, listen: Address? = nil,
+    _ provider: some SessionProvider, folder: TemporaryFolder, listen: Address? = nil,
     peer: Address? = nil, configure: (inout PartyConfiguration) -> Void = { _ in }
   ) throws {
     let anywhere = try Address("127.0.0.1:0")

@@ -9,11 +9,12 @@ public enum DamagedFile {
   /// Copies the container at `path` with another header; its digests fit again.
   ///
   /// Datasets of all types that files of ours have are copied, except those named in `without`;
-  /// `words` may change the words of each.
+  /// `words` and `bytes` may change the content of each.
   public static func rewrite(
     _ path: String, to copy: String, kind: String? = nil, without removed: Set<String> = [],
     header change: (inout [String: JSON]) -> Void = { _ in },
-    words changeWords: (String, inout [UInt64]) -> Void = { _, _ in }
+    words changeWords: (String, inout [UInt64]) -> Void = { _, _ in },
+    bytes changeBytes: (String, inout [UInt8]) -> Void = { _, _ in }
   ) throws {
     let reader = try ContainerReader(path: path, kind: nil, verifying: false)
     guard case .object(var members) = reader.header else { return }
@@ -24,7 +25,10 @@ public enum DamagedFile {
     for dataset in datasets {
       let name = dataset.name
       switch dataset.elementType {
-      case .u8: try writer.write(name, values: reader.read(name, as: UInt8.self))
+      case .u8:
+        var bytes = try reader.read(name, as: UInt8.self)
+        changeBytes(name, &bytes)
+        try writer.write(name, values: bytes)
       case .u64:
         var words = try reader.read(name, as: UInt64.self)
         changeWords(name, &words)
@@ -39,6 +43,16 @@ public enum DamagedFile {
       }
     }
     _ = try writer.finish()
+  }
+
+  /// Changes the first byte of the first array whose name ends with `suffix`.
+  public static func changeFirstByte(ofArray suffix: String, in path: String) throws {
+    let names = try ContainerReader(path: path, kind: nil, verifying: false).datasets.map(\.name)
+    let name = names.first { $0.hasSuffix(suffix) }
+    let copy = path + ".changed"
+    try rewrite(path, to: copy, bytes: { if $0 == name { $1[0] ^= 1 } })
+    try FileManager.default.removeItem(atPath: path)
+    try FileManager.default.moveItem(atPath: copy, toPath: path)
   }
 
   /// Copies `path` with 4,200 bytes inverted from this fraction of its length on: more than the

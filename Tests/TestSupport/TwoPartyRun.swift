@@ -1,6 +1,7 @@
 // Runs a program in two parties on two threads of this process, with everything in memory.
 
 public import Bytes
+import Containers
 public import Correlations
 import Foundation
 public import OnlineRuntime
@@ -38,6 +39,17 @@ public final class MemoryCorrelations: CorrelationSink, Sendable {
 
   public func stored(party: Int, node: Int, component: Int) -> [UInt64] {
     words.withLock { $0[Key(party: party, node: node, component: component)] ?? [] }
+  }
+
+  /// The bytes of all arrays of one party as its file stores them, in no particular order.
+  public func allBytes(party: Int, of program: SecureProgram) -> [UInt8] {
+    words.withLock { words in
+      words.filter { $0.key.party == party }.flatMap { key, words in
+        PackedWords.packed(
+          words,
+          byteCount: program.correlationComponents(key.node)[key.component].wordByteCount)
+      }
+    }
   }
 
   public func storedKeys(node: Int) -> [UInt8] { keys.withLock { $0[node] ?? [] } }

@@ -53,9 +53,9 @@ struct TwoPartyModelTests {
     for party in 0...1 {
       let sent = Self.fullWords(of: run.channels[party], run, converted.program)
       #expect(sent.count == opened.count && Uniformity.chiSquare(words: sent) < Uniformity.limit)
-      let stored = run.correlations.allWords(party: party)
-      #expect(stored.count > 100_000)
-      #expect(Uniformity.chiSquare(words: stored) < Uniformity.limit)
+      let stored = run.correlations.allBytes(party: party, of: converted.program)
+      #expect(stored.count > 500_000)
+      #expect(Uniformity.chiSquare(stored) < Uniformity.limit)
     }
   }
 

@@ -29,22 +29,30 @@ public struct MappedRegion: Sendable {
     }
   }
 
-  /// Copies of the elements at `ranges` of a u64 dataset, one after the other.
+  /// The words at `ranges` of a dataset of bytes, [words, 1...8] little-endian, one after the other.
   public func words(at ranges: [Range<Int>]) throws(InputError) -> [UInt64] {
+    guard description.shape.count == 2, (1...8).contains(description.shape[1]) else {
+      throw InputError(
+        file.path, place: description.name,
+        "has the shape \(description.shape), words of 1 to 8 bytes are expected")
+    }
+    let byteCount = description.shape[1]
     var places: [Range<Int>] = []
     for range in ranges {
-      let bytes = try description.byteRange(of: range, as: .u64, source: file.path)
+      let bytes = try description.byteRange(
+        of: range.lowerBound * byteCount..<range.upperBound * byteCount, as: .u8,
+        source: file.path)
       places.append(offset + bytes.lowerBound..<offset + bytes.upperBound)
     }
     return file.withBytes { all in
       unsafe all.withUnsafeBytes { all in
         unsafe [UInt64](unsafeUninitializedCapacity: ranges.reduce(0) { $0 + $1.count }) {
           buffer, count in
-          var target = UnsafeMutableRawBufferPointer(buffer)
           for place in places {
-            unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: all[place]))
-            unsafe target = UnsafeMutableRawBufferPointer(rebasing: target[place.count...])
-            count += place.count / 8
+            unsafe PackedWords.unpack(
+              UnsafeRawBufferPointer(rebasing: all[place]), byteCount: byteCount,
+              into: UnsafeMutableBufferPointer(rebasing: buffer[count...]))
+            count += place.count / byteCount
           }
         }
       }

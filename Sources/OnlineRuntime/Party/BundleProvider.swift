@@ -62,7 +62,7 @@ public final class BundleProvider: SessionProvider, Sendable {
   private let observe: OpeningObserver?
   /// Files whose manifests or headers were read, by path: a folder of many sessions is opened once.
   private let known = Mutex<[String: KnownFile]>([:])
-  private let wordByteCounts = Mutex<[SessionShape: Int]>([:])
+  private let workByteCounts = Mutex<[SessionWork: Int]>([:])
   private let turns = DispatchSemaphore(value: ProcessInfo.processInfo.activeProcessorCount)
   /// Files that were refused and reported.
   private let refused = Mutex<Set<String>>([])
@@ -155,15 +155,20 @@ public final class BundleProvider: SessionProvider, Sendable {
       return SessionDescription(
         key: file.key, promptCapacity: file.header.shape.promptCapacity,
         newCapacity: file.header.shape.newCapacity, user: file.header.user?.hexadecimal,
-        memoryByteCount: known.byteCount + wordByteCount(of: file.header.shape))
+        memoryByteCount: known.byteCount + workByteCount(of: file.header))
     }.sorted { $0.key < $1.key }
   }
 
-  private func wordByteCount(of shape: SessionShape) -> Int {
-    wordByteCounts.withLock { known in
-      if let count = known[shape] { return count }
-      let count = program.wordByteCount(of: shape)
-      known[shape] = count
+  /// What a session takes beside its file: words, and keys that the other party passes on.
+  private func workByteCount(of header: CorrelationHeader) -> Int {
+    workByteCounts.withLock { known in
+      let work = SessionWork(shape: header.shape, keys: header.keys)
+      if let count = known[work] { return count }
+      let cost = program.correlationCost(
+        of: work.shape, deployment: conversion.deployment, keys: work.keys)
+      let count =
+        program.wordByteCount(of: work.shape) + cost.passedKeyByteCount[1 - identity.party]
+      known[work] = count
       return count
     }
   }
@@ -193,6 +198,12 @@ public final class BundleProvider: SessionProvider, Sendable {
       throw SessionFault(opening: error)
     }
   }
+}
+
+/// What decides how much a session takes beside its file.
+private struct SessionWork: Hashable {
+  var shape: SessionShape
+  var keys: KeyCopies
 }
 
 /// A file of the folder, and its size.

@@ -1,4 +1,4 @@
-// Keys that a provider passes on to its user before the first step of a session.
+// Keys that one party has in its session file for both, passed on before the first step.
 
 import Bytes
 import Correlations
@@ -7,9 +7,10 @@ import Randomness
 import Sharing
 import Synchronization
 
-/// The comparison and point keys of a session that a user gets from the provider.
+/// The comparison and point keys of a session that a party gets from the other: a user all of them, a
+/// server those that only the other's file has.
 ///
-/// They are held in memory; the user's session file has their digests.
+/// They are held in memory; the party's own session file has their digests.
 final class PassedKeys: Sendable {
   /// The keys of one operation.
   struct Part {
@@ -19,44 +20,72 @@ final class PassedKeys: Sendable {
   }
 
   /// Longest payload of a frame with keys.
-  static let frameByteCount = 1 << 20
+  private static let frameByteCount = 1 << 20
 
   private let parts: [Part]
   private let bytes = Mutex<[Int: [UInt8]]>([:])
 
   init(_ parts: [Part]) { self.parts = parts }
 
-  /// The keys of operation `node`; nil before they have come.
+  /// The frames in which so many bytes of keys travel.
+  static func frames(byteCount: Int) -> [Range<Int>] {
+    stride(from: 0, to: byteCount, by: frameByteCount).map {
+      $0..<min($0 + frameByteCount, byteCount)
+    }
+  }
+
+  /// The keys of operation `node`; nil before they have come, and of those that this party has.
   func keys(node: Int) -> [UInt8]? { bytes.withLock { $0[node] } }
 
-  /// - Throws: `InputError` where the provider fails, or what it sends was not dealt.
-  func receive(from provider: Connection) throws(InputError) {
-    for part in parts {
-      var received: [UInt8] = []
-      received.reserveCapacity(part.byteCount)
-      while received.count < part.byteCount {
-        let expected = min(part.byteCount - received.count, PassedKeys.frameByteCount)
-        let frame = try provider.receive(
-          .data(.keys, atMost: expected, or: .end, .refusal))
-        if frame.type == .end {
-          throw InputError(provider.label, SessionEnd.interruptionText(frame))
-        }
-        if frame.type == .refusal {
-          throw try Refusal(frame, source: provider.label).error(source: provider.label)
-        }
-        guard frame.payload.count == expected else {
-          throw InputError(
-            provider.label, "sent \(frame.payload.count) bytes of keys, expected \(expected)")
-        }
-        received += frame.payload
+  /// Receives all parts while `sentCount` frames are sent, one for one.
+  ///
+  /// - Throws: `InputError` where the other party fails, and once all has come where something was not
+  ///   dealt.
+  func exchange(
+    with peer: Connection, sendingFrames sentCount: Int,
+    frame: (_ number: Int) throws(InputError) -> [UInt8]
+  ) throws(InputError) {
+    let awaited = parts.flatMap { part in
+      PassedKeys.frames(byteCount: part.byteCount).map { (node: part.node, bytes: $0) }
+    }
+    var received = Dictionary(uniqueKeysWithValues: parts.map { ($0.node, [UInt8]()) })
+    for part in parts { received[part.node]?.reserveCapacity(part.byteCount) }
+    for number in 0..<max(sentCount, awaited.count) {
+      let payload = number < sentCount ? try frame(number) : nil
+      guard number < awaited.count else {
+        if let payload { try peer.send(.keys, payload) }
+        continue
       }
-      guard SHA256.digest(received) == part.digest else {
+      let (node, range) = awaited[number]
+      received[node]? += try PassedKeys.checked(
+        peer.exchange(
+          sending: payload.map { (.keys, $0) },
+          receiving: .data(.keys, atMost: range.count, or: .end, .refusal)), range.count, peer)
+    }
+    for part in parts {
+      guard let keys = received[part.node], SHA256.digest(keys) == part.digest else {
         throw InputError(
-          provider.label, place: "operations/\(part.node)/keys",
+          peer.label, place: "operations/\(part.node)/keys",
           "sent other keys than were dealt",
           hint: "its session file is damaged or was changed: ask for other sessions")
       }
-      bytes.withLock { [received] in $0[part.node] = received }
     }
+    bytes.withLock { [received] in $0 = received }
+  }
+
+  private static func checked(_ frame: Frame, _ byteCount: Int, _ peer: Connection)
+    throws(InputError) -> [UInt8]
+  {
+    if frame.type == .end {
+      throw InputError(peer.label, SessionEnd.interruptionText(frame))
+    }
+    if frame.type == .refusal {
+      throw try Refusal(frame, source: peer.label).error(source: peer.label)
+    }
+    guard frame.payload.count == byteCount else {
+      throw InputError(
+        peer.label, "sent \(frame.payload.count) bytes of keys, expected \(byteCount)")
+    }
+    return frame.payload
   }
 }

@@ -21,8 +21,10 @@ public struct StoredMaterial: SessionMaterial {
   /// By node; none where nothing is compared by keys.
   private let keys: [MappedRegion?]
   private let keyByteCounts: [Int]
-  /// Instead of keys in the file, at a user.
-  private let passed: PassedKeys?
+  /// What the other party passes on: instead of keys in the file.
+  private let passed: PassedKeys
+  /// The nodes whose keys this party passes on.
+  private let passedOn: [Int]
   private let path: String
 
   /// `file` must have been checked against `program`; `weightMasks` are those of a conversion whose
@@ -38,7 +40,9 @@ public struct StoredMaterial: SessionMaterial {
       batch: file.header.batch, session: file.header.session)
     var words: [[MappedRegion?]] = []
     var keys: [MappedRegion?] = []
+    let holders = file.header.keyHolders(program)
     var passed: [PassedKeys.Part] = []
+    var passedOn: [Int] = []
     for index in program.nodes.indices {
       var stored: [MappedRegion?] = []
       for number in program.correlationComponents(index).indices {
@@ -53,7 +57,7 @@ public struct StoredMaterial: SessionMaterial {
         keys.append(nil)
         continue
       }
-      guard deployment.storesKeys(file.header.party) else {
+      guard holders.stores(index, party: file.header.party) else {
         keys.append(nil)
         passed.append(
           PassedKeys.Part(
@@ -63,8 +67,10 @@ public struct StoredMaterial: SessionMaterial {
         continue
       }
       keys.append(try file.keys(node: index))
+      if !holders.stores(index, party: 1 - file.header.party) { passedOn.append(index) }
     }
-    self.passed = deployment.storesKeys(file.header.party) ? nil : PassedKeys(passed)
+    self.passed = PassedKeys(passed)
+    self.passedOn = passedOn
     self.words = words
     self.keys = keys
     var completed: [Int: [UInt64]] = [:]
@@ -102,18 +108,18 @@ public struct StoredMaterial: SessionMaterial {
     return try region.words(at: ranges)
   }
 
-  /// Sends the session's keys to a user, or receives them from the provider; nothing between servers.
+  /// Sends the keys that only this party has, and receives those that only the other has, both at the
+  /// same time.
   func passKeys(through peer: Connection) throws(InputError) {
-    if let passed { return try passed.receive(from: peer) }
-    guard deployment == .providerUser else { return }
-    for case let region? in keys {
-      let elements = region.description.shape[0] * region.description.shape[1]
-      for start in stride(from: 0, to: elements, by: PassedKeys.frameByteCount) {
-        let range = start..<min(start + PassedKeys.frameByteCount, elements)
-        let payload = try region.withBytes(of: range) { bytes in
-          unsafe bytes.withUnsafeBytes { unsafe Array($0) }
-        }
-        try peer.send(.keys, payload)
+    var frames: [(region: MappedRegion, bytes: Range<Int>)] = []
+    for node in passedOn {
+      guard let region = keys[node] else { continue }
+      let byteCount = region.description.shape[0] * region.description.shape[1]
+      frames += PassedKeys.frames(byteCount: byteCount).map { (region, $0) }
+    }
+    try passed.exchange(with: peer, sendingFrames: frames.count) { (number) throws(InputError) in
+      try frames[number].region.withBytes(of: frames[number].bytes) { bytes in
+        unsafe bytes.withUnsafeBytes { unsafe Array($0) }
       }
     }
   }
@@ -122,7 +128,7 @@ public struct StoredMaterial: SessionMaterial {
     node: Int, ranges: [Range<Int>], _ body: (RawSpan) -> Result
   ) throws(InputError) -> Result {
     let size = keyByteCounts[node]
-    if let passed = passed?.keys(node: node) {
+    if let passed = passed.keys(node: node) {
       if ranges.count == 1 {
         let bytes = ranges[0].lowerBound * size..<ranges[0].upperBound * size
         return unsafe body(passed.span.bytes.extracting(bytes))

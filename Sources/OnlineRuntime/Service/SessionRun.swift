@@ -33,7 +33,7 @@ struct SessionRun {
     do throws(InputError) {
       client.connection.progressTimeout = service.configuration.clientIdleTimeout
       try client.connection.send(.ready, key.payload, deadline: .after(.seconds(10)))
-      if isWithUser { try engine.prepare(peer: peer) }
+      try engine.prepare(peer: peer)
       while let step = try nextStep() { try serve(step) }
       end = SessionEnd(isFinished: true, reason: "")
     } catch {

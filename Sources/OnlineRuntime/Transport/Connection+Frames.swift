@@ -37,6 +37,24 @@ extension Connection {
     return frame
   }
 
+  /// Sends a frame, where there is one, and receives one of the frames that may come here, both at the
+  /// same time.
+  func exchange(
+    sending frame: (type: FrameType, payload: [UInt8])?, receiving expected: ExpectedFrames
+  ) throws(InputError) -> Frame {
+    guard let frame else { return try receive(expected) }
+    let received = try state.withLock { state throws(InputError) -> Received in
+      try unsafe frame.payload.span.bytes.withUnsafeBytes { bytes throws(InputError) -> Received in
+        try unsafe transfer(
+          &state, sending: (frame.type, bytes), receiving: .frame(expected), deadline: .none)
+      }
+    }
+    guard case .frame(let received) = received else {
+      preconditionFailure("a frame was asked for")
+    }
+    return received
+  }
+
   /// Reads a words frame away, however long, in a buffer of fixed size.
   func discardWords(deadline: Deadline) throws(InputError) {
     _ = try state.withLock { state throws(InputError) -> Received in

@@ -47,11 +47,11 @@ extension SecureProgram {
       for component in correlationComponents(index) {
         let kind = component.meaning.kind
         let words = component.wordCount(session)
-        sizes[kind, default: .init()].storedByteCount += 8 * words
+        sizes[kind, default: .init()].storedByteCount += component.wordByteCount * words
         switch component.layout {
         case .words, .lanes:
           sizes[kind, default: .init()].count += words
-          sizes[kind, default: .init()].minimumBitCount += 64 * words
+          sizes[kind, default: .init()].minimumBitCount += component.readBits * words
         case .tiles(let planeCount):
           let bits = session.dealtCount(component.shape) * planeCount
           sizes[kind, default: .init()].count += bits

@@ -2,7 +2,8 @@
 
 import Rings
 
-/// One array of correlated randomness of an operation, as additive shares modulo 2^64.
+/// One array of correlated randomness of an operation, as additive shares modulo 2^(8
+/// wordByteCount).
 ///
 /// One party derives its share from its seed, the other's share is stored: which, `holder` says.
 public struct CorrelationComponent: Hashable, Sendable {
@@ -50,6 +51,11 @@ public struct CorrelationComponent: Hashable, Sendable {
   public var meaning: Meaning
   public var shape: ValueShape
   public var layout = Layout.words(perElement: 1)
+  /// Bits of the sum of the shares that the operation reads, 1...64.
+  public var readBits = 64
+
+  /// Bytes of a word, of which the higher ones are never read.
+  public var wordByteCount: Int { (readBits + 7) / 8 }
 
   /// Words of the array in a session.
   public func wordCount(_ session: SessionShape) -> Int {
@@ -82,47 +88,72 @@ extension SecureProgram {
   /// The arrays of correlated words that node `index` consumes, in order.
   public func correlationComponents(_ index: Int) -> [CorrelationComponent] {
     let node = nodes[index]
+    let resultBits = node.outputs.first.map { values[$0].ringBits } ?? 64
+    func array(
+      _ meaning: CorrelationComponent.Meaning, like value: ValueID, factorBits: Int = 0
+    ) -> CorrelationComponent {
+      CorrelationComponent(
+        meaning: meaning, shape: values[value].shape, readBits: max(resultBits - factorBits, 1))
+    }
     func all(_ meanings: [CorrelationComponent.Meaning], like value: ValueID)
       -> [CorrelationComponent]
     {
-      meanings.map { CorrelationComponent(meaning: $0, shape: values[value].shape) }
+      meanings.map { array($0, like: value) }
     }
     switch node.operation {
     case .view(let x, let shift):
-      return all([.shiftedMask(shift: shift), .topBit(of: values[x].ringBits)], like: x)
+      let bits = values[x].ringBits
+      return [
+        array(.shiftedMask(shift: shift), like: x),
+        array(.topBit(of: bits), like: x, factorBits: bits - shift),
+      ]
     case .linear, .scale, .scores, .mix:
       return all([.maskProduct], like: node.outputs.lowerBound)
     case .blockLinear(let x, _, let weight):
       return [
         CorrelationComponent(
           meaning: .maskProduct,
-          shape: .fixed(weights[weight].outputCount, rows: values[x].shape.rows))
+          shape: .fixed(weights[weight].outputCount, rows: values[x].shape.rows),
+          readBits: resultBits)
       ]
     case .multiply(let x, let y):
-      return all(
-        (0..<maskPartCount(x)).flatMap { left in
-          (0..<maskPartCount(y)).map { .partProduct(left: left, right: $0) }
-        }, like: x)
+      return (0..<maskPartCount(x)).flatMap { left in
+        (0..<maskPartCount(y)).map { right in
+          array(
+            .partProduct(left: left, right: right), like: x,
+            factorBits: factorBits(x, part: left) + factorBits(y, part: right))
+        }
+      }
     case .polynomial(let x, let coefficients):
       let degree = (coefficients.map(\.count).max() ?? 1) - 1
-      var meanings = (2..<degree + 1).map { CorrelationComponent.Meaning.maskPower($0) }
-      if maskPartCount(x) == 2 { meanings += (1..<degree).map { .topBitTimesPower($0) } }
+      let meanings = (2..<degree + 1).map { CorrelationComponent.Meaning.maskPower($0) }
+      guard maskPartCount(x) == 2 else { return all(meanings, like: x) }
       return all(meanings, like: x)
+        + (1..<degree).map {
+          array(.topBitTimesPower($0), like: x, factorBits: factorBits(x, part: 1))
+        }
     case .piecewiseLinear(let x, let function):
+      // What h is multiplied by: a multiple of 2^(openedBits - shift).
+      let lifted = function.isViewed ? function.openedBits - function.shift : 0
       let parts =
         function.isViewed
-        ? all([.shiftedMask(shift: function.shift), .topBit(of: function.openedBits)], like: x)
-        : []
+        ? [
+          array(.shiftedMask(shift: function.shift), like: x),
+          array(.topBit(of: function.openedBits), like: x, factorBits: lifted),
+        ] : []
       switch function.comparison {
       case .keys:
         let quiet: [CorrelationComponent.Meaning] = function.noise > 0 ? [.quietBit] : []
-        return all((0..<function.payload).map { .windowBit(part: $0) } + quiet, like: x) + parts
+        return (0..<function.payload).map {
+          array(.windowBit(part: $0), like: x, factorBits: $0 == 2 ? lifted : 0)
+        } + all(quiet, like: x) + parts
       case .bits:
         let shape = values[x].shape
         let knots = function.knots.count
         let results = (0..<function.resultArrayCount).map {
           CorrelationComponent(
-            meaning: .resultBit(part: $0), shape: shape, layout: .words(perElement: knots))
+            meaning: .resultBit(part: $0), shape: shape, layout: .words(perElement: knots),
+            readBits: max(resultBits - ($0 == 2 ? lifted : 0), 1))
         }
         let bits = CorrelationComponent(
           meaning: .comparedBits, shape: shape,
@@ -135,7 +166,12 @@ extension SecureProgram {
           meaning: .cells, shape: values[x].shape,
           layout: .lanes(perElement: function.wordCount))
       ]
-    case .permuted(let x, _): return all([.permutedMask, .unpermutedMask], like: x)
+    case .permuted(let x, let function):
+      return [
+        CorrelationComponent(
+          meaning: .permutedMask, shape: values[x].shape, readBits: function.opening.bits),
+        array(.unpermutedMask, like: x),
+      ]
     case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .truncate, .exponential,
       .lookup,
       .combine,
@@ -143,6 +179,23 @@ extension SecureProgram {
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:
       return []
     }
+  }
+
+  /// Factors that mask part `part` of an opened value or view is multiplied by are multiples of 2^this:
+  /// h of a view has B, see `MaskedForm`.
+  private func factorBits(_ value: ValueID, part: Int) -> Int {
+    guard part == 1, case .view(let x, let shift) = node(writing: value).operation else { return 0 }
+    return values[x].ringBits - shift
+  }
+
+  /// The node that writes `value`; nodes write the values in order.
+  private func node(writing value: ValueID) -> ProgramNode {
+    var (low, high) = (0, nodes.count - 1)
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if nodes[middle].outputs.lowerBound <= value { low = middle } else { high = middle - 1 }
+    }
+    return nodes[low]
   }
 
   /// The party whose file stores component `component` of node `index`: party 0 whatever belongs to

@@ -42,12 +42,15 @@ public struct StepCost: Equatable, Sendable {
 
 /// Correlated randomness of one session.
 public struct CorrelationCost: Equatable, Sendable {
-  /// Words stored in the file of party 0 and party 1.
+  /// Words of arrays stored in the file of party 0 and party 1, and their bytes.
   public var storedWordCount = [0, 0]
+  public var storedWordByteCount = [0, 0]
   /// Bytes of comparison and point keys.
   public var keyByteCount = 0
   /// Bytes of keys, or of their digests, in the file of party 0 and party 1.
   public var storedKeyByteCount = [0, 0]
+  /// Bytes of keys that party 0 and party 1 pass on to the other before the first step.
+  public var passedKeyByteCount = [0, 0]
   /// Number of these keys.
   public var keyCount = 0
   /// Comparisons by bits: elements times knots.
@@ -57,7 +60,7 @@ public struct CorrelationCost: Equatable, Sendable {
 
   /// Bytes of arrays in the file of `party`.
   public func byteCount(party: Int) -> Int {
-    storedWordCount[party] * 8 + storedKeyByteCount[party]
+    storedWordByteCount[party] + storedKeyByteCount[party]
   }
 }
 
@@ -128,14 +131,17 @@ extension SecureProgram {
 
   /// The correlated randomness of one session.
   public func correlationCost(
-    of session: SessionShape, deployment: Deployment = .twoServer,
+    of session: SessionShape, deployment: Deployment = .twoServer, keys: KeyCopies = .both,
     where included: (ProgramNode) -> Bool = { _ in true }
   ) -> CorrelationCost {
     var cost = CorrelationCost()
+    let holders = KeyHolders(self, session, in: deployment, copies: keys)
     for (index, node) in nodes.enumerated() where included(node) {
       for (number, component) in correlationComponents(index).enumerated() {
         let count = component.wordCount(session)
-        cost.storedWordCount[holder(node: index, component: number, in: deployment)] += count
+        let party = holder(node: index, component: number, in: deployment)
+        cost.storedWordCount[party] += count
+        cost.storedWordByteCount[party] += count * component.wordByteCount
         cost.seededWordCount += count
       }
       if case .open(let x, _) = node.operation {
@@ -153,8 +159,10 @@ extension SecureProgram {
         cost.keyCount += count
         cost.keyByteCount += count * key.byteCount
         for party in 0...1 {
+          let isStored = holders.stores(index, party: party)
           cost.storedKeyByteCount[party] +=
-            deployment.storesKeys(party) ? count * key.byteCount : Deployment.keysDigestByteCount
+            isStored ? count * key.byteCount : KeyHolders.digestByteCount
+          if !isStored { cost.passedKeyByteCount[1 - party] += count * key.byteCount }
         }
       }
       if case .piecewiseLinear(let x, let function) = node.operation, function.comparison == .bits {

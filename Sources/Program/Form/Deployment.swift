@@ -16,13 +16,6 @@ public enum Deployment: String, CaseIterable, Sendable {
   /// Whether the dealer holds masked weights.
   public var isDealerBlind: Bool { self != .twoServer }
 
-  /// Whether the session file of `party` has the comparison and point keys, which are the same for
-  /// both; a user has their digests, and gets them from the provider before the first step.
-  public func storesKeys(_ party: Int) -> Bool { self != .providerUser || party == 0 }
-
-  /// Bytes of the digest of an operation's keys.
-  public static let keysDigestByteCount = 32
-
   /// Who party `party` is.
   public func role(ofParty party: Int) -> String {
     self == .providerUser ? ["provider", "user"][party] : "party \(party)"

@@ -14,11 +14,14 @@ public struct CorrelationHeader: Equatable, Sendable {
   public var conversion: Conversion
   /// The public key, 32 bytes, of the user that the session is for, where one was named.
   public var user: [UInt8]?
+  /// How many of two servers' files have the keys.
+  public var keys: KeyCopies
 
   public init(
     batch: [UInt8], session: Int, party: Int, shape: SessionShape, conversion: Conversion,
-    user: [UInt8]? = nil
+    user: [UInt8]? = nil, keys: KeyCopies = .both
   ) {
+    self.keys = keys
     self.batch = batch
     self.session = session
     self.party = party
@@ -36,6 +39,7 @@ public struct CorrelationHeader: Equatable, Sendable {
         "newCapacity": .integer(shape.newCapacity),
       ]) { first, _ in first }
     if let user { members["user"] = .string(user.hexadecimal) }
+    if keys != .both { members["keys"] = .string(keys.rawValue) }
     return .object(members)
   }
 
@@ -60,11 +64,26 @@ public struct CorrelationHeader: Equatable, Sendable {
     guard user == nil || conversion.deployment == .providerUser else {
       throw reader.failure("user", "is of provider-user sessions only")
     }
+    keys = .both
+    if reader.contains("keys") {
+      guard try reader.string("keys") == KeyCopies.once.rawValue else {
+        throw reader.failure("keys", "is \"once\" or absent")
+      }
+      guard conversion.deployment != .providerUser else {
+        throw reader.failure("keys", "is of two servers' sessions only")
+      }
+      keys = .once
+    }
     try reader.finish()
   }
 }
 
 extension CorrelationHeader {
+  /// Whose files have the keys of each operation.
+  public func keyHolders(_ program: SecureProgram) -> KeyHolders {
+    KeyHolders(program, shape, in: conversion.deployment, copies: keys)
+  }
+
   /// Throws where the session is not for `party` of this conversion, or too long for its program.
   ///
   /// - Parameter path: The file that says so, for errors.

@@ -187,8 +187,8 @@ class Conversion:
                                   "salt": np.frombuffer(seed("salt/client"), dtype="u1")}
 
     def session_header(self, party, session=SESSION):
-        user = {"user": self.seed("user").hex()} if self.deployment == PROVIDER_USER else {}
-        return self.named | user | {"batch": self.batch, "session": session, "party": party,
+        own = {PROVIDER_USER: {"user": self.seed("user").hex()}, BLIND_DEALER: {"keys": "once"}}
+        return self.named | own.get(self.deployment, {}) | {"batch": self.batch, "session": session, "party": party,
                                     "kind": "decoder", "promptCapacity": 2, "newCapacity": 3}
 
     def dealer_batch(self):
@@ -200,6 +200,7 @@ class Conversion:
         algebra = Algebra(self.program, lambda index: self.multiplied(index).astype("i8").view("u8"),
                           self.session_header(0), self.seeds)
         datasets = {"seed": np.frombuffer(self.seeds[party], dtype="u1")}
+        holders = algebra.key_holders()
         for index, node in enumerate(algebra.nodes):
             arrays = algebra.expected(index) if algebra.array_count(index) else []
             for component, words in enumerate(arrays):
@@ -207,13 +208,15 @@ class Conversion:
                     streamed = algebra.stream(1 - party, index, CORRELATION, component, words.size)
                     subtract = {np.bitwise_xor: np.bitwise_xor, add_lanes: subtract_lanes}.get(
                         algebra.shares_add(index, component), np.subtract)
-                    datasets[f"operations/{index}/{component}"] = subtract(words, streamed)
+                    size = algebra.word_bytes(index, component)
+                    datasets[f"operations/{index}/{component}"] = subtract(
+                        words, streamed).view("u1").reshape(-1, 8)[:, :size]
             if algebra.has_keys(index):
                 keys = self.keys(algebra, index)
-                is_user = party == 1 and self.deployment == PROVIDER_USER
-                name = f"operations/{index}/keysDigest" if is_user else f"operations/{index}/keys"
+                has_digest = holders[index] == 1 - party
+                name = f"operations/{index}/keysDigest" if has_digest else f"operations/{index}/keys"
                 datasets[name] = np.frombuffer(hashlib.sha256(keys.tobytes()).digest(),
-                                               dtype="u1") if is_user else keys
+                                               dtype="u1") if has_digest else keys
         return "correlations", self.session_header(party), datasets
 
     @staticmethod

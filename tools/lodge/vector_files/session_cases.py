@@ -91,7 +91,7 @@ class Cases:
         array = self.valid[file][2][name]
         yield "R4-read-array-missing", file, self.replaced(file, datasets={name: None})
         yield "R4-read-array-more", file, self.replaced(file, datasets={"operations/2/1": array})
-        yield "R4-read-array-type", file, self.replaced(file, datasets={name: array.view("i8")})
+        yield "R4-read-array-type", file, self.replaced(file, datasets={name: array.view("i1")})
         yield "R4-read-array-shape", file, self.replaced(file, datasets={name: array[:-1]})
         yield "R4-read-keys-shape", file, self.replaced(file, datasets={
             "operations/16/keys": self.valid[file][2]["operations/16/keys"][:, :-1]})
@@ -194,6 +194,15 @@ class Cases:
         yield "R4-read-user", files[0], self.replaced(files[0], {"user": key[:-2]})
         yield "R4-pair-user", files[1], self.replaced(files[1], {"user": key})
         yield "R4-pair-no-user", files[1], self.replaced(files[1], {"user": None})
+        # The files of the blind dealer have keys once.
+        yield "R4-read-keys", blind, self.replaced(blind, {"keys": "both"})
+        yield "R4-read-no-keys", blind, self.replaced(blind, {"keys": None})
+        yield "R4-read-keys-of-user", files[0], self.replaced(files[0], {"keys": "once"})
+        digests = [(name, dataset) for name in (blind, "blind-dealer.party1.corr")
+                   for dataset in self.valid[name][2] if dataset.endswith("keysDigest")]
+        assert {name for name, _ in digests} == {blind, "blind-dealer.party1.corr"}
+        for name, dataset in digests:
+            yield (f"R13-algebra-once-{dataset.split('/')[1]}", name, self.word(name, dataset, 31))
         batch = "provider-user.dealer.batch"
         yield "R10-read-user", batch, self.replaced(batch, {"user": key + "00"})
         # The user's file has no arrays, and digests of keys only.

@@ -35,7 +35,11 @@ def check_members(header, path):
     """Which members the header of a session or batch has; returns its deployment."""
     deployment = header.get("deployment") if isinstance(header, dict) else None
     with_user = deployment == PROVIDER_USER and "user" in header
-    deployment = deployment_of(header, path, HEADER | ({"user"} if with_user else set()))
+    is_once = deployment != PROVIDER_USER and isinstance(header, dict) and "keys" in header
+    deployment = deployment_of(
+        header, path, HEADER | ({"user"} if with_user else set()) | ({"keys"} if is_once else set()))
+    if is_once and header["keys"] != "once":
+        raise FormatError(f"{path}: keys: {header['keys']!r} is not 'once'")
     if with_user and not (isinstance(header["user"], str)
                           and re.fullmatch("[0-9a-f]{64}", header["user"])):
         raise FormatError(f"{path}: user: is not 64 hexadecimal digits")
@@ -86,18 +90,22 @@ class Session(Algebra):
         for party, file in enumerate(self.files):
             check_file(file, party, pair)
         first, second = (file.header for file in self.files)
-        for key in ("batch", "session", "promptCapacity", "newCapacity", "user"):
+        for key in ("batch", "session", "promptCapacity", "newCapacity", "user", "keys"):
             if second.get(key) != first.get(key):
                 raise FormatError(f"{paths[1]}: {key}: {second.get(key)!r} is not {first.get(key)!r}")
         super().__init__(pair.program, pair.dealt, first,
                          [file["seed"].tobytes() for file in self.files])
 
     def total(self, node, component):
-        """Both shares of a correlated array added: one stored, one from a seed."""
+        """Both shares of a correlated array added, modulo 2^8 to the bytes of a word: one stored, one from a
+        seed."""
         holder = self.holder(node, component)
-        stored = self.files[holder][f"operations/{node}/{component}"]
+        stored = self.words_of(self.files[holder], node, component)
         streamed = self.stream(1 - holder, node, CORRELATION, component, stored.size)
-        return self.shares_add(node, component)(stored, streamed)
+        return self.stored_bits(node, component, self.shares_add(node, component)(stored, streamed))
+
+    def stored_bits(self, node, component, words):
+        return words & U(2 ** (8 * self.word_bytes(node, component)) - 1)
 
     def quiet(self, index):
         """As the dealer draws it where its seed is known, else what the shares add up to."""
@@ -124,6 +132,7 @@ class Session(Algebra):
             return
         for component, expected in enumerate(self.expected(index)):
             total = self.total(index, component)
+            expected = self.stored_bits(index, component, expected)
             if not np.array_equal(total, expected):
                 place = int(np.argmax(total != expected))
                 raise self.error(self.holder(index, component), index, component,
@@ -133,13 +142,15 @@ class Session(Algebra):
         """The keys of some elements: at all points of a small domain, else at telling ones."""
         node, layout = self.nodes[index], self.key_layout(index)
         mask, last = self.mask(node["reads"][0]), 2**layout.levels - 1
-        keys = self.files[0][f"operations/{index}/keys"]
+        holder = self.key_holders()[index]
+        keys = self.files[holder or 0][f"operations/{index}/keys"]
         kind = "point" if self.has_points(index) else "comparison"
         modulus = 2**(8 * layout.word_bytes)
-        if self.deployment == PROVIDER_USER:
-            digest = self.files[1][f"operations/{index}/keysDigest"].tobytes()
+        if holder is not None:
+            digest = self.files[1 - holder][f"operations/{index}/keysDigest"].tobytes()
             if hashlib.sha256(keys.tobytes()).digest() != digest:
-                raise self.error(1, index, "keysDigest", f"is not that of the keys in {self.files[0].path}")
+                raise self.error(1 - holder, index, "keysDigest",
+                                 f"is not that of the keys in {self.files[holder].path}")
         elif not np.array_equal(keys, self.files[1][f"operations/{index}/keys"]):
             raise self.error(1, index, "keys", "is not the same in both files")
         roots = [self.stream(p, index, ROOT, 0, 2 * mask.size) for p in (0, 1)]
@@ -218,7 +229,7 @@ def check_algebra(session, operations, keys, report=lambda text: None):
         chosen = nodes[::max(1, -(-len(nodes) // operations))]
         for index in chosen:
             session.check_node(index)
-            if f"operations/{index}/keys" in session.files[0] and session.key_shape(index)[0]:
+            if session.has_keys(index) and session.key_shape(index)[0]:
                 session.check_keys(index, generator, keys)
         report(f"{kind}: {len(chosen)} of {len(nodes)} operations checked")
 

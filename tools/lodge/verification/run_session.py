@@ -151,7 +151,7 @@ class Run:
         """Both parties' shares of a correlated array in the dealt layout."""
         s, holder = self.session, self.session.holder(node, component)
         shares = [None, None]
-        shares[holder] = s.files[holder][f"operations/{node}/{component}"]
+        shares[holder] = s.words_of(s.files[holder], node, component)
         shares[1 - holder] = s.stream(1 - holder, node, CORRELATION, component, shares[holder].size)
         return shares
 
@@ -341,7 +341,8 @@ class Run:
     def keyed(self, index, value):
         """For both parties the key of every element of the step, with all that evaluations need."""
         s, count = self.session, self.session.count(value)
-        keys, layout = s.files[0][f"operations/{index}/keys"], s.key_layout(index)
+        keys = s.files[s.key_holders()[index] or 0][f"operations/{index}/keys"]
+        layout = s.key_layout(index)
         roots = [s.stream(p, index, ROOT, 0, 2 * count) for p in (0, 1)]
         return [[(s.comparison_key, p, keys[e].tobytes(), roots[p][2 * e:2 * e + 2].tobytes(), layout)
                  for e in self.places(value)] for p in (0, 1)]

@@ -367,6 +367,18 @@ class Algebra:
     def compared(node, words):
         return (words >> U(node["droppedBits"])) & U(2 ** node["comparedBits"] - 1)
 
+    def key_holders(self):
+        """By operation, the party whose file alone has its keys; None where both have them."""
+        holders, sizes = {}, [0, 0]
+        for index in range(len(self.nodes)):
+            if not self.has_keys(index):
+                continue
+            holders[index] = 0 if self.deployment == PROVIDER_USER else None
+            if self.header.get("keys") == "once":
+                holders[index] = 0 if sizes[0] <= sizes[1] else 1
+                sizes[holders[index]] += math.prod(self.key_shape(index))
+        return holders
+
     def array_count(self, index):
         """How many correlated arrays the operation has."""
         node, name = self.nodes[index], self.nodes[index]["name"]
@@ -383,6 +395,45 @@ class Algebra:
             return (self.result_count(node) + self.has_quiet_array(node) + 2 * self.is_viewed(node)
                     + ("comparison" in node))
         return 0
+
+    def read_bits(self, index, component):
+        """Bits that are read of an array's words: those of the result, less those of what h is multiplied by."""
+        node, result = self.nodes[index], self.ring_bits(self.first_value[index])
+        name, reads = node["name"], node["reads"]
+        if name == "coarseSteps" or self.is_bits(index, component):
+            return 64
+        if name == "permuted" and component == 0:
+            return node["bits"]
+        factor = 0
+        if name == "view" and component == 1:
+            factor = self.ring_bits(reads[0]) - node["shift"]
+        if name == "multiply":
+            right = 2 if reads[1] in self.viewed else 1
+            factor = sum(self.lift_bits(value) for value, part in zip(
+                reads, divmod(component, right)) if part)
+        if name == "polynomial":
+            degree = max(map(len, node["coefficients"])) - 1
+            factor = self.lift_bits(reads[0]) if component >= degree - 1 else 0
+        if name == "piecewiseLinear" and self.is_viewed(node):
+            payload = self.result_count(node)
+            if component in (2 if payload else None, payload + self.has_quiet_array(node) + 1):
+                factor = self.ring_bits(reads[0]) - node["shift"]
+        return max(result - factor, 1)
+
+    def lift_bits(self, value):
+        """The h of a view is multiplied by a multiple of 2^this."""
+        opened, shift = self.viewed[value]
+        return self.ring_bits(opened) - shift
+
+    def word_bytes(self, index, component):
+        return -(-self.read_bits(index, component) // 8)
+
+    def words_of(self, file, index, component):
+        """The words of an array in a file."""
+        stored = file[f"operations/{index}/{component}"]
+        words = np.zeros((len(stored), 8), "u1")
+        words[:, :stored.shape[1]] = stored
+        return words.view("<u8").ravel()
 
     def array_size(self, index, component):
         """Words of a correlated array."""
@@ -423,15 +474,15 @@ class Algebra:
 
     def layout(self, party):
         """Names, element types and shapes of the datasets in the file of `party`."""
-        datasets = {"seed": ("u8", (32,))}
+        datasets, holders = {"seed": ("u8", (32,))}, self.key_holders()
         for index, node in enumerate(self.nodes):
             for component in range(self.array_count(index)):
                 if self.holder(index, component) == party:
                     datasets[f"operations/{index}/{component}"] = (
-                        "u64", (self.array_size(index, component),))
+                        "u8", (self.array_size(index, component), self.word_bytes(index, component)))
             if self.has_keys(index):
                 name, shape = "keys", self.key_shape(index)
-                if party == 1 and self.deployment == PROVIDER_USER:
+                if holders[index] == 1 - party:
                     name, shape = "keysDigest", (32,)
                 datasets[f"operations/{index}/{name}"] = ("u8", shape)
         return datasets
