@@ -6,6 +6,9 @@ import Foundation
 import Models
 
 extension Lowering {
+  /// Units of a sum's fixed point in its epsilon from which on one table serves all sums.
+  private static let leastEpsilonSteps = 0x1p10
+
   /// softmax(q k^T) v for each head, with `form` for softmax, or none where it is permuted; the scale
   /// is already in the query projection.
   ///
@@ -83,6 +86,13 @@ extension Lowering {
       ) { 1 / $0 }
     } else {
       sum = try builder.adding(form.epsilon, to: sum)
+      // An epsilon that is known in so many bits leaves a table few enough binades.
+      if pow(2, Double(sum.bits)) * form.epsilon >= Self.leastEpsilonSteps {
+        reciprocal = try builder.table(
+          sum, unit: pow(2, Double(-sum.bits)), range: 0.9 * form.epsilon...sumBound,
+          tolerance: recipe.reciprocalTolerance, leastSteps: Self.leastEpsilonSteps / 4
+        ) { 1 / $0 }
+      }
     }
 
     builder.label = "\(name).mix"
@@ -108,9 +118,12 @@ extension Lowering {
       return try divide(
         mix, by: sum, epsilon: form.epsilon, largest: sumBound, bound: value.bound)
     }
-    // A reciprocal as small as 1/keyCount keeps `bits` significant bits.
-    let reciprocalBits = bits + Int(log2(keyCount).rounded(.up))
-    let numerator = try builder.open(mix, bits: valueBits)
+    // A reciprocal as small as one over the largest sum keeps `bits` significant bits, and so does a mix
+    // that is as small as epsilon.
+    let reciprocalBits =
+      bits + (form.subtractsMaximum ? Int(log2(keyCount).rounded(.up)) : magnitudeBits(sumBound))
+    let small = form.subtractsMaximum ? 0 : max(-magnitudeBits(form.epsilon), 0)
+    let numerator = try builder.open(mix, bits: valueBits + small)
     let denominator = try builder.open(reciprocal, bits: min(reciprocalBits, reciprocal.bits))
     return try builder.emit(
       .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,

@@ -14,6 +14,33 @@ private struct RowMaxima {
   var depth: Double
 }
 
+/// Fractional bits with which a mix of weights is multiplied by the reciprocal of their sum.
+private struct DivisionBits {
+  let numerator: Int
+  let reciprocal: Int
+  /// Whether the product is opened as it is by the linear layer that reads it.
+  let isDirect: Bool
+
+  /// Bits that a product may lack: a flight less costs a few of what is hardly ever as small as it may
+  /// be.
+  private static let largestExcess = 10
+
+  /// - Parameters:
+  ///   - direct: The bits of a product that is opened as it is, where any is.
+  init(
+    shortfall: Double, bits: Int, valueBits: Int, sumBound: Double, bound: Double, direct: Int?
+  ) {
+    // A mix as small as e^-shortfall keeps as many significant bits as one of 1 would have.
+    let short = Int((shortfall / log(2)).rounded(.up))
+    let reciprocal = bits - 2 + magnitudeBits(sumBound)
+    let numerator = min(valueBits + short, ringBits(bound) - reciprocal)
+    let excess = direct.map { max(numerator + reciprocal - $0, 0) } ?? 0
+    isDirect = excess <= Self.largestExcess
+    self.numerator = numerator - (isDirect ? excess / 2 : 0)
+    self.reciprocal = reciprocal - (isDirect ? excess - excess / 2 : 0)
+  }
+}
+
 extension Lowering {
   /// Fractional bits of the scores that exponentials are taken of.
   private static let scoreBits = 12
@@ -23,9 +50,10 @@ extension Lowering {
   private static let weightBits = 12
   /// Nats that the largest weight of a row may fall short of 1 where no maximum is subtracted.
   private static let shortfall = 10.0
-  /// Nats between two levels of a coarse maximum, and of a cell of it.
+  /// Nats between two levels of a coarse maximum, and of a cell of it: the first that costs no flight,
+  /// since every cell of a score is dealt.
   private static let levelStep = 4.0
-  private static let levelCell = 2.0
+  private static let levelCells = [4.0, 2.0]
   /// Fractional bits of the scores that levels are taken of.
   private static let levelBits = 4
   /// By which levels may miss the distance from the top: what is dropped of a score and of its top,
@@ -48,25 +76,6 @@ extension Lowering {
     let heads = settings.headCount
     let keyCount = model.maximumKeyCount(settings)
     builder.label = "\(name).softmax.weights"
-    var argument = scores
-    var shortfall: Double
-    let range = try scoreRange(name, settings, range)
-    let tight = rowMaxima(name, settings, range: range, slack: 3)
-    var tops: [Double]
-    if tight.depth <= Self.shortfall {
-      tops = tight.tops
-      shortfall = tight.depth
-    } else {
-      let wide = rowMaxima(name, settings, range: range, slack: 8)
-      tops = wide.tops
-      shortfall = Self.levelStep + Self.levelCell + 2 * Self.levelSlack
-      builder.label = "\(name).softmax.maximum"
-      argument = try levelled(scores, wide, range: range, keyCount: keyCount)
-      // A score that counts as below a level may be raised above the top by what its bits hide.
-      tops = tops.map { $0 + Self.levelSlack }
-    }
-
-    builder.label = "\(name).softmax.weights"
     // Weights are at most 1, and a row's largest far less where its maximum is below the top: sums
     // are below those that were seen beside a largest weight of 1.
     let sumBound = min(
@@ -80,9 +89,39 @@ extension Lowering {
     let mixBits = magnitudeBits(sumBound * value.bound * (1 + 0x1p-20))
     // Bits beyond those that are kept are dropped again: what is left of the ring must hold the mix.
     let room = 62 - valueBits - mixBits
-    let keptBits = Self.weightBits + Int((shortfall / log(2)).rounded(.up))
-    var cell = 8.0
     let least = Self.payloadBits.lowerBound
+    let direct = try directBits(index, bound: value.bound * 1.01)
+    func division(_ shortfall: Double) -> DivisionBits {
+      DivisionBits(
+        shortfall: shortfall, bits: bits, valueBits: valueBits, sumBound: sumBound,
+        bound: value.bound * 1.01, direct: direct)
+    }
+    var argument = scores
+    var shortfall: Double
+    let range = try scoreRange(name, settings, range)
+    let tight = rowMaxima(name, settings, range: range, slack: 3)
+    var tops: [Double]
+    if tight.depth <= Self.shortfall {
+      tops = tight.tops
+      shortfall = tight.depth
+    } else {
+      let wide = rowMaxima(name, settings, range: range, slack: 8)
+      tops = wide.tops
+      func missed(_ cell: Double) -> Double { Self.levelStep + cell + 2 * Self.levelSlack }
+      let levelCell =
+        Self.levelCells.first {
+          least + Self.keptBits(missed($0)) + cellBits(2) <= room && division(missed($0)).isDirect
+        } ?? 2
+      shortfall = missed(levelCell)
+      builder.label = "\(name).softmax.maximum"
+      argument = try levelled(scores, wide, cell: levelCell, range: range, keyCount: keyCount)
+      // A score that counts as below a level may be raised above the top by what its bits hide.
+      tops = tops.map { $0 + Self.levelSlack }
+    }
+
+    builder.label = "\(name).softmax.weights"
+    let keptBits = Self.keptBits(shortfall)
+    var cell = 8.0
     while cell > 1, least + keptBits + cellBits(cell) > room { cell /= 2 }
     let isDirect = least + keptBits + cellBits(cell) <= room
     if !isDirect { cell = 4 }
@@ -121,27 +160,21 @@ extension Lowering {
     if let gates { mix = try selected(mix, gates) }
 
     builder.label = "\(name).softmax.divide"
-    // A mix as small as e^-shortfall keeps as many significant bits as one of 1 would have.
-    let short = Int((shortfall / log(2)).rounded(.up))
-    var reciprocalBits = min(bits - 2 + magnitudeBits(sumBound), reciprocal.bits)
-    let most = ringBits(value.bound * 1.01) - reciprocalBits
-    var numeratorBits = min(mix.bits, valueBits + short, most)
-    if let total = try directBits(index, bound: value.bound * 1.01) {
-      // A flight less costs a few bits of what is hardly ever as small as it may be.
-      let excess = max(numeratorBits + reciprocalBits - total, 0)
-      if excess <= 10 {
-        numeratorBits -= excess / 2
-        reciprocalBits -= excess - excess / 2
-      }
-    }
-    let numerator = try builder.open(mix, bits: numeratorBits)
-    let denominator = try builder.open(reciprocal, bits: reciprocalBits)
+    let division = division(shortfall)
+    let numerator = try builder.open(mix, bits: min(division.numerator, mix.bits))
+    let denominator = try builder.open(
+      reciprocal, bits: min(division.reciprocal, reciprocal.bits))
     let result = try builder.emit(
       .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
       bound: value.bound * 1.01)
     guard gates != nil, index == lastAttention else { return result }
     // Of the last attention only some rows are read, and pools belong to no row.
     return try builder.emit(.spreadBlocks(result.id), bits: result.bits, bound: result.bound)
+  }
+
+  /// Bits of weights that fall short of 1 by so many nats.
+  private static func keptBits(_ shortfall: Double) -> Int {
+    weightBits + Int((shortfall / log(2)).rounded(.up))
   }
 
   /// The fractional bits with which the linear layer behind node `index` can take a product up to
@@ -154,7 +187,7 @@ extension Lowering {
 
   /// Whether scores in `range` lie in as many cells as there may be.
   func canTakeExponentials(_ range: ClosedRange<Double>) -> Bool {
-    range.upperBound - range.lowerBound < 512 * Self.levelCell - 16
+    range.upperBound - range.lowerBound < 512 * 2 - 16
   }
 
   /// What stands for exp beyond: four squarings of a polynomial, of scores less their exact maximum.
@@ -240,17 +273,18 @@ extension Lowering {
 
   /// Scores raised by the levels that all scores of their row are below.
   private mutating func levelled(
-    _ scores: FixedValue, _ maxima: RowMaxima, range: ClosedRange<Double>, keyCount: Int
+    _ scores: FixedValue, _ maxima: RowMaxima, cell: Double, range: ClosedRange<Double>,
+    keyCount: Int
   ) throws(InputError) -> FixedValue {
     let levelCount = Int((maxima.depth / Self.levelStep).rounded(.up)) - 1
     guard levelCount > 0 else { return scores }
     let heads = builder.shape(scores.id).columns.runCount
     let scoreBits = min(Self.levelBits, scores.bits)
     let cells = try maskCells(
-      reach: (maxima.tops.max() ?? 0) - range.lowerBound, cell: Self.levelCell,
+      reach: (maxima.tops.max() ?? 0) - range.lowerBound, cell: cell,
       fractionalBits: scoreBits)
     let opened = try openCells(scores, cells, fractionalBits: scoreBits)
-    let cellsALevel = Int(Self.levelStep / Self.levelCell)
+    let cellsALevel = Int(Self.levelStep / cell)
     let steps = CoarseSteps(
       cells: cells,
       tops: maxima.tops.map { Int(($0 * pow(2, Double(scoreBits))).rounded(.up)) },

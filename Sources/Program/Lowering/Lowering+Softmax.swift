@@ -157,6 +157,9 @@ extension Lowering {
         "epsilon \(epsilon) is zero with \(sum.bits) fractional bits: a row without weight is 0/0",
         hint: "raise the recipe's epsilon or fractionalBits")
     }
+    // What is opened whole keeps zeros: a row without weight must stay one, whatever it is divided by.
+    builder.opensBits = false
+    defer { builder.opensBits = true }
     let highest = PieceLayout.integerBits(largest)
     // A sum below half of epsilon is a rounding error of weights: nothing may be divided by it.
     let binades = Array(lowest...highest)

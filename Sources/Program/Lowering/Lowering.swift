@@ -122,15 +122,10 @@ struct Lowering {
         vocabularySize: model.vocabularySize, maximumPositions: model.maximumPositions,
         output: OutputDescription(
           meaning: model.output, padToken: model.padToken, contextMarkers: model.contextMarkers)))
-    // Ranges of a model that was not trained with its replacements are far from those of one that
-    // was, and rows without any weight must stay so.
-    builder.opensBits = !recipe.needsTraining(model)
-    if builder.opensBits {
-      stream = ResidualStream(model, recipe: recipe) { index in
-        switch forms[index] {
-        case .normalisation(.exact), .permuted: true
-        default: false
-        }
+    stream = ResidualStream(model, recipe: recipe) { index in
+      switch forms[index] {
+      case .normalisation(.exact), .permuted: true
+      default: false
       }
     }
     lastAttention =
