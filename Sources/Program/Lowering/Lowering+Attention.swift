@@ -25,6 +25,9 @@ extension Lowering {
     let mostKeys = model.maximumKeyCount(settings)
     let keyCount = Double(mostKeys)
     let gates = headGates.attentions[index].flatMap { gateBits[$0] }
+    // Small weights of trained forms need all bits that there are.
+    builder.opensBits = form.map(Self.opensBits) ?? true
+    defer { builder.opensBits = true }
     let (scores, range) = try self.scores(
       index, query: query, key: key, settings, isExponential: form?.kernel == .exponential,
       reach: form?.largestKnot ?? 8, gates: gates)
@@ -86,13 +89,7 @@ extension Lowering {
       ) { 1 / $0 }
     } else {
       sum = try builder.adding(form.epsilon, to: sum)
-      // An epsilon that is known in so many bits leaves a table few enough binades.
-      if pow(2, Double(sum.bits)) * form.epsilon >= Self.leastEpsilonSteps {
-        reciprocal = try builder.table(
-          sum, unit: pow(2, Double(-sum.bits)), range: 0.9 * form.epsilon...sumBound,
-          tolerance: recipe.reciprocalTolerance, leastSteps: Self.leastEpsilonSteps / 4
-        ) { 1 / $0 }
-      }
+      reciprocal = epsilonTable(sum, epsilon: form.epsilon, largest: sumBound)
     }
 
     builder.label = "\(name).mix"
@@ -128,6 +125,35 @@ extension Lowering {
     return try builder.emit(
       .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
       bound: value.bound * 1.01)
+  }
+
+  /// Whether what a softmax form computes with may be opened with the bits that are read.
+  private static func opensBits(_ form: SoftmaxForm) -> Bool {
+    switch form.kernel {
+    case .exponential: true
+    case .piecewise(let function):
+      form.subtractsMaximum
+        || form.squarings == 0 && function.pieces.allSatisfy { $0.degree <= 1 }
+    case .scaled: form.subtractsMaximum
+    }
+  }
+
+  /// 1 / sum for sums from epsilon on, where these are so few binades that one table serves them all,
+  /// and epsilon is known in enough bits.
+  private mutating func epsilonTable(_ sum: FixedValue, epsilon: Double, largest: Double)
+    -> FixedValue?
+  {
+    guard pow(2, Double(sum.bits)) * epsilon >= Self.leastEpsilonSteps else { return nil }
+    let before = builder
+    do {
+      return try builder.table(
+        sum, unit: pow(2, Double(-sum.bits)), range: 0.9 * epsilon...largest,
+        tolerance: recipe.reciprocalTolerance, leastSteps: Self.leastEpsilonSteps / 4
+      ) { 1 / $0 }
+    } catch {
+      builder = before
+      return nil
+    }
   }
 
   /// Weights with columns for all keys in the dealt layout, of which those that there are not are

@@ -158,8 +158,9 @@ extension Lowering {
         hint: "raise the recipe's epsilon or fractionalBits")
     }
     // What is opened whole keeps zeros: a row without weight must stay one, whatever it is divided by.
+    let opensBits = builder.opensBits
     builder.opensBits = false
-    defer { builder.opensBits = true }
+    defer { builder.opensBits = opensBits }
     let highest = PieceLayout.integerBits(largest)
     // A sum below half of epsilon is a rounding error of weights: nothing may be divided by it.
     let binades = Array(lowest...highest)
