@@ -22,14 +22,17 @@ private struct Run {
     settings.mass = 0.6
   }
 
-  /// The names of what is finished, in the order in which it is.
+  /// Too little for the weights, and for samples of more than one layer.
+  static let smallMemory = MemoryBudget(byteCount: 1 << 15)
+
+  /// The names of what is finished, in the order in which it is: layers together, or one by one.
   var pieces: [String] {
-    switch subject {
-    case .blocks:
-      (0..<3).map { "activity-\($0)" }
-        + [2, 4].flatMap { width in (0..<3).map { "gate-\($0)-\(width)" } }
-    case .heads: ["heads-1", "heads-2"]
-    }
+    guard subject == .blocks else { return ["heads-1", "heads-2"] }
+    let groups = memory == Run.smallMemory ? [[0], [1], [2]] : [[0, 1, 2]]
+    return (0..<3).map { "activity-\($0)" }
+      + groups.flatMap { group in
+        settings.blockWidths.flatMap { width in group.map { "gate-\($0)-\(width)" } }
+      }
   }
 
   /// What was fitted, as a file and as a report, and how often progress was told.
@@ -75,11 +78,11 @@ private struct Run {
 
 @Suite struct KeptFitsTests {
   /// Whatever was finished last: what cannot be written ends the run there, and the next one goes on.
-  @Test(arguments: [KeptFits.Subject.blocks, .heads]) func interruptedRunsGoOn(
-    subject: KeptFits.Subject
-  ) throws {
+  @Test(arguments: [KeptFits.Subject.blocks, .heads], [MemoryBudget.default, Run.smallMemory])
+  func interruptedRunsGoOn(subject: KeptFits.Subject, memory: MemoryBudget) throws {
     var run = Run()
     run.subject = subject
+    run.memory = memory
     let whole = try run.result(in: nil)
     for (count, piece) in run.pieces.enumerated() {
       let scratch = try ScratchFolder()
