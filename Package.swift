@@ -25,11 +25,14 @@ let libraries: [Target] = [
     name: "Checkpoints", dependencies: ["Bytes", "CFloatKernels", "CZlib", "HDF5Reading"]),
   .target(name: "Models", dependencies: ["Bytes", "CFloatKernels", "Checkpoints", "COpenBLAS"]),
   .target(name: "Approximation", dependencies: ["Bytes", "Models", "COpenBLAS"]),
-  .target(
-    name: "Sparsity", dependencies: ["Bytes", "Checkpoints", "Models", "Approximation"]),
   .target(name: "Program", dependencies: ["Bytes", "Rings", "Models", "Approximation"]),
   .target(
     name: "Containers", dependencies: ["Bytes", "Randomness", "CHDF5", "CZstd", "HDF5Reading"]),
+  .target(
+    name: "Sparsity",
+    dependencies: [
+      "Bytes", "Randomness", "Checkpoints", "Models", "Approximation", "Containers",
+    ]),
   .target(
     name: "Sharing",
     dependencies: [
@@ -67,7 +70,7 @@ let libraries: [Target] = [
 
 let toolModules: [Target.Dependency] = [
   "Bytes", "Rings", "Randomness", "Trust", "HDF5Reading", "Checkpoints", "Models",
-  "Approximation", "Sparsity", "Program", "Containers", "Sharing", "Correlations", "OnlineRuntime",
+  "Approximation", "Program", "Containers", "Sparsity", "Sharing", "Correlations", "OnlineRuntime",
   "Validation", "Exports", "Tokenization", "Arguments", "Preparation",
 ]
 

@@ -3,7 +3,8 @@
 import Glibc
 import Synchronization
 
-/// Names of files that this process is writing; an interruption removes them.
+/// Names of files that this process is writing; an interruption removes them. Folders go where they
+/// are empty then.
 ///
 /// A process that is killed leaves them: `PartialFile` finds its own the next time, and no other is
 /// taken for a finished file.
@@ -35,13 +36,13 @@ public enum UnfinishedFiles {
     return try body()
   }
 
-  /// Unlinks all, and calls `end`, which does not return, before any other is begun.
+  /// Removes all, and calls `end`, which does not return, before any other is begun.
   ///
   /// The last comes first: a partial file, whose thread may be about to give it its name, goes before
   /// the file that it would become.
   public static func removeAll(thenEnd end: () -> Never) -> Never {
     paths.withLock { paths in
-      for path in paths.reversed() { unsafe unlink(path) }
+      for path in paths.reversed() { unsafe Glibc.remove(path) }
       end()
     }
   }

@@ -21,6 +21,31 @@ public struct Activity: Equatable, Sendable {
     counts = [Int](repeating: 0, count: neuronCount)
   }
 
+  /// What `init(counts:patterns:stride:positionCount:)` takes beside what is public.
+  var stored: (patterns: [UInt64], stride: Int) { (patterns, stride) }
+
+  /// The statistics of `positionCount` positions from their parts; nil for parts that are none.
+  init?(counts: [Int], patterns: [UInt64], stride: Int, positionCount: Int) {
+    guard !counts.isEmpty, positionCount >= 0, stride > 0, stride & (stride - 1) == 0 else {
+      return nil
+    }
+    self.init(neuronCount: counts.count)
+    let patternCount = (positionCount + stride - 1) / stride
+    guard patternCount <= capacity, patterns.count == patternCount * wordCount else { return nil }
+    self.counts = counts
+    self.patterns = patterns
+    self.stride = stride
+    self.positionCount = positionCount
+    let unused = UInt64.max << UInt64(counts.count - 64 * (wordCount - 1))
+    let isBeyond = counts.count.isMultiple(of: 64) ? 0 : unused
+    for last in Swift.stride(from: wordCount - 1, to: patterns.count, by: wordCount)
+    where patterns[last] & isBeyond != 0 { return nil }
+    for (count, positions) in zip(counts, positions()) {
+      let kept = positions.reduce(0) { $0 + $1.nonzeroBitCount }
+      guard kept <= count, count <= positionCount, stride > 1 || kept == count else { return nil }
+    }
+  }
+
   private var wordCount: Int { (neuronCount + 63) / 64 }
   public var patternCount: Int { patterns.count / wordCount }
 

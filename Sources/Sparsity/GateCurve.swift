@@ -8,9 +8,9 @@ public struct GateCurve: Equatable, Sendable {
     public var massKept: Double
   }
 
-  public private(set) var points: [Point] = []
+  public let points: [Point]
 
-  init() {}
+  init(points: [Point] = []) { self.points = points }
 
   /// The gates with the highest scores open, in `pointCount` steps from none to all of them.
   package init(_ gate: LowRankGate, _ sample: GateSample, pointCount: Int = 64) {
@@ -19,6 +19,7 @@ public struct GateCurve: Equatable, Sendable {
     let mass = sample.masses.reduce(sample.outsideMass) { $0 + Double($1) }
     let firing = sample.firing.reduce(sample.outsideFiring) { $0 + Double($1) }
     var (keptMass, keptFiring, place) = (0.0, 0.0, 0)
+    var points: [Point] = []
     for step in 0...pointCount {
       // Most of a curve happens where few gates are open.
       let share = Double(step) / Double(pointCount)
@@ -33,6 +34,7 @@ public struct GateCurve: Equatable, Sendable {
           openShare: Double(end) / Double(max(order.count, 1)),
           recall: firing > 0 ? keptFiring / firing : 1, massKept: mass > 0 ? keptMass / mass : 1))
     }
+    self.init(points: points)
   }
 }
 
@@ -50,13 +52,16 @@ public struct GatePicture: Equatable, Sendable {
   }
 
   /// A position each, a letter for each of the first blocks.
-  public private(set) var rows: [String] = []
+  public let rows: [String]
 
-  init() {}
+  /// Positions and blocks that are drawn, at most.
+  static let positionCount = 96
+  static let blockCount = 128
 
-  package init(
-    _ gate: LowRankGate, _ sample: GateSample, positionCount: Int = 96, blockCount: Int = 128
-  ) {
+  init(rows: [String] = []) { self.rows = rows }
+
+  package init(_ gate: LowRankGate, _ sample: GateSample) {
+    let (positionCount, blockCount) = (GatePicture.positionCount, GatePicture.blockCount)
     let rowCount = min(positionCount, sample.rowCount)
     let inputs = Array(sample.inputs[..<(rowCount * sample.inputCount)])
     let scores = gate.scores(inputs, rowCount: rowCount)

@@ -29,7 +29,8 @@ package struct GateTraining {
   /// - Parameter seed: with equal seeds and samples gates are equal.
   package init(_ sample: GateSample, rank: Int, seed: UInt64) {
     self.sample = sample
-    self.rank = max(1, min(rank, sample.inputCount, sample.blockCount))
+    self.rank = GateTraining.rank(
+      rank, inputCount: sample.inputCount, blockCount: sample.blockCount)
     random = SplitMixGenerator(seed)
     gate = LowRankGate(low: [], high: [], bias: [])
     let inputs = sample.inputCount
@@ -38,6 +39,11 @@ package struct GateTraining {
     gate.high = normal(
       sample.blockCount * self.rank, deviation: 0.1 / Float(self.rank).squareRoot())
     gate.bias = [Float](repeating: 0, count: sample.blockCount)
+  }
+
+  /// The rank of a gate where `rank` is asked for.
+  static func rank(_ rank: Int, inputCount: Int, blockCount: Int) -> Int {
+    max(1, min(rank, inputCount, blockCount))
   }
 
   /// The trained gate. At a threshold of 0 it keeps about the share `mass` of the mass in the sample's

@@ -60,9 +60,10 @@ public struct HeadSparsifier: Sendable {
   }
 
   /// Fits all layers, as `Sparsifier.run` does.
-  /// - Throws: `InputError` for too few texts, and those that the model does not take.
+  /// - Throws: `InputError` for too few texts, those that the model does not take, and what `kept`
+  ///   cannot read or write.
   public func run(
-    texts: [[Int]], heldOut: [[Int]], source: String,
+    texts: [[Int]], heldOut: [[Int]], source: String, kept: KeptFits? = nil,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(InputError) -> [SparsifiedHeads] {
     let parts = try TextParts(texts, heldOut: heldOut, source: source)
@@ -71,27 +72,35 @@ public struct HeadSparsifier: Sendable {
     let groups = interpreter.sampleGroups(
       sites.map { (inputCount: $0.sourceWidth, blockCount: $0.headCount) },
       positionCount: parts.sampledCount(atMost: settings.positionCount))
-    var result: [SparsifiedHeads] = []
-    var pass = 0
-    for group in groups {
+    let keys = Double(keyCount) / Double(max(positions, 1))
+    var result: [Int: SparsifiedHeads] = [:]
+    for (number, group) in groups.enumerated() {
+      var missing: [Int] = []
+      for index in group {
+        let known = try kept?.heads(of: sites[index], rank: settings.rank)
+        result[index] = known.map { heads(index, $0.gate, $0.quality, keyCount: keys) }
+        if known == nil { missing.append(index) }
+      }
+      guard !missing.isEmpty else { continue }
       var samples: [[GateSample]] = []
-      for list in parts.all {
+      for (part, list) in parts.all.enumerated() {
+        let pass = number * parts.all.count + part
         samples.append(
-          try sample(list, group: group, source: source) {
+          try sample(list, group: missing, source: source) {
             progress(pass * 1000 + 1000 * $0 / max($1, 1), groups.count * parts.all.count * 1000)
           })
-        pass += 1
       }
-      for (place, index) in group.enumerated() {
-        result.append(
-          fit(
-            index,
-            Sparsifier.Samples(
-              training: samples[0][place], tuning: samples[1][place], judging: samples[2][place]),
-            keyCount: Double(keyCount) / Double(max(positions, 1))))
+      for (place, index) in missing.enumerated() {
+        let fit = fit(
+          index,
+          Sparsifier.Samples(
+            training: samples[0][place], tuning: samples[1][place], judging: samples[2][place]))
+        let heads = heads(index, fit.gate, fit.quality, keyCount: keys)
+        try kept?.keep(heads)
+        result[index] = heads
       }
     }
-    return result
+    return sites.indices.compactMap { result[$0] }
   }
 
   private func sample(
@@ -144,20 +153,27 @@ public struct HeadSparsifier: Sendable {
     return result
   }
 
-  private func fit(_ index: Int, _ samples: Sparsifier.Samples, keyCount: Double)
-    -> SparsifiedHeads
-  {
-    let site = sites[index]
+  private func fit(_ index: Int, _ samples: Sparsifier.Samples) -> (
+    gate: LowRankGate, quality: GateQuality
+  ) {
     var training = GateTraining(
-      samples.training, rank: settings.rank, seed: settings.seed &+ UInt64(site.layer))
+      samples.training, rank: settings.rank,
+      seed: settings.seed &+ UInt64(sites[index].layer))
     var gate = training.run(mass: settings.mass)
     let tuning = samples.tuning
     let threshold = ScoreThreshold.keeping(
       settings.mass + Sparsifier.margin * (1 - settings.mass),
       scores: gate.scores(tuning.inputs, rowCount: tuning.rowCount), masses: tuning.masses)
     for head in gate.bias.indices { gate.bias[head] -= threshold }
+    return (gate, GateQuality(gate, samples.judging))
+  }
+
+  private func heads(
+    _ index: Int, _ gate: LowRankGate, _ quality: GateQuality, keyCount: Double
+  ) -> SparsifiedHeads {
+    let site = sites[index]
     return SparsifiedHeads(
       site: site, headWidth: interpreter.model.nodes[site.attention].width / site.headCount,
-      gate: gate, quality: GateQuality(gate, samples.judging), keyCount: keyCount)
+      gate: gate, quality: quality, keyCount: keyCount)
   }
 }

@@ -30,6 +30,32 @@ public struct SparsifiedLayer: Equatable, Sendable {
   public var removedCount: Int { site.neuronCount - kept.count }
 }
 
+/// A gate over some blocks of a layer, and how it did.
+struct BlockFit {
+  var blocks: NeuronBlocks
+  var gate: LowRankGate
+  var quality: GateQuality
+  var curve: GateCurve
+  var picture: GatePicture
+}
+
+extension SparsifiedLayer {
+  /// A neuron counts as always firing from this share of the positions on.
+  private static let alwaysShare = 0.95
+
+  init(_ site: FeedForwardSite, _ activity: Activity, _ fit: BlockFit) {
+    let positions = Double(max(activity.positionCount, 1))
+    self.init(
+      site: site, density: activity.density,
+      neverFiringCount: activity.counts.count { $0 == 0 },
+      alwaysFiringCount: activity.counts.count {
+        Double($0) >= SparsifiedLayer.alwaysShare * positions
+      },
+      firing: activity.counts.indices.filter { activity.counts[$0] > 0 }, blocks: fit.blocks,
+      gate: fit.gate, quality: fit.quality, curve: fit.curve, picture: fit.picture)
+  }
+}
+
 /// What gates do, measured on held-out text.
 public struct GateQuality: Equatable, Sendable {
   /// Share of the blocks in which some neuron fires.

@@ -24,8 +24,6 @@ public struct Sparsifier: Sendable {
   static let largestBlockCount = 4096
   /// Share of what may be lost that thresholds leave for text unlike that which chose them.
   static let margin = 0.15
-  /// A neuron counts as always firing from this share of the positions on.
-  static let alwaysShare = 0.95
 
   private let interpreter: FloatInterpreter
   private let settings: Settings
@@ -57,11 +55,12 @@ public struct Sparsifier: Sendable {
   /// Fits all layers; with `heldOut` texts these judge, else some of `texts` that are not trained
   /// on.
   ///
-  /// `progress` is told how many evaluations of texts are done, and of how many.
-  /// - Throws: `InputError` for too few texts, those that the model does not take, and layers in
-  ///   which nothing fires.
+  /// What `kept` holds is not fitted again, and what is fitted is kept there. `progress` is told how
+  /// many evaluations of texts are done, and of how many.
+  /// - Throws: `InputError` for too few texts, those that the model does not take, layers in which
+  ///   nothing fires, and what `kept` cannot read or write.
   public func run(
-    texts: [[Int]], heldOut: [[Int]], source: String,
+    texts: [[Int]], heldOut: [[Int]], source: String, kept: KeptFits? = nil,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(InputError) -> [SparsifiedLayer] {
     let parts = try TextParts(texts, heldOut: heldOut, source: source)
@@ -74,20 +73,16 @@ public struct Sparsifier: Sendable {
     func reach(_ done: Int, _ all: Int) {
       progress(pass * 1000 + 1000 * done / max(all, 1), passes * 1000)
     }
-    let activity = try observe(parts.training, source: source, progress: reach)
+    let activity = try activity(on: parts.training, source: source, kept: kept, progress: reach)
     var layers: [SparsifiedLayer] = []
     for group in groups {
       var best: [Int: SparsifiedLayer] = [:]
       for width in settings.blockWidths {
         pass += 1
-        let blocks = group.map {
-          activity[$0]?.blocks(width: width) ?? .init(order: [], width: width)
-        }
-        let samples = try sample(
-          parts, group: group, blocks: blocks, source: source, progress: reach)
-        for (place, index) in group.enumerated() where !blocks[place].order.isEmpty {
-          guard let activity = activity[index] else { continue }
-          let layer = fit(sites[index], activity, blocks[place], samples[place])
+        let fits = try fits(
+          group, width: width, activity, parts, source: source, kept: kept, progress: reach)
+        for (index, fit) in fits {
+          let layer = SparsifiedLayer(sites[index], activity[index], fit)
           if best[index].map(layer.isBetter) ?? true { best[index] = layer }
         }
       }
@@ -103,22 +98,55 @@ public struct Sparsifier: Sendable {
     return layers
   }
 
-  /// Activity of every site, by its index.
-  private func observe(
-    _ texts: [[Int]], source: String, progress: (Int, Int) -> Void
-  ) throws(InputError) -> [Int: Activity] {
-    var activity: [Int: Activity] = [:]
+  /// Activity of every site.
+  private func activity(
+    on texts: [[Int]], source: String, kept: KeptFits?, progress: (Int, Int) -> Void
+  ) throws(InputError) -> [Activity] {
+    let positionCount = texts.reduce(0) { $0 + $1.count }
+    var activity = sites.map { Activity(neuronCount: $0.neuronCount) }
     var places: [ModelValue: Int] = [:]
     for (index, site) in sites.enumerated() {
-      places[site.hidden] = index
-      activity[index] = Activity(neuronCount: site.neuronCount)
+      if let known = try kept?.activity(of: site, positionCount: positionCount) {
+        activity[index] = known
+      } else {
+        places[site.hidden] = index
+      }
     }
+    guard !places.isEmpty else { return activity }
     try interpreter.run(
       texts: texts, source: source,
       observe: { node, kind, values in
-        if kind == .output, let index = places[node] { activity[index]?.add(values) }
+        if kind == .output, let index = places[node] { activity[index].add(values) }
       }, progress: progress)
+    for index in places.values.sorted() { try kept?.keep(activity[index], of: sites[index]) }
     return activity
+  }
+
+  /// Fits of the sites of `group` in which a block of `width` neurons fires, by their indices.
+  private func fits(
+    _ group: [Int], width: Int, _ activity: [Activity], _ parts: TextParts, source: String,
+    kept: KeptFits?, progress: (Int, Int) -> Void
+  ) throws(InputError) -> [Int: BlockFit] {
+    var fits: [Int: BlockFit] = [:]
+    var (missing, blocks): ([Int], [NeuronBlocks]) = ([], [])
+    for index in group {
+      fits[index] = try kept?.fit(
+        of: sites[index], width: width, activity[index], rank: settings.rank)
+      guard fits[index] == nil else { continue }
+      let found = activity[index].blocks(width: width)
+      guard !found.order.isEmpty else { continue }
+      missing.append(index)
+      blocks.append(found)
+    }
+    guard !missing.isEmpty else { return fits }
+    let samples = try sample(
+      parts, group: missing, blocks: blocks, source: source, progress: progress)
+    for (place, index) in missing.enumerated() {
+      let fit = fit(sites[index], blocks[place], samples[place])
+      try kept?.keep(fit, of: sites[index])
+      fits[index] = fit
+    }
+    return fits
   }
 
   struct Samples {
@@ -167,9 +195,8 @@ public struct Sparsifier: Sendable {
     return samples
   }
 
-  private func fit(
-    _ site: FeedForwardSite, _ activity: Activity, _ blocks: NeuronBlocks, _ samples: Samples
-  ) -> SparsifiedLayer {
+  private func fit(_ site: FeedForwardSite, _ blocks: NeuronBlocks, _ samples: Samples) -> BlockFit
+  {
     var training = GateTraining(
       samples.training, rank: settings.rank, seed: settings.seed &+ UInt64(site.layer))
     var gate = training.run(mass: settings.mass)
@@ -182,16 +209,8 @@ public struct Sparsifier: Sendable {
       min(wanted * (inside + tuning.outsideMass) / max(inside, .leastNormalMagnitude), 1),
       scores: gate.scores(tuning.inputs, rowCount: tuning.rowCount), masses: tuning.masses)
     for block in gate.bias.indices { gate.bias[block] -= threshold }
-    let quality = GateQuality(gate, samples.judging)
-    let positions = Double(max(activity.positionCount, 1))
-    return SparsifiedLayer(
-      site: site, density: activity.density,
-      neverFiringCount: activity.counts.count { $0 == 0 },
-      alwaysFiringCount: activity.counts.count {
-        Double($0) >= Sparsifier.alwaysShare * positions
-      },
-      firing: activity.counts.indices.filter { activity.counts[$0] > 0 }, blocks: blocks,
-      gate: gate, quality: quality,
+    return BlockFit(
+      blocks: blocks, gate: gate, quality: GateQuality(gate, samples.judging),
       curve: GateCurve(gate, samples.judging), picture: GatePicture(gate, samples.judging))
   }
 }

@@ -23,6 +23,11 @@ let sparsifyCommand = Command(
     With --heads gates decide about heads of attention, reading what the feed-forward part of the
     layer before reads; the mass is that of what heads add to a position. Gates that stand beside the
     checkpoint are kept in the file. Without --heads none may stand there.
+
+    What is finished is kept in a folder beside --out, of the same name and .unfinished: the
+    statistics of every layer, and every gate that was fitted. The same command goes on from there
+    after an interruption, writes the same file as if there had been none, and removes the folder.
+    With another model, text or setting it refuses the folder: remove it to begin again.
     """,
   example: """
     lodge-model sparsify opt-125m --tokens calibration.json --out opt-125m/gates.safetensors
@@ -77,6 +82,23 @@ let sparsifyCommand = Command(
   let path = try arguments.string("tokens")
   let progress = Progress(
     "observing", total: 0, unit: .items("steps"), console: arguments.console)
+  /// What an interrupted run of the same command has finished.
+  func keptFits(
+    _ subject: KeptFits.Subject, _ tokens: (training: [[Int]], judging: [[Int]])
+  ) throws(InputError) -> KeptFits {
+    let folder = "\(out).unfinished"
+    let kept = try KeptFits(
+      path: folder, subject, of: loaded.model, weights: loaded, texts: tokens.training,
+      heldOut: tokens.judging, settings: settings, memory: memory)
+    arguments.note(kept.summary.map { "goes on with \(folder): \($0)" })
+    arguments.onInterruption {
+      let count = KeptFits.count(in: folder)
+      return count == 0
+        ? "the same command begins again"
+        : "\(Quantity.count(count, "finished part")) kept in \(folder), the same command goes on"
+    }
+    return kept
+  }
   /// What comes next with a file of gates.
   func printNext() throws {
     arguments.printNext([
@@ -95,9 +117,12 @@ let sparsifyCommand = Command(
         "--heads", "takes no --block-width and no --report", hint: "leave them out")
     }
     let tokens = try (training: texts(path), judging: heldOut())
-    var heads = try HeadSparsifier(
-      FloatInterpreter(loaded, memory: memory), weights: loaded, settings: settings
-    ).run(texts: tokens.training, heldOut: tokens.judging, source: path) {
+    let sparsifier = try HeadSparsifier(
+      FloatInterpreter(loaded, memory: memory), weights: loaded, settings: settings)
+    let kept = try keptFits(.heads, tokens)
+    var heads = try sparsifier.run(
+      texts: tokens.training, heldOut: tokens.judging, source: path, kept: kept
+    ) {
       progress.reach($0, of: $1)
     }
     progress.finish()
@@ -113,6 +138,7 @@ let sparsifyCommand = Command(
     for (index, saving) in savings { heads[index].saving = saving }
     let isGated = heads.contains(where: \.isGated)
     if isGated { try GatesFile.write(heads, beside: loaded.gates, to: out) }
+    kept.remove()
     arguments.print(HeadReport(heads, settings: settings))
     guard isGated else { throw nothingPays("no layer has gates of heads that pay", out) }
     try printNext()
@@ -125,9 +151,12 @@ let sparsifyCommand = Command(
       hint: "move the file away: gates of blocks come first, then those of heads (--heads)")
   }
   let tokens = try (training: texts(path), judging: heldOut())
-  var layers = try Sparsifier(
-    FloatInterpreter(loaded, memory: memory), settings: settings
-  ).run(texts: tokens.training, heldOut: tokens.judging, source: path) {
+  let sparsifier = try Sparsifier(
+    FloatInterpreter(loaded, memory: memory), settings: settings)
+  let kept = try keptFits(.blocks, tokens)
+  var layers = try sparsifier.run(
+    texts: tokens.training, heldOut: tokens.judging, source: path, kept: kept
+  ) {
     progress.reach($0, of: $1)
   }
   progress.finish()
@@ -145,6 +174,7 @@ let sparsifyCommand = Command(
   if !isEmpty { try GatesFile.write(layers, to: out) }
   let report = SparsityReport(layers, settings: settings)
   if let page { try pageTool?.write(report.json, to: page) }
+  kept.remove()
   arguments.print(report)
   guard !isEmpty else {
     throw nothingPays("no layer has a gate that pays, or a neuron to remove", out)

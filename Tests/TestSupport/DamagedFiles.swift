@@ -9,7 +9,7 @@ public enum DamagedFile {
   /// Copies the container at `path` with another header; its digests fit again.
   ///
   /// Datasets of all types that files of ours have are copied, except those named in `without`;
-  /// `words` and `bytes` may change the content of each.
+  /// `words` may change those of each of type u64, and bits of f32, `bytes` those of type u8.
   public static func rewrite(
     _ path: String, to copy: String, kind: String? = nil, without removed: Set<String> = [],
     header change: (inout [String: JSON]) -> Void = { _ in },
@@ -37,7 +37,10 @@ public enum DamagedFile {
       case .i32: try writer.write(name, values: reader.read(name, as: Int32.self))
       case .i16: try writer.write(name, values: reader.read(name, as: Int16.self))
       case .u16: try writer.write(name, values: reader.read(name, as: UInt16.self))
-      case .f32: try writer.write(name, values: reader.read(name, as: Float.self))
+      case .f32:
+        var words = try reader.read(name, as: Float.self).map { UInt64($0.bitPattern) }
+        changeWords(name, &words)
+        try writer.write(name, values: words.map { Float(bitPattern: UInt32($0)) })
       case .f64: try writer.write(name, values: reader.read(name, as: Double.self))
       default: throw InputError(path, place: name, "has a type that is not copied")
       }

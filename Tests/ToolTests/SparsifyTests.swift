@@ -4,6 +4,7 @@ import Approximation
 import Bytes
 import Checkpoints
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -86,6 +87,68 @@ import Testing
     return outcome.output
   }
 
+  /// Interrupted and killed in the middle: the same command goes on, writes what it would have
+  /// written, and leaves nothing else.
+  @Test(arguments: [SIGTERM, SIGKILL]) func anInterruptedRunGoesOn(signal: Int32) throws {
+    let opt = Repository.fixtures.appending(path: "opt-dickens-5m")
+    let folder = try ScratchFolder()
+    let tokens = opt.appending(path: "calibration.json").path
+    func arguments(_ out: String, mass: String = "0.98") -> [String] {
+      [
+        "sparsify", opt.path, "--tokens", tokens, "--block-width", "16", "--rank", "8",
+        "--mass", mass, "--out", folder.file(out),
+      ]
+    }
+    try Tool.succeed("lodge-model", arguments("whole"))
+    #expect(try folder.names() == ["whole"])
+
+    let kept = folder.file("out.unfinished")
+    let run = try RunningTool("lodge-model", arguments("out"))
+    let isThere = run.poll(.seconds(60)) { FilePaths.exists("\(kept)/gate-1-16") }
+    run.signal(signal)
+    #expect(try isThere && run.wait(.seconds(60)) == -signal)
+    let count = try Folder.names(in: kept).count { $0.contains("-") && !$0.hasPrefix(".") }
+    #expect(count >= 8 && !FilePaths.exists(folder.file("out")))
+    if signal == SIGTERM {
+      #expect(
+        try run.messages.contains(
+          "hint: unfinished files are removed; \(count) finished parts kept in \(kept), the same "
+            + "command goes on\n"))
+    }
+
+    try Tool.fail(
+      "lodge-model", arguments("out", mass: "0.9"),
+      saying: [kept, "was begun with another --mass"])
+    let outcome = try Tool.run("lodge-model", arguments("out"))
+    #expect(outcome.status == 0)
+    #expect(
+      outcome.messages.contains(
+        "note: goes on with \(kept): 6 layers are observed, \(count - 6) gates are fitted\n"),
+      "\(outcome.messages)")
+    #expect(try folder.names() == ["out", "whole"])
+    let files = try ["out", "whole"].map {
+      try MappedFile(path: folder.file($0)).allBytes(atMost: 1 << 20)
+    }
+    #expect(files[0] == files[1])
+  }
+
+  /// Before anything is finished there is nothing to go on from, and nothing is left.
+  @Test func aRunThatIsInterruptedAtOnceLeavesNothing() throws {
+    let opt = Repository.fixtures.appending(path: "opt-dickens-5m")
+    let folder = try ScratchFolder()
+    let run = try RunningTool(
+      "lodge-model",
+      [
+        "sparsify", opt.path, "--tokens", opt.appending(path: "calibration.json").path, "--out",
+        folder.file("out"),
+      ])
+    let isThere = run.poll(.seconds(60)) { FilePaths.exists(folder.file("out.unfinished")) }
+    run.signal(SIGINT)
+    #expect(try isThere && run.wait(.seconds(60)) == -SIGINT)
+    #expect(try run.messages.contains("the same command begins again\n"))
+    #expect(try folder.names().isEmpty)
+  }
+
   @Test func wrongInputsAreNamed() throws {
     let (model, folder) = (try ScratchFolder(), try ScratchFolder())
     let checkpoint = try TinyCheckpoint.opt().write(to: model)
@@ -101,6 +164,7 @@ import Testing
         saying: [part])
     }
     #expect(!FileManager.default.fileExists(atPath: folder.file("gates")))
+    #expect(!FileManager.default.fileExists(atPath: folder.file("gates.unfinished")))
   }
 
   /// Orders would number the neurons that the first gates have left.

@@ -1,18 +1,17 @@
 // A lock on a file or folder that the kernel takes back when the process dies.
 
-import Bytes
 import Glibc
 
 /// Exclusive use of one file or folder among the processes of this machine (flock).
 ///
 /// Nothing is written: a killed process leaves no stale lock behind.
-final class ProcessLock {
+package final class ProcessLock {
   private let descriptor: Int32
 
   /// Locks `path`, which is opened with `flags`; a file that they create has mode 0600.
   ///
   /// - Throws: `InputError` with the cause `taken` when another holder has it.
-  init(_ path: String, flags: Int32, taken: String, hint: String) throws(InputError) {
+  package init(_ path: String, flags: Int32, taken: String, hint: String) throws(InputError) {
     // A file is not looked for through a link; a folder may be.
     let isFolder = flags & O_DIRECTORY != 0
     let descriptor = unsafe open(
@@ -42,7 +41,7 @@ final class ProcessLock {
   deinit { close(descriptor) }
 
   /// Whether a process has `path` locked at this moment.
-  static func isTaken(_ path: String) -> Bool {
+  package static func isTaken(_ path: String) -> Bool {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
