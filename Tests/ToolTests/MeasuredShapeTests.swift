@@ -22,7 +22,7 @@ import Testing
   @Test func aTextRunsOnThisMachine() throws {
     let (text, rows) = try measured(["--repeat", "1"])
     let costs = try #require(rows.first { $0[0] == "accurate" }, "\(text)")
-    try #require(costs.count == 9, "\(costs)")
+    try #require(costs.count == 11, "\(costs)")
     #expect((20...60).contains(Int(costs[1]) ?? 0), "\(costs)")
     #expect(text.contains("accurate, loopback, a text: median"), "\(text)")
     let commands = rows.map { $0[0] }
@@ -38,8 +38,9 @@ import Testing
     let direct = try measured(["--layers", "2", "--cost"])
     let expected = try #require(direct.rows.first { $0[0] == "accurate" }, "\(direct.text)")
     #expect(found[1] == expected[1], "flights \(found) \(expected)")
-    // Ranges of layers with random weights differ, and with them the levels of their keys.
-    for (column, allowed) in [(2, 0.97...1.03), (4, 0.9...1.1)] {
+    // Ranges of layers with random weights differ, and with them the levels of their keys and the
+    // cells of their maxima, of which a wider one makes exponentials 3 bits longer in some 60.
+    for (column, allowed) in [(2, 0.95...1.05), (4, 0.9...1.1)] {
       let (a, b) = (found[column].split(separator: " "), expected[column].split(separator: " "))
       try #require(a.count == 2 && b.count == 2 && a[1] == b[1], "\(found) \(expected)")
       let ratio = try #require(Double(a[0])) / #require(Double(b[0]))

@@ -41,6 +41,24 @@ import Validation
     #expect(alone.candidates.isEmpty && alone.program == plan.program)
   }
 
+  /// Who compares by bits or lookups wants less to be dealt: fewer bits are taken for that alone.
+  @Test(arguments: [Recipe.Comparison.bits, .lookups])
+  func lessIsDealtWhereThatWasAskedFor(comparison: Recipe.Comparison) throws {
+    var recipe = Recipe.accurate
+    recipe.comparison = comparison
+    let plan = try Self.plan(recipe)
+    let taken = try #require(
+      plan.candidates.first { $0.fractionalBits == plan.recipe.fractionalBits })
+    let fewer = plan.candidates.filter { $0.fractionalBits < taken.fractionalBits }
+    #expect(
+      fewer.allSatisfy {
+        $0.seconds > taken.seconds
+          || Double($0.dealtByteCount) > 0.98 * Double(taken.dealtByteCount)
+      })
+    let more = plan.candidates.filter { $0.fractionalBits > taken.fractionalBits }
+    #expect(more.allSatisfy { $0.dealtByteCount > taken.dealtByteCount })
+  }
+
   /// The report shows what each number would cost, and says nothing where one was stated.
   @Test func theReportShowsThem() throws {
     func lines(_ recipe: Recipe) throws -> [Substring] {

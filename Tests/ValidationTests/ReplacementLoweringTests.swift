@@ -117,6 +117,7 @@ struct ReplacementLoweringTests {
     SoftmaxCase(TwoQuadSoftmax(), tolerance: 1e-3),
     SoftmaxCase(TwoQuadSoftmax(), tolerance: 1e-3, clamp: -5...40),
     SoftmaxCase(ReLUSoftmax(), tolerance: 1e-3),
+    SoftmaxCase(ReLUSoftmax(epsilon: 0x1p-3), tolerance: 2e-3),
     SoftmaxCase(PowerSoftmax(exponent: 2), tolerance: 1e-3),
     SoftmaxCase(PowerSoftmax(exponent: 4), tolerance: 1e-3),
     SoftmaxCase(PowerSoftmax(exponent: 6), tolerance: 1e-3),
@@ -239,7 +240,9 @@ struct ReplacementLoweringTests {
   @Test func rowsWithoutWeight() throws {
     var rows = (0..<40).map { key in [Double(key % 4) - 2, Double(key % 3)] }
     rows.append([0, 0])
-    for replacement in [ReLUSoftmax() as any Replacement, PowerSoftmax()] {
+    for replacement in [
+      ReLUSoftmax() as any Replacement, ReLUSoftmax(epsilon: 0x1p-4), PowerSoftmax(),
+    ] {
       var node = LoneNode(
         kind: .decoder, width: 2,
         operation: .attention(
@@ -251,6 +254,21 @@ struct ReplacementLoweringTests {
       let result = try node.evaluate(rows)[0]
       #expect(result.allSatisfy { abs($0) < 0x1p-10 }, "\(result)")
     }
+  }
+
+  /// With an epsilon of many units of a sum one table divides, and no binade is found first.
+  @Test func aLargeEpsilonSavesFlights() throws {
+    let flights = try [ReLUSoftmax(), ReLUSoftmax(epsilon: 0x1p-4)].map { replacement in
+      var node = LoneNode(
+        kind: .decoder, width: 4,
+        operation: .attention(
+          query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
+        bound: 8,
+        outputBound: 8, scores: -40...60, choice: ReplacementChoice(replacement))
+      try node.resolve()
+      return try node.program().rounds().max() ?? 0
+    }
+    #expect(flights[1] == flights[0] - 2, "\(flights)")
   }
 
   /// Scores a little below zero: as long as a comparison may let them through as negative weights,

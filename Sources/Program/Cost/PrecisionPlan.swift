@@ -26,6 +26,9 @@ public struct PrecisionPlan: Sendable {
 
   /// What fewer bits must save of the session's time of those taken so far.
   private static let leastGain = 0.001
+  /// What they must save of what is dealt, and no time, where comparisons are not made by keys: who
+  /// chooses that wants less to be dealt.
+  private static let leastDealtGain = 0.02
 
   /// A plan that had nothing to choose.
   public init(recipe: Recipe, program: SecureProgram) {
@@ -33,8 +36,8 @@ public struct PrecisionPlan: Sendable {
     self.program = program
   }
 
-  /// Tries all numbers of bits from the most on, and takes fewer where these save time. Numbers with
-  /// which `model` cannot be lowered are passed over.
+  /// Tries all numbers of bits from the most on, and takes fewer where these save time or, with
+  /// comparisons by bits or lookups, something of what is dealt. Numbers with which `model` cannot be lowered are passed over.
   ///
   /// - Throws: `InputError` of the largest number of bits where none can be lowered.
   public init(
@@ -42,7 +45,7 @@ public struct PrecisionPlan: Sendable {
   ) throws(InputError) {
     let range = recipe.leastFractionalBits...recipe.fractionalBits
     let session = SessionShape.reference(for: model)
-    var best: (recipe: Recipe, program: SecureProgram, seconds: Double)?
+    var best: (recipe: Recipe, program: SecureProgram, candidate: Candidate)?
     var failure: InputError?
     for bits in range.reversed() {
       var candidate = recipe
@@ -51,11 +54,12 @@ public struct PrecisionPlan: Sendable {
         let resolved = try candidate.resolved(
           for: model, calibration: calibration, weights: weights)
         let program = try SecureProgram.lower(model, recipe: resolved, calibration: calibration)
-        let seconds = weights.seconds(program, session)
-        candidates.append(
-          Candidate(bits, program.cost(of: session.lastStep), program, session, seconds))
-        if let best, seconds > best.seconds * (1 - Self.leastGain) { continue }
-        best = (resolved, program, seconds)
+        let tried = Candidate(
+          bits, program.cost(of: session.lastStep), program, session,
+          weights.seconds(program, session))
+        candidates.append(tried)
+        if let best, !Self.isBetter(tried, than: best.candidate, recipe) { continue }
+        best = (resolved, program, tried)
       } catch {
         if failure == nil { failure = error }
       }
@@ -66,6 +70,13 @@ public struct PrecisionPlan: Sendable {
     self.recipe = best.recipe
     program = best.program
     if range.count == 1 { candidates = [] }
+  }
+
+  private static func isBetter(_ new: Candidate, than old: Candidate, _ recipe: Recipe) -> Bool {
+    if new.seconds <= old.seconds * (1 - leastGain) { return true }
+    let dealt = Double(old.dealtByteCount) * (1 - leastDealtGain)
+    return recipe.comparison != .keys && new.seconds <= old.seconds
+      && Double(new.dealtByteCount) <= dealt
   }
 }
 

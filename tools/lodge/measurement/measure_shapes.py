@@ -166,6 +166,9 @@ def cost_row(name, cost, token_count, step):
     total, seconds = cost["total"][part], cost["seconds"][part if step == "token" else step]
     dealt = [sum(cost["compare"][kind]["correlations"][f"party{p}Bytes"] for p in (0, 1))
              for kind in ("keys", "bits")]
+    # In a file alone, where both servers' have them else.
+    once = cost.get("keysOnce", cost["total"]["correlations"])
+    dealt.insert(1, once["party0Bytes"] + once["party1Bytes"])
     bits = cost["compare"]["bits"][part]
     sent = [size(count) for count in total["bytesOfParties"]]
     return [name, f"{total['rounds']:.0f}", sent[0] if sent[0] == sent[1] else " + ".join(sent),
@@ -177,7 +180,7 @@ def cost_row(name, cost, token_count, step):
 def print_costs(costs, measurement, arguments):
     step = measurement.step
     table(["recipe", f"flights a {step}", "sent by each party", "by bits", "a session by keys",
-           "by bits", "a token by keys", "by bits",
+           "keys once", "by bits", "a token by keys", "keys once", "by bits",
            f"{arguments.rtt}, {arguments.bandwidth}, without compute"],
           [cost_row(name, cost, measurement.token_count, step) for name, cost in costs])
 
