@@ -311,7 +311,8 @@ private final class Roles {
   @Test func keysAreComparedWithTheirDigests() throws {
     let roles = try roles()
     // The user's file says that other keys were dealt.
-    try DamagedFile.changeFirstByte(ofArray: "keysDigest", in: "\(roles.correlations)/party1/000000.corr")
+    try DamagedFile.changeFirstByte(
+      ofArray: "keysDigest", in: "\(roles.correlations)/party1/000000.corr")
     try roles.serve()
     let error = inputError { _ = try roles.begin() }
     #expect(error?.cause == "sent other keys than were dealt")
