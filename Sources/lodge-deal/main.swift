@@ -95,16 +95,17 @@ Command(
   }
   let keys = KeyCopies(rawValue: try arguments.string("keys")) ?? .both
   let isForUser = bundle.conversion.deployment == .providerUser
+  if keys == .once, isForUser {
+    throw InputError(
+      "--keys once", "is of use between two servers: a provider has all keys, and its user none",
+      hint: "leave it out")
+  }
   if user != nil, !isForUser {
     throw InputError("--user", "is of use where a provider serves users, and these are two servers")
   }
   if user == nil, isForUser {
     arguments.note(
       "the sessions name no user: the provider serves them to any (--user KEY names one)")
-  }
-  if keys == .once, isForUser {
-    throw InputError(
-      "--keys once", "is of use between two servers: a provider has all keys, and its user none")
   }
   let output = try batchFolder(arguments, bundle)
   let sessions = try requestedSessions(arguments, output)

@@ -27,7 +27,7 @@ let sparsifyCommand = Command(
     What is finished is kept in a folder beside --out, of the same name and .unfinished: the
     statistics of every layer, and every gate that was fitted. The same command goes on from there
     after an interruption, writes the same file as if there had been none, and removes the folder.
-    With another model, text or setting it refuses the folder: remove it to begin again.
+    With another model, text or setting (--memory too) it refuses the folder: remove it to begin again.
     """,
   example: """
     lodge-model sparsify opt-125m --tokens calibration.json --out opt-125m/gates.safetensors

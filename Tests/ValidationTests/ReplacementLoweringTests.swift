@@ -256,6 +256,30 @@ struct ReplacementLoweringTests {
     }
   }
 
+  /// Scores that are below twice a large epsilon have their weights, whatever the masks are.
+  @Test(arguments: [0x1p-6, 0x1p-3, 0.5])
+  func scoresBelowALargeEpsilonCount(epsilon: Double) throws {
+    // The last row's scores are 1.25 and 0.75 epsilon with the others, and nearly zero with itself.
+    let rows = [[Double]](repeating: [1, 0.6], count: 20) + [[1.25 * epsilon, 1.25 * epsilon]]
+    var node = LoneNode(
+      kind: .decoder, width: 2,
+      operation: .attention(
+        query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
+      bound: 8,
+      outputBound: 8, scores: -8...8,
+      choice: ReplacementChoice(ReLUSoftmax(epsilon: epsilon)))
+    try node.resolve()
+    guard case .softmax(let form)? = try node.form() else { throw CancellationError() }
+    let result = try node.evaluate(rows)[0]
+    for column in 0..<2 {
+      var attended = rows.map { $0[column] * rows[20][column] }
+      #expect(form.weight(attended[0]) == attended[0])
+      form.apply(&attended)
+      let exact = zip(attended, rows).reduce(0.0) { $0 + $1.0 * $1.1[column] }
+      #expect(abs(result[column] - exact) < 2e-3, "\(result[column]), not \(exact)")
+    }
+  }
+
   /// With an epsilon of many units of a sum one table divides, and no binade is found first.
   @Test func aLargeEpsilonSavesFlights() throws {
     let flights = try [ReLUSoftmax(), ReLUSoftmax(epsilon: 0x1p-4)].map { replacement in

@@ -33,7 +33,7 @@ struct SessionRun {
     do throws(InputError) {
       client.connection.progressTimeout = service.configuration.clientIdleTimeout
       try client.connection.send(.ready, key.payload, deadline: .after(.seconds(10)))
-      try engine.prepare(peer: peer)
+      try passKeys(key)
       while let step = try nextStep() { try serve(step) }
       end = SessionEnd(isFinished: true, reason: "")
     } catch {
@@ -48,6 +48,19 @@ struct SessionRun {
       end = SessionEnd(isFinished: false, reason: "\(peer.label): \(answer.reason)")
     }
     return end
+  }
+
+  /// Passes on what only one party has of the session's keys, and says how much that was.
+  private mutating func passKeys(_ key: SessionKey) throws(InputError) {
+    let before = peer.counters
+    let beginning = ContinuousClock.now
+    try engine.prepare(peer: peer)
+    let moved = peer.counters.since(before)
+    guard moved.bytesSent + moved.bytesReceived > 0 else { return }
+    service.log(
+      "\(key): \(Quantity.text(byteCount: moved.bytesSent)) of keys passed on, "
+        + "\(Quantity.text(byteCount: moved.bytesReceived)) received in "
+        + Quantity.text(seconds: (ContinuousClock.now - beginning) / .seconds(1)))
   }
 
   /// An opening, after the last message of one permuted function and the first of another: all others
