@@ -618,11 +618,21 @@ class Run:
         self.both(z, lambda p: self.shared[reads[0]][p][-width * self.outputs:])
 
 
+def steps_of(text):
+    """The steps that are run, from JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            "is not JSON: give the tokens themselves, such as '[[2, 5, 7], [3]]'") from None
+
+
 def main():
     parser = argparse.ArgumentParser(prog="run-session", description=__doc__.split("\n")[0])
     for name in ("bundle0", "bundle1", "session0", "session1"):
         parser.add_argument(name)
-    parser.add_argument("--tokens", required=True, help="JSON: the list of tokens of each step")
+    parser.add_argument("--tokens", required=True, type=steps_of,
+                        help="JSON: the list of tokens of each step")
     parser.add_argument("--openings", help="a JSON file for what each step opens, by operation")
     arguments = parser.parse_args()
     try:
@@ -633,7 +643,7 @@ def main():
         run = Run(session)
         np.seterr(over="ignore")
         openings = []
-        for step in json.loads(arguments.tokens):
+        for step in arguments.tokens:
             step = step if isinstance(step, dict) else {"tokens": step}
             rows = np.eye(session.program["vocabularySize"], dtype=U)[step.pop("tokens")]
             words = run.step(rows, **step)
