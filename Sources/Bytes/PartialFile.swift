@@ -26,6 +26,12 @@ public enum PartialFile {
     guard !name.isEmpty, name != ".", name != "..", !path.hasSuffix("/") else {
       throw InputError(path, "is not the name of a file")
     }
+    // The new file takes the place of what has the name: of a device that would be for good.
+    var there = stat()
+    if unsafe stat(path, &there) == 0, ![S_IFREG, S_IFDIR].contains(there.st_mode & S_IFMT) {
+      throw InputError(
+        path, "is not a regular file, and would be replaced by one", hint: "name a file")
+    }
     let partial = "\(FilePaths.folder(of: path))/.\(name).partial"
     while true {
       var descriptor: Int32 = -1

@@ -51,6 +51,20 @@ import Testing
     #expect(throws: InputError(pipe, "not a regular file")) { try MappedFile(path: pipe) }
   }
 
+  /// A file that takes the place of /dev/null takes it from everybody.
+  @Test func devicesAndPipesAreNotReplaced() throws {
+    let (pipe, link) = (folder.file("pipe"), folder.file("link"))
+    try #require(unsafe mkfifo(pipe, 0o600) == 0)
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: pipe)
+    for path in [pipe, link] {
+      let error = inputError { try AtomicFile.write([1], to: path) }
+      #expect(error?.cause == "is not a regular file, and would be replaced by one")
+      #expect(inputError { try AtomicFile.check(path) } == error)
+    }
+    var there = stat()
+    #expect(unsafe lstat(pipe, &there) == 0 && there.st_mode & S_IFMT == S_IFIFO)
+  }
+
   @Test func writesWithModeAndReplaces() throws {
     let path = folder.file("out")
     try AtomicFile.write([1, 2, 3], to: path)
