@@ -112,12 +112,12 @@ public struct NextSteps: Sendable {
     if batch.partyFolders == places { return steps.serving + [steps.asking] }
     // The bundles may be anywhere: of one folder they are known, of another they are the parties'.
     return (0...1).dropLast(steps.hasProvider ? 1 : 0).map { party in
-      let name = deployment.bundleName(ofParty: party)
-      let bundles = [folder, roles.folder(ofParty: party)].map { "\($0)/\(name)" }
+      let bundle = PartyFiles.bundle(
+        ofParty: party, deployment, in: [folder, roles.folder(ofParty: party)])
       let peer = steps.hasProvider ? [] : ["--peer", addresses[1 - party]]
       return ShellCommand(
         ["lodge-party", "--party", "\(party)", "--bundle"]
-          + [bundles.first(where: FilePaths.exists) ?? name]
+          + [bundle ?? deployment.bundleName(ofParty: party)]
           + ["--correlations", batch.partyFolders[party], "--listen", addresses[party]] + peer
           + keys.access(ofParty: party))
     }

@@ -39,6 +39,8 @@ public struct CostReport: Report {
   /// no such layer), and how many they are: of the others the output needs one row only.
   let layers: Row
   let layerCount: Int
+  /// Flights from one layer to the next, on average.
+  let flightsPerLayer: Double
   /// The prompt or text, and the step that stands for one token.
   private let prompt: SessionStep
   /// The step that stands for one token.
@@ -110,6 +112,8 @@ public struct CostReport: Report {
       CostReport.layer(node.label).map(counted.contains) ?? false
     }
     layerCount = counted.count
+    flightsPerLayer = CostReport.flightsPerLayer(
+      program, Timetable(program, deployment: deployment))
     comparisons = ComparisonProtocol.allCases.map {
       row($0.rawValue, of: program.comparing(preferring: $0))
     }
@@ -174,6 +178,24 @@ public struct CostReport: Report {
   private func correlationBytes(_ row: Row) -> String {
     Quantity.text(
       byteCount: row.correlations.byteCount(party: 0) + row.correlations.byteCount(party: 1))
+  }
+
+  /// Flights from the end of one layer's attention to that of the next, on average; of a single layer
+  /// those that it sends in. Where other parts of a layer end is not told by who sends.
+  private static func flightsPerLayer(_ program: SecureProgram, _ timetable: Timetable) -> Double {
+    var ends: [Substring: Int] = [:]
+    var flightCount = 0
+    for (flight, messages) in timetable.flights.enumerated() {
+      let labels = messages.map { program.nodes[$0.node].label }
+      flightCount += labels.contains { layer($0) != nil } ? 1 : 0
+      for label in labels where block(label).hasSuffix(".attention") {
+        if let layer = layer(label) { ends[layer] = flight }
+      }
+    }
+    guard let first = ends.values.min(), let last = ends.values.max(), ends.count > 1 else {
+      return Double(flightCount)
+    }
+    return Double(last - first) / Double(ends.count - 1)
   }
 
   /// "3" of "layers.3.attention.scores".
@@ -316,7 +338,7 @@ public struct CostReport: Report {
       \(correlationTable)
 
       Per \(layerMeaning) and \(isDecoder ? "token" : "text"): \
-      \(Quantity.decimal(Double(perLayer.roundCount) / count, fractionDigits: 1)) flights, \
+      \(Quantity.decimal(flightsPerLayer, fractionDigits: 1)) flights, \
       \(layerText).
       A flight is one message each way at the same time, or one message, half a round trip.
       Bytes are those each party sends in one step, or in each flight who sends more; a flight of one \
@@ -415,6 +437,7 @@ public struct CostReport: Report {
         Dictionary(uniqueKeysWithValues: times.map { ($0.name, $0.time.json) })),
       "total": object(total),
       "layers": object(layers), "layerCount": .integer(layerCount),
+      "flightsPerLayer": .number(flightsPerLayer),
       "parts": .array(rows.map(object)), "correlationKinds": correlationKinds,
       "leakage": .array(LeakageEntry.revealed(program).map(\.json)),
       "compare": .object(

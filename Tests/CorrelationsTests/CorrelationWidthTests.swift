@@ -27,9 +27,16 @@ struct CorrelationWidthTests {
     var narrowCount = 0
     for index in program.nodes.indices {
       for (number, component) in program.correlationComponents(index).enumerated() {
-        #expect(
-          component.wordByteCount == (component.readBits + 7) / 8
-            && (1...64).contains(component.readBits))
+        switch program.nodes[index].operation {
+        case .linear, .scale, .scores, .mix:
+          let ringBits = program.values[program.nodes[index].outputs.lowerBound].ringBits
+          #expect(component.wordByteCount == (ringBits + 7) / 8)
+        case .view(let x, let shift):
+          // t whole; h counts times a multiple of 2^(K - s).
+          let bits = number == 0 ? 64 : 64 - program.values[x].ringBits + shift
+          #expect(component.wordByteCount == (max(bits, 1) + 7) / 8)
+        default: break
+        }
         if case .words(perElement: 1) = component.layout {} else { continue }
         let words = store.stored(
           party: program.holder(node: index, component: number), node: index, component: number)

@@ -52,7 +52,9 @@ struct KeysOnceTests {
     let results = try zip(KeyCopies.allCases, folders).map { copies, folder in
       let servers = try servers(try deal(copies), folder)
       defer { for server in servers { try? server.stop() } }
-      return try logits(servers)
+      let result = try logits(servers)
+      #expect(servers.allSatisfy { $0.log.contains(" of keys passed on, ") == (copies == .once) })
+      return result
     }
     #expect(results[0].count == 2)
     for (row, other) in zip(results[0], results[1]) {

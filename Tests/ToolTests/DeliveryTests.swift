@@ -11,6 +11,8 @@ struct DeliveryTests {
   private struct Delivered {
     let keys: KeyFiles
     let servers: Servers
+    /// What the dealer says.
+    let dealt: String
 
     init(recipients: [String]? = nil) throws {
       keys = try KeyFiles()
@@ -25,13 +27,16 @@ struct DeliveryTests {
         "lodge-model",
         ["share", "\(Tiny.converted.get())/model.lodge", "--out", folder.file("shares")]
           + delivery)
-      try Tool.succeed(
+      let outcome = try Tool.run(
         "lodge-deal",
         [
           folder.file("shares"), "--sessions", "0..<\(Tiny.sessionCount)", "--prompt",
           "\(Tiny.promptCapacity)", "--new", "\(Tiny.newCapacity)", "--out",
           folder.file("correlations"),
-        ] + delivery)
+        ] + delivery
+      )
+      dealt = outcome.messages
+      try #require(outcome.status == 0, "\(dealt)")
     }
 
     /// Arguments of a party with the sealed bundle, and `more`, but without --peer.
@@ -45,6 +50,7 @@ struct DeliveryTests {
   @Test func sealedFilesServeUnderKeys() throws {
     let delivered = try Delivered()
     let (keys, servers) = (delivered.keys, delivered.servers)
+    #expect(delivered.dealt.contains("--bundle \(servers.bundle(0)).age "), "\(delivered.dealt)")
     // Nothing but ciphertext and what is public left the owner for the parties.
     for party in 0...1 {
       let names = try FileManager.default.contentsOfDirectory(atPath: servers.correlations(party))

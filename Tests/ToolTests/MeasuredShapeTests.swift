@@ -31,20 +31,27 @@ import Testing
     }
   }
 
-  /// The line through 3 and 4 layers meets 2 layers, whose costs are computed as they are.
+  /// The line through 3 and 4 layers meets 2 layers, whose costs are computed as they are, with the
+  /// fractional bits of the deeper ones: by itself each depth takes those that are best for it.
   @Test func depthsAreAddedUp() throws {
+    let folder = try ScratchFolder()
+    let stated = try folder.write(
+      Array(#"{"name": "stated", "fractionalBits": 15}"#.utf8), to: "stated.json")
+    let direct = try measured(["--layers", "2", "--cost", "--recipe", stated])
+    let expected = try #require(direct.rows.first { $0[0] == "stated.json" }, "\(direct.text)")
     let line = try measured(["--layers", "3,4"])
     let found = try #require(line.rows.first { $0[0] == "accurate, 2 layers" }, "\(line.text)")
-    let direct = try measured(["--layers", "2", "--cost"])
-    let expected = try #require(direct.rows.first { $0[0] == "accurate" }, "\(direct.text)")
     #expect(found[1] == expected[1], "flights \(found) \(expected)")
-    // Ranges of layers with random weights differ, and with them the levels of their keys and the
-    // cells of their maxima, of which a wider one makes exponentials 3 bits longer in some 60.
-    for (column, allowed) in [(2, 0.95...1.05), (4, 0.9...1.1)] {
+    // Ranges of layers with random weights differ, and with them the levels of their keys.
+    for (column, allowed) in [(2, 0.97...1.03), (4, 0.9...1.1)] {
       let (a, b) = (found[column].split(separator: " "), expected[column].split(separator: " "))
       try #require(a.count == 2 && b.count == 2 && a[1] == b[1], "\(found) \(expected)")
       let ratio = try #require(Double(a[0])) / #require(Double(b[0]))
       #expect(allowed.contains(ratio), "\(found) \(expected)")
     }
+    // Of two depths the other one is converted with what the deeper one is planned with.
+    let shared = try measured(["--layers", "2,3"])
+    let shallow = try #require(shared.rows.first { $0[0] == "accurate, 2 layers" })
+    #expect(shallow.dropFirst() == expected.dropFirst(), "\(shallow) \(expected)")
   }
 }

@@ -77,4 +77,20 @@ import Validation
       try number(counted["bytesPerParty"]) - 16 * rounds == Double(8 * (layers[0] + layers[1])))
     #expect(report.text.contains("Per layer of which all rows are needed (2 of 3) and token"))
   }
+
+  /// What a layer shares with those before and behind it is counted once: a layer takes 15 flights with
+  /// a coarse maximum, 13 without.
+  @Test func flightsOfALayer() throws {
+    let files = try ConversionFiles.tiny(.bert(layerCount: 4))
+    let session = try SessionShape.requested(program: files.program, prompt: 4, new: nil)
+    let report = try object(
+      CostReport(program: files.program, session: session, network: Self.network).json)
+    let coarse = Set(
+      files.program.nodes.compactMap { node in
+        if case .coarseSteps = node.operation { node.label.split(separator: ".")[1] } else { nil }
+      })
+    // From the end of the first attention on.
+    let expected = (1...3).reduce(0) { $0 + (coarse.contains("\($1)") ? 15 : 13) }
+    #expect(try number(report["flightsPerLayer"]) * 3 == Double(expected), "\(coarse)")
+  }
 }

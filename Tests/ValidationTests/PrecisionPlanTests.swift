@@ -9,7 +9,7 @@ import Testing
 import Validation
 
 @Suite struct PrecisionPlanTests {
-  private static func plan(_ recipe: Recipe, rtt: Double = 0.01) throws -> PrecisionPlan {
+  private static func plan(_ recipe: Recipe) throws -> PrecisionPlan {
     let folder = try ScratchFolder()
     let loaded = try ModelLoader.load(path: TinyCheckpoint.opt().write(to: folder))
     var calibration = try Calibration.observe(
@@ -17,7 +17,7 @@ import Validation
     try calibration.measureWeights(of: loaded.model, loaded)
     return try PrecisionPlan(
       loaded.model, recipe: recipe, calibration: calibration,
-      weights: CostWeights(roundTripSeconds: rtt, bitsPerSecond: 1e9))
+      weights: CostWeights(roundTripSeconds: 0.01, bitsPerSecond: 1e9))
   }
 
   /// Of a range the number that costs least is taken, a bit less only where it saves; the program is
@@ -41,22 +41,26 @@ import Validation
     #expect(alone.candidates.isEmpty && alone.program == plan.program)
   }
 
-  /// Who compares by bits or lookups wants less to be dealt: fewer bits are taken for that alone.
-  @Test(arguments: [Recipe.Comparison.bits, .lookups])
-  func lessIsDealtWhereThatWasAskedFor(comparison: Recipe.Comparison) throws {
-    var recipe = Recipe.accurate
-    recipe.comparison = comparison
-    let plan = try Self.plan(recipe)
-    let taken = try #require(
-      plan.candidates.first { $0.fractionalBits == plan.recipe.fractionalBits })
-    let fewer = plan.candidates.filter { $0.fractionalBits < taken.fractionalBits }
-    #expect(
-      fewer.allSatisfy {
-        $0.seconds > taken.seconds
-          || Double($0.dealtByteCount) > 0.98 * Double(taken.dealtByteCount)
-      })
-    let more = plan.candidates.filter { $0.fractionalBits > taken.fractionalBits }
-    #expect(more.allSatisfy { $0.dealtByteCount > taken.dealtByteCount })
+  /// Fewer bits are taken where they save time, and for less that is dealt alone where comparisons are
+  /// not made by keys: who chooses that wants less to be dealt.
+  @Test func whatFewerBitsMustSave() {
+    func candidate(_ dealt: Int, _ seconds: Double) -> PrecisionPlan.Candidate {
+      PrecisionPlan.Candidate(
+        fractionalBits: 14, flightCount: 94, openedByteCount: 230_000, dealtByteCount: dealt,
+        seconds: seconds)
+    }
+    let old = candidate(1000, 1)
+    for comparison in [Recipe.Comparison.keys, .bits, .lookups] {
+      let isForLess = comparison != .keys
+      for (dealt, seconds, isTaken) in [
+        (1000, 0.998, true), (2000, 0.998, true), (1000, 0.9995, false),
+        (980, 1, isForLess), (981, 1, false), (500, 1.0001, false), (970, 0.9995, isForLess),
+      ] {
+        #expect(
+          candidate(dealt, seconds).isBetter(than: old, comparison: comparison) == isTaken,
+          "\(comparison) \(dealt) \(seconds)")
+      }
+    }
   }
 
   /// The report shows what each number would cost, and says nothing where one was stated.

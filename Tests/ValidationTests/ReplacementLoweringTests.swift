@@ -126,6 +126,19 @@ struct ReplacementLoweringTests {
       FittedSoftmax(maximumError: 0x1p-8, rootMeanSquareError: 0x1p-12), tolerance: 4e-3),
   ]
 
+  /// Attention of two heads over `width` columns, whose queries, keys and values are the input.
+  private static func attention(
+    _ choice: ReplacementChoice, kind: ModelKind = .decoder, width: Int,
+    scores: ClosedRange<Double>,
+    bound: Double = 8
+  ) -> LoneNode {
+    LoneNode(
+      kind: kind, width: width,
+      operation: .attention(
+        query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
+      bound: bound, outputBound: bound, scores: scores, choice: choice)
+  }
+
   /// Rows whose scores are all negative, far below the clip (as additive masks of -10000 would be),
   /// all equal (denominators up to the number of keys), and far apart.
   static let rows: [[Double]] = (0..<60).map { row in
@@ -149,12 +162,7 @@ struct ReplacementLoweringTests {
         secondsPerRound: 0, secondsPerByte: 0, secondsPerComparison: 1, secondsPerLookupCell: 1,
         secondsPerDealtByte: 0),
     ] {
-      var node = LoneNode(
-        kind: kind, width: 4,
-        operation: .attention(
-          query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
-        bound: 8,
-        outputBound: 8, scores: -40...60, choice: test.choice)
+      var node = Self.attention(test.choice, kind: kind, width: 4, scores: -40...60)
       node.recipe.outsideRange = .extend
       node.recipe = try node.recipe.resolved(
         for: node.model, calibration: node.calibration, weights: weights)
@@ -189,12 +197,8 @@ struct ReplacementLoweringTests {
       [[Double]](repeating: [30, 2], count: 60),
       (0..<60).map { $0 == 59 ? [-1, 5] : [1, Double($0 % 3)] },
     ] {
-      var node = LoneNode(
-        kind: .decoder, width: 2,
-        operation: .attention(
-          query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
-        bound: 32,
-        outputBound: 32, scores: -1000...1000, choice: ReplacementChoice(replacement))
+      var node = Self.attention(
+        ReplacementChoice(replacement), width: 2, scores: -1000...1000, bound: 32)
       node.recipe.outsideRange = .extend
       try node.resolve()
       guard case .softmax(let form)? = try node.form() else { throw CancellationError() }
@@ -243,12 +247,7 @@ struct ReplacementLoweringTests {
     for replacement in [
       ReLUSoftmax() as any Replacement, ReLUSoftmax(epsilon: 0x1p-4), PowerSoftmax(),
     ] {
-      var node = LoneNode(
-        kind: .decoder, width: 2,
-        operation: .attention(
-          query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
-        bound: 8,
-        outputBound: 8, scores: -8...8, choice: ReplacementChoice(replacement))
+      var node = Self.attention(ReplacementChoice(replacement), width: 2, scores: -8...8)
       node.recipe.outsideRange = .extend
       try node.resolve()
       let result = try node.evaluate(rows)[0]
@@ -261,13 +260,8 @@ struct ReplacementLoweringTests {
   func scoresBelowALargeEpsilonCount(epsilon: Double) throws {
     // The last row's scores are 1.25 and 0.75 epsilon with the others, and nearly zero with itself.
     let rows = [[Double]](repeating: [1, 0.6], count: 20) + [[1.25 * epsilon, 1.25 * epsilon]]
-    var node = LoneNode(
-      kind: .decoder, width: 2,
-      operation: .attention(
-        query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
-      bound: 8,
-      outputBound: 8, scores: -8...8,
-      choice: ReplacementChoice(ReLUSoftmax(epsilon: epsilon)))
+    var node = Self.attention(
+      ReplacementChoice(ReLUSoftmax(epsilon: epsilon)), width: 2, scores: -8...8)
     try node.resolve()
     guard case .softmax(let form)? = try node.form() else { throw CancellationError() }
     let result = try node.evaluate(rows)[0]
@@ -283,12 +277,7 @@ struct ReplacementLoweringTests {
   /// With an epsilon of many units of a sum one table divides, and no binade is found first.
   @Test func aLargeEpsilonSavesFlights() throws {
     let flights = try [ReLUSoftmax(), ReLUSoftmax(epsilon: 0x1p-4)].map { replacement in
-      var node = LoneNode(
-        kind: .decoder, width: 4,
-        operation: .attention(
-          query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
-        bound: 8,
-        outputBound: 8, scores: -40...60, choice: ReplacementChoice(replacement))
+      var node = Self.attention(ReplacementChoice(replacement), width: 4, scores: -40...60)
       try node.resolve()
       return try node.program().rounds().max() ?? 0
     }
@@ -302,12 +291,7 @@ struct ReplacementLoweringTests {
       let small = Double(step) * 0x1p-11
       // The last row's scores with the others are -small, that with itself nearly zero.
       let rows = [[Double]](repeating: [-1, 1], count: 20) + [[small, -small]]
-      var node = LoneNode(
-        kind: .decoder, width: 2,
-        operation: .attention(
-          query: 0, key: 0, value: 0, AttentionSettings(headCount: 2, keyHeadCount: 2, scale: 1)),
-        bound: 8,
-        outputBound: 8, scores: -8...8, choice: ReplacementChoice(ReLUSoftmax()))
+      var node = Self.attention(ReplacementChoice(ReLUSoftmax()), width: 2, scores: -8...8)
       try node.resolve()
       guard case .softmax(let form)? = try node.form() else { throw CancellationError() }
       let result = try node.evaluate(rows)[0]

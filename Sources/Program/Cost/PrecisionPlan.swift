@@ -17,6 +17,24 @@ public struct PrecisionPlan: Sendable {
     public let dealtByteCount: Int
     /// By the plan's weights.
     public let seconds: Double
+
+    package init(
+      fractionalBits: Int, flightCount: Int, openedByteCount: Int, dealtByteCount: Int,
+      seconds: Double
+    ) {
+      self.fractionalBits = fractionalBits
+      self.flightCount = flightCount
+      self.openedByteCount = openedByteCount
+      self.dealtByteCount = dealtByteCount
+      self.seconds = seconds
+    }
+
+    /// Whether these bits are taken in place of `old`, which are more, where `comparison` is made so.
+    package func isBetter(than old: Candidate, comparison: Recipe.Comparison) -> Bool {
+      if seconds <= old.seconds * (1 - PrecisionPlan.leastGain) { return true }
+      let dealt = Double(old.dealtByteCount) * (1 - PrecisionPlan.leastDealtGain)
+      return comparison != .keys && seconds <= old.seconds && Double(dealtByteCount) <= dealt
+    }
   }
 
   public let recipe: Recipe
@@ -58,7 +76,9 @@ public struct PrecisionPlan: Sendable {
           bits, program.cost(of: session.lastStep), program, session,
           weights.seconds(program, session))
         candidates.append(tried)
-        if let best, !Self.isBetter(tried, than: best.candidate, recipe) { continue }
+        if let best, !tried.isBetter(than: best.candidate, comparison: recipe.comparison) {
+          continue
+        }
         best = (resolved, program, tried)
       } catch {
         if failure == nil { failure = error }
@@ -71,13 +91,6 @@ public struct PrecisionPlan: Sendable {
     program = best.program
     if range.count == 1 { candidates = [] }
   }
-
-  private static func isBetter(_ new: Candidate, than old: Candidate, _ recipe: Recipe) -> Bool {
-    if new.seconds <= old.seconds * (1 - leastGain) { return true }
-    let dealt = Double(old.dealtByteCount) * (1 - leastDealtGain)
-    return recipe.comparison != .keys && new.seconds <= old.seconds
-      && Double(new.dealtByteCount) <= dealt
-  }
 }
 
 extension PrecisionPlan.Candidate {
@@ -85,11 +98,10 @@ extension PrecisionPlan.Candidate {
     _ fractionalBits: Int, _ step: StepCost, _ program: SecureProgram, _ session: SessionShape,
     _ seconds: Double
   ) {
-    self.fractionalBits = fractionalBits
-    flightCount = step.roundCount
-    openedByteCount = step.byteCount(frameByteCount: 0)
     let dealt = program.correlationCost(of: session)
-    dealtByteCount = (0...1).reduce(0) { $0 + dealt.byteCount(party: $1) }
-    self.seconds = seconds
+    self.init(
+      fractionalBits: fractionalBits, flightCount: step.roundCount,
+      openedByteCount: step.byteCount(frameByteCount: 0),
+      dealtByteCount: (0...1).reduce(0) { $0 + dealt.byteCount(party: $1) }, seconds: seconds)
   }
 }

@@ -50,10 +50,13 @@ extension Lowering {
   private static let weightBits = 12
   /// Nats that the largest weight of a row may fall short of 1 where no maximum is subtracted.
   private static let shortfall = 10.0
-  /// Nats between two levels of a coarse maximum, and of a cell of it: the first that costs no flight,
-  /// since every cell of a score is dealt.
+  /// Nats between two levels of a coarse maximum, and of a cell of it: every cell of a score is dealt,
+  /// so that a wide one is taken where it costs no flight.
   private static let levelStep = 4.0
-  private static let levelCells = [4.0, 2.0]
+  private static let wideLevelCell = 4.0
+  private static let levelCell = 2.0
+  /// The narrowest cell of exponentials, in nats, that a wide one of maxima may lead to.
+  private static let narrowCell = 2.0
   /// Fractional bits of the scores that levels are taken of.
   private static let levelBits = 4
   /// By which levels may miss the distance from the top: what is dropped of a score and of its top,
@@ -108,10 +111,10 @@ extension Lowering {
       let wide = rowMaxima(name, settings, range: range, slack: 8)
       tops = wide.tops
       func missed(_ cell: Double) -> Double { Self.levelStep + cell + 2 * Self.levelSlack }
-      let levelCell =
-        Self.levelCells.first {
-          least + Self.keptBits(missed($0)) + cellBits(2) <= room && division(missed($0)).isDirect
-        } ?? 2
+      let isFree =
+        least + Self.keptBits(missed(Self.wideLevelCell)) + cellBits(Self.narrowCell) <= room
+        && division(missed(Self.wideLevelCell)).isDirect
+      let levelCell = isFree ? Self.wideLevelCell : Self.levelCell
       shortfall = missed(levelCell)
       builder.label = "\(name).softmax.maximum"
       argument = try levelled(scores, wide, cell: levelCell, range: range, keyCount: keyCount)
@@ -187,7 +190,7 @@ extension Lowering {
 
   /// Whether scores in `range` lie in as many cells as there may be.
   func canTakeExponentials(_ range: ClosedRange<Double>) -> Bool {
-    range.upperBound - range.lowerBound < 512 * 2 - 16
+    range.upperBound - range.lowerBound < 512 * Self.levelCell - 16
   }
 
   /// What stands for exp beyond: four squarings of a polynomial, of scores less their exact maximum.

@@ -85,7 +85,7 @@ extension Lowering {
   mutating func openForScores(
     _ index: Int, _ value: FixedValue, bits: Int, _ precision: WeightPrecision, bound: Double
   ) throws(InputError) -> (opened: MaskedValue, weightBits: Int)? {
-    guard givesScores(index), builder.opensBits else { return nil }
+    guard givesScores(index) else { return nil }
     let kept = min(value.bits, bits)
     let ringBits = kept + precision.sufficient + magnitudeBits(bound) + 2
     guard builder.canOpen(value, bits: kept, ringBits: ringBits + builder.spareBits) else {

@@ -108,7 +108,6 @@ extension Lowering {
     _ x: FixedValue, _ function: PiecewisePolynomial, bound: Double, room: Int,
     reader: (ringBits: Int, valueBits: Int)?
   ) throws(InputError) -> FixedValue? {
-    guard builder.opensBits else { return nil }
     let most = min(room, reader.map { 64 - $0.ringBits + $0.valueBits } ?? 64)
     func resultBits(_ bits: Int) -> Int { reader.map { $0.ringBits + bits - $0.valueBits } ?? 64 }
     if comparison == .lookups,

@@ -101,17 +101,23 @@ public struct PartyFiles: Sendable {
       hint: nearest.isEmpty ? "'lodge-model convert' writes a folder for each role" : nearest)
   }
 
+  /// The bundle of `party`, sealed or not, in the first of `folders` that has it.
+  public static func bundle(ofParty party: Int, _ deployment: Deployment, in folders: [String])
+    -> String?
+  {
+    let name = deployment.bundleName(ofParty: party)
+    return folders.flatMap { ["\($0)/\(name)", "\($0)/\(name)\(AgeTool.suffix)"] }
+      .first(where: FilePaths.exists)
+  }
+
   /// Bundles in `path` or in the folders of roles below it.
   private static func find(in path: String) -> (servers: [PartyFiles], users: [PartyFiles]) {
     var servers: [PartyFiles] = []
     var users: [PartyFiles] = []
     for deployment in [Deployment.blindDealer, .providerUser] {
       for party in 0...1 {
-        let name = deployment.bundleName(ofParty: party)
-        let places = [path, "\(path)/\(deployment.folder(ofParty: party))"].flatMap {
-          ["\($0)/\(name)", "\($0)/\(name)\(AgeTool.suffix)"]
-        }
-        guard let place = places.first(where: FilePaths.exists) else { continue }
+        let folders = [path, "\(path)/\(deployment.folder(ofParty: party))"]
+        guard let place = bundle(ofParty: party, deployment, in: folders) else { continue }
         let files = PartyFiles(party: party, bundle: place)
         if deployment == .providerUser, party == 1 {
           users.append(files)

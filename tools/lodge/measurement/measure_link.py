@@ -93,10 +93,16 @@ class Measurement:
     def tool(self, name, *words, is_timed=False):
         path = os.path.join(self.arguments.tools, name)
         before = self.precedence if is_timed else []
-        result = subprocess.run([*before, path, *words], capture_output=True, text=True)
-        if result.returncode:
-            raise Failure(result.stderr.strip().splitlines()[-1] if result.stderr else f"{name} failed")
-        return result.stdout
+        with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as messages:
+            process = subprocess.Popen([*before, path, *words], stdout=output, stderr=messages)
+            # What it used, until the next one ends.
+            _, status, self.usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            output.seek(0)
+            messages.seek(0)
+            if process.returncode:
+                raise Failure((messages.read().strip().splitlines() or [f"{name} failed"])[-1])
+            return output.read()
 
     def file(self, name):
         return os.path.join(self.folder, name)

@@ -81,7 +81,8 @@ class ShapeMeasurement(Measurement):
         self.commands.append((label, seconds, peak))
         return seconds
 
-    def convert(self, recipe, density=None):
+    def convert(self, recipe, density=None, fractional_bits=None):
+        """Converts with a recipe, with `fractional_bits` where they are given, and returns what that costs."""
         a = self.arguments
         gates = self.file("gates.safetensors")
         self.has_gates = density is not None
@@ -91,8 +92,15 @@ class ShapeMeasurement(Measurement):
         options += ["--compare", a.compare] if a.compare else []
         options += ["--gates", gates] if density is not None else []
         options += ["--accept-leakage"] if recipe in ("permllm", "elements") else []
+        if fractional_bits is not None:
+            stated = json.loads(self.tool("lodge-model", "recipes", recipe))
+            recipe = self.file("recipe.json")
+            with open(recipe, "w") as file:
+                json.dump(stated | {"fractionalBits": fractional_bits}, file)
         self.run("lodge-model", "approximate", self.file("checkpoint"), "--tokens", self.calibration,
                  "--recipe", recipe, *options, *self.network, "--out", self.file("model.lodge"))
+        found = json.loads(self.tool("lodge-check", "verify", self.file("model.lodge"), "--all", "--json"))
+        self.fractional_bits = found["header"]["recipe"]["fractionalBits"]
         self.cost = json.loads(self.tool("lodge-check", "cost", self.file("model.lodge"), *self.session,
                                          *self.network, "--deployment", a.deployment, "--no-compute",
                                          "--json"))
@@ -123,8 +131,9 @@ class ShapeMeasurement(Measurement):
             os.remove(self.file(f"correlations/party{party}/{self.session_count - 1:06}.corr"))
 
     def serve(self, speed):
-        """Seconds of the measured steps of --repeat sessions, after one that warms up."""
-        seconds, processor = [], []
+        """Seconds of the measured steps of --repeat sessions, after one that warms up, and the processor
+        time of each session: that of both parties, or of provider and user."""
+        seconds, processor, user_peak = [], [], 0
         self.deal()
         with self.deployment(speed) as services:
             for index in range(self.arguments.repeat + 1):
@@ -133,13 +142,18 @@ class ShapeMeasurement(Measurement):
                 before = [party.processor_seconds() for party in services.parties]
                 answer = self.answer(services)
                 after = [party.processor_seconds() for party in services.parties]
+                used = [sum(after) - sum(before)]
+                if self.has_user:
+                    used.append(self.usage.ru_utime + self.usage.ru_stime)
+                    user_peak = max(user_peak, 1024 * self.usage.ru_maxrss)
                 self.check(answer)
                 self.drop_session()
                 if index:
                     seconds += [step["seconds"] for step in self.steps(answer)]
-                    processor.append(sum(after) - sum(before))
+                    processor.append(used)
             self.parties = [(f"lodge-party {number}", None, party.peak_byte_count())
                             for number, party in enumerate(services.parties)]
+            self.parties += [("lodge-client", None, user_peak)] if self.has_user else []
         return seconds, processor
 
     def answer(self, services):
@@ -171,17 +185,22 @@ def cost_row(name, cost, token_count, step):
     dealt.insert(1, once["party0Bytes"] + once["party1Bytes"])
     bits = cost["compare"]["bits"][part]
     sent = [size(count) for count in total["bytesOfParties"]]
+
+    def without_compute(times):
+        return text(times["flights"] + times["bytes"] + times["client"])
     return [name, f"{total['rounds']:.0f}", sent[0] if sent[0] == sent[1] else " + ".join(sent),
             f"{bits['rounds']:.0f}, {size(bits['bytesPerParty'])}",
             *(size(count) for count in dealt), *(size(count / token_count) for count in dealt),
-            text(seconds["flights"] + seconds["bytes"] + seconds["client"])]
+            *([without_compute(cost["seconds"]["prompt"])] if step == "token" else []),
+            without_compute(seconds)]
 
 
 def print_costs(costs, measurement, arguments):
     step = measurement.step
     table(["recipe", f"flights a {step}", "sent by each party", "by bits", "a session by keys",
            "keys once", "by bits", "a token by keys", "keys once", "by bits",
-           f"{arguments.rtt}, {arguments.bandwidth}, without compute"],
+           *([f"a prompt of {measurement.shape.prompt}"] if step == "token" else []),
+           f"a {step}, {arguments.rtt}, {arguments.bandwidth}, without compute"],
           [cost_row(name, cost, measurement.token_count, step) for name, cost in costs])
 
 
@@ -206,9 +225,12 @@ def print_ends(name, cost, step):
 
 
 def print_steps(label, seconds, processor):
+    used = [f"{statistics.median(times):.2f} s" for times in zip(*processor)]
+    whose = "both parties compute " + used[0]
+    if len(used) > 1:
+        whose = f"the provider computes {used[0]} and the user {used[1]}"
     print(f"{label}: median {text(statistics.median(seconds))}, from {text(min(seconds))} to "
-          f"{text(max(seconds))}, {len(seconds)} measured; both parties compute "
-          f"{statistics.median(processor):.2f} s of processor time a session", flush=True)
+          f"{text(max(seconds))}, {len(seconds)} measured; {whose} of processor time a session", flush=True)
 
 
 def run_depth(arguments, shape, layers, folder):
@@ -240,11 +262,14 @@ def run_depth(arguments, shape, layers, folder):
 def add_depths(arguments, shape, folder):
     """Costs of two depths, and of the published one on the line through them."""
     costs = {name: [] for name, _, _ in variants(arguments)}
-    for layers in arguments.layers:
+    # What the deeper one is planned with the other has as well: no line leads through two precisions.
+    planned = {}
+    for layers in reversed(arguments.layers):
         with tempfile.TemporaryDirectory(dir=folder) as part:
             measurement = ShapeMeasurement(arguments, shape, layers, part)
             for name, recipe, density in variants(arguments):
-                costs[name].append(measurement.convert(recipe, density))
+                costs[name].insert(0, measurement.convert(recipe, density, planned.get(name)))
+                planned[name] = measurement.fractional_bits
                 label, seconds, peak = measurement.commands[-1]
                 print(f"measure-shapes: {layers} layers, {name}: {label} took "
                       f"{text(seconds)}, {size(peak)}", file=sys.stderr)
