@@ -94,7 +94,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       }
     }
     self.opener = opener
-    silent = sessions.first.map { program.silentOpenings(in: $0.deployment) } ?? [:]
+    silent = program.silentOpenings
     self.viewed = viewed
   }
 

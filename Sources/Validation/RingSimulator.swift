@@ -26,6 +26,8 @@ public struct RingSimulator: Sendable {
   /// The node that reads each value last, and the one that opens each opened value.
   private let lastUses: [Int]
   private let openers: [ValueID: (node: Int, opening: Opening)]
+  /// See `SecureProgram.silentOpenings`.
+  private let silent: [Int: Int]
   private let cached: Set<ValueID>
   private let oneHotValue: ValueID?
   /// Openings that are read as numbers.
@@ -70,6 +72,7 @@ public struct RingSimulator: Sendable {
     }
     self.lastUses = lastUses
     self.openers = openers
+    silent = program.silentOpenings
     self.oneHotValue = oneHotValue
     cached = program.kind.isDecoder ? program.cachedValues : []
     for node in program.nodes {
@@ -284,7 +287,8 @@ public struct RingSimulator: Sendable {
     let ranges = step.dealtRanges(shape)
     func share(_ party: Int) -> [UInt64] {
       let share = program.maskShare(
-        node: opener.node, streams[party], step.session, comparisonKey: comparisonKey)
+        node: opener.node, streams[party], step.session, comparisonKey: comparisonKey,
+        ofResult: silent[opener.node])
       if case .stream(let stream) = share { return stream.words(in: ranges) }
       return ranges.flatMap { share.words(in: $0) }
     }

@@ -87,8 +87,7 @@ public struct MemoryMaterial: SessionMaterial {
         program.nodes[index].operation.dealtKey.map { (index, $0.key.byteCount) }
       })
     guard let weightMasks else { return }
-    let products = WeightMaskProducts(
-      masks: weightMasks, program: program, deployment: deployment)
+    let products = WeightMaskProducts(masks: weightMasks, program: program)
     for index in program.nodes.indices {
       guard
         let sum = try products.words(

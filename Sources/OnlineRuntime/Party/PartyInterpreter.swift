@@ -32,6 +32,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   private let evaluated: [[Int]]
   /// Openings in which party 1 alone sends.
   private let oneWay: Set<Int>
+  /// Openings of which this party need not send its share.
+  private let kept: Set<Int>
   /// Openings of which the other party's share is there when this party evaluates them.
   private let openedAlone: Set<Int>
   /// The different shapes of what is dealt.
@@ -74,7 +76,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     self.material = material
     progress = SessionProgress(material.session)
     var shapes = ShapeNumbers()
-    let silent = program.silentOpenings(in: material.deployment)
+    let silent = program.silentOpenings
     derived = program.nodes.indices.map {
       NodeMaterial($0, of: program, material, silent: silent, &shapes)
     }
@@ -105,6 +107,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     }
     flights = timetable.flights
     self.oneWay = oneWay
+    let sent = timetable.flights.joined().filter { $0.sender != 1 - party }.map(\.node)
+    kept = openedAlone.subtracting(sent)
     self.openedAlone = openedAlone
     self.evaluated = evaluated
     var lastUse = [Int](repeating: -1, count: program.values.count)
@@ -268,7 +272,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   /// Opens a value of which the other party has sent its share, or need not, and keeps what it is to be sent.
   private mutating func finishAlone(_ node: Int) {
     guard let (opening, own) = maskedShare(node) else { return }
-    if !oneWay.contains(node) { opening.pack(own.words, into: &unsent[node, default: []]) }
+    if !kept.contains(node) { opening.pack(own.words, into: &unsent[node, default: []]) }
     finish(node, own, (early.removeValue(forKey: node) ?? [])[...])
   }
 

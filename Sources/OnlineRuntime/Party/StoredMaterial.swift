@@ -75,8 +75,7 @@ public struct StoredMaterial: SessionMaterial {
     self.keys = keys
     var completed: [Int: [UInt64]] = [:]
     if let weightMasks {
-      let products = WeightMaskProducts(
-        masks: weightMasks, program: program, deployment: deployment)
+      let products = WeightMaskProducts(masks: weightMasks, program: program)
       for index in program.nodes.indices {
         guard
           var sum = try products.words(

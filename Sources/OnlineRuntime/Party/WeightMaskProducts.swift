@@ -21,8 +21,8 @@ package struct WeightMaskProducts {
   /// Most words of D that are in memory at a time.
   private static let partWordCount = 4 << 20
 
-  package init(masks: WeightMasks, program: SecureProgram, deployment: Deployment) {
-    silent = program.silentOpenings(in: deployment)
+  package init(masks: WeightMasks, program: SecureProgram) {
+    silent = program.silentOpenings
     self.masks = masks
     self.program = program
     var openers: [ValueID: Int] = [:]

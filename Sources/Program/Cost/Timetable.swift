@@ -30,7 +30,7 @@ public struct Timetable: Sendable {
     var known = [[Int]](
       repeating: [Int](repeating: 0, count: program.values.count), count: 2)
     let oneWay = program.oneWayOpenings(in: deployment)
-    let silent = program.silentOpenings(in: deployment)
+    let silent = program.silentOpenings
     let lifted = program.liftedOpenings
     for (index, node) in program.nodes.enumerated() {
       var ready = (0...1).map { party in
@@ -39,8 +39,16 @@ public struct Timetable: Sendable {
       var results = ready
       switch node.operation {
       case .open where silent[index] != nil:
+        // Party 0's words are what is opened.
         openedAlone[0].insert(index)
-        results[1] = 0
+        guard !oneWay.contains(index) else {
+          results[1] = 0
+          break
+        }
+        add(Message(node: index, stage: 0, sender: 0), to: ready[0] + 1)
+        openedAlone[1].insert(index)
+        ready[1] = max(ready[1], ready[0] + 1)
+        results = ready
       case .open where oneWay.contains(index):
         add(Message(node: index, stage: 0, sender: 1), to: ready[1] + 1)
         openedAlone[0].insert(index)
@@ -123,19 +131,19 @@ extension SecureProgram {
       })
   }
 
-  /// The one-way openings of the whole result of a permuted function, with its node: party 1's share is
-  /// dealt, and so is its share of the mask, which takes it away, so that it has nothing to send.
-  public func silentOpenings(in deployment: Deployment) -> [Int: Int] {
+  /// The openings of the whole result of a permuted function, with its node: party 1's share is dealt, and
+  /// so is its share of the mask, which takes it away, so that it has nothing to send.
+  public var silentOpenings: [Int: Int] {
     var results: [ValueID: Int] = [:]
-    for (index, node) in nodes.enumerated() {
-      if case .permuted = node.operation { results[node.outputs.lowerBound] = index }
-    }
     var silent: [Int: Int] = [:]
-    for index in oneWayOpenings(in: deployment) {
-      guard case .open(let x, let opening) = nodes[index].operation, let permuted = results[x],
-        opening == Opening(shift: 0, bits: values[x].ringBits)
-      else { continue }
-      silent[index] = permuted
+    for (index, node) in nodes.enumerated() {
+      switch node.operation {
+      case .permuted: results[node.outputs.lowerBound] = index
+      case .open(let x, let opening)
+      where opening == Opening(shift: 0, bits: values[x].ringBits):
+        silent[index] = results[x]
+      default: break
+      }
     }
     return silent
   }

@@ -29,7 +29,8 @@ extension Lowering {
     builder.opensBits = form.map(Self.opensBits) ?? true
     defer { builder.opensBits = true }
     let (scores, range) = try self.scores(
-      index, query: query, key: key, settings, isExponential: form?.kernel == .exponential,
+      index, query: query, key: key, settings,
+      isShortened: form.map { $0.kernel == .exponential } ?? true,
       reach: form?.largestKnot ?? 8, gates: gates)
     if gates != nil {
       guard case .exponential? = form?.kernel,

@@ -139,7 +139,10 @@ extension Lowering {
     }
     let openedWeights = try builder.openNarrow(
       weights, bits: weights.bits, ringBits: min(needed, builder.ringBits(weights)))
-    let openedRows = try builder.openNarrow(rows, bits: valueBits, ringBits: needed)
+    // More of the ring than weights have says nothing of their product.
+    let openedRows = try builder.openExactly(
+      rows, bits: min(valueBits, rows.bits),
+      ringBits: min(needed, builder.ringBits(rows) - max(rows.bits - valueBits, 0)))
     return try builder.emit(
       .mix(
         weights: openedWeights.id, value: openedRows.id, heads: settings.headCount,

@@ -12,10 +12,11 @@ extension Lowering {
   }
 
   /// The scores of node `index`, soft-capped and biased, and the range that they lie in: what was
-  /// seen, with headroom, and what public slopes add in the longest text.
+  /// seen, with headroom, and what public slopes add in the longest text. Few bits are read of those that
+  /// are `isShortened`.
   mutating func scores(
     _ index: Int, query: FixedValue, key: FixedValue, _ settings: AttentionSettings,
-    isExponential: Bool, reach: Double, gates: ValueID? = nil
+    isShortened: Bool, reach: Double, gates: ValueID? = nil
   ) throws(InputError) -> (value: FixedValue, range: ClosedRange<Double>) {
     let name = model.nodes[index].name
     builder.label = "\(name).scores"
@@ -32,8 +33,8 @@ extension Lowering {
       ? bound : try calibration.bound(name, .uncappedScores) * recipe.headroom
     // Small queries and keys must leave room for what is added to their product.
     let most = ringBits(max(bound, uncapped)) - activationBits(key)
-    // Exponentials are taken of scores of few bits.
-    let less = isExponential ? 1 : 0
+    // Exponentials and permuted functions are taken of scores of few bits.
+    let less = isShortened ? 1 : 0
     var queryBits = min(
       query.bits,
       (settings.bias == nil ? activationBits(query) : min(activationBits(query), max(most, bits)))
@@ -44,7 +45,7 @@ extension Lowering {
     let largest = max(bound, uncapped, reach)
     let room = 58 - max(magnitudeBits(largest), 0)
     let excess = queryBits + keyBits - room
-    if isExponential || largest > max(bound, uncapped), excess > 0 {
+    if isShortened || largest > max(bound, uncapped), excess > 0 {
       queryBits = max(queryBits - excess / 2, min(queryBits, bits - less))
       keyBits = max(keyBits - (excess - excess / 2), min(keyBits, bits - less))
     }

@@ -83,7 +83,7 @@ def lifted_openings(program):
 def flights(program, deployment):
     """The messages of every flight: [operation, message, the party that sends it or null for both]."""
     is_user = deployment == PROVIDER_USER
-    one_way, silent = (one_way_openings(program), silent_openings(program)) if is_user else ((), ())
+    one_way, silent = one_way_openings(program) if is_user else (), silent_openings(program)
     known, found, lifted = [[], []], {}, lifted_openings(program)
 
     def send(flight, index, message, sender):
@@ -93,7 +93,8 @@ def flights(program, deployment):
         ready = [max([known[p][value] for value in node["reads"]] or [0]) for p in (0, 1)]
         results, name = list(ready), node["name"]
         if index in silent:
-            results[1] = 0
+            later = 0 if index in one_way else max(ready[1], send(ready[0] + 1, index, 0, 0))
+            results = [ready[0], later]
         elif index in one_way:
             results = [max(ready[0], send(ready[1] + 1, index, 0, 1)), 0]
         elif name == "open":
