@@ -144,6 +144,25 @@ TARGET static void sum_runs(const uint64_t *restrict x, size_t run, size_t run_c
 #include "masked_template.h"
 #include "pieces_template.h"
 
+INLINE uint64_t widened(int16_t half) { return (uint64_t)(int64_t)half; }
+
+TARGET static uint64_t dot_halves(const int16_t *restrict halves, const uint64_t *restrict words,
+                                  size_t count) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < count; i++) sum += words[i] * widened(halves[i]);
+  return sum;
+}
+
+TARGET static void add_halves(const int16_t *restrict halves, size_t count, uint64_t factor,
+                              uint64_t *restrict out) {
+  for (size_t i = 0; i < count; i++) out[i] += factor * widened(halves[i]);
+}
+
+TARGET static void widen_halves(const int16_t *restrict halves, size_t count,
+                                uint64_t *restrict out) {
+  for (size_t i = 0; i < count; i++) out[i] = widened(halves[i]);
+}
+
 const lodge_word_kernels KERNELS = {
     .mask = mask,
     .pack = pack,
@@ -158,4 +177,7 @@ const lodge_word_kernels KERNELS = {
     .sum_runs = sum_runs,
     .cell_sums = cell_sums,
     .step_sums = step_sums,
+    .dot_halves = dot_halves,
+    .add_halves = add_halves,
+    .widen_halves = widen_halves,
 };

@@ -5,6 +5,7 @@ import Foundation
 import OnlineRuntime
 public import Program
 import Randomness
+import Rings
 import Sharing
 
 /// Seconds that two parties compute on this machine, with what the system takes for their messages.
@@ -100,8 +101,16 @@ public struct MeasuredCompute: Sendable {
   ) throws(InputError) {
     // A user has nothing of the weights.
     let hasWeights = deployment != .providerUser || party == 0
-    let weights = program.weights.map {
-      [UInt64](repeating: 0, count: hasWeights ? $0.elementCount : 0)
+    let linear = deployment == .providerUser ? program.linearWeights : []
+    let weights = program.weights.enumerated().map { id, weight in
+      guard hasWeights else { return HeldWeight.words([]) }
+      // Those of a provider are small, nearly all of them.
+      return linear.contains(id)
+        ? .halves(
+          HalfMatrix(
+            [Int16](repeating: 0, count: weight.elementCount), rows: weight.rowCount,
+            columns: weight.columnCount))
+        : .words([UInt64](repeating: 0, count: weight.elementCount))
     }
     let width = program.inputValue?.shape.width ?? 0
     func prepared() -> PartyInterpreter<MadeUpMaterial> {

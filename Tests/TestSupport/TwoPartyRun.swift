@@ -7,6 +7,7 @@ import Foundation
 public import OnlineRuntime
 public import Program
 public import Randomness
+import Rings
 public import Sharing
 import Synchronization
 
@@ -263,9 +264,9 @@ public struct TwoPartyRun {
           party == 1 ? party1?(channels[1], material) ?? channels[1] : channels[0]
         var interpreter = PartyInterpreter(
           program: program,
-          weights: weights.enumerated().map {
-            if isWithUser { return party == 0 ? $0.element : [] }
-            return share($0.element, party: party, salt: $0.offset, label: "weight")
+          weights: weights.enumerated().map { id, elements in
+            if isWithUser { return party == 0 ? program.plain(id, elements) : .words([]) }
+            return .words(share(elements, party: party, salt: id, label: "weight"))
           },
           material: material)
         if party == 0 {
@@ -291,5 +292,17 @@ public struct TwoPartyRun {
     return results.withLock { results in
       zip(results[0] ?? [], results[1] ?? []).map { zip($0, $1).map { $0 &+ $1 } }
     }
+  }
+}
+
+extension SecureProgram {
+  /// `elements` as a provider holds them.
+  fileprivate func plain(_ id: WeightID, _ elements: [UInt64]) -> HeldWeight {
+    let halves = elements.map { Int16(truncatingIfNeeded: $0) }
+    guard linearWeights.contains(id),
+      halves.map({ UInt64(bitPattern: Int64($0)) }) == elements
+    else { return .words(elements) }
+    return .halves(
+      HalfMatrix(halves, rows: weights[id].rowCount, columns: weights[id].columnCount))
   }
 }

@@ -237,6 +237,12 @@ typedef struct {
                              const uint64_t *const *correlated, const uint64_t *windows,
                              const uint64_t *shares, size_t first, size_t count, uint64_t factor,
                              uint64_t *out);
+  // The sum of words times signed halves.
+  uint64_t (*_Nonnull dot_halves)(const int16_t *halves, const uint64_t *words, size_t count);
+  // out += factor * half.
+  void (*_Nonnull add_halves)(const int16_t *halves, size_t count, uint64_t factor, uint64_t *out);
+  // out = half.
+  void (*_Nonnull widen_halves)(const int16_t *halves, size_t count, uint64_t *out);
 } lodge_word_kernels;
 
 // AES-256 in counter mode from byte `offset` of the stream on; counters are 128-bit big-endian

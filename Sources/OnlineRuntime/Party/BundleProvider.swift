@@ -54,7 +54,7 @@ public final class BundleProvider: SessionProvider, Sendable {
   public let identity: PartyIdentity
   private let program: SecureProgram
   private let conversion: Conversion
-  private let weights: [[UInt64]]
+  private let weights: [HeldWeight]
   private let weightMasks: WeightMasks?
   private let folder: String
   private let access: FileAccess
@@ -99,8 +99,12 @@ public final class BundleProvider: SessionProvider, Sendable {
     self.observe = observe
     program = bundle.program
     conversion = bundle.conversion
-    var weights: [[UInt64]] = []
-    for id in bundle.program.weights.indices { weights.append(try bundle.share(id)) }
+    var weights: [HeldWeight] = []
+    let linear = program.linearWeights
+    for id in program.weights.indices {
+      weights.append(
+        linear.contains(id) ? try bundle.narrowShare(id) : .words(try bundle.share(id)))
+    }
     self.weights = weights
     weightMasks = bundle.weightMasks
     guard let input = program.inputValue, let output = program.outputValue,

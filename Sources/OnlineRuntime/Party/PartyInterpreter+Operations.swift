@@ -40,14 +40,14 @@ extension PartyInterpreter {
     case .blockLinear(let x, _, let id):
       let dealt = step.gathered(try component(0), shape(first))
       shared[first] = weightProduct(dealt, x, id) {
-        step.blockProduct($0, shape(first), program.weights[id], weights[id])
+        step.blockProduct($0, shape(first), program.weights[id], weights[id].words)
       }
     case .selectBlocks(let x, _):
       shared[first] = step.gathered(shared[x], shape(first))
     case .spreadBlocks(let x): shared[first] = step.spread(shared[x], shape(x))
     case .scale(let x, let id):
       shared[first] = try weightProduct(component(0), x, id) {
-        program.weights[id].scaled($0, weights[id])
+        program.weights[id].scaled($0, weights[id].words)
       }
     case .scores(let query, let key, let heads, let keyHeads, _):
       guard let queries = masked[query], let keys = keys(key, step) else { break }
@@ -118,7 +118,7 @@ extension PartyInterpreter {
     case .addWeight(let x, let id, let rows):
       shared[first] =
         weights[id].isEmpty
-        ? shared[x] : step.addWeight(shared[x], shape(x), weights[id], rows: rows)
+        ? shared[x] : step.addWeight(shared[x], shape(x), weights[id].words, rows: rows)
     case .addDistance(let x, let slopes):
       shared[first] = step.addDistance(
         shared[x], shape(x), slopes: slopes, constantFactor: constantFactor)

@@ -22,7 +22,7 @@ public typealias OpeningObserver = @Sendable (_ node: Int, _ words: [UInt64]) ->
 public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   let program: SecureProgram
   /// This party's shares of the weights, in the order of `program.weights`; empty where they are zero.
-  let weights: [[UInt64]]
+  let weights: [HeldWeight]
   let material: Material
   /// What the material gives for the whole session, by node.
   let derived: [NodeMaterial]
@@ -70,7 +70,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   /// 1 for party 0, which adds public constants, 0 for party 1.
   let constantFactor: UInt64
 
-  public init(program: SecureProgram, weights: [[UInt64]], material: Material) {
+  public init(program: SecureProgram, weights: [HeldWeight], material: Material) {
     self.program = program
     self.weights = weights
     self.material = material

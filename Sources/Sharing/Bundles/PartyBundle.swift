@@ -4,6 +4,7 @@ public import Bytes
 import Containers
 public import Program
 import Randomness
+import Rings
 
 /// How a party holds its share of a weight.
 public enum ShareStorage: String, Sendable, CaseIterable {
@@ -100,6 +101,17 @@ public struct PartyBundle: Sendable {
 
   /// D of every weight, where the dealer is blind: what both parties have and the dealer lacks.
   public var weightMasks: WeightMasks? { maskSeed.map(WeightMasks.init) }
+
+  /// This party's share of weight `id`, in as little memory as it takes.
+  public func narrowShare(_ id: WeightID) throws(InputError) -> HeldWeight {
+    let weight = program.weights[id]
+    if storages[id] == .plain,
+      let halves = try PlainWeight(id, of: program, in: reader).halves(in: 0..<weight.elementCount)
+    {
+      return .halves(HalfMatrix(halves, rows: weight.rowCount, columns: weight.columnCount))
+    }
+    return .words(try share(id))
+  }
 
   /// This party's share of weight `id`, row-major ring elements; empty where it is zero.
   public func share(_ id: WeightID) throws(InputError) -> [UInt64] {

@@ -39,6 +39,12 @@ struct PlainWeight {
     }
   }
 
+  /// The same as they are stored, where that is in 16 bits.
+  func halves(in range: Range<Int>) throws(InputError) -> [Int16]? {
+    guard elementType == .i16 else { return nil }
+    return try reader.elements(of: name, in: range, as: Int16.self)
+  }
+
   /// The narrowest of i16, i32 and i64 that holds every element of each of `weights`.
   static func elementTypes(
     _ weights: some Sequence<WeightID>, of program: SecureProgram, _ encoder: WeightEncoder,
