@@ -5,7 +5,6 @@ import Foundation
 import OnlineRuntime
 public import Program
 import Randomness
-import Rings
 import Sharing
 
 /// Seconds that two parties compute on this machine, with what the system takes for their messages.
@@ -106,10 +105,7 @@ public struct MeasuredCompute: Sendable {
       guard hasWeights else { return HeldWeight.words([]) }
       // Those of a provider are small, nearly all of them.
       return linear.contains(id)
-        ? .halves(
-          HalfMatrix(
-            [Int16](repeating: 0, count: weight.elementCount), rows: weight.rowCount,
-            columns: weight.columnCount))
+        ? HeldWeight([Int16](repeating: 0, count: weight.elementCount), of: weight)
         : .words([UInt64](repeating: 0, count: weight.elementCount))
     }
     let width = program.inputValue?.shape.width ?? 0

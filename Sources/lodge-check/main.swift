@@ -15,7 +15,7 @@ let programCommand = Command(
   example: "lodge-check program shares/party0.bundle", positionals: [fileArgument],
   options: [.json]
 ) { arguments in
-  let program = try ProgramFile.read(arguments.string("FILE"))
+  let program = try ProgramFile(arguments.string("FILE")).program
   arguments.console.print(
     arguments.flag("json")
       ? program.json.indentedText : program.lines().joined(separator: "\n"))
@@ -35,8 +35,8 @@ let costCommand = Command(
     Option("prompt", .integer(1...1 << 20), help: "tokens of the prompt (default 64)"),
     Option("new", .integer(0...1 << 20), help: "new tokens (default 32; none for an encoder)"),
     Option(
-      "deployment", .choice(["two-server", "provider-user"]), default: "two-server",
-      help: "who the parties are"),
+      "deployment", .choice(["two-server", "provider-user"]),
+      help: "who the parties are (default: as a bundle says; two-server for a model.lodge)"),
     Option("rtt", .duration, default: "10ms", help: "round-trip time between the parties"),
     Option("bandwidth", .bandwidth, default: "1Gbps", help: "bandwidth between the parties"),
     Option(
@@ -51,12 +51,18 @@ let costCommand = Command(
   ]
 ) { arguments in
   arguments.printConfiguration()
-  let program = try ProgramFile.read(arguments.string("FILE"))
+  let file = try ProgramFile(arguments.string("FILE"))
+  let program = file.program
   let session = try CostReport.session(
     of: program, prompt: arguments.optionalInteger("prompt"),
     new: arguments.optionalInteger("new"))
-  let deployment =
-    Deployment(rawValue: try arguments.string("deployment")) ?? .twoServer
+  let asked = arguments.optionalString("deployment").flatMap(Deployment.init(rawValue:))
+  let deployment = file.deployment ?? asked ?? .twoServer
+  if let asked, (asked == .providerUser) != (deployment == .providerUser) {
+    throw UsageError(
+      "--deployment: \(try arguments.string("FILE")) is of a conversion for "
+        + "\(deployment.rawValue), not \(asked.rawValue)")
+  }
   let network = NetworkProfile(
     "parties", roundTripSeconds: try arguments.number("rtt"),
     bitsPerSecond: try arguments.number("bandwidth"))

@@ -401,6 +401,12 @@ private final class Roles {
     let userMasks = try #require(user.weightMasks)
     for id in encoded.indices {
       #expect(try provider.share(id) == encoded[id])
+      // In two bytes each where only linear layers read them.
+      let held = try provider.heldShare(id)
+      #expect(held.words == encoded[id])
+      let isNarrow = if case .halves = held { true } else { false }
+      let fits = encoded[id].allSatisfy { Int16(exactly: Int64(bitPattern: $0)) != nil }
+      #expect(isNarrow == (fits && provider.program.linearWeights.contains(id)))
       #expect(try user.share(id).isEmpty)
       let mask = masks.stream(id).words(at: 0, count: encoded[id].count)
       #expect(mask == userMasks.stream(id).words(at: 0, count: encoded[id].count))

@@ -7,7 +7,6 @@ import Foundation
 public import OnlineRuntime
 public import Program
 public import Randomness
-import Rings
 public import Sharing
 import Synchronization
 
@@ -302,7 +301,6 @@ extension SecureProgram {
     guard linearWeights.contains(id),
       halves.map({ UInt64(bitPattern: Int64($0)) }) == elements
     else { return .words(elements) }
-    return .halves(
-      HalfMatrix(halves, rows: weights[id].rowCount, columns: weights[id].columnCount))
+    return HeldWeight(halves, of: weights[id])
   }
 }

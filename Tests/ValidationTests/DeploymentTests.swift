@@ -78,6 +78,26 @@ struct DeploymentTests {
     #expect(flights[1] - flights[0] == expected, "\(flights)")
   }
 
+  /// What a user has before the step travels in the first flight, where only the token comes besides.
+  @Test func whatIsDealtIsSentAhead() throws {
+    let converted = try ConvertedGraph(
+      TinyGraph(GraphKind.norms[0]), recipe: Recipe.named("permllm"))
+    let program = converted.program
+    let flights = Timetable(program, deployment: .providerUser).flights
+    let sent = flights[0].filter { $0.sender == 1 }
+    func readsToken(_ node: Int) -> Bool { program.nodes[node].label.hasPrefix("embed") }
+    #expect(sent.contains { readsToken($0.node) } && sent.contains { !readsToken($0.node) })
+    #expect(sent.allSatisfy { $0.isAhead != readsToken($0.node) })
+    #expect(flights.dropFirst().joined().allSatisfy { !$0.isAhead })
+    let session = SessionShape(kind: .decoder, promptCapacity: 5, newCapacity: 3)
+    let cost = program.cost(of: session.lastStep, deployment: .providerUser)
+    let ahead = sent.filter(\.isAhead).reduce(0) {
+      $0 + program.wordCount($1, party: 1, in: session.lastStep)
+    }
+    #expect(cost.aheadWordCount == ahead && (1..<cost.sentWordCounts[1]).contains(ahead))
+    #expect(program.cost(of: session.lastStep).aheadWordCount < ahead)
+  }
+
   /// With a user nothing takes more flights or bytes than between two servers.
   @Test(arguments: ["accurate", "fitted", "permllm"])
   func aUserCostsNoMore(name: String) throws {

@@ -100,11 +100,7 @@ public final class BundleProvider: SessionProvider, Sendable {
     program = bundle.program
     conversion = bundle.conversion
     var weights: [HeldWeight] = []
-    let linear = program.linearWeights
-    for id in program.weights.indices {
-      weights.append(
-        linear.contains(id) ? try bundle.narrowShare(id) : .words(try bundle.share(id)))
-    }
+    for id in program.weights.indices { weights.append(try bundle.heldShare(id)) }
     self.weights = weights
     weightMasks = bundle.weightMasks
     guard let input = program.inputValue, let output = program.outputValue,

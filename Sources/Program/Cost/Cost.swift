@@ -9,6 +9,8 @@ public struct StepCost: Equatable, Sendable {
   public var roundCount = 0
   /// Words that party 0 and party 1 send to the other: ring elements, or 64 bits of comparisons.
   public var sentWordCounts = [0, 0]
+  /// Of these, what party 1 sends and has before the step, since it follows from what is dealt.
+  public var aheadWordCount = 0
   /// Messages that party 0 and party 1 send.
   public var messageCounts = [0, 0]
   /// Words that travel one after the other: of each flight those of the party that sends more.
@@ -85,6 +87,9 @@ extension SecureProgram {
         messages.reduce(0) { $0 + wordCount($1, party: party, in: step) }
       }
       if words == [0, 0] { continue }
+      cost.aheadWordCount += messages.reduce(0) {
+        $0 + ($1.isAhead ? wordCount($1, party: 1, in: step) : 0)
+      }
       cost.roundCount += 1
       cost.openedWordCount += max(words[0], words[1])
       for party in 0...1 where words[party] > 0 {

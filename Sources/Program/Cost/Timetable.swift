@@ -13,6 +13,8 @@ public struct Timetable: Sendable {
     public var stage: Int
     /// The party that sends it; nil where both do.
     public var sender: Int?
+    /// Whether what is sent follows from what is dealt alone, party 1's: it is known before the step.
+    public var isAhead = false
   }
 
   /// Messages by flight and, in a flight, in the order in which they are put together.
@@ -29,6 +31,8 @@ public struct Timetable: Sendable {
     /// After how many flights each party has its share of a value, or the opened value.
     var known = [[Int]](
       repeating: [Int](repeating: 0, count: program.values.count), count: 2)
+    /// Whether party 1's share of a value follows from what is dealt.
+    var dealt = [Bool](repeating: false, count: program.values.count)
     let oneWay = program.oneWayOpenings(in: deployment)
     let silent = program.silentOpenings
     let lifted = program.liftedOpenings
@@ -37,6 +41,9 @@ public struct Timetable: Sendable {
         node.operation.inputs.reduce(0) { max($0, known[party][$1]) }
       }
       var results = ready
+      let readsDealt =
+        !node.operation.inputs.isEmpty && node.operation.inputs.allSatisfy { dealt[$0] }
+      var givesDealt = readsDealt
       switch node.operation {
       case .open where silent[index] != nil:
         // Party 0's words are what is opened.
@@ -50,14 +57,19 @@ public struct Timetable: Sendable {
         ready[1] = max(ready[1], ready[0] + 1)
         results = ready
       case .open where oneWay.contains(index):
-        add(Message(node: index, stage: 0, sender: 1), to: ready[1] + 1)
+        add(
+          Message(node: index, stage: 0, sender: 1, isAhead: readsDealt), to: ready[1] + 1)
         openedAlone[0].insert(index)
         ready = [max(ready[0], ready[1] + 1), ready[1]]
         results = [ready[0], 0]
       case .open where ready[0] < ready[1] || ready[1] < ready[0] && lifted.contains(index):
         // Each party sends its share when it has it, and knows the value when it has both.
         let sent = ready.map { $0 + 1 }
-        for party in 0...1 { add(Message(node: index, stage: 0, sender: party), to: sent[party]) }
+        for party in 0...1 {
+          add(
+            Message(node: index, stage: 0, sender: party, isAhead: party == 1 && readsDealt),
+            to: sent[party])
+        }
         openedAlone[sent[0] < sent[1] ? 1 : 0].insert(index)
         ready = [max(ready[0], sent[1]), max(ready[1], sent[0])]
         results = ready
@@ -72,6 +84,7 @@ public struct Timetable: Sendable {
         if deployment == .providerUser {
           ready[1] = 0
           results[1] = 0
+          givesDealt = true
         }
       case .piecewiseLinear(_, let function):
         let start = max(ready[0], ready[1])
@@ -85,9 +98,13 @@ public struct Timetable: Sendable {
         var flight = 0
         for (stage, message) in function.messages.enumerated() {
           flight = max(flight, ready[message.sender]) + 1
-          add(Message(node: index, stage: stage, sender: message.sender), to: flight)
+          add(
+            Message(
+              node: index, stage: stage, sender: message.sender, isAhead: stage == 0 && readsDealt),
+            to: flight)
         }
         results[0] = flight
+        givesDealt = true
       case .input, .blockLinear, .selectBlocks, .spreadBlocks, .view, .truncate, .scores, .mix,
         .multiply,
         .polynomial, .exponential,
@@ -98,6 +115,10 @@ public struct Timetable: Sendable {
       for party in 0...1 {
         evaluations[party][index] = ready[party]
         for output in node.outputs { known[party][output] = results[party] }
+      }
+      // What is opened is made of both shares.
+      for output in node.outputs where program.values[output].form == .shared {
+        dealt[output] = givesDealt
       }
     }
     for flight in flights.indices {

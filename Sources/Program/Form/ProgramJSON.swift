@@ -5,7 +5,7 @@ import Models
 
 extension SecureProgram {
   /// Version of the stored form.
-  public static let formatVersion = 2
+  public static let formatVersion = 3
 
   public var json: JSON {
     var members = output.members(of: kind)

@@ -140,9 +140,7 @@ extension Lowering {
     let openedWeights = try builder.openNarrow(
       weights, bits: weights.bits, ringBits: min(needed, builder.ringBits(weights)))
     // More of the ring than weights have says nothing of their product.
-    let openedRows = try builder.openExactly(
-      rows, bits: min(valueBits, rows.bits),
-      ringBits: min(needed, builder.ringBits(rows) - max(rows.bits - valueBits, 0)))
+    let openedRows = try builder.openExactly(rows, bits: valueBits, ringBits: needed)
     return try builder.emit(
       .mix(
         weights: openedWeights.id, value: openedRows.id, heads: settings.headCount,

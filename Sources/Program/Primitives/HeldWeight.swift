@@ -8,6 +8,11 @@ public enum HeldWeight: Sendable {
   case words([UInt64])
   case halves(HalfMatrix)
 
+  /// `elements` of `weight` itself.
+  public init(_ elements: [Int16], of weight: ProgramWeight) {
+    self = .halves(HalfMatrix(elements, rows: weight.rowCount, columns: weight.columnCount))
+  }
+
   /// Whether the share is zero.
   public var isEmpty: Bool {
     switch self {

@@ -4,7 +4,6 @@ public import Bytes
 import Containers
 public import Program
 import Randomness
-import Rings
 
 /// How a party holds its share of a weight.
 public enum ShareStorage: String, Sendable, CaseIterable {
@@ -28,6 +27,7 @@ public struct PartyBundle: Sendable {
   private let seed: Seed?
   private let maskSeed: Seed?
   private let reader: ContainerReader
+  private let linearWeights: Set<WeightID>
 
   /// Streams of weight shares do not belong to a session; their labels carry this number.
   static let weightSession: UInt32 = .max
@@ -85,6 +85,7 @@ public struct PartyBundle: Sendable {
     self.seed = try seed(PartyBundle.weightSeedName)
     maskSeed = try seed(PartyBundle.maskSeedName)
     self.reader = reader
+    linearWeights = program.linearWeights
   }
 
   static let weightSeedName = "weightSeed"
@@ -102,13 +103,13 @@ public struct PartyBundle: Sendable {
   /// D of every weight, where the dealer is blind: what both parties have and the dealer lacks.
   public var weightMasks: WeightMasks? { maskSeed.map(WeightMasks.init) }
 
-  /// This party's share of weight `id`, in as little memory as it takes.
-  public func narrowShare(_ id: WeightID) throws(InputError) -> HeldWeight {
+  /// This party's share of weight `id`, in as little memory as what reads it allows.
+  public func heldShare(_ id: WeightID) throws(InputError) -> HeldWeight {
     let weight = program.weights[id]
-    if storages[id] == .plain,
+    if storages[id] == .plain, linearWeights.contains(id),
       let halves = try PlainWeight(id, of: program, in: reader).halves(in: 0..<weight.elementCount)
     {
-      return .halves(HalfMatrix(halves, rows: weight.rowCount, columns: weight.columnCount))
+      return HeldWeight(halves, of: weight)
     }
     return .words(try share(id))
   }

@@ -109,15 +109,25 @@ public struct VerifiedFile: Report {
 }
 
 /// Finds the program in any file that has one.
-public enum ProgramFile {
-  public static func read(_ path: String) throws(InputError) -> SecureProgram {
+public struct ProgramFile {
+  public let program: SecureProgram
+  /// Who the parties are, where the file is one of a conversion that was shared.
+  public let deployment: Deployment?
+
+  public init(_ path: String) throws(InputError) {
     let reader = try FileKind.expecting(.model, at: path) { () throws(InputError) in
       try ContainerReader(path: path, kind: nil, verifying: false)
     }
     switch reader.kind {
-    case "model": return try ModelFile(path: path).program()
-    case "bundle": return try PartyBundle(path: path).program
-    case "dealer": return try DealerBundle(path: path).program
+    case "model":
+      program = try ModelFile(path: path).program()
+      deployment = nil
+    case "bundle":
+      let bundle = try PartyBundle(path: path)
+      (program, deployment) = (bundle.program, bundle.conversion.deployment)
+    case "dealer":
+      let bundle = try DealerBundle(path: path)
+      (program, deployment) = (bundle.program, bundle.conversion.deployment)
     default:
       throw InputError(
         path, place: "kind", "a file of kind \(reader.kind) has no program",

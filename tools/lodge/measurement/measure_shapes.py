@@ -91,7 +91,8 @@ class ShapeMeasurement(Measurement):
         options = ["--embedding", a.embedding] if a.embedding else []
         options += ["--compare", a.compare] if a.compare else []
         options += ["--gates", gates] if density is not None else []
-        options += ["--accept-leakage"] if recipe in ("permllm", "elements") else []
+        # Weights and texts are made up.
+        options += ["--accept-leakage"]
         if fractional_bits is not None:
             stated = json.loads(self.tool("lodge-model", "recipes", recipe))
             recipe = self.file("recipe.json")
@@ -185,6 +186,8 @@ def cost_row(name, cost, token_count, step):
     dealt.insert(1, once["party0Bytes"] + once["party1Bytes"])
     bits = cost["compare"]["bits"][part]
     sent = [size(count) for count in total["bytesOfParties"]]
+    if total["aheadBytes"]:
+        sent[1] += f" ({size(total['aheadBytes'])} of it dealt)"
 
     def without_compute(times):
         return text(times["flights"] + times["bytes"] + times["client"])
@@ -292,7 +295,8 @@ def main():
         prog="tools/measure/shapes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shape", metavar="SHAPE", choices=SHAPES, help=", ".join(SHAPES))
     parser.add_argument("--deployment", choices=["two-server", "provider-user"], default="two-server")
-    parser.add_argument("--recipe", action="append", help="may be repeated (default: those of the shape)")
+    parser.add_argument("--recipe", action="append", metavar="RECIPE",
+                        help="a name or a file; may be repeated (default: those of the shape)")
     parser.add_argument("--layers", metavar="N[,M]", help="one depth to run, or two to add up")
     parser.add_argument("--cost", action="store_true", help="of one depth too, costs alone")
     parser.add_argument("--embedding", metavar="HOLDER", help="as of lodge-model")

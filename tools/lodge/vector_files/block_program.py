@@ -46,7 +46,7 @@ def gated():
                weight("down", 2, 6)]
     for name, member in enumerate(("rowBlocks", "rowBlocks", "rowBlocks", "columnBlocks", "columnBlocks")):
         weights[name]["source"][member] = order[0]
-    return {"version": 2, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
+    return {"version": 3, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
             "vocabularySize": 2, "maximumPositions": 4, "values": values, "operations": operations,
             "weights": weights}
 
@@ -98,6 +98,6 @@ def skipping():
     result = add("truncate", [lifted], shape(four, bits=19, rows="last"))
     add("output", [result])
     names = (("scores", 2, 2), ("query", 4, 2), ("key", 4, 2), ("value", 4, 2))
-    return {"version": 2, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
+    return {"version": 3, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
             "vocabularySize": 2, "maximumPositions": 4, "values": values, "operations": operations,
             "weights": [weight(*name) for name in names]}

@@ -35,6 +35,6 @@ def program(is_padded=True):
     short = add("truncate", [view], shape(eight, bits=8))
     last = add("lastRow", [short], shape(eight, bits=8, rows="last"))
     add("output", [last])
-    return {"version": 2, "family": "chatglm", "kind": "prefixDecoder", "clientInput": "embedding",
+    return {"version": 3, "family": "chatglm", "kind": "prefixDecoder", "clientInput": "embedding",
             "vocabularySize": 9, "maximumPositions": 8, "values": values, "operations": operations,
             "weights": [weight("w", 8, 8)], "contextMarkers": {"startToken": 8, "maskTokens": [7, 6]}}

@@ -43,7 +43,7 @@ def permuted_chain():
     last = add("lastRow", [add("combine", [third], shape(two, bits=54), coefficients=[2**34],
                                constant=0)], shape(two, bits=54, rows="last"))
     add("output", [last])
-    return {"version": 2, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
+    return {"version": 3, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
             "vocabularySize": 2, "maximumPositions": 4, "values": values, "operations": operations,
             "weights": [weight("first", 2, 2), weight("second", 2, 2)]}
 

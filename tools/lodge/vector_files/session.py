@@ -102,7 +102,7 @@ def program(is_narrow=False):
     scaled = add("scale", [opened], shape(two, bits=21), weight=2)
     last = add("lastRow", [scaled], shape(two, bits=21, rows="last"))
     add("output", [last])
-    return {"version": 2, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
+    return {"version": 3, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
             "vocabularySize": 2, "maximumPositions": 4, "values": values, "operations": operations,
             "weights": [weight("wq", 2, 2), weight("positions", 4, 2), weight("gamma", 1, 2)]
             + [weight("wk", 2, 2) for _ in few]}

@@ -120,7 +120,7 @@ class Bundle:
         text = canonical_member(self.container.header_text, "program")
         if hashlib.sha256(text).hexdigest() != self.program_digest:
             raise self.error("programDigest", "is not the digest of the program")
-        if self.program["version"] != 2:
+        if self.program["version"] != 3:
             raise self.error("program.version", f"{self.program['version']} is not 2")
         self.weights, self.storages = self.program["weights"], header["storages"]
         known = ["seed", "full"]
