@@ -58,7 +58,7 @@ extension GroupDealing {
           maskBits: maskBits)
       case .shiftedMask(let shift): return mask.map { $0 &>> UInt64(shift) }
       case .topBit(let bits): return mask.map { $0 &>> UInt64(bits - 1) }
-      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .cells,
+      case .maskProduct, .partProduct, .upperMask, .maskPower, .topBitTimesPower, .cells,
         .windowBit, .quietBit, .permutedMask, .unpermutedMask:
         return []
       }

@@ -155,7 +155,8 @@ extension GroupDealing {
     components.map { component in
       switch component.meaning {
       case .shiftedMask(let shift): parts[0].map { $0 &>> UInt64(shift) }
-      case .topBit(let bits): parts[0].map { $0 &>> UInt64(bits - 1) }
+      case .topBit(let bits): parts[0].map { $0 &>> UInt64(bits - 1) & 1 }
+      case .upperMask(let bits): parts[0].map { $0 &>> UInt64(bits) }
       case .maskPower(let power): parts[0].map { raised($0, to: power) }
       case .topBitTimesPower(let power):
         zip(parts[0], parts[1]).map { $1 &* raised($0, to: power) }
@@ -180,7 +181,7 @@ extension GroupDealing {
       case .quietBit: quiet ?? []
       case .shiftedMask(let shift): mask.map { $0 &>> UInt64(shift) }
       case .topBit(let bits): mask.map { $0 &>> UInt64(bits - 1) }
-      case .maskProduct, .partProduct, .maskPower, .topBitTimesPower, .cells,
+      case .maskProduct, .partProduct, .upperMask, .maskPower, .topBitTimesPower, .cells,
         .resultBit, .comparedBits, .permutedMask, .unpermutedMask:
         []
       }

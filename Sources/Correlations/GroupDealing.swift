@@ -89,6 +89,10 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       switch node.operation {
       case .open(_, let opening), .openBlocks(_, let opening):
         opener[node.outputs.lowerBound] = (index, opening)
+      case .widen(let x, let bits):
+        opener[node.outputs.lowerBound] = opener[program.openedValue(x)].map {
+          ($0.0, Opening(shift: 0, bits: bits))
+        }
       case .view(let x, let shift): viewed[node.outputs.lowerBound] = (x, shift)
       default: break
       }
@@ -124,6 +128,13 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       let components = program.correlationComponents(index)
       try dealElements(index, like: x) { range, session in
         maskComponents(components, [masks(of: x, session).words(in: range)])
+      }
+    case .widen(let x, _):
+      let components = program.correlationComponents(index)
+      if components.isEmpty { break }
+      let widened = program.nodes[index].outputs.lowerBound
+      try dealElements(index, like: x) { range, session in
+        maskComponents(components, [masks(of: widened, session).words(in: range)])
       }
     case .polynomial(let x, _):
       let components = program.correlationComponents(index)

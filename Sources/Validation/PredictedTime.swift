@@ -48,9 +48,9 @@ extension SecureProgram {
     if deployment == .providerUser {
       return
         (ClientTraffic.inputByteCount(wordCount: 0)
-        + ClientTraffic.outputByteCount(wordCount: count(outputValue))) / 2
+        + ClientTraffic.outputByteCount(count: count(outputValue), bits: outputBits)) / 2
     }
     return ClientTraffic.inputByteCount(wordCount: count(inputValue))
-      + ClientTraffic.outputByteCount(wordCount: count(outputValue))
+      + ClientTraffic.outputByteCount(count: count(outputValue), bits: outputBits)
   }
 }

@@ -66,6 +66,11 @@ public struct RingSimulator: Sendable {
       if case .openBlocks(_, let opening) = node.operation {
         openers[node.outputs.lowerBound] = (index, opening)
       }
+      if case .widen(let x, let bits) = node.operation {
+        openers[node.outputs.lowerBound] = openers[program.openedValue(x)].map {
+          ($0.node, Opening(shift: 0, bits: bits))
+        }
+      }
       guard case .open(let x, let opening) = node.operation else { continue }
       openers[node.outputs.lowerBound] = (index, opening)
       if x == 0, program.clientInput == .oneHot { oneHotValue = node.outputs.lowerBound }
@@ -80,7 +85,7 @@ public struct RingSimulator: Sendable {
       case .exponential(let x, let function): cells[x] = (function.cells, function.tops)
       case .coarseSteps(let x, let function): cells[x] = (function.cells, function.tops)
       case .lookup(let x, let function): lookups[x] = function.range
-      case .view(let x, _): numbers.insert(x)
+      case .view(let x, _), .widen(let x, _): numbers.insert(x)
       case .piecewiseLinear(let x, let function) where function.isLifted: numbers.insert(x)
       default: break
       }
@@ -150,6 +155,14 @@ public struct RingSimulator: Sendable {
           }
           observe(first, numbers)
         }
+        if cached.contains(first) { keyCaches[first, default: []] += values[first] }
+      case .widen(let x, let bits):
+        let whole = Opening(shift: 0, bits: bits)
+        let seen =
+          program.values[x].form == .opened
+          ? RingFunctions.view(
+            values[x], mask: mask(x), shift: 0, bits: program.values[x].ringBits) : values[x]
+        values[first] = seen.map { RingFunctions.signed(whole.reduced($0), bits: bits) }
         if cached.contains(first) { keyCaches[first, default: []] += values[first] }
       case .reveal(let x, _):
         let gates = BlockPattern(
@@ -261,7 +274,8 @@ public struct RingSimulator: Sendable {
       case .firstRow(let x): values[first] = step.firstRow(values[x], shape(x))
       case .meanRow(let x, let bits):
         values[first] = step.meanRow(values[x], shape(x), fractionalBits: bits)
-      case .output(let x): output = values[x]
+      case .output(let x, let bits):
+        output = values[x].map { RingFunctions.signed($0, bits: bits) }
       }
       if let observe {
         for value in node.outputs where program.values[value].form == .shared {

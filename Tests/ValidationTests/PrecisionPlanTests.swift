@@ -29,7 +29,9 @@ import Validation
       plan.candidates.first { $0.fractionalBits == plan.recipe.fractionalBits })
     #expect(plan.recipe.leastFractionalBits == taken.fractionalBits)
     for candidate in plan.candidates {
-      #expect(taken.seconds <= candidate.seconds * 1.001)
+      #expect(
+        taken.seconds + taken.deliverySeconds
+          <= (candidate.seconds + candidate.deliverySeconds) * 1.003)
       // With more bits one that costs as much would have been taken.
       if candidate.fractionalBits > taken.fractionalBits {
         #expect(taken.seconds < candidate.seconds)
@@ -44,22 +46,28 @@ import Validation
   /// Fewer bits are taken where they save time, and for less that is dealt alone where comparisons are
   /// not made by keys: who chooses that wants less to be dealt.
   @Test func whatFewerBitsMustSave() {
-    func candidate(_ dealt: Int, _ seconds: Double) -> PrecisionPlan.Candidate {
+    func candidate(_ dealt: Int, _ seconds: Double, delivery: Double = 0)
+      -> PrecisionPlan.Candidate
+    {
       PrecisionPlan.Candidate(
         fractionalBits: 14, flightCount: 94, openedByteCount: 230_000, dealtByteCount: dealt,
-        seconds: seconds)
+        seconds: seconds, deliverySeconds: delivery)
     }
     let old = candidate(1000, 1)
     for comparison in [Recipe.Comparison.keys, .bits, .lookups] {
       let isForLess = comparison != .keys
       for (dealt, seconds, isTaken) in [
-        (1000, 0.998, true), (2000, 0.998, true), (1000, 0.9995, false),
-        (980, 1, isForLess), (981, 1, false), (500, 1.0001, false), (970, 0.9995, isForLess),
+        (1000, 0.997, true), (2000, 0.997, true), (1000, 0.998, false),
+        (980, 1, isForLess), (981, 1, false), (500, 1.0001, false), (970, 0.998, isForLess),
       ] {
         #expect(
           candidate(dealt, seconds).isBetter(than: old, comparison: comparison) == isTaken,
           "\(comparison) \(dealt) \(seconds)")
       }
+      // What is not dealt need not be sent.
+      let large = candidate(1000, 1, delivery: 0.25)
+      #expect(candidate(990, 1, delivery: 0.24).isBetter(than: large, comparison: comparison))
+      #expect(!candidate(990, 1, delivery: 0.249).isBetter(than: large, comparison: comparison))
     }
   }
 

@@ -115,12 +115,15 @@ public final class UserSession: SecureSession {
       let output = try OutputMessage(
         connection.receive(.data(.output, atMost: limit, or: .refusal, .end)),
         source: connection.label)
-      guard output.step == stepCount, output.words.count == share.count else {
+      guard output.step == stepCount,
+        output.words.count == identity.outputOpening.wordCount(elements: share.count)
+      else {
         throw InputError(connection.label, "sent the output of another step or width")
       }
       counters.party0 = output.counters
       stepCount += 1
-      return reconstruct(output.words, share)
+      return identity.output(
+        of: share.count, output.words, identity.packedOutput(share))
     } catch {
       burn(error.cause)
       throw error

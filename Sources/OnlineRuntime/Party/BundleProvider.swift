@@ -111,7 +111,8 @@ public final class BundleProvider: SessionProvider, Sendable {
       conversionDigest: SHA256.digest(conversion.identifier), inputWidth: inputWidth,
       outputWidth: outputWidth, isDecoder: program.kind.isDecoder,
       takesEmbedding: program.clientInput == .embedding,
-      outputFractionalBits: max(output.fractionalBits, 0), output: program.output,
+      outputFractionalBits: max(output.fractionalBits, 0), outputBits: program.outputBits,
+      output: program.output,
       deployment: conversion.deployment, allowsRejection: program.allowsRejection)
     // A folder of another party, program or conversion is told at once.
     if let file = try files(most: 1).first?.file {

@@ -19,7 +19,7 @@ struct NodeMaterial {
   }
 
   let components: [Component]
-  /// Of an `open`: this party's shares of the masks, and the number of their shape.
+  /// Of `open` and `widen`: this party's shares of the masks, and the number of their shape.
   let mask: (stream: StreamReader, shape: Int)?
   /// Of openings of running blocks: this party's shares of the masks of all.
   let blockMasks: BlockMasks?
@@ -52,10 +52,12 @@ struct NodeMaterial {
     }
     let operation = program.nodes[index].operation
     mask =
-      if case .open(let x, _) = operation {
+      if program.sentOpening(index) != nil,
+        let opener = program.maskOpener(of: program.nodes[index].outputs.lowerBound)
+      {
         (
-          StreamReader(streams.mask(node: index, ofResult: silent[index])),
-          shapes.number(of: program.values[x].shape)
+          StreamReader(streams.mask(node: opener, ofResult: silent[opener])),
+          shapes.number(of: program.values[operation.inputs[0]].shape)
         )
       } else { nil }
     if case .openBlocks(let x, _) = operation {

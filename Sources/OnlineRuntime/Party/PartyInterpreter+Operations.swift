@@ -22,7 +22,7 @@ extension PartyInterpreter {
       return result
     }
     switch node.operation {
-    case .input, .open, .openBlocks, .reveal, .output: break  // handled by `step`
+    case .input, .open, .widen, .openBlocks, .reveal, .output: break  // handled by `step`
     case .view(let x, let shift):
       guard let opened = masked[x] else { break }
       let parts = ViewParts(

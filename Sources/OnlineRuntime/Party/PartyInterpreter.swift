@@ -39,7 +39,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   /// The different shapes of what is dealt.
   private let shapes: [ValueShape]
   private let cached: Set<ValueID>
-  /// The node that opens each opened value.
+  /// See `SecureProgram.maskOpeners`.
   let openers: [ValueID: Int]
   /// By node the values that it is the last to read.
   private let released: [[ValueID]]
@@ -83,10 +83,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     self.shapes = shapes.shapes
     constantFactor = material.party == 0 ? 1 : 0
     cached = program.kind.isDecoder ? program.cachedValues : []
-    openers = Dictionary(
-      uniqueKeysWithValues: program.nodes.enumerated().compactMap { index, node in
-        node.operation.isOpen ? (node.outputs.lowerBound, index) : nil
-      })
+    openers = program.maskOpeners
     let timetable = Timetable(program, deployment: material.deployment)
     let oneWay = program.oneWayOpenings(in: material.deployment)
     let party = material.party
@@ -150,9 +147,9 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
       for index in indices {
         let node = program.nodes[index]
         switch node.operation {
-        case .open: finishAlone(index)
+        case .open, .widen: try finishAlone(index)
         case .input: shared[node.outputs.lowerBound] = inputShare
-        case .output(let x): output = shared[x]
+        case .output(let x, _): output = shared[x]
         default: try evaluate(index, node, step)
         }
         release(after: index)
@@ -168,18 +165,57 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     /// Under this party's share of the mask; with the other party's words the opened value.
     var words: [UInt64]
     let mask: [UInt64]
+    /// Of what is widened, the number as the bits say that are opened already.
+    var known: [UInt64] = []
   }
 
   /// This party's share of what node `index` opens, under its share of the mask.
-  private func maskedShare(_ index: Int) -> (opening: Opening, sent: PendingOpening)? {
-    guard case .open(let x, let opening) = program.nodes[index].operation,
-      let mask = derived[index].mask
-    else { return nil }
+  private func maskedShare(_ index: Int) throws(InputError) -> (
+    opening: Opening, sent: PendingOpening
+  )? {
+    guard let opening = program.sentOpening(index), let mask = derived[index].mask else {
+      return nil
+    }
     let share = mask.stream.words(in: ranges[mask.shape])
-    let words = opening.masked(
-      shared[x], ringBits: program.values[x].ringBits, mask: share,
-      constantFactor: constantFactor)
-    return (opening, PendingOpening(words: words, mask: share))
+    switch program.nodes[index].operation {
+    case .widen(let x, let ringBits):
+      guard let opened = masked[x] else { return nil }
+      let bits = ringBits - opening.bits
+      if opened.lift != nil {
+        return (opening, widened(view: opened, bits: bits, opening, mask: share))
+      }
+      let parts = ViewParts(opened: opened.base, shift: 0, bits: bits)
+      // [r >> bits] + B [h]: the bits of y + r above those that are opened.
+      var words = try self.words(node: index, component: 0)
+      let top = try self.words(node: index, component: 1)
+      for place in words.indices {
+        let isLifted = parts.lift[place] &>> UInt64(bits)
+        words[place] = opening.reduced(words[place] &+ isLifted &* top[place])
+      }
+      return (opening, PendingOpening(words: words, mask: share, known: parts.base))
+    case .open(let x, _):
+      let words = opening.masked(
+        shared[x], ringBits: program.values[x].ringBits, mask: share,
+        constantFactor: constantFactor)
+      return (opening, PendingOpening(words: words, mask: share))
+    default: return nil
+    }
+  }
+
+  /// The same of a view's share of y + r above the `bits` that are opened. Below them y + r is what was
+  /// opened, so that party 0 sees whether the shares' low bits carry.
+  private func widened(
+    view: MaskedWords, bits: Int, _ opening: Opening, mask: [UInt64]
+  ) -> PendingOpening {
+    let low = UInt64.max &>> UInt64(64 - bits)
+    let known = view.base.map { $0 & low }
+    var words = view.share(factor: constantFactor)
+    for place in words.indices {
+      let word = words[place] &+ mask[place]
+      let carry: UInt64 = word & low > known[place] ? constantFactor : 0
+      words[place] = opening.reduced(word &>> UInt64(bits) &+ carry)
+    }
+    return PendingOpening(words: words, mask: mask, known: known)
   }
 
   /// Sends and receives the messages of one flight in one exchange.
@@ -203,7 +239,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
         outgoing += unsent.removeValue(forKey: message.node) ?? []
         continue
       }
-      guard let (opening, sent) = maskedShare(message.node) else { continue }
+      guard let (opening, sent) = try maskedShare(message.node) else { continue }
       opening.pack(sent.words, into: &outgoing)
       if !oneWay.contains(message.node) { opened[message.node] = sent }
       release(after: message.node)
@@ -270,8 +306,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   func usedBlocks(_ gates: ValueID) -> (blocks: Int, keys: Int) { usedBlocks[gates] ?? (0, 0) }
 
   /// Opens a value of which the other party has sent its share, or need not, and keeps what it is to be sent.
-  private mutating func finishAlone(_ node: Int) {
-    guard let (opening, own) = maskedShare(node) else { return }
+  private mutating func finishAlone(_ node: Int) throws(InputError) {
+    guard let (opening, own) = try maskedShare(node) else { return }
     if !kept.contains(node) { opening.pack(own.words, into: &unsent[node, default: []]) }
     finish(node, own, (early.removeValue(forKey: node) ?? [])[...])
   }
@@ -280,7 +316,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     _ node: Int, _ own: consuming PendingOpening, _ words: ArraySlice<UInt64>
   ) {
     let value = program.nodes[node].outputs.lowerBound
-    guard case .open(_, let opening) = program.nodes[node].operation, !own.words.isEmpty else {
+    guard let opening = program.sentOpening(node), !own.words.isEmpty else {
       masked[value] = MaskedWords(base: [], parts: [[]])
       return
     }
@@ -289,6 +325,14 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
     swap(&base, &own.words)
     // In silence there are none.
     if !words.isEmpty { opening.add(words, to: &base) }
+    if !own.known.isEmpty {
+      let ringBits = program.values[value].ringBits
+      let whole = Opening(shift: 0, bits: ringBits)
+      let shift = UInt64(ringBits - opening.bits)
+      for place in base.indices {
+        base[place] = whole.reduced(own.known[place] &+ base[place] &<< shift)
+      }
+    }
     observe?(node, base)
     if cached.contains(value) {
       caches[value, default: MaskedWords(base: [], parts: [[]])].base += base
@@ -309,7 +353,7 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
 extension Operation {
   fileprivate var isOpen: Bool {
     switch self {
-    case .open, .openBlocks, .reveal: true
+    case .open, .widen, .openBlocks, .reveal: true
     default: false
     }
   }

@@ -14,7 +14,7 @@ package import Sharing
 package struct WeightMaskProducts {
   private let masks: WeightMasks
   private let program: SecureProgram
-  /// The node that opens each opened value.
+  /// See `SecureProgram.maskOpeners`.
   private let openers: [ValueID: Int]
   private let silent: [Int: Int]
 
@@ -25,14 +25,7 @@ package struct WeightMaskProducts {
     silent = program.silentOpenings
     self.masks = masks
     self.program = program
-    var openers: [ValueID: Int] = [:]
-    for (index, node) in program.nodes.enumerated() {
-      switch node.operation {
-      case .open, .openBlocks: openers[node.outputs.lowerBound] = index
-      default: break
-      }
-    }
-    self.openers = openers
+    openers = program.maskOpeners
   }
 
   /// D [r]_p of node `index` in the dealt layout; nil where it has no product with a weight.

@@ -153,16 +153,18 @@ public final class ClientSession {
     message.words = share
     try send(message, party: 0)
     lastRowCount = rowCount
-    let first = try receiveOutput(party: 0, rowCount: rowCount)
-    let second = try receiveOutput(party: 1, rowCount: rowCount)
-    guard first.words.count == second.words.count else {
+    let first = try receiveOutput(party: 0, request)
+    let second = try receiveOutput(party: 1, request)
+    guard first.words.count == second.words.count,
+      let count = identity.outputCount(words: first.words.count, request)
+    else {
       throw InputError(
         connections[1].label,
         "sent \(second.words.count) output words, party 0 sent \(first.words.count)")
     }
     counters = (first.counters, second.counters)
     stepCount += 1
-    return reconstruct(first.words, second.words)
+    return identity.output(of: count, first.words, second.words)
   }
 
   private func send(_ message: StepMessage, party: Int) throws(InputError) {
@@ -180,12 +182,16 @@ public final class ClientSession {
     return try? Refusal(frame, source: connection.label).error(source: connection.label)
   }
 
-  private func receiveOutput(party: Int, rowCount: Int) throws(InputError) -> OutputMessage {
+  private func receiveOutput(party: Int, _ request: StepRequest) throws(InputError)
+    -> OutputMessage
+  {
     let connection = connections[party]
-    let limit = OutputMessage.headByteCount + 8 * rowCount * identity.outputWidth
+    let limit = OutputMessage.headByteCount + 8 * request.rowCount * identity.outputWidth
     let output = try OutputMessage(
       connection.receive(.data(.output, atMost: limit, or: .refusal)), source: connection.label)
-    guard output.step == stepCount, output.words.count.isMultiple(of: identity.outputWidth) else {
+    guard output.step == stepCount,
+      identity.outputCount(words: output.words.count, request) != nil
+    else {
       throw InputError(connection.label, "sent the output of another step or width")
     }
     return output

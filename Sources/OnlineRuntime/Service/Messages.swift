@@ -30,6 +30,7 @@ enum Hello: Equatable, Sendable {
         "outputFractionalBits": .integer(identity.outputFractionalBits),
       ]
       members.merge(always) { _, new in new }
+      if identity.outputBits < 64 { members["outputBits"] = .integer(identity.outputBits) }
       if identity.deployment != .twoServer {
         members["deployment"] = .string(identity.deployment.rawValue)
       }
@@ -64,6 +65,8 @@ enum Hello: Equatable, Sendable {
           isDecoder: isDecoder,
           takesEmbedding: try reader.bool("embedding"),
           outputFractionalBits: try reader.integer("outputFractionalBits", in: 0...62),
+          outputBits: try reader.contains("outputBits")
+            ? reader.integer("outputBits", in: 2...63) : 64,
           output: try OutputDescription(&reader, of: kind), deployment: deployment,
           allowsRejection: try reader.bool("rejection")))
     default: throw reader.failure("role", "is no party, client or lane")

@@ -143,6 +143,7 @@ extension PartyIdentity {
         hint: "use the bundles of one run of lodge-model share")
     }
     if other.inputWidth != inputWidth || other.outputWidth != outputWidth
+      || other.outputBits != outputBits
       || other.isDecoder != isDecoder
     {
       try refuse("its model has other widths", hint: "use bundles of one run of lodge-model share")

@@ -24,6 +24,8 @@ public struct PartyIdentity: Equatable, Sendable {
   public var allowsRejection: Bool
   /// Fractional bits of the output words.
   public var outputFractionalBits: Int
+  /// The bits of these words that are known, of two's complement numbers.
+  public var outputBits: Int
   /// What the output is, and what the client does to it.
   public var output: OutputDescription
   /// Who the parties are.
@@ -32,7 +34,7 @@ public struct PartyIdentity: Equatable, Sendable {
   public init(
     party: Int, programDigest: [UInt8], conversionDigest: [UInt8], inputWidth: Int,
     outputWidth: Int, isDecoder: Bool, takesEmbedding: Bool = false, outputFractionalBits: Int = 0,
-    output: OutputDescription? = nil, deployment: Deployment = .twoServer,
+    outputBits: Int = 64, output: OutputDescription? = nil, deployment: Deployment = .twoServer,
     allowsRejection: Bool? = nil
   ) {
     self.allowsRejection = allowsRejection ?? isDecoder
@@ -41,12 +43,41 @@ public struct PartyIdentity: Equatable, Sendable {
       output ?? OutputDescription(meaning: (isDecoder ? ModelKind.decoder : .encoder).plainOutput)
     self.takesEmbedding = takesEmbedding
     self.outputFractionalBits = outputFractionalBits
+    self.outputBits = outputBits
     self.party = party
     self.programDigest = programDigest
     self.conversionDigest = conversionDigest
     self.inputWidth = inputWidth
     self.outputWidth = outputWidth
     self.isDecoder = isDecoder
+  }
+
+  /// How elements of the output travel.
+  var outputOpening: Opening { Opening(shift: 0, bits: outputBits) }
+
+  /// Elements of the output of a step of `request` that travels in `wordCount` words; nil where no
+  /// number of rows that it may have gives so many.
+  func outputCount(words wordCount: Int, _ request: StepRequest) -> Int? {
+    [request.outputCount, request.rowCount, 1].map { $0 * outputWidth }.first {
+      outputOpening.wordCount(elements: $0) == wordCount
+    }
+  }
+
+  /// A party's share of the output as it travels.
+  func packedOutput(_ share: [UInt64]) -> [UInt64] {
+    if outputBits == 64 { return share }
+    var words: [UInt64] = []
+    outputOpening.pack(share.map(outputOpening.reduced), into: &words)
+    return words
+  }
+
+  /// Output words of a step from what both parties have sent: one's share and the other's.
+  func output(of count: Int, _ share0: [UInt64], _ share1: [UInt64]) -> [UInt64] {
+    var words = [UInt64](repeating: 0, count: count)
+    outputOpening.add(share0[...], to: &words)
+    outputOpening.add(share1[...], to: &words)
+    let unused = UInt64(64 - outputBits)
+    return words.map { UInt64(bitPattern: Int64(bitPattern: $0 &<< unused) &>> Int64(unused)) }
   }
 
   /// What a client must know of the model's kind.

@@ -182,7 +182,9 @@ struct SessionRun {
     service.metrics.addStep(
       rowCount: step.rowCount, moved, took: ContinuousClock.now - beginning)
     stepCount += 1
-    let message = OutputMessage(step: step.step, counters: counters, words: output)
+    let message = OutputMessage(
+      step: step.step, counters: counters,
+      words: service.identity.packedOutput(output))
     let (start, rate) = service.configuration.outputTimeout
     try client.connection.send(
       .output, head: message.head, words: message.words,

@@ -79,7 +79,7 @@ struct OutputMessage {
 
   var step: Int
   var counters: StepCounters
-  /// This party's share of the output, row-major [rows, outputWidth].
+  /// This party's share of the output, row-major [rows, outputWidth], in `outputBits` each.
   var words: [UInt64]
 
   var head: [UInt8] {
@@ -120,9 +120,10 @@ public enum ClientTraffic {
     2 * (FrameHeader.byteCount + StepMessage.headByteCount) + 8 * wordCount
   }
 
-  /// Bytes of the output: `wordCount` ring elements from each party.
-  public static func outputByteCount(wordCount: Int) -> Int {
-    2 * (FrameHeader.byteCount + OutputMessage.headByteCount + 8 * wordCount)
+  /// Bytes of the output: `count` elements of `bits` bits from each party.
+  public static func outputByteCount(count: Int, bits: Int) -> Int {
+    let wordCount = Opening(shift: 0, bits: bits).wordCount(elements: count)
+    return 2 * (FrameHeader.byteCount + OutputMessage.headByteCount + 8 * wordCount)
   }
 }
 

@@ -94,7 +94,7 @@ extension CorrelationComponent.Meaning {
     switch self {
     case .maskProduct, .partProduct: .products
     case .maskPower, .topBitTimesPower: .powers
-    case .shiftedMask, .topBit: .shiftedMasks
+    case .shiftedMask, .topBit, .upperMask: .shiftedMasks
     case .cells: .cells
     case .windowBit, .quietBit: .windowBits
     case .resultBit: .resultBits

@@ -11,8 +11,10 @@ public struct CorrelationComponent: Hashable, Sendable {
   public enum Meaning: Hashable, Sendable {
     /// r >> shift, r the mask of the opened value.
     case shiftedMask(shift: Int)
-    /// r >> (bits - 1), the top bit of a mask of so many bits.
+    /// Bit bits - 1 of r, the top bit of a mask of so many bits.
     case topBit(of: Int)
+    /// r >> bits, what a mask has above so many bits.
+    case upperMask(above: Int)
     /// The product of the operation's static weight or opened operands, applied to the masks.
     case maskProduct
     /// Product of mask part `left` of the first operand and `right` of the second.
@@ -107,6 +109,13 @@ extension SecureProgram {
         array(.shiftedMask(shift: shift), like: x),
         array(.topBit(of: bits), like: x, factorBits: bits - shift),
       ]
+    case .widen(let x, _):
+      // A view has what is needed.
+      guard values[x].form == .opened else { return [] }
+      let bits = values[x].ringBits
+      return [CorrelationComponent.Meaning.upperMask(above: bits), .topBit(of: bits)].map {
+        array($0, like: x, factorBits: bits)
+      }
     case .linear, .scale, .scores, .mix:
       return all([.maskProduct], like: node.outputs.lowerBound)
     case .blockLinear(let x, _, let weight):
@@ -184,18 +193,9 @@ extension SecureProgram {
   /// Factors that mask part `part` of an opened value or view is multiplied by are multiples of 2^this:
   /// h of a view has B, see `MaskedForm`.
   private func factorBits(_ value: ValueID, part: Int) -> Int {
-    guard part == 1, case .view(let x, let shift) = node(writing: value).operation else { return 0 }
+    guard part == 1, case .view(let x, let shift) = nodes[nodeIndex(writing: value)].operation
+    else { return 0 }
     return values[x].ringBits - shift
-  }
-
-  /// The node that writes `value`; nodes write the values in order.
-  private func node(writing value: ValueID) -> ProgramNode {
-    var (low, high) = (0, nodes.count - 1)
-    while low < high {
-      let middle = (low + high + 1) / 2
-      if nodes[middle].outputs.lowerBound <= value { low = middle } else { high = middle - 1 }
-    }
-    return nodes[low]
   }
 
   /// The party whose file stores component `component` of node `index`: party 0 whatever belongs to

@@ -121,7 +121,8 @@ extension SecureProgram {
           count(x) * function.pointCount * (function.keyLayout.depth + 1) / 2
       case .permuted(let x, let function):
         cost.permutedElementCount += step.permutedCount(values[x].shape, function)
-      case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .view, .truncate,
+      case .input, .open, .widen, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .view,
+        .truncate,
         .scale, .multiply,
         .polynomial,
         .coarseSteps,

@@ -17,21 +17,27 @@ public struct PrecisionPlan: Sendable {
     public let dealtByteCount: Int
     /// By the plan's weights.
     public let seconds: Double
+    /// In which what is dealt is sent.
+    public let deliverySeconds: Double
 
     package init(
       fractionalBits: Int, flightCount: Int, openedByteCount: Int, dealtByteCount: Int,
-      seconds: Double
+      seconds: Double, deliverySeconds: Double
     ) {
       self.fractionalBits = fractionalBits
       self.flightCount = flightCount
       self.openedByteCount = openedByteCount
       self.dealtByteCount = dealtByteCount
       self.seconds = seconds
+      self.deliverySeconds = deliverySeconds
     }
 
     /// Whether these bits are taken in place of `old`, which are more, where `comparison` is made so.
     package func isBetter(than old: Candidate, comparison: Recipe.Comparison) -> Bool {
-      if seconds <= old.seconds * (1 - PrecisionPlan.leastGain) { return true }
+      let all = seconds + deliverySeconds
+      if all <= (old.seconds + old.deliverySeconds) * (1 - PrecisionPlan.leastGain) {
+        return true
+      }
       let dealt = Double(old.dealtByteCount) * (1 - PrecisionPlan.leastDealtGain)
       return comparison != .keys && seconds <= old.seconds && Double(dealtByteCount) <= dealt
     }
@@ -42,8 +48,8 @@ public struct PrecisionPlan: Sendable {
   /// With the most bits first; none where the recipe leaves nothing to plan.
   public private(set) var candidates: [Candidate] = []
 
-  /// What fewer bits must save of the session's time of those taken so far.
-  private static let leastGain = 0.001
+  /// What fewer bits must save of the time of the session and its delivery with those taken so far.
+  private static let leastGain = 0.003
   /// What they must save of what is dealt, and no time, where comparisons are not made by keys: who
   /// chooses that wants less to be dealt.
   private static let leastDealtGain = 0.02
@@ -74,7 +80,7 @@ public struct PrecisionPlan: Sendable {
         let program = try SecureProgram.lower(model, recipe: resolved, calibration: calibration)
         let tried = Candidate(
           bits, program.cost(of: session.lastStep), program, session,
-          weights.seconds(program, session))
+          weights)
         candidates.append(tried)
         if let best, !tried.isBetter(than: best.candidate, comparison: recipe.comparison) {
           continue
@@ -96,12 +102,14 @@ public struct PrecisionPlan: Sendable {
 extension PrecisionPlan.Candidate {
   fileprivate init(
     _ fractionalBits: Int, _ step: StepCost, _ program: SecureProgram, _ session: SessionShape,
-    _ seconds: Double
+    _ weights: CostWeights
   ) {
     let dealt = program.correlationCost(of: session)
+    let dealtByteCount = (0...1).reduce(0) { $0 + dealt.byteCount(party: $1) }
     self.init(
       fractionalBits: fractionalBits, flightCount: step.roundCount,
       openedByteCount: step.byteCount(frameByteCount: 0),
-      dealtByteCount: (0...1).reduce(0) { $0 + dealt.byteCount(party: $1) }, seconds: seconds)
+      dealtByteCount: dealtByteCount, seconds: weights.seconds(program, session),
+      deliverySeconds: Double(dealtByteCount) * weights.secondsPerByte)
   }
 }

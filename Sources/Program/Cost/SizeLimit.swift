@@ -66,7 +66,8 @@ extension SecureProgram {
     case .permuted:
       // Masks of operand and result, the permutation, and messages.
       size += 6 * 64
-    case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .view, .truncate,
+    case .input, .open, .widen, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .view,
+      .truncate,
       .scale, .multiply,
       .polynomial,
       .coarseSteps, .combine, .addWeight,

@@ -56,13 +56,14 @@ public struct Timetable: Sendable {
         openedAlone[1].insert(index)
         ready[1] = max(ready[1], ready[0] + 1)
         results = ready
-      case .open where oneWay.contains(index):
+      case .open where oneWay.contains(index), .widen where oneWay.contains(index):
         add(
           Message(node: index, stage: 0, sender: 1, isAhead: readsDealt), to: ready[1] + 1)
         openedAlone[0].insert(index)
         ready = [max(ready[0], ready[1] + 1), ready[1]]
         results = [ready[0], 0]
-      case .open where ready[0] < ready[1] || ready[1] < ready[0] && lifted.contains(index):
+      case .open where ready[0] < ready[1] || ready[1] < ready[0] && lifted.contains(index),
+        .widen where ready[0] != ready[1]:
         // Each party sends its share when it has it, and knows the value when it has both.
         let sent = ready.map { $0 + 1 }
         for party in 0...1 {
@@ -73,7 +74,7 @@ public struct Timetable: Sendable {
         openedAlone[sent[0] < sent[1] ? 1 : 0].insert(index)
         ready = [max(ready[0], sent[1]), max(ready[1], sent[0])]
         results = ready
-      case .open, .openBlocks, .reveal:
+      case .open, .widen, .openBlocks, .reveal:
         // Both at once, which takes less time than one after the other where the link is slow.
         let flight = max(ready[0], ready[1]) + 1
         add(Message(node: index, stage: 0), to: flight)
@@ -147,7 +148,7 @@ extension SecureProgram {
     }
     return Set(
       nodes.indices.filter { index in
-        guard case .open = nodes[index].operation else { return false }
+        guard sentOpening(index) != nil else { return false }
         return !others.contains(nodes[index].outputs.lowerBound)
       })
   }
@@ -169,15 +170,19 @@ extension SecureProgram {
     return silent
   }
 
-  /// The openings whose values are truncated and nothing else, most of them to be opened again.
+  /// The openings whose values are truncated or widened and nothing else.
   var liftedOpenings: Set<Int> {
     var truncated = Set(values.indices)
     for node in nodes {
-      if case .truncate = node.operation { continue }
+      switch node.operation {
+      case .truncate, .widen: continue
+      default: break
+      }
       truncated.subtract(node.operation.inputs)
     }
     var viewed = Set(values.indices)
     for node in nodes {
+      if case .widen = node.operation { continue }
       if case .view = node.operation, truncated.contains(node.outputs.lowerBound) { continue }
       viewed.subtract(node.operation.inputs)
     }
@@ -195,7 +200,7 @@ extension SecureProgram {
     guard let x = operation.inputs.first else { return 0 }
     let count = step.elementCount(values[x].shape)
     switch operation {
-    case .open(_, let opening): return opening.wordCount(elements: count)
+    case .open, .widen: return sentOpening(message.node)?.wordCount(elements: count) ?? 0
     case .reveal: return Opening.bit.wordCount(elements: count)
     case .openBlocks(_, let opening):
       guard let columns = values[x].shape.columns.runningBlocks else { return 0 }

@@ -24,6 +24,8 @@ extension ProgramNode {
       members["shift"] = .integer(opening.shift)
       members["bits"] = .integer(opening.bits)
     case .reveal(_, let pool): members["pool"] = pool.json
+    case .output(_, let bits): if bits < 64 { members["bits"] = .integer(bits) }
+    case .widen(_, let bits): members["bits"] = .integer(bits)
     case .view(_, let shift): members["shift"] = .integer(shift)
     case .scores(_, _, let heads, let keyHeads, let window):
       members["heads"] = .integer(heads)
@@ -97,7 +99,7 @@ extension ProgramNode {
       members["resultBits"] = .integer(function.resultBits)
     case .input, .selectBlocks, .spreadBlocks, .truncate, .linear, .blockLinear, .scale, .multiply,
       .addWeight(_, _, .bias),
-      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .output:
+      .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow:
       break
     }
     return .object(members)
@@ -141,6 +143,7 @@ extension Operation {
         Opening(
           shift: try reader.integer("shift", in: 0...62),
           bits: try reader.integer("bits", in: 2...63)))
+    case "widen": self = .widen(reads[0], bits: try reader.integer("bits", in: 4...64))
     case "view": self = .view(reads[0], shift: try reader.integer("shift", in: 0...62))
     case "truncate": self = .truncate(reads[0])
     case "linear": self = .linear(reads[0], weight: try reader.integer("weight"))
@@ -246,7 +249,9 @@ extension Operation {
     case "meanRow":
       self = .meanRow(
         reads[0], fractionalBits: try reader.integer("factorFractionalBits", in: 1...62))
-    case "output": self = .output(reads[0])
+    case "output":
+      self = .output(
+        reads[0], bits: try reader.contains("bits") ? reader.integer("bits", in: 2...63) : 64)
     default: throw reader.failure("name", "unknown operation \"\(name)\"")
     }
   }

@@ -35,6 +35,8 @@ extension SecureProgram {
     case .open(_, let opening), .openBlocks(_, let opening):
       let bits = opening == .whole ? "" : " >> \(opening.shift), \(opening.bits) bits"
       return "\(name) \(reads)\(bits)"
+    case .output(_, let bits): return "\(name) \(reads)" + (bits < 64 ? ", \(bits) bits" : "")
+    case .widen(_, let bits): return "\(name) \(reads), \(bits) bits"
     case .reveal(_, let pool):
       return "\(name) \(reads), pool \(pool.expected) / 256 a row, \(pool.spare) spare"
     case .view(_, let shift): return "\(name) \(reads) >> \(shift)"
@@ -80,7 +82,7 @@ extension SecureProgram {
     case .selectBlocks, .spreadBlocks, .truncate, .multiply, .pairDifference, .pairMerge, .padKeys,
       .padRows,
       .lastRow,
-      .firstRow, .output:
+      .firstRow:
       return "\(name) \(reads)"
     }
   }

@@ -20,6 +20,12 @@ extension SecureProgram {
     case .open(let x, let opening), .openBlocks(let x, let opening):
       try need(opening, of: x)
       return opening.bits
+    case .widen(let x, let bits):
+      let opened = ring(openedValue(x))
+      guard bits >= opened + 2 else {
+        throw ShapeError(cause: "\(bits) bits are not two more than the \(opened) that are opened")
+      }
+      return bits
     case .permuted(let x, let function):
       try need(function.opening, of: x)
       return function.resultBits
@@ -36,11 +42,11 @@ extension SecureProgram {
     case .scores(let x, let y, _, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),
       .pairMerge(let x, let y):
       return min(ring(x), ring(y))
-    case .output(let x):
-      guard ring(x) == 64 else {
-        throw ShapeError(cause: "the output has \(ring(x)) bits, not 64")
+    case .output(let x, let bits):
+      guard bits <= ring(x) else {
+        throw ShapeError(cause: "the output has \(ring(x)) bits, not \(bits)")
       }
-      return 64
+      return bits
     }
   }
 }

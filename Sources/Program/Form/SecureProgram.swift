@@ -153,9 +153,15 @@ extension SecureProgram {
   /// The value that the client receives.
   public var outputValue: ProgramValue? {
     for node in nodes.reversed() {
-      if case .output(let value) = node.operation { return values[value] }
+      if case .output(let value, _) = node.operation { return values[value] }
     }
     return nil
+  }
+
+  /// The bits in which it is revealed, of two's complement numbers.
+  public var outputBits: Int {
+    for node in nodes.reversed() { if case .output(_, let bits) = node.operation { return bits } }
+    return 64
   }
 
   /// The value that the client shares.
@@ -193,6 +199,69 @@ extension SecureProgram {
 }
 
 extension SecureProgram {
+  /// The node that writes `value`; nodes write the values in order.
+  func nodeIndex(writing value: ValueID) -> Int {
+    var (low, high) = (0, nodes.count - 1)
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if nodes[middle].outputs.lowerBound <= value { low = middle } else { high = middle - 1 }
+    }
+    return low
+  }
+
+  /// The opened value that a view is of; other values as they are.
+  public func openedValue(_ value: ValueID) -> ValueID {
+    if case .view(let x, _) = nodes[nodeIndex(writing: value)].operation { return x }
+    return value
+  }
+
+  /// The node under whose mask an opened value or a view stands: the one that opened it, or what it was
+  /// widened from. Nil for other values.
+  public func maskOpener(of value: ValueID) -> Int? {
+    var value = value
+    while true {
+      let index = nodeIndex(writing: value)
+      switch nodes[index].operation {
+      case .open, .openBlocks: return index
+      case .widen(let x, _) where x < value, .view(let x, _) where x < value: value = x
+      default: return nil
+      }
+    }
+  }
+
+  /// The same of all opened values.
+  public var maskOpeners: [ValueID: Int] {
+    var openers: [ValueID: Int] = [:]
+    for (index, node) in nodes.enumerated() {
+      switch node.operation {
+      case .open, .openBlocks: openers[node.outputs.lowerBound] = index
+      case .widen(let x, _): openers[node.outputs.lowerBound] = openers[openedValue(x)]
+      default: break
+      }
+    }
+    return openers
+  }
+
+  /// Whether more bits can be opened of an opened value or a view: masks of blocks are for one opening.
+  func isWidenable(_ value: ValueID) -> Bool {
+    if case .view(let shift) = values[value].form, shift > 0 { return false }
+    guard let opener = maskOpener(of: value), case .open = nodes[opener].operation else {
+      return false
+    }
+    return true
+  }
+
+  /// The bits of each element that a party sends where node `index` opens a value of all columns; nil for
+  /// other operations.
+  public func sentOpening(_ index: Int) -> Opening? {
+    switch nodes[index].operation {
+    case .open(_, let opening): opening
+    case .widen(let x, let bits):
+      Opening(shift: 0, bits: bits - values[openedValue(x)].ringBits)
+    default: nil
+    }
+  }
+
   /// Opened keys and values of attention, which a decoder keeps for later rows.
   public var cachedValues: Set<ValueID> {
     var cached = Set<ValueID>()

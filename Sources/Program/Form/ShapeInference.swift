@@ -102,6 +102,11 @@ extension SecureProgram {
         (0...62).contains(opening.shift) && (2...64).contains(opening.bits),
         "\(opening.bits) bits above bit \(opening.shift) are not within a word")
       return [(try shared(x), .opened)]
+    case .widen(let x, let bits):
+      let shape = try masked(x)
+      try need((2...64).contains(bits), "\(bits) bits are not within a word")
+      try need(isWidenable(x), "value \(x) is shifted, or opened by blocks")
+      return [(shape, .opened)]
     case .view(let x, let shift):
       let shape = try opened(x)
       let bits = values[x].ringBits
@@ -370,7 +375,8 @@ extension SecureProgram {
         try need((1...62).contains(bits), "1 / rows with \(bits) fractional bits")
       }
       return [(ValueShape(.last, shape.columns), .shared)]
-    case .output(let x):
+    case .output(let x, let bits):
+      try need((2...64).contains(bits), "\(bits) bits are not within a word")
       _ = try shared(x)
       return []
     }

@@ -128,7 +128,7 @@ extension Lowering {
     while cell > 1, least + keptBits + cellBits(cell) > room { cell /= 2 }
     let isDirect = least + keptBits + cellBits(cell) <= room
     if !isDirect { cell = 4 }
-    let free = isDirect ? room - keptBits - cellBits(cell) - builder.spareBits : .max
+    let free = isDirect ? room - keptBits - cellBits(cell) - ProgramBuilder.spareBits : .max
     let payloadBits = min(max(free, least), Self.payloadBits.upperBound)
     let weights = try exponentials(
       argument, tops: tops, low: range.lowerBound, cell: cell, keptBits: keptBits,
@@ -143,18 +143,14 @@ extension Lowering {
 
     builder.label = "\(name).mix"
     let needed = keptBits + valueBits + mixBits + 2
-    var rows = try builder.rescale(value, to: min(valueBits, value.bits))
     var mixed = weights
     if !isDirect { mixed = try builder.rescale(weights, to: keptBits) }
     // Openings of heads that run have zeros in all other columns.
     if gates == nil { mixed = try padded(mixed, openedBits: keptBits) }
-    if model.kind == .encoder {
-      rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
-    }
     let openedWeights = try builder.amongAllColumns { (builder) throws(InputError) in
       try builder.openNarrow(mixed, bits: keptBits, ringBits: needed)
     }
-    let openedRows = try builder.openNarrow(rows, bits: valueBits, ringBits: needed)
+    let openedRows = try openRows(value, bits: min(valueBits, value.bits), ringBits: needed)
     var mix = try builder.emit(
       .mix(
         weights: openedWeights.id, value: openedRows.id, heads: heads,
@@ -173,6 +169,20 @@ extension Lowering {
     guard gates != nil, index == lastAttention else { return result }
     // Of the last attention only some rows are read, and pools belong to no row.
     return try builder.emit(.spreadBlocks(result.id), bits: result.bits, bound: result.bound)
+  }
+
+  /// The rows of values that weights are multiplied with, opened with `bits` fractional bits modulo
+  /// 2^`ringBits`, those included that a text of an encoder does not have.
+  private mutating func openRows(_ value: FixedValue, bits: Int, ringBits: Int)
+    throws(InputError) -> MaskedValue
+  {
+    guard model.kind == .encoder else {
+      return try builder.openWide(value, bits: bits, ringBits: ringBits)
+    }
+    // What is not there must be exactly zero, which it is not where bits are dropped from shares.
+    var rows = try builder.rescale(value, to: bits)
+    rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
+    return try builder.openNarrow(rows, bits: bits, ringBits: ringBits)
   }
 
   /// Bits of weights that fall short of 1 by so many nats.

@@ -88,7 +88,7 @@ extension Lowering {
     guard givesScores(index) else { return nil }
     let kept = min(value.bits, bits)
     let ringBits = kept + precision.sufficient + magnitudeBits(bound) + 2
-    guard builder.canOpen(value, bits: kept, ringBits: ringBits + builder.spareBits) else {
+    guard builder.canOpen(value, bits: kept, ringBits: ringBits + ProgramBuilder.spareBits) else {
       return nil
     }
     return (

@@ -11,7 +11,7 @@ extension Lowering {
   private static let weightBits = 17
 
   /// Bits before the point, sign included, of numbers up to `bound` and somewhat beyond.
-  func wholeBits(_ bound: Double) -> Int { magnitudeBits(bound) + 1 + builder.spareBits }
+  func wholeBits(_ bound: Double) -> Int { magnitudeBits(bound) + 1 + ProgramBuilder.spareBits }
 
   /// The bits of `x` with `bits` fractional ones, or all that it has, that party 1 sees.
   private func opening(_ x: FixedValue, bits: Int) -> Opening {
@@ -89,7 +89,7 @@ extension Lowering {
   {
     var ring = 0
     for consumer in consumers(of: index) {
-      // What nothing reads is the output.
+      // What nothing reads is the output, of which as many bits are sent.
       let readers = consumers(of: consumer)
       if isSeenAlone(consumer), let columnScale {
         let gammaBits = precision(WeightFormula(tensor: columnScale)).wanted
@@ -98,7 +98,7 @@ extension Lowering {
         ring = max(ring, valueBits + gammaBits + room)
         continue
       }
-      guard case .linear(_, let weight, _) = model.nodes[consumer].operation, !readers.isEmpty,
+      guard case .linear(_, let weight, _) = model.nodes[consumer].operation,
         readers.allSatisfy(isPermutedActivation)
       else { return 64 }
       let bound = try outputBound(consumer)
@@ -130,17 +130,15 @@ extension Lowering {
       bound: 1)
 
     builder.label = "\(name).mix"
+    let openedWeights = try builder.openNarrow(
+      weights, bits: weights.bits, ringBits: min(needed, builder.ringBits(weights)))
+    // Weights of rows that a text does not have are zero.
     var rows = value
-    if !builder.canOpen(rows, bits: valueBits, ringBits: needed) {
-      rows = try builder.lift(rows, to: valueBits)
-    }
     if model.kind == .encoder {
       rows.id = try builder.emit(.padRows(rows.id), bits: [rows.bits])[0]
     }
-    let openedWeights = try builder.openNarrow(
-      weights, bits: weights.bits, ringBits: min(needed, builder.ringBits(weights)))
     // More of the ring than weights have says nothing of their product.
-    let openedRows = try builder.openExactly(rows, bits: valueBits, ringBits: needed)
+    let openedRows = try builder.openWide(rows, bits: valueBits, ringBits: needed, spareBits: 0)
     return try builder.emit(
       .mix(
         weights: openedWeights.id, value: openedRows.id, heads: settings.headCount,

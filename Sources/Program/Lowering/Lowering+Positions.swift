@@ -77,7 +77,7 @@ extension Lowering {
   }
 
   /// `value` with at most `bits` fractional bits opened modulo 2^`ringBits`: at once where it is
-  /// known so far above the bits that are dropped, else truncated before, which takes a round more.
+  /// known so far above the bits that are dropped, else in two rounds.
   mutating func openShort(_ value: FixedValue, bits: Int, ringBits: Int) throws(InputError)
     -> MaskedValue
   {
@@ -94,6 +94,9 @@ extension Lowering {
       return try builder.amongAllColumns { (builder) throws(InputError) in
         try builder.openNarrow(value, bits: value.bits, ringBits: ringBits + shift)
       }
+    }
+    if builder.shape(value.id).columns.runningBlocks == nil {
+      return try builder.openWide(value, bits: bits, ringBits: ringBits)
     }
     let shortened =
       builder.canOpen(value, bits: bits, ringBits: ringBits)

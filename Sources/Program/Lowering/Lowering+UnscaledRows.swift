@@ -7,7 +7,10 @@ import Models
 
 /// (x - mean) * shrink of a normalisation, and what its rows are multiplied by later.
 struct UnscaledRows {
-  var numerator: FixedValue
+  var wide: FixedValue
+  /// As they were opened for their squares: whole, or a view.
+  var opened: MaskedValue
+  var bound: Double
   /// scale / (shrink * root of the variance plus epsilon), one a row.
   var root: FixedValue
   /// Binary logarithms of the smallest and largest shrink * root.
@@ -83,11 +86,8 @@ extension Lowering {
     let centredBits = min(
       productPrecision + 2 - Int(lowRoot.rounded(.down)) + smallness, (61 - sumBits) / 2, 31,
       wide.bits)
-    var numerator = FixedValue(id: wide.id, bits: wide.bits, bound: bound)
-    let centred = try builder.open(numerator, bits: centredBits)
-    if case .view = builder.program.values[centred.id].form {
-      numerator = try builder.emit(.truncate(centred.id), bits: centred.bits, bound: bound)
-    }
+    let centred = try builder.open(
+      FixedValue(id: wide.id, bits: wide.bits, bound: bound), bits: centredBits)
     let squares = try builder.emit(
       .polynomial(centred.id, coefficients: [[0, 0, 1]]), bits: 2 * centred.bits,
       bound: width * shrink * shrink * variance)
@@ -100,8 +100,16 @@ extension Lowering {
       tolerance: recipe.tableTolerance, leastSteps: Lowering.leastSteps
     ) { scale / (shrink * $0.squareRoot()) }
     return UnscaledRows(
-      numerator: numerator, root: root, lowRoot: lowRoot, highRoot: highRoot,
+      wide: wide, opened: centred, bound: bound, root: root, lowRoot: lowRoot, highRoot: highRoot,
       smallness: smallness)
+  }
+
+  /// The numerators of `rows` as a shared value.
+  private mutating func numerator(_ rows: UnscaledRows) throws(InputError) -> FixedValue {
+    guard case .view = builder.program.values[rows.opened.id].form else {
+      return FixedValue(id: rows.wide.id, bits: rows.opened.bits, bound: rows.bound)
+    }
+    return try builder.truncated(rows.opened, bound: rows.bound)
   }
 
   /// What linear layer `index` makes of the rows of normalisation `input`.
@@ -110,7 +118,7 @@ extension Lowering {
     weight: String, bias: String?
   ) throws(InputError) -> UnscaledProduct {
     let node = model.nodes[index]
-    let rowBits = rows.numerator.bits
+    let rowBits = rows.opened.bits
     var ring = 0
     for consumer in consumers(of: input) {
       guard case .linear(_, let weight, let bias) = model.nodes[consumer].operation else {
@@ -121,8 +129,10 @@ extension Lowering {
     }
     let layer = try unscaledLayer(index, rows, pending, input, weight, bias)
     // What attention opens of all rows serves the few columns of a gate, too.
-    let numerator = isGateProjection(index) ? rows.numerator : try cut(rows.numerator)
-    let opened = try builder.openNarrow(numerator, bits: rowBits, ringBits: min(ring, 64))
+    let opened =
+      isGateProjection(index) || !isCut(rows.opened.id)
+      ? try builder.widened(rows.opened, bound: rows.bound, ringBits: min(ring, 64))
+      : try builder.openNarrow(cut(numerator(rows)), bits: rowBits, ringBits: min(ring, 64))
     let matrix = builder.weight(
       ProgramWeight(
         name: "\(node.name).weight", rowCount: node.width, columnCount: model.nodes[input].width,
@@ -162,7 +172,7 @@ extension Lowering {
     let rotation = consumers(of: index).contains(where: isRotary) ? Lowering.rotationBits + 1 : 0
     let needed = max(magnitudeBits(bound), -rows.smallness) + rotation + 2
     let precision = self.precision(source)
-    let room = 64 - builder.spareBits - rows.numerator.bits - needed
+    let room = 64 - ProgramBuilder.spareBits - rows.opened.bits - needed
     let weightBits = max(min(precision.wanted, room), min(bits, room))
     return (source, biasSource, weightBits, bound, needed)
   }
@@ -172,7 +182,7 @@ extension Lowering {
     throws(InputError) -> UnscaledProduct
   {
     let node = model.nodes[index]
-    let numerator = try cut(rows.numerator)
+    let numerator = try cut(numerator(rows))
     var product = UnscaledProduct(
       value: numerator, root: try cut(rows.root), lowRoot: rows.lowRoot,
       bound: try outputBound(index) * pending.scale, label: node.name)
@@ -184,7 +194,7 @@ extension Lowering {
       }
       let bound = reach * pow(2, rows.highRoot)
       let rowBits = numerator.bits
-      let room = 64 - builder.spareBits - rowBits - magnitudeBits(bound) - 2
+      let room = 64 - ProgramBuilder.spareBits - rowBits - magnitudeBits(bound) - 2
       let gammaBits = max(min(precision(source).wanted, room), min(bits, room))
       let opened = try builder.openNarrow(
         numerator, bits: rowBits, ringBits: rowBits + gammaBits + magnitudeBits(bound) + 2)

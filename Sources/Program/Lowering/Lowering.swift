@@ -38,7 +38,7 @@ public struct LoweredModel: Sendable {
       model: model, recipe: recipe, forms: forms, calibration: calibration)
     for index in model.nodes.indices { try lowering.lower(index) }
     try lowering.finish()
-    program = lowering.builder.program.comparingGatesBeside()
+    program = lowering.builder.program.withoutUnreadBits().comparingGatesBeside()
     try program.validate(source: "lowering")
     nodes = lowering.traced()
   }
@@ -240,7 +240,10 @@ struct Lowering {
       let largest = max(abs(seen.lowerBound), abs(seen.upperBound))
       if largest > 0 { builder.program.output.bound = 2 * largest }
     }
-    _ = try builder.emit(.output(value.id), bits: [])
+    // Numbers some bits beyond what is calibrated are told as such.
+    let outputBits = value.bits + wholeBits(value.bound)
+    _ = try builder.emit(
+      .output(value.id, bits: max(min(outputBits, builder.ringBits(value)), 2)), bits: [])
   }
 
   /// What each node's value has become.
@@ -336,13 +339,17 @@ struct Lowering {
 
   /// The last row of `value` once only the last row counts.
   mutating func cut(_ value: FixedValue) throws(InputError) -> FixedValue {
-    guard let lastAttention, lowered.count > lastAttention,
-      builder.shape(value.id).rows == .step
-    else { return value }
+    guard isCut(value.id) else { return value }
     if let row = lastRows[value.id] { return row }
     let row = try builder.emit(.lastRow(value.id), bits: value.bits, bound: value.bound)
     lastRows[value.id] = row
     return row
+  }
+
+  /// Whether of `value` the last row alone counts.
+  func isCut(_ value: ValueID) -> Bool {
+    guard let lastAttention, lowered.count > lastAttention else { return false }
+    return builder.shape(value).rows == .step
   }
 
   mutating func addBias(_ value: FixedValue, name: String, source: WeightFormula, width: Int)

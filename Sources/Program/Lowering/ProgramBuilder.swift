@@ -33,6 +33,8 @@ package struct ProgramBuilder {
   /// Whether openings of running blocks are those of all columns, as linear layers read them.
   private var spreadsBlocks = false
   private var views: [[Int]: ValueID] = [:]
+  private var truncations: [ValueID: ValueID] = [:]
+  private var widenings: [ValueID: [Int: ValueID]] = [:]
   private var weightIDs: [String: WeightID] = [:]
 
   package init(program: SecureProgram) { self.program = program }
@@ -121,7 +123,7 @@ package struct ProgramBuilder {
 
   /// Bits that an opening has beyond those that a value up to its bound needs: what leaves the
   /// calibrated range a little is still right.
-  let spareBits = 2
+  static let spareBits = 2
   /// Whether values are opened with the bits that are read. Else they are opened whole, which nothing
   /// outside its calibrated range can leave so soon, and which keeps what is zero exactly zero.
   package var opensBits = true
@@ -160,18 +162,7 @@ package struct ProgramBuilder {
   /// `value` opened and seen with `bits` fractional bits in the whole ring: as it is where it has no
   /// more and is whole, else a view of an opening of as many bits as it needs.
   package mutating func open(_ value: FixedValue, bits: Int) throws(InputError) -> MaskedValue {
-    let shift = value.bits - bits
-    if shift <= 0, ringBits(value) == 64 { return try open(value) }
-    let opened: MaskedValue
-    if let whole = openings[value.id]?[.whole] {
-      opened = MaskedValue(id: whole, bits: value.bits)
-    } else if !opensBits, ringBits(value) == 64 {
-      opened = try open(value)
-    } else {
-      // A few bits are dropped by the view, which keeps numbers that have no more exact.
-      let kept = shift < Self.leastShift ? value.bits : bits
-      opened = try openNarrow(value, bits: kept, ringBits: kept + magnitudeBits(value.bound) + 2)
-    }
+    let opened = try openNeeded(value, bits: bits)
     let rest = opened.bits - bits
     guard rest > 0 || program.values[opened.id].ringBits < 64 else { return opened }
     let key = [opened.id, max(rest, 0)]
@@ -182,13 +173,26 @@ package struct ProgramBuilder {
     return MaskedValue(id: id, bits: seen)
   }
 
+  /// What views of `value` with `bits` fractional bits are of: an opening of as many bits as it needs.
+  private mutating func openNeeded(_ value: FixedValue, bits: Int) throws(InputError)
+    -> MaskedValue
+  {
+    let shift = value.bits - bits
+    if shift <= 0, ringBits(value) == 64 { return try open(value) }
+    if let whole = openings[value.id]?[.whole] { return MaskedValue(id: whole, bits: value.bits) }
+    if !opensBits, ringBits(value) == 64 { return try open(value) }
+    // A few bits are dropped by the view, which keeps numbers that have no more exact.
+    let kept = shift < Self.leastShift ? value.bits : bits
+    return try openNarrow(value, bits: kept, ringBits: kept + magnitudeBits(value.bound) + 2)
+  }
+
   /// `value` opened with at most `bits` fractional bits modulo 2^`ringBits` or somewhat more, for
   /// operations that need no more of the ring.
   ///
   /// - Throws: `InputError` where the value has not so many: see `canOpen`.
-  package mutating func openNarrow(_ value: FixedValue, bits: Int, ringBits needed: Int)
-    throws(InputError) -> MaskedValue
-  {
+  package mutating func openNarrow(
+    _ value: FixedValue, bits: Int, ringBits needed: Int, spareBits: Int = Self.spareBits
+  ) throws(InputError) -> MaskedValue {
     let shift = max(value.bits - bits, 0)
     let available = ringBits(value) - shift
     guard needed <= available else {
@@ -210,6 +214,59 @@ package struct ProgramBuilder {
     try opening(value, Opening(shift: value.bits - bits, bits: ringBits))
   }
 
+  /// The same of a value that may have fewer, with at most `bits` fractional bits: then as many are
+  /// opened as it needs, and widened (a flight more).
+  package mutating func openWide(
+    _ value: FixedValue, bits: Int, ringBits needed: Int, spareBits: Int = Self.spareBits
+  ) throws(InputError) -> MaskedValue {
+    if canOpen(value, bits: bits, ringBits: needed) {
+      return try openNarrow(value, bits: bits, ringBits: needed, spareBits: spareBits)
+    }
+    let bits = min(bits, value.bits)
+    let opened = try openNeeded(value, bits: bits)
+    guard opened.bits == bits, program.isWidenable(opened.id) else {
+      return try openNarrow(
+        lift(value, to: bits), bits: bits, ringBits: needed, spareBits: spareBits)
+    }
+    return try widened(opened, ringBits: needed, spareBits: spareBits)
+  }
+
+  /// What is seen of a value up to `bound`, opened whole or a view, opened modulo 2^`ringBits` or
+  /// somewhat more.
+  package mutating func widened(_ seen: MaskedValue, bound: Double, ringBits needed: Int)
+    throws(InputError) -> MaskedValue
+  {
+    guard program.isWidenable(seen.id) else {
+      return try openNarrow(
+        truncated(seen, bound: bound), bits: seen.bits, ringBits: needed)
+    }
+    return try widened(seen, ringBits: needed)
+  }
+
+  /// What `seen` is of with more bits where it has not so many.
+  private mutating func widened(
+    _ seen: MaskedValue, ringBits needed: Int, spareBits: Int = Self.spareBits
+  ) throws(InputError) -> MaskedValue {
+    let opened = program.openedValue(seen.id)
+    let ringBits = program.values[opened].ringBits
+    guard needed > ringBits else { return MaskedValue(id: opened, bits: seen.bits) }
+    let bits = min(max(needed + spareBits, ringBits + 2), 64)
+    if let id = widenings[opened]?[bits] { return MaskedValue(id: id, bits: seen.bits) }
+    let id = try emit(.widen(seen.id, bits: bits), bits: [seen.bits])[0]
+    widenings[opened, default: [:]][bits] = id
+    return MaskedValue(id: id, bits: seen.bits)
+  }
+
+  /// The shared value of a view.
+  package mutating func truncated(_ seen: MaskedValue, bound: Double) throws(InputError)
+    -> FixedValue
+  {
+    if let id = truncations[seen.id] { return FixedValue(id: id, bits: seen.bits, bound: bound) }
+    let value = try emit(.truncate(seen.id), bits: seen.bits, bound: bound)
+    truncations[seen.id] = value.id
+    return value
+  }
+
   /// Whether `value` shortened to `bits` fractional bits is known modulo 2^`ringBits`.
   package func canOpen(_ value: FixedValue, bits: Int, ringBits needed: Int) -> Bool {
     needed <= ringBits(value) - max(value.bits - bits, 0)
@@ -229,8 +286,7 @@ package struct ProgramBuilder {
 
   /// `value` with `bits` fractional bits, no more than it has, in the whole ring (one flight).
   package mutating func lift(_ value: FixedValue, to bits: Int) throws(InputError) -> FixedValue {
-    let view = try open(value, bits: bits)
-    return try emit(.truncate(view.id), bits: bits, bound: value.bound)
+    try truncated(open(value, bits: bits), bound: value.bound)
   }
 
   /// a + b at the larger of their scales.

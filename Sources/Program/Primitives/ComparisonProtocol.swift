@@ -98,7 +98,7 @@ extension Operation {
   /// Exchanges that the operation takes itself.
   public var roundCount: Int {
     switch self {
-    case .open, .openBlocks, .reveal: 1
+    case .open, .widen, .openBlocks, .reveal: 1
     case .piecewiseLinear(_, let function): function.roundCount
     case .permuted: PermutedFunction.roundCount
     case .input, .view, .truncate, .linear, .blockLinear, .selectBlocks, .spreadBlocks, .scale,

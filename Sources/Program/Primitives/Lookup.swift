@@ -207,7 +207,7 @@ extension Operation {
       function.comparison == .keys ? (x, .comparison(function.keyLayout)) : nil
     case .lookup(let x, let function): (x, .point(function.keyLayout))
     case .exponential(let x, let function): (x, .point(function.keyLayout))
-    case .input, .open, .openBlocks, .reveal, .view, .truncate, .linear, .blockLinear,
+    case .input, .open, .widen, .openBlocks, .reveal, .view, .truncate, .linear, .blockLinear,
       .selectBlocks, .spreadBlocks, .scale, .scores, .mix, .multiply, .polynomial,
       .coarseSteps, .permuted, .combine, .addWeight, .addDistance, .rotate, .sum,
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow, .meanRow, .output:

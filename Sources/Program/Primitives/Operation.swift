@@ -20,6 +20,9 @@ public enum Operation: Equatable, Sendable {
   case input
   /// Opens a shared value under a fresh mask, whole or only some of its bits: one round.
   case open(ValueID, Opening = .whole)
+  /// Opens the number that an opened value, or a view of it with shift 0, stands for modulo 2^bits,
+  /// more than were opened, under more bits of the same mask: one round, in which the new ones travel.
+  case widen(ValueID, bits: Int)
   /// The view of an opened value shifted right by `shift` bits: at least one where it is opened
   /// whole.
   case view(ValueID, shift: Int)
@@ -90,8 +93,8 @@ public enum Operation: Equatable, Sendable {
   /// The sum of the rows of the step times 1 / their number, which is rounded to `fractionalBits`
   /// (encoders only).
   case meanRow(ValueID, fractionalBits: Int)
-  /// Reveals a shared value to the client.
-  case output(ValueID)
+  /// Reveals a shared value to the client, modulo 2^bits.
+  case output(ValueID, bits: Int = 64)
 }
 
 /// One term of `Operation.combine`.
@@ -305,12 +308,13 @@ extension Operation {
   public var inputs: [ValueID] {
     switch self {
     case .input: []
-    case .open(let x, _), .view(let x, _), .truncate(let x), .linear(let x, _), .scale(let x, _),
+    case .open(let x, _), .widen(let x, _), .view(let x, _), .truncate(let x), .linear(let x, _),
+      .scale(let x, _),
       .polynomial(let x, _), .piecewiseLinear(let x, _), .exponential(let x, _),
       .coarseSteps(let x, _), .lookup(let x, _), .permuted(let x, _), .addWeight(let x, _, _),
       .addDistance(let x, _), .rotate(let x, _), .sum(let x, _), .pairDifference(let x),
       .padKeys(let x), .padRows(let x), .lastRow(let x),
-      .firstRow(let x), .meanRow(let x, _), .output(let x), .reveal(let x, _),
+      .firstRow(let x), .meanRow(let x, _), .output(let x, _), .reveal(let x, _),
       .openBlocks(let x, _), .spreadBlocks(let x):
       [x]
     case .scores(let x, let y, _, _, _), .mix(let x, let y, _, _), .multiply(let x, let y),
@@ -336,6 +340,7 @@ extension Operation {
     switch self {
     case .input: "input"
     case .open: "open"
+    case .widen: "widen"
     case .view: "view"
     case .truncate: "truncate"
     case .linear: "linear"

@@ -53,7 +53,7 @@ def rounds(program):
     result = []
     for node in program["operations"]:
         number = max([result[value] for value in node["reads"]] or [0])
-        if node["name"] in ("open", "openBlocks", "reveal"):
+        if node["name"] in ("open", "widen", "openBlocks", "reveal"):
             number += 1
         if node["name"] == "permuted":
             number += 3
@@ -64,17 +64,17 @@ def rounds(program):
 
 
 def lifted_openings(program):
-    """The operations that open what only views read, and of these only truncations."""
+    """The operations that open what is only widened or viewed, and then only truncated."""
     nodes, written, first = program["operations"], 0, []
     for node in nodes:
         first.append(written)
         written += node["writes"]
 
-    def only_read(values, name):
-        return values - {value for node in nodes if node["name"] != name for value in node["reads"]}
+    def only_read(values, names):
+        return values - {value for node in nodes if node["name"] not in names for value in node["reads"]}
 
-    truncated = only_read(set(range(written)), "truncate")
-    viewed = only_read(set(range(written)), "view") - {
+    truncated = only_read(set(range(written)), ("truncate", "widen"))
+    viewed = only_read(set(range(written)), ("view", "widen")) - {
         node["reads"][0] for index, node in enumerate(nodes)
         if node["name"] == "view" and first[index] not in truncated}
     return {index for index, node in enumerate(nodes) if node["name"] == "open" and first[index] in viewed}
@@ -97,8 +97,8 @@ def flights(program, deployment):
             results = [ready[0], later]
         elif index in one_way:
             results = [max(ready[0], send(ready[1] + 1, index, 0, 1)), 0]
-        elif name == "open":
-            if ready[0] < ready[1] or ready[1] < ready[0] and index in lifted:
+        elif name in ("open", "widen"):
+            if ready[0] < ready[1] or ready[1] < ready[0] and (name == "widen" or index in lifted):
                 for p in (0, 1):
                     send(ready[p] + 1, index, 0, p)
                 results = [max(ready[p], ready[1 - p] + 1) for p in (0, 1)]

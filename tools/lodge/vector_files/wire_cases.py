@@ -54,6 +54,7 @@ def valid():
     yield "hello-provider", message("hello", PARTY | {"party": 0, "deployment": "provider-user"})
     yield "hello-classes", message("hello", PARTY | {"decoder": False, "output": "classes", "outputWidth": 2})
     yield "hello-capped", message("hello", PARTY | {"outputCap": 30.5, "outputBound": 45.5, "padToken": 1})
+    yield "hello-narrow", message("hello", PARTY | {"outputBits": 43})
     yield "begin", message("begin", without(SEEN, "client"))
     yield "begin-encoder", message("begin", without(SEEN, "client") | {"new": 0})
     yield "seed", frame("seed", bytes(range(32)))
@@ -101,7 +102,7 @@ def wrong():
             ("hello", PARTY, {
                 "party": (2, True), "program": ("", "zz"), "inputWidth": (0, 2**24 + 1, 1.5),
                 "outputFractionalBits": (-1, 63), "decoder": (1,), "deployment": ("two-server", "three-server"),
-                "outputCap": (0, -1), "output": ("numbers",)}),
+                "outputBits": (1, 64), "outputCap": (0, -1), "output": ("numbers",)}),
             ("begin", without(SEEN, "client"), {
                 "request": (REQUEST[2:], REQUEST + "00"), "prompt": (0, 2**20 + 1, "12"), "new": (-1,)}),
             ("ready", KEY, {"batch": ("", "0G"), "session": (-1, 2**32)}),

@@ -223,7 +223,7 @@ def main():
 def check_algebra(session, operations, keys, report=lambda text: None):
     """Checks `operations` operations of each kind, spread over the program, and `keys` keys each."""
     generator = np.random.default_rng(0)
-    for kind in ("view", "linear", "blockLinear", "scale", "scores", "mix", "multiply", "polynomial",
+    for kind in ("view", "widen", "linear", "blockLinear", "scale", "scores", "mix", "multiply", "polynomial",
                  "piecewiseLinear", "exponential", "coarseSteps", "lookup", "permuted"):
         nodes = [i for i, node in enumerate(session.nodes) if node["name"] == kind]
         chosen = nodes[::max(1, -(-len(nodes) // operations))]

@@ -178,12 +178,13 @@ class Run:
         self.shared, self.masked = {0: [inputs.ravel() - own, own]}, {}
         for index, node in enumerate(self.session.nodes):
             if node["name"] == "output":
-                self.output = self.shared[node["reads"][0]]
+                self.output, bits = self.shared[node["reads"][0]], node.get("bits", 64)
             elif node["name"] != "input":
                 getattr(self, "do_" + node["name"])(index, node, node["reads"],
                                                     self.session.first_value[index])
         self.row, self.index = self.row + self.count, self.index + outputs
-        return sum(self.output)
+        unused = U(64 - bits)
+        return ((sum(self.output) << unused).view(np.int64) >> unused.astype(np.int64)).view(U)
 
     def both(self, result, function):
         self.shared[result] = [function(p) for p in (0, 1)]
@@ -195,12 +196,29 @@ class Run:
         ring, kept = U(2 ** s.ring_bits(reads[0]) - 1), U(2**bits - 1)
         words = sum(((share & ring) >> U(shift)) + U(1 if shift and p == 0 else 0) + mask
                     for p, (share, mask) in enumerate(zip(self.shared[reads[0]], masks))) & kept
+        self.opened(index, z, words, masks)
+
+    def opened(self, index, z, words, masks):
         self.masked[z] = Masked(words, [masks])
         self.openings[index] = words
         if z in self.kept:
             old = self.kept[z]
             self.kept[z] = self.masked[z] if old is None else Masked(
                 np.append(old.base, words), [[np.append(*m) for m in zip(old.parts[0], masks)]])
+
+    def do_widen(self, index, node, reads, z):
+        s, places, x = self.session, self.places(reads[0]), self.masked[reads[0]]
+        bits, kept = s.ring_bits(s.opened_value(reads[0])), U(2 ** node["bits"] - 1)
+        masks = [s.mask_share(p, s.opener[z], s.count(reads[0]))[places] for p in (0, 1)]
+        if reads[0] in s.viewed:
+            low = U(2**bits - 1)
+            known, (first, second) = x.base & low, (x.share(p) + masks[p] for p in (0, 1))
+            upper = (first >> U(bits)) + ((first & low) > known).astype(U) + (second >> U(bits))
+        else:
+            view, (rest, top) = self.viewed(x.base, bits, 0, []), (self.array(index, k, z) for k in (0, 1))
+            known = view.base
+            upper = sum(rest[p] + (view.lift >> U(bits)) * top[p] for p in (0, 1))
+        self.opened(index, z, (known + (upper << U(bits))) & kept, masks)
 
     def viewed(self, base, bits, shift, parts):
         c = (base + U(2 ** (bits - 2))) & U(2**bits - 1)

@@ -31,7 +31,7 @@ def one_way_openings(program):
     """The operations that open what only products with weights read."""
     written, opened, others = 0, {}, set()
     for index, node in enumerate(program["operations"]):
-        if node["name"] == "open":
+        if node["name"] in ("open", "widen"):
             opened[written] = index
         if node["name"] not in ("linear", "scale"):
             others.update(node["reads"])
@@ -73,6 +73,8 @@ class Algebra(Arrays):
             self.first_value.append(written)
             if node["name"] in ("open", "openBlocks"):
                 self.opener[written] = index
+            if node["name"] == "widen":  # Under more bits of the same mask.
+                self.opener[written] = self.opener[self.opened_value(node["reads"][0])]
             if node["name"] == "view":
                 self.viewed[written] = (node["reads"][0], node["shift"])
             written += node["writes"]
@@ -145,6 +147,10 @@ class Algebra(Arrays):
         if party == 1 and node in self.silent:
             return U(0) - self.stream(1, self.silent[node], CORRELATION, 1, count)
         return self.stream(party, node, MASK, 0, count)
+
+    def opened_value(self, value):
+        """The opened value that a view is of; other values as they are."""
+        return self.viewed[value][0] if value in self.viewed else value
 
     def ring_bits(self, value):
         return self.values[value].get("ringBits", 64)
@@ -294,6 +300,9 @@ class Algebra(Arrays):
         name, reads = node["name"], node["reads"]
         if name == "view":
             return self.view_parts(reads[0], node["shift"])
+        if name == "widen":
+            bits, mask = self.ring_bits(reads[0]), self.mask(first)
+            return [mask >> U(bits), (mask >> U(bits - 1)) & U(1)]
         if name in ("linear", "blockLinear"):
             weight = self.program["weights"][node["weight"]]
             matrix = self.weight(node["weight"])

@@ -39,6 +39,8 @@ class Arrays:
         node, name = self.nodes[index], self.nodes[index]["name"]
         if name in ("view", "permuted"):
             return 2
+        if name == "widen":
+            return 0 if node["reads"][0] in self.viewed else 2
         if name in ("linear", "blockLinear", "scale", "scores", "mix", "coarseSteps"):
             return 1
         if name == "multiply":
@@ -60,6 +62,8 @@ class Arrays:
         if name == "permuted" and component == 0:
             return node["bits"]
         factor = 0
+        if name == "widen":
+            factor = self.ring_bits(reads[0])
         if name == "view" and component == 1:
             factor = self.ring_bits(reads[0]) - node["shift"]
         if name == "multiply":

@@ -82,7 +82,7 @@ ROLES = {
 OUTPUTS = ("logits", "states", "tokenLogits", "tokenClasses", "classes", "embedding")
 OPTIONAL = {"output": one_of(*OUTPUTS), "outputCap": number, "outputBound": number,
             "padToken": integer(0, 2**24 - 1), "contextMarkers": lambda value: isinstance(value, dict),
-            "deployment": one_of("blind-dealer", "provider-user")}
+            "outputBits": integer(2, 63), "deployment": one_of("blind-dealer", "provider-user")}
 
 
 def clients(value):
