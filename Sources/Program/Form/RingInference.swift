@@ -22,6 +22,7 @@ extension SecureProgram {
       return opening.bits
     case .permuted(let x, let function):
       try need(function.opening, of: x)
+      if let factor = function.factor { try need(factor.opening, of: factor.value) }
       return function.resultBits
     case .combine(let terms, _):
       return terms.reduce(64) { bits, term in

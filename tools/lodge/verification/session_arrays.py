@@ -38,7 +38,7 @@ class Arrays:
         """How many correlated arrays the operation has."""
         node, name = self.nodes[index], self.nodes[index]["name"]
         if name in ("view", "permuted"):
-            return 2
+            return 4 if "factorBits" in node else 2
         if name in ("linear", "blockLinear", "scale", "scores", "mix", "coarseSteps"):
             return 1
         if name == "multiply":
@@ -59,6 +59,8 @@ class Arrays:
             return 64
         if name == "permuted" and component == 0:
             return node["bits"]
+        if name == "permuted" and component == 3:
+            return 1
         factor = 0
         if name == "view" and component == 1:
             factor = self.ring_bits(reads[0]) - node["shift"]
