@@ -87,30 +87,31 @@ extension Lowering {
     let shape = builder.shape(value.id)
     guard shape.width != nil, shape == builder.shape(factor.id) else { return nil }
     let (rule, activeBound) = activationRule(operationClass, inputBound: value.bound)
-    // As precise as if all were shortened once more, to the bits of a product, which is left out.
-    let resultBits = activationBits(bound: activeBound) - Self.sparedBits
-    let factorBits = min(activationBits(factor) - Self.sparedBits, factor.bits)
-    let bits = resultBits + factorBits
     let weightBits = precision(WeightFormula(tensor: weight)).sufficient
-    let bound = try outputBound(index)
-    let opening = Opening(
-      shift: factor.bits - factorBits, bits: factorBits + wholeBits(factor.bound) + 1)
-    let ringBits =
-      max(
-        try streamRoom(of: reader) + weightBits, magnitudeBits(bound) + 2) + bits
-    guard ringBits <= 64, opening.bits < ringBits,
-      builder.canOpen(factor, bits: factorBits, ringBits: opening.bits),
-      builder.fits(bits: bits + weightBits, bound: try outputBound(sum))
-    else { return nil }
-    let function = PermutedFunction(
-      rule, opening: self.opening(value, bits: activationBits(value) + 1),
-      fractionalBits: resultBits, resultBits: ringBits,
-      factor: PermutedFunction.Factor(factor.id, opening: opening))
-    return try builder.emit(.permuted(value.id, function), bits: bits, bound: bound)
+    let (bound, sumBound) = (try outputBound(index), try outputBound(sum))
+    let room = max(try streamRoom(of: reader) + weightBits, magnitudeBits(bound) + 2)
+    for spared in Self.sparedBits {
+      let resultBits = activationBits(bound: activeBound) - spared
+      let factorBits = min(activationBits(factor) - spared, factor.bits)
+      let bits = resultBits + factorBits
+      let opening = Opening(
+        shift: factor.bits - factorBits, bits: factorBits + wholeBits(factor.bound) + 1)
+      guard room + bits <= 64, opening.bits < room + bits,
+        builder.canOpen(factor, bits: factorBits, ringBits: opening.bits),
+        builder.fits(bits: bits + weightBits, bound: sumBound)
+      else { continue }
+      let function = PermutedFunction(
+        rule, opening: self.opening(value, bits: activationBits(value) + 1),
+        fractionalBits: resultBits, resultBits: room + bits,
+        factor: PermutedFunction.Factor(factor.id, opening: opening))
+      return try builder.emit(.permuted(value.id, function), bits: bits, bound: bound)
+    }
+    return nil
   }
 
-  /// Fractional bits that each side of a product has fewer where it need not be shortened afterwards.
-  private static let sparedBits = 1
+  /// Fractional bits that each side of a product has fewer where it is not shortened afterwards, as it
+  /// is where it takes messages of its own: with the last of them it is about as precise.
+  private static let sparedBits = 1...2
 
   /// Whether `value` is a product that has all the bits which its reader takes.
   func isPermutedProduct(_ value: FixedValue) -> Bool {
