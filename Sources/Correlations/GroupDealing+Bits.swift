@@ -59,7 +59,8 @@ extension GroupDealing {
       case .shiftedMask(let shift): return mask.map { $0 &>> UInt64(shift) }
       case .topBit(let bits): return mask.map { $0 &>> UInt64(bits - 1) }
       case .maskProduct, .partProduct, .upperMask, .maskPower, .topBitTimesPower, .cells,
-        .windowBit, .quietBit, .permutedMask, .unpermutedMask:
+        .windowBit, .quietBit, .permutedMask, .unpermutedMask,
+        .permutedFactor, .permutedTopBit:
         return []
       }
     }

@@ -161,7 +161,8 @@ extension GroupDealing {
       case .topBitTimesPower(let power):
         zip(parts[0], parts[1]).map { $1 &* raised($0, to: power) }
       case .maskProduct, .partProduct, .cells, .windowBit, .quietBit, .resultBit,
-        .comparedBits, .permutedMask, .unpermutedMask:
+        .comparedBits, .permutedMask, .unpermutedMask,
+        .permutedFactor, .permutedTopBit:
         []
       }
     }
@@ -182,7 +183,8 @@ extension GroupDealing {
       case .shiftedMask(let shift): mask.map { $0 &>> UInt64(shift) }
       case .topBit(let bits): mask.map { $0 &>> UInt64(bits - 1) }
       case .maskProduct, .partProduct, .upperMask, .maskPower, .topBitTimesPower, .cells,
-        .resultBit, .comparedBits, .permutedMask, .unpermutedMask:
+        .resultBit, .comparedBits, .permutedMask, .unpermutedMask,
+        .permutedFactor, .permutedTopBit:
         []
       }
     }

@@ -243,7 +243,7 @@ public struct RingSimulator: Sendable {
       case .permuted(let x, let function):
         let shift = function.opening.shift
         let ranges = step.dealtRanges(shape(x))
-        let seen = shift > 0 ? opened[index] : nil
+        let seen = opened[index]
         var numbers = RingFunctions.opened(
           values[x], ringBits: program.values[x].ringBits, function.opening,
           shares: shift > 0 && seen == nil ? streams[0].mask(node: index).words(in: ranges) : [],
@@ -255,6 +255,10 @@ public struct RingSimulator: Sendable {
         values[first] = function.results(
           numbers, in: step.permutedRanges(shape(x), function),
           inputBits: program.permutedBits(x, function))
+        if let factor = function.factor {
+          let factors = self.factors(index, values[factor.value], factor, ranges, opened: seen)
+          for place in factors.indices { values[first][place] &*= factors[place] }
+        }
       case .combine(let terms, let constant):
         values[first] = step.combine(
           terms.map { (values[$0.value], shape($0.value), $0.coefficient) }, constant: constant)
@@ -293,6 +297,23 @@ public struct RingSimulator: Sendable {
     }
     opened = [:]
     return output
+  }
+
+  /// The numbers that the results of the permuted function at node `index` are multiplied with, as far
+  /// as they are within their bits.
+  private func factors(
+    _ index: Int, _ words: [UInt64], _ factor: PermutedFunction.Factor, _ ranges: [Range<Int>],
+    opened: [UInt64]?
+  ) -> [UInt64] {
+    let mask = streams[1].permutedOperand(node: index, ofFactor: true).words(in: ranges)
+      .map(factor.opening.reduced)
+    let seen = factor.opening.shift > 0 ? opened.map { Array($0[($0.count / 2)...]) } : nil
+    let numbers = RingFunctions.opened(
+      words, ringBits: program.values[factor.value].ringBits, factor.opening,
+      shares: factor.opening.shift > 0 && seen == nil
+        ? streams[0].permutedFactor(node: index).words(in: ranges) : [],
+      mask: mask, opened: seen)
+    return RingFunctions.view(numbers, mask: mask, shift: 0, bits: factor.opening.bits)
   }
 
   private func mask(

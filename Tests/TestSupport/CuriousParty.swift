@@ -87,7 +87,7 @@ public final class CuriousParty: OpeningChannel, Sendable {
     let opening = Opening(shift: 0, bits: bits)
     var numbers = streams.correlation(node: node, component: 0).words(in: elements)
       .map(opening.reduced)
-    opening.add(words, to: &numbers)
+    opening.add(words.prefix(opening.wordCount(elements: numbers.count)), to: &numbers)
     let unused = UInt64(64 - bits)
     view.withLock { [numbers] in
       $0.permuted[node] = numbers.map { Int64(bitPattern: $0 &<< unused) &>> Int64(unused) }

@@ -62,20 +62,56 @@ struct DeploymentTests {
     return try Recipe(json: .object(members), source: "affine")
   }
 
-  /// 12 flights a layer with all of it permuted, and 8 with affine normalisations, although what follows
-  /// attention must be truncated then before it can be multiplied.
-  @Test(arguments: [("permllm", 12), ("affine", 8)])
-  func flightsOfALayer(name: String, expected: Int) throws {
+  /// 12 flights a layer with all of it permuted, gated or not, and 8 with affine normalisations, although
+  /// what follows attention must be truncated then before it can be multiplied.
+  @Test(arguments: [("opt", "permllm", 12), ("llama", "permllm", 12), ("opt", "affine", 8)])
+  func flightsOfALayer(family: String, name: String, expected: Int) throws {
     let recipe = name == "affine" ? try Self.affine() : try Recipe.named(name)
     let flights = try (2...3).map { layerCount in
       let folder = try ScratchFolder()
-      let path = try TinyCheckpoint.opt(layerCount: layerCount).write(to: folder)
+      let checkpoint =
+        family == "opt"
+        ? TinyCheckpoint.opt(layerCount: layerCount) : .llama(layerCount: layerCount)
+      let path = try checkpoint.write(to: folder)
       let loaded = try ModelLoader.load(path: path)
       let program = try RecipeProgramTests.Whole(loaded.model, loaded, recipe: recipe).program
       let session = SessionShape(kind: .decoder, promptCapacity: 3, newCapacity: 2)
       return program.cost(of: session.lastStep, deployment: .providerUser).roundCount
     }
     #expect(flights[1] - flights[0] == expected, "\(flights)")
+  }
+
+  /// The product of a gated activation takes no message of its own, and is opened in silence.
+  @Test(arguments: [Deployment.twoServer, .providerUser], [ModelKind.decoder, .encoder])
+  func gatedActivations(deployment: Deployment, kind: ModelKind) throws {
+    let gated = GraphKind("gated") {
+      $0.kind = kind
+      $0.usesRMS = true
+      $0.isGated = true
+      $0.activation = .silu
+    }
+    let converted = try ConvertedGraph(TinyGraph(gated), recipe: Recipe.named("permllm"))
+    let program = converted.program
+    let products = program.nodes.indices.filter {
+      guard case .permuted(_, let function) = program.nodes[$0].operation else { return false }
+      return function.factor != nil
+    }
+    #expect(products.count == 2)
+    #expect(!program.nodes.contains { if case .multiply = $0.operation { true } else { false } })
+    #expect(Set(products).isSubset(of: program.silentOpenings.values))
+    let flights = Timetable(program, deployment: deployment).flights
+    for product in products {
+      let messages = flights.joined().filter { $0.node == product }
+      #expect(messages.map(\.sender) == [1, 0, 1])
+      #expect(messages[0].isAhead == (deployment == .providerUser))
+    }
+    let isDecoder = kind == .decoder
+    let session = SessionShape(kind: kind, promptCapacity: 6, newCapacity: isDecoder ? 3 : 0)
+    let difference = try converted.compare(
+      session, steps: isDecoder ? [[2, 5, 1, 7], [0], [9]] : [[2, 5, 1, 7]],
+      deployment: deployment)
+    print("gated, \(kind), \(deployment): \(difference)")
+    #expect(difference.mean < 1e-3 && difference.maximum < 1e-2)
   }
 
   /// What a user has before the step travels in the first flight, where only the token comes besides.

@@ -100,10 +100,12 @@ struct DraftTests {
     try Self.expectRun(whole.program, whole.weights, kind: .decoder)
   }
 
-  @Test(arguments: ["accurate", "permllm", "elements"])
-  func providerAndUser(name: String) throws {
+  @Test(arguments: [
+    ("gpt2", "accurate"), ("gpt2", "permllm"), ("gpt2", "elements"), ("llama", "permllm"),
+  ])
+  func providerAndUser(family: String, name: String) throws {
     let recipe = try #require(Recipe.shipped(name))
-    let (model, source) = try RecipeProgramTests.model("gpt2")
+    let (model, source) = try RecipeProgramTests.model(family)
     let whole = try RecipeProgramTests.Whole(model, source, recipe: recipe)
     #expect(whole.program.allowsRejection)
     try Self.expectRun(

@@ -37,6 +37,8 @@ struct NodeMaterial {
   let pieces: PieceTables?
   /// Of permuted functions, at party 1: the masks of operand and result.
   let permuted: (operand: StreamReader, result: StreamReader)?
+  /// The same of a factor, where there is one; at party 0 its pads, and those of differences.
+  let permutedFactor: (first: StreamReader, second: StreamReader)?
 
   init(
     _ index: Int, of program: SecureProgram, _ material: some SessionMaterial,
@@ -90,6 +92,20 @@ struct NodeMaterial {
       )
     } else {
       permuted = nil
+    }
+    if case .permuted(_, let function) = operation, function.factor != nil {
+      permutedFactor =
+        material.party == 1
+        ? (
+          StreamReader(streams.permutedOperand(node: index, ofFactor: true)),
+          StreamReader(streams.permutedResult(node: index, ofFactor: true))
+        )
+        : (
+          StreamReader(streams.permutedFactor(node: index)),
+          StreamReader(streams.permutedFactor(node: index, ofDifferences: true))
+        )
+    } else {
+      permutedFactor = nil
     }
     if case .piecewiseLinear(_, let function) = operation {
       pieces = PieceTables(function)

@@ -99,7 +99,7 @@ extension CorrelationComponent.Meaning {
     case .windowBit, .quietBit: .windowBits
     case .resultBit: .resultBits
     case .comparedBits: .comparedBits
-    case .permutedMask, .unpermutedMask: .permutations
+    case .permutedMask, .unpermutedMask, .permutedFactor, .permutedTopBit: .permutations
     }
   }
 }

@@ -38,6 +38,10 @@ public struct CorrelationComponent: Hashable, Sendable {
     case permutedMask
     /// The mask of its result, which is in permuted order, in the order of the elements.
     case unpermutedMask
+    /// What takes the mask off a factor of its results and adds the pads, in permuted order.
+    case permutedFactor
+    /// The top bit of that mask, in permuted order.
+    case permutedTopBit
   }
 
   /// How the words of an element lie.
@@ -176,10 +180,15 @@ extension SecureProgram {
           layout: .lanes(perElement: function.wordCount))
       ]
     case .permuted(let x, let function):
-      return [
+      let masks = [
         CorrelationComponent(
           meaning: .permutedMask, shape: values[x].shape, readBits: function.opening.bits),
         array(.unpermutedMask, like: x),
+      ]
+      guard function.factor != nil else { return masks }
+      return masks + [
+        array(.permutedFactor, like: x),
+        CorrelationComponent(meaning: .permutedTopBit, shape: values[x].shape, readBits: 1),
       ]
     case .input, .open, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .truncate, .exponential,
       .lookup,

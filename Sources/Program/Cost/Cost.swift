@@ -156,9 +156,10 @@ extension SecureProgram {
       if case .openBlocks = node.operation {
         cost.seededWordCount += 2 * session.dealtCount(values[node.outputs.lowerBound].shape)
       }
-      if case .permuted(let x, _) = node.operation {
-        // Masks of operand and result, and the permutation.
-        cost.seededWordCount += 3 * session.dealtCount(values[x].shape)
+      if case .permuted(let x, let function) = node.operation {
+        // Masks of operand and result, and the permutation; with a factor two more masks and two pads.
+        let count = function.factor == nil ? 3 : 7
+        cost.seededWordCount += count * session.dealtCount(values[x].shape)
       }
       if let (value, key) = node.operation.dealtKey {
         let count = session.dealtCount(values[value].shape)

@@ -63,9 +63,9 @@ extension SecureProgram {
       size += 2 * 8 * Double(function.keyLayout.byteCount)
       // Nodes of the key, and outputs.
       size += 64 * Double((2 + function.coefficients.count) * function.visitedCellCount)
-    case .permuted:
-      // Masks of operand and result, the permutation, and messages.
-      size += 6 * 64
+    case .permuted(_, let function):
+      // Masks of operand and result, the permutation, and messages; with a factor twice as many.
+      size += (function.factor == nil ? 6 : 14) * 64
     case .input, .open, .widen, .reveal, .openBlocks, .selectBlocks, .spreadBlocks, .view,
       .truncate,
       .scale, .multiply,

@@ -97,6 +97,10 @@ extension ProgramNode {
       if function.runCount != 1 { members["runs"] = .integer(function.runCount) }
       members["fractionalBits"] = .integer(function.fractionalBits)
       members["resultBits"] = .integer(function.resultBits)
+      if let opening = function.factor?.opening {
+        members["factorShift"] = .integer(opening.shift)
+        members["factorBits"] = .integer(opening.bits)
+      }
     case .input, .selectBlocks, .spreadBlocks, .truncate, .linear, .blockLinear, .scale, .multiply,
       .addWeight(_, _, .bias),
       .pairDifference, .pairMerge, .padKeys, .padRows, .lastRow, .firstRow:
@@ -125,6 +129,7 @@ extension Operation {
       case "input": 0
       case "scores", "mix", "multiply", "pairMerge", "blockLinear", "selectBlocks": 2
       case "combine": reads.count
+      case "permuted": reader.contains("factorBits") ? 2 : 1
       default: 1
       }
     guard reads.count == count else {
@@ -209,7 +214,8 @@ extension Operation {
         Opening(
           shift: try reader.integer("shift", in: 0...62),
           bits: try reader.integer("bits", in: 2...64)))
-    case "permuted": self = .permuted(reads[0], try PermutedFunction(&reader))
+    case "permuted":
+      self = .permuted(reads[0], try PermutedFunction(&reader, factor: reads.dropFirst().first))
     case "combine":
       let coefficients = try reader.integers("coefficients")
       guard coefficients.count == reads.count else {
@@ -305,7 +311,7 @@ extension RotaryLayout {
 }
 
 extension PermutedFunction {
-  init(_ reader: inout JSONReader) throws(InputError) {
+  init(_ reader: inout JSONReader, factor: ValueID?) throws(InputError) {
     let name = try reader.string("function")
     let epsilon: Double? =
       if reader.contains("epsilon") {
@@ -325,6 +331,12 @@ extension PermutedFunction {
       runCount: try reader.contains("runs") ? reader.integer("runs", in: 2...1 << 28) : 1,
       fractionalBits: try reader.integer("fractionalBits", in: -8...62),
       resultBits: try reader.integer("resultBits", in: 2...64))
+    guard let factor else { return }
+    self.factor = Factor(
+      factor,
+      opening: Opening(
+        shift: try reader.integer("factorShift", in: 0...62),
+        bits: try reader.integer("factorBits", in: 2...63)))
   }
 }
 

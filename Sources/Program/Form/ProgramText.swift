@@ -66,7 +66,9 @@ extension SecureProgram {
         + "\(function.cells.bits) bits"
     case .permuted(_, let function):
       let opening = function.opening
+      let factor = function.factor.map { ", times >> \($0.opening.shift), \($0.opening.bits) bits" }
       return "\(name) \(reads), \(function.rule.name), >> \(opening.shift), \(opening.bits) bits"
+        + (factor ?? "")
     case .combine(let terms, let constant):
       var parts = terms.map { "\(Int64(bitPattern: $0.coefficient)) v\($0.value)" }
       if constant != 0 { parts.append("\(Int64(bitPattern: constant))") }

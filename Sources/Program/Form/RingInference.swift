@@ -28,6 +28,7 @@ extension SecureProgram {
       return bits
     case .permuted(let x, let function):
       try need(function.opening, of: x)
+      if let factor = function.factor { try need(factor.opening, of: factor.value) }
       return function.resultBits
     case .combine(let terms, _):
       return terms.reduce(64) { bits, term in

@@ -261,6 +261,17 @@ extension SecureProgram {
     case .permuted(let x, let function):
       let shape = try shared(x)
       try check(function, of: shape)
+      if let factor = function.factor {
+        let factorShape = try shared(factor.value)
+        try need(
+          !function.rule.takesRuns && shape.width != nil && factorShape == shape,
+          "value \(factor.value) is no factor of \(function.rule.name) of \(shape)")
+        try need(
+          (0...62).contains(factor.opening.shift)
+            && (2..<function.resultBits).contains(factor.opening.bits),
+          "a factor of \(factor.opening.bits) bits above bit \(factor.opening.shift) in results of "
+            + "\(function.resultBits)")
+      }
       return [(shape, .shared)]
     case .combine(let terms, _):
       guard let first = terms.first else { throw ShapeError(cause: "no term") }
@@ -487,7 +498,7 @@ extension SecureProgram {
           switch node.operation {
           case .exponential(_, let function): function.fractionalBits
           case .lookup(_, let function): function.fractionalBits
-          case .permuted(_, let function): function.fractionalBits
+          case .permuted(_, let function): resultFractionalBits(function)
           default: nil
           }
         if let fractionalBits, values[node.outputs.lowerBound].fractionalBits != fractionalBits {

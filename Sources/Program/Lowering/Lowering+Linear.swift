@@ -40,9 +40,11 @@ extension Lowering {
     (source.rowBlocks, source.columnBlocks) = blockOrders(of: index)
     biasSource?.columnBlocks = source.rowBlocks
     let precision = self.precision(source, factor: small)
-    let narrow = activationBits(value)
+    let isProduct = isPermutedProduct(value)
+    let narrow = isProduct ? value.bits : activationBits(value)
     let isResidual = consumers(of: index).contains(where: self.isResidual)
-    let bitsBeside = weightBits(index, precision, bound: bound)
+    let bitsBeside =
+      isProduct ? { _ in precision.sufficient } : weightBits(index, precision, bound: bound)
     let inputWidth = model.nodes[input].width
     // A wide input is better truncated after the layer, when it has become narrow.
     let truncatesFirst =

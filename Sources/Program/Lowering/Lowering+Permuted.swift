@@ -36,21 +36,89 @@ extension Lowering {
   mutating func permutedActivation(_ index: Int, _ x: FixedValue, _ operationClass: OperationClass)
     throws(InputError) -> FixedValue
   {
-    let rule: PermutedFunction.Rule
-    var bound = x.bound
-    switch operationClass {
-    case .relu: rule = .relu
-    case .gelu: rule = .gelu
-    case .geluTanh: rule = .geluTanh
-    case .silu: rule = .silu
-    case .tanh: (rule, bound) = (.tanh, min(1, x.bound))
-    case .softmax, .layerNorm, .rmsNorm:
-      preconditionFailure("\(operationClass.rawValue) is no activation")
-    }
+    let (rule, bound) = activationRule(operationClass, inputBound: x.bound)
     let bits = activationBits(bound: bound)
     return try permuted(
       x, rule, inputBits: activationBits(x) + 1, bits: bits,
       ringBits: streamRing(index, bits: bits, bound: bound) ?? 64, bound: bound)
+  }
+
+  /// The rule of an activation, and how large its results are for inputs up to `inputBound`.
+  private func activationRule(_ operationClass: OperationClass, inputBound: Double) -> (
+    PermutedFunction.Rule, bound: Double
+  ) {
+    switch operationClass {
+    case .relu: (.relu, inputBound)
+    case .gelu: (.gelu, inputBound)
+    case .geluTanh: (.geluTanh, inputBound)
+    case .silu: (.silu, inputBound)
+    case .tanh: (.tanh, min(1, inputBound))
+    case .softmax, .layerNorm, .rmsNorm:
+      preconditionFailure("\(operationClass.rawValue) is no activation")
+    }
+  }
+
+  /// Whether a product alone reads permuted activation `index`.
+  func isActivatedLater(_ index: Int) -> Bool {
+    let consumers = consumers(of: index)
+    return consumers.count == 1 && consumers.allSatisfy(isPermutedProduct)
+  }
+
+  /// Whether node `index` is the product of a permuted activation and another value.
+  private func isPermutedProduct(_ index: Int) -> Bool {
+    guard case .multiply(let left, let right) = model.nodes[index].operation else { return false }
+    return isPermutedActivation(left) != isPermutedActivation(right)
+  }
+
+  /// The product of an activation and another value in the messages of the activation, with all the
+  /// bits that its reader takes; nil where these do not fit, or it has another reader than a layer that
+  /// adds to a stream of which party 1 sees what it needs.
+  mutating func permutedProduct(_ index: Int, _ left: ModelValue, _ right: ModelValue)
+    throws(InputError) -> FixedValue?
+  {
+    let (active, other) = isPermutedActivation(left) ? (left, right) : (right, left)
+    guard case .activatedLater(let x, let operationClass) = lowered[active],
+      let reader = streamReader(of: index), consumers(of: index) == [reader],
+      let sum = narrowSum(of: reader), isSeenShortened(sum),
+      case .linear(_, let weight, _) = model.nodes[reader].operation
+    else { return nil }
+    let factor = try plain(other)
+    let value = try cut(x)
+    let shape = builder.shape(value.id)
+    guard shape.width != nil, shape == builder.shape(factor.id) else { return nil }
+    let (rule, activeBound) = activationRule(operationClass, inputBound: value.bound)
+    let weightBits = precision(WeightFormula(tensor: weight)).sufficient
+    let (bound, sumBound) = (try outputBound(index), try outputBound(sum))
+    let room = max(try streamRoom(of: reader) + weightBits, magnitudeBits(bound) + 2)
+    for spared in Self.sparedBits {
+      let resultBits = activationBits(bound: activeBound) - spared
+      let factorBits = min(activationBits(factor) - spared, factor.bits)
+      let bits = resultBits + factorBits
+      let opening = Opening(
+        shift: factor.bits - factorBits, bits: factorBits + wholeBits(factor.bound) + 1)
+      guard room + bits <= 64, opening.bits < room + bits,
+        builder.canOpen(factor, bits: factorBits, ringBits: opening.bits),
+        builder.fits(bits: bits + weightBits, bound: sumBound)
+      else { continue }
+      let function = PermutedFunction(
+        rule, opening: self.opening(value, bits: activationBits(value) + 1),
+        fractionalBits: resultBits, resultBits: room + bits,
+        factor: PermutedFunction.Factor(factor.id, opening: opening))
+      return try builder.emit(.permuted(value.id, function), bits: bits, bound: bound)
+    }
+    return nil
+  }
+
+  /// Fractional bits that each side of a product has fewer where it is not shortened afterwards, as it
+  /// is where it takes messages of its own: with the last of them it is about as precise.
+  private static let sparedBits = 1...2
+
+  /// Whether `value` is a product that has all the bits which its reader takes.
+  func isPermutedProduct(_ value: FixedValue) -> Bool {
+    guard let node = builder.program.nodes.last(where: { $0.outputs.contains(value.id) }),
+      case .permuted(_, let function) = node.operation
+    else { return false }
+    return function.factor != nil
   }
 
   /// Node `index` of `x`, normalised; gamma, beta and the attention scale are left to its readers.
@@ -99,12 +167,14 @@ extension Lowering {
         continue
       }
       guard case .linear(_, let weight, _) = model.nodes[consumer].operation,
-        readers.allSatisfy(isPermutedActivation)
+        readers.allSatisfy({ isPermutedActivation($0) || isPermutedProduct($0) })
       else { return 64 }
       let bound = try outputBound(consumer)
       let wanted = precision(WeightFormula(tensor: weight, columnScale: columnScale)).wanted
       let weightBits = max(min(wanted, ringBits(bound) - valueBits), bits)
-      ring = max(ring, valueBits + weightBits + wholeBits(bound))
+      // Factors are taken as views are, which need a bit more.
+      let room = wholeBits(bound) + (readers.contains(where: isPermutedProduct) ? 1 : 0)
+      ring = max(ring, valueBits + weightBits + room)
     }
     return ring == 0 ? 64 : min(ring, 64)
   }

@@ -84,7 +84,7 @@ extension Lowering {
     let bound = try outputBound(index)
     let mostBits = max(left.bits, right.bits)
     // What party 1 sees of a sum is shortened for nothing.
-    let keepsBits = isSeenAlone(index) && builder.fits(bits: mostBits, bound: bound)
+    let keepsBits = isSeenShortened(index) && builder.fits(bits: mostBits, bound: bound)
     func narrowed(_ value: FixedValue) throws(InputError) -> FixedValue {
       value.bits > 2 * bits && !keepsBits ? try builder.rescale(value, to: 2 * bits) : value
     }
@@ -94,6 +94,15 @@ extension Lowering {
   /// Whether node `index` is a sum of which party 1 sees what it needs, and nothing else reads it.
   func isSeenAlone(_ index: Int) -> Bool {
     stream.narrow.contains(index) && consumers(of: index).allSatisfy(isPermuted)
+  }
+
+  /// Whether party 1 sees what it needs of node `index` of the narrow stream and of all sums that it is a
+  /// part of, and nothing else reads any of them.
+  func isSeenShortened(_ index: Int) -> Bool {
+    stream.narrow.contains(index)
+      && consumers(of: index).allSatisfy {
+        isPermuted($0) || isResidual($0) && isSeenShortened($0)
+      }
   }
 
   /// The sum of a narrow stream that node `index` is added to, if it is its only reader.

@@ -73,6 +73,8 @@ enum LoweredValue {
   case unscaled(UnscaledRows, PendingNormalisation)
   /// What a linear layer made of unscaled rows.
   case scaledLater(UnscaledProduct)
+  /// The input of a permuted activation whose only reader multiplies what it gives.
+  case activatedLater(FixedValue, OperationClass)
 }
 
 /// factor * gamma * (x - mean of x, where it is centred) + beta.
@@ -194,7 +196,11 @@ struct Lowering {
       lowered.append(.plain(result))
     case .activation(let input, _):
       if case .permuted(let operationClass)? = forms[index] {
-        lowered.append(.plain(try permutedActivation(index, plain(input), operationClass)))
+        let value = try plain(input)
+        lowered.append(
+          isActivatedLater(index)
+            ? .activatedLater(value, operationClass)
+            : .plain(try permutedActivation(index, value, operationClass)))
       } else {
         lowered.append(.plain(try activation(index, plain(input), activation(index))))
       }
@@ -218,7 +224,11 @@ struct Lowering {
         lowered.append(.plain(try rotate(index, plain(input), rotation, bound: bound)))
       }
     case .multiply(let left, let right):
-      lowered.append(.plain(try multiply(index, plain(left), plain(right))))
+      if let product = try permutedProduct(index, left, right) {
+        lowered.append(.plain(product))
+      } else {
+        lowered.append(.plain(try multiply(index, plain(left), plain(right))))
+      }
     case .scale(let input, let factor):
       let scale = queryScale(index)
       lowered.append(
@@ -258,7 +268,7 @@ struct Lowering {
       default: break
       }
       switch value {
-      case .unscaled, .scaledLater: return LoweredNode(value: nil, factor: 1)
+      case .unscaled, .scaledLater, .activatedLater: return LoweredNode(value: nil, factor: 1)
       case .normalised(let value, let pending):
         return LoweredNode(
           value: value.id, factor: pending.scale / pending.factor,
@@ -334,6 +344,13 @@ struct Lowering {
       let result = try scaled(product)
       lowered[index] = .plain(result)
       return try cut(result)
+    case .activatedLater(let value, let operationClass):
+      let label = builder.label
+      builder.label = model.nodes[index].name
+      let result = try permutedActivation(index, value, operationClass)
+      builder.label = label
+      lowered[index] = .plain(result)
+      return result
     }
   }
 

@@ -22,9 +22,15 @@ extension SecureProgram {
         result.nodes[index].operation = .widen(x, bits: max(kept(bits, wanted, node), opened + 2))
         read[x] = max(read[x], values[x].ringBits)
       case .permuted(let x, var function):
-        function.resultBits = kept(function.resultBits, wanted, node)
+        // A factor has fewer bits than the product.
+        let least = function.factor.map { $0.opening.bits + 1 } ?? 0
+        function.resultBits = max(kept(function.resultBits, wanted, node), least)
         result.nodes[index].operation = .permuted(x, function)
         read[x] = max(read[x], function.opening.shift + function.opening.bits)
+        if let factor = function.factor {
+          read[factor.value] = max(
+            read[factor.value], factor.opening.shift + factor.opening.bits)
+        }
       case .output(let x, let bits): read[x] = max(read[x], bits)
       case .linear(let x, _), .blockLinear(let x, _, _), .scale(let x, _), .rotate(let x, _),
         .addWeight(let x, _, _), .addDistance(let x, _), .sum(let x, _), .selectBlocks(let x, _),

@@ -8,7 +8,8 @@ public import Models
 /// r, t of party 1, party 1 sends x_1 - a, party 0 answers pi(x_0 + x_1 - a) + delta with the dealt
 /// delta = pi(a) - b, party 1 adds b, computes u, and sends u - r; the shares of the result are
 /// pi^-1(u - r) + epsilon with the dealt epsilon = pi^-1(r) - t, and t. Party 1 learns the numbers of
-/// each permuted range, and nothing of their order in it.
+/// each permuted range, and nothing of their order in it. With a `factor` results are multiplied with
+/// numbers that stay secret, in the same messages.
 public struct PermutedFunction: Equatable, Sendable {
   public enum Rule: Hashable, Sendable {
     case relu
@@ -37,15 +38,19 @@ public struct PermutedFunction: Equatable, Sendable {
   public var fractionalBits: Int
   /// Results are numbers of so many bits: what lies outside is cut to them.
   public var resultBits: Int
+  /// What each result is multiplied with, of functions of single elements.
+  public var factor: Factor?
 
   public init(
-    _ rule: Rule, opening: Opening, runCount: Int = 1, fractionalBits: Int, resultBits: Int
+    _ rule: Rule, opening: Opening, runCount: Int = 1, fractionalBits: Int, resultBits: Int,
+    factor: Factor? = nil
   ) {
     self.rule = rule
     self.opening = opening
     self.runCount = runCount
     self.fractionalBits = fractionalBits
     self.resultBits = resultBits
+    self.factor = factor
   }
 
   /// The correlated array of which party 1's share is its share of the result.
@@ -54,15 +59,23 @@ public struct PermutedFunction: Equatable, Sendable {
   /// Messages: to party 0, back, and to party 0 again.
   static let roundCount = 3
 
-  /// Bits of an element in the message of each round, and which party sends it.
-  public var messages: [(sender: Int, bits: Int)] {
-    [(1, opening.bits), (0, opening.bits), (1, resultBits)]
+  /// Bits of an element in each part of the message of each round, and which party sends it.
+  public var messages: [(sender: Int, bits: [Int])] {
+    guard let factor else {
+      return [(1, [opening.bits]), (0, [opening.bits]), (1, [resultBits])]
+    }
+    return [
+      (1, [opening.bits, factor.opening.bits]),
+      (0, [opening.bits, resultBits, resultBits - factor.opening.bits]),
+      (1, [resultBits, resultBits]),
+    ]
   }
 
   /// Words that `party` sends in `round` for `count` elements.
   public func wordCount(party: Int, round: Int, elements count: Int) -> Int {
     let message = messages[round]
-    return message.sender == party ? (count * message.bits + 63) / 64 : 0
+    guard message.sender == party else { return 0 }
+    return message.bits.reduce(0) { $0 + Opening(shift: 0, bits: $1).wordCount(elements: count) }
   }
 
   /// Whether single elements of all rows are permuted together, those that a text does not have

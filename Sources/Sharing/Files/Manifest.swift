@@ -95,7 +95,9 @@ public struct LeakageEntry: Equatable, Sendable {
           : shape.width == nil ? "within each head of each row" : "within each group of each row"
       let entry = LeakageEntry(
         operations: operations, role: "party 1",
-        learns: "the numbers that \(function.rule.name) is taken of, in random order \(ranges): "
+        learns: "the numbers that \(function.rule.name) is taken of"
+          + (function.factor == nil ? "" : " (not those that it is multiplied with)")
+          + ", in random order \(ranges): "
           + consequence(of: function.rule))
       if !entries.contains(entry) { entries.append(entry) }
     }

@@ -29,6 +29,8 @@ public enum StreamKind: UInt8, Sendable {
   case blockOrder = 10
   /// The dealer's draws of which blocks run though their gates are closed.
   case noise = 11
+  /// Party 0's pads of the factors of permuted functions.
+  case permutedFactor = 12
   /// Party 1's share of the client's input rows, from a seed that serves nothing else.
   case clientInput = 0x49
 }
@@ -74,11 +76,22 @@ public struct SessionStreams: Sendable {
   /// The permutations that party 0 applies to dealt row `row` at node `node`.
   public func permutation(node: Int, row: Int) -> RandomStream { stream(.permutation, node, row) }
 
-  /// Party 1's mask of the operand of the permuted function at node `node`.
-  public func permutedOperand(node: Int) -> RandomStream { stream(.permutedOperand, node) }
+  /// Party 1's mask of the operand of the permuted function at node `node`, or of its factor.
+  public func permutedOperand(node: Int, ofFactor: Bool = false) -> RandomStream {
+    stream(.permutedOperand, node, ofFactor ? 1 : 0)
+  }
 
-  /// Party 1's mask of its result, in permuted order.
-  public func permutedResult(node: Int) -> RandomStream { stream(.permutedResult, node) }
+  /// Party 1's mask of its result, in permuted order, or of the product of that with what it has of the
+  /// factor.
+  public func permutedResult(node: Int, ofFactor: Bool = false) -> RandomStream {
+    stream(.permutedResult, node, ofFactor ? 1 : 0)
+  }
+
+  /// Party 0's pads of the factor of the permuted function at node `node`, in permuted order, or of the
+  /// differences that party 1 chooses by.
+  public func permutedFactor(node: Int, ofDifferences: Bool = false) -> RandomStream {
+    stream(.permutedFactor, node, ofDifferences ? 1 : 0)
+  }
 
   /// Root seeds of the comparison keys of node `node`.
   public func keyRoots(node: Int) -> RandomStream { stream(.comparisonRoot, node) }

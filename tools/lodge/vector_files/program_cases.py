@@ -7,6 +7,7 @@ from lodge.vector_files.container import canonical
 from lodge.vector_files.session import program
 
 MIDDLE = 14  # the product, which reads the values 13 and 12
+GATED = 33  # the permuted function with a factor
 
 
 def edited(change):
@@ -111,6 +112,11 @@ CASES = {
     "P6-read-permuted-zero-epsilon": operation(26, function="layerNorm", epsilon=0.0),
     "P6-read-permuted-bits": operation(26, bits=63),
     "P6-read-permuted-one-run": operation(26, function="softmax", runs=1),
+    "P6-read-factor-bits": operation(GATED, factorBits=64),
+    "P6-read-factor-shift": operation(GATED, factorShift=63),
+    "P6-read-factor-no-shift": member(["operations", GATED, "factorShift"], None),
+    "P6-read-factor-no-bits": member(["operations", GATED, "factorBits"], None),
+    "P6-read-factor-missing": operation(GATED, reads=[11]),
     "P6-read-word": operation(30, constant=2**63),
     "P7-read-later": operation(MIDDLE, reads=[13, 15]),
     "P7-read-absent": operation(MIDDLE, reads=[13, 99]),
@@ -136,6 +142,12 @@ CASES = {
     "P7-read-permuted-opening": operation(26, shift=41),
     "P7-read-permuted-result": operation(26, resultBits=31),
     "P7-read-permuted-scale": operation(26, fractionalBits=19),
+    "P7-read-factor-runs": operation(GATED, function="softmax"),
+    "P7-read-factor-wide": operation(GATED, factorBits=44),
+    "P7-read-factor-opening": operation(GATED, factorShift=45),
+    "P7-read-factor-shape": operation(GATED, reads=[11, 5]),
+    "P7-read-factor-opened": operation(GATED, reads=[11, 4]),
+    "P7-read-factor-scale": operation(GATED, factorShift=2),
     "P7-read-heads": operation(5, keyHeads=2),
     "P7-read-never-written": edited(lambda root: root["values"].append(root["values"][-1])),
     "valid-read-prefix": prefix(),

@@ -39,9 +39,10 @@ def permuted_chain():
     second = add("linear", [opened], shape(two, bits=24, ringBits=30), weight=1)
     total = add("combine", [first, second], shape(two), coefficients=[1, 2**34], constant=0)
     active = add("permuted", [total], shape(two, bits=20, ringBits=30), **activation)
-    third = add("permuted", [active], shape(two, bits=20, ringBits=30), **activation)
-    last = add("lastRow", [add("combine", [third], shape(two, bits=54), coefficients=[2**34],
-                               constant=0)], shape(two, bits=54, rows="last"))
+    third = add("permuted", [active, total], shape(two, bits=24, ringBits=30), **activation,
+                factorShift=0, factorBits=12)
+    last = add("lastRow", [add("combine", [third], shape(two, bits=58), coefficients=[2**34],
+                               constant=0)], shape(two, bits=58, rows="last"))
     add("output", [last])
     return {"version": 3, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
             "vocabularySize": 2, "maximumPositions": 4, "values": values, "operations": operations,

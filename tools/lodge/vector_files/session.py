@@ -100,7 +100,10 @@ def program(is_narrow=False):
                 constant=9)
     opened = add("open", [total], shape(two, "opened", 17))
     scaled = add("scale", [opened], shape(two, bits=21), weight=2)
-    last = add("lastRow", [scaled], shape(two, bits=21, rows="last"))
+    gated = add("permuted", [mixed, placed], shape(two, bits=15, ringBits=44), function="silu", shift=3,
+                bits=24, fractionalBits=12, resultBits=44, factorShift=1, factorBits=20)
+    total = add("combine", [scaled, gated], shape(two, bits=21), coefficients=[1, 2**20], constant=0)
+    last = add("lastRow", [total], shape(two, bits=21, rows="last"))
     add("output", [last])
     return {"version": 3, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
             "vocabularySize": 2, "maximumPositions": 4, "values": values, "operations": operations,

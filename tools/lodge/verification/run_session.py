@@ -26,7 +26,8 @@ from lodge.verification.permuted import Permuted
 from lodge.verification.read_bundle import PROVIDER_USER, FormatError, Pair
 from lodge.verification.read_container import ContainerError
 from lodge.verification.rotation import factors
-from lodge.verification.session_algebra import CORRELATION, PERMUTED_OPERAND, PERMUTED_RESULT, ROOT
+from lodge.verification.session_algebra import (
+    CORRELATION, PERMUTED_FACTOR, PERMUTED_OPERAND, PERMUTED_RESULT, ROOT)
 
 U = np.uint64
 
@@ -483,15 +484,18 @@ class Run:
         self.openings[index] = opened & kept
         self.masked[z] = Masked(opened & kept, [masks])
 
+    def shortened(self, value, shift):
+        """Both shares without their lowest bits."""
+        ring = U(2 ** self.session.ring_bits(value) - 1)
+        return [((share & ring) >> U(shift)) + U(1 if shift and p == 0 else 0)
+                for p, share in enumerate(self.shared[value])]
+
     def do_permuted(self, index, node, reads, z):
         s, places, x = self.session, self.places(reads[0]), reads[0]
         shift, bits = node["shift"], node["bits"]
         kept, result_kept = U(2**bits - 1), U(2 ** node["resultBits"] - 1)
         function = Permuted(node, s.values[x]["fractionalBits"] - shift)
-        ring = U(2 ** s.ring_bits(x) - 1)
-        shares = [((share & ring) >> U(shift)) + U(1 if shift and p == 0 else 0)
-                  for p, share in enumerate(self.shared[x])]
-        count = len(places)
+        shares, count = self.shortened(x, shift), len(places)
         if s.permutes_whole_text(index):
             places = np.arange(s.count(x))
         for p, words in enumerate(shares):
@@ -503,8 +507,8 @@ class Run:
         order = s.order(index, [(row, heads * n) for row, n in enumerate(lengths, start=first)])
         a, r = (s.stream(1, index, kind, 0, s.count(x))[places]
                 for kind in (PERMUTED_OPERAND, PERMUTED_RESULT))
-        (delta, b), (epsilon, t) = (
-            [share[places] for share in self.stored(index, k)] for k in (0, 1))
+        (delta, b), (epsilon, t), *of_factor = (
+            [share[places] for share in self.stored(index, k)] for k in range(s.array_count(index)))
         # The three messages.
         first = (shares[1] - a) & kept
         self.openings[index] = (shares[0] + first) & kept
@@ -513,9 +517,31 @@ class Run:
         runs = self.split(seen, x, node.get("runs", 1)) if function.takes_runs else [seen]
         results = np.array([word for run in runs for word in function.results(run)], dtype=U)
         third = (results - r) & result_kept
+        if of_factor:
+            third = self.with_factor(index, order, places, results, third, *of_factor)
         share = epsilon.copy()
         share[order] += third
         self.shared[z] = [share[:count], t[:count]]
+
+    def with_factor(self, index, order, places, results, masked, correction, choices):
+        """What party 0 has of the products of `results`, in permuted order, after three messages."""
+        s, node = self.session, self.session.nodes[index]
+        value, bits, kept = node["reads"][1], node["factorBits"], U(2 ** node["resultBits"] - 1)
+        missing = np.zeros(len(places) - len(self.places(value)), U)
+        own, other = (np.append(share, missing) for share in self.shortened(value, node["factorShift"]))
+        total = s.count(value)
+        c, product = (s.stream(1, index, kind, 1, total)[places]
+                      for kind in (PERMUTED_OPERAND, PERMUTED_RESULT))
+        pads, differences = (s.stream(0, index, PERMUTED_FACTOR, k, total)[places] for k in (0, 1))
+        first = (other + c) & U(2**bits - 1)
+        opened = (own + first) & U(2**bits - 1)
+        self.openings[index] = np.append(self.openings[index], opened)
+        view = self.viewed(opened[order], bits, 0, [])
+        carry, choice = view.lift >> U(bits), choices[0] & U(1)
+        word = (view.base + view.lift * choice + correction[0]) & kept
+        difference = (carry * (U(1) - choice - choice) - differences) & (kept >> U(bits))
+        seen = word + correction[1] + ((choices[1] & U(1)) * difference << U(bits))
+        return masked * pads + ((results * seen - product) & kept)
 
     def absent(self, value):
         """Whether each element belongs to a key that the text does not have."""

@@ -13,7 +13,7 @@ from lodge.verification.session_arrays import POINTS, Arrays
 
 MASK, CORRELATION, ROOT, COMPARISON_MASK = 0, 1, 2, 4
 NOISE = 11
-PERMUTATION, PERMUTED_OPERAND, PERMUTED_RESULT = 5, 6, 7
+PERMUTATION, PERMUTED_OPERAND, PERMUTED_RESULT, PERMUTED_FACTOR = 5, 6, 7, 12
 BLOCK_ROOT = 9
 U = np.uint64
 
@@ -282,15 +282,24 @@ class Algebra(Arrays):
         return np.array(places, dtype=int)
 
     def permuted_masks(self, index):
-        """pi(a) and pi^-1(r)."""
-        value = self.nodes[index]["reads"][0]
+        """pi(a) and pi^-1(r); with a factor pi^-1(s + r w), what takes c away, and pi(h)."""
+        node = self.nodes[index]
+        value = node["reads"][0]
         heads, lengths = self.runs(value)
         order = self.order(index, [(row, heads * length) for row, length in enumerate(lengths)])
         a, r = (self.stream(1, index, kind, 0, order.size)
                 for kind in (PERMUTED_OPERAND, PERMUTED_RESULT))
+        arrays = []
+        if "factorBits" in node:
+            bits = node["factorBits"]
+            c, s = (self.stream(1, index, kind, 1, order.size) for kind in (PERMUTED_OPERAND, PERMUTED_RESULT))
+            w, e = (self.stream(0, index, PERMUTED_FACTOR, number, order.size) for number in (0, 1))
+            choice = self.stream(1, index, CORRELATION, 3, order.size) & U(1)
+            c, r = (c & U(2**bits - 1))[order], s + r * w
+            arrays = [((choice * e) << U(bits)) - c - w, c >> U(bits - 1)]
         unpermuted = np.empty_like(r)
         unpermuted[order] = r
-        return [a[order], unpermuted]
+        return [a[order], unpermuted] + arrays
 
     # Expected arrays
 

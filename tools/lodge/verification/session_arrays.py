@@ -38,7 +38,7 @@ class Arrays:
         """How many correlated arrays the operation has."""
         node, name = self.nodes[index], self.nodes[index]["name"]
         if name in ("view", "permuted"):
-            return 2
+            return 4 if "factorBits" in node else 2
         if name == "widen":
             return 0 if node["reads"][0] in self.viewed else 2
         if name in ("linear", "blockLinear", "scale", "scores", "mix", "coarseSteps"):
@@ -61,6 +61,8 @@ class Arrays:
             return 64
         if name == "permuted" and component == 0:
             return node["bits"]
+        if name == "permuted" and component == 3:
+            return 1
         factor = 0
         if name == "widen":
             factor = self.ring_bits(reads[0])
