@@ -45,7 +45,7 @@ import Validation
   }
 
   enum Kind: String, CaseIterable {
-    case opt, bert, llama, permutedOPT, permutedBERT
+    case opt, bert, llama, permutedOPT, permutedBERT, permutedLLaMA
 
     func files() throws -> ConversionFiles {
       let permuted = try #require(Recipe.shipped.first { $0.name == "permllm" })
@@ -55,6 +55,7 @@ import Validation
       case .llama: return try .tiny(.llama(layerCount: 1))
       case .permutedOPT: return try .tiny(.opt(layerCount: 1), recipe: permuted)
       case .permutedBERT: return try .tiny(.bert(layerCount: 1), recipe: permuted)
+      case .permutedLLaMA: return try .tiny(.llama(layerCount: 1), recipe: permuted)
       }
     }
   }
