@@ -112,6 +112,15 @@ extension Lowering {
     return try builder.truncated(rows.opened, bound: rows.bound)
   }
 
+  /// The numerators opened modulo 2^`ringBits` or somewhat more, of the last row alone where `isCut`.
+  private mutating func openAgain(_ rows: UnscaledRows, isCut: Bool, ringBits: Int)
+    throws(InputError) -> MaskedValue
+  {
+    isCut
+      ? try builder.openNarrow(cut(numerator(rows)), bits: rows.opened.bits, ringBits: ringBits)
+      : try builder.widened(rows.opened, bound: rows.bound, ringBits: ringBits)
+  }
+
   /// What linear layer `index` makes of the rows of normalisation `input`.
   mutating func linear(
     _ index: Int, _ rows: UnscaledRows, _ pending: PendingNormalisation, input: Int,
@@ -129,10 +138,8 @@ extension Lowering {
     }
     let layer = try unscaledLayer(index, rows, pending, input, weight, bias)
     // What attention opens of all rows serves the few columns of a gate, too.
-    let opened =
-      isGateProjection(index) || !isCut(rows.opened.id)
-      ? try builder.widened(rows.opened, bound: rows.bound, ringBits: min(ring, 64))
-      : try builder.openNarrow(cut(numerator(rows)), bits: rowBits, ringBits: min(ring, 64))
+    let opened = try openAgain(
+      rows, isCut: !isGateProjection(index) && isCut(rows.opened.id), ringBits: min(ring, 64))
     let matrix = builder.weight(
       ProgramWeight(
         name: "\(node.name).weight", rowCount: node.width, columnCount: model.nodes[input].width,
@@ -182,10 +189,7 @@ extension Lowering {
     throws(InputError) -> UnscaledProduct
   {
     let node = model.nodes[index]
-    let numerator = try cut(numerator(rows))
-    var product = UnscaledProduct(
-      value: numerator, root: try cut(rows.root), lowRoot: rows.lowRoot,
-      bound: try outputBound(index) * pending.scale, label: node.name)
+    let value: FixedValue
     if let gamma = pending.gamma {
       let source = WeightFormula(tensor: gamma)
       var reach = try outputBound(index)
@@ -193,18 +197,24 @@ extension Lowering {
         reach += calibration.statistics(of: beta, columnScale: nil)?.largest ?? reach
       }
       let bound = reach * pow(2, rows.highRoot)
-      let rowBits = numerator.bits
+      let rowBits = rows.opened.bits
       let room = 64 - ProgramBuilder.spareBits - rowBits - magnitudeBits(bound) - 2
       let gammaBits = max(min(precision(source).wanted, room), min(bits, room))
-      let opened = try builder.openNarrow(
-        numerator, bits: rowBits, ringBits: rowBits + gammaBits + magnitudeBits(bound) + 2)
+      let opened = try openAgain(
+        rows, isCut: isCut(rows.opened.id),
+        ringBits: rowBits + gammaBits + magnitudeBits(bound) + 2)
       let scale = builder.weight(
         ProgramWeight(
           name: "\(node.name).scale", rowCount: 1, columnCount: node.width,
           fractionalBits: gammaBits, source: source))
-      product.value = try builder.emit(
+      value = try builder.emit(
         .scale(opened.id, weight: scale), bits: opened.bits + gammaBits, bound: bound)
+    } else {
+      value = try cut(numerator(rows))
     }
+    var product = UnscaledProduct(
+      value: value, root: try cut(rows.root), lowRoot: rows.lowRoot,
+      bound: try outputBound(index) * pending.scale, label: node.name)
     if let beta = pending.beta {
       product.bias = (
         "\(node.name).shift", WeightFormula(tensor: beta, factor: pending.scale)

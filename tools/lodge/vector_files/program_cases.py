@@ -8,6 +8,7 @@ from lodge.vector_files.session import program
 
 MIDDLE = 14  # the product, which reads the values 13 and 12
 GATED = 33  # the permuted function with a factor
+WIDENED = 34
 
 
 def edited(change):
@@ -142,6 +143,14 @@ CASES = {
     "P7-read-permuted-opening": operation(26, shift=41),
     "P7-read-permuted-result": operation(26, resultBits=31),
     "P7-read-permuted-scale": operation(26, fractionalBits=19),
+    "P6-read-widen-bits": operation(WIDENED, bits=65),
+    "P6-read-widen-missing": member(["operations", WIDENED, "bits"], None),
+    "P7-read-widen-narrow": operation(WIDENED, bits=21),
+    "P7-read-widen-ring": value(35, ringBits=35),
+    "P7-read-widen-shared": operation(WIDENED, reads=[11]),
+    "P7-read-widen-shifted": operation(WIDENED, reads=[20]),
+    "P6-read-output-bits": operation(41, bits=64),
+    "P7-read-output-ring": operation(41, reads=[36]),
     "P7-read-factor-runs": operation(GATED, function="softmax"),
     "P7-read-factor-wide": operation(GATED, factorBits=44),
     "P7-read-factor-opening": operation(GATED, factorShift=45),

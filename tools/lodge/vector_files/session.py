@@ -102,7 +102,13 @@ def program(is_narrow=False):
     scaled = add("scale", [opened], shape(two, bits=21), weight=2)
     gated = add("permuted", [mixed, placed], shape(two, bits=15, ringBits=44), function="silu", shift=3,
                 bits=24, fractionalBits=12, resultBits=44, factorShift=1, factorBits=20)
-    total = add("combine", [scaled, gated], shape(two, bits=21), coefficients=[1, 2**20], constant=0)
+    widened = add("widen", [near], shape(two, "opened", 8, ringBits=36), bits=36)
+    wide = add("scale", [widened], shape(two, bits=12, ringBits=36), weight=2)
+    seen = add("view", [near], shape(two, "view", 8, shift=0), shift=0)
+    again = add("widen", [seen], shape(two, "opened", 8, ringBits=40), bits=40)
+    wider = add("scale", [again], shape(two, bits=12, ringBits=40), weight=2)
+    total = add("combine", [scaled, gated, wide, wider], shape(two, bits=21),
+                coefficients=[1, 2**20, 2**28, 2**24], constant=0)
     last = add("lastRow", [total], shape(two, bits=21, rows="last"))
     add("output", [last])
     return {"version": 3, "family": "opt", "kind": "decoder", "clientInput": "oneHot",
