@@ -107,7 +107,7 @@ package struct DealingPlan: Sendable {
           result.taskRow, rowLength(node.outputs.lowerBound), rowLength(weights))
       case .permuted(let x, let function):
         let ranges = SessionStep.dealing(shape).permutedRanges(program.values[x].shape, function)
-        // A factor takes as much again.
+        // A factor takes twice as much again.
         let parts = function.factor == nil ? 1 : 3
         result.permuted = ranges.reduce(result.permuted) { max($0, parts * $1.elements.count) }
       default: break

@@ -113,6 +113,23 @@ import Validation
     return words
   }
 
+  /// One wrong bit of those by which a user chooses what it was sent of a factor.
+  @Test func wrongChoiceBreaksTheAlgebra() throws {
+    let fixture = try Fixture(Kind.permutedLLaMA.files(), .providerUser)
+    let node = try #require(
+      fixture.bundle.program.nodes.firstIndex {
+        guard case .permuted(_, let function) = $0.operation else { return false }
+        return function.factor != nil
+      })
+    let copy = fixture.files.scratch.file("changed.corr")
+    try DamagedFile.rewrite(
+      fixture.sessions[0], to: copy,
+      bytes: { if $0 == "operations/\(node)/3" { $1[0] ^= 1 } })
+    try SessionPythonTests.expectFailure(
+      fixture.bundles + [copy, fixture.sessions[1], "--all"],
+      "operation \(node) (permuted), component 3")
+  }
+
   /// Files of two deployments, sessions without W - D, and other keys than were dealt.
   @Test func wrongFilesAreNamed() throws {
     let files = try ConversionFiles.tiny(.opt(layerCount: 1))
