@@ -64,7 +64,7 @@ let libraries: [Target] = [
     name: "Preparation",
     dependencies: [
       "Bytes", "Models", "Approximation", "Program", "Sharing", "Correlations", "Tokenization",
-      "Arguments",
+      "Arguments", "Trust",
     ]),
 ]
 

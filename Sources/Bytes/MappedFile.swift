@@ -4,13 +4,16 @@ import Glibc
 
 /// A regular file mapped read-only; unmapped when the last reference goes.
 ///
-/// The bytes are those of the file as it was when it was opened. Shrinking a file while it is
-/// mapped is outside what a process can guard against; writers here replace files by renaming.
+/// The bytes are those of the file as it was when it was opened; writers here replace files by
+/// renaming. To read what was cut off a file meanwhile would end the process: who reads a mapping long
+/// after it was made asks `checkSize` first, which leaves a cut in that very moment.
 public final class MappedFile: Sendable {
   public let path: String
   public let byteCount: Int
   /// Address of the mapping, zero for an empty file; read through `withBytes` alone.
   private let address: UInt
+  /// Open as long as the mapping, to see whether the file is cut short.
+  private let descriptor: Int32
 
   /// Maps the whole of the regular file at `path`.
   /// - Throws: `InputError` where it cannot be opened, is not a regular file, or cannot be mapped,
@@ -40,17 +43,38 @@ public final class MappedFile: Sendable {
     self.byteCount = Int(status.st_size)
     guard byteCount > 0 else {
       self.address = 0
+      self.descriptor = -1
       return
     }
+    let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+    guard copy >= 0 else { throw InputError(path, "cannot open", system: errno) }
+    self.descriptor = copy
     let mapping = unsafe mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0)
     guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else {
-      throw InputError(path, "cannot map into memory", system: errno)
+      let code = errno
+      close(copy)
+      throw InputError(path, "cannot map into memory", system: code)
     }
     self.address = UInt(bitPattern: mapping)
   }
 
   deinit {
-    if address != 0 { unsafe munmap(UnsafeMutableRawPointer(bitPattern: address), byteCount) }
+    guard address != 0 else { return }
+    unsafe munmap(UnsafeMutableRawPointer(bitPattern: address), byteCount)
+    close(descriptor)
+  }
+
+  /// Throws where the file has become shorter since it was mapped.
+  public func checkSize() throws(InputError) {
+    guard address != 0 else { return }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else {
+      throw InputError(path, "cannot read its size", system: errno)
+    }
+    guard Int(status.st_size) < byteCount else { return }
+    throw InputError(
+      path, "was cut short while it was open: it has \(status.st_size) bytes, and had \(byteCount)",
+      hint: "put the whole file back, under another name that is then changed to this one")
   }
 
   /// Calls `body` with all bytes of the file; the span must not leave the closure.

@@ -21,10 +21,22 @@ public func nearestPathHint(to path: String) -> String {
     let names = try? FileManager.default.contentsOfDirectory(atPath: folder), names.count <= 10_000,
     // What differs in its number is another of its kind.
     let nearest = nearestName(
-      to: name, among: names.filter { withoutDigits($0) != withoutDigits(name) }.sorted())
+      to: name,
+      among: names.filter { withoutDigits($0) != withoutDigits(name) && !isBeside(name, $0) }
+        .sorted())
   else { return "" }
-  let prefix = missing.dropLast(name.count)
-  return "did you mean \(prefix)\(nearest)\(path.dropFirst(missing.count))?"
+  let start = "\(missing.dropLast(name.count))\(nearest)"
+  let meant = "\(start)\(path.dropFirst(missing.count))"
+  if FilePaths.exists(meant) { return "did you mean \(meant)?" }
+  // What is to be in that folder may be misspelt as well, or is not there yet.
+  let deeper = FilePaths.isFolder(start) ? nearestPathHint(to: meant) : ""
+  return deeper.isEmpty ? "did you mean the folder \(start)?" : deeper
+}
+
+/// Whether `other` is a file that belongs to the one called `name`, as a signature does, and cannot stand
+/// in its place.
+private func isBeside(_ name: String, _ other: String) -> Bool {
+  other.hasSuffix(".sig") && !name.contains(".sig") || other == "\(name).ledger"
 }
 
 private func withoutDigits(_ name: String) -> String {

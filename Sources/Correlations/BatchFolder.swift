@@ -56,18 +56,42 @@ public struct BatchFolder: Sendable {
   public func entries(report: (InputError) -> Void) throws(InputError) -> [Entry] {
     var result: [Entry] = []
     for folder in try sessionFolders() {
+      let party = party(of: folder)
       for path in try SessionFile.paths(below: folder) {
-        do throws(InputError) { result.append(try entry(path)) } catch { report(error) }
+        do throws(InputError) {
+          let entry = try entry(path)
+          if let party, entry.header.party != party {
+            throw InputError(
+              path, place: "party",
+              "is the file of party \(entry.header.party), among those of party \(party)",
+              hint: "give each party its own")
+          }
+          result.append(entry)
+        } catch { report(error) }
       }
     }
     return result
+  }
+
+  /// Whose session files `folder` is for; nil where its name does not say.
+  private func party(of folder: String) -> Int? {
+    var name = FilePaths.lastComponent(of: FilePaths.withoutTrailingSlashes(folder))
+    if name == FilePaths.lastComponent(of: RoleFolders.correlations(in: "")) {
+      name = FilePaths.lastComponent(of: FilePaths.folder(of: folder))
+    }
+    switch name {
+    case "party0", "provider": return 0
+    case "party1", "user": return 1
+    default: return partyFolders.count == 2 ? partyFolders.firstIndex(of: folder) : nil
+    }
   }
 
   /// Those of `sessions` that are not there for both parties in the form that `delivery` asks for;
   /// a file whose header cannot be read is not there.
   ///
   /// - Throws: `InputError` when the file of another batch or session stands in the place of one:
-  ///   to deal would destroy it; and where one is there in the other form, sealed or plain.
+  ///   to deal would destroy it (`foreign` tells which); and where one is there in the other form, sealed
+  ///   or plain.
   public func missing(of sessions: some Sequence<Int>, delivery: Delivery = .plain)
     throws(InputError) -> [Int]
   {
@@ -85,13 +109,38 @@ public struct BatchFolder: Sendable {
         }
         guard FilePaths.exists(path), let header = try? entry(path).header else { continue }
         guard header.batch == identifier, header.session == session, header.party == party else {
+          // What a sealed file is can be read in its manifest alone.
           throw InputError(
-            path, place: "batch", "belongs to another batch or session",
-            hint: "choose another --out folder, or other --sessions")
+            delivery.recipients.isEmpty ? path : SessionManifest.path(of: path), place: "batch",
+            "belongs to another batch or session",
+            hint: "move it away, or choose another --out folder or other --sessions")
         }
         count += 1
       }
       if count < 2 { result.append(session) }
+    }
+    return result
+  }
+
+  /// Those of `sessions` in whose place the file of another batch, session or party stands, and what is to
+  /// be said of it.
+  ///
+  /// - Throws: The first of these errors where all are such, or the folder has no batch of its own whose
+  ///   other sessions could be dealt; and where a session is there in the other form, sealed or plain.
+  public func foreign(
+    among sessions: [Int], delivery: Delivery = .plain
+  ) throws(InputError) -> [Int: InputError] {
+    var result: [Int: InputError] = [:]
+    let hasBatch = try identifier() != nil
+    for session in sessions {
+      do throws(InputError) { _ = try missing(of: [session], delivery: delivery) } catch {
+        guard error.place == "batch", hasBatch else { throw error }
+        result[session] = error
+      }
+    }
+    if let session = result.keys.min(), let error = result[session], result.count == sessions.count
+    {
+      throw error
     }
     return result
   }

@@ -45,19 +45,21 @@ struct KeptSession {
   }
 
   private func damage(toSealed path: String, party: Int) throws(InputError) -> InputError? {
-    var manifest = signedManifest(path, party: party)
-    if let key = delivery.key {
-      guard manifest != nil else {
-        throw InputError(
-          path, "is not signed by \(key.publicKey), and cannot be opened here",
-          hint: "remove it to deal the session again")
-      }
-    } else {
-      manifest = try SessionManifest(path: SessionManifest.path(of: path))
+    let manifestPath = SessionManifest.path(of: path)
+    let manifest: SessionManifest
+    do throws(InputError) {
+      manifest = try SessionManifest(
+        path: manifestPath, trust: delivery.key.map { TrustedKeys([$0.publicKey]) })
+    } catch {
+      // It is the manifest that is wrong, or its signature; the sealed file may be as it was.
+      var error = error
+      error.hint =
+        "\(FilePaths.lastComponent(of: path)) cannot be opened here: give the --sign KEY as before, or "
+        + "remove it to deal the session again"
+      throw error
     }
-    guard let sealed = manifest?.entry.sealed else {
-      return InputError(
-        SessionManifest.path(of: path), "does not say what the sealed file must be")
+    guard let sealed = manifest.entry.sealed else {
+      return InputError(manifestPath, "does not say what the sealed file must be")
     }
     do throws(InputError) {
       try sealed.check(path: path)

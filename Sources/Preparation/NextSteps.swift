@@ -6,6 +6,7 @@ public import Correlations
 public import Models
 public import Program
 public import Sharing
+import Trust
 
 /// What each role of a conversion runs, with the paths and keys that are known.
 ///
@@ -13,40 +14,83 @@ public import Sharing
 public struct NextSteps: Sendable {
   /// The keys that files are signed and sealed with, as they were given.
   public struct Keys: Sendable {
-    public var sign: String?
+    /// The public key that the owner's files are signed with: its path, or its line.
+    public var owner: String?
+    /// Path of the private key that whoever deals signs with.
+    public var dealer: String?
+    /// The public keys that the files of party 0 and of party 1 are sealed for.
     public var recipients: [String?]
+    /// The public key of the user to whom alone sessions are served.
+    public var user: String?
 
-    public init(sign: String? = nil, recipients: [String?] = [nil, nil]) {
-      self.sign = sign
+    public init(
+      owner: String? = nil, dealer: String? = nil, recipients: [String?] = [nil, nil],
+      user: String? = nil
+    ) {
+      self.owner = owner
+      self.dealer = dealer
       self.recipients = recipients
+      self.user = user
+    }
+
+    /// The keys of a conversion that its owner signs with the private key at `sign`: a blind dealer has a
+    /// key of its own.
+    public init(ofOwner sign: String?, _ deployment: Deployment, recipients: [String?]) {
+      self.init(
+        owner: sign.map { "\($0).pub" }, dealer: sign.map { deployment.dealerKey(owner: $0) },
+        recipients: recipients)
     }
 
     /// Options of whoever deals.
     var delivery: [String] {
-      (sign.map { ["--sign", $0] } ?? [])
+      (dealer.map { ["--sign", $0] } ?? [])
         + recipients.enumerated().flatMap { party, key in
           key.map { ["--recipient\(party)", $0] } ?? []
         }
     }
 
-    /// Options by which `party` opens its files.
-    func access(ofParty party: Int) -> [String] {
-      var words = sign.map { ["--trust", "\($0).pub"] } ?? []
-      if let key = recipients[party] {
-        words += ["--identity", key.hasSuffix(".pub") ? String(key.dropLast(4)) : "PRIVATE-KEY"]
-      }
-      return words
+    /// Whose signatures count: nobody's where a bundle or a session has none.
+    private var trust: [String] {
+      guard let owner, let dealer else { return [] }
+      let dealt = "\(dealer).pub"
+      return ["--trust", owner == dealt ? owner : "\(owner),\(dealt)"]
     }
+
+    /// Options by which `party` opens its files and, of a provider and its user, both show who they are:
+    /// without that a key opens nothing there.
+    func access(ofParty party: Int, hasProvider: Bool, isSealed: Bool) -> [String] {
+      let user = user ?? recipients[1]
+      guard isSealed || recipients[party] != nil || (hasProvider && user != nil) else {
+        return trust
+      }
+      let own = party == 1 && hasProvider ? user : recipients[party]
+      let keys = trust + ["--identity", NextSteps.privateKey(of: own)]
+      guard hasProvider else { return keys }
+      return keys
+        + (party == 0
+          ? ["--client-keys", user ?? "USER-KEY.pub"]
+          : ["--provider-key", recipients[0] ?? "PROVIDER-KEY.pub"])
+    }
+  }
+
+  /// Where the private key to `publicKey` is, by the names that `lodge-party keygen` gives.
+  public static func privateKey(of publicKey: String?) -> String {
+    guard let publicKey, publicKey.hasSuffix(".pub") else { return "PRIVATE-KEY" }
+    return String(publicKey.dropLast(4))
   }
 
   private let roles: RoleFolders
   private let session: SessionShape
   private let output: ModelOutput
   private let keys: Keys
+  private let hasTokenizer: Bool
 
+  /// - Parameter hasTokenizer: Whether the client's folder has one, so that it can ask in text.
   public init(
-    _ roles: RoleFolders, session: SessionShape, output: ModelOutput, keys: Keys = Keys()
+    _ roles: RoleFolders, session: SessionShape, output: ModelOutput, keys: Keys = Keys(),
+    hasTokenizer: Bool = true
   ) {
+    self.hasTokenizer = hasTokenizer
     self.roles = roles
     self.session = session
     self.output = output
@@ -57,8 +101,16 @@ public struct NextSteps: Sendable {
 
   private var hasProvider: Bool { roles.deployment == .providerUser }
 
-  /// Deals sessions, on the machine of whoever deals.
-  public var dealing: ShellCommand {
+  /// Deals sessions, on the machine of whoever deals; makes the key of a blind dealer first.
+  public var dealing: [ShellCommand] { NextSteps.keygen(keys.dealer, roles.deployment) + [deal] }
+
+  /// Makes the key that a blind dealer signs with, where it is not there.
+  public static func keygen(_ dealer: String?, _ deployment: Deployment) -> [ShellCommand] {
+    guard let dealer, deployment.isDealerBlind, !FilePaths.exists(dealer) else { return [] }
+    return [ShellCommand(["lodge-party", "keygen", dealer])]
+  }
+
+  private var deal: ShellCommand {
     let new = session.newCapacity > 0 ? ["--new", "\(session.newCapacity)"] : []
     return ShellCommand(
       ["lodge-deal", roles.deployment.isDealerBlind ? roles.dealer : roles.path]
@@ -71,8 +123,16 @@ public struct NextSteps: Sendable {
       let peer = hasProvider ? [] : ["--peer", NextSteps.addresses[1 - party]]
       return ShellCommand(
         ["lodge-party", roles.folder(ofParty: party), "--listen", NextSteps.addresses[party]]
-          + peer + keys.access(ofParty: party))
+          + peer + access(ofParty: party))
     }
+  }
+
+  private func access(ofParty party: Int) -> [String] {
+    let bundle = PartyFiles.bundle(
+      ofParty: party, roles.deployment, in: [roles.folder(ofParty: party)])
+    return keys.access(
+      ofParty: party, hasProvider: hasProvider,
+      isSealed: bundle?.hasSuffix(AgeTool.suffix) ?? false)
   }
 
   /// Asks a question in text, as whoever has the client's or the user's folder can.
@@ -82,13 +142,20 @@ public struct NextSteps: Sendable {
       ? ["--provider", NextSteps.addresses[0]]
       : ["--party0", NextSteps.addresses[0], "--party1", NextSteps.addresses[1]]
     return NextSteps.asking(
-      ["--folder", roles.client] + servers, output: output, newCapacity: session.newCapacity,
-      options: hasProvider ? keys.access(ofParty: 1) : [])
+      ["--folder", roles.client] + servers,
+      question: NextSteps.question(hasTokenizer: hasTokenizer),
+      output: output, newCapacity: session.newCapacity,
+      options: hasProvider ? access(ofParty: 1) : [])
+  }
+
+  /// What stands for a question: text takes a tokenizer.
+  public static func question(hasTokenizer: Bool) -> [String] {
+    hasTokenizer ? ["Your question"] : ["--tokens", "prompt.json"]
   }
 
   /// Asks the servers that `whom` names, in sessions for at most `newCapacity` new tokens.
   public static func asking(
-    _ whom: [String], question: [String] = ["Your question"], output: ModelOutput,
+    _ whom: [String], question: [String], output: ModelOutput,
     newCapacity: Int, options: [String] = []
   ) -> ShellCommand {
     let new = newCapacity > 0 ? ["--new", "\(newCapacity)"] : []
@@ -107,7 +174,9 @@ public struct NextSteps: Sendable {
     output: ModelOutput, keys: Keys
   ) -> [ShellCommand] {
     let roles = RoleFolders(path: FilePaths.folder(of: folder), deployment: deployment)
-    let steps = NextSteps(roles, session: session, output: output, keys: keys)
+    let steps = NextSteps(
+      roles, session: session, output: output, keys: keys,
+      hasTokenizer: FilePaths.isFolder("\(roles.client)/tokenizer"))
     let places = (0...1).map { RoleFolders.correlations(in: roles.folder(ofParty: $0)) }
     if batch.partyFolders == places { return steps.serving + [steps.asking] }
     // The bundles may be anywhere: of one folder they are known, of another they are the parties'.
@@ -119,7 +188,9 @@ public struct NextSteps: Sendable {
         ["lodge-party", "--party", "\(party)", "--bundle"]
           + [bundle ?? deployment.bundleName(ofParty: party)]
           + ["--correlations", batch.partyFolders[party], "--listen", addresses[party]] + peer
-          + keys.access(ofParty: party))
+          + keys.access(
+            ofParty: party, hasProvider: steps.hasProvider,
+            isSealed: bundle?.hasSuffix(AgeTool.suffix) ?? false))
     }
   }
 
@@ -156,7 +227,7 @@ public struct NextSteps: Sendable {
 
       1. Whoever deals makes sessions; one answers one prompt:
 
-           \(dealing.text)
+      \(dealing.map { "     \($0.text)" }.joined(separator: "\n"))
 
          They go into the folders of both parties where these lie beside the
          dealer's, and into correlations/ in the dealer's folder otherwise:
@@ -178,4 +249,10 @@ public struct NextSteps: Sendable {
       """)
     return parts.joined(separator: "\n") + "\n"
   }
+}
+
+extension Deployment {
+  /// The private key with which whoever deals signs where the owner has the one at `owner`: another, which
+  /// the owner never has, where the dealer is somebody else.
+  public func dealerKey(owner: String) -> String { isDealerBlind ? "dealer.key" : owner }
 }

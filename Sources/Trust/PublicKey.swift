@@ -72,6 +72,18 @@ public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
     return result
   }
 
+  /// Reads several keys with commas between them, each the key itself or the path of a file of keys.
+  public static func list(textOrPath text: String) throws(InputError) -> [PublicKey] {
+    // A path may have commas of its own.
+    if FilePaths.exists(text) { return try list(path: text) }
+    var result: [PublicKey] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let part = String(part)
+      result += part.hasPrefix("ssh-") ? [try PublicKey(textOrPath: part)] : try list(path: part)
+    }
+    return result
+  }
+
   /// Reads the binary form, which SSH puts into Base64.
   init?(blob: [UInt8]) {
     var reader = SSHReader(blob)

@@ -9,11 +9,10 @@ public struct TrustedKeys: Sendable {
 
   public init(_ keys: Set<PublicKey>) { self.keys = keys }
 
-  /// Reads `text`, which is one public key or the path of a file with one or several.
+  /// Reads `text`, which is one public key or the path of a file with one or several, or several of these
+  /// with commas between them.
   public init(textOrPath text: String) throws(InputError) {
-    keys =
-      text.hasPrefix("ssh-")
-      ? [try PublicKey(textOrPath: text)] : Set(try PublicKey.list(path: text))
+    keys = Set(try PublicKey.list(textOrPath: text))
   }
 }
 
@@ -34,6 +33,19 @@ public enum SignedFile {
       unsafe unlink(signaturePath)
     }
     try AtomicFile.write(bytes, to: path)
+  }
+
+  /// Who has signed `path`, whoever that is; nil where nobody has.
+  ///
+  /// - Throws: `InputError` for a signature of something else.
+  public static func signer(
+    of path: String, atMost limit: Int, namespace: String
+  ) throws(InputError) -> PublicKey? {
+    guard FilePaths.exists(path + suffix) else { return nil }
+    return try Signature.signer(
+      of: MappedFile(path: path).allBytes(atMost: limit),
+      text: MappedFile(path: path + suffix).allBytes(atMost: 1 << 16), namespace: namespace,
+      source: path + suffix)
   }
 
   /// The bytes of `path`, at most `limit`, once their signature is that of a trusted key.

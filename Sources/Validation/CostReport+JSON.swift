@@ -53,7 +53,7 @@ extension CostReport {
     }
     var members: [String: JSON] = [
       "promptCapacity": .integer(session.promptCapacity),
-      "newCapacity": .integer(session.newCapacity),
+      "newCapacity": .integer(session.newCapacity), "textTokens": .integer(prompt.rows.count),
       "roundTripSeconds": .number(network.roundTripSeconds),
       "bitsPerSecond": .number(network.bitsPerSecond),
       "clientRoundTripSeconds": .number(clientLink.roundTripSeconds),

@@ -42,7 +42,7 @@ public struct CostReport: Report {
   /// Flights from one layer to the next, on average.
   let flightsPerLayer: Double
   /// The prompt or text, and the step that stands for one token.
-  private let prompt: SessionStep
+  let prompt: SessionStep
   /// The step that stands for one token.
   public let token: SessionStep
   /// The whole program's cost of the prompt and of each further token, where asked for.
@@ -60,11 +60,12 @@ public struct CostReport: Report {
   ///   - network: The link between the parties.
   ///   - clientLink: The client's link to both of them; as fast as the other unless given.
   ///   - compute: What the parties compute, which the times leave out otherwise.
+  ///   - textCount: Tokens of the prompt or text; as many as the session has room for unless given.
   ///   - listsSteps: Whether the report lists every step of the session as well.
   public init(
     program: SecureProgram, session: SessionShape, deployment: Deployment = .twoServer,
     network: NetworkProfile, clientLink: NetworkProfile? = nil, compute: MeasuredCompute? = nil,
-    listsSteps: Bool = false
+    textCount: Int? = nil, listsSteps: Bool = false
   ) {
     self.program = program
     self.session = session
@@ -72,7 +73,9 @@ public struct CostReport: Report {
     self.network = network
     self.clientLink = clientLink ?? network
     self.compute = compute
-    let (prompt, token) = (session.firstStep, session.lastStep)
+    let token = session.lastStep
+    let prompt =
+      textCount.map { SessionStep(session: session, rows: 0..<$0, index: 0) } ?? session.firstStep
     self.prompt = prompt
     self.token = token
     func row(_ name: String, of program: SecureProgram) -> Row {
@@ -347,7 +350,7 @@ public struct CostReport: Report {
       files together.
       Minimum: what a kind takes however it is encoded, one share of each element being a seed's.
       Session for \(size): correlations of \(parties[0]) for \(roles[0]), \(parties[1]) for \
-      \(roles[1]).\(ahead)
+      \(roles[1]).\(ahead)\(lengthText)
 
       \(timeTable)
 
@@ -366,6 +369,21 @@ public struct CostReport: Report {
     return
       " With lodge-deal --keys once \(text[2]) and \(text[3]): before the first step of a session "
       + "the parties then pass on keys, \(text[0]) and \(text[1])."
+  }
+
+  /// How long a text the flights and bytes are for, where that is not what the session has room for, or
+  /// where a shorter one would not send less in proportion.
+  private var lengthText: String {
+    let name = isDecoder ? "prompt" : "text"
+    if prompt.rows.count < session.promptCapacity {
+      return " Flights and bytes of the \(name) are for \(prompt.rows.count) tokens in it."
+    }
+    let isPermuted = program.nodes.contains { node in
+      if case .permuted = node.operation { true } else { false }
+    }
+    return isPermuted
+      ? " A shorter \(name) sends less than this, but may send more than in a session of its own "
+        + "length: --text N says how much." : ""
   }
 
   /// What of a token or text a user can send before it is asked.

@@ -4,6 +4,7 @@ import Arguments
 import Bytes
 import Containers
 import Foundation
+import Models
 import Program
 import Sharing
 import Validation
@@ -24,7 +25,8 @@ let programCommand = Command(
 let costCommand = Command(
   "cost", summary: "prints flights, bytes, correlation sizes and the time that they take",
   details: """
-    Flights, bytes and sizes come from shapes alone. The time is flights x round trip / 2 + bytes /
+    Flights, bytes and sizes come from shapes alone, those of the prompt or text for as many tokens as
+    --text says, or else for one that fills its session. The time is flights x round trip / 2 + bytes /
     bandwidth, what both parties compute, and the client's link: one flight with its input, one with
     the output, and their bytes. Computation is measured on this machine by running both parties on
     made-up shares, which takes some seconds and, for large models, memory for their weights.
@@ -34,6 +36,9 @@ let costCommand = Command(
   options: [
     Option("prompt", .integer(1...1 << 20), help: "tokens of the prompt (default 64)"),
     Option("new", .integer(0...1 << 20), help: "new tokens (default 32; none for an encoder)"),
+    Option(
+      "text", .integer(1...1 << 20), placeholder: "N",
+      help: "tokens of a prompt or text in a session that has room for --prompt (default: as many)"),
     Option(
       "deployment", .choice(["two-server", "provider-user"]),
       help: "who the parties are (default: as a bundle says; two-server for a model.lodge)"),
@@ -56,6 +61,14 @@ let costCommand = Command(
   let session = try CostReport.session(
     of: program, prompt: arguments.optionalInteger("prompt"),
     new: arguments.optionalInteger("new"))
+  let textCount = arguments.optionalInteger("text")
+  if let textCount, textCount > session.promptCapacity {
+    throw UsageError(
+      "--text: \(textCount) tokens, the session has room for \(session.promptCapacity)")
+  }
+  if textCount != nil, program.kind == .prefixDecoder {
+    throw UsageError("--text: this model's prompts fill their sessions, whatever their length")
+  }
   let asked = arguments.optionalString("deployment").flatMap(Deployment.init(rawValue:))
   let deployment = file.deployment ?? asked ?? .twoServer
   if let asked, (asked == .providerUser) != (deployment == .providerUser) {
@@ -81,7 +94,7 @@ let costCommand = Command(
   }
   var report = CostReport(
     program: program, session: session, deployment: deployment, network: network,
-    clientLink: client, compute: compute,
+    clientLink: client, compute: compute, textCount: textCount,
     listsSteps: arguments.flag("steps"))
   report.isComplete = arguments.flag("all")
   if program.hasGates, FileKind(at: try arguments.string("FILE")) == .model {
@@ -98,7 +111,7 @@ let verifyCommand = Command(
   details: """
     With a manifest, checks that the files beside it are those that it names. With --trust, every file
     must be named by a manifest that one of these keys has signed; nothing in a file is interpreted
-    before that is checked.
+    before that is checked. All files are checked, and what is wrong with any of them is told.
     """,
   example: """
     lodge-check verify shares/manifest.json shares/party0.bundle
@@ -110,7 +123,7 @@ let verifyCommand = Command(
   options: [
     Option(
       "trust", .string, placeholder: "KEY",
-      help: "public keys whose signatures count: a line, or a file with several"),
+      help: "public keys whose signatures count: lines or files of them, by commas"),
     Option("identity", .path, help: "private key to open sealed files with"),
     .flag("all", help: "show all of a header, and every dataset"),
     .json,
@@ -119,9 +132,23 @@ let verifyCommand = Command(
   let access = try FileAccess(
     trust: arguments.optionalString("trust"), identity: arguments.optionalString("identity"),
     scratch: nil)
-  for path in arguments.strings("FILE") {
-    arguments.print(
-      try VerifiedFile(path: path, access: access, isComplete: arguments.flag("all")))
+  let paths = arguments.strings("FILE")
+  var wrong: [String] = []
+  for path in paths {
+    do throws(InputError) {
+      arguments.print(
+        try VerifiedFile(path: path, access: access, isComplete: arguments.flag("all")))
+    } catch {
+      guard paths.count > 1 else { throw error }
+      wrong.append(path)
+      arguments.report(error)
+    }
+  }
+  guard wrong.isEmpty else {
+    throw InputError(
+      "\(wrong.count) of \(paths.count) files",
+      "\(wrong.count == 1 ? "is" : "are") not as \(wrong.count == 1 ? "it" : "they") should be: "
+        + wrong.joined(separator: ", "))
   }
 }
 

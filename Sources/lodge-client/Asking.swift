@@ -37,7 +37,7 @@ struct Asking: Sendable {
     self.out = out
     self.arguments = arguments
     let isForNothing = questions.codec != nil && out == nil && !arguments.flag("json")
-    let decoderOptions = ["temperature", "top-k", "top-p", "seed", "stop", "draft"]
+    let decoderOptions = ["new", "temperature", "top-k", "top-p", "seed", "stop", "draft"]
       .filter(arguments.isGiven)
     let room = try Room(arguments, newCount: arguments.integer("new"), isConversation: false)
     let drafting = try Drafting(arguments)

@@ -129,10 +129,12 @@ private struct ProgramAnswers {
     let tokens = try conversation.prepare(
       asked, newCount: newCount, takesAnother: true,
       begin: {
-        try counterpart.begin(
-          asked,
-          admits: { identity throws(InputError) in try admit(request, identity, counterpart) },
-          waiting: { arguments.console.report("waiting: \($0)") })
+        try whenListening(arguments) {
+          try counterpart.begin(
+            asked,
+            admits: { identity throws(InputError) in try admit(request, identity, counterpart) },
+            waiting: { arguments.console.report("waiting: \($0)") })
+        }
       }, note: { arguments.note($0) })
     if let key = conversation.key {
       events.session(index, key, keptCount: prompt.count - tokens.count)

@@ -63,10 +63,17 @@ struct Counterpart: Sendable {
   /// Where the client holds the embedding.
   let tables: ClientBundle?
   private let timeout: Duration
+  /// The longest silence in a session; nil where its kind decides.
+  private let silence: Duration?
 
   /// - Parameter requests: Those to come; a provider's user can tell what is wrong with any before it asks.
   init(_ arguments: ParsedArguments, _ requests: [Request]) throws {
     timeout = .seconds(try arguments.number("timeout"))
+    silence = arguments.optionalNumber("silence").map { .seconds($0) }
+    if let silence, silence < .seconds(10), !arguments.isGiven("provider") {
+      throw UsageError(
+        "--silence: at least 10s of two parties, which say every 5 s that they compute")
+    }
     (way, tables) =
       arguments.isGiven("provider")
       ? try Counterpart.provider(arguments, requests) : try Counterpart.parties(arguments)
@@ -162,6 +169,7 @@ struct Counterpart: Sendable {
       return try ClientSession.begin(
         party0: addresses[0], party1: addresses[1], promptCount: request.prompt.count,
         newCount: request.room.newCapacity, security: security, timeout: timeout,
+        silence: silence ?? .seconds(60),
         admit: { identity throws(InputError) in
           try admits(identity)
           try request.check(identity, tables: tables)
@@ -172,7 +180,8 @@ struct Counterpart: Sendable {
       return try UserSession.begin(
         provider: address, files: files, ledger: ledger, promptCount: request.prompt.count,
         newCount: request.room.newCapacity, security: security, timeout: timeout,
-        waiting: waiting, isOwnTurn: isOwnTurn)
+        silence: silence ?? Connection.defaultProgressTimeout, waiting: waiting,
+        isOwnTurn: isOwnTurn)
     }
   }
 }

@@ -88,7 +88,9 @@ Command(
       help: "folder for the plaintext of a user's sealed files, without a name (default: memory)"),
     Option(
       "trust", .string, placeholder: "KEY",
-      help: "public key of the owner (a line, or a file): refuse a bundle that it did not sign"),
+      help:
+        "public keys of owner and dealer (lines or files, by commas): refuse what they did not sign"
+    ),
     Option("out", .path, help: "NPY file for the reconstructed output rows, such as an embedding"),
     Option("logits", .path, help: "the same, for logits"),
     Option("identity", .path, help: "this client's private key, from 'lodge-party keygen'"),
@@ -104,6 +106,9 @@ Command(
       "concurrent", .integer(1...PartyConfiguration.maximumConcurrency), default: "4",
       help: "questions that are asked at once; answers are printed in their order"),
     Option("timeout", .duration, default: "120s", help: "longest wait for a turn"),
+    Option(
+      "silence", .duration,
+      help: "longest silence of a party in a session (default: 60s of two, 300s of a provider)"),
     Option(
       "wait", .duration, default: "30s", help: "longest wait for servers that do not listen yet"),
     .json,

@@ -6,6 +6,7 @@ import Correlations
 import OnlineRuntime
 import Program
 import Sharing
+import Trust
 
 let ledger0Option = Option("ledger0", .path, help: "party 0's ledger, to know its used sessions")
 let ledger1Option = Option("ledger1", .path, help: "party 1's ledger, to know its used sessions")
@@ -85,6 +86,25 @@ func batchFolder(_ arguments: ParsedArguments, _ bundle: DealerBundle) throws ->
     throw UsageError("--out CORR is missing", hint: "see 'lodge-deal --help'")
   }
   return folder
+}
+
+/// The public key that the dealer's bundle is signed with, as `--trust` of others takes it; nil where it is
+/// not signed.
+func ownerKey(_ arguments: ParsedArguments, _ bundle: DealerBundle) throws(InputError) -> String? {
+  guard let signer = Manifest.signer(ofBundle: bundle.path) else { return nil }
+  guard let sign = arguments.optionalString("sign") else { return signer.text }
+  return try PrivateKey(path: sign).publicKey == signer ? "\(sign).pub" : signer.text
+}
+
+/// The error about files of other sessions in the places of those that were asked for.
+func foreignSessions(_ errors: [Int: InputError]) -> InputError {
+  let ordered = errors.sorted { $0.key < $1.key }.map(\.value)
+  var error = ordered[0]
+  if ordered.count > 1 {
+    error.cause += "; so it is with \(ordered.count - 1) more of these sessions"
+  }
+  error.cause += "; all others are there"
+  return error
 }
 
 /// Throws for options of --keep without it, and for two ways to say what to deal.

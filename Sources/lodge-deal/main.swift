@@ -108,7 +108,10 @@ Command(
       "the sessions name no user: the provider serves them to any (--user KEY names one)")
   }
   let output = try batchFolder(arguments, bundle)
-  let sessions = try requestedSessions(arguments, output)
+  let requested = try requestedSessions(arguments, output)
+  // What is another batch's is not this one's to replace; the rest is dealt, and repaired, all the same.
+  let foreign = try output.foreign(among: requested, delivery: delivery)
+  let sessions = requested.filter { foreign[$0] == nil }
   let missing = try output.missing(of: sessions, delivery: delivery)
   arguments.onInterruption {
     let rest = (try? output.missing(of: sessions, delivery: delivery).count) ?? sessions.count
@@ -164,7 +167,7 @@ Command(
     let used = Set(
       stocks.filter { $0.batch == identifier }.flatMap(\.sides).flatMap(\.states.keys))
     let usedCount = sessions.count(where: used.contains)
-    if usedCount > 0 {
+    if usedCount > 0, foreign.isEmpty {
       arguments.note(
         sessions.count == 1
           ? "this session is used already"
@@ -185,6 +188,8 @@ Command(
       bundle.conversion.deployment, folder: FilePaths.folder(of: bundle.path), into: output,
       session: shape, output: bundle.program.output.meaning,
       keys: NextSteps.Keys(
-        sign: arguments.optionalString("sign"),
-        recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) })))
+        owner: try ownerKey(arguments, bundle), dealer: arguments.optionalString("sign"),
+        recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) },
+        user: arguments.optionalString("user"))))
+  if !foreign.isEmpty { throw foreignSessions(foreign) }
 }.main()

@@ -204,7 +204,7 @@ let convertCommand = Command(
   let steps = NextSteps(
     final, session: session, output: result.program.output.meaning,
     keys: NextSteps.Keys(
-      sign: arguments.optionalString("sign"),
+      ofOwner: arguments.optionalString("sign"), deployment,
       recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) }))
   let readme = steps.readme
   try AtomicFile.write(Array(readme.utf8), to: "\(work.path)/README.txt")
@@ -230,5 +230,5 @@ let convertCommand = Command(
       \(readme)
       """)
   }
-  arguments.printNext([steps.dealing])
+  arguments.printNext(steps.dealing)
 }

@@ -4,6 +4,7 @@ import Approximation
 import Arguments
 import Bytes
 import Models
+import Preparation
 import Program
 import Sharing
 import Validation
@@ -215,12 +216,18 @@ let shareCommand = Command(
   let report = ShareReport(result, folder: folder, delivery: delivery)
   arguments.print(report)
   let isFlat = deployment == .twoServer
-  arguments.printNext([
-    ShellCommand(
-      ["lodge-deal", isFlat ? folder : RoleFolders(path: folder, deployment: deployment).dealer]
-        + (isFlat ? ["--out", "\(folder)/correlations"] : [])
-        + arguments.passedOn(["sign", "recipient0", "recipient1"]))
-  ])
+  // The owner's private key is nothing for a dealer who is somebody else.
+  let session = try CostReport.session(of: result.program, prompt: nil, new: nil)
+  let key = arguments.optionalString("sign").map { deployment.dealerKey(owner: $0) }
+  arguments.printNext(
+    NextSteps.keygen(key, deployment) + [
+      ShellCommand(
+        ["lodge-deal", isFlat ? folder : RoleFolders(path: folder, deployment: deployment).dealer]
+          + ["--sessions", "4", "--prompt", "\(session.promptCapacity)"]
+          + (session.newCapacity > 0 ? ["--new", "\(session.newCapacity)"] : [])
+          + (isFlat ? ["--out", "\(folder)/correlations"] : [])
+          + (key.map { ["--sign", $0] } ?? []) + arguments.passedOn(["recipient0", "recipient1"]))
+    ])
 }
 
 /// Who signs and seals, as `--sign`, the recipients and `--scratch` say.

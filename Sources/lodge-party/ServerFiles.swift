@@ -54,19 +54,47 @@ func next(_ arguments: ParsedArguments, _ files: ServerFiles, _ provider: Bundle
   let roles = RoleFolders(
     path: FilePaths.folder(of: FilePaths.folder(of: files.bundle)),
     deployment: provider.identity.deployment)
-  let peer = arguments.optionalString("peer")
-  if let peer, files.party == 0 {
+  let insecure = arguments.flag("insecure-plaintext") ? ["--insecure-plaintext"] : []
+  let identity = arguments.optionalString("identity")
+  let ownKey = identity.map { "\($0).pub" } ?? "PUBLIC-KEY"
+  let peerKey = arguments.optionalString("peer-key")
+  let clientKeys = arguments.optionalString("client-keys")
+  if let peer = arguments.optionalString("peer"), files.party == 0 {
     let other = roles.folder(ofParty: 1)
-    return FilePaths.isFolder(other)
-      ? ShellCommand(["lodge-party", other, "--listen", peer, "--peer", listen]) : nil
+    guard FilePaths.isFolder(other) else { return nil }
+    var keys = identity == nil ? [] : ["--identity", NextSteps.privateKey(of: peerKey)]
+    if peerKey != nil { keys += ["--peer-key", ownKey] + arguments.passedOn(["client-keys"]) }
+    return ShellCommand(
+      ["lodge-party", other, "--listen", peer, "--peer", listen]
+        + sessions(ofOther: other, beside: files) + arguments.passedOn(["trust"]) + keys + insecure)
   }
+  let isProvider = provider.identity.deployment == .providerUser
   let servers =
-    peer.map { ["--party0", $0, "--party1", listen] } ?? ["--provider", listen]
-  let hasTokenizer = FilePaths.isFolder("\(roles.client)/tokenizer")
-  let sessions = (try? provider.availableSessions()) ?? []
+    arguments.optionalString("peer").map { ["--party0", $0, "--party1", listen] }
+    ?? ["--provider", listen]
+  let hasFolder = FilePaths.isFolder(roles.client)
+  var options: [String] = []
+  if isProvider, hasFolder { options = sessions(ofOther: roles.client, beside: files) }
+  if let clientKeys {
+    options += ["--identity", NextSteps.privateKey(of: clientKeys)]
+    options +=
+      isProvider
+      ? ["--provider-key", ownKey]
+      : ["--party0-key", peerKey ?? "PUBLIC-KEY", "--party1-key", ownKey]
+  }
+  if isProvider { options += arguments.passedOn(["trust"]) }
+  let all = (try? provider.availableSessions()) ?? []
   return NextSteps.asking(
-    (FilePaths.isFolder(roles.client) ? ["--folder", roles.client] : []) + servers,
-    question: hasTokenizer ? ["Your question"] : ["--tokens", "prompt.json"],
-    output: provider.identity.output.meaning,
-    newCapacity: sessions.map(\.newCapacity).max() ?? 0)
+    (hasFolder ? ["--folder", roles.client] : isProvider ? ["--folder", "USER-FOLDER"] : [])
+      + servers,
+    question: NextSteps.question(hasTokenizer: FilePaths.isFolder("\(roles.client)/tokenizer")),
+    output: provider.identity.output.meaning, newCapacity: all.map(\.newCapacity).max() ?? 0,
+    options: options + insecure)
+}
+
+/// Where the sessions of party 1 are: in `folder`, that of its role, or else beside this party's.
+private func sessions(ofOther folder: String, beside files: ServerFiles) -> [String] {
+  if FilePaths.isFolder(RoleFolders.correlations(in: folder)) { return [] }
+  let own = FilePaths.withoutTrailingSlashes(files.correlations)
+  return ["--correlations", FilePaths.beside(own, "party1")]
 }

@@ -53,13 +53,16 @@ Command(
       "peer-key", .string, placeholder: "KEY",
       help: "the other party's public key: its line, or a file with it"),
     Option(
-      "client-keys", .path, help: "public keys of the clients (or users) to serve, one a line"),
+      "client-keys", .string, placeholder: "KEYS",
+      help: "public keys of the clients (or users) to serve: a file, one a line"),
     .flag(
       "insecure-plaintext",
       help: "plain TCP beyond this machine: the network reads and changes all it likes"),
     Option(
       "trust", .string, placeholder: "KEY",
-      help: "public keys of owner and dealer (a line, or a file): refuse what they did not sign"),
+      help:
+        "public keys of owner and dealer (lines or files, by commas): refuse what they did not sign"
+    ),
     Option(
       "scratch", .path, placeholder: "DIR",
       help: "folder for the plaintext of sealed files, without a name (default: memory)"),
@@ -78,6 +81,9 @@ Command(
     Option(
       "metrics", .string, placeholder: "PORT",
       help: "tell metrics and health over HTTP, at 127.0.0.1:PORT or HOST:PORT"),
+    Option(
+      "silence", .duration, default: "300s",
+      help: "longest silence of the other party (or a user) in a step: it burns the session"),
     Option("peer-timeout", .duration, default: "60s", help: "longest wait for the other party"),
   ],
   subcommands: [keygenCommand]
@@ -106,6 +112,7 @@ Command(
     configuration.metrics = try Address(text.contains(":") ? text : "127.0.0.1:\(text)")
   }
   configuration.clientIdleTimeout = .seconds(try arguments.number("idle"))
+  configuration.progressTimeout = .seconds(try arguments.number("silence"))
   configuration.peerTimeout = .seconds(try arguments.number("peer-timeout"))
   let console = arguments.console
   let log: @Sendable (String) -> Void = { console.report("lodge-party \(party): \($0)") }

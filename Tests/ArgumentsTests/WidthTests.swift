@@ -130,12 +130,19 @@ import Testing
   /// Names differ by a slip, not by a number: those are others of their kind.
   @Test func misspeltPathsGetAHint() throws {
     let folder = try ScratchFolder()
-    for name in ["calibration.json", "party0"] { _ = try folder.write([], to: name) }
+    for name in ["calibration.json", "000000.json.sig"] { _ = try folder.write([], to: name) }
+    try FileManager.default.createDirectory(
+      atPath: folder.file("party0"), withIntermediateDirectories: false)
+    for name in ["x.json", "manifest.json"] { _ = try folder.write([], to: "party0/\(name)") }
     func hint(_ path: String) -> String {
       InputError("\(folder.path)/\(path)", "cannot open", system: 2).hint
     }
     #expect(hint("calibraton.json") == "did you mean \(folder.path)/calibration.json?")
     #expect(hint("party1").isEmpty && hint("other").isEmpty)
     #expect(hint("part0/x.json") == "did you mean \(folder.path)/party0/x.json?")
+    // What is named is there, and a signature is not the file that it belongs to.
+    #expect(hint("part0/manfest.json") == "did you mean \(folder.path)/party0/manifest.json?")
+    #expect(hint("part0/other") == "did you mean the folder \(folder.path)/party0?")
+    #expect(hint("000000.json").isEmpty)
   }
 }

@@ -83,6 +83,24 @@ import Testing
     #expect(try file.bytes(in: 0..<3) == [1, 1, 1])
   }
 
+  /// Asked before it is read, a mapping says that its bytes are gone, and nothing is killed.
+  @Test func aMappedFileThatIsCutShortIsNoticed() throws {
+    let path = try folder.write([UInt8](repeating: 1, count: 100_000), to: "a")
+    let file = try MappedFile(path: path)
+    try file.checkSize()
+    try #require(unsafe truncate(path, 5000) == 0)
+    let error = inputError { try file.checkSize() }
+    #expect(
+      error?.cause == "was cut short while it was open: it has 5000 bytes, and had 100000")
+    #expect(error?.source == path)
+    // One that has taken its place is another file.
+    try AtomicFile.write([2], to: path)
+    #expect(inputError { try file.checkSize() } != nil)
+    let other = try MappedFile(path: path)
+    try AtomicFile.write([], to: path)
+    try other.checkSize()
+  }
+
   /// Rows that do not end with pages, one after another: what was read of them does not stay.
   @Test func releasedRowsLeaveNoPages() throws {
     let rowByteCount = 5_000

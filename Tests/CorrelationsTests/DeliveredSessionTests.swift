@@ -97,7 +97,16 @@ import Trust
       _ = try deal(
         batch, Delivery(key: .random(), recipients: sealed.recipients))
     }
-    #expect(error?.cause.contains("is not signed by") == true)
+    #expect(error?.cause.contains("is by the key") == true)
+    #expect(error?.source.hasSuffix("000000.json.sig") == true)
+    #expect(error?.hint.contains("000000.corr.age cannot be opened here") == true)
+    // Where a manifest is another session's it is the manifest that is wrong.
+    let manifest = SessionManifest.path(of: path)
+    var other = try SessionManifest(path: manifest)
+    other.header.session = 1
+    try other.write(to: manifest, key: dealer)
+    let foreign = inputError { _ = try deal(batch, sealed) }
+    #expect(foreign?.source == manifest && foreign?.place == "batch")
   }
 
   @Test func sessionsThatAreThereAreSignedLater() throws {

@@ -22,6 +22,22 @@ import Testing
     #expect(outcome.output.hasSuffix("\(count) vectors checked, 0 wrong\n"))
   }
 
+  /// Folders that are not there are named in one line.
+  @Test func missingFoldersAreNamed() throws {
+    for folder in ["/nonexistent", Repository.root.appending(path: "formats").path] {
+      let vectors = try PythonTool("check-vectors").run([folder])
+      #expect(vectors.status == 1 && vectors.errorLines.count == 2, "\(vectors.errors)")
+      #expect(
+        vectors.errorLines.first
+          == "check-vectors: error: \(folder)/container: there is no such file or folder")
+    }
+    let shapes = try PythonTool("measure/shapes").run(["bert-tiny", "--work", "/nonexistent/w"])
+    #expect(shapes.status == 2, "\(shapes.errors)")
+    #expect(
+      shapes.errorLines.last?.hasSuffix(
+        "--work /nonexistent/w: there is no such folder; make it first") == true)
+  }
+
   private func check(_ names: [String]) throws -> PythonTool.Outcome {
     try PythonTool("check-session").run(
       ["\(FormatVector.folder)/valid/dealer.bundle"] + names.map { "\(FormatVector.folder)/\($0)" }

@@ -110,7 +110,23 @@ import Testing
     for session in 0..<3 { #expect(try pair.states(session) == [.finished, .finished]) }
   }
 
-  /// What is damaged is not looked at again, and a client does not wait for all that is damaged.
+  /// A file that is copied anew while both parties run is used; what was said of it is not said again.
+  @Test(arguments: [0, 1])
+  func aMendedFileIsUsed(party: Int) throws {
+    let pair = try Pair(failing: party, sessionCount: 1)
+    for cause in ["digest does not match", "is cut short"] {
+      pair.fault.set(SessionFault(opening: InputError("0.corr", cause)), for: [0])
+      let error = #expect(throws: InputError.self) { try pair.begin() }
+      #expect(error?.description.contains("0.corr: \(cause)") == true, "\(error as Any)")
+      #expect(error?.hint.contains("copy its file anew") == true, "\(error as Any)")
+    }
+    pair.fault.set(nil)
+    #expect(try pair.serve() == 0)
+    try pair.stop()
+    #expect(try pair.states(0) == [.finished, .finished])
+  }
+
+  /// What is damaged is looked at again after all others, and a client does not wait for all that is damaged.
   @Test(arguments: [0, 1])
   func damagedFilesAreLookedAtOnce(party: Int) throws {
     let pair = try Pair(failing: party, sessionCount: 11)

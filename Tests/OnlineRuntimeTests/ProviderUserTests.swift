@@ -320,6 +320,36 @@ private final class Roles {
     try roles.stop()
   }
 
+  /// What is wrong with a user's file is said to this user, and is over when it is mended.
+  @Test func aMendedFileOfAUserIsUsed() throws {
+    let roles = try roles()
+    try roles.serve()
+    let whole = try Data(contentsOf: URL(filePath: "\(roles.correlations)/party1/000000.corr"))
+    let users = ["first", "second"]
+    for name in users {
+      _ = try roles.user(name)
+      try FileManager.default.removeItem(atPath: "\(roles.folder)/\(name)/000001.corr")
+      let path = "\(roles.folder)/\(name)/000000.corr"
+      try FileManager.default.removeItem(atPath: path)
+      try DamagedFile.invertBytes("\(roles.correlations)/party1/000000.corr", to: path, at: 0.6)
+    }
+    for name in users + users {
+      let error = inputError { _ = try roles.begin(as: name) }
+      #expect(error?.description.contains("\(roles.folder)/\(name)/000000.corr") == true)
+      for other in users where other != name {
+        #expect(error?.description.contains("\(roles.folder)/\(other)/") == false)
+      }
+    }
+    try whole.write(to: URL(filePath: "\(roles.folder)/second/000000.corr"))
+    let session = try roles.begin(as: "second")
+    #expect(session.key.session == 0)
+    try session.end()
+    #expect(inputError { _ = try roles.begin(as: "first") } != nil)
+    try roles.stop()
+    let ledger = try SessionLedger(path: roles.ledger("provider"), party: 0)
+    #expect(try ledger.state(of: session.key) == .finished)
+  }
+
   @Test func rolesAreNotMixed() throws {
     let roles = try roles()
     func party(_ party: Int, _ bundle: String, isUser: Bool = false) throws {

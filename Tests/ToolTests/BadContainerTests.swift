@@ -187,6 +187,26 @@ import Testing
     try Tool.fail("lodge-check", ["verify", manifest], saying: ["manifest.json"])
   }
 
+  /// What is wrong with one file keeps none from being checked; paths say nothing of a file but its end.
+  @Test func allFilesAreVerified() throws {
+    let servers = try Servers()
+    let (bad, good) = (servers.session(0, 0), [servers.session(1, 0), servers.bundle(0)])
+    try damage(bad) { $0[$0.count - 100] ^= 1 }
+    let missing = servers.folder.file("missing")
+    let outcome = try Tool.run("lodge-check", ["verify", bad, good[0], missing, good[1]])
+    #expect(outcome.status == 1)
+    #expect(outcome.errors.count == 3)
+    #expect(
+      outcome.messages.contains("2 of 4 files: are not as they should be: \(bad), \(missing)"))
+    #expect(outcome.output.contains("correlations") && outcome.output.contains("bundle"))
+    let odd = servers.folder.file("a.corrs")
+    try FileManager.default.moveItem(atPath: servers.folder.file("shares"), toPath: odd)
+    let keys = try KeyFiles()
+    try Tool.fail(
+      "lodge-check", ["verify", "--trust", keys.open("client"), "\(odd)/party0.bundle"],
+      saying: ["\(odd)/manifest.json: is not signed"])
+  }
+
   @Test func sessionsLongerThanTheModelAreNotDealt() throws {
     let first = try Tiny.first.get()
     let folder = try ScratchFolder()

@@ -102,6 +102,8 @@ import Testing
     // All are used, and so say those who count; an option that does nothing would not cost one anyway.
     try Tool.fail(
       "lodge-client", ask + ["--stop", "x", "hi"], saying: ["--stop: does nothing"])
+    try Tool.fail(
+      "lodge-client", ask + ["--new", "4", "hi"], saying: ["--new: does nothing"])
     let state = try Tool.succeed("lodge-deal", ["status", out])
     #expect(state.contains("Ready at both parties: 0 sessions"), "\(state)")
     let again = try Tool.run(

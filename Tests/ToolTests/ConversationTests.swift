@@ -82,7 +82,9 @@ import Testing
     // With drafts as many rows again are asked for, and 40 new tokens are dealt.
     #expect(try chat.wait(.seconds(60)) == 1)
     #expect(try chat.messages.contains("80 new tokens were asked for, sessions allow 40"))
-    #expect(try chat.messages.contains("hint: deal longer ones: lodge-deal --prompt 12 --new 80"))
+    #expect(
+      try chat.messages.contains(
+        "lodge-deal DEALER-FOLDER --prompt 12 --new 80 --out LONGER"))
     let (other, _) = try start(
       parties, ["--chat", "-", "--draft", "repeats", "--draft-slots", "0"], ["a b", "c"])
     #expect(try other.wait(.seconds(60)) == 0)

@@ -5,6 +5,14 @@ import TestSupport
 import Testing
 
 @Suite struct CostCommandTests {
+  /// Bytes that each party sends for the prompt.
+  private func prompt(_ cost: JSON) throws -> Int {
+    var reader = try JSONReader(cost, source: "cost")
+    var total = try JSONReader(reader.value("total"), source: "cost")
+    var step = try JSONReader(total.value("prompt"), source: "cost")
+    return try step.integer("bytesPerParty")
+  }
+
   /// A bundle says who the parties are; a model, which may become one of either, takes what is asked.
   @Test func theDeploymentIsThatOfABundle() throws {
     let folder = try ScratchFolder()
@@ -24,6 +32,14 @@ import Testing
       #expect(try cost("\(roles)/\(file)") == user, "\(file)")
       #expect(try cost("\(roles)/\(file)", ["--deployment", "provider-user"]) == user, "\(file)")
     }
+    // A shorter text in a session of that size, and in one of its own.
+    let options = ["--deployment", "provider-user", "--text", "1"]
+    let shorter = try cost(model, options)
+    #expect(try prompt(shorter) < prompt(user))
+    #expect(try prompt(cost(model, options.dropLast(2) + ["--prompt", "1"])) <= prompt(shorter))
+    try Tool.fail(
+      "lodge-check", ["cost", model, "--prompt", "2", "--text", "3", "--no-compute"], status: 64,
+      saying: ["--text: 3 tokens, the session has room for 2"])
     let refused = try Tool.run(
       "lodge-check", ["cost", "\(roles)/user/user.bundle", "--deployment", "two-server"])
     #expect(refused.status != 0)

@@ -159,9 +159,35 @@ import Testing
     #expect(try Data(contentsOf: URL(filePath: path)) == whole)
   }
 
-  /// Sessions of another seed in the way: found before anything is dealt or overwritten.
+  /// A party's file among the other's is no stock, for those who count nor for those who serve.
+  @Test func swappedFilesAreNotCounted() throws {
+    let servers = try Servers()
+    for number in 0...1 {
+      try FileManager.default.removeItem(atPath: servers.session(number, 1))
+      try FileManager.default.copyItem(
+        atPath: servers.session(number, 0), toPath: servers.session(number, 1))
+    }
+    for folder in [servers.folder.file("correlations"), servers.correlations(1)] {
+      let outcome = try Tool.run("lodge-deal", ["status", folder])
+      #expect(
+        outcome.messages.contains(
+          "note: does not count \(servers.session(0, 1)): party: is the file of party 0, among those of"
+        ), "\(outcome.messages)")
+    }
+    #expect(
+      try status(servers.folder.file("correlations"), []).parties
+        == [[3, nil, nil, nil], [1, nil, nil, nil]])
+    #expect(try status(servers.correlations(1), []).ready == 1)
+    let parties = try Parties(servers)
+    try parties.party1.tool.await("has 1 unused session: 1 for 3 + 3 tokens")
+    #expect(try parties.party1.tool.messages.contains("000000.corr: party: is for party 0"))
+    #expect(try parties.generate().session == 2)
+    try parties.stop()
+  }
+
+  /// Sessions of another seed in the way: never overwritten, and told when all others are dealt.
   @Test(arguments: [0, 1])
-  func aRangeThatOverlapsAnotherBatchIsRefused(party: Int) throws {
+  func aRangeThatOverlapsAnotherBatchIsDealtBesideIt(party: Int) throws {
     let servers = try Servers()
     let correlations = servers.folder.file("correlations")
     let other = try Servers()
@@ -178,8 +204,23 @@ import Testing
       ]
     }
     try Tool.fail(
-      "lodge-deal", arguments("3..<6"), saying: ["000004.corr", "another batch or session"])
+      "lodge-deal", arguments("4..<5"), saying: ["000004.corr", "another batch or session"])
     #expect(FileManager.default.files(below: correlations) == before)
+    // What is damaged is repaired all the same.
+    let damaged = servers.session(1, party)
+    let whole = try Data(contentsOf: URL(filePath: damaged))
+    try damage(damaged) { $0[$0.count - 100] ^= 1 }
+    let outcome = try Tool.run("lodge-deal", arguments("0..<6"))
+    Tool.expectFailure(
+      outcome, of: "lodge-deal",
+      saying: ["000004.corr", "another batch or session; all others are there"])
+    #expect(outcome.output.contains(": 3 sessions dealt, 2 kept"), "\(outcome.output)")
+    #expect(try Data(contentsOf: URL(filePath: damaged)) == whole)
+    for side in 0...1 {
+      for number in [3, 5] {
+        #expect(FileManager.default.fileExists(atPath: servers.session(number, side)))
+      }
+    }
     #expect(try Data(contentsOf: URL(filePath: servers.session(4, party))) == bytes)
     // A seed that was lost does not make room for a new one among its sessions.
     try FileManager.default.removeItem(atPath: "\(correlations)/dealer.batch")

@@ -2,6 +2,7 @@
 
 import Bytes
 import Foundation
+import OnlineRuntime
 import TestSupport
 import Testing
 
@@ -90,6 +91,32 @@ import Testing
     let ended = try ask(parties, folder, ["--file", file, "--stop", " \(second)"])
     #expect(ended.status == 0 && ended.output == "\(lines[0].split(separator: " ")[0])\n")
     try parties.stop()
+  }
+
+  /// A program that comes before the servers waits for them, or is told that nobody listens.
+  @Test func requestsWaitForServers() throws {
+    let folder = try ScratchFolder()
+    try writeTokenizer(to: folder)
+    let servers = try Servers()
+    let addresses = try (0...1).map { _ in "\(try Listener(Address("127.0.0.1:0")).address)" }
+    let file = try folder.write(
+      #"{"output":"text","prompts":["w3 w1 w4"]}"#.utf8, to: "request.json")
+    let ask = [
+      "--party0", addresses[0], "--party1", addresses[1], "--tokenizer", folder.path, "--new", "3",
+      "--request", file,
+    ]
+    let alone = try Tool.run("lodge-client", ask + ["--wait", "0s"])
+    Tool.expectFailure(alone, of: "lodge-client", saying: ["connection refused"])
+    #expect(alone.output.contains(#""hint":"nobody listens there: start lodge-party"#))
+    let client = try RunningTool("lodge-client", ask)
+    try client.await("does not listen yet: waits up to 30.0 s (--wait)")
+    let parties = try (0...1).map { party in
+      try PartyProcess(servers, party, peer: addresses[1 - party], listen: addresses[party])
+    }
+    let status = try client.wait(.seconds(60))
+    #expect(status == 0)
+    #expect(try client.output.contains(#""event":"answer""#))
+    for party in parties.reversed() { try party.stop() }
   }
 
   /// What programs ask is JSON, and so is what they are told; what is wrong costs no session.

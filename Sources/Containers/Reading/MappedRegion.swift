@@ -18,12 +18,13 @@ public struct MappedRegion: Sendable {
   }
 
   /// Calls `body` with the bytes of `elements`, counted row-major.
-  /// - Throws: `InputError` where they are not all in the dataset.
+  /// - Throws: `InputError` where they are not all in the dataset, or the file was cut short.
   public func withBytes<R>(
     of elements: Range<Int>, _ body: (RawSpan) throws(InputError) -> R
   ) throws(InputError) -> R {
     let bytes = try description.byteRange(
       of: elements, as: description.elementType, source: file.path)
+    try file.checkSize()
     return try file.withBytes { (all) throws(InputError) in
       try body(all.extracting(offset + bytes.lowerBound..<offset + bytes.upperBound))
     }
@@ -44,6 +45,7 @@ public struct MappedRegion: Sendable {
         source: file.path)
       places.append(offset + bytes.lowerBound..<offset + bytes.upperBound)
     }
+    try file.checkSize()
     return file.withBytes { all in
       unsafe all.withUnsafeBytes { all in
         unsafe [UInt64](unsafeUninitializedCapacity: ranges.reduce(0) { $0 + $1.count }) {

@@ -46,12 +46,14 @@ public final class UserSession: SecureSession {
   ///   - newCount: Tokens to generate; an encoder generates none whatever this says.
   ///   - security: The user's key, and the provider's.
   ///   - timeout: Longest wait for a turn while other users are served.
+  ///   - silence: Longest time without a byte from the provider in the middle of a step.
   ///   - isOwnTurn: Whether sessions of this user run, so that the wait has no limit yet.
   ///   - waiting: Is told about once a second why there is no session yet.
   public static func begin(
     provider: Address, files: some SessionProvider, ledger: PatientLedger, promptCount: Int,
     newCount: Int, security: ClientSecurity = .plaintextOnLoopback,
-    timeout: Duration = .seconds(120), waiting: (String) -> Void = { _ in },
+    timeout: Duration = .seconds(120), silence: Duration = Connection.defaultProgressTimeout,
+    waiting: (String) -> Void = { _ in },
     isOwnTurn: () -> Bool = { false }
   ) throws(InputError) -> UserSession {
     precondition(promptCount >= 1 && newCount >= 0, "a session has at least one prompt row")
@@ -67,14 +69,14 @@ public final class UserSession: SecureSession {
     }
     connection.label = "provider at \(provider)"
     do throws(InputError) {
-      try greet(connection, identity, limit)
+      try greet(connection, identity, .after(min(timeout, silence)))
       let begin = BeginMessage.random(
         promptCount: promptCount, newCount: identity.isDecoder ? newCount : 0)
       try connection.send(.begin, begin.payload, deadline: limit)
       var claim = Claim(begin: begin, files: files, ledger: ledger)
       do throws(InputError) {
         var (key, engine) = try claim.agree(connection, timeout, isOwnTurn, waiting)
-        connection.progressTimeout = .seconds(600)
+        connection.progressTimeout = silence
         let before = connection.counters
         try engine.prepare(peer: connection)
         return UserSession(

@@ -52,6 +52,7 @@ final class InterpreterEngine: SessionEngine {
 /// Sessions of one bundle from a folder of session files, with folders in it for more batches.
 public final class BundleProvider: SessionProvider, Sendable {
   public let identity: PartyIdentity
+  private let party: Int
   private let program: SecureProgram
   private let conversion: Conversion
   private let weights: [HeldWeight]
@@ -93,6 +94,7 @@ public final class BundleProvider: SessionProvider, Sendable {
         bundlePath, "is a user's, who is no server",
         hint: "the user runs lodge-client --provider HOST:PORT --bundle \(bundlePath)")
     }
+    self.party = party
     folder = correlationFolder
     self.access = access
     self.report = report
@@ -115,14 +117,9 @@ public final class BundleProvider: SessionProvider, Sendable {
       output: program.output,
       deployment: conversion.deployment, allowsRejection: program.allowsRejection)
     // A folder of another party, program or conversion is told at once.
-    if let file = try files(most: 1).first?.file {
-      if file.entry == nil {
-        try CorrelationFile(path: file.path, verifying: false)
-          .check(party: party, conversion: conversion, program: program)
-      } else {
-        try file.header.check(
-          party: party, conversion: conversion, program: program, path: file.path)
-      }
+    if let file = try files(most: 1).first?.file, file.entry == nil {
+      try CorrelationFile(path: file.path, verifying: false)
+        .check(party: party, conversion: conversion, program: program)
     }
   }
 
@@ -139,6 +136,9 @@ public final class BundleProvider: SessionProvider, Sendable {
         let file = KnownFile(
           file: try SessionFile(path: path, trust: access.trust),
           byteCount: try FilePaths.byteCount(of: path))
+        // What is another party's, or another conversion's, is no stock of this one.
+        try file.file.header.check(
+          party: party, conversion: conversion, program: program, path: path)
         known.withLock { $0[path] = file }
         result.append(file)
       } catch {
@@ -196,6 +196,8 @@ public final class BundleProvider: SessionProvider, Sendable {
       interpreter.observe = observe
       return InterpreterEngine(interpreter, turns: turns)
     } catch {
+      // Its manifest is read anew as well when it is mended.
+      known.withLock { $0[found.path] = nil }
       throw SessionFault(opening: error)
     }
   }

@@ -21,13 +21,15 @@ public final class ClientSession {
 
   private let connections: [Connection]
   private let seed: Seed
+  private let silence: Duration
   private var stepCount = 0
   private var lastRowCount = 0
 
   private init(
     identity: PartyIdentity, key: SessionKey, shape: SessionShape, connections: [Connection],
-    seed: Seed
+    seed: Seed, silence: Duration
   ) {
+    self.silence = silence
     self.shape = shape
     self.identity = identity
     self.key = key
@@ -45,6 +47,8 @@ public final class ClientSession {
   ///   - newCount: Tokens to generate; an encoder generates none whatever this says.
   ///   - security: The keys to connect with.
   ///   - timeout: Longest wait for a turn while other clients are served.
+  ///   - silence: Longest time without a byte from a party whose answer is awaited, which says every
+  ///     few seconds that it computes.
   ///   - isOwnTurn: Whether sessions of this client run, so that the wait has no limit yet.
   ///   - admit: Is shown what the parties run before a session is asked for; what it throws ends
   ///     the attempt and costs no session.
@@ -53,11 +57,13 @@ public final class ClientSession {
   public static func begin(
     party0: Address, party1: Address, promptCount: Int, newCount: Int,
     security: ClientSecurity = .plaintextOnLoopback, timeout: Duration = .seconds(120),
+    silence: Duration = .seconds(60),
     admit: (PartyIdentity) throws(InputError) -> Void = { _ in },
     waiting: (String) -> Void = { _ in }, isOwnTurn: () -> Bool = { false }
   ) throws(InputError) -> ClientSession {
     precondition(promptCount >= 1 && newCount >= 0, "a session has at least one prompt row")
     let limit = Deadline.after(timeout)
+    let greeting = Deadline.after(min(timeout, silence))
     var connections: [Connection] = []
     var identities: [PartyIdentity] = []
     for (party, address) in [party0, party1].enumerated() {
@@ -71,7 +77,7 @@ public final class ClientSession {
       }
       connection.label = "party \(party) at \(address)"
       connections.append(connection)
-      identities.append(try greet(connection, party: party, limit))
+      identities.append(try greet(connection, party: party, greeting))
     }
     try identities[0].check(clientSees: identities[1], source: connections[1].label)
     try admit(identities[0])
@@ -80,14 +86,14 @@ public final class ClientSession {
     let seed = Seed.random()
     for connection in connections { try connection.send(.begin, begin.payload, deadline: limit) }
     try connections[1].send(.seed, seed.bytes, deadline: limit)
-    let keys = try awaitReady(connections, timeout, isOwnTurn, waiting)
+    let keys = try awaitReady(connections, timeout, silence, isOwnTurn, waiting)
     guard keys[0] == keys[1] else {
       throw InputError(connections[1].label, "offers \(keys[1]), party 0 offers \(keys[0])")
     }
-    for connection in connections { connection.progressTimeout = .seconds(600) }
+    for connection in connections { connection.progressTimeout = silence }
     return ClientSession(
       identity: identities[0], key: keys[0], shape: begin.shape(identities[0].kind),
-      connections: connections, seed: seed)
+      connections: connections, seed: seed, silence: silence)
   }
 
   private static func greet(
@@ -106,11 +112,12 @@ public final class ClientSession {
 
   /// Waits for `ready` of both, whichever speaks first; a refusal by one ends the wait.
   private static func awaitReady(
-    _ connections: [Connection], _ timeout: Duration, _ isOwnTurn: () -> Bool,
+    _ connections: [Connection], _ timeout: Duration, _ silence: Duration, _ isOwnTurn: () -> Bool,
     _ waiting: (String) -> Void
   ) throws(InputError) -> [SessionKey] {
     var limit = Deadline.after(timeout)
     var keys: [SessionKey?] = [nil, nil]
+    var heard = [ContinuousClock.now, .now]
     var reasons = ["no answer", "no answer"]
     while true {
       if let first = keys[0], let second = keys[1] { return [first, second] }
@@ -122,12 +129,17 @@ public final class ClientSession {
         let connection = connections[party]
         let frame = try connection.receive(
           .control(.waiting, .ready, .refusal), deadline: limit)
+        heard[party] = .now
         if frame.type == .waiting {
           reasons[party] = try WaitingNotice.reason(frame, source: connection.label)
           if party == 0 { waiting(reasons[0]) }
         } else {
           keys[party] = try SessionKey(frame, type: .ready, source: connection.label)
         }
+      }
+      // Who waits is told so about once a second.
+      for party in open where ContinuousClock.now - heard[party] >= silence {
+        throw InputError(connections[party].label, Connection.silent(for: silence))
       }
       if isOwnTurn() { limit = .after(timeout) }
       if limit.hasPassed {
@@ -153,8 +165,7 @@ public final class ClientSession {
     message.words = share
     try send(message, party: 0)
     lastRowCount = rowCount
-    let first = try receiveOutput(party: 0, request)
-    let second = try receiveOutput(party: 1, request)
+    let (first, second) = try receiveOutputs(request)
     guard first.words.count == second.words.count,
       let count = identity.outputCount(words: first.words.count, request)
     else {
@@ -182,13 +193,59 @@ public final class ClientSession {
     return try? Refusal(frame, source: connection.label).error(source: connection.label)
   }
 
+  /// What both parties answer, whichever is first; one that fails ends the wait for the other.
+  private func receiveOutputs(_ request: StepRequest) throws(InputError) -> (
+    OutputMessage, OutputMessage
+  ) {
+    var outputs: [OutputMessage?] = [nil, nil]
+    var heard = [ContinuousClock.now, .now]
+    while true {
+      if let first = outputs[0], let second = outputs[1] { return (first, second) }
+      let open = outputs.indices.filter { outputs[$0] == nil }
+      let events = Connection.wait(
+        open.map { (connections[$0], Readiness.readable) }, milliseconds: 1000)
+      for (party, event) in zip(open, events) {
+        guard event == 0 else {
+          do throws(InputError) {
+            outputs[party] = try receiveOutput(party: party, request)
+          } catch {
+            if party == 1, outputs[0] == nil { try hearPartyZero(request) }
+            throw error
+          }
+          heard[party] = .now
+          continue
+        }
+        let pause = ContinuousClock.now - heard[party]
+        let hasVanished =
+          pause >= .seconds(Connection.unansweredSeconds) && connections[party].hasVanished
+        if hasVanished || pause >= silence {
+          throw InputError(
+            connections[party].label,
+            hasVanished ? Connection.vanished : Connection.silent(for: silence))
+        }
+      }
+    }
+  }
+
+  /// Throws what party 0 says, if anything: where both end a session, its reason is told.
+  private func hearPartyZero(_ request: StepRequest) throws(InputError) {
+    guard Connection.wait([(connections[0], Readiness.readable)], milliseconds: 2000)[0] != 0
+    else { return }
+    _ = try receiveOutput(party: 0, request)
+  }
+
+  /// The output of `party`; nil when it only says that it computes.
   private func receiveOutput(party: Int, _ request: StepRequest) throws(InputError)
-    -> OutputMessage
+    -> OutputMessage?
   {
     let connection = connections[party]
     let limit = OutputMessage.headByteCount + 8 * request.rowCount * identity.outputWidth
-    let output = try OutputMessage(
-      connection.receive(.data(.output, atMost: limit, or: .refusal)), source: connection.label)
+    let frame = try connection.receive(.data(.output, atMost: limit, or: .waiting, .refusal))
+    if frame.type == .waiting {
+      _ = try WaitingNotice.reason(frame, source: connection.label)
+      return nil
+    }
+    let output = try OutputMessage(frame, source: connection.label)
     guard output.step == stepCount,
       identity.outputCount(words: output.words.count, request) != nil
     else {
@@ -210,7 +267,11 @@ public final class ClientSession {
     let message = SessionEnd(isFinished: true, reason: "").payload
     for connection in connections { try connection.send(.end, message) }
     for connection in connections {
-      let frame = try connection.receive(.control(.end, .refusal), deadline: .after(.seconds(30)))
+      let limit = Deadline.after(.seconds(30))
+      var frame: Frame
+      repeat {
+        frame = try connection.receive(.control(.end, .refusal, .waiting), deadline: limit)
+      } while frame.type == .waiting
       _ = try SessionEnd(frame, source: connection.label)
     }
     for connection in connections { connection.close() }

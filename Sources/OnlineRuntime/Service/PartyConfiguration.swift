@@ -23,8 +23,11 @@ public struct PartyConfiguration: Sendable {
   public var outputTimeout = (start: Duration.seconds(30), bytesPerSecond: 65_536)
   /// How long a client may be idle between two steps before its session is burned.
   public var clientIdleTimeout = Duration.seconds(120)
-  /// How long the other party may be silent in the middle of a step.
+  /// How long the other party, or a user, may be silent in the middle of a step: longer than anything
+  /// that is computed between two flights of it, for all sessions that run at once.
   public var progressTimeout = Connection.defaultProgressTimeout
+  /// How often a client is told that its step is being computed.
+  public var pulseInterval = Duration.seconds(5)
   /// How long the steps that run may take once the party is asked to end.
   public var finishTimeout = Duration.seconds(60)
   /// Where metrics and health are told; nowhere where it is nil.

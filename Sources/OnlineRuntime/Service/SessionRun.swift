@@ -13,6 +13,8 @@ struct SessionRun {
   private var stepCount = 0
   private var progress: SessionProgress
   private var peerHasEnded = false
+  /// Of a server; a user sees the provider's words.
+  private let pulse: Pulse?
   /// Whether client and peer are one: a user, who sends what a client sends and opens values as well.
   private var isWithUser: Bool { client.connection === peer }
   private(set) var counters = StepCounters()
@@ -25,15 +27,22 @@ struct SessionRun {
     self.peer = peer
     self.engine = engine
     progress = SessionProgress(client.begin.shape(service.identity.kind))
+    pulse =
+      client.connection === peer
+      ? nil : Pulse(client.connection, interval: service.configuration.pulseInterval)
   }
 
   /// Runs the session and agrees on its end with the peer; the client is told by the caller.
   mutating func run(_ key: SessionKey) -> SessionEnd {
     var end: SessionEnd
+    defer { pulse?.stop() }
     do throws(InputError) {
-      client.connection.progressTimeout = service.configuration.clientIdleTimeout
+      // Of a user it is that of the other party, which the connection has.
+      if !isWithUser {
+        client.connection.progressTimeout = service.configuration.clientIdleTimeout
+      }
       try client.connection.send(.ready, key.payload, deadline: .after(.seconds(10)))
-      try passKeys(key)
+      try working { run throws(InputError) in try run.passKeys(key) }
       while let step = try nextStep() { try serve(step) }
       end = SessionEnd(isFinished: true, reason: "")
     } catch {
@@ -48,6 +57,14 @@ struct SessionRun {
       end = SessionEnd(isFinished: false, reason: "\(peer.label): \(answer.reason)")
     }
     return end
+  }
+
+  /// Does what the client waits for, who is told so meanwhile.
+  private mutating func working<Result>(
+    _ work: (inout SessionRun) throws(InputError) -> Result
+  ) throws(InputError) -> Result {
+    guard let pulse else { return try work(&self) }
+    return try pulse.during { () throws(InputError) in try work(&self) }
   }
 
   /// Passes on what only one party has of the session's keys, and says how much that was.
@@ -176,7 +193,9 @@ struct SessionRun {
     let before = peer.counters
     let beginning = ContinuousClock.now
     let channel: any OpeningChannel = isWithUser ? peer : ComparedStep(step, peer: peer)
-    let output = try engine.step(inputShare: share, step.request, through: channel)
+    let output = try working { run throws(InputError) in
+      try run.engine.step(inputShare: share, step.request, through: channel)
+    }
     let moved = peer.counters.since(before)
     counters.add(moved)
     service.metrics.addStep(

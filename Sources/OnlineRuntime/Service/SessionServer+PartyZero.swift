@@ -79,7 +79,7 @@ extension SessionServer {
           switch error.kind {
           case .machine, .client: throw error
           case .used, .damaged, .unavailable:
-            if setAside(session.key, error) { service.log("error: \(error.error)") }
+            if setAside(session.key, error.kind) { service.log("error: \(error.error)") }
             problem = error
           }
         }
@@ -88,7 +88,16 @@ extension SessionServer {
       guard isOthers, problem == nil, !service.inbox.isStopped else { break }
       pauseShortly()
     }
-    throw problem ?? SessionFault(.client, InputError("party 0", "no unused session is left"))
+    if let problem {
+      guard problem.kind != .used, tries < SessionServer.triesForClient else { throw problem }
+      let hint = "copy its file anew from what was dealt, or deal more with lodge-deal"
+      throw SessionFault(
+        problem.kind,
+        InputError(
+          "party 0", "no usable session is left: \(problem.error)",
+          hint: problem.error.hint.isEmpty ? hint : problem.error.hint))
+    }
+    throw SessionFault(.client, InputError("party 0", "no unused session is left"))
   }
 
   private func isClaimed(_ key: SessionKey) throws(SessionFault) -> Bool {
@@ -159,7 +168,7 @@ extension SessionServer {
   }
 
   /// Unused sessions with enough capacity, smallest first, then lowest; at the end those that could not
-  /// be read before. Throws the reason when there are none.
+  /// be used before, whose files may have been mended. Throws the reason when there are none.
   private func candidates(for client: WaitingClient) throws(SessionFault) -> [SessionDescription] {
     let begin = client.begin
     let all: [SessionDescription]
@@ -185,14 +194,9 @@ extension SessionServer {
     if unused.isEmpty { throw refuse("no unused session is left: all \(all.count) are used") }
     try SessionServer.checkCapacity(of: unused, for: begin)
     let fitting = unused.filter { SessionServer.fits(begin, $0) }
-    let usable =
-      fitting.filter { fault(of: $0.key) == nil }
-      + fitting.filter { fault(of: $0.key)?.kind == .unavailable }
-    if usable.isEmpty {
-      let reason = fitting.first.flatMap { fault(of: $0.key)?.error.description } ?? ""
-      throw refuse("no usable session is left: \(reason)")
-    }
-    return usable
+    return fitting.filter { fault(of: $0.key) == nil }
+      + fitting.filter { fault(of: $0.key) == .unavailable }
+      + fitting.filter { fault(of: $0.key) == .damaged }
   }
 
   /// Throws when none of `sessions` is long enough, and names the longest.
@@ -214,7 +218,9 @@ extension SessionServer {
       .client,
       InputError(
         "party 0", cause,
-        hint: "deal longer ones: lodge-deal --prompt \(max(begin.promptCount, prompt))"
-          + (max(begin.newCount, new) > 0 ? " --new \(max(begin.newCount, new))" : "")))
+        hint: "whoever deals makes longer ones, in a folder of their own: lodge-deal DEALER-FOLDER "
+          + "--prompt \(max(begin.promptCount, prompt))"
+          + (max(begin.newCount, new) > 0 ? " --new \(max(begin.newCount, new))" : "")
+          + " --out LONGER"))
   }
 }

@@ -7,8 +7,9 @@ import Synchronization
 /// its own.
 final class SessionServer: Sendable {
   private struct State {
-    /// Party 0: sessions that could not be used, found out since the start.
-    var setAside: [SessionKey: SessionFault] = [:]
+    /// Party 0: sessions that could not be used when they were last tried; why is not kept, since it was
+    /// of another client's connection.
+    var setAside: [SessionKey: SessionFault.Kind] = [:]
     /// Party 0: sessions that are being opened and claimed.
     var reserved: Set<SessionKey> = []
     /// Party 0: the clients that wait at party 1.
@@ -121,14 +122,14 @@ extension SessionServer {
 
   var hasMetSince: ContinuousClock.Instant { state.withLock { $0.hasMetSince } }
 
-  /// Why a session is not used; nil where nothing is known against it.
-  func fault(of key: SessionKey) -> SessionFault? { state.withLock { $0.setAside[key] } }
+  /// What kind of fault a session had; nil where nothing is known against it.
+  func fault(of key: SessionKey) -> SessionFault.Kind? { state.withLock { $0.setAside[key] } }
 
   /// Remembers what stands against a session, or that nothing does; returns whether that is new.
-  func setAside(_ key: SessionKey, _ fault: SessionFault?) -> Bool {
+  func setAside(_ key: SessionKey, _ fault: SessionFault.Kind?) -> Bool {
     state.withLock { state in
       defer { state.setAside[key] = fault }
-      return state.setAside[key]?.kind != fault?.kind
+      return state.setAside[key] != fault
     }
   }
 

@@ -9,7 +9,7 @@ extension PartySecurity {
   /// - Parameters:
   ///   - identity: Path of this party's private key.
   ///   - peerKey: The other party's public key, or the path of a file with it.
-  ///   - clientKeys: Path of a file with the public keys of clients.
+  ///   - clientKeys: Public keys of clients: a file of them, or several with commas between them.
   ///   - isInsecure: Whether plain TCP is allowed beyond this machine.
   ///   - isProvider: Whether the other party are the users, whose keys are those of clients.
   /// - Throws: `InputError` naming the option that is missing or too much, or the file that is
@@ -39,7 +39,8 @@ extension PartySecurity {
       throw InputError("--peer-key", "is this party's own key", hint: "give the other party's")
     }
     self = .keys(
-      own: TLSContext(key: own), peer: peer, clients: Set(try PublicKey.list(path: clientKeys)))
+      own: TLSContext(key: own), peer: peer,
+      clients: Set(try PublicKey.list(textOrPath: clientKeys)))
   }
 
   /// One line for the log.

@@ -123,10 +123,13 @@ extension Connection {
       // Sending is over, but what was received before is intact.
       state.failure = nil
       defer { state.failure = InputError(state.label, "closed the connection") }
-      let received = try? unsafe transfer(
-        &state, sending: nil, receiving: .frame(.control(.refusal)), deadline: .after(.seconds(1)))
-      guard case .frame(let frame) = received else { return nil }
-      return frame
+      let limit = Deadline.after(.seconds(1))
+      while true {
+        let received = try? unsafe transfer(
+          &state, sending: nil, receiving: .frame(.control(.refusal, .waiting)), deadline: limit)
+        guard case .frame(let frame) = received else { return nil }
+        if frame.type == .refusal { return frame }
+      }
     }
   }
 }

@@ -79,13 +79,11 @@ extension Connection {
         if !isWhole { state.failure = error }
         throw error
       }
-      if silence >= .seconds(Connection.unansweredSeconds),
-        socket.isUnanswered(seconds: Connection.unansweredSeconds)
-      {
-        throw state.fail("vanished: nothing acknowledged for \(Connection.unansweredSeconds) s")
+      if silence >= .seconds(Connection.unansweredSeconds), hasVanished {
+        throw state.fail(Connection.vanished)
       }
       if silence >= state.progressTimeout {
-        throw state.fail("silent for \(state.progressTimeout.components.seconds) s")
+        throw state.fail(Connection.silent(for: state.progressTimeout))
       }
     }
   }

@@ -14,7 +14,7 @@ public final class Connection: Sendable {
   /// Bytes on the wire around the payload of every frame.
   public static let frameHeaderByteCount = FrameHeader.byteCount
   /// Longest wait without a single byte moving before the other side is given up.
-  public static let defaultProgressTimeout = Duration.seconds(60)
+  public static let defaultProgressTimeout = Duration.seconds(300)
   /// Seconds without any acknowledgement after which a host counts as vanished.
   static let unansweredSeconds = 8
 
@@ -80,6 +80,17 @@ public final class Connection: Sendable {
   /// True when there is something to read, be it the end; does not wait.
   var hasInput: Bool {
     hasBufferedInput || Readiness.wait([(socket, Readiness.readable)], milliseconds: 0)[0] != 0
+  }
+
+  /// True when the other host has acknowledged nothing of what was sent for `unansweredSeconds`.
+  var hasVanished: Bool { socket.isUnanswered(seconds: Connection.unansweredSeconds) }
+
+  /// What is said of a host that answers no more.
+  static let vanished = "vanished: nothing acknowledged for \(unansweredSeconds) s"
+
+  /// What is said of a process that sends nothing though its host answers.
+  static func silent(for duration: Duration) -> String {
+    "silent for \(Quantity.text(seconds: duration / .seconds(1))) (--silence)"
   }
 
   /// Ends the connection; calls that wait on it throw. Safe from any thread.

@@ -28,7 +28,8 @@ extension SecureProgram {
       var error = reader.failure("version", "\(version) is not \(SecureProgram.formatVersion)")
       error.hint =
         version < SecureProgram.formatVersion
-        ? "this is of an earlier Lodge: convert the checkpoint again" : "this is of a later Lodge"
+        ? "this is of an earlier Lodge: share its model.lodge again (lodge-model share), and deal anew"
+        : "this is of a later Lodge"
       throw error
     }
     self.init(

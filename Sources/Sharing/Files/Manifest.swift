@@ -149,6 +149,14 @@ public struct Manifest: Equatable, Sendable {
     name == DealerBundle.fileName ? dealerName : Manifest.name
   }
 
+  /// Who has signed the manifest that names the bundle at `path`, sealed or not: to be told, and not to be
+  /// trusted. Nil where nobody has, or it cannot be read.
+  public static func signer(ofBundle path: String) -> PublicKey? {
+    var bundle = FilePaths.lastComponent(of: path)
+    if bundle.hasSuffix(AgeTool.suffix) { bundle.removeLast(AgeTool.suffix.count) }
+    return try? ManifestFile.signer(of: "\(FilePaths.folder(of: path))/\(name(naming: bundle))")
+  }
+
   private var members: [String: JSON] {
     conversion.members.merging([
       "deployment": .string(conversion.deployment.rawValue), "files": FileEntry.json(files),

@@ -26,6 +26,11 @@ enum ManifestFile {
     try SignedFile.write(Array("\(text)\n".utf8), to: path, namespace: namespace, key: key)
   }
 
+  /// Who has signed the manifest at `path`, whoever that is; nil where nobody has.
+  static func signer(of path: String) throws(InputError) -> PublicKey? {
+    try SignedFile.signer(of: path, atMost: maximumByteCount, namespace: namespace)
+  }
+
   /// A manifest of any kind, once its signature has been checked where `trust` is given.
   static func read(_ path: String, trust: TrustedKeys?) throws(InputError)
     -> (kind: Kind, reader: JSONReader, signer: PublicKey?)

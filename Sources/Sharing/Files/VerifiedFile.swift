@@ -21,7 +21,7 @@ public struct VerifiedFile: Report {
   {
     guard path.hasSuffix(".json") else {
       let entry =
-        path.contains(".corr")
+        [".corr", ".corr\(AgeTool.suffix)"].contains(where: path.hasSuffix)
         ? try VerifiedFile.sessionEntry(path, access) : try access.entry(ofBundle: path)
       var inspection = ContainerInspection(try access.reader(path, kind: nil, entry: entry))
       inspection.isComplete = isComplete

@@ -111,6 +111,9 @@ print(status, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 def measured(command):
     """Seconds and peak resident bytes of a command."""
+    if not shutil.which(command[0]):
+        sys.exit(f"error: {command[0]}: there is no such tool; swift build -c release makes it, or say where it "
+                 "is with --tools")
     result = subprocess.run(
         [sys.executable, "-S", "-c", STARTER, *command], capture_output=True, text=True, check=True)
     status, seconds, kibibytes = result.stdout.split()
@@ -151,6 +154,8 @@ def main():
     build = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../.build/release")
     parser.add_argument("--tools", default=build, help="folder with lodge-model")
     arguments = parser.parse_args()
+    if arguments.folder is not None and not os.path.isdir(arguments.folder):
+        parser.error(f"--folder {arguments.folder}: there is no such folder; make it first")
     memory = ["--memory", arguments.memory] if arguments.memory else []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as work:
         # The input, its copy in model.lodge, three bundles and the copies that cat makes of them.

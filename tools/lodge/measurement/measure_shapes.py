@@ -316,6 +316,9 @@ def main():
     parser.add_argument("--work", metavar="DIR", help="folder for all files (default: the system's)")
     parser.add_argument("--tools", default=os.path.join(ROOT, ".build", "release"), metavar="DIR")
     arguments = parser.parse_args()
+    for option, folder in [("--work", arguments.work), ("--tools", arguments.tools)]:
+        if folder is not None and not os.path.isdir(folder):
+            parser.error(f"{option} {folder}: there is no such folder; make it first")
     # Asked to end, it removes what lies there.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     shape = SHAPES[arguments.shape]

@@ -126,6 +126,8 @@ class Asking:
             return Refusal(
                 429, message, "insufficient_quota", "insufficient_quota",
                 headers={"retry-after": "60", "x-should-retry": "false"})
+        if "nobody listens" in message:
+            return self.failure(message, {"retry-after": "10"})
         if "in time" in message or "wait" in message or "busy" in message:
             return Refusal(
                 429, message, "rate_limit_error", "rate_limit_exceeded",

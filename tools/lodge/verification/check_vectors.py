@@ -143,6 +143,12 @@ def main():
     parser = argparse.ArgumentParser(prog="check-vectors", description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
+    # One of the folders alone says nothing, and one of something else has none of them.
+    for part in ("container", "model", "session", "valid", "wire.json"):
+        if not (folder / part).exists():
+            print(f"check-vectors: error: {folder / part}: there is no such file or folder\n"
+                  "check-vectors: hint: give the folder formats/vectors", file=sys.stderr)
+            return 1
     np.seterr(over="ignore")
     wrong = count = 0
     for name, replaced, stages in cases(folder):
