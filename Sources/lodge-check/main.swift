@@ -38,7 +38,7 @@ let costCommand = Command(
     Option("new", .integer(0...1 << 20), help: "new tokens (default 32; none for an encoder)"),
     Option(
       "text", .integer(1...1 << 20), placeholder: "N",
-      help: "tokens of a prompt or text in a session that has room for --prompt (default: as many)"),
+      help: "tokens of a prompt or text in a session for --prompt (default: as many)"),
     Option(
       "deployment", .choice(["two-server", "provider-user"]),
       help: "who the parties are (default: as a bundle says; two-server for a model.lodge)"),

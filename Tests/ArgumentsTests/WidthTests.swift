@@ -2,6 +2,7 @@
 
 import Arguments
 import Bytes
+import Foundation
 import TestSupport
 import Testing
 

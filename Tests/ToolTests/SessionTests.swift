@@ -212,6 +212,49 @@ import Testing
     #expect(try ledger.state(of: SessionKey(batch: batch, session: 1)) == .finished)
   }
 
+  /// What is cut off a file while its session runs ends that session, and not the party.
+  @Test(arguments: [0, 1]) func aSessionThatIsCutShortIsBurned(party: Int) throws {
+    let servers = try Servers()
+    let parties = try Parties(servers)
+    let client = try parties.begin()
+    try client.stepOneRow()
+    let path = servers.session(client.key.session, party)
+    try #require(unsafe truncate(path, 4096) == 0)
+    let error = inputError { try client.stepOneRow() }
+    #expect(error?.cause.contains("was cut short while it was open") == true, "\(error as Any)")
+    #expect(try parties.generate().session == 1)
+    try parties.stop()
+    let ledger = try SessionLedger(path: servers.folder.file("party\(party).ledger"), party: party)
+    #expect(try ledger.state(of: client.key) == .burned)
+  }
+
+  /// A user does not wait for a provider that is stopped, neither for its greeting nor in a step.
+  @Test func aStoppedProviderIsGivenUp() throws {
+    let files = try ProviderFiles(sessionCount: 2)
+    let provider = try files.provider()
+    let sessions = files.folder.file("correlations/party1")
+    let user = try BundleProvider(
+      party: 1, bundlePath: files.folder.file("roles/user/user.bundle"),
+      correlationFolder: sessions, isUser: true)
+    let ledger = PatientLedger(try files.ledgerOf(1))
+    func begin() throws -> UserSession {
+      try UserSession.begin(
+        provider: Address(provider.address), files: user, ledger: ledger, promptCount: 2,
+        newCount: 2, silence: .seconds(1))
+    }
+    let session = try begin()
+    let row = (0..<user.identity.inputWidth).map { $0 == 3 ? UInt64(1) : 0 }
+    _ = try session.step(rows: row, rowCount: 1)
+    provider.tool.signal(SIGSTOP)
+    let error = inputError { _ = try session.step(rows: row, rowCount: 1) }
+    #expect(error?.description == "provider at \(provider.address): silent for 1.00 s (--silence)")
+    #expect(inputError { _ = try begin() }?.cause == "no answer in time")
+    provider.tool.signal(SIGCONT)
+    #expect(try begin().key.session == 1)
+    try provider.stop()
+    #expect(try files.ledgerOf(0).state(of: session.key) == .burned)
+  }
+
   @Test func withoutSessionsClientsAreTold() throws {
     let servers = try Servers()
     for party in 0...1 {

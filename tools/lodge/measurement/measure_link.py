@@ -162,9 +162,10 @@ class Measurement:
         if self.has_user:
             parties = ["--provider", services.addresses[0], "--bundle", self.file("shares/user/user.bundle"),
                        "--correlations", self.file("correlations/party1")]
+        new = [] if self.step == "text" else ["--new", str(self.arguments.new)]
         return json.loads(self.tool(
-            "lodge-client", *parties, "--tokens", self.file("prompt.json"), "--new", str(self.arguments.new), "--json",
-            *options, is_timed=True))
+            "lodge-client", *parties, "--tokens", self.file("prompt.json"), *new, "--json", *options,
+            is_timed=True))
 
     def steps(self, answer):
         """The steps of a session that are measured."""
