@@ -141,8 +141,10 @@ public struct NextSteps: Sendable {
       hasProvider
       ? ["--provider", NextSteps.addresses[0]]
       : ["--party0", NextSteps.addresses[0], "--party1", NextSteps.addresses[1]]
+    // A client that sends one-hot rows needs no files.
+    let folder = FilePaths.isFolder(roles.client) ? ["--folder", roles.client] : []
     return NextSteps.asking(
-      ["--folder", roles.client] + servers,
+      folder + servers,
       question: NextSteps.question(hasTokenizer: hasTokenizer),
       output: output, newCapacity: session.newCapacity,
       options: hasProvider ? access(ofParty: 1) : [])

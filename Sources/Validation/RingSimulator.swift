@@ -17,8 +17,9 @@ public struct RingSimulator: Sendable {
   /// Called with every shared value of the program and its words, as soon as they are known, and
   /// with every opening of some bits that must hold the whole of a number, before it is reduced to
   /// them. Of one that is read in cells the largest stands for numbers outside of them, and of
-  /// exponentials 0 for all others.
-  public typealias Observer = (_ value: ValueID, _ words: [UInt64]) -> Void
+  /// exponentials 0 for all others. Of an operand of a permuted function it is told the numbers that
+  /// party 1 is to see, and of how many bits they may be; of all else `operandBits` is nil.
+  public typealias Observer = (_ value: ValueID, _ words: [UInt64], _ operandBits: Int?) -> Void
 
   public let program: SecureProgram
   private let weights: [[UInt64]]
@@ -137,12 +138,7 @@ public struct RingSimulator: Sendable {
         if let observe, opening != .whole,
           numbers.contains(first) || cells[first] != nil || lookups[first] != nil
         {
-          let bits = program.values[x].ringBits
-          var numbers = values[x].map {
-            UInt64(
-              bitPattern: Int64(bitPattern: RingFunctions.signed($0, bits: bits))
-                >> Int64(opening.shift))
-          }
+          var numbers = numbers(values[x], of: x, opening)
           if let (cells, tops) = cells[first] {
             numbers = step.underTops(numbers, shape(x), tops: tops) { word, top in
               cells.holds(Int64(bitPattern: word), top: top) ? 0 : UInt64(Int64.max)
@@ -153,7 +149,7 @@ public struct RingSimulator: Sendable {
               range.contains(Int(Int64(bitPattern: $0))) ? $0 : UInt64(Int64.max)
             }
           }
-          observe(first, numbers)
+          observe(first, numbers, nil)
         }
         if cached.contains(first) { keyCaches[first, default: []] += values[first] }
       case .widen(let x, let bits):
@@ -169,7 +165,7 @@ public struct RingSimulator: Sendable {
           bits: values[x], count: shape(x).width ?? 1, earlier: usedBlocks[first] ?? (0, 0))
         step.patterns[first] = gates
         usedBlocks[first] = step.used(gates)
-        observe?(first, values[x])
+        observe?(first, values[x], nil)
       case .openBlocks(let x, let opening):
         let seen = opening.shift > 0 ? opened[index] : nil
         let running = RingFunctions.opened(
@@ -251,6 +247,15 @@ public struct RingSimulator: Sendable {
           mask: seen == nil
             ? [] : streams[1].permutedOperand(node: index).words(in: ranges).map { 0 &- $0 },
           opened: seen)
+        if let observe {
+          // Of so many bits a view has one less, either side of zero.
+          observe(x, self.numbers(values[x], of: x, function.opening), function.opening.bits)
+          if let factor = function.factor {
+            observe(
+              factor.value, self.numbers(values[factor.value], of: factor.value, factor.opening),
+              factor.opening.bits - 1)
+          }
+        }
         step.markAbsent(&numbers, shape(x), function.absent)
         values[first] = function.results(
           numbers, in: step.permutedRanges(shape(x), function),
@@ -287,7 +292,7 @@ public struct RingSimulator: Sendable {
           observe(
             value,
             bits == 64
-              ? values[value] : values[value].map { RingFunctions.signed($0, bits: bits) })
+              ? values[value] : values[value].map { RingFunctions.signed($0, bits: bits) }, nil)
         }
       }
       for value in node.operation.inputs where lastUses[value] == index {
@@ -333,6 +338,15 @@ public struct RingSimulator: Sendable {
       words[index] = opener.opening.reduced(words[index] &+ other[index])
     }
     return words
+  }
+
+  /// The numbers of which `opening` opens some bits, whole.
+  private func numbers(_ words: [UInt64], of x: ValueID, _ opening: Opening) -> [UInt64] {
+    let bits = program.values[x].ringBits
+    return words.map {
+      UInt64(
+        bitPattern: Int64(bitPattern: RingFunctions.signed($0, bits: bits)) >> Int64(opening.shift))
+    }
   }
 
   private func sum(_ left: [UInt64], _ right: [UInt64]) -> [UInt64] {

@@ -288,8 +288,13 @@ public struct TwoPartyRun {
       } catch { failures.withLock { $0.append(error) } }
     }
     if let failure = failures.withLock({ $0.first }) { throw failure }
+    let unused = UInt64(64 - program.outputBits)
     return results.withLock { results in
-      zip(results[0] ?? [], results[1] ?? []).map { zip($0, $1).map { $0 &+ $1 } }
+      zip(results[0] ?? [], results[1] ?? []).map { steps in
+        zip(steps.0, steps.1).map {
+          UInt64(bitPattern: Int64(bitPattern: ($0 &+ $1) &<< unused) &>> Int64(unused))
+        }
+      }
     }
   }
 }

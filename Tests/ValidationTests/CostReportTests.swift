@@ -47,8 +47,10 @@ import Validation
     let sent = cost.openedWordCount * 8 + cost.roundCount * 16 + 16
     #expect(abs(try number(time["bytes"]) - Double(sent) * 8 / 1e8) < 1e-12)
     #expect(try number(time["compute"]) == compute.tokenSeconds)
-    // One-hot input to party 0, logits from both; headers of 16, 16 and 32 bytes.
-    let client = (16 + 16 + 8 * 11) + (16 + 16) + 2 * (16 + 32 + 8 * 11)
+    // One-hot input to party 0, logits from both in their bits; headers of 16, 16 and 32 bytes.
+    let outputBits = files.program.outputBits
+    #expect(outputBits < 50)
+    let client = (16 + 16 + 8 * 11) + (16 + 16) + 2 * (16 + 32 + 8 * ((11 * outputBits + 63) / 64))
     #expect(abs(try number(time["client"]) - (0.04 + Double(client) * 8 / 1e7)) < 1e-12)
     let parts = try ["flights", "bytes", "compute", "client"].reduce(0.0) {
       $0 + (try number(time[$1]))

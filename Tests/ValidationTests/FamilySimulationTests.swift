@@ -27,8 +27,9 @@ struct FamilySimulationTests {
       output: vector.head == "embedding" ? .embedding : nil)
   }
 
-  /// Mean below 0.005 where outputs are of the order of 10, and in proportion elsewhere; half of that
-  /// against the graph whose functions are replaced in float, too, which leaves the rounding.
+  /// Mean below 0.005 where outputs are of the order of 10, and in proportion elsewhere; 0.0035 against
+  /// the graph whose functions are replaced in float, too, which leaves the rounding: a dozen numbers of
+  /// the smallest heads scatter by a half around what 200 texts give on average, 0.0031.
   static func check(
     _ difference: LogitDifference, _ rounding: LogitDifference, largest: Float, _ name: String
   ) {
@@ -36,7 +37,7 @@ struct FamilySimulationTests {
     print("\(name): \(difference), rounding \(rounding), largest \(largest)")
     #expect(difference.mean < 0.005 * scale, "\(name)")
     #expect(difference.maximum < 0.05 * scale, "\(name)")
-    #expect(rounding.mean < 0.0025 * scale, "\(name)")
+    #expect(rounding.mean < 0.0035 * scale, "\(name)")
   }
 
   @Test func indexIsThere() throws {

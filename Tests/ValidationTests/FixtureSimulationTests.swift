@@ -64,7 +64,7 @@ struct FixtureSimulationTests {
         SessionStep(
           session: SessionShape(kind: .decoder, promptCapacity: 3, newCapacity: 1), rows: 0..<3,
           index: 0), input: converted.oneHot([1, 2, 3]),
-        observe: { value, words in
+        observe: { value, words, _ in
           if words.contains(UInt64(Int64.max)) { largest.insert(value) }
         })
       #expect(largest.isEmpty != isSeen)

@@ -43,9 +43,11 @@ struct TwoPartyModelTests {
     // What a party sees and what its file holds is uniform, whatever the weights and the text.
     var opened: [UInt64] = []
     for (node, words) in run.openings.withLock({ $0 }).joined() {
-      guard case .open(_, let opening) = converted.program.nodes[node].operation else { continue }
+      guard let opening = converted.program.sentOpening(node) else { continue }
+      let value = converted.program.nodes[node].outputs.lowerBound
+      let known = UInt64(converted.program.values[value].ringBits - opening.bits)
       var packed: [UInt64] = []
-      opening.pack(words, into: &packed)
+      opening.pack(words.map { $0 &>> known }, into: &packed)
       // The last word may end with zeros.
       opened += packed.dropLast()
     }
@@ -72,7 +74,7 @@ struct TwoPartyModelTests {
         return (rounds[a], $0) < (rounds[b], $1)
       }
       for node in nodes {
-        guard case .open(_, let opening) = program.nodes[node].operation else { continue }
+        guard let opening = program.sentOpening(node) else { continue }
         let count = opening.wordCount(elements: step[node]?.count ?? 0)
         result += sent[place..<place + count].dropLast()
         place += count

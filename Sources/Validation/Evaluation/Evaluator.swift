@@ -194,7 +194,12 @@ public struct Evaluator: Sendable {
       model.kind.isDecoder
       ? SessionStep.dealing(session)
       : SessionStep(session: session, rows: 0..<window.tokens.count, index: 0)
-    let observe: RingSimulator.Observer = { value, words in
+    let observe: RingSimulator.Observer = { value, words, operandBits in
+      if let operandBits {
+        // All of these bits are the number's: none is kept free, as views need one.
+        result.widths[value].add(words, ringBits: operandBits + 1)
+        return
+      }
       let isBit = program.values[value].ringBits == 1
       if !isBit, value > 0 || program.clientInput == .embedding {
         result.widths[value].add(words, ringBits: program.values[value].ringBits)

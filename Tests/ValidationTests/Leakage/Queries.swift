@@ -60,14 +60,15 @@ struct Queries {
     }
   }
 
-  /// The linear layer `label`: its weight, and the opening that it reads.
+  /// The linear layer `label`: its weight, and the opening whose words decide what it reads: that of the
+  /// lowest bits where what it reads was widened.
   func linear(_ label: String) -> (weight: WeightID, opening: Int)? {
     var found: (WeightID, ValueID)?
     for node in program.nodes where node.label == label {
       if case .linear(let x, let weight) = node.operation { found = (weight, x) }
     }
     guard let (weight, x) = found,
-      let opening = program.nodes.firstIndex(where: { $0.outputs.contains(x) })
+      let opening = program.maskOpener(of: x)
     else { return nil }
     return (weight, opening)
   }
