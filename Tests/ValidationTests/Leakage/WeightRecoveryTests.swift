@@ -52,9 +52,9 @@ struct WeightRecoveryTests {
     #expect(results[0].error == nil)
     // What the layer reads is widened: who changes it must change its own copy of what was opened
     // narrow as well, or by multiples of what that holds. `Queries` does neither yet.
+    let errors = results.map { $0.error ?? 1 }
     withKnownIssue("the attack does not follow widened openings") {
-      #expect(try #require(results[1].error) < 0.02)
-      #expect(try #require(results[2].error) < 0.005)
+      #expect(errors[1] < 0.02 && errors[2] < 0.005)
     }
   }
 
@@ -76,9 +76,9 @@ struct WeightRecoveryTests {
     let results = try Self.tiny(recipe).deviatingAtOutput(counts: [16, 20, 64], size: 0x1p-2)
     try #require(results.count == 3)
     #expect(results[0].error == nil)
+    let errors = results.map { $0.error ?? 1 }
     withKnownIssue("the attack does not follow widened openings") {
-      #expect(try #require(results[1].error) < 0.01)
-      #expect(try #require(results[2].error) < 0.001)
+      #expect(errors[1] < 0.01 && errors[2] < 0.001)
     }
   }
 
