@@ -66,8 +66,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
   let sessions: [DealtSession<Sink>]
   let plan: DealingPlan
   let arm: KernelArm
-  /// The node that opens each opened value, and how.
-  private let opener: [ValueID: (node: Int, opening: Opening)]
+  /// See `SecureProgram.maskOpeners`.
+  private let openers: [ValueID: Int]
   /// The permuted functions whose results are opened in silence, by the node that opens them.
   private let silent: [Int: Int]
   /// The opened value and shift behind each view.
@@ -83,21 +83,13 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
     self.sessions = sessions
     self.plan = plan
     self.arm = arm
-    var opener: [ValueID: (Int, Opening)] = [:]
+    openers = program.maskOpeners
     var viewed: [ValueID: (ValueID, Int)] = [:]
-    for (index, node) in program.nodes.enumerated() {
-      switch node.operation {
-      case .open(_, let opening), .openBlocks(_, let opening):
-        opener[node.outputs.lowerBound] = (index, opening)
-      case .widen(let x, let bits):
-        opener[node.outputs.lowerBound] = opener[program.openedValue(x)].map {
-          ($0.0, Opening(shift: 0, bits: bits))
-        }
-      case .view(let x, let shift): viewed[node.outputs.lowerBound] = (x, shift)
-      default: break
+    for node in program.nodes {
+      if case .view(let x, let shift) = node.operation {
+        viewed[node.outputs.lowerBound] = (x, shift)
       }
     }
-    self.opener = opener
     silent = program.silentOpenings
     self.viewed = viewed
   }
@@ -179,14 +171,16 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
 
   /// The mask of an opened value in one session.
   func masks(of value: ValueID, _ session: DealtSession<Sink>) -> MaskStreams {
-    guard let (node, opening) = opener[value] else {
+    guard let node = openers[value] else {
       preconditionFailure("value \(value) is not opened, which validation excludes")
     }
     let shares = session.streams.map {
       program.maskShare(
         node: node, $0, shape, comparisonKey: session.comparisonKey, ofResult: silent[node])
     }
-    return MaskStreams(share0: shares[0], share1: shares[1], opening: opening)
+    return MaskStreams(
+      share0: shares[0], share1: shares[1],
+      opening: Opening(shift: 0, bits: program.values[value].ringBits))
   }
 
   /// The mask parts of an opened value (r) or a view (t, h) at elements `range`.

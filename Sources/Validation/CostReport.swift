@@ -74,16 +74,7 @@ public struct CostReport: Report {
     self.clientLink = clientLink ?? network
     self.compute = compute
     let token = session.lastStep
-    /// Those of a session whose prompt has so many tokens, or fills it.
-    func stepsOfText() -> [SessionStep] {
-      guard let textCount else { return session.steps }
-      return session.steps.indices.map { index in
-        let rows = index == 0 ? 0..<textCount : textCount + index - 1..<textCount + index
-        return SessionStep(session: session, rows: rows, index: index)
-      }
-    }
-    let prompt =
-      textCount.map { SessionStep(session: session, rows: 0..<$0, index: 0) } ?? session.firstStep
+    let prompt = session.steps(prompt: textCount)[0]
     self.prompt = prompt
     self.token = token
     func row(_ name: String, of program: SecureProgram) -> Row {
@@ -128,7 +119,9 @@ public struct CostReport: Report {
     comparisons = ComparisonProtocol.allCases.map {
       row($0.rawValue, of: program.comparing(preferring: $0))
     }
-    steps = listsSteps ? stepsOfText().map { program.cost(of: $0, deployment: deployment) } : nil
+    steps =
+      listsSteps
+      ? session.steps(prompt: textCount).map { program.cost(of: $0, deployment: deployment) } : nil
   }
 
   /// The session that costs are given for: of 64 tokens and 32 new ones, or what the model has

@@ -24,9 +24,9 @@ public struct RingSimulator: Sendable {
   public let program: SecureProgram
   private let weights: [[UInt64]]
   private let streams: [SessionStreams]
-  /// The node that reads each value last, and the one that opens each opened value.
+  /// The node that reads each value last.
   private let lastUses: [Int]
-  private let openers: [ValueID: (node: Int, opening: Opening)]
+  private let openers: [ValueID: Int]
   /// See `SecureProgram.silentOpenings`.
   private let silent: [Int: Int]
   private let cached: Set<ValueID>
@@ -60,24 +60,14 @@ public struct RingSimulator: Sendable {
     self.weights = weights
     self.streams = streams
     var lastUses = [Int](repeating: -1, count: program.values.count)
-    var openers: [ValueID: (node: Int, opening: Opening)] = [:]
     var oneHotValue: ValueID?
     for (index, node) in program.nodes.enumerated() {
       for value in node.operation.inputs { lastUses[value] = index }
-      if case .openBlocks(_, let opening) = node.operation {
-        openers[node.outputs.lowerBound] = (index, opening)
-      }
-      if case .widen(let x, let bits) = node.operation {
-        openers[node.outputs.lowerBound] = openers[program.openedValue(x)].map {
-          ($0.node, Opening(shift: 0, bits: bits))
-        }
-      }
-      guard case .open(let x, let opening) = node.operation else { continue }
-      openers[node.outputs.lowerBound] = (index, opening)
+      guard case .open(let x, _) = node.operation else { continue }
       if x == 0, program.clientInput == .oneHot { oneHotValue = node.outputs.lowerBound }
     }
     self.lastUses = lastUses
-    self.openers = openers
+    openers = program.maskOpeners
     silent = program.silentOpenings
     self.oneHotValue = oneHotValue
     cached = program.kind.isDecoder ? program.cachedValues : []
@@ -116,7 +106,7 @@ public struct RingSimulator: Sendable {
     /// The mask of an opened value, made when it is first asked for: most are never needed.
     func mask(_ value: ValueID) -> [UInt64] {
       if let mask = masks[value] { return mask }
-      let mask = openers[value].map { self.mask($0, step, shape(value)) } ?? []
+      let mask = openers[value].map { self.mask($0, of: value, step) } ?? []
       masks[value] = mask
       return mask
     }
@@ -321,21 +311,21 @@ public struct RingSimulator: Sendable {
     return RingFunctions.view(numbers, mask: mask, shift: 0, bits: factor.opening.bits)
   }
 
-  private func mask(
-    _ opener: (node: Int, opening: Opening), _ step: SessionStep, _ shape: ValueShape
-  ) -> [UInt64] {
-    let ranges = step.dealtRanges(shape)
+  /// The mask of opened value `value`, which stands under that of node `opener`.
+  private func mask(_ opener: Int, of value: ValueID, _ step: SessionStep) -> [UInt64] {
+    let ranges = step.dealtRanges(program.values[value].shape)
+    let opening = Opening(shift: 0, bits: program.values[value].ringBits)
     func share(_ party: Int) -> [UInt64] {
       let share = program.maskShare(
-        node: opener.node, streams[party], step.session, comparisonKey: comparisonKey,
-        ofResult: silent[opener.node])
+        node: opener, streams[party], step.session, comparisonKey: comparisonKey,
+        ofResult: silent[opener])
       if case .stream(let stream) = share { return stream.words(in: ranges) }
       return ranges.flatMap { share.words(in: $0) }
     }
     var words = share(0)
     let other = share(1)
     for index in words.indices {
-      words[index] = opener.opening.reduced(words[index] &+ other[index])
+      words[index] = opening.reduced(words[index] &+ other[index])
     }
     return words
   }

@@ -26,8 +26,8 @@ struct FakeEngine: SessionEngine {
     try willStep(stepIndex)
     stepIndex += 1
     let width = inputShare.count / rowCount
-    let opened = reconstruct(
-      inputShare, try channel.exchange(inputShare, incomingCount: inputShare.count))
+    let received = try channel.exchange(inputShare, incomingCount: inputShare.count)
+    let opened = zip(inputShare, received).map { $0 &+ $1 }
     // The opened sum is public: party 0 alone contributes to the result.
     return (0..<rowCount * fakeOutputWidth).map { index in
       let place = index / fakeOutputWidth * width + index % fakeOutputWidth

@@ -3,6 +3,7 @@
 import Bytes
 import Foundation
 import OnlineRuntime
+import Program
 import Testing
 
 @Suite struct PeerTests {
@@ -96,7 +97,19 @@ import Testing
     try party1.stop()
   }
 
-  @Test func sharesAddUp() {
-    #expect(reconstruct([1, .max, 0], [2, 3, 0]) == [3, 2, 0])
+  /// Elements of the output travel in their bits, and are two's complement numbers of these.
+  @Test(arguments: [22, 43, 63, 64]) func sharesOfOutputsAddUp(bits: Int) {
+    let identity = PartyIdentity(
+      party: 0, programDigest: [1], conversionDigest: [2], inputWidth: 1, outputWidth: 3,
+      isDecoder: false, outputBits: bits)
+    let most = Int64.max >> (64 - bits)
+    let numbers = [most, -1, 0, -most - 1, 1, most].map { UInt64(bitPattern: $0) }
+    let share: [UInt64] = [.max, 1 << 62, 77, 0, .max - 5, 3]
+    let packed = [share, zip(numbers, share).map { $0 &- $1 }].map(identity.packedOutput)
+    #expect(packed[0].count == (6 * bits + 63) / 64)
+    let request = StepRequest(rowCount: 2)
+    #expect(identity.outputCount(words: packed[0].count, request) == 6)
+    #expect(identity.outputCount(words: packed[0].count + 7, request) == nil)
+    #expect(identity.output(of: 6, packed[0], packed[1]) == numbers)
   }
 }

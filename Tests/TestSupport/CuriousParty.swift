@@ -30,8 +30,8 @@ public final class CuriousParty: OpeningChannel, Sendable {
   private let flights: [[Timetable.Message]]
   private let changes: [Int: [UInt64]]
 
-  /// `changes` are added to what party 1 sends, alone, for the openings of these nodes: to its share of
-  /// what is opened, and so to the value that the other party goes on with.
+  /// `changes` are added to party 1's share of what these nodes open, and so to the value that both
+  /// parties go on with: party 1, too, where it learns what is opened.
   public init(
     _ channel: PairedChannel, _ material: MemoryMaterial, program: SecureProgram,
     step: SessionStep, changes: [Int: [UInt64]] = [:]
@@ -58,23 +58,29 @@ public final class CuriousParty: OpeningChannel, Sendable {
     for message in messages {
       let count = program.wordCount(message, party: 1, in: step)
       defer { place += count }
-      guard let change = changes[message.node],
-        case .open(_, let opening) = program.nodes[message.node].operation
-      else { continue }
-      var changed = change
-      opening.add(words[place..<place + count], to: &changed)
-      var packed: [UInt64] = []
-      opening.pack(changed.map(opening.reduced), into: &packed)
-      words.replaceSubrange(place..<place + count, with: packed)
+      change(&words, at: place..<place + count, of: message.node)
     }
-    let incoming = try channel.exchange(words, incomingCount: incomingCount)
+    var incoming = try channel.exchange(words, incomingCount: incomingCount)
     place = 0
     for message in messages {
       let count = program.wordCount(message, party: 0, in: step)
       if count > 0 { read(message.node, incoming[place..<place + count]) }
+      // What party 1 adds to its own words, it has in the sum.
+      change(&incoming, at: place..<place + count, of: message.node)
       place += count
     }
     return incoming
+  }
+
+  /// Adds what is to be changed at `node` to the words of its message at `places`.
+  private func change(_ words: inout [UInt64], at places: Range<Int>, of node: Int) {
+    guard let change = changes[node], !places.isEmpty, let opening = program.sentOpening(node)
+    else { return }
+    var changed = change
+    opening.add(words[places], to: &changed)
+    var packed: [UInt64] = []
+    opening.pack(changed.map(opening.reduced), into: &packed)
+    words.replaceSubrange(places, with: packed)
   }
 
   private func read(_ node: Int, _ words: ArraySlice<UInt64>) {

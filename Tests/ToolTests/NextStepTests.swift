@@ -70,6 +70,25 @@ import Testing
     for party in [first.party, second.party] { try party.stop() }
   }
 
+  /// A client of one-hot rows has no folder, and none is named.
+  @Test func clientsWithoutAFolderFollowABlindDealer() throws {
+    let folder = try ScratchFolder()
+    let shared = try run([
+      "lodge-model", "share", "\(OneLayer.model.get())/model.lodge", "--dealer", "blind", "--out",
+      folder.file("shares"),
+    ])
+    let dealt = try run(shared[0])
+    try #require(dealt.map { $0[0] } == ["lodge-party", "lodge-party", "lodge-client"], "\(dealt)")
+    let addresses = [
+      "127.0.0.1:9000": try freeAddress(), "127.0.0.1:9001": try freeAddress(),
+      "prompt.json": try folder.write("[3,1]".utf8, to: "prompt.json"),
+    ]
+    let parties = try dealt.prefix(2).map { try start($0, addresses).party }
+    #expect(!dealt[2].contains("--folder"))
+    #expect(try run(dealt[2], addresses).isEmpty)
+    for party in parties { try party.stop() }
+  }
+
   /// Sessions that lie elsewhere are named to the user as well.
   @Test func aProvidersUserIsToldWhereSessionsAre() throws {
     let files = try ProviderFiles(sessionCount: 1)

@@ -86,7 +86,7 @@ struct RecipeCommandTests {
     let cost = try Tool.succeed(
       "lodge-check", ["cost", out, "--prompt", "3", "--new", "2", "--no-compute"])
     for part in [
-      "permutations", "sent by party 0", "layers.*.feedForward.activation the numbers that relu",
+      "permutations", "sent by each party", "layers.*.feedForward.activation the numbers that relu",
       "within each head of each row",
     ] { #expect(cost.contains(part), "\(part)") }
     let shares = try Tool.succeed("lodge-model", ["share", out, "--out", folder.file("shares")])

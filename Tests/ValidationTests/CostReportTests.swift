@@ -62,6 +62,29 @@ import Validation
     #expect(without.text.contains("left out"))
   }
 
+  /// Of a shorter prompt every step is that of a session in which it was asked.
+  @Test func stepsAreThoseOfTheText() throws {
+    let files = try ConversionFiles.tiny(.opt())
+    let session = try SessionShape.requested(program: files.program, prompt: 3, new: 3)
+    let report = CostReport(
+      program: files.program, session: session, network: Self.network, textCount: 2,
+      listsSteps: true)
+    guard case .array(let steps)? = try object(report.json)["steps"] else {
+      Issue.record("no steps")
+      return
+    }
+    let expected = [0..<2, 2..<3, 3..<4].enumerated().map { index, rows in
+      files.program.cost(of: SessionStep(session: session, rows: rows, index: index))
+    }
+    #expect(steps.count == 3)
+    for (step, cost) in zip(steps, expected) {
+      guard case .object(let members) = step else { continue }
+      let sent = cost.byteCount(frameByteCount: 16)
+      #expect(try number(members["bytesPerParty"]) == Double(sent))
+    }
+    #expect(expected[0].openedWordCount < files.program.cost(of: session.firstStep).openedWordCount)
+  }
+
   /// The last layer of a prompt is evaluated for its last row alone: it says nothing of a layer.
   @Test func prunedLayersAreNotDividedBy() throws {
     let files = try ConversionFiles.tiny(.opt(layerCount: 3))

@@ -211,6 +211,24 @@ struct EvaluatorTests {
     #expect(outside.allSatisfy { $1.outsideShare > 0 && $1.outsideShare <= 1 })
   }
 
+  /// So are numbers beyond the bits that party 1 is shown of the operand of a permuted function.
+  @Test func operandsOfPermutedFunctionsHaveTheirBits() throws {
+    let (evaluator, result) = try Self.evaluate(
+      .tiny(.opt(), recipe: try #require(Recipe.shipped("permllm"))))
+    let program = evaluator.program
+    var hiddenCount = 0
+    for node in program.nodes {
+      guard case .permuted(let x, let function) = node.operation else { continue }
+      let opening = function.opening
+      // What the share has beyond them is of no use to party 1.
+      if program.values[x].ringBits - opening.shift - opening.bits >= 3 { hiddenCount += 1 }
+      let widest = try #require(result.widths[x].counts.lastIndex { $0 > 0 })
+      // The calibrated range four times, rounded up to a bit, and two spare ones.
+      #expect((3...6).contains(BitWidthHistogram.limit - widest), "\(node.label)")
+    }
+    #expect(hiddenCount > 0)
+  }
+
   /// One token has one variance at every normalisation: a range of one point is widened.
   @Test func aSingleTokenIsEnoughToCalibrate() throws {
     let folder = try ScratchFolder()

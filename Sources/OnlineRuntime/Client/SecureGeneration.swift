@@ -206,7 +206,7 @@ public struct SecureGeneration {
         keptCount += 1
       }
     } while result.newTokens.count < newCount
-    result.warning = identity.output.warning(about: result.rows)
+    result.warning = identity.output.warning(about: result.rows) ?? session.strained.warning
     return result
   }
 

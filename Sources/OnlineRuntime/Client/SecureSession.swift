@@ -16,6 +16,9 @@ public protocol SecureSession {
   /// Bytes that the other side has sent before the first step.
   var aheadByteCount: Int { get }
 
+  /// What was seen here, in all steps so far, that the program hardly has room for.
+  var strained: StrainedOperands { get }
+
   /// Runs one step and returns the output words, row-major [rows, outputWidth].
   ///
   /// - Parameters:
@@ -33,6 +36,8 @@ public protocol SecureSession {
 }
 
 extension SecureSession {
+  public var strained: StrainedOperands { StrainedOperands() }
+
   /// Runs a step of which the last row gives an output, after all rows so far.
   public func step(rows: [UInt64], rowCount: Int) throws(InputError) -> [UInt64] {
     try step(rows: rows, StepRequest(rowCount: rowCount))

@@ -13,6 +13,7 @@ public final class UserSession: SecureSession {
   public let shape: SessionShape
   public private(set) var counters: (party0: StepCounters, party1: StepCounters)
   public let aheadByteCount: Int
+  public var strained: StrainedOperands { engine.strained }
 
   private let connection: Connection
   private var engine: any SessionEngine

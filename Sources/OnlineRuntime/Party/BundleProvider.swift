@@ -23,6 +23,8 @@ final class InterpreterEngine: SessionEngine {
     self.turns = turns
   }
 
+  var strained: StrainedOperands { interpreter.strained }
+
   func prepare(peer: Connection) throws(InputError) {
     try interpreter.material.passKeys(through: peer)
   }

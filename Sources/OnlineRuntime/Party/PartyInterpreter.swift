@@ -58,6 +58,8 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   /// Blocks and keys of pools that were used, by the value that decides.
   private var usedBlocks: [ValueID: (blocks: Int, keys: Int)] = [:]
   private var progress: SessionProgress
+  /// Of all steps so far.
+  public private(set) var strained = StrainedOperands()
 
   /// Is told what every `open` of a step reveals, both parties' words added: for checks of one
   /// interpreter against another.
@@ -275,6 +277,9 @@ public struct PartyInterpreter<Material: SessionMaterial>: ~Copyable {
   mutating func advance(_ node: Int, _ words: ArraySlice<UInt64>) {
     let results = pending[node]?.receive(Array(words), constantFactor: constantFactor)
     if let words = pending[node]?.observed { observe?(node, words) }
+    if let (words, function) = pending[node]?.seen {
+      strained.add(words, function, label: program.nodes[node].label)
+    }
     guard let results else { return }
     pending[node] = nil
     for (output, result) in zip(program.nodes[node].outputs, results) { shared[output] = result }

@@ -17,6 +17,12 @@ protocol PendingExchange {
   mutating func receive(_ incoming: [UInt64], constantFactor: UInt64) -> [[UInt64]]?
   /// What an observer is told of the round that was received last.
   var observed: [UInt64]? { get }
+  /// What party 1 saw in the round that was received last, with the function of it.
+  var seen: (words: [UInt64], function: PermutedFunction)? { get }
+}
+
+extension PendingExchange {
+  var seen: (words: [UInt64], function: PermutedFunction)? { nil }
 }
 
 /// Party 0 permutes, party 1 computes: see `PermutedFunction`.
@@ -64,6 +70,7 @@ struct PendingPermutation: PendingExchange {
   private var factors: [UInt64]
   private var round = 0
   private(set) var observed: [UInt64]?
+  private(set) var seen: (words: [UInt64], function: PermutedFunction)?
 
   /// `share` and `factor` are this party's shortened shares, without any mask, of `count` elements and of
   /// others that travel with them.
@@ -120,6 +127,7 @@ struct PendingPermutation: PendingExchange {
     defer { round += 1 }
     let message = function.messages[round]
     observed = nil
+    self.seen = nil
     // Its share of the result is known before.
     guard message.sender == 1 - party else { return party == 1 && round == 2 ? [] : nil }
     var place = 0
@@ -158,6 +166,7 @@ struct PendingPermutation: PendingExchange {
       var seen = b
       PendingPermutation.reduce(&seen, bits: message.bits[0])
       add(message.bits[0], to: &seen)
+      self.seen = (seen, function)
       words = function.results(seen, in: ranges, inputBits: inputBits)
       if let factor {
         factors = factor.permutedMask

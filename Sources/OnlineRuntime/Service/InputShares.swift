@@ -22,13 +22,3 @@ enum InputShares {
     return result
   }
 }
-
-/// The plaintext words of two additive shares, x = x_0 + x_1 mod 2^64.
-///
-/// - Parameters: Shares of the same length, in any layout.
-public func reconstruct(_ share0: [UInt64], _ share1: [UInt64]) -> [UInt64] {
-  precondition(share0.count == share1.count, "shares of one value have one length")
-  var result = share0
-  for index in result.indices { result[index] &+= share1[index] }
-  return result
-}

@@ -55,16 +55,16 @@ public struct PartyIdentity: Equatable, Sendable {
   /// How elements of the output travel.
   var outputOpening: Opening { Opening(shift: 0, bits: outputBits) }
 
-  /// Elements of the output of a step of `request` that travels in `wordCount` words; nil where no
-  /// number of rows that it may have gives so many.
-  func outputCount(words wordCount: Int, _ request: StepRequest) -> Int? {
+  /// Elements of the output of a step of `request` that travels in `wordCount` words, each row in one or
+  /// more; nil where no number of rows that it may have gives so many.
+  package func outputCount(words wordCount: Int, _ request: StepRequest) -> Int? {
     [request.outputCount, request.rowCount, 1].map { $0 * outputWidth }.first {
       outputOpening.wordCount(elements: $0) == wordCount
     }
   }
 
   /// A party's share of the output as it travels.
-  func packedOutput(_ share: [UInt64]) -> [UInt64] {
+  package func packedOutput(_ share: [UInt64]) -> [UInt64] {
     if outputBits == 64 { return share }
     var words: [UInt64] = []
     outputOpening.pack(share.map(outputOpening.reduced), into: &words)
@@ -72,7 +72,7 @@ public struct PartyIdentity: Equatable, Sendable {
   }
 
   /// Output words of a step from what both parties have sent: one's share and the other's.
-  func output(of count: Int, _ share0: [UInt64], _ share1: [UInt64]) -> [UInt64] {
+  package func output(of count: Int, _ share0: [UInt64], _ share1: [UInt64]) -> [UInt64] {
     var words = [UInt64](repeating: 0, count: count)
     outputOpening.add(share0[...], to: &words)
     outputOpening.add(share1[...], to: &words)
@@ -117,6 +117,9 @@ public struct SessionDescription: Equatable, Sendable {
 
 /// One party's side of one session.
 public protocol SessionEngine {
+  /// What this party saw, in all steps so far, that the program hardly has room for.
+  var strained: StrainedOperands { get }
+
   /// Sends or receives what one of both has for both, before the first step.
   mutating func prepare(peer: Connection) throws(InputError)
 
@@ -133,6 +136,8 @@ public protocol SessionEngine {
 }
 
 extension SessionEngine {
+  public var strained: StrainedOperands { StrainedOperands() }
+
   public mutating func prepare(peer: Connection) throws(InputError) {}
 }
 

@@ -66,17 +66,18 @@ public struct CostWeights: Sendable {
 }
 
 extension SessionShape {
-  /// Of a session that uses its full lengths: of the whole prompt or text, and of a row each.
-  public var steps: [SessionStep] { (0..<max(newCapacity, 1)).map(step) }
+  /// Of a prompt or text of `count` tokens, as many as there is room for unless given, and of a row for
+  /// every further token.
+  public func steps(prompt count: Int? = nil) -> [SessionStep] {
+    (0..<max(newCapacity, 1)).map { step($0, prompt: count ?? promptCapacity) }
+  }
   /// That of the whole prompt or text.
-  public var firstStep: SessionStep { step(0) }
+  public var firstStep: SessionStep { step(0, prompt: promptCapacity) }
   /// That of the last token, or that of the whole prompt or text where it is the only one.
-  public var lastStep: SessionStep { step(max(newCapacity, 1) - 1) }
+  public var lastStep: SessionStep { step(max(newCapacity, 1) - 1, prompt: promptCapacity) }
 
-  private func step(_ index: Int) -> SessionStep {
-    let rows =
-      index == 0
-      ? 0..<promptCapacity : promptCapacity + index - 1..<promptCapacity + index
+  private func step(_ index: Int, prompt count: Int) -> SessionStep {
+    let rows = index == 0 ? 0..<count : count + index - 1..<count + index
     return SessionStep(session: self, rows: rows, index: index)
   }
 

@@ -6,7 +6,7 @@ extension SecureProgram {
   /// of these.
   ///
   /// Everything in between is a function modulo any power of two, so that nothing else changes.
-  func withoutUnreadBits() -> SecureProgram {
+  package func withoutUnreadBits() -> SecureProgram {
     var read = [Int](repeating: 0, count: values.count)
     var result = self
     for index in nodes.indices.reversed() {

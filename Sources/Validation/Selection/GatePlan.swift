@@ -72,7 +72,7 @@ extension SecureProgram {
     _ session: SessionShape, where included: (ProgramNode) -> Bool
   ) -> Int {
     let dealt = correlationCost(of: session, where: included)
-    let sent = session.steps.reduce(0) {
+    let sent = session.steps().reduce(0) {
       $0 + cost(of: $1, where: included).openedWordCount * 8
     }
     return sent + dealt.byteCount(party: 0) + dealt.byteCount(party: 1)

@@ -60,17 +60,26 @@ struct Queries {
     }
   }
 
-  /// The linear layer `label`: its weight, and the opening whose words decide what it reads: that of the
-  /// lowest bits where what it reads was widened.
-  func linear(_ label: String) -> (weight: WeightID, opening: Int)? {
+  /// A linear layer: its weight, and what a user may change of what it reads.
+  struct Linear {
+    var weight: WeightID
+    /// The opening of what it reads: of the lowest bits where these were widened.
+    var opening: Int
+    /// The opening of the bits above, which the layer alone reads, where there is one.
+    var widening: Int?
+  }
+
+  func linear(_ label: String) -> Linear? {
     var found: (WeightID, ValueID)?
     for node in program.nodes where node.label == label {
       if case .linear(let x, let weight) = node.operation { found = (weight, x) }
     }
-    guard let (weight, x) = found,
-      let opening = program.maskOpener(of: x)
-    else { return nil }
-    return (weight, opening)
+    guard let (weight, x) = found, let opening = program.maskOpener(of: x) else { return nil }
+    let widening = program.nodes.firstIndex {
+      if case .widen = $0.operation { return $0.outputs.contains(x) }
+      return false
+    }
+    return Linear(weight: weight, opening: opening, widening: widening)
   }
 
   /// The weights of a linear layer as the program has them, [outputs][inputs].

@@ -71,14 +71,21 @@ struct WeightRecovery {
     }
   }
 
-  /// Adds numbers up to `size` to what the output matrix reads, whatever is permuted.
+  /// Changes what the output matrix reads, whatever is permuted: one element by the least of the bits
+  /// that it alone reads, so that the row is still divided by the size that it had; or by numbers up to
+  /// `size` where others read all its bits.
   func deviatingAtOutput(counts: [Int], size: Double) throws -> [Result] {
     guard let linear = queries.linear("logits") else { return [] }
     var estimate = WeightEstimate(inputs: [], outputs: [], isSorted: false)
     let truth = queries.matrix(linear.weight)
     return try collect(counts) { number in
-      let (values, words) = changes(linear, size: size, number)
-      let answer = try queries.ask(token, number: number, changes: [linear.opening: words])
+      var (values, words) = changes(linear, size: size, number)
+      if linear.widening != nil {
+        values = values.indices.map { $0 + 1 == number % (values.count + 1) ? 1 : 0 }
+        words = values.map { UInt64($0) }
+      }
+      let answer = try queries.ask(
+        token, number: number, changes: [linear.widening ?? linear.opening: words])
       estimate.inputs.append(values)
       estimate.outputs.append(answer.logits)
     } result: {
@@ -163,7 +170,7 @@ struct WeightRecovery {
   }
 
   /// Numbers from -size to size for what the layer reads, and as words.
-  private func changes(_ linear: (weight: WeightID, opening: Int), size: Double, _ number: Int)
+  private func changes(_ linear: Queries.Linear, size: Double, _ number: Int)
     -> (values: [Double], words: [UInt64])
   {
     let opened = queries.program.nodes[linear.opening].outputs.lowerBound

@@ -3,7 +3,10 @@
 import Approximation
 import Bytes
 import Models
+import OnlineRuntime
 import Program
+import Randomness
+import Sharing
 import TestSupport
 import Testing
 import Validation
@@ -36,6 +39,32 @@ import Validation
     // Those that have bits enough are not.
     checkpoint.scale(value, by: 1e9)
     #expect(try NumbersModel(checkpoint, texts: texts).approximated.report.warnings == [])
+  }
+
+  /// A user sees operands that may have gone once around, and says so.
+  @Test func operandsAtTheEndOfTheirRingAreSaid() throws {
+    let scratch = try ScratchFolder()
+    let converted = try ConvertedModel(
+      path: TinyCheckpoint.opt().write(to: scratch), calibrationTexts: texts,
+      recipe: .named("permllm"))
+    let program = converted.program
+    try #require(program.weights[0].isTransposed, "the table of tokens is first")
+    /// What party 1 sees of a program whose rows are `factor` times as large as it was made for.
+    func strained(_ factor: UInt64, _ deployment: Deployment) throws -> StrainedOperands {
+      var weights = converted.weights
+      weights[0] = weights[0].map { $0 &* factor }
+      let run = try TwoPartyRun(
+        program: program, weights: weights,
+        session: SessionShape(kind: .decoder, promptCapacity: 7, newCapacity: 1), seed: Seed(bytes: [UInt8](repeating: 7, count: 32)),
+        deployment: deployment)
+      _ = try run.run([(converted.oneHot([1, 2, 3, 4, 5, 6]), 6)])
+      return run.strained.withLock { $0 }
+    }
+    for deployment in [Deployment.twoServer, .providerUser] {
+      #expect(try strained(1, deployment).warning == nil)
+      let warning = try #require(try strained(64, deployment).warning)
+      #expect(warning.contains("the first at layers.0."), "\(warning)")
+    }
   }
 
   @Test func answersBeyondTheCalibrationAreSaid() throws {
