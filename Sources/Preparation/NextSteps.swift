@@ -142,7 +142,8 @@ public struct NextSteps: Sendable {
       ? ["--provider", NextSteps.addresses[0]]
       : ["--party0", NextSteps.addresses[0], "--party1", NextSteps.addresses[1]]
     // A client that sends one-hot rows needs no files.
-    let folder = FilePaths.isFolder(roles.client) ? ["--folder", roles.client] : []
+    let folder =
+      hasTokenizer || FilePaths.isFolder(roles.client) ? ["--folder", roles.client] : []
     return NextSteps.asking(
       folder + servers,
       question: NextSteps.question(hasTokenizer: hasTokenizer),
@@ -197,7 +198,9 @@ public struct NextSteps: Sendable {
   }
 
   /// README.txt of a conversion: what lies where, who gets what, and what they run.
-  public var readme: String {
+  ///
+  /// - Parameter shown: What a party sees of its computation, in sentences.
+  public func readme(shown: [String]) -> String {
     let names = (0...1).map { roles.deployment.role(ofParty: $0) }
     var parts = [
       """
@@ -249,6 +252,10 @@ public struct NextSteps: Sendable {
       --identity, --peer-key and --client-keys of 'lodge-party --help', and the
       --...-key options of 'lodge-client --help'.
       """)
+    if !shown.isEmpty {
+      parts.append(
+        "\nWhat this program shows:\n\n" + shown.map { "  \($0)" }.joined(separator: "\n"))
+    }
     return parts.joined(separator: "\n") + "\n"
   }
 }

@@ -4,6 +4,7 @@ public import Approximation
 public import Bytes
 public import Models
 public import Program
+import Sharing
 
 /// The result of a conversion, as a table for people and JSON for machines.
 public struct ConversionReport: Report, Sendable {
@@ -101,8 +102,16 @@ public struct ConversionReport: Report, Sendable {
     Program: \(Quantity.count(program.nodes.count, "operation")), \
     \(Quantity.count(program.weights.count, "shared weight")); see \
     `lodge-check program` and `lodge-check cost`.\
-    \(isComplete ? "" : "\n--all lists every operation.")
+    \(isComplete ? "" : "\n--all lists every operation.")\(shown)
     """
+  }
+
+  /// What a party sees, between two servers.
+  private var shown: String {
+    let sentences = LeakageEntry.sentences(program, .twoServer)
+    if sentences.isEmpty { return "" }
+    return "\n\nWhat this program shows (party 1 is the user where a provider serves it):\n"
+      + sentences.joined(separator: "\n")
   }
 
   /// What the model would cost with other numbers of fractional bits.

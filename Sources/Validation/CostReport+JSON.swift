@@ -64,7 +64,7 @@ extension CostReport {
       "layers": object(layers), "layerCount": .integer(layerCount),
       "flightsPerLayer": .number(flightsPerLayer),
       "parts": .array(rows.map(object)), "correlationKinds": correlationKinds,
-      "leakage": .array(LeakageEntry.revealed(program).map(\.json)),
+      "leakage": .array(LeakageEntry.revealed(program, deployment).map(\.json)),
       "compare": .object(
         Dictionary(uniqueKeysWithValues: comparisons.map { ($0.name, object($0)) })),
     ]

@@ -334,7 +334,10 @@ public struct CostReport: Report {
       total.correlations.passedKeyByteCount[0] == 0
       ? onceText
       : " The provider sends \(Quantity.text(byteCount: total.correlations.keyByteCount)) of keys "
-        + "before the first step."
+        + "before the first step, which takes "
+        + Quantity.text(
+          seconds: Double(total.correlations.keyByteCount) * 8 / network.bitsPerSecond)
+        + " once a session, beside the times below."
     return """
       \(partTable)
 
@@ -403,9 +406,8 @@ public struct CostReport: Report {
 
   /// What a party sees in the clear, where there is anything.
   private var revealedText: String {
-    let entries = LeakageEntry.revealed(program)
-    guard !entries.isEmpty else { return "" }
-    return "\n\nWhat this program shows:\n"
-      + entries.map { "\($0.role) sees at \($0.operations) \($0.learns)." }.joined(separator: "\n")
+    let sentences = LeakageEntry.sentences(program, deployment)
+    guard !sentences.isEmpty else { return "" }
+    return "\n\nWhat this program shows:\n" + sentences.joined(separator: "\n")
   }
 }

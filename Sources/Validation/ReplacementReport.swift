@@ -116,9 +116,9 @@ public struct ReplacementReport: Report, Sendable {
       \(table)
 
       Errors are those on the calibration text: of values (activations), of attention weights and \
-      their sum in a row (softmax), relative (normalisations). Flights and bytes are those \(size); \
-      flights may be shared with other operations. Dealt are bytes of correlations a token, in both \
-      files together.\(notes.map { "\n\($0)" }.joined())
+      their sum in a row (softmax), relative (normalisations). Flights and bytes are those \(size) \
+      between two servers; flights may be shared with other operations. Dealt are bytes of \
+      correlations a token, in both files together.\(notes.map { "\n\($0)" }.joined())
       """
   }
 

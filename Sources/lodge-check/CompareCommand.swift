@@ -2,6 +2,7 @@
 
 import Arguments
 import Bytes
+import Program
 import Sharing
 import Validation
 
@@ -16,7 +17,11 @@ let compareCommand = Command(
   positionals: [
     Positional("MODEL", .path, isRepeated: true, help: "files written by `lodge-model approximate`")
   ],
-  options: evaluationOptions + reportOptions
+  options: evaluationOptions + [
+    Option(
+      "deployment", .choice(["two-server", "provider-user"]), default: "two-server",
+      help: "who the parties are, for costs and what is leaked")
+  ] + reportOptions
 ) { arguments in
   try requireEvaluationSet(arguments)
   arguments.printConfiguration()
@@ -25,7 +30,10 @@ let compareCommand = Command(
   guard let first = files.first?.1 else { throw UsageError("MODEL is missing") }
   for (path, file) in files { try RecipeComparison.check(file, path: path, against: first) }
   let set = try readEvaluationSet(arguments, first)
+  let deployment = Deployment(rawValue: try arguments.string("deployment")) ?? .twoServer
+  for (_, file) in files { try ShareWriter.check(file.program(), deployment) }
   var comparison = RecipeComparison(
+    deployment: deployment,
     session: try CostReport.session(
       of: first.program(), prompt: arguments.optionalInteger("prompt"),
       new: arguments.optionalInteger("new")))

@@ -76,6 +76,7 @@ let costCommand = Command(
       "--deployment: \(try arguments.string("FILE")) is of a conversion for "
         + "\(deployment.rawValue), not \(asked.rawValue)")
   }
+  try ShareWriter.check(program, deployment)
   let network = NetworkProfile(
     "parties", roundTripSeconds: try arguments.number("rtt"),
     bitsPerSecond: try arguments.number("bandwidth"))

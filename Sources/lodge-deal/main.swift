@@ -136,7 +136,13 @@ Command(
     memory: memory, report: { arguments.note("deals session \($0) again: \($1)") }
   ) { progress.advance(by: $0) }
   progress.finish()
-  let bytes = (0...1).map { cost.byteCount(party: $0) }
+  // What is in headers besides is most of a file that holds seeds alone.
+  let bytes = (0...1).map { party in
+    sessions.compactMap { session in
+      let path = "\(output.partyFolders[party])/\(Batch.name(session: session))"
+      return [path, path + AgeTool.suffix].compactMap { try? FilePaths.byteCount(of: $0) }.first
+    }.max() ?? cost.byteCount(party: party)
+  }
   if arguments.flag("json") {
     arguments.console.print(
       JSON.object([

@@ -206,7 +206,7 @@ let convertCommand = Command(
     keys: NextSteps.Keys(
       ofOwner: arguments.optionalString("sign"), deployment,
       recipients: ["recipient0", "recipient1"].map { arguments.optionalString($0) }))
-  let readme = steps.readme
+  let readme = steps.readme(shown: LeakageEntry.sentences(result.program, deployment))
   try AtomicFile.write(Array(readme.utf8), to: "\(work.path)/README.txt")
   try work.finish()
   if isJSON {

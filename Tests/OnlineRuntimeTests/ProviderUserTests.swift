@@ -360,15 +360,19 @@ private final class Roles {
     #expect(
       inputError { try party(1, "\(roles.folder)/user/user.bundle") }?.cause
         == "is a user's, who is no server")
-    #expect(
-      inputError { try party(0, "\(roles.folder)/user/user.bundle") }?.hint
-        .hasSuffix("or give it provider.bundle") == true)
+    let asServer = inputError { try party(0, "\(roles.folder)/user/user.bundle") }
+    #expect(asServer?.hint.hasPrefix("the user runs lodge-client --provider") == true)
+    let asUser = inputError {
+      try party(1, "\(roles.folder)/provider/provider.bundle", isUser: true)
+    }
+    #expect(asUser?.cause == "is for provider, this is user")
+    #expect(asUser?.hint.hasPrefix("give user.bundle") == true)
     #expect(
       inputError { try party(0, "\(roles.folder)/dealer/dealer.bundle") }?.place == "kind")
     // A server's bundle with a user's sessions.
     #expect(
-      inputError { try party(1, roles.files.bundlePath(1), isUser: true) }?.place
-        == "conversion")
+      inputError { try party(1, roles.files.bundlePath(1), isUser: true) }?.cause
+        == "is of one of two servers, not of a provider's user")
     // Whoever deals must not have the files of another role.
     #expect(
       inputError { _ = try DealerBundle.open(in: roles.folder) }?.hint

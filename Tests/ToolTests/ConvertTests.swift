@@ -83,6 +83,8 @@ import Testing
       FileManager.default.files(below: "\(out)/client").allSatisfy { $0.hasPrefix("tokenizer") })
     let readme = try String(contentsOfFile: "\(out)/README.txt", encoding: .utf8)
     #expect(readme.contains("lodge-party \(out)/party0 --listen "))
+    // The tokenizer is there.
+    #expect(readme.contains("lodge-client --folder \(out)/client --party0 "))
 
     let dealt = try Tool.run(
       "lodge-deal", [out, "--sessions", "0..<1", "--prompt", "16", "--new", "4"])

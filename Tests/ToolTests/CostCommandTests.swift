@@ -13,6 +13,27 @@ import Testing
     return try step.integer("bytesPerParty")
   }
 
+  /// What is dealt is told as files are, headers included: a user's holds little else.
+  @Test func dealtBytesAreThoseOfFiles() throws {
+    let folder = try ScratchFolder()
+    let model = try "\(Tiny.converted.get())/model.lodge"
+    try Tool.succeed(
+      "lodge-model",
+      ["share", model, "--out", folder.file("roles"), "--deployment", "provider-user"])
+    let output = try Tool.succeed(
+      "lodge-deal",
+      [
+        folder.file("roles/dealer"), "--sessions", "0..<1", "--prompt", "2", "--new", "2", "--out",
+        folder.file("sessions"), "--json",
+      ])
+    var told = try JSONReader(JSON.parse(output, source: "dealt"), source: "dealt")
+    for party in 0...1 {
+      let path = folder.file("sessions/party\(party)/000000.corr")
+      #expect(
+        try told.integer("party\(party)BytesPerSession") == FilePaths.byteCount(of: path))
+    }
+  }
+
   /// A bundle says who the parties are; a model, which may become one of either, takes what is asked.
   @Test func theDeploymentIsThatOfABundle() throws {
     let folder = try ScratchFolder()

@@ -83,10 +83,12 @@ struct RecipeCommandTests {
     let report = try Tool.succeed(
       "lodge-model", approximate("permllm", folder, ["--accept-leakage"]))
     #expect(report.contains("permuted"))
+    #expect(report.contains("party 1 sees at layers.*.attention.softmax the numbers that softmax"))
     let cost = try Tool.succeed(
       "lodge-check", ["cost", out, "--prompt", "3", "--new", "2", "--no-compute"])
     for part in [
-      "permutations", "sent by each party", "layers.*.feedForward.activation the numbers that relu",
+      "permutations", "sent by each party", "party 1 sees",
+      "layers.*.feedForward.activation the numbers that relu",
       "within each head of each row",
     ] { #expect(cost.contains(part), "\(part)") }
     let shares = try Tool.succeed("lodge-model", ["share", out, "--out", folder.file("shares")])
@@ -100,9 +102,33 @@ struct RecipeCommandTests {
       ])
     let compared = try Tool.succeed(
       "lodge-check", ["compare", out, accurate, "--tokens", "\(model)/calibration.json"])
-    for part in ["shown to party 1", "layerNorm, softmax, relu", "nothing"] {
+    for part in ["shown to party 1", "layerNorm, softmax, relu", "nothing", "with two servers"] {
       #expect(compared.contains(part), "\(part)")
     }
+    // A provider and its user have fewer flights by it, and other roles.
+    let roles = ["--deployment", "provider-user"]
+    func flights(_ more: [String]) throws -> Int {
+      let text = try Tool.succeed(
+        "lodge-check",
+        ["compare", out, accurate, "--tokens", "\(model)/calibration.json", "--json"] + more)
+      var document = try JSONReader(JSON.parse(text, source: "comparison"), source: "comparison")
+      #expect(try document.string("deployment") == (more.last ?? "two-server"))
+      var first = try JSONReader(document.array("models")[0], source: "comparison")
+      var token = try first.object("token")
+      return try token.integer("rounds")
+    }
+    #expect(try flights(roles) < flights([]))
+    let ofUser = try Tool.succeed(
+      "lodge-check",
+      ["compare", out, accurate, "--tokens", "\(model)/calibration.json"] + roles)
+    for part in [
+      "shown to user", "with a provider and its user", "the weights, which are its own",
+      "weights are protected from no user who asks often",
+      "weights are protected from a user who follows the protocol",
+    ] {
+      #expect(ofUser.contains(part), "\(part)")
+    }
+    #expect(!ofUser.contains("the owner is the dealer"))
   }
 
   @Test func wrongRecipesAreNamed() throws {

@@ -70,6 +70,32 @@ public final class BundleProvider: SessionProvider, Sendable {
   /// Files that were refused and reported.
   private let refused = Mutex<Set<String>>([])
 
+  /// Throws where `bundle` is not for whoever gives it, and says for whom it is.
+  private static func check(
+    _ bundle: PartyBundle, at path: String, party: Int, isUser: Bool
+  ) throws(InputError) {
+    let deployment = bundle.conversion.deployment
+    if isUser, deployment != .providerUser {
+      throw InputError(
+        path, "is of one of two servers, not of a provider's user",
+        hint: "clients of two servers ask with --party0 and --party1, and have no such bundle")
+    }
+    if deployment == .providerUser, bundle.party == 1, !isUser {
+      throw InputError(
+        path, "is a user's, who is no server",
+        hint: "the user runs lodge-client --provider HOST:PORT --bundle \(path)")
+    }
+    guard bundle.party != party else { return }
+    let other = "start it with --party \(bundle.party)"
+    throw InputError(
+      path, place: "party",
+      "is for \(deployment.role(ofParty: bundle.party)), this is \(deployment.role(ofParty: party))",
+      hint: isUser
+        ? "give \(deployment.bundleName(ofParty: party)); the provider runs lodge-party --party 0"
+        : deployment == .providerUser
+          ? other : "\(other), or give it \(deployment.bundleName(ofParty: party))")
+  }
+
   /// Opens the bundle of `party` and expands its weight shares.
   ///
   /// - Parameters:
@@ -85,17 +111,7 @@ public final class BundleProvider: SessionProvider, Sendable {
     report: @escaping @Sendable (String) -> Void = { _ in }, observe: OpeningObserver? = nil
   ) throws(InputError) {
     let bundle = try PartyBundle(path: bundlePath, access: access)
-    guard bundle.party == party else {
-      throw InputError(
-        bundlePath, place: "party", "is for party \(bundle.party), this is party \(party)",
-        hint: "start it with --party \(bundle.party), or give it "
-          + bundle.conversion.deployment.bundleName(ofParty: party))
-    }
-    if bundle.conversion.deployment == .providerUser, party == 1, !isUser {
-      throw InputError(
-        bundlePath, "is a user's, who is no server",
-        hint: "the user runs lodge-client --provider HOST:PORT --bundle \(bundlePath)")
-    }
+    try BundleProvider.check(bundle, at: bundlePath, party: party, isUser: isUser)
     self.party = party
     folder = correlationFolder
     self.access = access

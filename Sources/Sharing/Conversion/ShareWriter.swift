@@ -22,6 +22,20 @@ public enum ShareWriter {
     public var weightElementCount: Int
   }
 
+  /// Throws where a model with sparsity gates is for a provider and a user.
+  public static func check(
+    _ program: SecureProgram, _ deployment: Deployment
+  ) throws(InputError) {
+    guard deployment == .providerUser, program.hasGates else { return }
+    throw InputError(
+      "--deployment",
+      program.hasBlockOrders
+        ? "this model has gates: a provider knows the order of its blocks, and would read the user's "
+          + "tokens from which of them run"
+        : "this model has gates: a provider would read the user's tokens from which heads run",
+      hint: "share it for two servers, or convert the checkpoint without its gates")
+  }
+
   /// Shares the weights of `file` for `deployment`.
   ///
   /// Between two servers W = W_0 + W_1 mod 2^64; of each weight one share comes from a party's seed
@@ -48,14 +62,7 @@ public enum ShareWriter {
           : "nothing of this model is gated: no block has an order",
         hint: "share it without --reshuffle, or give it gates (`lodge-model sparsify`)")
     }
-    guard deployment != .providerUser || !program.hasGates else {
-      throw InputError(
-        "--deployment",
-        program.hasBlockOrders
-          ? "a provider knows the order of its blocks, and would read them"
-          : "a provider has the model, and would read the user's tokens from which heads run",
-        hint: "share it for two servers, or approximate the checkpoint without its gates")
-    }
+    try check(program, deployment)
     let plan = SharePlan(
       program: program,
       conversion: Conversion(

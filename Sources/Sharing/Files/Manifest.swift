@@ -17,11 +17,17 @@ public struct LeakageEntry: Equatable, Sendable {
     let output =
       program.kind.isDecoder
       ? "the logits of the last position of each step" : "the last hidden states"
+    let revealed = revealed(program, deployment)
+    let isPermuted = program.nodes.contains {
+      if case .permuted = $0.operation { return true }
+      return false
+    }
     var entries = [
       LeakageEntry(
         operations: "all", role: "each party",
-        learns: "nothing but uniformly masked values, while the other party and the dealer do not "
-          + "collude with it"),
+        learns: "nothing but uniformly masked values"
+          + (revealed.isEmpty ? "" : " and what is told of single operations")
+          + ", while the other party and the dealer do not collude with it"),
       LeakageEntry(
         operations: "all", role: "each party",
         learns: "the program: architecture, shapes, scales and calibrated ranges; lengths of "
@@ -43,8 +49,10 @@ public struct LeakageEntry: Equatable, Sendable {
         LeakageEntry(
           operations: "all", role: "user who does not follow the protocol",
           learns: "what chosen changes of intermediate values do to the output, and so the output "
-            + "matrix from a few answers: weights are protected from a user who follows the "
-            + "protocol"),
+            + "matrix from a few answers: "
+            + (isPermuted
+              ? "weights are protected from no user who asks often, since it is shown permuted values"
+              : "weights are protected from a user who follows the protocol")),
         LeakageEntry(
           operations: "all", role: "dealer together with the user", learns: "the weights"),
         LeakageEntry(
@@ -57,7 +65,7 @@ public struct LeakageEntry: Equatable, Sendable {
           operations: "all", role: "dealer together with either party",
           learns: "the weights, and what that party's sessions compute"))
     }
-    entries += revealed(program)
+    entries += revealed
     if program.clientInput == .embedding {
       entries.append(
         LeakageEntry(
@@ -69,7 +77,9 @@ public struct LeakageEntry: Equatable, Sendable {
 
   /// What a party sees in the clear: one entry for each permuted or revealing operation that all
   /// layers share.
-  public static func revealed(_ program: SecureProgram) -> [LeakageEntry] {
+  public static func revealed(
+    _ program: SecureProgram, _ deployment: Deployment = .twoServer
+  ) -> [LeakageEntry] {
     var entries: [LeakageEntry] = []
     for node in program.nodes {
       let operations = node.label.split(separator: ".")
@@ -94,7 +104,7 @@ public struct LeakageEntry: Equatable, Sendable {
           ? "within each row"
           : shape.width == nil ? "within each head of each row" : "within each group of each row"
       let entry = LeakageEntry(
-        operations: operations, role: "party 1",
+        operations: operations, role: deployment.role(ofParty: 1),
         learns: "the numbers that \(function.rule.name) is taken of"
           + (function.factor == nil ? "" : " (not those that it is multiplied with)")
           + ", in random order \(ranges): "
@@ -102,6 +112,11 @@ public struct LeakageEntry: Equatable, Sendable {
       if !entries.contains(entry) { entries.append(entry) }
     }
     return entries
+  }
+
+  /// The same in sentences, a line each; empty where there is nothing.
+  public static func sentences(_ program: SecureProgram, _ deployment: Deployment) -> [String] {
+    revealed(program, deployment).map { "\($0.role) sees at \($0.operations) \($0.learns)." }
   }
 
   /// What was recovered from such numbers in tests of ours (`WeightRecoveryTests`, `TokenMatchingTests`).

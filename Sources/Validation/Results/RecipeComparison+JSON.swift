@@ -14,6 +14,7 @@ extension RecipeComparison {
     [
       "format": "lodge-comparison", "version": .integer(RecipeComparison.version),
       "kind": .string(session.kind.rawValue),
+      "deployment": .string(deployment.rawValue),
       "promptCapacity": .integer(session.promptCapacity),
       "newCapacity": .integer(session.newCapacity),
       "evaluation": entries.first?.result.json ?? .null,

@@ -17,7 +17,10 @@ extension RecipeComparison {
 
       \(costTable)
 
-      Costs are of \(what): flights, bytes that each party sends, and network time (\(names)).
+      Costs are of \(what) with \(deployment == .providerUser
+        ? "a provider and its user" : "two servers"): flights, bytes that each party sends\
+      \(deployment == .providerUser ? " or in each flight who sends more" : ""), and network time \
+      (\(names)).
       Correlations are those of a session by its \(session.rowCapacity) tokens, both files together.
 
       Who learns what beyond its own input and output:
@@ -95,7 +98,7 @@ extension RecipeComparison {
       ("recipe", .name), ("flights", .right), ("bytes", .right),
     ]
     columns += networks.map { ($0.name, .right) }
-    columns += [("correlations", .right), ("shown to party 1", .prose)]
+    columns += [("correlations", .right), ("shown to \(deployment.role(ofParty: 1))", .prose)]
     var table = TextTable(columns)
     for entry in entries {
       let cost = step(entry)

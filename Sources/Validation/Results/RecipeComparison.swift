@@ -21,11 +21,16 @@ public struct RecipeComparison: Report {
     var correlations: CorrelationCost
   }
 
+  let deployment: Deployment
   let session: SessionShape
   let networks: [NetworkProfile]
   private(set) var entries: [Entry] = []
 
-  public init(session: SessionShape, networks: [NetworkProfile] = NetworkProfile.all) {
+  public init(
+    deployment: Deployment = .twoServer, session: SessionShape,
+    networks: [NetworkProfile] = NetworkProfile.all
+  ) {
+    self.deployment = deployment
     self.session = session
     self.networks = networks
   }
@@ -35,7 +40,7 @@ public struct RecipeComparison: Report {
     path: String, file: ModelFile, evaluator: Evaluator, result: EvaluationResult
   ) {
     let cost = CostReport(
-      program: evaluator.program, session: session, network: networks[0])
+      program: evaluator.program, session: session, deployment: deployment, network: networks[0])
     entries.append(
       Entry(
         path: path, file: file, result: result, program: evaluator.program,
@@ -92,5 +97,5 @@ public struct RecipeComparison: Report {
   }
 
   /// What roles learn in some conversions only, or in all.
-  func leakage(_ entry: Entry) -> [LeakageEntry] { LeakageEntry.report(entry.program, .twoServer) }
+  func leakage(_ entry: Entry) -> [LeakageEntry] { LeakageEntry.report(entry.program, deployment) }
 }

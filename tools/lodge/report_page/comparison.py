@@ -159,7 +159,8 @@ def cost(document):
         ([entry["rounds"] for entry in steps], whole, smaller),
         ([entry["bytesPerParty"] for entry in steps], size, smaller),
     ]
-    titles = ["Flights", "Sent by each party"]
+    has_user = document.get("deployment") == "provider-user"
+    titles = ["Flights", "Sent in turn" if has_user else "Sent by each party"]
     for index, network in enumerate(document["networks"]):
         columns.append(([entry["networkSeconds"][index] for entry in steps], duration, smaller))
         titles.append(text(network["name"]))
@@ -173,7 +174,8 @@ def cost(document):
         "Cost",
         table([("Recipe", False)] + [(title, True) for title in titles],
               with_best(document, columns), "cost")
-        + f'<p class="small">Network time of {what(document)}. {networks}.</p>')
+        + f'<p class="small">Network time of {what(document)} with '
+        f"{'a provider and its user' if has_user else 'two servers'}. {networks}.</p>")
 
 
 def choice(document):
