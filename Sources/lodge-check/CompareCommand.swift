@@ -19,8 +19,8 @@ let compareCommand = Command(
   ],
   options: evaluationOptions + [
     Option(
-      "deployment", .choice(["two-server", "provider-user"]), default: "two-server",
-      help: "who the parties are, for costs and what is leaked")
+      "deployment", .choice(["two-server", "provider-user"]), placeholder: "WHO",
+      default: "two-server", help: "who the parties are: two-server or provider-user")
   ] + reportOptions
 ) { arguments in
   try requireEvaluationSet(arguments)

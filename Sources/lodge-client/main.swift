@@ -108,7 +108,9 @@ Command(
     Option("timeout", .duration, default: "120s", help: "longest wait for a turn"),
     Option(
       "silence", .duration,
-      help: "longest silence in a session, of two parties at least 10s (default: 60s of two, 300s of a provider)"),
+      help:
+        "longest silence in a session (default: 60s of two parties, at least 10s; 300s of a provider)"
+    ),
     Option(
       "wait", .duration, default: "30s", help: "longest wait for servers that do not listen yet"),
     .json,
