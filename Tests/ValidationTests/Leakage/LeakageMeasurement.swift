@@ -39,8 +39,7 @@ struct LeakageMeasurement {
   func deviating(recipe: String, scale: Double) throws {
     show(
       "\(recipe), first layer, deviating",
-      try recovery(recipe).deviating(
-        counts: Self.few, size: scale * 0x1p-10, offset: scale * 64))
+      try recovery(recipe).deviating(counts: Self.few, size: scale * 0x1p-10))
   }
 
   @Test func repeating() throws {

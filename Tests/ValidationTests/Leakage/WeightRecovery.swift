@@ -49,10 +49,7 @@ struct WeightRecovery {
   }
 
   /// Adds numbers up to `size` to what the layer reads, with permuted activations.
-  ///
-  /// Others up to `offset` are the same in every query: they draw the outputs apart, so that many stay
-  /// in their order.
-  func deviating(counts: [Int], size: Double, offset: Double = 0) throws -> [Result] {
+  func deviating(counts: [Int], size: Double) throws -> [Result] {
     guard let activation = queries.permutedNode(activation), let linear = queries.linear(up) else {
       return []
     }
@@ -60,9 +57,7 @@ struct WeightRecovery {
     var truth: [[Double]] = []
     return try collect(counts) { number in
       let (values, words) = changes(linear, size: number == 0 ? 0 : size, number)
-      let apart = changes(linear, size: offset, .max).words
-      let answer = try queries.ask(
-        token, number: number, changes: [linear.opening: zip(words, apart).map { $0 &+ $1 }])
+      let answer = try queries.ask(token, number: number, changes: [linear.opening: words])
       estimate.inputs.append(values)
       estimate.outputs.append(queries.sorted(answer, activation))
       if number == 0 { truth = rows(queries.matrix(linear.weight), answer, activation) }
