@@ -256,7 +256,8 @@ public struct TwoPartyRun {
     let results = Shared<[Int: [[UInt64]]]>([:])
     let failures = Shared<[any Error]>([])
     Threads.run(2) {
-      [program, weights, session, batch, correlations, channels, openings, strained, deployment] party in
+      [program, weights, session, batch, correlations, channels, openings, strained, deployment]
+      party in
       do {
         let material = try MemoryMaterial(
           program: program, session: session, batch: batch, number: 0, party: party,

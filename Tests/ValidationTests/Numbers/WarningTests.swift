@@ -55,7 +55,8 @@ import Validation
       weights[0] = weights[0].map { $0 &* factor }
       let run = try TwoPartyRun(
         program: program, weights: weights,
-        session: SessionShape(kind: .decoder, promptCapacity: 7, newCapacity: 1), seed: Seed(bytes: [UInt8](repeating: 7, count: 32)),
+        session: SessionShape(kind: .decoder, promptCapacity: 7, newCapacity: 1),
+        seed: Seed(bytes: [UInt8](repeating: 7, count: 32)),
         deployment: deployment)
       _ = try run.run([(converted.oneHot([1, 2, 3, 4, 5, 6]), 6)])
       return run.strained.withLock { $0 }
