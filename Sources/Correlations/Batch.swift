@@ -115,8 +115,7 @@ public struct Batch: Sendable {
     "\(partyFolders[party])/\(Batch.name(session: session))"
   }
 
-  /// Name of the file of `session`, without its folder.
-  public static func name(session: Int) -> String {
+  static func name(session: Int) -> String {
     let digits = String(session)
     return String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ".corr"
   }

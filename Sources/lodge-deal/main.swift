@@ -138,10 +138,9 @@ Command(
   progress.finish()
   // What is in headers besides is most of a file that holds seeds alone.
   let bytes = (0...1).map { party in
-    sessions.compactMap { session in
-      let path = "\(output.partyFolders[party])/\(Batch.name(session: session))"
-      return [path, path + AgeTool.suffix].compactMap { try? FilePaths.byteCount(of: $0) }.first
-    }.max() ?? cost.byteCount(party: party)
+    let path = batch.path(party: party, session: dealt.first ?? sessions.first ?? 0)
+    return [path, path + AgeTool.suffix].compactMap { try? FilePaths.byteCount(of: $0) }.first
+      ?? cost.byteCount(party: party)
   }
   if arguments.flag("json") {
     arguments.console.print(

@@ -13,6 +13,14 @@ import Testing
     return try step.integer("bytesPerParty")
   }
 
+  /// What cannot be shared has no costs either.
+  @Test func gatesAreRefusedWithAProvider() throws {
+    let files = try ConversionFiles.tiny(TinyGraph(GraphKind.gates[0]))
+    try Tool.fail(
+      "lodge-check", ["cost", files.modelPath, "--deployment", "provider-user", "--no-compute"],
+      saying: ["this model has gates"])
+  }
+
   /// What is dealt is told as files are, headers included: a user's holds little else.
   @Test func dealtBytesAreThoseOfFiles() throws {
     let folder = try ScratchFolder()

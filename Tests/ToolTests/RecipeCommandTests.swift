@@ -91,6 +91,9 @@ struct RecipeCommandTests {
       "layers.*.feedForward.activation the numbers that relu",
       "within each head of each row",
     ] { #expect(cost.contains(part), "\(part)") }
+    let ofProvider = try Tool.succeed(
+      "lodge-check", ["cost", out, "--deployment", "provider-user", "--no-compute"])
+    #expect(ofProvider.contains("user sees at layers.*.attention.softmax the numbers"))
     let shares = try Tool.succeed("lodge-model", ["share", out, "--out", folder.file("shares")])
     #expect(shares.contains("layers.*.attention.softmax") && shares.contains("party 1"))
     let accurate = folder.file("accurate.lodge")
@@ -100,6 +103,10 @@ struct RecipeCommandTests {
       [
         "approximate", model, "--tokens", "\(model)/calibration.json", "--out", accurate,
       ])
+    // Where nothing is permuted keys go first, and take their time.
+    let withKeys = try Tool.succeed(
+      "lodge-check", ["cost", accurate, "--deployment", "provider-user", "--no-compute"])
+    #expect(withKeys.contains("of keys before the first step, which takes"))
     let compared = try Tool.succeed(
       "lodge-check", ["compare", out, accurate, "--tokens", "\(model)/calibration.json"])
     for part in ["shown to party 1", "layerNorm, softmax, relu", "nothing", "with two servers"] {

@@ -19,12 +19,15 @@ public struct StrainedOperands: Equatable, Sendable {
   mutating func add(_ words: [UInt64], _ function: PermutedFunction, label: String) {
     let bits = UInt64(function.opening.bits)
     let quarter = 1 &<< (bits - 2)
-    var found = 0
-    for word in words where word != function.absent {
-      found += function.opening.reduced(word &+ quarter) >> (bits - 1) == 1 ? 1 : 0
+    var found: UInt64 = 0
+    // What is shown is a secret of the prompt's: nothing branches on it.
+    for word in words {
+      let difference = word ^ function.absent
+      let isPresent = (difference | (0 &- difference)) >> 63
+      found &+= function.opening.reduced(word &+ quarter) >> (bits - 1) & isPresent
     }
     if found > 0, count == 0 { self.label = label }
-    count += found
+    count += Int(found)
   }
 
   /// What whoever reads the answer should know; nil where there are none.
