@@ -7,7 +7,8 @@ typedef struct {
   // What the parties' values on the way add up to.
   wide sums[2][GROUP];
   wide alphas[GROUP];
-  wide betas[2][GROUP];
+  // The first two of comparison keys.
+  wide betas[5][GROUP];
   wide controls[GROUP];
 } generated_nodes;
 
@@ -146,19 +147,32 @@ INLINE void generate_outputs(const lodge_aes128_schedule *schedule, const int pa
     store_value(word_count < 2 ? 1 : 2, parts->word_bytes, values, j, to);
 }
 
-// The value of a middle level, where `nodes` are.
+// The words 2 * number and 2 * number + 1 of the value of a middle level, where `nodes` are.
 INLINE void generate_middle(const lodge_aes128_schedule *schedule, const key_parts *parts, int count,
-                            const generated_nodes *nodes, const wide *gammas, uint8_t *to) {
+                            const generated_nodes *nodes, int number, const wide *gammas,
+                            uint8_t *to) {
+  const uint64_t input = MIDDLE + SECOND_VALUE * (uint64_t)number;
   wide blocks[2 * GROUP], values[1][GROUP];
   for (int b = 0; b < 2; b++)
     for (int g = 0; g < GROUP; g++)
-      blocks[b * GROUP + g] = (nodes->states[b][g] & ~one_bit()) ^ repeated(low_word(MIDDLE));
+      blocks[b * GROUP + g] = (nodes->states[b][g] & ~one_bit()) ^ repeated(low_word(input));
   hash(schedule, 2 * GROUP, blocks);
   for (int g = 0; g < GROUP; g++)
     values[0][g] = negated_if(mask_of_bit(nodes->states[1][g]),
                               gammas[g] - (blocks[g] - blocks[GROUP + g]));
+  to += (size_t)(2 * number * parts->word_bytes);
   for (int j = 0; j < count; j++, to += parts->key_bytes)
     store_value(2, parts->word_bytes, values, j, to);
+}
+
+// All of it.
+INLINE void generate_middles(const lodge_aes128_schedule *schedule, const key_parts *parts,
+                             int count, int level, const generated_nodes *nodes,
+                             const wide (*gammas)[GROUP], uint8_t *key) {
+  if (!(parts->middle_levels >> level & 1)) return;
+  for (int number = 0; 2 * number < parts->gamma_words; number++)
+    generate_middle(schedule, parts, count, nodes, number, gammas[number],
+                    key + middle_place(parts, level));
 }
 
 // Keys number first ..< first + count (at most BATCH).
@@ -167,8 +181,8 @@ INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int kind
                            int count, const uint64_t *alphas, const uint64_t *betas,
                            const uint64_t *roots0, const uint64_t *roots1, uint8_t *keys) {
   const key_parts parts = parts_of(kind, payload, layout);
-  const int gamma_words = layout->middle_levels == 0 ? 0 : 2, stride = payload + gamma_words;
-  _Alignas(16 * WIDTH) block roots[2][BATCH], words[2][BATCH] = {{{0}}}, middles[BATCH] = {{0}};
+  const int gamma_words = layout->gamma_words, stride = payload + gamma_words;
+  _Alignas(16 * WIDTH) block roots[2][BATCH], words[5][BATCH] = {{{0}}}, middles[3][BATCH] = {{{0}}};
   uint64_t alpha[BATCH];
   for (int j = 0; j < BATCH; j++) {
     // Lanes without work repeat the first one.
@@ -179,28 +193,23 @@ INLINE void generate_batch(const lodge_aes128_schedule *schedule, const int kind
     for (int w = 0; w < payload; w++)
       words[w / 2][j][w % 2] = betas[index * (size_t)stride + (size_t)w];
     for (int w = 0; w < gamma_words; w++)
-      middles[j][w] = betas[index * (size_t)stride + (size_t)(payload + w)];
+      middles[w / 2][j][w % 2] = betas[index * (size_t)stride + (size_t)(payload + w)];
   }
   generated_nodes nodes = {0};
-  wide gammas[GROUP];
+  wide gammas[3][GROUP];
   for (int g = 0; g < GROUP; g++) {
     nodes.alphas[g] = in_low_words(alpha + WIDTH * g);
-    for (int i = 0; i < 2; i++) {
-      nodes.states[i][g] = load_wide(roots[i] + WIDTH * g);
-      nodes.betas[i][g] = load_wide(words[i] + WIDTH * g);
-    }
-    gammas[g] = load_wide(middles + WIDTH * g);
+    for (int i = 0; i < 2; i++) nodes.states[i][g] = load_wide(roots[i] + WIDTH * g);
+    for (int i = 0; i < 3; i++) gammas[i][g] = load_wide(middles[i] + WIDTH * g);
+    for (int i = 0; i < 5; i++) nodes.betas[i][g] = load_wide(words[i] + WIDTH * g);
   }
   uint8_t *key = keys + first * parts.key_bytes;
   for (int level = 0; level < parts.depth; level++) {
-    if (kind == EQUALS && (parts.middle_levels >> level & 1))
-      generate_middle(schedule, &parts, count, &nodes, gammas, key + middle_place(&parts, level));
+    if (kind == EQUALS) generate_middles(schedule, &parts, count, level, &nodes, gammas, key);
     generate_level(schedule, kind == COMPARES ? payload : 0, &parts, layout->levels - 1 - level, level,
                    count, &nodes, key + parts.path + (size_t)level * parts.level_bytes);
   }
-  if (kind == EQUALS && (parts.middle_levels >> parts.depth & 1))
-    generate_middle(schedule, &parts, count, &nodes, gammas,
-                    key + middle_place(&parts, parts.depth));
+  if (kind == EQUALS) generate_middles(schedule, &parts, count, parts.depth, &nodes, gammas, key);
   if (kind == COMPARES)
     for (int place = 0; place < 1 << layout->tail_bits; place++)
       generate_leaves(schedule, payload, &parts, layout->tail_bits, place, count, &nodes,
@@ -224,8 +233,11 @@ INLINE void generate_all(const lodge_aes128_schedule *schedule, const int kind,
       generate_batch(schedule, kind, 1, layout, first, count, alphas, betas, roots0, roots1, keys);
     else if (layout->payload == 2)
       generate_batch(schedule, kind, 2, layout, first, count, alphas, betas, roots0, roots1, keys);
-    else
+    else if (kind == COMPARES || layout->payload == 3)
       generate_batch(schedule, kind, 3, layout, first, count, alphas, betas, roots0, roots1, keys);
+    else
+      generate_batch(schedule, kind, layout->payload, layout, first, count, alphas, betas, roots0, roots1,
+                     keys);
   }
 }
 

@@ -111,7 +111,7 @@ INLINE wide negated_if(wide mask, wide x) { return (x ^ mask) - mask; }
 // levels, then level by level a value and a seed correction. The seed corrections come last: a
 // whole word can be read wherever a value begins.
 typedef struct {
-  int depth, word_bytes;
+  int depth, word_bytes, gamma_words;
   unsigned middle_levels;
   size_t leaves, value_bytes, middle, path, level_bytes, key_bytes;
 } key_parts;
@@ -121,11 +121,13 @@ enum { COMPARES, EQUALS };
 // Where the value of middle level `level` lies.
 INLINE size_t middle_place(const key_parts *parts, int level) {
   const int before = __builtin_popcount(parts->middle_levels & ((1u << level) - 1));
-  return parts->middle + (size_t)(2 * before * parts->word_bytes);
+  return parts->middle + (size_t)(parts->gamma_words * before * parts->word_bytes);
 }
 
 INLINE key_parts parts_of(const int kind, const int payload, const lodge_dcf_layout *layout) {
-  key_parts parts = {.depth = layout->levels - layout->tail_bits, .word_bytes = layout->word_bytes};
+  key_parts parts = {.depth = layout->levels - layout->tail_bits,
+                     .word_bytes = layout->word_bytes,
+                     .gamma_words = layout->gamma_words};
   parts.leaves = (size_t)(parts.depth + 7) / 8;
   parts.value_bytes = (size_t)(payload * layout->word_bytes);
   parts.middle = parts.leaves + (parts.value_bytes << layout->tail_bits);

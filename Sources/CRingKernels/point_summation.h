@@ -49,19 +49,22 @@ INLINE void expand_level(const lodge_aes128_schedule *schedule, const key_parts 
            nodes + (2 * node + 1) * GROUP);
 }
 
-// The values of middle level `level` of `count` nodes of BATCH keys, [node][BATCH keys].
+// The words 2 * number and 2 * number + 1 of the values of middle level `level` of `count` nodes of
+// BATCH keys, [node][BATCH keys].
 INLINE void middle_values(const lodge_aes128_schedule *schedule, const key_parts *parts, int level,
-                          const uint8_t *const *from, wide sign, size_t count, const wide *nodes,
+                          int number, const uint8_t *const *from, wide sign, size_t count, const wide *nodes,
                           wide *values) {
   _Alignas(16 * WIDTH) block corrections[BATCH];
   for (int j = 0; j < BATCH; j++) {
-    const uint8_t *value = from[j] + middle_place(parts, level);
+    const uint8_t *value =
+        from[j] + middle_place(parts, level) + (size_t)(2 * number * parts->word_bytes);
     corrections[j] = (block){load_word(value), load_word(value + parts->word_bytes)};
   }
   for (size_t node = 0; node < count; node++, nodes += GROUP, values += GROUP) {
     wide inputs[GROUP], outputs[GROUP];
     for (int g = 0; g < GROUP; g++)
-      inputs[g] = outputs[g] = (nodes[g] & ~one_bit()) ^ repeated(low_word(MIDDLE));
+      inputs[g] = outputs[g] =
+          (nodes[g] & ~one_bit()) ^ repeated(low_word(MIDDLE + SECOND_VALUE * (uint64_t)number));
     encrypt(schedule, outputs, BATCH);
     for (int g = 0; g < GROUP; g++)
       values[g] = negated_if(sign, (outputs[g] ^ inputs[g]) + (load_wide(corrections + WIDTH * g) &
@@ -155,8 +158,8 @@ INLINE void outputs_of_some(const lodge_aes128_schedule *schedule, int width, in
     outputs_of(schedule, CHUNK_GROUP / 2, 1, number, sign, corrections, nodes, outputs);
 }
 
-// The most blocks of a last node: 3 words at 2^6 places.
-enum { MOST_BLOCKS = 3 << 5 };
+// The most blocks of a last node: 9 words at 2^6 places.
+enum { MOST_BLOCKS = 9 << 5 };
 
 // The sums of one key from the last nodes of its groups, which lie one after the other.
 INLINE void sum_key(const lodge_aes128_schedule *schedule, const lodge_dcf_layout *layout,
@@ -233,7 +236,7 @@ INLINE void sum_batch(const lodge_aes128_schedule *schedule, const lodge_dcf_lay
     nodes[g] = load_wide(states + WIDTH * g);
   }
   const wide sign = repeated(all(mask_of((uint64_t)party)));
-  const size_t sum_count = tables->table_count + 4;
+  const size_t sum_count = tables->table_count + (size_t)(2 * layout->gamma_words);
   memset(out + first * sum_count, 0, 8 * sum_count * (size_t)count);
   middle_stage stage = {.level = 0, .above = 0, .count = 1, .chosen = 1};
   for (int level = 0; level <= parts->depth; level++) {
@@ -243,11 +246,14 @@ INLINE void sum_batch(const lodge_aes128_schedule *schedule, const lodge_dcf_lay
                              .count = stage.count,
                              .chosen = lodge_point_groups(layout, tables->window, level)};
       if (tables->sides != 0) {
-        middle_values(schedule, parts, level, from, sign, stage.count, nodes, values);
-        for (int j = 0; j < count; j++)
-          sum_lines(layout, &stage, windows[j], places[first + (size_t)j], tables,
-                    (const block *)values, j,
-                    out + (first + (size_t)j) * sum_count + tables->table_count);
+        for (int number = 0; 2 * number < parts->gamma_words; number++) {
+          middle_values(schedule, parts, level, number, from, sign, stage.count, nodes, values);
+          for (int j = 0; j < count; j++)
+            sum_lines(layout, &stage, windows[j], places[first + (size_t)j], tables,
+                      (const block *)values, j,
+                      out + (first + (size_t)j) * sum_count + tables->table_count +
+                          (size_t)(4 * number));
+        }
       }
       const block *all_nodes = (const block *)nodes;
       for (int j = 0; j < BATCH; j++) {

@@ -104,10 +104,13 @@ extension GroupDealing {
     return keys
   }
 
-  /// Deals an operation's point keys, whose alpha and beta `function` gives for a mask.
+  /// Deals an operation's point keys, whose alpha and beta `function` gives for a mask, and for
+  /// both parts of that of a factor where there is one.
   func dealPoints(
-    _ index: Int, _ x: ValueID, _ layout: PointKeyLayout,
-    function: (_ mask: UInt64) -> (alpha: UInt64, beta: [UInt64])
+    _ index: Int, _ x: ValueID, _ layout: PointKeyLayout, factor: ValueID? = nil,
+    function: (_ mask: UInt64, _ factor: (t: UInt64, h: UInt64)?) -> (
+      alpha: UInt64, beta: [UInt64]
+    )
   ) throws(InputError) {
     let count = shape.dealtCount(shapeOf(x))
     let chunk = max(1, plan.keyByteCount / layout.byteCount)
@@ -115,7 +118,10 @@ extension GroupDealing {
       (lane, part) throws(InputError) -> [UInt8] in
       let session = sessions[lane]
       let range = part * chunk..<min((part + 1) * chunk, count)
-      let functions = masks(of: x, session).words(in: range).map(function)
+      let parts = factor.map { self.parts(of: $0, session, range) }
+      let functions = masks(of: x, session).words(in: range).enumerated().map { element, mask in
+        function(mask, parts.map { (t: $0[0][element], h: $0[1][element]) })
+      }
       let (alphas, betas) = (functions.map(\.alpha), functions.flatMap(\.beta))
       let (roots0, roots1) = roots(index, session, range)
       var keys = [UInt8](repeating: 0, count: range.count * layout.byteCount)

@@ -139,7 +139,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       case .bits: try dealBits(index, x, function)
       }
     case .exponential(let x, let function):
-      try dealPoints(index, x, function.keyLayout) { mask in
+      try dealPoints(index, x, function.keyLayout) { mask, _ in
         (function.alpha(mask: mask), [function.beta(mask: mask)])
       }
     case .coarseSteps(let x, let function):
@@ -153,8 +153,8 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
       }
     case .lookup(let x, let function):
       let layout = function.keyLayout
-      try dealPoints(index, x, layout) { mask in
-        (function.place(mask).cell, function.payload(mask: mask, layout: layout))
+      try dealPoints(index, x, layout, factor: function.factor) { mask, parts in
+        (function.place(mask).cell, function.payload(mask: mask, parts: parts, layout: layout))
       }
     case .permuted(let x, let function): try dealPermuted(index, x, function)
     case .input, .open, .openBlocks, .selectBlocks, .spreadBlocks, .reveal, .truncate, .combine,
@@ -184,7 +184,7 @@ struct GroupDealing<Sink: CorrelationSink>: Sendable {
   }
 
   /// The mask parts of an opened value (r) or a view (t, h) at elements `range`.
-  private func parts(of value: ValueID, _ session: DealtSession<Sink>, _ range: Range<Int>)
+  func parts(of value: ValueID, _ session: DealtSession<Sink>, _ range: Range<Int>)
     -> [[UInt64]]
   {
     guard let view = viewed[value] else { return [masks(of: value, session).words(in: range)] }

@@ -25,7 +25,7 @@ public struct ComparisonFunction: Sendable {
     lodge_dcf_layout(
       levels: CInt(layout.levels), payload: CInt(layout.payload),
       word_bytes: CInt(layout.wordByteCount), tail_bits: CInt(layout.tailBits),
-      middle_levels: 0)
+      middle_levels: 0, gamma_words: 0)
   }
 
   /// Makes one key for every element of `alphas`.

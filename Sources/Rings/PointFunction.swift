@@ -5,20 +5,22 @@ internal import CRingKernels
 /// What decides the bytes of a point key: f(x) = beta if x = alpha, else 0, for x and alpha of
 /// `bits` bits and beta a vector of `payload` numbers modulo 2^(8 wordByteCount).
 ///
-/// A key has ceil(d / 8) + 2^t v + 2 m w + 16 d bytes with w = wordByteCount, v = payload w and m
+/// A key has ceil(d / 8) + 2^t v + g m w + 16 d bytes with w = wordByteCount, v = payload w and m
 /// the number of `middleLevels`: its tree has d = bits - t levels, and its last nodes a value for
-/// each of the 2^t points below. Those of middle levels have one as well, two numbers gamma on the
-/// way to alpha.
+/// each of the 2^t points below. Those of middle levels have one as well, g = `gammaCount` numbers
+/// gamma on the way to alpha.
 public struct PointKeyLayout: Hashable, Sendable {
   /// Bits of x and alpha, 1 to 12; higher bits are ignored.
   public let bits: Int
-  /// Numbers in beta, 1 to 3.
+  /// Numbers in beta, 1 to 9.
   public let payload: Int
   /// Bytes of each of them, 1 to 8.
   public let wordByteCount: Int
   /// Levels of 1 to bits - 1 whose nodes are groups of points, ascending: of keys whose outputs are
   /// summed.
   public let middleLevels: [Int]
+  /// How many sums middle levels give lines to, 1 to 3: gamma has two numbers for each.
+  public let lineCount: Int
   /// t: of 0 to min(bits - 1, 6), and at most what leaves the last middle level, that with the
   /// least 2^t v + 24 d, the largest of such: many nodes are visited, and a level takes time
   /// besides its bytes.
@@ -26,9 +28,12 @@ public struct PointKeyLayout: Hashable, Sendable {
 
   public static let bitRange = 1...12
 
-  public init(bits: Int, payload: Int, wordByteCount: Int = 8, middleLevels: [Int] = []) {
+  public init(
+    bits: Int, payload: Int, wordByteCount: Int = 8, middleLevels: [Int] = [], lineCount: Int = 1
+  ) {
     precondition(PointKeyLayout.bitRange.contains(bits), "1 to 12 bits")
-    precondition((1...3).contains(payload), "a payload of 1 to 3 ring elements")
+    precondition((1...9).contains(payload), "a payload of 1 to 9 ring elements")
+    precondition((1...3).contains(lineCount), "lines of one to three sums")
     precondition((1...8).contains(wordByteCount), "1 to 8 bytes a ring element")
     precondition(
       middleLevels.allSatisfy { (1..<bits).contains($0) }
@@ -38,6 +43,7 @@ public struct PointKeyLayout: Hashable, Sendable {
     self.payload = payload
     self.wordByteCount = wordByteCount
     self.middleLevels = middleLevels
+    self.lineCount = lineCount
     func weight(_ tailBits: Int) -> Int {
       (payload * wordByteCount) << tailBits + 24 * (bits - tailBits)
     }
@@ -50,11 +56,11 @@ public struct PointKeyLayout: Hashable, Sendable {
 
   public var byteCount: Int {
     (depth + 7) / 8 + (payload * wordByteCount) << tailBits
-      + 2 * middleLevels.count * wordByteCount + 16 * depth
+      + gammaCount * middleLevels.count * wordByteCount + 16 * depth
   }
 
   /// Numbers in gamma.
-  public var gammaCount: Int { middleLevels.isEmpty ? 0 : 2 }
+  public var gammaCount: Int { middleLevels.isEmpty ? 0 : 2 * lineCount }
 }
 
 /// Which points are taken one by one: those whose distance i from a public cell, cell - x as a
@@ -187,7 +193,8 @@ public struct PointFunction: Sendable {
     lodge_dcf_layout(
       levels: CInt(layout.bits), payload: CInt(layout.payload),
       word_bytes: CInt(layout.wordByteCount), tail_bits: CInt(layout.tailBits),
-      middle_levels: layout.middleLevels.reduce(0) { $0 | 1 << CUnsignedInt($1) })
+      middle_levels: layout.middleLevels.reduce(0) { $0 | 1 << CUnsignedInt($1) },
+      gamma_words: CInt(layout.gammaCount))
   }
 
   /// Makes one key for every element of `alphas`; arguments as of `ComparisonFunction.generate`,
@@ -241,8 +248,9 @@ public struct PointFunction: Sendable {
   /// One party's sums over points x of its outputs times tables: for every key with its public
   /// place, in cell floor(place / 2^cellBits), and every entry of `tables`, payload word `word`
   /// times values[(cell - x) mod 2^bits], where x is in groups that are taken point by point.
-  /// Behind them, for the left and the right side, P and U: with gamma = (1, r), where alpha is in
-  /// a group of that side, U is 1 and P is place - r, as a signed number of that side.
+  /// Behind them, where there is gamma, for the left and the right side, P and U: with gamma = (1, r),
+  /// where alpha is in a group of that side, U is 1 and P is place - r, as a signed number of that
+  /// side. Further pairs (t, t r) of gamma give the same times t.
   ///
   /// `keys` has `layout.byteCount` bytes a key, `roots` this party's two words a key and `sums` is
   /// [keys, tables.sumCount], numbers modulo 2^(8 wordByteCount). Both parties' sums add up.
@@ -292,7 +300,7 @@ public struct PointTables: Sendable {
   public let layout: PointKeyLayout
   public let window: PointWindow
   public let cellBits: Int
-  /// Those of the tables, and two for each side.
+  /// Those of the tables, and one for each number of gamma and side.
   public let sumCount: Int
   private let sides: CInt
   let products: [lodge_point_product]
@@ -314,7 +322,7 @@ public struct PointTables: Sendable {
     self.layout = layout
     self.window = window
     self.cellBits = cellBits
-    sumCount = tables.count + 4
+    sumCount = tables.count + 2 * layout.gammaCount
     sides = (countsLeft ? 1 : 0) | (countsRight ? 2 : 0)
     let wordCount = layout.payload * placeCount
     /// The tables that output word `number` of a node is multiplied with.
@@ -361,7 +369,7 @@ public struct PointTables: Sendable {
         unsafe body(
           lodge_point_tables(
             product_count: products.count, products: products.baseAddress,
-            table_count: sumCount - 4,
+            table_count: sumCount - 2 * layout.gammaCount,
             pairs: pairs.baseAddress, cell_bits: CInt(cellBits),
             end: CInt(window.distances.upperBound), window: CInt(window.distances.count),
             left_groups: CInt(window.leftEnd), sides: sides))

@@ -225,7 +225,9 @@ public struct RingSimulator: Sendable {
         let results = RingFunctions.coarseSteps(function, mask: mask, places: places)
         for (output, result) in zip(node.outputs, results) { values[output] = result }
       case .lookup(let x, let function):
-        values[first] = RingFunctions.lookup(function, values[x], mask: mask(x))
+        let results = RingFunctions.lookup(function, values[x], mask: mask(x))
+        values[first] =
+          function.factor.map { zip(results, values[$0]).map(&*) } ?? results
       case .permuted(let x, let function):
         let shift = function.opening.shift
         let ranges = step.dealtRanges(shape(x))

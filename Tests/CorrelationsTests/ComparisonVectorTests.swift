@@ -71,11 +71,13 @@ struct ComparisonVectorTests {
     var file = try JSONReader(JSON.read(path), source: path)
     for element in try file.array("keys") {
       var reader = try JSONReader(element, source: path)
+      let gamma = reader.contains("gamma") ? try reader.array("gamma").map(Self.word) : []
       let layout = PointKeyLayout(
         bits: try reader.integer("bits"), payload: try reader.integer("payload"),
         wordByteCount: try reader.integer("wordBytes"),
         middleLevels: try reader.contains("middleLevels")
-          ? reader.array("middleLevels").map { try Self.number($0) } : [])
+          ? reader.array("middleLevels").map { try Self.number($0) } : [],
+        lineCount: max(gamma.count / 2, 1))
       #expect(layout.tailBits == (try reader.integer("tailBits")))
       let function = PointFunction(
         fixedKey: try reader.hexadecimal("fixedKey", byteCount: 16), layout: layout)
@@ -85,7 +87,6 @@ struct ComparisonVectorTests {
         return Self.words(try root.hexadecimal("root", byteCount: 16))
       }
       let alpha = [try Self.word(reader.value("alpha"))]
-      let gamma = !layout.middleLevels.isEmpty ? try reader.array("gamma").map(Self.word) : []
       let beta = try reader.array("beta").map(Self.word) + gamma
       let (root0, root1) = (roots[0], roots[1])
       var key = [UInt8](repeating: 0, count: layout.byteCount)
@@ -104,7 +105,8 @@ struct ComparisonVectorTests {
             let sums = Self.sums(
               function, key, root, party: party, cell: x[0],
               window: -(1 << layout.bits) / 2..<1 << (layout.bits - 1), arm: arm)
-            #expect(sums == shares + [0, 0, 0, 0], "\(layout), party \(party)")
+            let zeros = [UInt64](repeating: 0, count: 2 * layout.gammaCount)
+            #expect(sums == shares + zeros, "\(layout), party \(party)")
             continue
           }
           var result: [UInt64] = [0]
@@ -155,7 +157,7 @@ struct ComparisonVectorTests {
     let layout = function.layout
     let kept = UInt64.max >> UInt64(64 - 8 * layout.wordByteCount)
     for cell in [0, (1 << layout.bits) - 1] {
-      var expected: [UInt64] = [0, 0, 0, 0]
+      var expected = [UInt64](repeating: 0, count: 2 * layout.gammaCount)
       for (number, level) in layout.middleLevels.enumerated() {
         func window(_ count: Int) -> PointWindow {
           PointWindow(
@@ -172,13 +174,18 @@ struct ComparisonVectorTests {
             }
           guard side >= 0 else { continue }
           let place = UInt64(bitPattern: Int64(distance + point))
-          expected[2 * side] = expected[2 * side] &+ (words[0] &* place &- words[1])
-          expected[2 * side + 1] &+= words[0]
+          for pair in 0..<layout.gammaCount / 2 {
+            let (one, mask) = (words[2 * pair], words[2 * pair + 1])
+            expected[4 * pair + 2 * side] &+= one &* place &- mask
+            expected[4 * pair + 2 * side + 1] &+= one
+          }
         }
       }
       let sums = sums(
         function, key, root, party: party, cell: UInt64(cell), window: 0..<1, arm: arm)
-      #expect(Array(sums.suffix(4)) == expected.map { $0 & kept }, "\(layout), party \(party)")
+      #expect(
+        Array(sums.suffix(expected.count)) == expected.map { $0 & kept },
+        "\(layout), party \(party)")
     }
   }
 

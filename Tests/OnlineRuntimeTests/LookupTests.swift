@@ -86,6 +86,64 @@ import Testing
     #expect(sides == [0, 1])
   }
 
+  /// The product with a factor's view, whatever both are: the polynomial of a cell or of the next one
+  /// times the factor, modulo 2^resultBits; parties and simulator agree bit for bit.
+  @Test(arguments: [
+    (9, 6, 2, nil, 64), (9, 3, 1, nil, 40), (10, 8, 0, nil, 17), (12, 4, 2, -14..<15, 60),
+    (10, 2, 0, -100..<(-70), 33), (13, 3, 2, 0..<1, 47), (12, 3, 2, 0..<1, 64),
+  ])
+  func factors(
+    openedBits: Int, cellBits: Int, degree: Int, window: Range<Int>?, resultBits: Int
+  ) throws {
+    var function = Self.function(
+      openedBits: openedBits, cellBits: cellBits, degree: degree, window: window,
+      resultBits: resultBits)
+    let (range, factorBits, most) = (function.range, 14, 1 << 12)
+    let step = max(range.count / 200, 1)
+    let arguments = stride(from: range.lowerBound, through: range.upperBound, by: step).map { $0 }
+    var random = SplitMix(UInt64(resultBits))
+    let factors = arguments.indices.map { index in
+      [-most, most - 2, 0, -1, Int(random.next() % UInt64(2 * most - 1)) - most][index % 5]
+    }
+    // The argument in the low bits, and the factor from bit 20 on.
+    let words = zip(arguments, factors).map { argument, factor in
+      UInt64(bitPattern: Int64(argument & (1 << openedBits - 1) + factor << 20))
+    }
+    let outcome = try PrimitiveTests.execute(width: words.count, steps: [words, words]) {
+      builder, x in
+      let opened = try builder.emit(
+        .open(x.id, Opening(shift: 0, bits: openedBits)), bits: [0])[0]
+      let short = try builder.emit(
+        .open(x.id, Opening(shift: 20, bits: factorBits)), bits: [0])[0]
+      function.factor = try builder.emit(.view(short, shift: 0), bits: [0])[0]
+      let found = try builder.emit(.lookup(opened, function), bits: [0])[0]
+      #expect(builder.program.values[found].ringBits == resultBits)
+      return try builder.emit(
+        .combine([Term(found, 1 << (64 - resultBits))], constant: 0), bits: 0, bound: 1)
+    }
+    #expect(outcome.parties == outcome.simulator)
+    var found = Set<Int>()
+    for step in outcome.parties {
+      for (element, word) in step.enumerated() {
+        let cell = arguments[element] >> cellBits
+        // What is shortened may come out one more.
+        let candidates = [cell, cell + 1].flatMap { cell in
+          let distance = UInt64(bitPattern: Int64(arguments[element] - cell << cellBits))
+          let value = Self.value(function, cell, at: distance)
+          return [0, 1].map { more in
+            value &* UInt64(bitPattern: Int64(factors[element] + more)) << UInt64(64 - resultBits)
+          }
+        }
+        guard let number = candidates.firstIndex(of: word) else {
+          Issue.record("\(arguments[element]), \(factors[element]): \(word)")
+          continue
+        }
+        found.insert(number)
+      }
+    }
+    #expect(found.count == 4)
+  }
+
   /// Two lines that meet at 0: in every cell, and in the one before it, right to the resolution.
   @Test(arguments: [(0, 1), (-1, 1), (1, 0), (0.01, 1), (0.25, 3), (0, -2)])
   func bends(left: Double, right: Double) throws {

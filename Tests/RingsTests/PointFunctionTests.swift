@@ -68,8 +68,11 @@ import Testing
       .filter { !$0.isEmpty }
   }
 
-  /// Every alpha, cell by cell, with tables of random numbers for every word of the payload.
-  @Test(arguments: 1...7, 1...3) func everyAlphaAndPoint(bits: Int, payload: Int) {
+  /// Every alpha, cell by cell, with tables of random numbers for every word of the payload, and lines
+  /// for one sum or several.
+  @Test(arguments: 1...7, [(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (9, 3)])
+  func everyAlphaAndPoint(bits: Int, sizes: (payload: Int, lines: Int)) {
+    let payload = sizes.payload
     let size = 1 << bits
     let cellBits = 3
     var random = SplitMix(UInt64(100 * bits + payload))
@@ -82,7 +85,8 @@ import Testing
     for (wordByteCount, range) in zip([1, 3, 7, 8, 8], Self.windows(bits)) {
       let window = PointWindow(range, bits: bits)
       let layout = PointKeyLayout(
-        bits: bits, payload: payload, wordByteCount: wordByteCount, middleLevels: window.levels)
+        bits: bits, payload: payload, wordByteCount: wordByteCount, middleLevels: window.levels,
+        lineCount: sizes.lines)
       let turned = PointTables(tables, layout: layout, window: window, cellBits: cellBits)
       let word = UInt64.max >> UInt64(64 - 8 * wordByteCount)
       for arm in KernelArm.available {
@@ -105,15 +109,18 @@ import Testing
               expected.append(0)
             }
           }
-          func line(_ distance: Int) -> [UInt64] {
-            let lifted = (distance + Int(alpha)) << cellBits + Int(places[key] & 7)
-            let total = number(payload) &* UInt64(bitPattern: Int64(lifted)) &- number(payload + 1)
-            return [total & word, number(payload) & word]
-          }
-          switch place {
-          case .inside: expected += [0, 0, 0, 0]
-          case .left(let distance): expected += line(distance) + [0, 0]
-          case .right(let distance): expected += [0, 0] + line(distance)
+          for pair in 0..<layout.gammaCount / 2 {
+            let first = payload + 2 * pair
+            func line(_ distance: Int) -> [UInt64] {
+              let lifted = (distance + Int(alpha)) << cellBits + Int(places[key] & 7)
+              let total = number(first) &* UInt64(bitPattern: Int64(lifted)) &- number(first + 1)
+              return [total & word, number(first) & word]
+            }
+            switch place {
+            case .inside: expected += [0, 0, 0, 0]
+            case .left(let distance): expected += line(distance) + [0, 0]
+            case .right(let distance): expected += [0, 0] + line(distance)
+            }
           }
         }
         #expect(
@@ -148,10 +155,11 @@ import Testing
   /// Around the number of instances in step and of the parallel pieces, and as many bits as there
   /// may be.
   @Test(arguments: [0, 1, 15, 16, 17, 33, 127, 129, 300]) func armsAndThreadsAgree(count: Int) {
-    for (bits, payload, wordByteCount) in [(12, 1, 8), (7, 3, 7), (9, 2, 5)] {
+    for (bits, payload, wordByteCount) in [(12, 1, 8), (7, 3, 7), (9, 2, 5), (8, 9, 8)] {
       let window = PointWindow(bits == 12 ? -2048..<2048 : bits == 9 ? 0..<1 : -9..<13, bits: bits)
       let layout = PointKeyLayout(
-        bits: bits, payload: payload, wordByteCount: wordByteCount, middleLevels: window.levels)
+        bits: bits, payload: payload, wordByteCount: wordByteCount, middleLevels: window.levels,
+        lineCount: payload == 9 ? 3 : 1)
       let number = bits == 12 ? min(count, 33) : count
       var random = SplitMix(3)
       let alphas = (0..<number).map { _ in random.next() >> UInt64(64 - bits) }
@@ -212,7 +220,7 @@ import Testing
   @Test(arguments: [
     (bits: 7, payload: 3, wordByteCount: 7, tailBits: 1, byteCount: 1 + 2 * 21 + 6 * 16),
     (5, 1, 8, 2, 1 + 32 + 3 * 16), (6, 1, 2, 4, 1 + 32 + 2 * 16), (1, 3, 8, 0, 1 + 24 + 16),
-    (10, 2, 6, 2, 1 + 48 + 8 * 16),
+    (10, 2, 6, 2, 1 + 48 + 8 * 16), (8, 9, 8, 0, 1 + 72 + 8 * 16),
   ])
   func layoutsWeighLevels(
     bits: Int, payload: Int, wordByteCount: Int, tailBits: Int, byteCount: Int
@@ -225,6 +233,10 @@ import Testing
     #expect(withMiddle.depth >= levels.last ?? 0)
     if bits > 4 + tailBits {
       #expect(withMiddle.byteCount == byteCount + 2 * levels.count * wordByteCount)
+      let withLines = PointKeyLayout(
+        bits: bits, payload: payload, wordByteCount: wordByteCount, middleLevels: levels,
+        lineCount: 3)
+      #expect(withLines.byteCount == byteCount + 6 * levels.count * wordByteCount)
     }
   }
 

@@ -70,10 +70,11 @@ typedef void lodge_encryption(const lodge_aes128_schedule *schedule, uint64_t *b
 // `levels` bits and beta of `payload` words.
 typedef struct {
   int levels;              // 1 to 63
-  int payload;             // 1 to 3
+  int payload;             // 1 to 3, of point keys to 9
   int word_bytes;          // 1 to 8: values are numbers modulo 2^(8 word_bytes)
   int tail_bits;           // below `levels` and at most 6
   unsigned middle_levels;  // bit l: level l of a point key has values; of 1 to levels - tail_bits
+  int gamma_words;         // of each of these values: 2, 4 or 6, of keys without them 0
 } lodge_dcf_layout;
 
 // One comparison key, all little-endian, without padding, depth = levels - tail_bits:
@@ -102,7 +103,7 @@ typedef void lodge_dcf_evaluation(const lodge_aes128_schedule *schedule,
 // A point key: f(x) = beta if x = alpha, else 0, of the same layout but for the value corrections
 // of the levels, which it has none of but for middle levels, whose nodes are groups of cells:
 // behind the places of the last nodes stand, from the top, the value corrections of their nodes on
-// the way to alpha, two words gamma each. Where there are some, gamma follows beta in `betas`.
+// the way to alpha, gamma_words words gamma each. Where there are some, gamma follows beta in `betas`.
 // Arguments otherwise as of comparison keys.
 typedef lodge_dcf_generation lodge_point_generation;
 
@@ -145,9 +146,10 @@ static inline size_t lodge_point_groups(const lodge_dcf_layout *layout, int wind
   return count < most ? count : most;
 }
 
-// For every key the sums over the outputs of its groups, table_count words, and then for each of
-// both sides P and U: with gamma = (1, r) U is 1 and P is x = place - r, not reduced, where alpha
-// is on that side, and both are 0 elsewhere. `places`, cell by `cell_bits`, are public. `scratch`,
+// For every key the sums over the outputs of its groups, table_count words, and then, where there is
+// gamma, for each of both sides P and U: with gamma = (1, r) U is 1 and P is x = place - r, not
+// reduced, where alpha is on that side, and both are 0 elsewhere. Further pairs (t, t r) of gamma
+// give the same times t. `places`, cell by `cell_bits`, are public. `scratch`,
 // aligned to 64 bytes, holds what lodge_point_scratch_bytes says and is zero afterwards.
 typedef void lodge_point_summation(const lodge_aes128_schedule *schedule,
                                    const lodge_dcf_layout *layout, int party, size_t count,

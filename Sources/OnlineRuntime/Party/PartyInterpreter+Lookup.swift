@@ -7,9 +7,11 @@ import Rings
 import Sharing
 
 extension PartyInterpreter {
-  /// The share of `function` at the opened value, elements of which the keys `ranges` belong to.
+  /// The share of `function` at the opened value, elements of which the keys `ranges` belong to, and
+  /// of its factor where it has one.
   func lookup(
-    _ node: Int, _ function: Lookup, _ opened: MaskedWords, _ ranges: [Range<Int>]
+    _ node: Int, _ function: Lookup, _ opened: MaskedWords, factor: MaskedWords?,
+    _ ranges: [Range<Int>]
   ) throws(InputError) -> [UInt64] {
     guard let point = derived[node].point, let tables = derived[node].tables,
       let stream = derived[node].keyRoots
@@ -23,7 +25,8 @@ extension PartyInterpreter {
         party: material.party, keys: keys, roots: roots.span, places: places.span, tables: tables,
         into: &span)
     }
-    return function.results(sums: sums, opened: places)
+    return function.results(
+      sums: sums, opened: places, base: factor?.base ?? [], lift: factor?.lift ?? [])
   }
 
   /// The share of the exponentials of an opened value of `shape`.

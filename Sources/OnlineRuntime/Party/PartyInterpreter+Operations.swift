@@ -108,7 +108,9 @@ extension PartyInterpreter {
       for (output, bits) in zip(node.outputs, bits) { shared[output] = bits }
     case .lookup(let x, let function):
       guard let opened = masked[x] else { break }
-      shared[first] = try lookup(index, function, opened, step.dealtRanges(shape(x)))
+      shared[first] = try lookup(
+        index, function, opened, factor: function.factor.flatMap { masked[$0] },
+        step.dealtRanges(shape(x)))
     case .permuted(let x, let function):
       if !shared[x].isEmpty { try beginPermutation(index, function, x, step) }
     case .combine(let terms, let constant):

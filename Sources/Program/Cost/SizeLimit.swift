@@ -62,7 +62,7 @@ extension SecureProgram {
     case .lookup(_, let function):
       size += 2 * 8 * Double(function.keyLayout.byteCount)
       // Nodes of the key, and outputs.
-      size += 64 * Double((2 + function.coefficients.count) * function.visitedCellCount)
+      size += 64 * Double((2 + function.keyLayout.payload) * function.visitedCellCount)
     case .permuted(_, let function):
       // Masks of operand and result, the permutation, and messages; with a factor twice as many.
       size += (function.factor == nil ? 6 : 14) * 64

@@ -130,6 +130,7 @@ extension Operation {
       case "scores", "mix", "multiply", "pairMerge", "blockLinear", "selectBlocks": 2
       case "combine": reads.count
       case "permuted": reader.contains("factorBits") ? 2 : 1
+      case "lookup": min(reads.count, 2)
       default: 1
       }
     guard reads.count == count else {
@@ -201,7 +202,8 @@ extension Operation {
           coefficients: try reader.integerRows("coefficients"),
           left: try Lookup.Line(&reader, "left"), right: try Lookup.Line(&reader, "right"),
           fractionalBits: try reader.integer("fractionalBits", in: 0...62),
-          resultBits: try reader.integer("resultBits", in: 1...64)))
+          resultBits: try reader.integer("resultBits", in: 1...64),
+          factor: reads.dropFirst().first))
     case "reveal": self = .reveal(reads[0], try BlockPool(&reader))
     case "blockLinear":
       self = .blockLinear(

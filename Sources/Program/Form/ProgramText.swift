@@ -63,7 +63,7 @@ extension SecureProgram {
     case .lookup(_, let function):
       return "\(name) \(reads), degree \(function.coefficients.count - 1), "
         + "\(function.coefficients[0].count) of \(function.cells.count) cells of "
-        + "\(function.cells.bits) bits"
+        + "\(function.cells.bits) bits" + (function.factor.map { ", times v\($0)" } ?? "")
     case .permuted(_, let function):
       let opening = function.opening
       let factor = function.factor.map { ", times >> \($0.opening.shift), \($0.opening.bits) bits" }

@@ -257,6 +257,15 @@ extension SecureProgram {
       try need(
         function.coefficients.count > 1 || (function.left.slope == 0 && function.right.slope == 0),
         "constants have no slopes beside them")
+      if let factor = function.factor {
+        let factorShape = try masked(factor)
+        guard case .view = values[factor].form else {
+          throw ShapeError(cause: "value \(factor) is not a view")
+        }
+        try need(
+          factorShape == shape && shape.width != nil,
+          "value \(factor) is no factor of a function of \(shape)")
+      }
       return [(shape, .shared)]
     case .permuted(let x, let function):
       let shape = try shared(x)
@@ -497,7 +506,8 @@ extension SecureProgram {
         let fractionalBits: Int? =
           switch node.operation {
           case .exponential(_, let function): function.fractionalBits
-          case .lookup(_, let function): function.fractionalBits
+          case .lookup(_, let function):
+            function.fractionalBits + (function.factor.map { values[$0].fractionalBits } ?? 0)
           case .permuted(_, let function): resultFractionalBits(function)
           default: nil
           }

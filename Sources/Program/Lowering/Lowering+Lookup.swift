@@ -3,6 +3,7 @@
 package import Approximation
 import Bytes
 import Foundation
+import Models
 import Rings
 
 /// A function with a polynomial of degree 2 at most on every cell of one width, a power of two, and
@@ -130,11 +131,57 @@ extension Lowering {
     ).map { (result) throws(InputError) in try builder.rescale(result, to: min(most, precise)) }
   }
 
+  /// Node `index`, the product of `function` of `x` and another value, in the flight of a lookup; nil
+  /// where there is none, or the product has more bits than the linear layer can take that adds it to
+  /// the narrow stream.
+  mutating func lookupProduct(
+    _ index: Int, _ x: FixedValue, _ function: PiecewisePolynomial, _ other: ModelValue
+  ) throws(InputError) -> FixedValue? {
+    let bound = try outputBound(index)
+    let valueBits = activationBits(bound: bound)
+    guard let cells = EqualCells(function),
+      let needed = try streamRing(index, bits: valueBits, bound: bound)
+    else { return nil }
+    let factor = try plain(other)
+    let value = try cut(x)
+    guard builder.shape(value.id) == builder.shape(factor.id),
+      builder.shape(value.id).width != nil
+    else { return nil }
+    // What the reader drops of the product is dropped for nothing.
+    let most = 64 - needed + valueBits
+    for (spared, sparedOfFactor) in Self.sparedBits {
+      let argumentBits = min(bits - 2 - spared, value.bits)
+      let functionBits = 2 * argumentBits + cells.coefficientBits
+      let factorBits = min(activationBits(factor) - sparedOfFactor, factor.bits)
+      guard functionBits + factorBits <= most,
+        builder.canOpen(
+          factor, bits: factorBits, ringBits: factorBits + magnitudeBits(factor.bound) + 2)
+      else { continue }
+      let before = builder
+      let opened = try builder.open(factor, bits: factorBits)
+      if case .view = builder.program.values[opened.id].form,
+        let product = try lookup(
+          value, cells, argumentBits: argumentBits, bound: bound, budget: functionBits,
+          factor: opened, resultBits: { needed + $0 + factorBits - valueBits })
+      {
+        return product
+      }
+      builder = before
+    }
+    return nil
+  }
+
+  /// Fractional bits of the argument and of the factor that a product lacks which is not shortened
+  /// afterwards, in the order of what that costs of its precision.
+  private static let sparedBits = [
+    (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2),
+  ]
+
   /// The same with `argumentBits` fractional bits of x, or up to two less, and at most `budget` of
-  /// the result, modulo 2^`resultBits` of what they are.
+  /// the function, modulo 2^`resultBits` of what they are; times an opened factor where there is one.
   private mutating func lookup(
     _ x: FixedValue, _ cells: EqualCells, argumentBits wanted: Int, bound: Double, budget: Int,
-    resultBits ringBits: (_ fractionalBits: Int) -> Int
+    factor: MaskedValue? = nil, resultBits ringBits: (_ fractionalBits: Int) -> Int
   ) throws(InputError) -> FixedValue? {
     let numberBits = cells.bits(bound: x.bound)
     // A square has twice the bits of the argument, and its coefficient some more.
@@ -160,7 +207,8 @@ extension Lowering {
       cells: MaskCells(openedBits: numberBits + cellBits, bits: cellBits),
       firstCell: cells.cells.lowerBound, coefficients: coefficients, left: line(cells.lines.left),
       right: line(cells.lines.right), fractionalBits: resultBits,
-      resultBits: ringBits(resultBits))
-    return try builder.emit(.lookup(opened.id, table), bits: resultBits, bound: bound)
+      resultBits: ringBits(resultBits), factor: factor?.id)
+    return try builder.emit(
+      .lookup(opened.id, table), bits: resultBits + (factor?.bits ?? 0), bound: bound)
   }
 }

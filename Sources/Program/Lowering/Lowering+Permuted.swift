@@ -58,27 +58,19 @@ extension Lowering {
     }
   }
 
-  /// Whether a product alone reads permuted activation `index`.
-  func isActivatedLater(_ index: Int) -> Bool {
-    let consumers = consumers(of: index)
-    return consumers.count == 1 && consumers.allSatisfy(isPermutedProduct)
-  }
-
   /// Whether node `index` is the product of a permuted activation and another value.
   private func isPermutedProduct(_ index: Int) -> Bool {
     guard case .multiply(let left, let right) = model.nodes[index].operation else { return false }
     return isPermutedActivation(left) != isPermutedActivation(right)
   }
 
-  /// The product of an activation and another value in the messages of the activation, with all the
-  /// bits that its reader takes; nil where these do not fit, or it has another reader than a layer that
-  /// adds to a stream of which party 1 sees what it needs.
-  mutating func permutedProduct(_ index: Int, _ left: ModelValue, _ right: ModelValue)
-    throws(InputError) -> FixedValue?
-  {
-    let (active, other) = isPermutedActivation(left) ? (left, right) : (right, left)
-    guard case .activatedLater(let x, let operationClass) = lowered[active],
-      let reader = streamReader(of: index), consumers(of: index) == [reader],
+  /// Node `index`, the product of an activation of `x` and another value in the messages of the
+  /// activation, with all the bits that its reader takes; nil where these do not fit, or it has another
+  /// reader than a layer that adds to a stream of which party 1 sees what it needs.
+  mutating func permutedProduct(
+    _ index: Int, _ x: FixedValue, _ operationClass: OperationClass, _ other: ModelValue
+  ) throws(InputError) -> FixedValue? {
+    guard let reader = streamReader(of: index), consumers(of: index) == [reader],
       let sum = narrowSum(of: reader), isSeenShortened(sum),
       case .linear(_, let weight, _) = model.nodes[reader].operation
     else { return nil }

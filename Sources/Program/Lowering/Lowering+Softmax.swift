@@ -1,4 +1,4 @@
-// Weights of attention scores by any softmax form, and the division of their mix by their sum.
+// Weights of attention scores by any softmax form.
 
 import Approximation
 import Bytes
@@ -140,65 +140,6 @@ extension Lowering {
   /// normalisation.
   func sumRoom(_ bound: Double, keyCount: Int) -> Int {
     60 - PieceLayout.integerBits(Double(keyCount) * bound) - 2
-  }
-
-  /// mix / sum for sums anywhere between epsilon and `largest`, far wider than one table serves.
-  ///
-  /// A key finds the binade of the sum and gives s = 2^-binade; z = sum * s lies in [1, 2), where a
-  /// short table gives 1/z; mix * s / z is exact in proportion for every binade. Two rounds more
-  /// than a table for the sum itself.
-  mutating func divide(
-    _ mix: FixedValue, by sum: FixedValue, epsilon: Double, largest: Double, bound: Double
-  ) throws(InputError) -> FixedValue {
-    let lowest = Int(log2(epsilon).rounded(.down))
-    guard sum.bits + lowest >= 0 else {
-      throw InputError(
-        "lowering", place: builder.label,
-        "epsilon \(epsilon) is zero with \(sum.bits) fractional bits: a row without weight is 0/0",
-        hint: "raise the recipe's epsilon or fractionalBits")
-    }
-    // What is opened whole keeps zeros: a row without weight must stay one, whatever it is divided by.
-    let opensBits = builder.opensBits
-    builder.opensBits = false
-    defer { builder.opensBits = opensBits }
-    let highest = PieceLayout.integerBits(largest)
-    // A sum below half of epsilon is a rounding error of weights: nothing may be divided by it.
-    let binades = Array(lowest...highest)
-    let least = max(Int(pow(2, Double(sum.bits + lowest - 1))), 1)
-    let scaleBits = highest
-    let dropped = max(0, sum.bits + lowest - 4)
-    let function = PiecewiseLinear(
-      shift: 0, droppedBits: dropped,
-      comparedBits: PiecewiseLinear.comparedBits(
-        reach: pow(2, Double(sum.bits + highest)), droppedBits: dropped),
-      knots: [least] + binades.dropFirst().map { Int(pow(2, Double(sum.bits + $0))) },
-      outputs: [
-        PiecewiseLinear.Output(
-          slopes: [0] + binades.map { _ in 0 },
-          intercepts: [0] + binades.map { Int(pow(2, Double(scaleBits - $0))) },
-          fractionalBits: scaleBits)
-      ])
-    let openedSum = try builder.open(sum)
-    let scale = FixedValue(
-      id: try builder.emit(
-        .piecewiseLinear(openedSum.id, function), bits: [scaleBits])[0],
-      bits: scaleBits, bound: pow(2, Double(-lowest)))
-    let openedScale = try builder.open(scale)
-    let normalised = try builder.emit(
-      .multiply(openedSum.id, openedScale.id), bits: sum.bits + scaleBits, bound: 2.1)
-    let mixBits = min(mix.bits, 61 - scaleBits - PieceLayout.integerBits(2.1 * bound))
-    let scaledMix = try builder.emit(
-      .multiply(builder.open(mix, bits: mixBits).id, openedScale.id), bits: mixBits + scaleBits,
-      bound: 2.1 * bound)
-    let reciprocal = try builder.table(
-      normalised, unit: pow(2, Double(-normalised.bits)), range: 0.9...2.1,
-      tolerance: recipe.tableTolerance
-    ) { 1 / $0 }
-    let numerator = try builder.open(scaledMix, bits: activationBits(bound: bound) + 8)
-    let denominator = try builder.open(reciprocal, bits: bits + 2)
-    return try builder.emit(
-      .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
-      bound: bound * 1.01)
   }
 }
 

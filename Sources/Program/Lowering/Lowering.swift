@@ -73,8 +73,14 @@ enum LoweredValue {
   case unscaled(UnscaledRows, PendingNormalisation)
   /// What a linear layer made of unscaled rows.
   case scaledLater(UnscaledProduct)
-  /// The input of a permuted activation whose only reader multiplies what it gives.
-  case activatedLater(FixedValue, OperationClass)
+  /// The input of an activation whose only reader multiplies what it gives.
+  case activatedLater(FixedValue, DeferredActivation)
+}
+
+/// What is made of an activation's input.
+enum DeferredActivation {
+  case permuted(OperationClass)
+  case piecewise(PiecewisePolynomial)
 }
 
 /// factor * gamma * (x - mean of x, where it is centred) + beta.
@@ -195,15 +201,17 @@ struct Lowering {
         settings, form: isPermuted(index) ? nil : softmax(index))
       lowered.append(.plain(result))
     case .activation(let input, _):
-      if case .permuted(let operationClass)? = forms[index] {
-        let value = try plain(input)
-        lowered.append(
-          isActivatedLater(index)
-            ? .activatedLater(value, operationClass)
-            : .plain(try permutedActivation(index, value, operationClass)))
-      } else {
-        lowered.append(.plain(try activation(index, plain(input), activation(index))))
-      }
+      let activation: DeferredActivation =
+        if case .permuted(let operationClass)? = forms[index] {
+          .permuted(operationClass)
+        } else {
+          .piecewise(self.activation(index))
+        }
+      let value = try plain(input)
+      lowered.append(
+        isActivatedLater(index)
+          ? .activatedLater(value, activation)
+          : .plain(try self.activation(index, value, activation)))
     case .add(let left, let right):
       lowered.append(.plain(try residual(index, plain(left), plain(right))))
     case .rmsNorm(let input, let settings):
@@ -224,11 +232,7 @@ struct Lowering {
         lowered.append(.plain(try rotate(index, plain(input), rotation, bound: bound)))
       }
     case .multiply(let left, let right):
-      if let product = try permutedProduct(index, left, right) {
-        lowered.append(.plain(product))
-      } else {
-        lowered.append(.plain(try multiply(index, plain(left), plain(right))))
-      }
+      lowered.append(.plain(try product(index, left, right)))
     case .scale(let input, let factor):
       let scale = queryScale(index)
       lowered.append(
@@ -347,10 +351,10 @@ struct Lowering {
       let result = try scaled(product)
       lowered[index] = .plain(result)
       return try cut(result)
-    case .activatedLater(let value, let operationClass):
+    case .activatedLater(let value, let activation):
       let label = builder.label
       builder.label = model.nodes[index].name
-      let result = try permutedActivation(index, value, operationClass)
+      let result = try self.activation(index, value, activation)
       builder.label = label
       lowered[index] = .plain(result)
       return result
@@ -402,6 +406,47 @@ struct Lowering {
     }
     return try builder.emit(
       .rotate(input.id, rotation), bits: input.bits + rotation.fractionalBits, bound: bound)
+  }
+
+  private mutating func activation(
+    _ index: Int, _ value: FixedValue, _ activation: DeferredActivation
+  ) throws(InputError) -> FixedValue {
+    switch activation {
+    case .permuted(let operationClass):
+      try permutedActivation(index, value, operationClass)
+    case .piecewise(let function): try self.activation(index, value, function)
+    }
+  }
+
+  /// Whether a product alone reads activation `index`, and another value.
+  private func isActivatedLater(_ index: Int) -> Bool {
+    let consumers = consumers(of: index)
+    guard consumers.count == 1, let reader = consumers.first,
+      case .multiply(let left, let right) = model.nodes[reader].operation
+    else { return false }
+    return isActivation(left) != isActivation(right)
+  }
+
+  private func isActivation(_ index: Int) -> Bool {
+    if case .activation = model.nodes[index].operation { return true }
+    return false
+  }
+
+  /// Node `index`, the product of two others: in the messages of an activation where it fits there.
+  private mutating func product(_ index: Int, _ left: ModelValue, _ right: ModelValue)
+    throws(InputError) -> FixedValue
+  {
+    let (active, other) = isActivation(left) ? (left, right) : (right, left)
+    if case .activatedLater(let value, let activation) = lowered[active] {
+      let product =
+        switch activation {
+        case .permuted(let operationClass):
+          try permutedProduct(index, value, operationClass, other)
+        case .piecewise(let function): try lookupProduct(index, value, function, other)
+        }
+      if let product { return product }
+    }
+    return try multiply(index, plain(left), plain(right))
   }
 
   /// Product of two values element by element, each truncated in the round that opens it.

@@ -10,6 +10,10 @@ public import Rings
 /// one after it where d < 0. The result is the sum of coefficients[p][i - firstCell] d^p modulo
 /// 2^resultBits where these are given, `left` before them and `right` behind them. Dealt is a point
 /// key for alpha, the powers of r_0, and 1 and r for lines; everything else is public.
+///
+/// With a `factor` y, a view, the result is that times y: the key has all of these numbers three
+/// times, as they are and times both mask parts t and h of y = A - t + B h, of which f(x) y is made with
+/// the public A and B.
 public struct Lookup: Hashable, Sendable {
   /// intercept + slope x, x in units of what is opened and the result in its own.
   public struct Line: Hashable, Sendable {
@@ -40,12 +44,15 @@ public struct Lookup: Hashable, Sendable {
   /// Before the first of them, and from the end on.
   public var left: Line
   public var right: Line
+  /// Those of f(x); a factor's come on top.
   public var fractionalBits: Int
   public var resultBits: Int
+  /// A view of the same shape.
+  public var factor: ValueID?
 
   public init(
     cells: MaskCells, firstCell: Int, coefficients: [[Int]], left: Line, right: Line,
-    fractionalBits: Int, resultBits: Int
+    fractionalBits: Int, resultBits: Int, factor: ValueID? = nil
   ) {
     self.cells = cells
     self.firstCell = firstCell
@@ -54,15 +61,19 @@ public struct Lookup: Hashable, Sendable {
     self.right = right
     self.fractionalBits = fractionalBits
     self.resultBits = resultBits
+    self.factor = factor
   }
 
   private var cellNumberBits: Int { cells.openedBits - cells.bits }
 
   public var keyLayout: PointKeyLayout {
     PointKeyLayout(
-      bits: cellNumberBits, payload: coefficients.count, wordByteCount: (resultBits + 7) / 8,
-      middleLevels: window.levels)
+      bits: cellNumberBits, payload: setCount * coefficients.count,
+      wordByteCount: (resultBits + 7) / 8, middleLevels: window.levels, lineCount: setCount)
   }
+
+  /// How often a key has what gives f(x): for itself, and times both mask parts of a factor.
+  private var setCount: Int { factor == nil ? 1 : 3 }
 
   /// The cells that are taken one by one.
   public var window: PointWindow {
@@ -70,8 +81,8 @@ public struct Lookup: Hashable, Sendable {
   }
 
   /// Cells at which a party evaluates a key, with what groups take beside them: two calls of AES
-  /// each.
-  public var visitedCellCount: Int { window.blockCount / 2 }
+  /// each, one of which is for outputs, that a factor takes three times.
+  public var visitedCellCount: Int { window.blockCount * (1 + setCount) / 4 }
 
   /// Values that are told apart: others come out as those 2^k from them.
   public var range: ClosedRange<Int> {
@@ -88,14 +99,29 @@ public struct Lookup: Hashable, Sendable {
   }
 
   /// beta and gamma of a mask's key of `layout`: the powers of r_0, and where there is gamma 1 and
-  /// r.
-  public func payload(mask: UInt64, layout: PointKeyLayout) -> [UInt64] {
+  /// r; each of both once more times both `parts` of a factor's mask, where there is one.
+  public func payload(mask: UInt64, parts: (t: UInt64, h: UInt64)?, layout: PointKeyLayout)
+    -> [UInt64]
+  {
     let offset = place(mask).offset
+    var result: [UInt64] = []
+    result.reserveCapacity(layout.payload + layout.gammaCount)
     var power: UInt64 = 1
-    return coefficients.map { _ in
-      defer { power &*= offset }
-      return power
-    } + [1, cells.reduced(mask)].prefix(layout.gammaCount)
+    for _ in coefficients {
+      result.append(power)
+      power &*= offset
+    }
+    let powers = result
+    if let parts {
+      for power in powers { result.append(power &* parts.t) }
+      for power in powers { result.append(power &* parts.h) }
+    }
+    if layout.gammaCount > 0 {
+      let word = cells.reduced(mask)
+      result += [1, word]
+      if let parts { result += [parts.t, word &* parts.t, parts.h, word &* parts.h] }
+    }
+    return result
   }
 
   /// The coefficients about the start of every cell, those of negative cells after the others.
@@ -115,49 +141,66 @@ public struct Lookup: Hashable, Sendable {
     return result
   }
 
-  /// Word q of the payload times d's coefficients number p, for p and q <= p in this order.
+  /// Word q of the payload times d's coefficients number p, for p and q <= p in this order, and the
+  /// same of the words that a factor adds.
   public var tables: PointTables {
-    PointTables(
-      allCoefficients.enumerated().flatMap { power, values in
-        (0...power).map { (word: $0, values: values) }
+    let all = allCoefficients
+    return PointTables(
+      (0..<setCount).flatMap { set in
+        all.enumerated().flatMap { power, values in
+          (0...power).map { (word: set * coefficients.count + $0, values: values) }
+        }
       }, layout: keyLayout, window: window, cellBits: cells.bits, countsLeft: left != .zero,
       countsRight: right != .zero)
   }
 
   /// The shares of the results at opened words from those of the sums over `tables`, which lie one
-  /// after the other: the binomial formula of (X_0 - r_0)^p, and both lines.
-  public func results(sums: [UInt64], opened: [UInt64]) -> [UInt64] {
-    let powerCount = coefficients.count
+  /// after the other: the binomial formula of (X_0 - r_0)^p, and both lines; times a factor's view, of
+  /// which A is `base` and B is `lift`.
+  public func results(
+    sums: [UInt64], opened: [UInt64], base: [UInt64] = [], lift: [UInt64] = []
+  ) -> [UInt64] {
+    let (powerCount, setCount) = (coefficients.count, setCount)
     let tableCount = powerCount * (powerCount + 1) / 2
-    let lines = [left, right].map {
+    let lines = (keyLayout.gammaCount == 0 ? [] : [left, right]).map {
       (
         slope: UInt64(bitPattern: Int64($0.slope)),
         intercept: UInt64(bitPattern: Int64($0.intercept))
       )
     }
+    let stride = setCount * (tableCount + 2 * lines.count)
+    precondition(sums.count == opened.count * stride, "sums of every element")
+    let factorCount = factor == nil ? 0 : opened.count
+    precondition(base.count == factorCount && lift.count == factorCount, "a factor an element")
     var results = [UInt64](repeating: 0, count: opened.count)
-    var next = 0
     for element in opened.indices {
       let offset = place(opened[element]).offset
-      var result: UInt64 = 0
-      for power in 0..<powerCount {
-        // Of C(power, part) (-1)^part X_0^(power - part) those from the last on, by Horner.
-        var (value, binomial): (UInt64, UInt64) = (0, 1)
-        for part in 0...power {
-          let term = binomial &* sums[next + part]
-          value = value &* offset &+ (part % 2 == 0 ? term : 0 &- term)
-          binomial = binomial &* UInt64(power - part) / UInt64(part + 1)
+      for set in 0..<setCount {
+        var next = element * stride + set * tableCount
+        var result: UInt64 = 0
+        for power in 0..<powerCount {
+          // Of C(power, part) (-1)^part X_0^(power - part) those from the last on, by Horner.
+          var (value, binomial): (UInt64, UInt64) = (0, 1)
+          for part in 0...power {
+            let term = binomial &* sums[next + part]
+            value = value &* offset &+ (part % 2 == 0 ? term : 0 &- term)
+            binomial = binomial &* UInt64(power - part) / UInt64(part + 1)
+          }
+          result &+= value
+          next += power + 1
         }
-        result &+= value
-        next += power + 1
+        next = element * stride + setCount * tableCount + set * 2 * lines.count
+        for line in lines {
+          result &+= line.slope &* sums[next] &+ line.intercept &* sums[next + 1]
+          next += 2
+        }
+        switch set {
+        case 0: results[element] = factorCount == 0 ? result : result &* base[element]
+        case 1: results[element] &-= result
+        default: results[element] &+= result &* lift[element]
+        }
       }
-      for line in lines {
-        result &+= line.slope &* sums[next] &+ line.intercept &* sums[next + 1]
-        next += 2
-      }
-      results[element] = result
     }
-    precondition(next == opened.count * (tableCount + 4), "sums of every element")
     return results
   }
 

@@ -311,7 +311,7 @@ extension Operation {
     case .open(let x, _), .widen(let x, _), .view(let x, _), .truncate(let x), .linear(let x, _),
       .scale(let x, _),
       .polynomial(let x, _), .piecewiseLinear(let x, _), .exponential(let x, _),
-      .coarseSteps(let x, _), .lookup(let x, _), .addWeight(let x, _, _),
+      .coarseSteps(let x, _), .addWeight(let x, _, _),
       .addDistance(let x, _), .rotate(let x, _), .sum(let x, _), .pairDifference(let x),
       .padKeys(let x), .padRows(let x), .lastRow(let x),
       .firstRow(let x), .meanRow(let x, _), .output(let x, _), .reveal(let x, _),
@@ -322,6 +322,7 @@ extension Operation {
       [x, y]
     case .blockLinear(let x, let gates, _), .selectBlocks(let x, let gates): [x, gates]
     case .permuted(let x, let function): [x] + (function.factor.map { [$0.value] } ?? [])
+    case .lookup(let x, let function): [x] + (function.factor.map { [$0] } ?? [])
     case .combine(let terms, _): terms.map(\.value)
     }
   }
