@@ -107,8 +107,13 @@ def program(is_narrow=False):
     seen = add("view", [near], shape(two, "view", 8, shift=0), shift=0)
     again = add("widen", [seen], shape(two, "opened", 8, ringBits=40), bits=40)
     wider = add("scale", [again], shape(two, bits=12, ringBits=40), weight=2)
-    total = add("combine", [scaled, gated, wide, wider], shape(two, bits=21),
-                coefficients=[1, 2**20, 2**28, 2**24], constant=0)
+    multiplied = add("lookup", [short, near], shape(two, bits=14, ringBits=18), openedBits=12, cellBits=6,
+                     firstCell=-2, left=[-3, 2**12], right=[2**17 - 5, -7],
+                     coefficients=[[5, 2**16 - 1, -2**16, 900, -7777], [1, -2**12, 3, 0, 9],
+                                   [-1, 2**10, -2**15, 4, 12345]],
+                     resultBits=18, fractionalBits=6)
+    total = add("combine", [scaled, gated, wide, wider, multiplied], shape(two, bits=21),
+                coefficients=[1, 2**20, 2**28, 2**24, 2**46], constant=0)
     last = add("lastRow", [total], shape(two, bits=21, rows="last"))
     add("output", [last])
     return {"version": 3, "family": "opt", "kind": "decoder", "clientInput": "oneHot",

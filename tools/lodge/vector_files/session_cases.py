@@ -128,7 +128,7 @@ class Cases:
             for component, name, dataset in arrays:
                 case = f"R11-algebra-{index}-{node['name']}-{component}"
                 yield case, name, self.word(name, dataset, component % 2, 2**component)
-        keys, points = "operations/16/keys", "operations/25/keys"
+        keys, points, multiplied = (f"operations/{index}/keys" for index in (16, 25, 39))
         yield "R12-algebra-one-file", "party1.corr", self.word("party1.corr", keys, 0)
         yield "R12-algebra-point-one-file", "party1.corr", self.word("party1.corr", points, 0)
         # Of a key with 3 levels of 40 bytes: a byte of control bits first, then two leaves of 24.
@@ -138,6 +138,9 @@ class Cases:
         # Of a point key a byte of control bits, two leaves of 15, and two levels of a seed correction.
         fields += [("point-control", points, 0), ("point-leaf", points, 1),
                    ("point-seed", points, 1 + 2 * 15 + 1)]
+        # Of one with a factor: of what is multiplied, word 3 of the first of two leaves of 18, and word 2 of the
+        # middle level.
+        fields += [("factor-leaf", multiplied, 1 + 3 * 3), ("factor-middle", multiplied, 1 + 2 * 18 + 2 * 3)]
         for field, array, place in fields:
             for name in ("party0.corr", "party1.corr"):
                 yield f"R12-algebra-{field}", name, self.word(name, array, place)

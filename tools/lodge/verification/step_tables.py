@@ -107,5 +107,6 @@ class Tables:
                  for place, (cell, _) in zip(places, found)], dtype=U))
 
     def do_lookup(self, index, node, reads, z):
-        lookup, opened, keyed = Lookup(node), self.masked[reads[0]].base, self.keyed(index, reads[0])
-        self.both(z, lambda p: lookup.share(opened, keyed[p]))
+        lookup, keyed = Lookup(node), self.keyed(index, reads[0])
+        opened = [self.masked[value].base for value in reads]  # With a factor its words, too.
+        self.both(z, lambda p: lookup.share(opened[0], keyed[p], *opened[1:]))
