@@ -17,10 +17,12 @@ POINTS = [(1, 1, 8, 0), (2, 1, 3, 2), (4, 1, 1, 15), (5, 1, 4, None), (7, 1, 6, 
 GROUPED = [(2, (1,), 2, 3, 2), (3, (2,), 3, 5, None), (4, (3,), 2, 7, 0), (5, (4,), 2, 4, None),
            (5, (1, 2, 3, 4), 1, 1, 31), (6, (4,), 3, 8, 63), (7, (2, 5), 1, 2, 64), (8, (4,), 3, 5, None),
            (10, (4, 7), 2, 6, None), (11, (4, 7), 3, 8, None), (12, (3, 6, 9), 3, 3, None)]
-# Those of lookups with a factor: the words of gamma stand behind the bytes of a word.
+# Those of two sums and, as in lookups with a factor, of three: the words of gamma stand behind the bytes of a word.
 MULTIPLIED = [(2, (), 4, 5, 0, None), (3, (), 6, 3, 0, 5), (7, (), 6, 8, 0, None), (2, (1,), 6, 8, 4, 3),
               (3, (2,), 4, 2, 4, None), (4, (1, 3), 2, 5, 4, 0), (7, (4,), 6, 3, 4, None),
-              (8, (2, 4), 4, 8, 4, None)]
+              (8, (2, 4), 4, 8, 4, None), (4, (), 9, 1, 0, 9), (9, (), 9, 8, 0, None), (2, (1,), 3, 7, 6, None),
+              (3, (1, 2), 6, 1, 6, 7), (5, (4,), 9, 5, 6, None), (6, (4,), 9, 3, 6, 0), (7, (4,), 6, 8, 6, None),
+              (8, (2, 5), 9, 8, 6, None)]
 # Up to this many bits a point key is evaluated everywhere.
 SMALL_DOMAIN_BITS = 5
 

@@ -50,21 +50,16 @@ def prefix(*path, **members):
     return canonical(root)
 
 
-def wide_factor(root):
-    """A factor of as many ring bits as before, and a result of more."""
-    root["operations"][MULTIPLIED]["resultBits"] = 21
-    root["values"][40]["ringBits"] = 21
-
-
 def factor_of_keys(root):
-    """A lookup of scores, with themselves as the factor."""
-    keys = {"columns": ["keys", 1, 0], "rows": "step", "ringBits": 12}
-    root["values"] += [keys | {"form": "opened", "fractionalBits": 8},
-                       keys | {"form": "shared", "fractionalBits": 14}]
-    place = len(root["values"]) - 2
+    """A lookup of scores, with a view of them as the factor."""
+    keys, place = {"columns": ["keys", 1, 0], "rows": "step"}, len(root["values"])
+    root["values"] += [keys | {"form": "opened", "fractionalBits": 8, "ringBits": 12},
+                       keys | {"form": "view", "fractionalBits": 7, "shift": 1},
+                       keys | {"form": "shared", "fractionalBits": 13, "ringBits": 22}]
     root["operations"][-1:-1] = [
         {"label": "vectors", "name": "open", "reads": [5], "writes": 1, "shift": 0, "bits": 12},
-        root["operations"][MULTIPLIED] | {"reads": [place, place], "resultBits": 12}]
+        {"label": "vectors", "name": "view", "reads": [place], "writes": 1, "shift": 1},
+        root["operations"][MULTIPLIED] | {"reads": [place, place + 1]}]
 
 
 def without_input(root):
@@ -125,7 +120,7 @@ CASES = {
     "P6-read-lookup-slope": operation(25, coefficients=[[1] * 3]),
     "P6-read-lookup-no-result": operation(25, resultBits=0),
     "P6-read-lookup-long-result": operation(25, resultBits=65),
-    "P6-read-lookup-operands": operation(MULTIPLIED, reads=[22, 19, 19]),
+    "P6-read-lookup-operands": operation(MULTIPLIED, reads=[22, 20, 20]),
     "P6-read-permuted-function": operation(26, function="swish"),
     "P6-read-permuted-epsilon": operation(26, epsilon=0.5),
     "P6-read-permuted-no-epsilon": operation(26, function="layerNorm"),
@@ -156,12 +151,11 @@ CASES = {
     "P7-read-lookup-view": operation(25, reads=[20]),
     "P7-read-lookup-result": operation(25, resultBits=39),
     "P7-read-lookup-scale": operation(25, fractionalBits=29),
-    "P7-read-lookup-factor-view": operation(MULTIPLIED, reads=[22, 37]),
-    "P7-read-lookup-factor-shared": operation(MULTIPLIED, reads=[22, 3], fractionalBits=10),
-    "P7-read-lookup-factor-shape": operation(MULTIPLIED, reads=[22, 6]),
+    "P7-read-lookup-factor-opened": operation(MULTIPLIED, reads=[22, 19], fractionalBits=5),
+    "P7-read-lookup-factor-shared": operation(MULTIPLIED, reads=[22, 3], fractionalBits=9),
+    "P7-read-lookup-factor-shape": operation(MULTIPLIED, reads=[22, 7], fractionalBits=7),
     "P7-read-lookup-factor-keys": edited(factor_of_keys),
-    "P7-read-lookup-factor-ring": edited(wide_factor),
-    "P7-read-lookup-factor-scale": operation(MULTIPLIED, fractionalBits=14),
+    "P7-read-lookup-factor-scale": operation(MULTIPLIED, fractionalBits=13),
     "P7-read-permuted-runs": operation(26, runs=2),
     "P7-read-permuted-keys": operation(28, function="rmsNorm", epsilon=0.5),
     "P7-read-permuted-opened": operation(26, reads=[13]),

@@ -138,9 +138,11 @@ class Cases:
         # Of a point key a byte of control bits, two leaves of 15, and two levels of a seed correction.
         fields += [("point-control", points, 0), ("point-leaf", points, 1),
                    ("point-seed", points, 1 + 2 * 15 + 1)]
-        # Of one with a factor: of what is multiplied, word 3 of the first of two leaves of 18, and word 2 of the
-        # middle level.
-        fields += [("factor-leaf", multiplied, 1 + 3 * 3), ("factor-middle", multiplied, 1 + 2 * 18 + 2 * 3)]
+        # Of one with a factor, what is multiplied by t and by h: words 3 and 6 of the leaf of 27 bytes, and words 2 and
+        # 4 of the middle level behind it.
+        for place, part in ((1, "t"), (2, "h")):
+            fields += [(f"factor-leaf-{part}", multiplied, 1 + 3 * (3 * place)),
+                       (f"factor-middle-{part}", multiplied, 1 + 27 + 3 * (2 * place))]
         for field, array, place in fields:
             for name in ("party0.corr", "party1.corr"):
                 yield f"R12-algebra-{field}", name, self.word(name, array, place)

@@ -45,19 +45,20 @@ class Lookup:
         self.lines = [node["left"], node["right"]]
         self.number, levels = len(self.coefficients[0]), self.opened_bits - self.bits
         self.count, self.end = 2**levels, self.first + self.number
-        # With a factor, beta and gamma come a second time, times its mask.
-        self.powers, self.parts = len(self.coefficients), len(node["reads"])
+        # With a factor, beta and gamma come two more times, times its mask parts.
+        self.powers, self.sums = len(self.coefficients), 3 if len(node["reads"]) == 2 else 1
         chosen = middle_levels(levels, self.first, self.number)
-        self.layout = PointLayout(levels, self.powers * self.parts, -(-node["resultBits"] // 8), chosen,
-                                  2 * self.parts if chosen else 0)
+        self.layout = PointLayout(levels, self.powers * self.sums, -(-node["resultBits"] // 8), chosen,
+                                  2 * self.sums if chosen else 0)
 
-    def dealt(self, mask, factor_mask=None):
-        """alpha, and beta with gamma, of the point keys, one list entry a key."""
-        factors = [[1]] * len(mask) if factor_mask is None else [[1, int(t)] for t in factor_mask]
+    def dealt(self, mask, *parts):
+        """alpha, and beta with gamma, of the point keys, one list entry a key; `parts` are those of the factor's
+        mask."""
         entries = []
-        for r, scales in zip(mask, factors):
+        for r, *scales in zip(mask, *parts):
             whole = int(r) % 2**self.opened_bits
             cell, low = divmod(whole, 2**self.bits)
+            scales = [1, *map(int, scales)]
             beta = [scale * low**q for scale in scales for q in range(self.powers)]
             gamma = [scale * word for scale in scales for word in (1, whole)]
             entries.append((cell, beta + gamma[:self.layout.gamma_words]))
@@ -70,19 +71,17 @@ class Lookup:
         intercept, slope = self.lines[cell >= self.end]
         return [intercept + slope * cell * 2**self.bits, slope, 0][:self.powers]
 
-    def share(self, opened, keyed, factors=None):
-        """A party's share [elements] from opened words, and what its point functions are walked with; `factors`
-        are the opened words of the factor."""
-        results = []
-        for element, (word, arguments) in enumerate(zip(opened, keyed)):
-            values = [self.element(int(word) % 2**self.opened_bits, Walk(*arguments), part)
-                      for part in range(self.parts)]
-            results.append((int(factors[element]) * values[0] - values[1]) % 2**64
-                           if self.parts == 2 else values[0])
-        return np.array(results, dtype=U)
+    def share(self, opened, keyed, factor=None):
+        """A party's share [elements] from opened words, and what its point functions are walked with; `factor` is a
+        view."""
+        public = [np.ones_like(opened)] if factor is None else [factor.base, *factor.coefficients()]
+        return np.array([
+            sum(int(words[element]) * self.element(int(word) % 2**self.opened_bits, Walk(*arguments), place)
+                for place, words in enumerate(public)) % 2**64
+            for element, (word, arguments) in enumerate(zip(opened, keyed))], dtype=U)
 
-    def element(self, word, walk, part=0):
-        """The share of f, or as part 1 that of f times the factor's mask."""
+    def element(self, word, walk, place=0):
+        """The share of f, or in place 1 and 2 that of f times a mask part of the factor."""
         (cell, low), levels = divmod(word, 2**self.bits), self.layout.levels
         start = (cell - self.end + 1) % self.count
         nodes, above, total = [(0, walk.root)], 0, 0
@@ -102,16 +101,16 @@ class Lookup:
                     is_right = number >= left_end
                 is_past = first + number >= 2**level
                 intercept, slope = self.lines[is_right]
-                one, mask = walk.middle_share(node, level)[2 * part:2 * part + 2]
-                place = (start + self.end - 1 + (is_right - is_past) * self.count) * 2**self.bits + low
-                total += slope * (one * place - mask) + intercept * one
+                one, mask = walk.middle_share(node, level)[2 * place:2 * place + 2]
+                x = (start + self.end - 1 + (is_right - is_past) * self.count) * 2**self.bits + low
+                total += slope * (one * x - mask) + intercept * one
             nodes, above = kept, level
         sums = {(p, q): 0 for p in range(self.powers) for q in range(p + 1)}
         for number, node in walk.below(nodes, above, self.layout.depth):
-            for place in range(2**self.layout.tail_bits):
-                point = (number << self.layout.tail_bits) + place
+            for leaf in range(2**self.layout.tail_bits):
+                point = (number << self.layout.tail_bits) + leaf
                 signed = (cell - point + self.count // 2) % self.count - self.count // 2
-                outputs = walk.share(node, place)[part * self.powers:]
+                outputs = walk.share(node, leaf)[place * self.powers:]
                 for p, coefficient in enumerate(self.coefficients_of(signed)):
                     for q in range(p + 1):
                         sums[p, q] += outputs[q] * coefficient

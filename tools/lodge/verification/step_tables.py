@@ -108,5 +108,5 @@ class Tables:
 
     def do_lookup(self, index, node, reads, z):
         lookup, keyed = Lookup(node), self.keyed(index, reads[0])
-        opened = [self.masked[value].base for value in reads]  # With a factor its words, too.
-        self.both(z, lambda p: lookup.share(opened[0], keyed[p], *opened[1:]))
+        opened, *factor = (self.masked[value] for value in reads)
+        self.both(z, lambda p: lookup.share(opened.base, keyed[p], *factor))
