@@ -17,6 +17,12 @@ POINTS = [(1, 1, 8, 0), (2, 1, 3, 2), (4, 1, 1, 15), (5, 1, 4, None), (7, 1, 6, 
 GROUPED = [(2, (1,), 2, 3, 2), (3, (2,), 3, 5, None), (4, (3,), 2, 7, 0), (5, (4,), 2, 4, None),
            (5, (1, 2, 3, 4), 1, 1, 31), (6, (4,), 3, 8, 63), (7, (2, 5), 1, 2, 64), (8, (4,), 3, 5, None),
            (10, (4, 7), 2, 6, None), (11, (4, 7), 3, 8, None), (12, (3, 6, 9), 3, 3, None)]
+# Those of two sums and, as in lookups with a factor, of three: the words of gamma stand behind the bytes of a word.
+MULTIPLIED = [(2, (), 4, 5, 0, None), (3, (), 6, 3, 0, 5), (7, (), 6, 8, 0, None), (2, (1,), 6, 8, 4, 3),
+              (3, (2,), 4, 2, 4, None), (4, (1, 3), 2, 5, 4, 0), (7, (4,), 6, 3, 4, None),
+              (8, (2, 4), 4, 8, 4, None), (4, (), 9, 1, 0, 9), (9, (), 9, 8, 0, None), (2, (1,), 3, 7, 6, None),
+              (3, (1, 2), 6, 1, 6, 7), (5, (4,), 9, 5, 6, None), (6, (4,), 9, 3, 6, 0), (7, (4,), 6, 8, 6, None),
+              (8, (2, 5), 9, 8, 6, None)]
 # Up to this many bits a point key is evaluated everywhere.
 SMALL_DOMAIN_BITS = 5
 
@@ -32,7 +38,7 @@ def key(layout, alpha, *place):
     if alpha is None:
         alpha = int.from_bytes(drawn("alpha", *place, size=8), "little") % 2**layout.levels
     beta = layout.words(drawn("beta", *place, size=layout.value_bytes))
-    gamma = layout.words(drawn("gamma", *place, size=16), 2) if layout.middle_levels else []
+    gamma = layout.words(drawn("gamma", *place, size=8 * layout.gamma_words), layout.gamma_words)
     key = generate(fixed_key, roots, alpha, beta + gamma, layout)
     last, is_point = 2**layout.levels - 1, isinstance(layout, PointLayout)
     points = sorted({0, max(alpha - 1, 0), alpha, min(alpha + 1, last), alpha ^ 1, last})
@@ -65,11 +71,11 @@ def key(layout, alpha, *place):
 
 def build(folder):
     """Writes comparison.json and point.json."""
-    def grouped(bits, middle_levels, *sizes):
-        return PointLayout(bits, *sizes, middle_levels)
+    def grouped(bits, middle_levels, payload, word_bytes, gamma_words=2):
+        return PointLayout(bits, payload, word_bytes, middle_levels, gamma_words)
 
     comparisons = [key(Layout(*sizes), alpha, n) for n, (*sizes, alpha) in enumerate(COMPARISONS)]
     points = [key(make(*sizes), alpha, "point", n) for n, (make, (*sizes, alpha)) in enumerate(
-        [(PointLayout, case) for case in POINTS] + [(grouped, case) for case in GROUPED])]
+        [(PointLayout, case) for case in POINTS] + [(grouped, case) for case in GROUPED + MULTIPLIED])]
     for name, keys in (("comparison", comparisons), ("point", points)):
         (folder / f"{name}.json").write_text(json.dumps({"keys": keys}, indent=1, sort_keys=True) + "\n")

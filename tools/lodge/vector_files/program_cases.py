@@ -9,6 +9,7 @@ from lodge.vector_files.session import program
 MIDDLE = 14  # the product, which reads the values 13 and 12
 GATED = 33  # the permuted function with a factor
 WIDENED = 34
+MULTIPLIED = 39  # the lookup with a factor
 
 
 def edited(change):
@@ -47,6 +48,18 @@ def prefix(*path, **members):
     for key in [key for key, value in members.items() if value is None]:
         del part[key]
     return canonical(root)
+
+
+def factor_of_keys(root):
+    """A lookup of scores, with a view of them as the factor."""
+    keys, place = {"columns": ["keys", 1, 0], "rows": "step"}, len(root["values"])
+    root["values"] += [keys | {"form": "opened", "fractionalBits": 8, "ringBits": 12},
+                       keys | {"form": "view", "fractionalBits": 7, "shift": 1},
+                       keys | {"form": "shared", "fractionalBits": 13, "ringBits": 22}]
+    root["operations"][-1:-1] = [
+        {"label": "vectors", "name": "open", "reads": [5], "writes": 1, "shift": 0, "bits": 12},
+        {"label": "vectors", "name": "view", "reads": [place], "writes": 1, "shift": 1},
+        root["operations"][MULTIPLIED] | {"reads": [place, place + 1]}]
 
 
 def without_input(root):
@@ -107,6 +120,7 @@ CASES = {
     "P6-read-lookup-slope": operation(25, coefficients=[[1] * 3]),
     "P6-read-lookup-no-result": operation(25, resultBits=0),
     "P6-read-lookup-long-result": operation(25, resultBits=65),
+    "P6-read-lookup-operands": operation(MULTIPLIED, reads=[22, 20, 20]),
     "P6-read-permuted-function": operation(26, function="swish"),
     "P6-read-permuted-epsilon": operation(26, epsilon=0.5),
     "P6-read-permuted-no-epsilon": operation(26, function="layerNorm"),
@@ -137,6 +151,11 @@ CASES = {
     "P7-read-lookup-view": operation(25, reads=[20]),
     "P7-read-lookup-result": operation(25, resultBits=39),
     "P7-read-lookup-scale": operation(25, fractionalBits=29),
+    "P7-read-lookup-factor-opened": operation(MULTIPLIED, reads=[22, 19], fractionalBits=5),
+    "P7-read-lookup-factor-shared": operation(MULTIPLIED, reads=[22, 3], fractionalBits=9),
+    "P7-read-lookup-factor-shape": operation(MULTIPLIED, reads=[22, 7], fractionalBits=7),
+    "P7-read-lookup-factor-keys": edited(factor_of_keys),
+    "P7-read-lookup-factor-scale": operation(MULTIPLIED, fractionalBits=13),
     "P7-read-permuted-runs": operation(26, runs=2),
     "P7-read-permuted-keys": operation(28, function="rmsNorm", epsilon=0.5),
     "P7-read-permuted-opened": operation(26, reads=[13]),
@@ -149,8 +168,8 @@ CASES = {
     "P7-read-widen-ring": value(35, ringBits=35),
     "P7-read-widen-shared": operation(WIDENED, reads=[11]),
     "P7-read-widen-shifted": operation(WIDENED, reads=[20]),
-    "P6-read-output-bits": operation(41, bits=64),
-    "P7-read-output-ring": operation(41, reads=[36]),
+    "P6-read-output-bits": operation(42, bits=64),
+    "P7-read-output-ring": operation(42, reads=[36]),
     "P7-read-factor-runs": operation(GATED, function="softmax"),
     "P7-read-factor-wide": operation(GATED, factorBits=44),
     "P7-read-factor-opening": operation(GATED, factorShift=45),

@@ -71,7 +71,7 @@ def program(is_narrow=False):
                   comparedBits=7, knots=[-5, 2**41], slopes=[[0, 1, 0]], intercepts=[[0, 7, 7]],
                   outputFractionalBits=[17], comparison="bits")
     near = add("open", [mixed], shape(two, "opened", 8, ringBits=20), shift=2, bits=20)
-    add("view", [near], shape(two, "view", 7, shift=1), shift=1)
+    factor = add("view", [near], shape(two, "view", 7, shift=1), shift=1)
     lifted = add("piecewiseLinear", [near], shape(two, bits=17), shift=0, droppedBits=3,
                  comparedBits=10, knots=[5], slopes=[[0, 1]], intercepts=[[2, 0]],
                  outputFractionalBits=[17], openedBits=20, lifted=True)
@@ -107,8 +107,13 @@ def program(is_narrow=False):
     seen = add("view", [near], shape(two, "view", 8, shift=0), shift=0)
     again = add("widen", [seen], shape(two, "opened", 8, ringBits=40), bits=40)
     wider = add("scale", [again], shape(two, bits=12, ringBits=40), weight=2)
-    total = add("combine", [scaled, gated, wide, wider], shape(two, bits=21),
-                coefficients=[1, 2**20, 2**28, 2**24], constant=0)
+    multiplied = add("lookup", [short, factor], shape(two, bits=13, ringBits=22), openedBits=12, cellBits=6,
+                     firstCell=-2, left=[-3, 2**12], right=[2**17 - 5, -7],
+                     coefficients=[[5, 2**16 - 1, -2**16, 900, -7777], [1, -2**12, 3, 0, 9],
+                                   [-1, 2**10, -2**15, 4, 12345]],
+                     resultBits=22, fractionalBits=6)
+    total = add("combine", [scaled, gated, wide, wider, multiplied], shape(two, bits=21),
+                coefficients=[1, 2**20, 2**28, 2**24, 2**42], constant=0)
     last = add("lastRow", [total], shape(two, bits=21, rows="last"))
     add("output", [last])
     return {"version": 3, "family": "opt", "kind": "decoder", "clientInput": "oneHot",

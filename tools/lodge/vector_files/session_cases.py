@@ -128,7 +128,7 @@ class Cases:
             for component, name, dataset in arrays:
                 case = f"R11-algebra-{index}-{node['name']}-{component}"
                 yield case, name, self.word(name, dataset, component % 2, 2**component)
-        keys, points = "operations/16/keys", "operations/25/keys"
+        keys, points, multiplied = (f"operations/{index}/keys" for index in (16, 25, 39))
         yield "R12-algebra-one-file", "party1.corr", self.word("party1.corr", keys, 0)
         yield "R12-algebra-point-one-file", "party1.corr", self.word("party1.corr", points, 0)
         # Of a key with 3 levels of 40 bytes: a byte of control bits first, then two leaves of 24.
@@ -138,6 +138,11 @@ class Cases:
         # Of a point key a byte of control bits, two leaves of 15, and two levels of a seed correction.
         fields += [("point-control", points, 0), ("point-leaf", points, 1),
                    ("point-seed", points, 1 + 2 * 15 + 1)]
+        # Of one with a factor, what is multiplied by t and by h: words 3 and 6 of the leaf of 27 bytes, and words 2 and
+        # 4 of the middle level behind it.
+        for place, part in ((1, "t"), (2, "h")):
+            fields += [(f"factor-leaf-{part}", multiplied, 1 + 3 * (3 * place)),
+                       (f"factor-middle-{part}", multiplied, 1 + 27 + 3 * (2 * place))]
         for field, array, place in fields:
             for name in ("party0.corr", "party1.corr"):
                 yield f"R12-algebra-{field}", name, self.word(name, array, place)

@@ -17,8 +17,9 @@ class Layout:
     payload: int
     word_bytes: int = 8
 
-    # Levels whose nodes have values of their own, two words gamma each, in point keys alone.
+    # Levels whose nodes have values of their own, `gamma_words` each, in point keys alone.
     middle_levels = ()
+    gamma_words = 0
 
     @cached_property
     def value_bytes(self):
@@ -50,7 +51,12 @@ class Layout:
     @cached_property
     def path(self):
         """Where the levels begin, each a value, if it has one, and a seed correction."""
-        return self.middle_place + 2 * len(self.middle_levels) * self.word_bytes
+        return self.middle_place + self.middle_bytes
+
+    @cached_property
+    def middle_bytes(self):
+        """Bytes of the value corrections of all middle levels."""
+        return self.gamma_words * len(self.middle_levels) * self.word_bytes
 
     @cached_property
     def middle_place(self):
@@ -58,8 +64,7 @@ class Layout:
 
     def size_with(self, tail):
         depth = self.levels - tail
-        return (-(-depth // 8) + (self.value_bytes << tail)
-                + 2 * len(self.middle_levels) * self.word_bytes
+        return (-(-depth // 8) + (self.value_bytes << tail) + self.middle_bytes
                 + depth * (self.level_value_bytes + 16))
 
     def cost(self, tail):
@@ -77,8 +82,9 @@ class Layout:
 
     def words(self, data, count=None):
         """Numbers of `word_bytes` each, as many as beta has."""
+        size = self.word_bytes * (self.payload if count is None else count)
         return [int.from_bytes(data[i:i + self.word_bytes], "little")
-                for i in range(0, self.word_bytes * (count or self.payload), self.word_bytes)]
+                for i in range(0, size, self.word_bytes)]
 
     def encoded(self, words):
         return b"".join((word % 2**(8 * self.word_bytes)).to_bytes(self.word_bytes, "little")
@@ -109,6 +115,10 @@ class Generator:
         stream = self.hashed(seed, constant) | self.hashed(seed, constant + 2) << 128
         return [stream >> 64 * w & 2**64 - 1 for w in range(self.payload)]
 
+    def middle_words(self, seed, count):
+        """What the values of a middle level are hidden with."""
+        return [word for block in range(count // 2) for word in halves(self.hashed(seed, 4 + 2 * block))]
+
 
 def generate(fixed_key, roots, alpha, beta, layout):
     """The key for f(x) = beta where layout.holds(alpha, x), else 0; `roots` are those of both parties.
@@ -125,7 +135,7 @@ def generate(fixed_key, roots, alpha, beta, layout):
     controls, total, levels, middle = 0, [0] * layout.payload, b"", b""
 
     def middle_correction():
-        hidden = [halves(generator.hashed(seed, 4)) for seed in seeds]
+        hidden = [generator.middle_words(seed, layout.gamma_words) for seed in seeds]
         sign = -1 if bits[1] else 1
         return layout.encoded([sign * (g + h1 - h0) for g, h0, h1 in zip(gamma, *hidden)])
 
@@ -195,10 +205,11 @@ class Walk:
     def middle_share(self, node, level):
         """That of the words of a node of a middle level."""
         seed, bit, _ = node
+        count = self.layout.gamma_words
         place = (self.layout.middle_place
-                 + 2 * self.layout.middle_levels.index(level) * self.layout.word_bytes)
-        corrections = self.layout.words(self.key[place:], 2)
-        hidden = halves(self.generator.hashed(seed, 4))
+                 + count * self.layout.middle_levels.index(level) * self.layout.word_bytes)
+        corrections = self.layout.words(self.key[place:], count)
+        hidden = self.generator.middle_words(seed, count)
         return self.signed([h + bit * c for h, c in zip(hidden, corrections)])
 
     def signed(self, totals):

@@ -13,6 +13,9 @@ class PointLayout(Layout):
     # Levels whose nodes are groups of points, ascending, in keys whose outputs are summed.
     middle_levels: tuple = ()
 
+    # Words of their nodes: 2, or 6 with a factor; 0 where there are no such levels.
+    gamma_words: int = 0
+
     @property
     def level_value_bytes(self):
         return 0

@@ -379,7 +379,8 @@ class Algebra(Arrays):
         """alpha and beta of the keys, one list entry a key."""
         node = self.nodes[index]
         if self.has_points(index):
-            return POINTS[node["name"]](node).dealt(mask)
+            factor = [part for value in node["reads"][1:] for part in self.parts(value)]
+            return POINTS[node["name"]](node).dealt(mask, *factor)
         parts = ([] if self.is_constant(node)
                  else self.view_parts(node["reads"][0], node["shift"]) if self.is_viewed(node) else [mask])
         levels, entries = node["comparedBits"] - 1, []

@@ -107,5 +107,6 @@ class Tables:
                  for place, (cell, _) in zip(places, found)], dtype=U))
 
     def do_lookup(self, index, node, reads, z):
-        lookup, opened, keyed = Lookup(node), self.masked[reads[0]].base, self.keyed(index, reads[0])
-        self.both(z, lambda p: lookup.share(opened, keyed[p]))
+        lookup, keyed = Lookup(node), self.keyed(index, reads[0])
+        opened, *factor = (self.masked[value] for value in reads)
+        self.both(z, lambda p: lookup.share(opened.base, keyed[p], *factor))
