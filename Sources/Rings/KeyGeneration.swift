@@ -26,7 +26,7 @@ struct KeyGeneration {
     alphas: Span<UInt64>, betas: Span<UInt64>, roots0: Span<UInt64>, roots1: Span<UInt64>,
     into keys: inout MutableSpan<UInt8>, parallel: Bool, arm: KernelArm
   ) {
-    let (count, payload) = (alphas.count, Int(layout.payload) + (layout.middle_levels == 0 ? 0 : 2))
+    let (count, payload) = (alphas.count, Int(layout.payload + layout.gamma_words))
     precondition(betas.count == count * payload, "`payload` elements of beta a key")
     precondition(roots0.count == 2 * count && roots1.count == 2 * count, "two root words a key")
     precondition(keys.count == count * keyByteCount, "`keyByteCount` bytes a key")

@@ -101,7 +101,7 @@ struct ComparisonVectorTests {
         for party in 0...1 {
           let root = roots[party]
           let shares = try entry.array("party\(party)").map(Self.word)
-          if !layout.middleLevels.isEmpty {
+          if layout.payload > 1 || !layout.middleLevels.isEmpty {
             let sums = Self.sums(
               function, key, root, party: party, cell: x[0],
               window: -(1 << layout.bits) / 2..<1 << (layout.bits - 1), arm: arm)

@@ -51,7 +51,7 @@ import Testing
     let right = try check(files)
     #expect(right.status == 0, "\(right.errors)")
     #expect(right.output.contains("piecewiseLinear: 4 of 4 operations checked"))
-    #expect(right.output.contains("lookup: 1 of 1 operations checked"))
+    #expect(right.output.contains("lookup: 2 of 2 operations checked"))
     #expect(right.output.contains("permuted: 3 of 3 operations checked"))
     for (name, place) in [
       ("R11-algebra-14-multiply-0", "operations/14/0: operation 14 (multiply), component 0: "),

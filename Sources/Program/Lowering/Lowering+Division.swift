@@ -41,12 +41,12 @@ private struct ReciprocalPart {
     /// From `least` units up to 2^`endBits`, each as long as it may be, from the last on; nil where
     /// that would be many.
     func ranges(
-      least: Int, endBits: Int, isFine: (_ range: Range<Int>, _ fractionalBits: Int) -> Bool
+      least: Int, endBits: Int, missingBits: Int, missing: (_ range: Range<Int>) -> Int
     ) -> [Range<Int>]? {
       var (result, end): ([Range<Int>], Int) = ([], 1 << endBits)
       while end > least, result.count < 4 {
         var low = least
-        while low < end, shift(low..<end) == nil || !isFine(low..<end, fractionalBits(low..<end)) {
+        while low < end, shift(low..<end) == nil || missing(low..<end) > missingBits {
           low = 2 << Int(log2(Double(low)))
         }
         if low >= end { return nil }
@@ -57,21 +57,26 @@ private struct ReciprocalPart {
     }
   }
 
-  /// The shares of the tolerance that rounded slopes may cost, the first that serves: more where the
-  /// largest numbers need that.
-  private static let slopeShares = [0.25, 1, 4]
+  /// The shares of the tolerance that rounded slopes may cost, and the bits that both factors may lack
+  /// together: the first that serve, since the widest ranges need more.
+  private static let concessions: [(slopeShare: Double, bits: Int)] = [
+    (0.25, 0), (1, 0), (4, 0), (4, 4), (4, 8),
+  ]
 
-  /// Few parts that `isFine` finds good, of `least` units of 2^-`unitBits` up to 2^`endBits` units;
-  /// nil where many are not.
+  /// Few parts of `least` units of 2^-`unitBits` up to 2^`endBits` units, for factors that lack
+  /// `missing` bits; nil where many would not do.
   static func parts(
     least: Int, endBits: Int, unitBits: Int, tolerance: Double,
-    isFine: (_ range: Range<Int>, _ fractionalBits: Int) -> Bool
+    missing: (_ range: Range<Int>) -> Int
   ) -> [ReciprocalPart]? {
     let comparedBits = PiecewiseLinear.comparedBits(
       reach: pow(2, Double(endBits)), droppedBits: 0)
-    for share in slopeShares {
-      let plan = Plan(unitBits: unitBits, tolerance: tolerance, slopeShare: share)
-      if let ranges = plan.ranges(least: least, endBits: endBits, isFine: isFine) {
+    for concession in concessions {
+      let plan = Plan(
+        unitBits: unitBits, tolerance: tolerance, slopeShare: concession.slopeShare)
+      let ranges = plan.ranges(
+        least: least, endBits: endBits, missingBits: concession.bits, missing: missing)
+      if let ranges {
         return ranges.map {
           ReciprocalPart(
             $0, plan, isLast: $0.upperBound == 1 << endBits, comparedBits: comparedBits)
@@ -132,26 +137,27 @@ extension Lowering {
         "epsilon \(epsilon) is zero with \(sum.bits) fractional bits: a row without weight is 0/0",
         hint: "raise the recipe's epsilon or fractionalBits")
     }
-    // Both factors for sums in `range`, of which the numerator has bits to spare.
+    // Bits of both factors for sums in `range`, and those that they lack together: as a rule the mix has
+    // some to spare.
     let (unit, wanted) = (pow(2, Double(-sum.bits)), activationBits(bound: bound))
-    func small(_ range: Range<Int>) -> Int {
-      Int(log2(Double(range.lowerBound) * unit).rounded(.down))
-    }
-    func factorBits(_ range: Range<Int>, _ fractionalBits: Int) -> (numerator: Int, reciprocal: Int)
-    {
-      let reciprocal = min(
-        bits + 2 + magnitudeBits(Double(range.upperBound) * unit), fractionalBits)
-      let room = ringBits(bound * 1.01) - reciprocal
-      return (min(wanted + 8 - small(range), mix.bits, room), reciprocal)
+    func factorBits(_ range: Range<Int>) -> (numerator: Int, reciprocal: Int, missing: Int) {
+      let small = Int(log2(Double(range.lowerBound) * unit).rounded(.down))
+      var numerator = max(min(wanted + 2 - small, mix.bits), ProgramBuilder.leastFractionalBits)
+      var reciprocal = bits + 2 + magnitudeBits(Double(range.upperBound) * unit)
+      let spare = ringBits(bound * 1.01) - numerator - reciprocal
+      if spare < 0 {
+        numerator = max(numerator + spare / 2, ProgramBuilder.leastFractionalBits)
+        reciprocal = ringBits(bound * 1.01) - numerator
+      } else {
+        numerator = min(numerator + min(spare, 6), mix.bits)
+      }
+      return (numerator, reciprocal, max(-spare, 0))
     }
     // A sum below half of epsilon is a rounding error of weights: nothing may be divided by it.
     let parts = ReciprocalPart.parts(
-      least: 1 << max(sum.bits + lowest - 1, 0),
-      endBits: sum.bits + magnitudeBits(largest), unitBits: sum.bits,
-      tolerance: recipe.reciprocalTolerance
-    ) { range, fractionalBits in
-      factorBits(range, fractionalBits).numerator >= min(wanted + 2 - small(range), mix.bits)
-    }
+      least: 1 << max(sum.bits + lowest - 1, 0), endBits: sum.bits + magnitudeBits(largest),
+      unitBits: sum.bits, tolerance: recipe.reciprocalTolerance
+    ) { factorBits($0).missing }
     guard let parts else {
       throw InputError(
         "lowering", place: builder.label,
@@ -161,13 +167,14 @@ extension Lowering {
     let openedSum = try builder.open(sum)
     var result: FixedValue?
     for part in parts {
-      let factors = factorBits(part.range, part.fractionalBits)
+      let factors = factorBits(part.range)
       let reciprocal = try builder.emit(
         .piecewiseLinear(openedSum.id, part.function), bits: part.fractionalBits,
         bound: 1.01 / (Double(part.range.lowerBound) * unit))
       let numerator = try builder.open(mix, bits: factors.numerator)
       // What is opened whole keeps zeros: the mix may be far larger than sums of this part are.
-      let denominator = try openedWhole(reciprocal, bits: factors.reciprocal)
+      let denominator = try openedWhole(
+        reciprocal, bits: min(factors.reciprocal, part.fractionalBits))
       let quotient = try builder.emit(
         .multiply(numerator.id, denominator.id), bits: numerator.bits + denominator.bits,
         bound: bound * 1.01)

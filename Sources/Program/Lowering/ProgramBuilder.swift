@@ -37,6 +37,9 @@ package struct ProgramBuilder {
   private var widenings: [ValueID: [Int: ValueID]] = [:]
   private var weightIDs: [String: WeightID] = [:]
 
+  /// Of numbers so large that their last bits before the point do not count.
+  static let leastFractionalBits = -8
+
   package init(program: SecureProgram) { self.program = program }
 
   /// Starts the program: the client's rows of `width` columns.
@@ -53,7 +56,7 @@ package struct ProgramBuilder {
     if comparison == .bits, case .piecewiseLinear(let x, let function) = operation {
       operation = .piecewiseLinear(x, function.comparing(preferring: .bits))
     }
-    guard bits.allSatisfy({ (-8...62).contains($0) }) else {
+    guard bits.allSatisfy({ (Self.leastFractionalBits...62).contains($0) }) else {
       throw InputError(
         "lowering", place: label,
         "\(bits.max() ?? 0) fractional bits do not fit the 64-bit ring",
