@@ -27,6 +27,8 @@ struct UnscaledProduct {
   var lowRoot: Double
   /// Added to the product: the name of the weight and what it is.
   var bias: (name: String, source: WeightFormula)?
+  /// That of `value`, which the bias has not yet.
+  var rotation: Rotation?
   /// Of the result.
   var bound: Double
   /// The node that it is of.
@@ -253,14 +255,27 @@ extension Lowering {
     let right = try builder.open(root, bits: rootBits)
     let result = try builder.emit(
       .multiply(left.id, right.id), bits: left.bits + right.bits, bound: product.bound)
-    let all =
-      try product.bias.map { (bias) throws(InputError) in
-        try addBias(
-          result, name: bias.name, source: bias.source,
-          width: builder.shape(result.id).width ?? 1)
-      } ?? result
+    let all = try biased(result, product)
     guard let gates = product.gates else { return all }
     return try builder.emit(
       .selectBlocks(all.id, gates: gates), bits: all.bits, bound: all.bound)
+  }
+
+  /// `result` with the product's bias, which is turned as rows are where these were before.
+  private mutating func biased(_ result: FixedValue, _ product: UnscaledProduct)
+    throws(InputError) -> FixedValue
+  {
+    guard let bias = product.bias else { return result }
+    let width = builder.shape(result.id).width ?? 1
+    guard let rotation = product.rotation else {
+      return try addBias(result, name: bias.name, source: bias.source, width: width)
+    }
+    var row = result
+    row.bits -= rotation.fractionalBits
+    row.id = try builder.emit(.combine([Term(result.id, 0)], constant: 0), bits: [row.bits])[0]
+    row = try addBias(row, name: bias.name, source: bias.source, width: width)
+    let turned = try builder.emit(
+      .rotate(row.id, rotation), bits: result.bits, bound: result.bound)
+    return try builder.add(result, turned, bound: result.bound)
   }
 }

@@ -223,9 +223,12 @@ struct Lowering {
     case .rotary(let input, let headCount, let positions):
       let rotation = Rotation(
         headCount: headCount, fractionalBits: Lowering.rotationBits, positions)
-      if case .scaledLater(var product) = lowered[input], product.bias == nil {
+      if case .scaledLater(var product) = lowered[input],
+        product.bias == nil || product.gates == nil
+      {
         // Turned before they are scaled: the factors need room above a value.
         product.value = try rotate(index, product.value, rotation, bound: product.value.bound)
+        product.rotation = rotation
         lowered.append(.scaledLater(product))
       } else {
         let bound = try outputBound(index) * queryScale(index)
