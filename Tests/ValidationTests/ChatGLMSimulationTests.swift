@@ -149,6 +149,24 @@ struct ChatGLMSimulationTests {
     #expect(cost.roundCount <= 12 * layerCount + 3)
   }
 
+  /// Between two servers queries and keys are turned before they are scaled, bias and all: none is opened
+  /// a second time.
+  @Test func queriesAreTurnedBeforeTheyAreScaled() throws {
+    var recipe = Recipe.accurate
+    recipe.fractionalBits = 14
+    let converted = try ConvertedModel(
+      path: Self.folder.path, calibrationTexts: Self.calibrationTexts(), recipe: recipe)
+    let program = converted.program
+    let session = SessionShape(kind: .prefixDecoder, promptCapacity: 12, newCapacity: 9)
+    let step = SessionStep(session: session, rows: 12..<13, index: 1, promptLength: 12)
+    // The token, and the last normalisation with the logits, take four more.
+    #expect(program.cost(of: step).roundCount <= 15 * 3 + 4)
+    #expect(
+      !program.nodes.contains {
+        if case .widen = $0.operation { $0.label.hasSuffix("attention.scores") } else { false }
+      })
+  }
+
   /// All stages of a validation, from the start token of each text on.
   @Test func validates() throws {
     let texts = try Self.calibrationTexts()

@@ -1,0 +1,28 @@
+// SwiGLU whose product comes with the lookup of SiLU.
+
+import Approximation
+import Program
+import TestSupport
+import Testing
+
+@Suite struct GatedLookupTests {
+  /// Where sums of the stream leave room, no layer multiplies what it has looked up.
+  @Test func productsComeWithLookups() throws {
+    var recipe = NumbersModel.recipe
+    recipe.fractionalBits = 14
+    let model = try NumbersModel(.llama(), texts: ScaleTests.texts, recipe: recipe)
+    var (factors, products) = (0, 0)
+    for node in model.program.nodes where node.label.contains("feedForward") {
+      switch node.operation {
+      case .lookup(_, let function): factors += function.factor == nil ? 0 : 1
+      case .multiply: products += node.label.hasSuffix("product") ? 1 : 0
+      default: break
+      }
+    }
+    #expect(factors == 2 && products == 0)
+    for prompt in ScaleTests.prompts {
+      let error = try model.error(prompt)
+      #expect(error.mean < 2e-3 && error.largest < 2e-2, "\(error)")
+    }
+  }
+}
