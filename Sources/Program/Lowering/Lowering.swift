@@ -172,7 +172,8 @@ struct Lowering {
     }
   }
 
-  mutating func lower(_ index: Int) throws(InputError) {
+  /// What is emitted from here on is of node `index`, and compared as its replacement says.
+  private mutating func begin(_ index: Int) {
     let node = model.nodes[index]
     builder.label = node.name
     comparison = recipe.choice(for: node)?.comparison ?? recipe.comparison
@@ -180,7 +181,11 @@ struct Lowering {
     case .keys, .lookups: builder.comparison = .keys
     case .bits: builder.comparison = .bits
     }
-    switch node.operation {
+  }
+
+  mutating func lower(_ index: Int) throws(InputError) {
+    begin(index)
+    switch model.nodes[index].operation {
     case .embed(let tokens, let positions, let offset, let segments):
       lowered.append(
         .plain(
@@ -355,10 +360,11 @@ struct Lowering {
       lowered[index] = .plain(result)
       return try cut(result)
     case .activatedLater(let value, let activation):
-      let label = builder.label
-      builder.label = model.nodes[index].name
+      let (label, comparisons) = (builder.label, (comparison, builder.comparison))
+      begin(index)
       let result = try self.activation(index, value, activation)
       builder.label = label
+      (comparison, builder.comparison) = comparisons
       lowered[index] = .plain(result)
       return result
     }

@@ -25,4 +25,20 @@ import Testing
       #expect(error.mean < 2e-3 && error.largest < 2e-2, "\(error)")
     }
   }
+
+  /// An activation that waits for its reader is compared as its own replacement says.
+  @Test func comparisonsAreTheActivations() throws {
+    var recipe = NumbersModel.recipe
+    var choice = ReplacementChoice(LinesActivation(maximumError: 0x1p-6))
+    choice.comparison = .bits
+    recipe.choose(choice, for: .silu)
+    let program = try NumbersModel(.llama(), texts: ScaleTests.texts, recipe: recipe).program
+    let comparisons = program.nodes.compactMap { node -> ComparisonProtocol? in
+      guard node.label.hasSuffix("feedForward.activation"),
+        case .piecewiseLinear(_, let function) = node.operation
+      else { return nil }
+      return function.comparison
+    }
+    #expect(!comparisons.isEmpty && comparisons.allSatisfy { $0 == .bits })
+  }
 }
